@@ -1,0 +1,288 @@
+package reconcile
+
+import (
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// Observation is live state, read once per plan.
+type Observation struct {
+	At        time.Time             `json:"at"`
+	Cluster   Observed[Cluster]     `json:"cluster"`
+	Release   Observed[Release]     `json:"release"`
+	Workloads Observed[[]Workload]  `json:"workloads"`
+	Postgres  DatastoreObservation  `json:"postgresql"`
+	Applied   Observed[Applied]     `json:"applied"`
+	Journal   Observed[Journal]     `json:"journal"`
+	Lease     Observed[LeaseHolder] `json:"lease"`
+	// Denied are the permissions the plan would need and we do not have.
+	Denied Observed[[]Permission] `json:"denied"`
+	// RunnerIsPatient says why the process that asks is itself a job of the
+	// installation it would stop; empty when it is not.
+	RunnerIsPatient string `json:"runnerIsPatient,omitempty"`
+}
+
+// DatastoreObservation is everything about one datastore.
+type DatastoreObservation struct {
+	Internal   Observed[InternalStore] `json:"internal"`
+	Inspection Observed[Inspection]    `json:"inspection"`
+	// Credentials is the Secret the switched release reads.
+	Credentials Observed[Credentials] `json:"credentials"`
+	// Lineage and Move are the cluster's own records.
+	Lineage Observed[Lineage] `json:"lineage"`
+	Move    Observed[Move]    `json:"move"`
+	// Preview is the Helm upgrade that would switch; only read when needed.
+	Preview Observed[Preview] `json:"preview"`
+}
+
+// Cluster is the identity of a Kubernetes cluster.
+type Cluster struct {
+	// UID is the UID of the kube-system namespace.
+	UID     string `json:"uid"`
+	Version string `json:"version"`
+	Server  string `json:"server"`
+}
+
+// Release is a detached copy of what a Helm release record says.
+type Release struct {
+	Name         string          `json:"name"`
+	Namespace    string          `json:"namespace"`
+	Revision     int             `json:"revision"`
+	Status       string          `json:"status"`
+	Description  string          `json:"description"`
+	Chart        string          `json:"chart"`
+	ChartVersion string          `json:"chartVersion"`
+	AppVersion   string          `json:"appVersion"`
+	ConfigDigest string          `json:"configDigest"`
+	Domain       string          `json:"domain"`
+	Postgres     ReleasePostgres `json:"postgresql"`
+	// Manager is who reconciles the release, found by labels and annotations,
+	// and Evidence says which.
+	Manager  spec.ManagedBy `json:"manager"`
+	Evidence string         `json:"evidence,omitempty"`
+	// ImagePullSecrets and Tolerations and NodeSelector are the release's
+	// global values, which the mover's pods take over.
+	ImagePullSecrets []string          `json:"imagePullSecrets,omitempty"`
+	NodeSelector     map[string]string `json:"nodeSelector,omitempty"`
+	Tolerations      []spec.Toleration `json:"tolerations,omitempty"`
+}
+
+// Pending tells whether another Helm operation holds the release.
+func (r Release) Pending() bool {
+	switch r.Status {
+	case "pending-install", "pending-upgrade", "pending-rollback", "uninstalling":
+		return true
+	}
+	return false
+}
+
+// ReleasePostgres is the release's postgresql values with chart defaults
+// applied (CircleCI Server 4.x values table).
+type ReleasePostgres struct {
+	Internal       bool   `json:"internal"`
+	Host           string `json:"host"`
+	Port           int    `json:"port"`
+	Username       string `json:"username"`
+	ExistingSecret string `json:"existingSecret"`
+	SecureMode     bool   `json:"secureMode"`
+	// FullName is the name of the internal StatefulSet and Service.
+	FullName string `json:"fullName"`
+}
+
+// Workload is one Deployment or StatefulSet with layer=application.
+type Workload struct {
+	Kind     string `json:"kind"`
+	Name     string `json:"name"`
+	Replicas int    `json:"replicas"`
+	Ready    int    `json:"ready"`
+	// Pods are pods that exist, terminating ones included.
+	Pods int `json:"pods"`
+	// Recorded is the count our annotation remembers, nil without one.
+	Recorded   *int   `json:"recorded,omitempty"`
+	Autoscaler string `json:"autoscaler,omitempty"`
+	// Hosts are the PostgreSQL hosts its pod template names, directly or
+	// through a ConfigMap.
+	Hosts []string `json:"hosts,omitempty"`
+	// Trouble says why pods do not become ready (ImagePullBackOff …).
+	Trouble string `json:"trouble,omitempty"`
+}
+
+// Key names a workload inside its namespace.
+func (w Workload) Key() string { return w.Kind + "/" + w.Name }
+
+// InternalStore is a datastore's own objects in the release.
+type InternalStore struct {
+	StatefulSet Observed[StatefulSet] `json:"statefulSet"`
+	Secret      Observed[SecretInfo]  `json:"secret"`
+	Services    []string              `json:"services,omitempty"`
+	Volumes     []Volume              `json:"volumes,omitempty"`
+	// Protected tells that everything Protect does is in place.
+	Protected bool `json:"protected"`
+	// Unprotected lists what Protect would still have to do.
+	Unprotected []string `json:"unprotected,omitempty"`
+}
+
+// StatefulSet is the part of a datastore's StatefulSet the planner reads.
+type StatefulSet struct {
+	Name     string `json:"name"`
+	Replicas int    `json:"replicas"`
+	Ready    int    `json:"ready"`
+	Image    string `json:"image"`
+}
+
+// Volume is a claim and the volume bound to it.
+type Volume struct {
+	Claim         string `json:"claim"`
+	Name          string `json:"name"`
+	ReclaimPolicy string `json:"reclaimPolicy"`
+	Bytes         int64  `json:"bytes"`
+	// KeptSince is when we left the volume behind, zero while it is in use.
+	KeptSince time.Time `json:"keptSince,omitzero"`
+}
+
+// SecretInfo is what may be known of a Secret without its content.
+type SecretInfo struct {
+	Name string   `json:"name"`
+	Keys []string `json:"keys"`
+	// Owner is the controller that owns it (External Secrets …), or empty.
+	Owner string `json:"owner,omitempty"`
+	// Ours tells that circleci-dr made it.
+	Ours bool `json:"ours"`
+}
+
+// Credentials is the Secret the switched release would read its password
+// from, compared with what the spec refers to.
+type Credentials struct {
+	Name string `json:"name"`
+	// Matches tells that every key the chart may read is there and equal to
+	// the referenced password.
+	Matches bool `json:"matches"`
+	// Problem names what is wrong, without any content.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Inspection is the newest look at both sides, made in the cluster.
+type Inspection struct {
+	InspectResult
+	// Subject is the digest of what was asked, so that a record of other
+	// endpoints is never taken for this one.
+	Subject string `json:"subject"`
+}
+
+// Lineage is the cluster's record of which side is authoritative.
+type Lineage struct {
+	Epoch         int           `json:"epoch"`
+	Authoritative spec.Location `json:"authoritative"`
+	// Endpoint is host:port of the external side of this epoch.
+	Endpoint string    `json:"endpoint,omitempty"`
+	Move     string    `json:"move,omitempty"`
+	At       time.Time `json:"at"`
+}
+
+// Move is a migration of one datastore, from its first change to its last.
+type Move struct {
+	ID      string        `json:"id"`
+	Engine  Engine        `json:"engine"`
+	From    spec.Location `json:"from"`
+	To      spec.Location `json:"to"`
+	Epoch   int           `json:"epoch"`
+	Attempt int           `json:"attempt"`
+	Phase   MovePhase     `json:"phase"`
+	// Target is host:port of the external side.
+	Target string    `json:"target"`
+	Opened time.Time `json:"opened"`
+	// Replicas is the second copy of the recorded counts, by Workload.Key.
+	Replicas map[string]int `json:"replicas,omitempty"`
+	// Quiesced is when the application was stopped, zero while it is up.
+	Quiesced time.Time `json:"quiesced,omitzero"`
+	Resumed  time.Time `json:"resumed,omitzero"`
+	// Revision is the Helm revision to go back to.
+	Revision int `json:"revision,omitempty"`
+	// Announced is the downtime the plan gave, in seconds.
+	Announced float64      `json:"announcedDowntime,omitempty"`
+	Fence     *FenceResult `json:"fence,omitempty"`
+	Copy      *CopyResult  `json:"copy,omitempty"`
+	Proof     *Proof       `json:"proof,omitempty"`
+	// OwnerMap is the ownership map the plan printed.
+	OwnerMap map[string]string `json:"ownerMap,omitempty"`
+	// LastError is why the last attempt went back, for status.
+	LastError string `json:"lastError,omitempty"`
+}
+
+// FenceID names the fence of the current attempt.
+func (m Move) FenceID() string { return m.ID + "-a" + itoa(m.Attempt) }
+
+// MovePhase is how far a move got.
+type MovePhase string
+
+// The phases. Until MoveCommitted every failure goes back to the source.
+const (
+	MoveOpen      MovePhase = "open"
+	MoveCommitted MovePhase = "committed"
+	MoveFinished  MovePhase = "finished"
+)
+
+// Applied is what the last successful apply left behind; drift is measured
+// against it.
+type Applied struct {
+	At           time.Time      `json:"at"`
+	By           string         `json:"by"`
+	SpecDigest   string         `json:"specDigest"`
+	Plan         string         `json:"plan"`
+	Revision     int            `json:"revision"`
+	ChartVersion string         `json:"chartVersion"`
+	ConfigDigest string         `json:"configDigest"`
+	Location     spec.Location  `json:"location"`
+	Endpoint     string         `json:"endpoint,omitempty"`
+	Replicas     map[string]int `json:"replicas,omitempty"`
+}
+
+// Permission is one right on one kind of object.
+type Permission struct {
+	Verb     string `json:"verb"`
+	Group    string `json:"group"`
+	Resource string `json:"resource"`
+	// Cluster is true for objects without a namespace.
+	Cluster bool `json:"cluster,omitempty"`
+}
+
+// LeaseHolder is who holds the right to change.
+type LeaseHolder struct {
+	Owner   string    `json:"owner"`
+	Purpose string    `json:"purpose"`
+	Since   time.Time `json:"since"`
+	Renewed time.Time `json:"renewed"`
+	Seconds int       `json:"seconds"`
+}
+
+// Preview is what a Helm upgrade would really do to the cluster, object by
+// object, found by the three-way patch that Helm itself would send.
+type Preview struct {
+	Chart        string `json:"chart"`
+	ChartVersion string `json:"chartVersion"`
+	ChartDigest  string `json:"chartDigest"`
+	// Faithful tells that the chart, rendered with the release's own config,
+	// gives the release's own manifest.
+	Faithful bool `json:"faithful"`
+	// Unfaithful says where it does not.
+	Unfaithful []string        `json:"unfaithful,omitempty"`
+	Objects    []ObjectPreview `json:"objects"`
+}
+
+// ObjectPreview is what would happen to one object.
+type ObjectPreview struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	// Action is create, update or delete.
+	Action string `json:"action"`
+	// Template is the chart template it comes from, such as
+	// circleci-server/charts/postgresql/templates/statefulset.yaml.
+	Template string `json:"template"`
+	// Layer is the object's layer label.
+	Layer string `json:"layer,omitempty"`
+	// Rendered are fields that differ between the old and new manifest;
+	// Drifted ones differ only because somebody changed the live object.
+	Rendered []Change `json:"rendered,omitempty"`
+	Drifted  []Change `json:"drifted,omitempty"`
+}

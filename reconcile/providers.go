@@ -1,0 +1,160 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// Providers is what the engine asks of the outside, and no more.
+type Providers struct {
+	Cluster   Clusters
+	Releases  Releases
+	Switcher  Switcher
+	Workloads Workloads
+	Stores    Stores
+	Passwords Passwords
+	Movers    Movers
+	Records   Records
+	Access    Access
+	Leases    LeaseReader
+	// Now is the clock.
+	Now func() time.Time
+	// Wait returns after d, or earlier with the context's error.
+	Wait func(ctx context.Context, d time.Duration) error
+	// Patient says why this process would stop itself, or "".
+	Patient func(Release) string
+	// At is called at every named point of a run; tests kill there.
+	At func(point string)
+}
+
+// Clusters tells which cluster this is.
+type Clusters interface {
+	Cluster(ctx context.Context) Observed[Cluster]
+}
+
+// Releases reads a Helm release. Nothing it does changes anything.
+type Releases interface {
+	Release(ctx context.Context) Observed[Release]
+	// Preview says what Switcher.Upgrade with the same change would do.
+	Preview(ctx context.Context, change ReleaseChange) Observed[Preview]
+}
+
+// ReleaseChange is a Helm upgrade at the deployed version, with the release's
+// own values but for Set.
+type ReleaseChange struct {
+	// Set is merged over the release's values; a nil leaf deletes the user's
+	// override.
+	Set map[string]any
+	// Keep are objects (Kind/name) that must outlive the upgrade although the
+	// new manifest lacks them.
+	Keep []string
+	// HoldAtZero renders every layer=application workload with no replicas.
+	HoldAtZero bool
+	// Description is written into the release record, so that a cut-off
+	// upgrade is recognised.
+	Description string
+}
+
+// Switcher changes a Helm release.
+type Switcher interface {
+	// Upgrade returns after Helm is done. Cancelling ctx does not stop a
+	// running upgrade (Helm goes on in its goroutine), so Upgrade waits for it.
+	// A release stuck in pending-upgrade by a killed run with the same
+	// Description is taken over; another one is an error.
+	Upgrade(ctx context.Context, change ReleaseChange) error
+	// Rollback goes back to revision, workloads held at zero when hold is set.
+	Rollback(ctx context.Context, revision int, hold bool) error
+}
+
+// Workloads reads and scales the application layer.
+type Workloads interface {
+	List(ctx context.Context) Observed[[]Workload]
+	// Record annotates each workload with its own live count; one that
+	// already has the annotation is left as it is.
+	Record(ctx context.Context, counts map[string]int) error
+	// Scale sets the replicas of one workload (Workload.Key).
+	Scale(ctx context.Context, key string, replicas int) error
+	// Forget removes our annotations.
+	Forget(ctx context.Context) error
+}
+
+// Stores reads, protects and removes a datastore's own objects.
+type Stores interface {
+	Internal(ctx context.Context, engine Engine, name string) Observed[InternalStore]
+	// Protect sets the volumes' reclaim policy to Retain, takes
+	// whenDeleted: Delete off the live StatefulSet and puts
+	// helm.sh/resource-policy: keep on its objects.
+	Protect(ctx context.Context, engine Engine, name string) error
+	// Remove deletes the StatefulSet and its Services. Never a volume, never
+	// a Secret; the claims are labelled as kept, with the time.
+	Remove(ctx context.Context, engine Engine, name string, at time.Time) error
+}
+
+// Passwords keeps the Secret that the switched release reads.
+type Passwords interface {
+	// Compare tells how the Secret named name relates to what ref points at.
+	Compare(ctx context.Context, name string, keys []string, ref spec.SecretRef) Observed[Credentials]
+	// Copy writes what ref points at under keys of the Secret named name,
+	// which it makes and labels as ours; another's Secret is an error.
+	Copy(ctx context.Context, name string, keys []string, ref spec.SecretRef) error
+	// Info reads a Secret's keys and owner.
+	Info(ctx context.Context, name string) Observed[SecretInfo]
+}
+
+// MoverJob is a mover pod to run. Adapters add the paths of the password and
+// CA files to the request.
+type MoverJob struct {
+	Name    string
+	Request MoverRequest
+	// Source is the Secret key with the source's password.
+	Source *spec.SecretRef
+	Target *spec.SecretRef
+	// TargetCA is the bundle for the target's certificate, nil for the
+	// system's.
+	TargetCA *spec.SecretRef
+	// Deadline ends the pod.
+	Deadline time.Duration
+	// Keep leaves a finished Job behind; without it the Job is deleted.
+	Keep bool
+}
+
+// Movers runs mover pods.
+type Movers interface {
+	// Run starts the Job, or adopts the one of that name that runs or is
+	// complete, follows it and returns its result. A failed one of that name
+	// is removed first. The error is a *MoverError where the mover gave one.
+	Run(ctx context.Context, job MoverJob, progress Progress) (json.RawMessage, error)
+	// Stop deletes the Job and waits until its pods are gone.
+	Stop(ctx context.Context, name string) error
+}
+
+// Record is a stored JSON document with the version it was read at.
+type Record struct {
+	Data    json.RawMessage
+	Version string
+}
+
+// Records keeps the engine's documents beside what they describe.
+type Records interface {
+	Read(ctx context.Context, name string) Observed[Record]
+	// Write stores data if the record is still at version ("" means it must
+	// not exist) and returns the new version, or ErrConflict.
+	Write(ctx context.Context, name string, data json.RawMessage, version string) (string, error)
+}
+
+// ErrConflict means somebody else wrote the record first.
+var ErrConflict = errors.New("the record was changed by somebody else")
+
+// Access asks which rights are missing.
+type Access interface {
+	Denied(ctx context.Context, wanted []Permission) Observed[[]Permission]
+}
+
+// LeaseReader reads who holds the lease; absent means nobody.
+type LeaseReader interface {
+	Holder(ctx context.Context) Observed[LeaseHolder]
+}
