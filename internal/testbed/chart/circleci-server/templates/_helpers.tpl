@@ -1,0 +1,83 @@
+{{- define "circleci.labels" -}}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "circleci.image" -}}
+{{- $c := .Values.global.container -}}
+{{ with $c.registry }}{{ . }}/{{ end }}{{ with $c.org }}{{ . }}/{{ end }}{{ .Values.image.name }}:{{ .Values.image.tag }}
+{{- end }}
+
+{{/* The rule of the values table: postgres-password when internal, password when external. */}}
+{{- define "circleci.postgres.env" -}}
+{{- $pg := .Values.postgresql -}}
+- name: POSTGRES_HOST
+  value: {{ $pg.postgresqlHost | quote }}
+- name: POSTGRES_PORT
+  value: {{ $pg.postgresqlPort | quote }}
+- name: POSTGRES_USERNAME
+  value: {{ ternary "postgres" ($pg.auth.username | default "postgres") $pg.internal | quote }}
+- name: POSTGRES_SSLMODE
+  value: {{ ternary "require" "disable" $pg.secureMode }}
+- name: POSTGRES_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ $pg.auth.existingSecret | default "postgresql" }}
+      key: {{ ternary "postgres-password" "password" $pg.internal }}
+{{- end }}
+
+{{- define "circleci.pod.placement" -}}
+{{- with .Values.global.imagePullSecrets }}
+imagePullSecrets:
+{{- range . }}
+- name: {{ . }}
+{{- end }}
+{{- end }}
+{{- with .Values.global.nodeSelector }}
+nodeSelector:
+{{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.global.tolerations }}
+tolerations:
+{{- toYaml . | nindent 0 }}
+{{- end }}
+{{- end }}
+
+{{/* One container for every role: the fixture binary told which part to play. */}}
+{{- define "circleci.container" -}}
+- name: {{ .name }}
+  image: {{ include "circleci.image" .root }}
+  imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+  args: [serve, --role, {{ .name }}]
+  env:
+  {{- include "circleci.postgres.env" .root | nindent 2 }}
+  - name: POSTGRES_DATABASE
+    value: {{ .service.database | quote }}
+  {{- if eq .name "frontend" }}
+  - name: WRITE_INTERVAL
+    value: {{ .root.Values.frontend.writeInterval | quote }}
+  - name: LEDGER
+    value: /ledger/confirmed
+  {{- end }}
+  ports:
+  - {name: http, containerPort: 8080}
+  livenessProbe:
+    httpGet: {path: /healthz, port: http}
+    periodSeconds: 10
+    failureThreshold: 6
+  readinessProbe:
+    httpGet: {path: /readyz, port: http}
+    periodSeconds: 1
+    failureThreshold: 3
+  resources:
+    requests: {cpu: 1m, memory: 16Mi}
+  securityContext:
+    allowPrivilegeEscalation: false
+    capabilities: {drop: [ALL]}
+  {{- if eq .name "frontend" }}
+  volumeMounts:
+  - {name: ledger, mountPath: /ledger}
+  {{- end }}
+{{- end }}
