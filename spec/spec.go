@@ -20,6 +20,9 @@ type Spec struct {
 	Backup          *Backup          `yaml:"backup,omitempty" json:"backup,omitempty"`
 	Restore         *Restore         `yaml:"restore,omitempty" json:"restore,omitempty"`
 	Mover           Mover            `yaml:"mover,omitempty" json:"mover,omitempty"`
+
+	// source remembers positions and notes; nil for a Spec that was not loaded.
+	source *source
 }
 
 // Server is a CircleCI Server 4.x installation: one Helm release.

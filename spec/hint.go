@@ -1,0 +1,251 @@
+package spec
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+)
+
+const refHint = `write {secret: {name: NAME, key: KEY}}, {env: NAME} or {file: PATH}`
+
+// badRef words everything that can be wrong with a reference to a secret. It
+// never shows the value, nor a key that may be the secret itself.
+func (r *reporter) badRef(p path, n *node) {
+	kinds := []string{"secret", "env", "file"}
+	switch {
+	case n == nil || n.kind == kindNull:
+		r.add(p, CodeSecret, "must be a reference to a secret", string(kindNull), refHint)
+	case n.kind != kindMap:
+		r.add(p, CodeSecret, "must be a reference to a secret, never the secret itself", string(n.kind)+" that is not shown",
+			refHint+"; if the value was a real secret, change it: it has been in this file")
+	case len(n.fields) == 0:
+		r.add(p, CodeSecret, "must be a reference to a secret", "an empty mapping", refHint)
+	default:
+		var known int
+		for _, f := range n.fields {
+			if slices.Contains(kinds, f.name) {
+				known++
+				continue
+			}
+			hint := refHint
+			if near := nearest(f.name, kinds, 2); near != "" {
+				hint = fmt.Sprintf("did you mean %q? %s", near, refHint)
+			}
+			r.add(p, CodeSecret, "must be a reference to a secret, with exactly one of secret, env and file", "another key, which is not shown", hint)
+		}
+		if known > 1 {
+			r.add(p, CodeSecret, "must have exactly one of secret, env and file", fmt.Sprintf("%d of them", known), "keep the one that is meant")
+		}
+	}
+}
+
+// unknownKeys words each key that is no field here.
+func (r *reporter) unknownKeys(p path, n *node, f *schemaField) {
+	siblings := sortedKeys(f.Properties)
+	for _, c := range n.fields {
+		if f.Properties[c.name] != nil {
+			continue
+		}
+		child := p.key(c.name)
+		at := r.placeOf(p)
+		if c.node != nil {
+			at = c.node.at
+		}
+		r.at(at, child, CodeUnknownKey, "no such field", "", unknownHint(c.name, p, siblings))
+	}
+}
+
+// unknownHint says what was probably meant: a field beside it, or one that
+// belongs to another block.
+func unknownHint(name string, parent path, siblings []string) string {
+	if near := nearest(name, siblings, 1); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if homes := homesOf(name); len(homes) > 0 {
+		return fmt.Sprintf("it belongs to another block: %s", strings.Join(homes, ", "))
+	}
+	if near := nearest(name, siblings, max(2, len(name)/3)); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	where := "here"
+	if len(parent) == 0 {
+		where = "at the top"
+	}
+	return fmt.Sprintf("the fields %s are %s", where, strings.Join(siblings, ", "))
+}
+
+// homesOf lists where a key of this name lives, at most three places.
+func homesOf(name string) []string {
+	var homes []string
+	var walk func(f *schemaField, p path)
+	walk = func(f *schemaField, p path) {
+		for _, key := range sortedKeys(f.Properties) {
+			child := p.key(key)
+			if fold(key) == fold(name) {
+				homes = append(homes, child.String())
+			}
+			walk(f.Properties[key], child)
+		}
+	}
+	walk(described(), nil)
+	sort.SliceStable(homes, func(i, j int) bool { return strings.Count(homes[i], ".") < strings.Count(homes[j], ".") })
+	return homes[:min(3, len(homes))]
+}
+
+func sortedKeys(m map[string]*schemaField) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+func didYouMean(text string, choices []string, otherwise string) string {
+	if near := nearest(text, choices, max(2, len(text)/3)); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return otherwise
+}
+
+// fold makes kube-context, kube_context and KubeContext one word.
+func fold(s string) string {
+	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s))
+}
+
+// nearest is the choice with the smallest edit distance, or a choice that the
+// word abbreviates; "" when none is near.
+func nearest(word string, choices []string, limit int) string {
+	word = fold(word)
+	if len(word) > maxShown {
+		return ""
+	}
+	best, at := "", limit+1
+	for _, c := range choices {
+		d := distance(word, fold(c))
+		if d > limit && len(word) >= 4 && strings.HasPrefix(fold(c), word) {
+			d = limit
+		}
+		if d < at && d < len(fold(c)) {
+			best, at = c, d
+		}
+	}
+	return best
+}
+
+// distance is the edit distance, with a swap of neighbours counted as one.
+func distance(a, b string) int {
+	prev2, prev := []int(nil), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], prev2[j-2]+1)
+			}
+		}
+		prev2, prev = prev, row
+	}
+	return prev[len(b)]
+}
+
+func oneOf(choices []string) string {
+	if len(choices) == 1 {
+		return choices[0]
+	}
+	return "one of " + strings.Join(choices, ", ")
+}
+
+func plural(word string, n int) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
+func enumHint(p path) string {
+	if len(p) == 1 && p[0] == "apiVersion" {
+		return "this release reads and writes " + APIVersion + "; a file of a newer version needs a newer circleci-dr"
+	}
+	return ""
+}
+
+// exampleHint shows how a field is written.
+func exampleHint(p path) string {
+	f := fieldAt(p)
+	if f == nil || len(f.Examples) == 0 || len(p) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("for example %s: %s", p[len(p)-1], flow(f.Examples[0]))
+}
+
+// flow writes an example the way the spec does.
+func flow(v any) string {
+	switch v := v.(type) {
+	case map[string]any:
+		keys := make([]string, 0, len(v))
+		for k := range v {
+			keys = append(keys, k)
+		}
+		sort.Strings(keys)
+		parts := make([]string, 0, len(v))
+		for _, k := range keys {
+			parts = append(parts, k+": "+flow(v[k]))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case []any:
+		parts := make([]string, 0, len(v))
+		for _, one := range v {
+			parts = append(parts, flow(one))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case string:
+		return v
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(out)
+}
+
+func typeHint(p path, n *node, types []string) string {
+	switch {
+	case n.kind == kindNull:
+		return "give it a value or remove the key"
+	case slices.Contains(types, "string") && (n.kind == kindNumber || n.kind == kindBool):
+		if secretPath(p) {
+			return "put it in quotes"
+		}
+		return fmt.Sprintf("put it in quotes: %s", quoteShort(n.text))
+	case slices.Contains(types, "integer") && n.kind == kindString && decimal.MatchString(n.text):
+		return "remove the quotes"
+	case slices.Contains(types, "array") && n.kind == kindString:
+		return "put it in brackets to make it a list of one"
+	}
+	return exampleHint(p)
+}
+
+// hintFor knows the mistakes that values of one field invite.
+func hintFor(p path, n *node) string {
+	if len(p) == 0 {
+		return ""
+	}
+	switch last := p[len(p)-1]; {
+	case last == "version" && strings.HasPrefix(n.text, "v"):
+		return "write it without the leading v"
+	case secretPath(p):
+		return ""
+	}
+	return exampleHint(p)
+}
