@@ -159,6 +159,9 @@ const (
 	OpProve   Operation = "prove"   // compare both sides
 	OpCommit  Operation = "commit"  // write the new epoch on both sides
 	OpClear   Operation = "clear"   // drop what an abandoned copy left on the target
+	// OpWithdraw takes a commit back as long as the application has written
+	// nothing to the target; otherwise it fails with CodeMoved.
+	OpWithdraw Operation = "withdraw"
 )
 
 // MoverRequest is all a mover pod is told. It holds no secret.
@@ -176,6 +179,9 @@ type MoverRequest struct {
 	Streams int `json:"streams,omitempty"`
 	// OwnerMap renames roles on the way, such as postgres to circleci.
 	OwnerMap map[string]string `json:"ownerMap,omitempty"`
+	// Counters are the source's write counters under the fence; commit fails
+	// with CodeMoved when they differ from what it reads.
+	Counters map[string]WriteCounter `json:"counters,omitempty"`
 	// Thorough makes prove read the source again instead of trusting the
 	// digests taken in flight under the same fence.
 	Thorough bool `json:"thorough,omitempty"`
@@ -197,8 +203,10 @@ type MoverEvent struct {
 	// Message is for people.
 	Message string `json:"message,omitempty"`
 	// Error ends the run; Result ends it too. Exactly one of the two comes last.
-	Error  string          `json:"error,omitempty"`
-	Code   string          `json:"code,omitempty"`
+	Error string `json:"error,omitempty"`
+	Code  string `json:"code,omitempty"`
+	// Side is "source", "target" or empty: which one the error is about.
+	Side   string          `json:"side,omitempty"`
 	Result json.RawMessage `json:"result,omitempty"`
 }
 
@@ -240,6 +248,9 @@ type InspectResult struct {
 	At     time.Time      `json:"at"`
 	Source *InspectedSide `json:"source,omitempty"`
 	Target *InspectedSide `json:"target,omitempty"`
+	// Adapted lists what a copy between the two would change on purpose, such
+	// as an attribute that the target's admin role may not give.
+	Adapted []string `json:"adapted,omitempty"`
 }
 
 // InspectedSide is one side of an inspection: facts, or why there are none.

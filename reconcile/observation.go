@@ -206,9 +206,18 @@ type Move struct {
 	Proof     *Proof       `json:"proof,omitempty"`
 	// OwnerMap is the ownership map the plan printed.
 	OwnerMap map[string]string `json:"ownerMap,omitempty"`
+	// Plan is the id of the plan that opened the move.
+	Plan string `json:"plan,omitempty"`
+	// SourceSecret is the key that holds the internal superuser's password.
+	SourceSecret spec.SecretKey `json:"sourceSecret"`
+	// Store is the name of the internal StatefulSet and Service.
+	Store string `json:"store"`
 	// LastError is why the last attempt went back, for status.
 	LastError string `json:"lastError,omitempty"`
 }
+
+// Open tells whether the move has begun and neither finished nor gone back.
+func (m Move) Open() bool { return m.Phase == MoveOpen || m.Phase == MoveCommitted }
 
 // FenceID names the fence of the current attempt.
 func (m Move) FenceID() string { return m.ID + "-a" + itoa(m.Attempt) }
@@ -221,6 +230,8 @@ const (
 	MoveOpen      MovePhase = "open"
 	MoveCommitted MovePhase = "committed"
 	MoveFinished  MovePhase = "finished"
+	// MoveReverted is a move that went back to its source by itself.
+	MoveReverted MovePhase = "reverted"
 )
 
 // Applied is what the last successful apply left behind; drift is measured

@@ -1,0 +1,175 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// actionsByKind is the closed set of actions.
+var actionsByKind map[ActionKind]action
+
+func init() { // an initialiser would be a cycle: go-back is an action and ends others
+	actionsByKind = map[ActionKind]action{
+		ActCredentials: {lookCredentials, applyCredentials},
+		ActProtect:     {lookProtect, applyProtect},
+		ActRecord:      {lookRecord, applyRecord},
+		ActQuiesce:     {lookQuiesce, applyQuiesce},
+		ActFence:       {lookFence, applyFence},
+		ActCopy:        {lookCopy, applyCopy},
+		ActProve:       {lookProve, applyProve},
+		ActSwitch:      {lookSwitch, applySwitch},
+		ActCommit:      {lookCommit, applyCommit},
+		ActResume:      {lookResume, applyResume},
+		ActSettle:      {lookSettle, applySettle},
+		ActRemove:      {lookRemove, applyRemove},
+		ActGoBack:      {lookGoBack, applyGoBack},
+	}
+}
+
+func lookCredentials(ctx context.Context, r *run, _ Step) (Look, error) {
+	c := r.p.Passwords.Compare(ctx, CredentialsName, CredentialsKeys, r.external().Password)
+	switch {
+	case c.Unread():
+		return Look{}, fmt.Errorf("read Secret %s: %s", CredentialsName, c.Why)
+	case c.Is() && c.Value.Matches:
+		return Look{true, "Secret " + CredentialsName + " is as wanted"}, nil
+	}
+	return Look{Why: "Secret " + CredentialsName + " does not hold the referenced password"}, nil
+}
+
+func applyCredentials(ctx context.Context, r *run, _ Step) error {
+	return r.p.Passwords.Copy(ctx, CredentialsName, CredentialsKeys, r.external().Password)
+}
+
+func (r *run) store() string { return r.rel.Postgres.FullName }
+
+func lookProtect(ctx context.Context, r *run, _ Step) (Look, error) {
+	in := r.p.Stores.Internal(ctx, PostgreSQL, r.store())
+	switch {
+	case in.Unread():
+		return Look{}, fmt.Errorf("read the objects of %s: %s", r.store(), in.Why)
+	case in.Is() && in.Value.Protected:
+		return Look{true, "volume, StatefulSet and Secret are protected"}, nil
+	}
+	return Look{Why: strings.Join(in.Value.Unprotected, "; ")}, nil
+}
+
+func applyProtect(ctx context.Context, r *run, _ Step) error {
+	return r.p.Stores.Protect(ctx, PostgreSQL, r.store())
+}
+
+func (r *run) workloads(ctx context.Context) ([]Workload, error) {
+	ws := r.p.Workloads.List(ctx)
+	if ws.Unread() {
+		return nil, fmt.Errorf("list the application's workloads: %s", ws.Why)
+	}
+	return ws.Value, nil
+}
+
+func lookRecord(ctx context.Context, r *run, _ Step) (Look, error) {
+	if !r.move.Open() || len(r.move.Replicas) == 0 {
+		return Look{Why: "no move is open"}, nil
+	}
+	ws, err := r.workloads(ctx)
+	if err != nil {
+		return Look{}, err
+	}
+	for _, w := range ws {
+		if w.Recorded == nil {
+			return Look{Why: w.Key() + " has no recorded count"}, nil
+		}
+	}
+	return Look{true, fmt.Sprintf("%d counts are recorded", len(ws))}, nil
+}
+
+// applyRecord opens the move: the record first, so that the second copy of
+// the counts exists before any workload is touched.
+func applyRecord(ctx context.Context, r *run, _ Step) error {
+	ws, err := r.workloads(ctx)
+	if err != nil {
+		return err
+	}
+	counts, _ := countsOf(ws)
+	if !r.move.Open() {
+		attempt := 1
+		id := MoveID(PostgreSQL, r.epoch)
+		if r.move.ID == id {
+			attempt = r.move.Attempt + 1
+		}
+		old := r.move
+		key := spec.SecretKey{}
+		if r.in.SourceSecret != nil {
+			key = *r.in.SourceSecret.Secret
+		}
+		err := r.saveMove(ctx, func(m *Move) {
+			*m = Move{
+				ID: id, Engine: PostgreSQL, From: spec.Internal, To: spec.External, Epoch: r.epoch, Attempt: attempt,
+				Phase: MoveOpen, Target: endpointOf(r.external()), Opened: r.p.Now(), Replicas: counts,
+				Revision: r.rel.Revision, Announced: r.plan.Total.DownHigh.Seconds(), OwnerMap: r.own,
+				Plan: r.plan.ID, SourceSecret: key, Store: r.store(), Copy: old.Copy,
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return r.p.Workloads.Record(ctx, r.move.Replicas)
+}
+
+func lookQuiesce(ctx context.Context, r *run, _ Step) (Look, error) {
+	ws, err := r.workloads(ctx)
+	if err != nil {
+		return Look{}, err
+	}
+	for _, w := range ws {
+		if w.Replicas != 0 || w.Pods != 0 {
+			return Look{Why: fmt.Sprintf("%s has %d replicas and %d pods", w.Key(), w.Replicas, w.Pods)}, nil
+		}
+	}
+	return Look{!r.move.Quiesced.IsZero(), "no pod of the application is left"}, nil
+}
+
+// quiesceTime bounds the wait for pods to end.
+const quiesceTime = 10 * time.Minute
+
+func applyQuiesce(ctx context.Context, r *run, st Step) error {
+	if r.move.Quiesced.IsZero() {
+		if err := r.saveMove(ctx, func(m *Move) { m.Quiesced = r.p.Now() }); err != nil {
+			return err
+		}
+	}
+	until := r.p.Now().Add(quiesceTime)
+	for {
+		ws, err := r.workloads(ctx)
+		if err != nil {
+			return err
+		}
+		left := 0
+		var last string
+		for _, w := range ws {
+			if w.Replicas != 0 { // also when somebody scaled it up meanwhile
+				if err := r.p.Workloads.Scale(ctx, w.Key(), 0); err != nil {
+					return err
+				}
+			}
+			if w.Replicas != 0 || w.Pods != 0 {
+				left += max(w.Pods, 1)
+				last = w.Key()
+			}
+		}
+		if left == 0 {
+			return nil
+		}
+		if r.p.Now().After(until) {
+			return fmt.Errorf("%d pods of the application did not end within %s, such as those of %s; look at their finalizers and grace periods", left, quiesceTime, last)
+		}
+		r.ev.StepProgress(st, MoverEvent{Phase: "stopping", Message: fmt.Sprintf("%d pods left", left)})
+		if err := r.p.Wait(ctx, 300*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}

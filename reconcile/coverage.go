@@ -1,0 +1,49 @@
+package reconcile
+
+import (
+	"fmt"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// CoverageOf says, block by block, how much of the spec this version acts on.
+// A block that is accepted and not acted on must never look protected.
+func CoverageOf(s *spec.Spec) []Coverage {
+	var out []Coverage
+	add := func(block string, state CoverageState, note string) {
+		out = append(out, Coverage{Block: block, State: state, Note: note})
+	}
+	if s.Server != nil {
+		add("server", Enforced, fmt.Sprintf("release %s in %s", s.Server.Release, s.Server.Namespace))
+	}
+	if s.ServicesMachine != nil {
+		add("servicesMachine", Declared, "images and restore of the VM generation")
+	}
+	switch pg := s.Datastores.PostgreSQL; {
+	case pg == nil:
+		add("datastores.postgresql", Uncovered, "not in the file: nobody decided where it lives")
+	case s.Server == nil:
+		add("datastores.postgresql", Declared, "on a services machine")
+	default:
+		add("datastores.postgresql", Enforced, "location "+string(pg.Location))
+	}
+	if m := s.Datastores.MongoDB; m == nil {
+		add("datastores.mongodb", Uncovered, "not in the file: nobody decided where it lives")
+	} else {
+		add("datastores.mongodb", Declared, "location "+string(m.Location)+" is neither checked nor changed")
+	}
+	if s.Backup == nil {
+		add("backup", Uncovered, "no backups are declared")
+	} else {
+		add("backup", Declared, "no backup is made: keep the one you have")
+	}
+	if s.Restore == nil {
+		add("restore", Uncovered, "no restore target is declared")
+	} else {
+		add("restore", Declared, "nothing is restored or drilled")
+	}
+	if s.Server != nil {
+		add("mover", Enforced, "")
+	}
+	return out
+}

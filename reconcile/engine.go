@@ -1,0 +1,205 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// ErrLeaseLost is the cause of a context whose lease went to somebody else:
+// work stops at once and nothing is brought back, because another run may be
+// doing that already.
+var ErrLeaseLost = errors.New("the lease was lost to another run")
+
+// Events hears what an apply does while it does it.
+type Events interface {
+	StepBegins(Step)
+	StepSkipped(Step, string)
+	StepProgress(Step, MoverEvent)
+	StepEnds(Step, time.Duration, error)
+	// Note is a sentence for the person who watches.
+	Note(string)
+}
+
+// ApplyOptions is who applies and with which program.
+type ApplyOptions struct {
+	By   string
+	Tool string
+}
+
+// StepReport is what became of one step.
+type StepReport struct {
+	Step     StepID        `json:"step"`
+	Title    string        `json:"title"`
+	Outcome  string        `json:"outcome"` // settled, already settled, failed
+	Duration time.Duration `json:"duration"`
+	Error    string        `json:"error,omitempty"`
+}
+
+// Report is what an apply did.
+type Report struct {
+	Plan  string       `json:"plan"`
+	Steps []StepReport `json:"steps"`
+	// Downtime is from the first workload scaled down to the last one ready,
+	// zero when the application was not stopped.
+	Downtime  time.Duration `json:"downtime,omitempty"`
+	Announced Estimate      `json:"announced"`
+	// WentBack tells that a failure brought the application back on the
+	// source; StillDown that it could not.
+	WentBack  bool `json:"wentBack,omitempty"`
+	StillDown bool `json:"stillDown,omitempty"`
+}
+
+// BlockedError carries the findings of preflight that stand in the way.
+type BlockedError struct{ Findings []Finding }
+
+// Error lists the findings with their ids.
+func (e *BlockedError) Error() string {
+	var parts []string
+	for _, f := range e.Findings {
+		parts = append(parts, f.ID+": "+f.What)
+	}
+	return "blocked by preflight: " + strings.Join(parts, "; ")
+}
+
+// CheckPlan holds the plan a person accepted against the one made now. Apply
+// may do less than was shown, never more.
+func CheckPlan(accepted, now Plan) error {
+	if now.Resumes == "" {
+		if moved := Stale(accepted.Binding, now.Binding); len(moved) > 0 {
+			return &StaleError{Changes: moved}
+		}
+	} else if accepted.Binding.SpecDigest != now.Binding.SpecDigest || accepted.Binding.ClusterUID != now.Binding.ClusterUID ||
+		accepted.Binding.Release != now.Binding.Release {
+		return &StaleError{Changes: Stale(accepted.Binding, now.Binding)}
+	}
+	var shown []StepID
+	for _, s := range accepted.Steps {
+		shown = append(shown, s.ID)
+	}
+	for _, s := range now.Steps {
+		if !slices.Contains(shown, s.ID) {
+			return &StaleError{Changes: []Change{{Field: "steps", From: "without " + string(s.ID), To: "needs " + string(s.ID)}}}
+		}
+	}
+	return nil
+}
+
+// Apply does the steps of a plan that was just made from o, in order. It is
+// the only place that changes anything, and resume is the same function. The
+// caller holds the lease and has compared the plan with what was accepted.
+func Apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Providers, opt ApplyOptions, ev Events) (Report, error) {
+	rep := Report{Plan: plan.ID, Announced: plan.Total}
+	if blocked := plan.Blocked(); len(blocked) > 0 {
+		return rep, &BlockedError{Findings: blocked}
+	}
+	r, err := newRun(ctx, s, o, plan, p, opt, ev)
+	if err != nil {
+		return rep, err
+	}
+	for _, st := range plan.Steps {
+		sr, err := r.step(ctx, st)
+		rep.Steps = append(rep.Steps, sr)
+		if err != nil {
+			rep.Downtime = r.downtime()
+			return r.fail(ctx, rep, st, err)
+		}
+	}
+	rep.Downtime = r.downtime()
+	return rep, r.finish(ctx)
+}
+
+// step looks, acts, and looks again. The second look decides.
+func (r *run) step(ctx context.Context, st Step) (StepReport, error) {
+	sr := StepReport{Step: st.ID, Title: st.Title, Outcome: "failed"}
+	begun := r.p.Now()
+	act, ok := actionsByKind[st.Action]
+	if !ok {
+		return sr, fmt.Errorf("step %s: this version knows no action %q", st.ID, st.Action)
+	}
+	if err := context.Cause(ctx); err != nil {
+		sr.Error = err.Error()
+		return sr, err
+	}
+	look, err := act.look(ctx, r, st)
+	if err == nil && look.Settled {
+		r.ev.StepSkipped(st, look.Why)
+		sr.Outcome = "already settled"
+		return sr, nil
+	}
+	if err == nil {
+		err = r.do(ctx, act, st)
+	}
+	sr.Duration = r.p.Now().Sub(begun)
+	if err != nil {
+		sr.Error = err.Error()
+		return sr, err
+	}
+	sr.Outcome = "settled"
+	return sr, nil
+}
+
+func (r *run) do(ctx context.Context, act action, st Step) error {
+	begun := r.p.Now()
+	if err := r.journalBegin(ctx, st); err != nil {
+		return err
+	}
+	r.ev.StepBegins(st)
+	r.at(st, "begin")
+	r.at(st, "before-effect")
+	err := act.apply(ctx, r, st)
+	r.at(st, "after-effect")
+	if err == nil {
+		var look Look
+		if look, err = act.look(ctx, r, st); err == nil && !look.Settled {
+			err = fmt.Errorf("%s: the call succeeded, but looking again shows: %s", st.ID, look.Why)
+		}
+	}
+	jerr := r.journalEnd(ctx, st, err)
+	r.at(st, "end")
+	r.ev.StepEnds(st, r.p.Now().Sub(begun), err)
+	if err != nil {
+		return err
+	}
+	return jerr
+}
+
+// fail brings the application back on the source where that is still right.
+func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Report, error) {
+	err := fmt.Errorf("%s: %w", st.Title, cause)
+	if errors.Is(context.Cause(ctx), ErrLeaseLost) || st.Action == ActGoBack {
+		rep.StillDown = r.isDown()
+		return rep, err
+	}
+	if !r.move.Open() || !r.isDown() {
+		return rep, err
+	}
+	// The run may have been interrupted; service is restored all the same.
+	back, cancel := context.WithTimeout(context.WithoutCancel(ctx), goBackTime)
+	defer cancel()
+	r.ev.Note("bringing the application back on the internal database")
+	if backErr := r.goBack(back, err); backErr != nil {
+		rep.StillDown = true
+		return rep, errors.Join(err, fmt.Errorf("bring the application back: %w", backErr))
+	}
+	rep.WentBack = true
+	return rep, err
+}
+
+// goBackTime bounds the way back.
+const goBackTime = 15 * time.Minute
+
+// finish closes the move and writes what drift is measured against.
+func (r *run) finish(ctx context.Context) error {
+	if r.move.Phase == MoveCommitted && !r.move.Resumed.IsZero() {
+		if err := r.saveMove(ctx, func(m *Move) { m.Phase = MoveFinished }); err != nil {
+			return err
+		}
+	}
+	return r.writeApplied(ctx)
+}

@@ -1,0 +1,155 @@
+package reconcile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// MakePlan decides what is missing. It is pure: the same spec and observation
+// give the same plan. tool is the version of this program.
+func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
+	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Coverage: CoverageOf(s)}
+	if s.Server == nil {
+		p.Binding = Binding{SpecDigest: s.Digest(), Tool: tool}
+		p.ID = planID(p)
+		return p, nil
+	}
+	if missing := unread(s, o); len(missing) > 0 {
+		return Plan{}, &UnreadableError{What: missing}
+	}
+	if o.Release.IsNot() {
+		p.Binding = Binding{SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID, Tool: tool}
+		p.Findings = []Finding{block("no-release", "server.release", "", "check server.kubeContext, server.namespace and server.release",
+			"there is no Helm release %s in namespace %s", s.Server.Release, s.Server.Namespace)}
+		p.ID = planID(p)
+		return p, nil
+	}
+	steps, findings := planLocation(s, o)
+	p.Steps, p.Findings = steps, findings
+	if len(steps) > 0 {
+		p.Findings = append(p.Findings, findingsFor(s, o)...)
+	}
+	if openMove(o) {
+		p.Resumes = o.Postgres.Move.Value.ID
+	}
+	p.Notices = notices(s, o)
+	p.Binding = bindingOf(s, o, tool)
+	p.Total = total(steps)
+	p.ID = planID(p)
+	return p, nil
+}
+
+// findingsFor is preflight before a move; an unfinished one has had its
+// preflight, and what it left behind would fail it.
+func findingsFor(s *spec.Spec, o Observation) []Finding {
+	if s.Datastores.PostgreSQL.Location == spec.External && wantsSwitch(s, o.Release.Value) && !openMove(o) {
+		return preflight(s, o)
+	}
+	return append(preflightRelease(s, o), preflightAccess(o)...)
+}
+
+func bindingOf(s *spec.Spec, o Observation, tool string) Binding {
+	rel := o.Release.Value
+	b := Binding{
+		SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID,
+		Release: rel.Namespace + "/" + rel.Name, Revision: rel.Revision,
+		Chart: rel.Chart + "-" + rel.ChartVersion, Epoch: o.Postgres.Lineage.Value.Epoch, Tool: tool,
+	}
+	if pv := o.Postgres.Preview; pv.Is() && pv.Value.ChartDigest != "" {
+		b.Chart += "@" + pv.Value.ChartDigest
+	}
+	if pg := s.Datastores.PostgreSQL; pg != nil && pg.External != nil {
+		b.Target = pg.External.Username + "@" + endpointOf(pg.External)
+		b.Secret = describeRef(pg.External.Password)
+	}
+	if in := o.Postgres.Inspection; in.Is() {
+		b.Source = identityOf(in.Value.Source)
+		if id := identityOf(in.Value.Target); id != "" {
+			b.Target += " " + id
+		}
+	}
+	return b
+}
+
+func identityOf(side *InspectedSide) string {
+	if side == nil || side.Database == nil {
+		return ""
+	}
+	return side.Database.SystemIdentifier
+}
+
+// planID names a plan by what it binds to and what it would do.
+func planID(p Plan) string {
+	ids := make([]string, 0, len(p.Steps))
+	for _, s := range p.Steps {
+		ids = append(ids, string(s.ID))
+	}
+	data, err := json.Marshal(struct {
+		B Binding
+		S []string
+	}{p.Binding, ids})
+	if err != nil { // plain structs of strings and numbers always marshal
+		panic(err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])[:10]
+}
+
+// Stale compares the binding facts of a plan with those of now and names the
+// ones that moved.
+func Stale(was, now Binding) []Change {
+	var out []Change
+	add := func(field, from, to string) {
+		if from != to {
+			out = append(out, Change{Field: field, From: from, To: to})
+		}
+	}
+	add("spec", was.SpecDigest, now.SpecDigest)
+	add("cluster", was.ClusterUID, now.ClusterUID)
+	add("release", was.Release, now.Release)
+	add("release revision", itoa(was.Revision), itoa(now.Revision))
+	add("chart", was.Chart, now.Chart)
+	add("source database", was.Source, now.Source)
+	add("target database", was.Target, now.Target)
+	add("lineage epoch", itoa(was.Epoch), itoa(now.Epoch))
+	add("password reference", was.Secret, now.Secret)
+	add("circleci-dr", was.Tool, now.Tool)
+	return out
+}
+
+// StaleError means that a plan no longer fits what is there.
+type StaleError struct{ Changes []Change }
+
+// Error names every binding fact that moved.
+func (e *StaleError) Error() string {
+	var parts []string
+	for _, c := range e.Changes {
+		parts = append(parts, fmt.Sprintf("%s was %s and is %s", c.Field, orNone(c.From), orNone(c.To)))
+	}
+	return "the plan is stale: " + strings.Join(parts, "; ")
+}
+
+func notices(s *spec.Spec, o Observation) []string {
+	var out []string
+	pg := o.Postgres
+	if openMove(o) {
+		m := pg.Move.Value
+		state := "the application is up"
+		if !m.Quiesced.IsZero() && m.Resumed.IsZero() {
+			state = "the application is stopped since " + m.Quiesced.UTC().Format("2006-01-02 15:04:05 MST")
+		}
+		out = append(out, fmt.Sprintf("move %s to %s was cut off and goes on (%s)", m.ID, m.Target, state))
+	}
+	if m := pg.Move; m.Is() && m.Value.Phase == MoveReverted && m.Value.LastError != "" {
+		out = append(out, "the last attempt went back to the internal database: "+m.Value.LastError)
+	}
+	if d := s.Datastores.PostgreSQL; d != nil && d.Location == spec.External && o.Release.Is() && !o.Release.Value.Postgres.Internal && !pg.Lineage.Is() {
+		out = append(out, "PostgreSQL was already external when first seen: settled, unproven")
+	}
+	return out
+}

@@ -1,0 +1,198 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// preflight checks everything that can fail before anything is changed, and
+// reports all of it at once.
+func preflight(s *spec.Spec, o Observation) []Finding {
+	var out []Finding
+	out = append(out, preflightRelease(s, o)...)
+	out = append(out, preflightAccess(o)...)
+	out = append(out, preflightChart(o.Release.Value, o.Postgres.Preview)...)
+	out = append(out, preflightPostgres(s, o)...)
+	return out
+}
+
+func block(id, field, source, fix, what string, args ...any) Finding {
+	return Finding{ID: id, Blocks: true, Field: field, Source: source, Fix: fix, What: fmt.Sprintf(what, args...)}
+}
+
+func preflightRelease(s *spec.Spec, o Observation) []Finding {
+	var out []Finding
+	rel := o.Release.Value
+	manager := rel.Manager
+	evidence := rel.Evidence
+	if declared := s.Server.ManagedBy; declared != "" && declared != spec.ManagedByHelm {
+		manager = declared
+		if evidence == "" {
+			evidence = "server.managedBy"
+		}
+	}
+	if manager != "" && manager != spec.ManagedByHelm {
+		out = append(out, block("release-managed", "server.managedBy", "design: hand-off",
+			"suspend the reconciliation and let a person run the switch; handing off to "+string(manager)+" is not in this version",
+			"%s reconciles the release (%s) and would undo or fight a helm upgrade", manager, evidence))
+	}
+	if o.RunnerIsPatient != "" {
+		out = append(out, block("runner-is-patient", "", "design: the runner may be the patient",
+			"run apply from outside this CircleCI, such as a workstation or another CI",
+			"this process is a job of the CircleCI it would stop (%s)", o.RunnerIsPatient))
+	}
+	if rel.Pending() && !openMove(o) {
+		out = append(out, block("release-pending", "server.release", "helm.md 6.2",
+			"wait for it, or if it died: helm rollback "+rel.Name+" -n "+rel.Namespace,
+			"another Helm operation holds release %s (status %s)", rel.Name, rel.Status))
+	}
+	if want := s.Server.Version; want != "" && rel.ChartVersion != want {
+		out = append(out, block("version", "server.version", "design: never a downgrade step",
+			"set server.version to "+rel.ChartVersion+", or upgrade the release first",
+			"the deployed chart version is %s, the spec says %s", rel.ChartVersion, want))
+	}
+	if o.Workloads.Is() && len(o.Workloads.Value) == 0 {
+		out = append(out, block("no-application", "server.namespace", "server-kubernetes.md §3.3",
+			"check server.namespace and server.release",
+			"there is no Deployment or StatefulSet with layer=application in %s", rel.Namespace))
+	}
+	if !openMove(o) {
+		out = append(out, brokenWorkloads(o)...)
+	}
+	return out
+}
+
+// brokenWorkloads reports workloads that are not ready before we begin: what
+// was broken before the move would look broken by it.
+func brokenWorkloads(o Observation) []Finding {
+	var out []Finding
+	for _, w := range o.Workloads.Value {
+		if w.Ready < w.Replicas {
+			why := w.Trouble
+			if why == "" {
+				why = "no reason given"
+			}
+			out = append(out, Finding{ID: "workload-not-ready", What: fmt.Sprintf("%s has %d of %d replicas ready (%s)", w.Key(), w.Ready, w.Replicas, why),
+				Fix: "repair it first; apply waits for it to become ready again at the end"})
+		}
+	}
+	return out
+}
+
+func preflightAccess(o Observation) []Finding {
+	if o.Denied.Unread() {
+		return []Finding{block("access-unknown", "", "design §5.1", "allow selfsubjectaccessreviews, or ask the cluster's owner",
+			"could not find out which rights this user has: %s", o.Denied.Why)}
+	}
+	if len(o.Denied.Value) == 0 {
+		return nil
+	}
+	var denied []string
+	for _, p := range o.Denied.Value {
+		denied = append(denied, p.String())
+	}
+	slices.Sort(denied)
+	return []Finding{block("access-denied", "", "helm.md §9", "grant them in the release's namespace (docs/moving-postgresql.md has a Role)",
+		"this user lacks %d rights the plan uses: %s", len(denied), strings.Join(denied, ", "))}
+}
+
+// String gives a right the way kubectl auth can-i asks for it.
+func (p Permission) String() string {
+	resource := p.Resource
+	if p.Group != "" {
+		name, sub, has := strings.Cut(resource, "/")
+		resource = name + "." + p.Group
+		if has {
+			resource += "/" + sub
+		}
+	}
+	return p.Verb + " " + resource
+}
+
+// preflightChart refuses an upgrade that would do anything but switch the
+// datastore (helm.md 1.1, 1.5, 2.5).
+func preflightChart(rel Release, pv Observed[Preview]) []Finding {
+	if pv.IsNot() {
+		return nil
+	}
+	if pv.Unread() {
+		return []Finding{block("chart-unread", "server.chart", "helm.md 1.1",
+			"set server.chart (or --chart) to the release's chart: an oci:// reference, a directory or a .tgz",
+			"the release's chart could not be read: %s", pv.Why)}
+	}
+	var out []Finding
+	if !pv.Value.Faithful {
+		out = append(out, block("chart-differs", "server.chart", "helm.md 1.5",
+			fmt.Sprintf("fetch the chart that was installed: %s %s, with its subcharts", rel.Chart, rel.ChartVersion),
+			"the chart is not the deployed one: %s", strings.Join(clip(pv.Value.Unfaithful, 5), "; ")))
+		return out
+	}
+	if foreign := foreignChanges(rel, pv.Value); len(foreign) > 0 {
+		out = append(out, block("upgrade-does-more", "server.values", "helm.md 2.5",
+			"bring the live objects and the release's values into line first (helm diff), then plan again",
+			"the upgrade would change more than the datastore: %s", strings.Join(clip(foreign, 8), "; ")))
+	}
+	return out
+}
+
+// foreignChanges are effects of the upgrade outside the datastore's own
+// objects and the application's database settings.
+func foreignChanges(rel Release, pv Preview) []string {
+	var out []string
+	for _, obj := range pv.Objects {
+		name := obj.Kind + "/" + obj.Name
+		if ofStore(rel, obj) {
+			continue
+		}
+		if obj.Action != "update" {
+			out = append(out, obj.Action+" "+name)
+			continue
+		}
+		for _, c := range obj.Rendered {
+			if !databaseSetting(obj, c) {
+				out = append(out, fmt.Sprintf("%s %s: %s → %s", name, c.Field, c.From, c.To))
+			}
+		}
+		for _, c := range obj.Drifted {
+			if obj.Layer == "application" && c.Field == "spec.replicas" {
+				continue // recorded before, set again after
+			}
+			out = append(out, fmt.Sprintf("%s %s: %s → %s (undoes a change made by hand)", name, c.Field, c.From, c.To))
+		}
+	}
+	return out
+}
+
+// ofStore tells whether an object belongs to the datastore's subchart.
+func ofStore(rel Release, obj ObjectPreview) bool {
+	return strings.Contains(obj.Template, "/charts/postgresql/") ||
+		(obj.Name == rel.Postgres.FullName && (obj.Kind == "Secret" || obj.Kind == "Service" || obj.Kind == "StatefulSet"))
+}
+
+// databaseSetting tells whether a field of the application's objects is one
+// that a changed database location has to change.
+func databaseSetting(obj ObjectPreview, c Change) bool {
+	switch obj.Kind {
+	case "ConfigMap":
+		return strings.HasPrefix(c.Field, "data")
+	case "Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job":
+		if obj.Layer == "application" && c.Field == "spec.replicas" {
+			return true
+		}
+		return strings.Contains(c.Field, ".env[") || strings.Contains(c.Field, ".env.") ||
+			strings.Contains(c.Field, "annotations") && strings.Contains(c.Field, "checksum")
+	}
+	return false
+}
+
+func clip(list []string, n int) []string {
+	if len(list) <= n {
+		return list
+	}
+	return append(slices.Clone(list[:n]), fmt.Sprintf("and %d more", len(list)-n))
+}
+
+func openMove(o Observation) bool { return o.Postgres.Move.Is() && o.Postgres.Move.Value.Open() }

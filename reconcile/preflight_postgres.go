@@ -1,0 +1,238 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+const targetField = "datastores.postgresql.external"
+
+// preflightPostgres judges what the inspect Job found on both sides.
+func preflightPostgres(s *spec.Spec, o Observation) []Finding {
+	insp := o.Postgres.Inspection
+	if !insp.Is() {
+		why := insp.Why
+		if why == "" {
+			why = "they were never inspected"
+		}
+		return []Finding{block("databases-unread", "datastores.postgresql", "design §4", "run plan without --no-inspect",
+			"both PostgreSQL servers must be looked at from inside the cluster: %s", why)}
+	}
+	var out []Finding
+	out = append(out, sideTrouble("source", "datastores.postgresql", insp.Value.Source)...)
+	out = append(out, sideTrouble("target", targetField, insp.Value.Target)...)
+	if len(out) > 0 {
+		return out
+	}
+	src, dst := *insp.Value.Source.Database, *insp.Value.Target.Database
+	out = append(out, checkIdentity(src, dst)...)
+	out = append(out, checkVersions(o.Release.Value, src, dst)...)
+	out = append(out, checkTLS(s, o.Release.Value, dst)...)
+	out = append(out, checkPrivileges(src, dst)...)
+	out = append(out, checkDatabases(src, dst)...)
+	out = append(out, checkExtensions(src, dst)...)
+	out = append(out, checkTargetFree(o, dst)...)
+	out = append(out, checkDisk(s, src)...)
+	return out
+}
+
+func sideTrouble(side, field string, in *InspectedSide) []Finding {
+	if in == nil {
+		return []Finding{block(side+"-missing", field, "design §5.1", "check that the StatefulSet of the internal PostgreSQL runs",
+			"there is no %s PostgreSQL server to look at", side)}
+	}
+	if in.Database != nil {
+		return nil
+	}
+	fix := map[string]string{
+		CodeUnreachable: "check host, port, DNS, firewall and TLS as seen from a pod in the release's namespace",
+		CodeCredentials: "check " + field + ".username and the Secret that " + field + ".password refers to",
+		CodePrivilege:   "grant the role what the message names",
+	}[in.Code]
+	if side == "source" && in.Code == CodeCredentials {
+		fix = "the chart's Secret does not hold the password the database was initialised with: put the right one back"
+	}
+	if fix == "" {
+		fix = "see the message"
+	}
+	return []Finding{block(side+"-"+in.Code, field, "design §5.1", fix, "%s PostgreSQL: %s", side, in.Error)}
+}
+
+func checkIdentity(src, dst Database) []Finding {
+	if src.SystemIdentifier != "" && src.SystemIdentifier == dst.SystemIdentifier {
+		return []Finding{block("same-server", targetField+".host", "design §5.1", "name another server",
+			"source and target are one and the same server (system identifier %s)", src.SystemIdentifier)}
+	}
+	return nil
+}
+
+func major(num int) int { return num / 10000 }
+
+func checkVersions(rel Release, src, dst Database) []Finding {
+	from, to := major(src.VersionNum), major(dst.VersionNum)
+	if to < from {
+		return []Finding{block("target-older", targetField, "design §5.1", "use a target of at least the source's major version",
+			"the target runs PostgreSQL %s, older than the source's %s", dst.ServerVersion, src.ServerVersion)}
+	}
+	if to > 14 {
+		return []Finding{{ID: "target-new", Field: targetField, Source: "server-kubernetes.md §2",
+			What: fmt.Sprintf("PostgreSQL %s is newer than what CircleCI documents for Server %s (12, with 13 and 14 usable)", dst.ServerVersion, rel.ChartVersion),
+			Fix:  "ask the vendor, or use 14"}}
+	}
+	if to > from {
+		return []Finding{{ID: "no-way-back", Field: targetField, Source: "design §5.1",
+			What: fmt.Sprintf("there is no way back to the internal PostgreSQL %d once the data is on %d", from, to),
+			Fix:  "accept it, or use a target of major version " + strconv.Itoa(from)}}
+	}
+	return nil
+}
+
+func checkTLS(s *spec.Spec, rel Release, dst Database) []Finding {
+	mode := s.Datastores.PostgreSQL.External.TLS.Mode
+	if mode == spec.TLSDisable {
+		return []Finding{{ID: "tls-off", Field: targetField + ".tls.mode", Source: "server-kubernetes.md §8",
+			What: "the connection to the external database is not encrypted", Fix: "use verify-full"}}
+	}
+	if atLeast(rel.ChartVersion, 4, 9) && dst.TLSVersion != "TLS 1.3" && dst.TLSVersion != "TLSv1.3" {
+		return []Finding{block("tls-version", targetField, "server-kubernetes.md §2 (4.9)", "enable TLS 1.3 on the target",
+			"Server %s needs TLS 1.3; the target offers %s", rel.ChartVersion, orNone(dst.TLSVersion))}
+	}
+	return nil
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// atLeast compares a chart version with major.minor; what is no version is
+// taken for an old one.
+func atLeast(version string, wantMajor, wantMinor int) bool {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+	maj, err1 := strconv.Atoi(parts[0])
+	minor, err2 := strconv.Atoi(parts[1])
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	return maj > wantMajor || maj == wantMajor && minor >= wantMinor
+}
+
+func checkPrivileges(src, dst Database) []Finding {
+	var out []Finding
+	if !src.Role.Superuser {
+		out = append(out, block("source-privileges", "datastores.postgresql", "server-kubernetes.md §3.3", "use the superuser the chart made",
+			"role %s of the internal PostgreSQL is no superuser: role passwords could not be carried", src.Role.Name))
+	}
+	var lacks []string
+	if !dst.Role.Superuser && !dst.Role.CreateDB {
+		lacks = append(lacks, "CREATEDB")
+	}
+	if !dst.Role.Superuser && !dst.Role.CreateRole {
+		lacks = append(lacks, "CREATEROLE")
+	}
+	if len(lacks) > 0 {
+		out = append(out, block("target-privileges", targetField+".username", "design §5.1",
+			fmt.Sprintf("ALTER ROLE %s %s", dst.Role.Name, strings.Join(lacks, " ")),
+			"role %s of the target lacks %s", dst.Role.Name, strings.Join(lacks, " and ")))
+	}
+	return out
+}
+
+func checkDatabases(src, dst Database) []Finding {
+	var out []Finding
+	for _, db := range src.Databases {
+		for _, name := range []string{db.Collate, db.CType} {
+			if len(dst.Locales) > 0 && !slices.Contains(dst.Locales, name) && name != "C" && name != "POSIX" {
+				out = append(out, block("locale", targetField, "design §5.1", "install the locale on the target",
+					"database %s uses locale %s, which the target does not know", db.Name, name))
+				break
+			}
+		}
+	}
+	for _, u := range src.Unsupported {
+		out = append(out, block("unsupported", "datastores.postgresql", "design §5.1", "remove it from the source, or use a target where the admin role may create it",
+			"%s in database %s cannot be carried: %s", u.Object, u.Database, u.Reason))
+	}
+	return out
+}
+
+func checkExtensions(src, dst Database) []Finding {
+	var out []Finding
+	for _, db := range src.Databases {
+		for name, version := range db.Extensions {
+			have := dst.Extensions[name]
+			switch {
+			case name == "plpgsql":
+			case len(have) == 0:
+				out = append(out, block("extension-missing", targetField, "server-kubernetes.md §2, D6", "make the extension available on the target",
+					"database %s uses extension %s %s, which the target does not offer", db.Name, name, version))
+			case !slices.Contains(have, version):
+				out = append(out, block("extension-version", targetField, "server-kubernetes.md §2, D6",
+					"install version "+version+" on the target, or update the source's first",
+					"database %s uses extension %s %s; the target offers %s", db.Name, name, version, strings.Join(have, ", ")))
+			case name == "pg_partman" && !strings.HasPrefix(version, "4.5."):
+				out = append(out, Finding{ID: "pg-partman", Field: targetField, Source: "server-kubernetes.md §2",
+					What: fmt.Sprintf("pg_partman is %s; CircleCI supports 4.5.x", version), Fix: "ask the vendor before an upgrade"})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Finding) int { return strings.Compare(a.What, b.What) })
+	return out
+}
+
+// checkTargetFree refuses a target that holds anything but an earlier,
+// never authoritative copy of this very installation.
+func checkTargetFree(o Observation, dst Database) []Finding {
+	if o.Cluster.Is() && dst.Lineage != nil {
+		l := dst.Lineage
+		if !strings.HasPrefix(l.Installation, o.Cluster.Value.UID+"/"+o.Release.Value.Namespace+"/"+o.Release.Value.Name) {
+			return []Finding{block("target-of-other", targetField+".host", "design §5, lineage", "use another server",
+				"the target belongs to another installation (%s)", l.Installation)}
+		}
+		if l.State == "authoritative" || l.State == "superseded" {
+			return []Finding{block("target-was-authoritative", targetField, "design §5, lineage",
+				"look at both sides; a side that was ever switched to is never overwritten",
+				"the target was switched to at epoch %d and may hold newer data", l.Epoch)}
+		}
+		return nil // a copy of ours that was cut off
+	}
+	var names []string
+	for _, db := range dst.Databases {
+		if !db.Empty {
+			names = append(names, db.Name)
+		}
+	}
+	if len(names) > 0 {
+		slices.Sort(names)
+		return []Finding{block("target-not-empty", targetField, "design §5.1", "use an empty server, or drop what you know you do not need",
+			"the target holds databases that are not ours: %s", strings.Join(names, ", "))}
+	}
+	return nil
+}
+
+func checkDisk(s *spec.Spec, src Database) []Finding {
+	var need int64
+	for _, db := range src.Databases {
+		need += db.Bytes
+	}
+	declared := int64(s.Datastores.PostgreSQL.External.DiskGiB) << 30
+	const field = targetField + ".diskGiB"
+	switch {
+	case declared == 0:
+		return []Finding{{ID: "disk-unknown", Field: field, Source: "design §2",
+			What: fmt.Sprintf("free disk of the target could not be checked; the data needs about %s", Bytes(need*3/2)), Fix: "declare " + field}}
+	case declared < need*3/2:
+		return []Finding{block("disk", field, "design §5.1", "grow the target's disk",
+			"the target declares %s of disk; %s of data need about %s", Bytes(declared), Bytes(need), Bytes(need*3/2))}
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// readRecord reads one of the engine's documents. A garbled one is unknown,
+// never absent.
+func readRecord[T any](ctx context.Context, r Records, name string) (Observed[T], string) {
+	raw := r.Read(ctx, name)
+	switch raw.Known {
+	case Absent:
+		return NotThere[T](), ""
+	case Present:
+		var v T
+		if err := json.Unmarshal(raw.Value.Data, &v); err != nil {
+			return CouldNot[T](fmt.Errorf("read record %s: %w", name, err)), raw.Value.Version
+		}
+		return Found(v), raw.Value.Version
+	case Unknown:
+	}
+	return Observed[T]{Why: raw.Why}, ""
+}
+
+// writeRecord stores v over the version it was read at.
+func writeRecord(ctx context.Context, r Records, name string, v any, version string) (string, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("write record %s: %w", name, err)
+	}
+	version, err = r.Write(ctx, name, data, version)
+	if err != nil {
+		return "", fmt.Errorf("write record %s: %w", name, err)
+	}
+	return version, nil
+}
+
+// replaceRecord stores v whatever stood there before. It is for records only
+// the holder of the lease writes.
+func replaceRecord(ctx context.Context, r Records, name string, v any) error {
+	old := r.Read(ctx, name)
+	if old.Unread() {
+		return fmt.Errorf("write record %s: %s", name, old.Why)
+	}
+	_, err := writeRecord(ctx, r, name, v, old.Value.Version)
+	return err
+}
