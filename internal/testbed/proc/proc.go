@@ -78,7 +78,9 @@ func (t Table) Start(s Spec) error {
 	defer log.Close()
 	cmd := exec.Command(s.Args[0], s.Args[1:]...)
 	cmd.Dir = "/" // keep no other directory busy
-	cmd.Env = append(append(os.Environ(), s.Env...), markVariable+"="+t.Mark)
+	// Not our own environment: what a process does must not depend on who ran up.
+	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "LANG=C.UTF-8",
+		markVariable + "=" + t.Mark}, s.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if s.UID != 0 {

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/circleci-dr/circleci-dr/internal/testbed/cluster"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/external"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/host"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/images"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/progress"
+)
+
+// up boots what is not running. It converges: what runs as wanted is left
+// alone, so it repairs a testbed of which parts were killed.
+func up(ctx context.Context, args []string) error {
+	var withoutProduct bool
+	if err := flags(args, map[string]*bool{"--without-product": &withoutProduct}); err != nil {
+		return err
+	}
+	c, err := findCheckout()
+	if err != nil {
+		return err
+	}
+	r := progress.New(os.Stderr)
+	defer r.Close()
+	if err := host.Check(c.cache.Dir, c.cache.Public, cluster.RunDir); err != nil {
+		return err
+	}
+	unlock, err := lock(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := host.Install(ctx, host.ForCluster, r); err != nil {
+		return err
+	}
+	parts, err := obtain(ctx, c, r)
+	if err != nil {
+		return err
+	}
+	found, err := settle(ctx, c, r)
+	if err != nil {
+		return err
+	}
+	boot := func(fresh bool) error { return bootAll(ctx, c, r, parts, fresh, withoutProduct) }
+	err = boot(found != cluster.Live)
+	if err != nil && found == cluster.Live && ctx.Err() == nil {
+		r.Say("the running testbed cannot be repaired: %v", err)
+		r.Say("taking it down and booting a new one")
+		if err := removeAll(ctx); err != nil {
+			return err
+		}
+		err = boot(true)
+	}
+	if err != nil {
+		return err
+	}
+	r.Say("up; for its environment: eval \"$(go -C internal/testbed run . env)\"")
+	return nil
+}
+
+// settle looks at what an earlier up left, and removes what is dead.
+func settle(ctx context.Context, c checkout, r *progress.Reporter) (cluster.Condition, error) {
+	state, found, err := cluster.Find()
+	if err != nil {
+		return found, err
+	}
+	switch {
+	case found == cluster.Stale:
+		from := state.Checkout
+		if from == "" {
+			from = "an unknown checkout"
+		}
+		r.Say("found a dead testbed of %s, removing it", from)
+		return cluster.None, removeAll(ctx)
+	case found == cluster.Live && state.Checkout != c.root:
+		r.Say("a testbed booted by %s is running; using it with this checkout's servers and images", state.Checkout)
+	case found == cluster.Live:
+		r.Say("a testbed is running; starting what it lacks")
+	}
+	return found, nil
+}
+
+// bootAll boots the cluster and, beside it, the servers outside and the images.
+func bootAll(ctx context.Context, c checkout, r *progress.Reporter, parts obtained, fresh, withoutProduct bool) error {
+	cl := &cluster.Cluster{
+		Checkout: c.root, Kube: parts.kube, CoreDNS: parts.coredns, Self: parts.self,
+		Store: storeDir(c), Pause: images.PauseName, Names: external.Names(), Report: r,
+	}
+	if err := cl.Prepare(ctx); err != nil {
+		return err
+	}
+	if err := external.Prepare(); err != nil {
+		return err
+	}
+	// What is slow and needs no API server goes beside its start.
+	product := background(func() (string, error) {
+		if withoutProduct {
+			return "", nil
+		}
+		return compileProduct(ctx, c, r)
+	})
+	servers := background(func() (struct{}, error) { return struct{}{}, startServers(ctx, r, parts) })
+	err := cl.Start(ctx, fresh, func(ctx context.Context) error {
+		if err := importFixed(ctx, c, r, parts); err != nil {
+			return err
+		}
+		binary, err := product()
+		if err != nil || binary == "" {
+			return err
+		}
+		_, err = importProduct(ctx, c, r, binary)
+		return err
+	})
+	_, serverErr := servers()
+	_, productErr := product()
+	if errors.Is(err, productErr) {
+		productErr = nil // already told
+	}
+	return errors.Join(err, serverErr, productErr)
+}
+
+func startServers(ctx context.Context, r *progress.Reporter, parts obtained) error {
+	for _, s := range external.Servers {
+		err := r.Do(fmt.Sprintf("PostgreSQL %d outside the cluster", s.Major), func(*progress.Task) error {
+			return s.Ensure(ctx, filepath.Join(parts.servers[s.Major], "bin"))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// background runs work at once; the returned function waits for its result,
+// and may be called again.
+func background[T any](work func() (T, error)) func() (T, error) {
+	var value T
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		value, err = work()
+	}()
+	return func() (T, error) {
+		<-done
+		return value, err
+	}
+}
+
+func provisionVolumes(ctx context.Context, args []string) error {
+	if err := flags(args, nil); err != nil {
+		return err
+	}
+	return cluster.Provision(ctx)
+}
