@@ -1,0 +1,28 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// Cluster reads the identity of the cluster: the UID of kube-system, which
+// lives exactly as long as the cluster does.
+func (c *Client) Cluster(ctx context.Context) reconcile.Observed[reconcile.Cluster] {
+	system, err := c.kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return reconcile.CouldNot[reconcile.Cluster](fmt.Errorf("read namespace %s, whose UID identifies the cluster: %w", metav1.NamespaceSystem, err))
+	}
+	version, err := c.kube.Discovery().ServerVersion()
+	if err != nil {
+		return reconcile.CouldNot[reconcile.Cluster](fmt.Errorf("read the version of the API server: %w", err))
+	}
+	out := reconcile.Cluster{UID: string(system.UID), Version: version.GitVersion}
+	if c.config != nil {
+		out.Server = c.config.Host
+	}
+	return reconcile.Found(out)
+}

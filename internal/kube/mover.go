@@ -1,0 +1,223 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// errGone means the Job went away while it was followed.
+var errGone = errors.New("the Job was deleted while it was followed")
+
+// Run starts a mover Job or adopts the one of its name, follows it and
+// returns its result. Cancelling ctx ends the following, not the Job.
+func (c *Client) Run(ctx context.Context, job reconcile.MoverJob, progress reconcile.Progress) (json.RawMessage, error) {
+	if problems := validation.IsDNS1123Label(job.Name); len(problems) > 0 {
+		return nil, fmt.Errorf("run Job %q: %s", job.Name, problems[0])
+	}
+	request, files, err := moverFiles(job)
+	if err != nil {
+		return nil, fmt.Errorf("run Job %s: %w", job.Name, err)
+	}
+	digest, err := requestDigest(request, files)
+	if err != nil {
+		return nil, fmt.Errorf("run Job %s: %w", job.Name, err)
+	}
+	if progress == nil {
+		progress = func(reconcile.MoverEvent) {}
+	}
+	// Another run that follows the same Job may delete it after reading the
+	// result; then ours has none yet and starts over.
+	for attempt := 1; ; attempt++ {
+		result, err := c.runOnce(ctx, job, request, files, digest, progress)
+		if errors.Is(err, errGone) && attempt < 3 && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("run Job %s: %w", job.Name, err)
+		}
+		return result, nil
+	}
+}
+
+func (c *Client) runOnce(ctx context.Context, job reconcile.MoverJob, request reconcile.MoverRequest, files []moverFile, digest string, progress reconcile.Progress) (json.RawMessage, error) {
+	live, err := c.adopt(ctx, job.Name, digest)
+	if err != nil {
+		return nil, err
+	}
+	adopted := live != nil
+	if !adopted {
+		if live, err = c.start(ctx, job, request, files, digest); err != nil {
+			return nil, err
+		}
+	}
+	last, err := c.follow(ctx, live, progress)
+	var stuck *stuckError
+	var dead *deadError
+	switch {
+	case errors.As(err, &stuck):
+		// It must not start later, when nobody expects it any more.
+		return nil, errors.Join(err, c.cleanup(ctx, job.Name))
+	case errors.As(err, &dead):
+		return nil, errors.Join(err, c.removeJobSecret(ctx, job.Name))
+	case adopted && errors.Is(err, errNoResult):
+		// Its log was thrown away. Every request may be run again.
+		return nil, errors.Join(errGone, c.cleanup(ctx, job.Name))
+	case err != nil:
+		return nil, err
+	}
+	return c.conclude(ctx, job, last)
+}
+
+// adopt finds the Job of that name that can be followed: one that runs or is
+// complete and was asked the same. One that failed or was asked something
+// else and is over is removed; nil means there is none.
+func (c *Client) adopt(ctx context.Context, name, digest string) (*batchv1.Job, error) {
+	live, err := c.kube.BatchV1().Jobs(c.options.Namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, c.waitForPods(ctx, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the Job: %w", err)
+	}
+	if !isOurs(live.ObjectMeta) {
+		return nil, fmt.Errorf("a Job of that name exists that %s did not make; remove it", manager)
+	}
+	same := live.Annotations[annotRequest] == digest
+	over, failed := finished(live)
+	switch {
+	case live.DeletionTimestamp != nil, over && failed, over && !same:
+		return nil, c.Stop(ctx, name)
+	case !same:
+		return nil, errors.New("a Job of that name runs with another request; wait for it or stop it")
+	}
+	return live, c.bindSecret(ctx, live)
+}
+
+// start makes the Job's Secret, the Job, and ties the one to the other, in
+// this order: a Job without its Secret would hang, a Secret without its Job
+// is found by the next run.
+func (c *Client) start(ctx context.Context, job reconcile.MoverJob, request reconcile.MoverRequest, files []moverFile, digest string) (*batchv1.Job, error) {
+	shape := c.options.Mover
+	if c.options.Defaults != nil {
+		defaults, err := c.options.Defaults(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read the release's defaults for mover pods: %w", err)
+		}
+		shape = merged(shape, defaults)
+	}
+	manifest, err := c.manifest(job, files, digest, shape)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.putJobSecret(ctx, job.Name, request, files); err != nil {
+		return nil, err
+	}
+	live, err := c.kube.BatchV1().Jobs(c.options.Namespace).Create(ctx, manifest, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil, fmt.Errorf("somebody else made the Job just now: %w", errGone)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create the Job: %w", err)
+	}
+	return live, c.bindSecret(ctx, live)
+}
+
+// conclude turns the last line into the result and cleans up.
+func (c *Client) conclude(ctx context.Context, job reconcile.MoverJob, last reconcile.MoverEvent) (json.RawMessage, error) {
+	var err error
+	if job.Keep {
+		// The password has done its work; the Job and its log may stay.
+		err = c.removeJobSecret(ctx, job.Name)
+	} else {
+		err = c.cleanup(ctx, job.Name)
+	}
+	if last.Error != "" {
+		failure := &reconcile.MoverError{Code: orElse(last.Code, reconcile.CodeFailed), Side: last.Side, Err: errors.New(last.Error)}
+		return nil, errors.Join(failure, err)
+	}
+	if err != nil {
+		// The result counts; what stayed behind is removed by its time to live.
+		c.log.WarnContext(ctx, "clean up after a mover", "job", job.Name, "error", err)
+	}
+	return last.Result, nil
+}
+
+// cleanup stops the Job even when the caller's context has ended.
+func (c *Client) cleanup(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	return c.Stop(ctx, name)
+}
+
+// Stop deletes the Job and waits until it and its pods are gone.
+func (c *Client) Stop(ctx context.Context, name string) error {
+	jobs := c.kube.BatchV1().Jobs(c.options.Namespace)
+	live, err := jobs.Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return c.waitForPods(ctx, name)
+	case err != nil:
+		return fmt.Errorf("stop Job %s: %w", name, err)
+	case !isOurs(live.ObjectMeta):
+		return fmt.Errorf("stop Job %s: %s did not make it", name, manager)
+	}
+	foreground := metav1.DeletePropagationForeground
+	err = jobs.Delete(ctx, name, metav1.DeleteOptions{
+		PropagationPolicy: &foreground, Preconditions: metav1.NewUIDPreconditions(string(live.UID)),
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("stop Job %s: %w", name, err)
+	}
+	if err := c.waitForPods(ctx, name); err != nil {
+		return err
+	}
+	return c.removeJobSecret(ctx, name)
+}
+
+// waitForPods waits until neither the Job under deletion nor a pod of it is
+// left.
+func (c *Client) waitForPods(ctx context.Context, name string) error {
+	return c.waitFor(ctx, "Job "+name+" to go", func(ctx context.Context) (string, error) {
+		live, err := c.kube.BatchV1().Jobs(c.options.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if err == nil && live.DeletionTimestamp != nil {
+			return "the Job is still there", nil
+		}
+		if err == nil || !apierrors.IsNotFound(err) {
+			return "", err
+		}
+		pods, err := c.jobPods(ctx, name)
+		return podNames(pods), err
+	})
+}
+
+func (c *Client) jobPods(ctx context.Context, name string) ([]corev1.Pod, error) {
+	pods, err := all[corev1.Pod](ctx, batchv1.JobNameLabel+"="+name, listOf(c.kube.CoreV1().Pods(c.options.Namespace).List))
+	return pods, describe(err, "list the Job's pods")
+}
+
+// finished reads the Job's own verdict; nothing else counts as one.
+func finished(job *batchv1.Job) (over, failed bool) {
+	for _, condition := range job.Status.Conditions {
+		if condition.Status != corev1.ConditionTrue {
+			continue
+		}
+		switch condition.Type {
+		case batchv1.JobComplete:
+			return true, false
+		case batchv1.JobFailed:
+			return true, true
+		}
+	}
+	return false, false
+}

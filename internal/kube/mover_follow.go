@@ -1,0 +1,188 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// follower follows one Job from its first pod to its verdict.
+type follower struct {
+	client   *Client
+	job      *batchv1.Job
+	progress reconcile.Progress
+	// pod is the pod whose log is being read; a new pod numbers its lines
+	// from the beginning.
+	pod  corev1.Pod
+	log  moverLog
+	wait startWait
+	// failure is the Job's condition once it has failed.
+	failure batchv1.JobCondition
+}
+
+// follow returns the last line of a Job that came to its end. Only the Job's
+// own condition says that it did; a log that ends says nothing.
+func (c *Client) follow(ctx context.Context, job *batchv1.Job, progress reconcile.Progress) (reconcile.MoverEvent, error) {
+	f := &follower{client: c, job: job, progress: progress, wait: startWait{patience: c.patience}}
+	for {
+		over, failed, err := f.look(ctx)
+		switch {
+		case err == nil && over:
+			return f.verdict(ctx, failed)
+		case err == nil:
+			err = f.step(ctx)
+		}
+		if err != nil && !transient(err) {
+			return reconcile.MoverEvent{}, err
+		}
+		if err := pause(ctx, c.patience.reconnect); err != nil {
+			return reconcile.MoverEvent{}, err
+		}
+	}
+}
+
+// look reads the Job and its newest pod.
+func (f *follower) look(ctx context.Context) (over, failed bool, err error) {
+	live, err := f.client.kube.BatchV1().Jobs(f.client.options.Namespace).Get(ctx, f.job.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && live.UID != f.job.UID {
+		return false, false, errGone
+	}
+	if err != nil {
+		return false, false, describe(err, "read the Job")
+	}
+	pods, err := f.client.jobPods(ctx, f.job.Name)
+	if err != nil {
+		return false, false, err
+	}
+	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool {
+		owner := metav1.GetControllerOf(&p)
+		return owner == nil || owner.UID != f.job.UID
+	})
+	if len(pods) > 0 {
+		newest := slices.MaxFunc(pods, func(a, b corev1.Pod) int {
+			return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+		})
+		if newest.UID != f.pod.UID {
+			f.log, f.wait = moverLog{progress: f.progress}, startWait{patience: f.client.patience}
+		}
+		f.pod = newest
+	}
+	over, failed = finished(live)
+	for _, condition := range live.Status.Conditions {
+		if condition.Type == batchv1.JobFailed {
+			f.failure = condition
+		}
+	}
+	return over, failed, nil
+}
+
+// step reads the pod's log if it has one, else looks why it has not started.
+func (f *follower) step(ctx context.Context) error {
+	if started(f.pod) {
+		return f.read(ctx)
+	}
+	reason, kind := f.client.whyNotStarted(ctx, f.job, f.pod)
+	return f.wait.check(time.Now(), reason, kind)
+}
+
+// started tells whether the mover's container has run, so that it has a log.
+func started(pod corev1.Pod) bool {
+	for _, s := range pod.Status.ContainerStatuses {
+		if s.Name == moverContainer {
+			return s.State.Running != nil || s.State.Terminated != nil
+		}
+	}
+	return false
+}
+
+// read follows the log from where it was left. The stream is cut when the pod
+// has ended or gone and the stream has not noticed.
+func (f *follower) read(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	options := &corev1.PodLogOptions{Container: moverContainer, Follow: true, Timestamps: true}
+	if !f.log.since.IsZero() {
+		since := metav1.NewTime(f.log.since)
+		options.SinceTime = &since // whole seconds: some lines come again and are dropped
+	}
+	stream, err := f.client.kube.CoreV1().Pods(f.client.options.Namespace).GetLogs(f.pod.Name, options).Stream(ctx)
+	if apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
+		return nil // the pod or its log is gone; the next look says what became of it
+	}
+	if err != nil {
+		return describe(err, "read the log of pod "+f.pod.Name)
+	}
+	defer stream.Close() //nolint:errcheck // only read
+	go f.watch(ctx, cancel)
+	err = f.log.read(stream)
+	if errors.Is(context.Cause(ctx), errPodEnded) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		f.client.log.DebugContext(ctx, "the log stream broke", "pod", f.pod.Name, "error", err)
+	}
+	return nil
+}
+
+var errPodEnded = errors.New("the pod has ended")
+
+// watch ends a log stream that outlives its pod: a lost node does not close
+// it.
+func (f *follower) watch(ctx context.Context, cancel context.CancelCauseFunc) {
+	name, uid := f.pod.Name, f.pod.UID
+	ended := false
+	for pause(ctx, 10*f.client.patience.look) == nil {
+		if ended {
+			cancel(errPodEnded) // it had a whole turn to deliver its last lines
+			return
+		}
+		pod, err := f.client.kube.CoreV1().Pods(f.client.options.Namespace).Get(ctx, name, metav1.GetOptions{})
+		ended = apierrors.IsNotFound(err) ||
+			err == nil && (pod.UID != uid || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed)
+	}
+}
+
+// verdict reads the rest of the log and matches it with the Job's condition.
+func (f *follower) verdict(ctx context.Context, failed bool) (reconcile.MoverEvent, error) {
+	for tries := 0; !f.log.ended && started(f.pod) && tries < 5; tries++ {
+		if err := f.read(ctx); err != nil && !transient(err) {
+			return reconcile.MoverEvent{}, err
+		}
+		if !f.log.ended {
+			if err := pause(ctx, f.client.patience.look); err != nil {
+				return reconcile.MoverEvent{}, err
+			}
+		}
+	}
+	last := f.log.last
+	switch {
+	case last.Error != "":
+		return last, nil
+	case failed:
+		return last, &deadError{fmt.Errorf("%w; kubectl logs -n %s job/%s may tell more", f.deathOf(), f.client.options.Namespace, f.job.Name)}
+	case len(last.Result) == 0:
+		return last, errNoResult
+	}
+	return last, nil
+}
+
+// errNoResult means a Job is complete and its log is gone or cut.
+var errNoResult = errors.New("the Job is complete, but its log holds no result")
+
+// deadError means a mover died without a word; its Job stays for a look.
+type deadError struct{ error }
+
+func (e *deadError) Unwrap() error { return e.error }

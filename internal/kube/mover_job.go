@@ -1,0 +1,247 @@
+package kube
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// Where a mover pod finds what it is told. Everything is one projected
+// volume on tmpfs, so nothing is in the environment.
+const (
+	moverContainer = "mover"
+	moverDir       = "/run/circleci-dr"
+	requestPath    = "request/request.json"
+	sourcePassword = "source/password"
+	targetPassword = "target/password"
+	targetCA       = "target/ca.pem"
+	moverUser      = 1001
+)
+
+// moverFile is one file of the pod and where its content comes from.
+type moverFile struct {
+	path string
+	ref  spec.SecretRef
+	// key is the key of the Job's own Secret, for references of the runner.
+	key string
+}
+
+// moverFiles puts the paths into a copy of the request and lists the files.
+func moverFiles(job reconcile.MoverJob) (reconcile.MoverRequest, []moverFile, error) {
+	request := job.Request
+	var files []moverFile
+	add := func(side string, endpoint *reconcile.Endpoint, ref *spec.SecretRef, path, key string) (string, error) {
+		if ref == nil {
+			return "", nil
+		}
+		if endpoint == nil {
+			return "", fmt.Errorf("a secret for the %s is given, but no %s", side, side)
+		}
+		files = append(files, moverFile{path: path, ref: *ref, key: key})
+		return moverDir + "/" + path, nil
+	}
+	request.Source, request.Target = clone(request.Source), clone(request.Target)
+	source, errSource := add("source", request.Source, job.Source, sourcePassword, "source-password")
+	target, errTarget := add("target", request.Target, job.Target, targetPassword, "target-password")
+	ca, errCA := add("target", request.Target, job.TargetCA, targetCA, "target-ca.pem")
+	if err := errors.Join(errSource, errTarget, errCA); err != nil {
+		return request, nil, err
+	}
+	if request.Source != nil && source != "" {
+		request.Source.PasswordFile = source
+	}
+	if request.Target != nil {
+		request.Target.PasswordFile = cmp.Or(target, request.Target.PasswordFile)
+		request.Target.CAFile = cmp.Or(ca, request.Target.CAFile)
+	}
+	return request, files, nil
+}
+
+func clone(e *reconcile.Endpoint) *reconcile.Endpoint {
+	if e == nil {
+		return nil
+	}
+	copied := *e
+	return &copied
+}
+
+// requestDigest tells two requests apart that came under one name. It holds
+// the references, not what they point at.
+func requestDigest(request reconcile.MoverRequest, files []moverFile) (string, error) {
+	type file struct {
+		Path string
+		Ref  spec.SecretRef
+	}
+	var named []file
+	for _, f := range files {
+		named = append(named, file{f.path, f.ref})
+	}
+	body, err := json.Marshal(struct {
+		Request reconcile.MoverRequest
+		Files   []file
+	}{request, named})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// manifest is the Job of a mover run.
+func (c *Client) manifest(job reconcile.MoverJob, files []moverFile, digest string, shape spec.Mover) (*batchv1.Job, error) {
+	resources, err := requirements(shape.Resources)
+	if err != nil {
+		return nil, err
+	}
+	image := cmp.Or(shape.Image, c.options.Image)
+	if image == "" {
+		return nil, errors.New("no mover image is known; set mover.image")
+	}
+	labels := c.ours()
+	labels[labelJob] = job.Name
+	var none int32
+	out := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Name: job.Name, Labels: labels, Annotations: map[string]string{annotRequest: digest}},
+		Spec: batchv1.JobSpec{
+			BackoffLimit: &none,
+			// An evicted or preempted pod is made anew; the mover can be cut off
+			// anywhere and run again.
+			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+				Action:          batchv1.PodFailurePolicyActionIgnore,
+				OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
+			}}},
+			TTLSecondsAfterFinished: pointer[int32](24 * 60 * 60),
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: shape.Annotations},
+				Spec:       c.moverPod(job.Name, image, files, resources, shape),
+			},
+		},
+	}
+	if job.Deadline > 0 {
+		out.Spec.ActiveDeadlineSeconds = pointer(max(1, int64(job.Deadline.Seconds())))
+	}
+	return out, nil
+}
+
+func (c *Client) moverPod(name, image string, files []moverFile, resources corev1.ResourceRequirements, shape spec.Mover) corev1.PodSpec {
+	command := c.options.Command
+	if len(command) == 0 {
+		command = []string{"/circleci-dr", "mover", "--request", moverDir + "/" + requestPath}
+	}
+	size := resource.MustParse("64Mi")
+	pod := corev1.PodSpec{
+		RestartPolicy:                corev1.RestartPolicyNever,
+		AutomountServiceAccountToken: pointer(false),
+		EnableServiceLinks:           pointer(false),
+		NodeSelector:                 shape.NodeSelector,
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsNonRoot: pointer(true), RunAsUser: pointer[int64](moverUser), RunAsGroup: pointer[int64](moverUser), FSGroup: pointer[int64](moverUser),
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+		Containers: []corev1.Container{{
+			Name: moverContainer, Image: image, ImagePullPolicy: corev1.PullIfNotPresent, Command: command, Resources: resources,
+			SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: pointer(false), ReadOnlyRootFilesystem: pointer(true),
+				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			},
+			VolumeMounts: []corev1.VolumeMount{
+				{Name: "told", MountPath: moverDir, ReadOnly: true},
+				{Name: "tmp", MountPath: "/tmp"},
+			},
+		}},
+		Volumes: []corev1.Volume{
+			{Name: "told", VolumeSource: corev1.VolumeSource{Projected: projection(name, files)}},
+			{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &size}}},
+		},
+	}
+	for _, secret := range shape.ImagePullSecrets {
+		pod.ImagePullSecrets = append(pod.ImagePullSecrets, corev1.LocalObjectReference{Name: secret})
+	}
+	for _, t := range shape.Tolerations {
+		pod.Tolerations = append(pod.Tolerations, corev1.Toleration{
+			Key: t.Key, Operator: corev1.TolerationOperator(t.Operator), Value: t.Value, Effect: corev1.TaintEffect(t.Effect),
+		})
+	}
+	return pod
+}
+
+// projection puts the Job's own Secret and the Secrets referred to into one
+// directory that only the mover's group can read.
+func projection(name string, files []moverFile) *corev1.ProjectedVolumeSource {
+	own := []corev1.KeyToPath{{Key: "request.json", Path: requestPath}}
+	var others []corev1.VolumeProjection
+	for _, f := range files {
+		if f.ref.Secret == nil {
+			own = append(own, corev1.KeyToPath{Key: f.key, Path: f.path})
+			continue
+		}
+		others = append(others, secretProjection(f.ref.Secret.Name, corev1.KeyToPath{Key: f.ref.Secret.Key, Path: f.path}))
+	}
+	return &corev1.ProjectedVolumeSource{
+		DefaultMode: pointer[int32](0o440),
+		Sources:     append([]corev1.VolumeProjection{secretProjection(name, own...)}, others...),
+	}
+}
+
+func secretProjection(name string, items ...corev1.KeyToPath) corev1.VolumeProjection {
+	return corev1.VolumeProjection{Secret: &corev1.SecretProjection{LocalObjectReference: corev1.LocalObjectReference{Name: name}, Items: items}}
+}
+
+func requirements(r spec.Resources) (corev1.ResourceRequirements, error) {
+	out := corev1.ResourceRequirements{}
+	for field, from := range map[string]map[string]string{"requests": r.Requests, "limits": r.Limits} {
+		for _, name := range keysOf(from) {
+			quantity, err := resource.ParseQuantity(from[name])
+			if err != nil {
+				return out, fmt.Errorf("mover.resources.%s.%s: %q is no quantity such as 500m or 256Mi", field, name, from[name])
+			}
+			list := &out.Requests
+			if field == "limits" {
+				list = &out.Limits
+			}
+			if *list == nil {
+				*list = corev1.ResourceList{}
+			}
+			(*list)[corev1.ResourceName(name)] = quantity
+		}
+	}
+	return out, nil
+}
+
+// merged lays the spec's own mover block over the release's defaults: lists
+// and maps of the spec replace, absent ones take the default.
+func merged(own, defaults spec.Mover) spec.Mover {
+	out := own
+	out.Image = cmp.Or(own.Image, defaults.Image)
+	if own.Resources.Requests == nil && own.Resources.Limits == nil {
+		out.Resources = defaults.Resources
+	}
+	if own.NodeSelector == nil {
+		out.NodeSelector = maps.Clone(defaults.NodeSelector)
+	}
+	if own.Tolerations == nil {
+		out.Tolerations = slices.Clone(defaults.Tolerations)
+	}
+	if own.ImagePullSecrets == nil {
+		out.ImagePullSecrets = slices.Clone(defaults.ImagePullSecrets)
+	}
+	if own.Annotations == nil {
+		out.Annotations = maps.Clone(defaults.Annotations)
+	}
+	return out
+}
+
+func pointer[T any](v T) *T { return &v }

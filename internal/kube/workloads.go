@@ -1,0 +1,210 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// application selects what a quiesce stops (the product's own label).
+const application = "layer=application"
+
+// The kinds of workloads, as in Workload.Kind.
+const (
+	kindDeployment  = "Deployment"
+	kindStatefulSet = "StatefulSet"
+)
+
+// workload is what Deployments and StatefulSets have in common.
+type workload struct {
+	kind     string
+	meta     metav1.ObjectMeta
+	replicas *int32
+	ready    int32
+	selector *metav1.LabelSelector
+	template corev1.PodTemplateSpec
+	// refused is why the controller could not even make pods (quota …).
+	refused string
+}
+
+func (w workload) key() string { return w.kind + "/" + w.meta.Name }
+
+// count is the number of replicas asked for; an absent field means one.
+func (w workload) count() int {
+	if w.replicas == nil {
+		return 1
+	}
+	return int(*w.replicas)
+}
+
+// List reads the application layer in five lists, however many workloads
+// there are.
+func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Workload] {
+	var (
+		found   []workload
+		pods    []corev1.Pod
+		scalers []autoscalingv2.HorizontalPodAutoscaler
+		maps    []corev1.ConfigMap
+	)
+	ns := c.options.Namespace
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) { found, err = c.layer(gctx); return })
+	group.Go(func() (err error) {
+		pods, err = all[corev1.Pod](gctx, "", listOf(c.kube.CoreV1().Pods(ns).List))
+		return describe(err, "list pods")
+	})
+	group.Go(func() (err error) {
+		scalers, err = all[autoscalingv2.HorizontalPodAutoscaler](gctx, "", listOf(c.kube.AutoscalingV2().HorizontalPodAutoscalers(ns).List))
+		return describe(err, "list HorizontalPodAutoscalers")
+	})
+	group.Go(func() (err error) {
+		maps, err = all[corev1.ConfigMap](gctx, "", listOf(c.kube.CoreV1().ConfigMaps(ns).List))
+		return describe(err, "list ConfigMaps, through which workloads may name their database")
+	})
+	if err := group.Wait(); err != nil {
+		return reconcile.CouldNot[[]reconcile.Workload](err)
+	}
+	out := make([]reconcile.Workload, 0, len(found))
+	configs := byName(maps)
+	for _, w := range found {
+		seen, err := view(w, pods, scalers, configs)
+		if err != nil {
+			return reconcile.CouldNot[[]reconcile.Workload](err)
+		}
+		out = append(out, seen)
+	}
+	return reconcile.Found(out)
+}
+
+func byName(maps []corev1.ConfigMap) map[string]map[string]string {
+	out := make(map[string]map[string]string, len(maps))
+	for _, m := range maps {
+		out[m.Name] = m.Data
+	}
+	return out
+}
+
+// layer reads the Deployments and StatefulSets of the application, sorted by
+// kind and name.
+func (c *Client) layer(ctx context.Context) ([]workload, error) {
+	ns := c.options.Namespace
+	var deployments []appsv1.Deployment
+	var sets []appsv1.StatefulSet
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		deployments, err = all[appsv1.Deployment](ctx, application, listOf(c.kube.AppsV1().Deployments(ns).List))
+		return describe(err, "list Deployments")
+	})
+	group.Go(func() (err error) {
+		sets, err = all[appsv1.StatefulSet](ctx, application, listOf(c.kube.AppsV1().StatefulSets(ns).List))
+		return describe(err, "list StatefulSets")
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var out []workload
+	for _, d := range deployments {
+		out = append(out, ofDeployment(d))
+	}
+	for _, s := range sets {
+		out = append(out, ofStatefulSet(s))
+	}
+	slices.SortFunc(out, func(a, b workload) int { return strings.Compare(a.key(), b.key()) })
+	return out, nil
+}
+
+func ofDeployment(d appsv1.Deployment) workload {
+	w := workload{
+		kind: kindDeployment, meta: d.ObjectMeta, replicas: d.Spec.Replicas, ready: d.Status.ReadyReplicas,
+		selector: d.Spec.Selector, template: d.Spec.Template,
+	}
+	for _, condition := range d.Status.Conditions {
+		if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue {
+			w.refused = condition.Reason + ": " + firstLine(condition.Message)
+		}
+	}
+	return w
+}
+
+func ofStatefulSet(s appsv1.StatefulSet) workload {
+	return workload{
+		kind: kindStatefulSet, meta: s.ObjectMeta, replicas: s.Spec.Replicas, ready: s.Status.ReadyReplicas,
+		selector: s.Spec.Selector, template: s.Spec.Template,
+	}
+}
+
+func view(w workload, pods []corev1.Pod, scalers []autoscalingv2.HorizontalPodAutoscaler, configs map[string]map[string]string) (reconcile.Workload, error) {
+	mine, err := podsOf(w, pods)
+	if err != nil {
+		return reconcile.Workload{}, err
+	}
+	out := reconcile.Workload{
+		Kind: w.kind, Name: w.meta.Name, Replicas: w.count(), Ready: int(w.ready), Pods: len(mine),
+		Hosts: postgresHosts(w.template.Spec, configs), Trouble: trouble(mine),
+	}
+	if out.Trouble == "" {
+		out.Trouble = w.refused
+	}
+	if text, ok := w.meta.Annotations[annotReplicas]; ok {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return out, fmt.Errorf("%s has the annotation %s=%q, which is no number of replicas; correct or remove it", w.key(), annotReplicas, text)
+		}
+		out.Recorded = &n
+	}
+	for _, h := range scalers {
+		if ref := h.Spec.ScaleTargetRef; ref.Kind == w.kind && ref.Name == w.meta.Name {
+			out.Autoscaler = h.Name
+		}
+	}
+	return out, nil
+}
+
+// podsOf gives the pods of a workload that may still be running, terminating
+// ones included. Evicted and finished pods are left out: they stay behind as
+// objects and would keep a quiesce waiting for ever.
+func podsOf(w workload, pods []corev1.Pod) ([]corev1.Pod, error) {
+	selector, err := metav1.LabelSelectorAsSelector(w.selector)
+	if err != nil {
+		return nil, fmt.Errorf("read the selector of %s: %w", w.key(), err)
+	}
+	var out []corev1.Pod
+	for _, p := range pods {
+		over := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+		if !over && selector.Matches(labels.Set(p.Labels)) && controls(w, p) {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// controls tells whether a pod belongs to w, without reading ReplicaSets: a
+// Deployment's ReplicaSet is called after it and the pod's template hash.
+func controls(w workload, p corev1.Pod) bool {
+	owner := metav1.GetControllerOf(&p)
+	if owner == nil {
+		return false
+	}
+	if w.kind == kindDeployment {
+		return owner.Kind == "ReplicaSet" && owner.Name == w.meta.Name+"-"+p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+	}
+	return owner.Kind == kindStatefulSet && owner.Name == w.meta.Name
+}
+
+func describe(err error, what string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
