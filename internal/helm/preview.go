@@ -1,0 +1,225 @@
+package helm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/kube"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// Preview says what Upgrade with the same change would do, object by object.
+// Helm's own dry run never shows the objects to the server; this sends the
+// patches that Helm would send, as dry runs. Nothing is changed.
+func (c *Client) Preview(ctx context.Context, change reconcile.ReleaseChange) reconcile.Observed[reconcile.Preview] {
+	got, err := within(ctx, func() (reconcile.Preview, error) {
+		t, err := c.prepare(ctx, change)
+		if err != nil {
+			return reconcile.Preview{}, err
+		}
+		p, err := preview(t, change)
+		return p, t.scrub.err(err)
+	})
+	if errors.Is(err, errNoRelease) {
+		return reconcile.NotThere[reconcile.Preview]()
+	}
+	if err != nil {
+		return reconcile.CouldNot[reconcile.Preview](fmt.Errorf("preview the upgrade of helm release %s: %w", c.opts.Release, err))
+	}
+	return reconcile.Found(got)
+}
+
+func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, error) {
+	meta := t.base.Chart.Metadata
+	out := reconcile.Preview{
+		Chart: meta.Name, ChartVersion: meta.Version, ChartDigest: t.digest,
+		Faithful: len(t.unfaithful) == 0, Objects: []reconcile.ObjectPreview{},
+	}
+	for _, line := range t.unfaithful {
+		out.Unfaithful = append(out.Unfaithful, t.scrub.text(line))
+	}
+	manifest, err := newManifest(t, change.HoldAtZero)
+	if err != nil {
+		if out.Faithful {
+			return out, fmt.Errorf("render the chart with the new values: %w", err)
+		}
+		// A chart that is not even the right one need not render.
+		return out, nil
+	}
+	sides, err := build(t, manifest)
+	if err != nil {
+		return out, err
+	}
+	for _, info := range sides.young {
+		object, changes, err := sides.object(info)
+		if err != nil {
+			return out, err
+		}
+		if changes {
+			out.Objects = append(out.Objects, object)
+		}
+	}
+	gone, err := sides.deleted(change.Keep)
+	out.Objects = append(out.Objects, gone...)
+	return out, err
+}
+
+// newManifest renders what the upgrade would store.
+func newManifest(t *target, held bool) (string, error) {
+	ch, err := t.fresh()
+	if err != nil {
+		return "", err
+	}
+	manifest, err := render(t.cfg, ch, t.values, chartutil.ReleaseOptions{
+		Name: t.base.Name, Namespace: t.base.Namespace, Revision: t.newest.Version + 1, IsUpgrade: true,
+	})
+	if err != nil || !held {
+		return manifest, err
+	}
+	return hold(manifest)
+}
+
+// sides are the old manifest, the new one and the live objects of both.
+type sides struct {
+	old, young     kube.ResourceList
+	sources        map[string]document
+	live           map[string]*unstructured.Unstructured
+	release, space string
+	scrub          scrubber
+}
+
+func build(t *target, manifest string) (*sides, error) {
+	s := &sides{release: t.base.Name, space: t.base.Namespace, scrub: t.scrub, sources: map[string]document{}}
+	for _, text := range []string{t.base.Manifest, manifest} {
+		docs, err := parse(text)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range docs {
+			s.sources[d.key()] = d
+		}
+	}
+	var err error
+	if s.old, err = buildObjects(t.cfg, t.base.Manifest, false); err != nil {
+		return nil, fmt.Errorf("read the objects of revision %d: %w", t.base.Version, err)
+	}
+	if s.young, err = buildObjects(t.cfg, manifest, true); err != nil {
+		return nil, fmt.Errorf("read the objects of the new manifest: %w", err)
+	}
+	for _, info := range s.young {
+		if err := own(info, s.release, s.space); err != nil {
+			return nil, err
+		}
+	}
+	s.live, err = readLive(append(append(kube.ResourceList{}, s.young...), s.old.Difference(s.young)...))
+	return s, err
+}
+
+func buildObjects(cfg *action.Configuration, manifest string, validate bool) (kube.ResourceList, error) {
+	return cfg.KubeClient.Build(bytes.NewBufferString(manifest), validate)
+}
+
+// own puts Helm's marks of ownership on an object, as Helm does before it
+// sends one.
+func own(info *resource.Info, release, namespace string) error {
+	object, ok := info.Object.(*unstructured.Unstructured)
+	if !ok {
+		return fmt.Errorf("%s: not an object of any known shape", ref(info))
+	}
+	labels := object.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels["app.kubernetes.io/managed-by"] = "Helm"
+	object.SetLabels(labels)
+	annotations := object.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations["meta.helm.sh/release-name"] = release
+	annotations["meta.helm.sh/release-namespace"] = namespace
+	object.SetAnnotations(annotations)
+	return nil
+}
+
+// describe starts the preview of one object.
+func (s *sides) describe(info *resource.Info, action string) reconcile.ObjectPreview {
+	gvk := info.Mapping.GroupVersionKind
+	d, found := s.sources[strings.Join([]string{gvk.Group, gvk.Kind, "", info.Name}, "/")]
+	if !found {
+		d = s.sources[strings.Join([]string{gvk.Group, gvk.Kind, info.Namespace, info.Name}, "/")]
+	}
+	return reconcile.ObjectPreview{Kind: gvk.Kind, Name: info.Name, Action: action, Template: d.source, Layer: d.layer()}
+}
+
+// object previews one object of the new manifest.
+func (s *sides) object(info *resource.Info) (reconcile.ObjectPreview, bool, error) {
+	target := info.Object.(*unstructured.Unstructured)
+	live := s.live[liveKey(info)]
+	old := s.old.Get(info)
+	show := shower{kind: target.GetKind(), scrub: s.scrub}
+	if live == nil {
+		_, err := resource.NewHelper(info.Client, info.Mapping).WithFieldManager(fieldManager).DryRun(true).
+			Create(info.Namespace, false, target.DeepCopy())
+		// In a new namespace's dry run nothing can be asked about its objects.
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return reconcile.ObjectPreview{}, false, fmt.Errorf("the cluster would not accept a new %s: %w", ref(info), err)
+		}
+		p := s.describe(info, "create")
+		to := flatten(target.Object)
+		for _, path := range to.paths() {
+			p.Rendered = append(p.Rendered, show.change(path, nil, to))
+		}
+		return p, true, nil
+	}
+	original := target.Object
+	if old != nil {
+		original = old.Object.(*unstructured.Unstructured).Object
+	} else if err := owned(info, live, s.release, s.space); err != nil {
+		return reconcile.ObjectPreview{}, false, err
+	}
+	result, err := dryRun(info, original, live)
+	if err != nil || result == nil {
+		return reconcile.ObjectPreview{}, false, err
+	}
+	p := s.describe(info, "update")
+	before := fields{}
+	if old != nil {
+		before = flatten(original)
+	}
+	p.Rendered, p.Drifted = split(show, before, flatten(target.Object), flatten(live.Object), flatten(result.Object))
+	return p, len(p.Rendered)+len(p.Drifted) > 0, nil
+}
+
+// deleted previews what the new manifest lacks.
+func (s *sides) deleted(keep []string) ([]reconcile.ObjectPreview, error) {
+	var out []reconcile.ObjectPreview
+	for _, info := range s.old.Difference(s.young) {
+		live := s.live[liveKey(info)]
+		if live == nil || contains(keep, info) || live.GetAnnotations()[kube.ResourcePolicyAnno] == kube.KeepPolicy {
+			continue
+		}
+		out = append(out, s.describe(info, "delete"))
+	}
+	return out, nil
+}
+
+// owned says what Helm would: an object that exists outside the release is
+// not taken into it.
+func owned(info *resource.Info, live *unstructured.Unstructured, release, namespace string) error {
+	annotations := live.GetAnnotations()
+	if live.GetLabels()["app.kubernetes.io/managed-by"] == "Helm" &&
+		annotations["meta.helm.sh/release-name"] == release && annotations["meta.helm.sh/release-namespace"] == namespace {
+		return nil
+	}
+	return fmt.Errorf("%s exists and does not belong to the release; helm would refuse the upgrade", ref(info))
+}

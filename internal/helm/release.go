@@ -1,0 +1,146 @@
+package helm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/release"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// Release reads the newest record of the release. It needs the right to list
+// Secrets; who manages the release is also looked for on live workloads, and
+// the evidence says so when those could not be read.
+func (c *Client) Release(ctx context.Context) reconcile.Observed[reconcile.Release] {
+	got, err := within(ctx, func() (reconcile.Release, error) {
+		cfg, err := c.config()
+		if err != nil {
+			return reconcile.Release{}, err
+		}
+		all, err := c.history(cfg)
+		if err != nil {
+			return reconcile.Release{}, err
+		}
+		out, err := detach(all[0])
+		if err != nil {
+			return reconcile.Release{}, newScrubber(all[0].Config).err(fmt.Errorf("read helm release %s revision %d: %w", all[0].Name, all[0].Version, err))
+		}
+		out.Manager, out.Evidence, err = manager(ctx, cfg, c.opts.Namespace, all[0])
+		return out, err
+	})
+	switch {
+	case errors.Is(err, errNoRelease):
+		return reconcile.NotThere[reconcile.Release]()
+	case err != nil:
+		return reconcile.CouldNot[reconcile.Release](err)
+	}
+	return reconcile.Found(got)
+}
+
+// detach copies what the engine needs out of a record.
+func detach(rel *release.Release) (reconcile.Release, error) {
+	sum, err := digest(rel.Config)
+	if err != nil {
+		return reconcile.Release{}, err
+	}
+	values, err := chartutil.CoalesceValues(rel.Chart, rel.Config)
+	if err != nil {
+		return reconcile.Release{}, fmt.Errorf("merge chart defaults: %w", err)
+	}
+	out := reconcile.Release{
+		Name: rel.Name, Namespace: rel.Namespace, Revision: rel.Version,
+		Status:      rel.Info.Status.String(),
+		Description: newScrubber(rel.Config).text(rel.Info.Description),
+		Chart:       rel.Chart.Metadata.Name, ChartVersion: rel.Chart.Metadata.Version, AppVersion: rel.Chart.Metadata.AppVersion,
+		ConfigDigest: sum,
+		Domain:       text(at(values, "global", "domainName")),
+	}
+	if out.Postgres, err = postgres(values); err != nil {
+		return out, err
+	}
+	return out, placement(values, &out)
+}
+
+// postgres reads the postgresql block, defaults applied.
+func postgres(values map[string]any) (reconcile.ReleasePostgres, error) {
+	block, ok := values["postgresql"].(map[string]any)
+	if !ok {
+		return reconcile.ReleasePostgres{}, errors.New("its values have no postgresql block: is this a CircleCI Server release?")
+	}
+	out := reconcile.ReleasePostgres{
+		Host:           text(block["postgresqlHost"]),
+		Username:       text(at(block, "auth", "username")),
+		ExistingSecret: text(at(block, "auth", "existingSecret")),
+		FullName:       text(block["fullnameOverride"]),
+	}
+	if out.FullName == "" {
+		out.FullName = "postgresql"
+	}
+	var err error
+	if out.Internal, err = flag(block, "internal"); err != nil {
+		return out, err
+	}
+	if out.SecureMode, err = flag(block, "secureMode"); err != nil {
+		return out, err
+	}
+	if port := show(block["postgresqlPort"]); port != "" {
+		if out.Port, err = strconv.Atoi(port); err != nil {
+			return out, fmt.Errorf("postgresql.postgresqlPort is %q, not a number", port)
+		}
+	}
+	return out, nil
+}
+
+// flag reads a boolean, absent meaning false; anything else is no answer.
+func flag(block map[string]any, name string) (bool, error) {
+	switch v := block[name].(type) {
+	case nil:
+		return false, nil
+	case bool:
+		return v, nil
+	}
+	return false, fmt.Errorf("postgresql.%s is not true or false", name)
+}
+
+// placement reads the global values that say where pods run and with which
+// registry logins. The values table has had two shapes for the latter.
+func placement(values map[string]any, out *reconcile.Release) error {
+	secrets, _ := at(values, "global", "imagePullSecrets").([]any)
+	for _, v := range secrets {
+		name := text(v)
+		if name == "" {
+			item, _ := v.(map[string]any)
+			name = text(item["name"])
+		}
+		if name == "" {
+			return errors.New("global.imagePullSecrets holds something that is neither a name nor {name: …}")
+		}
+		out.ImagePullSecrets = append(out.ImagePullSecrets, name)
+	}
+	selector, _ := at(values, "global", "nodeSelector").(map[string]any)
+	for name, v := range selector {
+		if out.NodeSelector == nil {
+			out.NodeSelector = map[string]string{}
+		}
+		out.NodeSelector[name] = show(v)
+	}
+	// The values table documents {} for "none", and a list otherwise.
+	if list, ok := at(values, "global", "tolerations").([]any); ok && len(list) > 0 {
+		data, err := json.Marshal(list)
+		if err != nil {
+			return fmt.Errorf("read global.tolerations: %w", err)
+		}
+		var tolerations []spec.Toleration
+		if err := json.Unmarshal(data, &tolerations); err != nil {
+			return fmt.Errorf("read global.tolerations: %w", err)
+		}
+		out.Tolerations = tolerations
+	}
+	return nil
+}

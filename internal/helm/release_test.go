@@ -1,0 +1,92 @@
+package helm
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+func TestReleaseReadsTheRecord(t *testing.T) {
+	b := newBench(t, fixture)
+	b.install(t, map[string]any{
+		"global": map[string]any{
+			"imagePullSecrets": []any{"regcred", map[string]any{"name": "older"}},
+			"nodeSelector":     map[string]any{"pool": "ci"},
+			"tolerations":      []any{map[string]any{"key": "ci", "operator": "Exists"}},
+		},
+		"postgresql": map[string]any{"auth": map[string]any{"existingSecret": "pg"}, "postgresqlPort": 6432},
+	})
+	got := b.Release(context.Background())
+	want := reconcile.Found(reconcile.Release{
+		Name: "server", Namespace: "ci", Revision: 1, Status: "deployed", Description: "Install complete",
+		Chart: "fixture", ChartVersion: "4.9.0", AppVersion: "4.9.0",
+		ConfigDigest: "9cd91cfb", Domain: "ci.example.test",
+		Postgres:         reconcile.ReleasePostgres{Internal: true, Host: "postgresql", Port: 6432, ExistingSecret: "pg", FullName: "postgresql"},
+		Manager:          spec.ManagedByHelm,
+		Evidence:         "no label or annotation of Argo CD or Flux and no field manager of Terraform on 6 objects of release server; older Terraform providers leave no trace, so declare server.managedBy if one is used; live workloads could not be read: no cluster",
+		ImagePullSecrets: []string{"regcred", "older"},
+		NodeSelector:     map[string]string{"pool": "ci"},
+		Tolerations:      []spec.Toleration{{Key: "ci", Operator: "Exists"}},
+	})
+	if len(got.Value.ConfigDigest) == 64 {
+		got.Value.ConfigDigest = got.Value.ConfigDigest[:8]
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReleaseTellsAbsentFromUnknown(t *testing.T) {
+	b := newBench(t, fixture)
+	if got := b.Release(context.Background()); !got.IsNot() {
+		t.Errorf("no record: got %+v, want absent", got)
+	}
+	b.store = unreadable{driver.NewMemory()}
+	want := reconcile.CouldNot[reconcile.Release](errForbidden)
+	want.Why = "read helm release server in namespace ci: " + errForbidden.Error()
+	if diff := cmp.Diff(want, b.Release(context.Background())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReleaseRefusesValuesItCannotRead(t *testing.T) {
+	for name, block := range map[string]map[string]any{
+		"postgresql.internal is not true or false":          {"internal": "yes"},
+		`postgresql.postgresqlPort is "many", not a number`: {"postgresqlPort": "many"},
+		"postgresql.secureMode is not true or false":        {"secureMode": 1.0},
+	} {
+		if _, err := postgres(map[string]any{"postgresql": block}); err == nil || err.Error() != name {
+			t.Errorf("got %v, want %s", err, name)
+		}
+	}
+}
+
+func TestManagerIsFoundByItsTraces(t *testing.T) {
+	at := metav1.Now()
+	applied := func(name string) []metav1.ManagedFieldsEntry {
+		return []metav1.ManagedFieldsEntry{{Manager: name, Time: &at}, {Manager: fieldManager, Time: &at}}
+	}
+	for _, test := range []struct {
+		object   labelled
+		want     spec.ManagedBy
+		evidence string
+	}{
+		{labelled{ref: "Deployment/a", annotations: map[string]string{"argocd.argoproj.io/tracking-id": "ci:x"}}, spec.ManagedByArgoCD, "Deployment/a has annotation argocd.argoproj.io/tracking-id=ci:x"},
+		{labelled{ref: "Deployment/a", labels: map[string]string{"argocd.argoproj.io/instance": "ci"}}, spec.ManagedByArgoCD, "Deployment/a has label argocd.argoproj.io/instance=ci"},
+		{labelled{ref: "Deployment/a", labels: map[string]string{"app.kubernetes.io/instance": "ci"}, managers: applied("argocd-controller")}, spec.ManagedByArgoCD, "Deployment/a has field manager argocd-controller (label app.kubernetes.io/instance=ci)"},
+		{labelled{ref: "Deployment/a", labels: map[string]string{"helm.toolkit.fluxcd.io/name": "ci", "helm.toolkit.fluxcd.io/namespace": "flux"}}, spec.ManagedByFlux, "Deployment/a has labels helm.toolkit.fluxcd.io/name=ci and namespace=flux"},
+		{labelled{ref: "Deployment/a", managers: applied("terraform-provider-helm_v2.17.0_x5")}, spec.ManagedByTerraform, "Deployment/a was last applied by field manager terraform-provider-helm_v2.17.0_x5"},
+		{labelled{ref: "Deployment/a", labels: map[string]string{"app.kubernetes.io/instance": "ci"}, managers: applied("helm")}, spec.ManagedByHelm, "no label or annotation of Argo CD or Flux and no field manager of Terraform on 1 objects of release server; older Terraform providers leave no trace, so declare server.managedBy if one is used"},
+	} {
+		by, evidence := judge("server", []labelled{test.object})
+		if by != test.want || evidence != test.evidence {
+			t.Errorf("got %s %q, want %s %q", by, evidence, test.want, test.evidence)
+		}
+	}
+}
