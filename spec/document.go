@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 type kind string
@@ -139,7 +140,12 @@ func (b *builder) mapping(values []*ast.MappingValueNode, at place, path path) *
 	return m
 }
 
-var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
+var (
+	decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
+	// numeral finds numbers that the parser makes strings of because they are
+	// too large for it.
+	numeral = regexp.MustCompile(`^[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?$`)
+)
 
 func (b *builder) scalar(n ast.Node, at place, path path) *node {
 	out := &node{at: at}
@@ -153,6 +159,9 @@ func (b *builder) scalar(n ast.Node, at place, path path) *node {
 		out.kind, out.value = kindBool, n.Value
 	case *ast.StringNode:
 		out.kind, out.value, out.text = kindString, n.Value, n.Value
+		if n.Token.Type == token.StringType && numeral.MatchString(n.Value) {
+			return b.number(out, path)
+		}
 	case *ast.LiteralNode:
 		out.kind, out.value, out.text = kindString, n.Value.Value, n.Value.Value
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
@@ -161,7 +170,7 @@ func (b *builder) scalar(n ast.Node, at place, path path) *node {
 		b.report.at(at, path, CodeYAML, "this kind of YAML is not accepted", "", "write a plain value, a mapping or a list")
 		return nil
 	}
-	if r, found := firstHidden(out.text, path); found {
+	if r, found := firstHidden(out.text, path); found && refPath(path) != len(path) {
 		b.report.at(at, path, CodeValue, fmt.Sprintf("must not hold the invisible or control character %U", r), "", "remove it")
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 const (
 	maxBytes     = 256 << 10
 	maxLine      = 8 << 10
-	maxTokens    = 10_000
+	maxTokens    = 6_000
 	maxIndent    = 100
 	maxDepth     = 16
 	maxCompact   = 8

@@ -53,7 +53,11 @@ func (r *reporter) unknownKeys(p path, n *node, f *schemaField) {
 		if c.node != nil {
 			at = c.node.at
 		}
-		r.at(at, child, CodeUnknownKey, "no such field", "", unknownHint(c.name, p, siblings))
+		hint := ""
+		if len(r.items) < maxProblems { // nobody reads more, and looking for what was meant is not free
+			hint = unknownHint(c.name, p, siblings)
+		}
+		r.at(at, child, CodeUnknownKey, "no such field", "", hint)
 	}
 }
 
@@ -112,8 +116,10 @@ func didYouMean(text string, choices []string, otherwise string) string {
 
 // fold makes kube-context, kube_context and KubeContext one word.
 func fold(s string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s))
+	return strings.ToLower(withoutDashes.Replace(s))
 }
+
+var withoutDashes = strings.NewReplacer("-", "", "_", "")
 
 // nearest is the choice with the smallest edit distance, or a choice that the
 // word abbreviates; "" when none is near.
@@ -243,7 +249,7 @@ func hintFor(p path, n *node) string {
 	}
 	switch last := p[len(p)-1]; {
 	case last == "version" && strings.HasPrefix(n.text, "v"):
-		return "write it without the leading v"
+		return "write three numbers without a leading v, for example 4.10.0"
 	case secretPath(p):
 		return ""
 	}

@@ -13,6 +13,7 @@ type rule func(r *reporter, s *Spec)
 var rules = []rule{
 	oneGeneration,
 	machineHasNoDatastores,
+	machineHost,
 	chartWithoutCredentials,
 	postgresqlExternal,
 	mongodbExternal,
@@ -58,6 +59,16 @@ func machineHasNoDatastores(r *reporter, s *Spec) {
 	}
 	if r.has(path{"restore", "target"}) {
 		r.note(path{"restore", "target"}, CodeNote, "names a Kubernetes cluster, and a services machine is restored as a machine", "")
+	}
+}
+
+func machineHost(r *reporter, s *Spec) {
+	if s.ServicesMachine == nil || s.ServicesMachine.SSH == nil {
+		return
+	}
+	host := s.ServicesMachine.SSH.Host
+	if want, hint := badHost(host); want != "" {
+		r.add(path{"servicesMachine", "ssh", "host"}, CodeValue, want, showText(host), hint)
 	}
 }
 

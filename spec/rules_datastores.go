@@ -115,10 +115,12 @@ func badHost(host string) (want, hint string) {
 		return "", ""
 	case strings.Contains(host, "://"):
 		return "must be a host without a scheme", "write the host alone; user, password and port have their own fields"
+	case strings.Contains(host, "@"):
+		return "must be a host without a user", "user and password have their own fields"
 	case isAddress(host):
 		return "", ""
 	case hasPort(host):
-		return "must be a host without a port", "write the port in its own field, port"
+		return "must be a host without a port", "write the host alone; a port has a field of its own where one can be given"
 	case strings.HasPrefix(host, "/"):
 		return "must be a host, not the path of a socket", "the mover runs in the cluster and connects by TCP"
 	case strings.Contains(host, ","):
@@ -137,6 +139,8 @@ func badHostPort(host string) (want, hint string) {
 		return "must be host or host:port, without a scheme", "write one item per host; user, password and options have their own fields"
 	case strings.Contains(host, ","):
 		return "must be one host", "write a list: [host1:27017, host2:27017]"
+	case strings.Contains(host, "@"):
+		return "must be a host without a user", "user and password have their own fields"
 	case isAddress(host):
 		return "", ""
 	}

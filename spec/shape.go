@@ -195,11 +195,22 @@ func wantFor(keyword string, f *schemaField) string {
 
 func (r *reporter) missing(p path, n *node, f *schemaField) {
 	for _, name := range f.Required {
-		if n.field(name) == nil {
+		if n.field(name) == nil && !misspelt(name, n, f) {
 			child := p.key(name)
 			r.at(r.placeOf(p), child, CodeMissing, "is required", "", exampleHint(child))
 		}
 	}
+}
+
+// misspelt reports that an unknown key beside it is this field with a typing
+// error: the unknown key is reported, and once is enough.
+func misspelt(name string, n *node, f *schemaField) bool {
+	for _, c := range n.fields[:min(len(n.fields), maxProblems)] {
+		if f.Properties[c.name] == nil && nearest(c.name, []string{name}, 2) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *reporter) wrongType(p path, n *node, f *schemaField) {
@@ -209,7 +220,9 @@ func (r *reporter) wrongType(p path, n *node, f *schemaField) {
 		want = append(want, typeWords[t])
 	}
 	found := r.show(p, n)
-	if n.kind != kindNull && n.kind != kindMap && n.kind != kindList && !secretPath(p) {
+	if slices.Contains(types, "object") {
+		found = string(n.kind) // a scalar in the place of a block may be anything, a secret too
+	} else if n.kind != kindNull && n.kind != kindMap && n.kind != kindList && !secretPath(p) {
 		found = strings.TrimPrefix(found, string(n.kind)+" ")
 		if n.kind == kindNumber {
 			found = "the number " + found
