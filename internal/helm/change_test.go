@@ -166,7 +166,7 @@ func TestUpgradeRefusesAChartThatIsNotTheDeployedOne(t *testing.T) {
 			"Service/postgresql (fixture/charts/postgresql/templates/all.yaml) is in the release and not rendered by the chart; an upgrade would delete it; " +
 			"StatefulSet/postgresql (fixture/charts/postgresql/templates/all.yaml) is in the release and not rendered by the chart; an upgrade would delete it",
 		other(t, "version: 4.9.0", "version: 4.10.0"): "upgrade helm release server: load chart CHART: it is fixture 4.10.0, the release was made from fixture 4.9.0; give the archive of the deployed version in server.chart",
-		"": "upgrade helm release server: helm keeps no subcharts in a release, and fixture 4.9.0 has server-postgres: set server.chart (or --chart) to the chart's oci:// reference, archive or directory",
+		"": "upgrade helm release server: helm keeps no subcharts in a release, and fixture 4.9.0 has postgresql: set server.chart (or --chart) to the chart's oci:// reference, archive or directory",
 	} {
 		b.source.ref = ref
 		err := b.Upgrade(context.Background(), switchOver(false))
@@ -180,6 +180,17 @@ func TestUpgradeRefusesAChartThatIsNotTheDeployedOne(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
+	}
+	// A release that went outside has forgotten its subchart's name.
+	forgetful := newBench(t, "")
+	forgetful.install(t, toExternal)
+	back := reconcile.ReleaseChange{Set: map[string]any{"postgresql": map[string]any{"internal": true}}}
+	err := forgetful.Upgrade(context.Background(), back)
+	if !errors.Is(err, errNeedsChart) {
+		t.Errorf("got %v, want errNeedsChart", err)
+	}
+	if err := forgetful.Upgrade(context.Background(), reconcile.ReleaseChange{Set: map[string]any{"global": map[string]any{"domainName": "x"}}}); err != nil {
+		t.Errorf("a kept chart that gives the release's own manifest is good: %v", err)
 	}
 	b.source.ref, b.opts.Version = fixture, "4.8.0"
 	want := "upgrade helm release server: the spec says version 4.8.0, deployed is 4.9.0: no step changes the version; set server.version to 4.9.0, or upgrade first"
@@ -236,7 +247,7 @@ func TestRollbackGoesBackWithAndWithoutHold(t *testing.T) {
 	if diff := cmp.Diff(want, b.revisions(t)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(map[string]any{"frontend": map[string]any{"replicas": 5.0}}, b.newest(t).Config); diff != "" {
+	if diff := cmp.Diff(map[string]any{"frontend": map[string]any{"replicas": 5}}, b.newest(t).Config); diff != "" {
 		t.Error(diff)
 	}
 	// And the chart still proves itself against the revision that came back.
