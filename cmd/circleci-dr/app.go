@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/urfave/cli/v2"
+)
+
+// program is one run of the command: where it writes, and what --result will
+// say.
+type program struct {
+	out, err   io.Writer
+	env        func(string) (string, bool)
+	result     result
+	resultFile string
+	color      bool
+}
+
+// The flags every command that reads the spec shares.
+type common struct {
+	file, kubeconfig, kubeContext, chart, image, output string
+}
+
+func (p *program) app() *cli.App {
+	commands := []*cli.Command{
+		p.validateCommand(), p.schemaCommand(), p.planCommand(), p.applyCommand(), p.driftCommand(),
+		p.statusCommand(), p.proveCommand(), p.unlockCommand(), p.versionCommand(), p.completionCommand(), p.moverCommand(),
+	}
+	app := &cli.App{
+		Name:  "circleci-dr",
+		Usage: "declarative disaster recovery for self-hosted CircleCI",
+		Description: "One reviewed file, circleci-dr.yaml, says where the data lives and how it is backed up.\n" +
+			"plan shows what is missing, apply does only that and proves it, drift watches it.",
+		Writer: p.out, ErrWriter: p.err,
+		Commands:                  commands,
+		HideHelpCommand:           false,
+		HideVersion:               true,
+		DisableSliceFlagSeparator: true,
+		EnableBashCompletion:      true,
+		ExitErrHandler:            func(*cli.Context, error) {}, // realMain maps errors to codes
+		OnUsageError:              usage,
+		Before:                    func(c *cli.Context) error { return nil },
+		Action: func(c *cli.Context) error {
+			if name := c.Args().First(); name != "" {
+				return usagef("there is no command %q", name)
+			}
+			return cli.ShowAppHelp(c)
+		},
+		CommandNotFound: nil,
+	}
+	for _, cmd := range commands {
+		p.finishCommand(cmd)
+	}
+	return app
+}
+
+// finishCommand gives a command what urfave/cli does not inherit: its usage
+// errors, the flags every command has, and the refusal of positional
+// arguments (a flag after one would not be read).
+func (p *program) finishCommand(cmd *cli.Command) {
+	cmd.OnUsageError = usage
+	cmd.HideHelpCommand = true
+	cmd.Flags = append(cmd.Flags,
+		&cli.StringFlag{Name: "result", Usage: "write verdict, exit code and plan id as JSON to `FILE`", Destination: &p.resultFile},
+		&cli.StringFlag{Name: "color", Usage: "auto, always or never", Value: "auto"},
+	)
+	action := cmd.Action
+	cmd.Action = func(c *cli.Context) error {
+		p.result.Command = cmd.Name
+		if c.Args().Present() {
+			return usagef("%s takes no arguments (got %q); name the spec with --file", cmd.Name, c.Args().First())
+		}
+		color, err := p.wantsColor(c.String("color"))
+		if err != nil {
+			return err
+		}
+		p.color = color
+		return action(c)
+	}
+}
+
+func usage(_ *cli.Context, err error, _ bool) error { return usagef("%s", err) }
+
+func (p *program) specFlags(o *common) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "the spec", Value: "circleci-dr.yaml", Destination: &o.file, EnvVars: []string{"CIRCLECI_DR_FILE"}},
+		p.outputFlag(o),
+	}
+}
+
+func (p *program) outputFlag(o *common) cli.Flag {
+	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "text or json", Value: "text", Destination: &o.output}
+}
+
+func (p *program) clusterFlags(o *common) []cli.Flag {
+	return append(p.specFlags(o),
+		&cli.StringFlag{Name: "kubeconfig", Usage: "`FILE` to reach the cluster with; default: KUBECONFIG", Destination: &o.kubeconfig},
+		&cli.StringFlag{Name: "kube-context", Usage: "overrides server.kubeContext", Destination: &o.kubeContext},
+		&cli.StringFlag{Name: "chart", Usage: "overrides server.chart: an oci:// reference, a directory or a .tgz", Destination: &o.chart, EnvVars: []string{"CIRCLECI_DR_CHART"}},
+		&cli.StringFlag{Name: "mover-image", Usage: "overrides mover.image", Destination: &o.image, EnvVars: []string{"CIRCLECI_DR_MOVER_IMAGE"}},
+	)
+}
+
+func (o common) json() (bool, error) {
+	switch o.output {
+	case "text":
+		return false, nil
+	case "json":
+		return true, nil
+	}
+	return false, usagef("--output must be text or json (got %q)", o.output)
+}
+
+// background is a context for what must be done although the run ended, such
+// as giving the lease back.
+func background(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

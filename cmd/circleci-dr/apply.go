@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/circleci-dr/circleci-dr/internal/kube"
+	"github.com/circleci-dr/circleci-dr/internal/render"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+type applyOptions struct {
+	common
+	plan   string
+	accept string
+	wait   time.Duration
+}
+
+func (p *program) applyCommand() *cli.Command {
+	var o applyOptions
+	return &cli.Command{
+		Name: "apply", Usage: "do the missing steps; can be killed anywhere and run again",
+		Description: "Without --plan it makes the plan anew; off a terminal --accept must then name it.\n" +
+			"Exit codes: 0 fine, 1 failed, 4 live state unreadable, 5 stale plan, 6 lease held by someone else, 7 blocked by preflight, 64 usage, 130 interrupted.",
+		Flags: append(p.clusterFlags(&o.common),
+			&cli.StringFlag{Name: "plan", Usage: "apply the plan in `FILE`, written by plan --out", Destination: &o.plan},
+			&cli.StringFlag{Name: "accept", Usage: "the `DANGERS` you accept, in the words the plan prints", Destination: &o.accept},
+			&cli.DurationFlag{Name: "wait", Usage: "how long to wait for another run to end", Destination: &o.wait},
+		),
+		Action: func(c *cli.Context) error { return p.runApply(c.Context, o) },
+	}
+}
+
+func (p *program) runApply(ctx context.Context, o applyOptions) error {
+	asJSON, err := o.json()
+	if err != nil {
+		return err
+	}
+	var given *reconcile.Plan
+	if o.plan != "" {
+		if given, err = readPlanFile(o.plan); err != nil {
+			return err
+		}
+	}
+	ses, err := p.open(o.common, access{preview: true})
+	if err != nil {
+		return err
+	}
+	if ses.spec.Server == nil {
+		return errNoServer(o.common)
+	}
+	ctx, release, err := p.lease(ctx, ses, "apply", o.wait)
+	if err != nil {
+		return err
+	}
+	defer release()
+	plan, seen, err := p.makePlan(ctx, ses, true)
+	if err != nil {
+		return err
+	}
+	p.result.Plan, p.result.Steps = plan.ID, len(plan.Steps)
+	if err := p.consent(ses, plan, given, o, asJSON); err != nil {
+		return err
+	}
+	return p.carryOut(ctx, ses, seen, plan, asJSON)
+}
+
+// consent compares the plan made now with the accepted one, shows it where
+// nobody has seen it yet, and asks for what is missing.
+func (p *program) consent(ses *session, plan reconcile.Plan, given *reconcile.Plan, o applyOptions, asJSON bool) error {
+	if given != nil {
+		if err := reconcile.CheckPlan(*given, plan); err != nil {
+			return err
+		}
+	} else if !asJSON && (o.accept == "" || len(plan.Blocked()) > 0) {
+		if err := p.showPlan(plan, ses, o.common, o.plan, false); err != nil {
+			return err
+		}
+	}
+	if blocked := plan.Blocked(); len(blocked) > 0 {
+		return &reconcile.BlockedError{Findings: blocked}
+	}
+	if len(plan.Steps) == 0 {
+		return nil
+	}
+	if o.accept == "" && given == nil && !asJSON && isTerminal(p.out) && isTerminal(os.Stdin) {
+		return ask(os.Stdin, p.err, plan)
+	}
+	if given != nil && o.accept == "" && len(plan.Dangers()) > 0 {
+		return &hint{usagef("the plan is dangerous and --accept is missing"), "accept it with" + acceptWords("", plan)}
+	}
+	return accepted(plan, o.accept, given != nil)
+}
+
+func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Observation, plan reconcile.Plan, asJSON bool) error {
+	events, done := p.events()
+	report, err := reconcile.Apply(ctx, ses.spec, seen, plan, ses.providers, reconcile.ApplyOptions{By: owner(), Tool: toolVersion()}, events)
+	done()
+	var shown error
+	if asJSON {
+		shown = render.ReportJSON(p.out, report)
+	} else {
+		shown = render.ReportText(p.out, report, render.Options{Color: p.color})
+	}
+	var blocked *reconcile.BlockedError
+	if errors.As(err, &blocked) {
+		return errors.Join(err, render.FindingsText(p.err, blocked.Findings))
+	}
+	if report.StillDown {
+		err = &hint{err, "the application is stopped: repair the cause and run the same command again; circleci-dr status tells how things are"}
+	}
+	return errors.Join(err, shown)
+}
+
+// events draws progress on stderr: bars for a person, lines for a log.
+func (p *program) events() (reconcile.Events, func()) {
+	if isTerminal(p.err) {
+		bars := render.NewBars(p.err)
+		return bars, bars.Close
+	}
+	return render.NewLines(p.err), func() {}
+}
+
+// lease takes the right to change; the context it gives ends when the lease
+// is lost.
+func (p *program) lease(ctx context.Context, ses *session, purpose string, patience time.Duration) (context.Context, func(), error) {
+	told := false
+	return ses.kube.Acquire(ctx, kube.LeaseOptions{Purpose: purpose, Wait: patience, OnHeld: func(h reconcile.LeaseHolder) {
+		if !told && patience > 0 {
+			fmt.Fprintf(p.err, "waiting up to %s for %s, who holds the lease for %s since %s\n", patience, h.Owner, h.Purpose, h.Since.UTC().Format(time.RFC3339))
+			told = true
+		}
+	}})
+}
+
+func readPlanFile(path string) (*reconcile.Plan, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read plan file: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // read only: nothing is lost when closing fails
+	plan, err := render.ReadPlan(f)
+	if err != nil {
+		return nil, fmt.Errorf("read plan file %s: %w", path, err)
+	}
+	return &plan, nil
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+)
+
+// bashCompletion asks the program itself, so that it never falls behind.
+const bashCompletion = `_circleci_dr() {
+  local cur="${COMP_WORDS[COMP_CWORD]}" words
+  case "${COMP_WORDS[COMP_CWORD-1]}" in
+    -f|--file|--plan|--out|--result|--kubeconfig) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    -o|--output) COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+  esac
+  if [[ "$cur" == -* ]]; then
+    words=$("${COMP_WORDS[@]:0:COMP_CWORD}" "$cur" --generate-bash-completion 2>/dev/null)
+  else
+    words=$("${COMP_WORDS[@]:0:COMP_CWORD}" --generate-bash-completion 2>/dev/null)
+  fi
+  COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+complete -o default -F _circleci_dr circleci-dr
+`
+
+func (p *program) completionCommand() *cli.Command {
+	var shell string
+	return &cli.Command{
+		Name: "completion", Usage: "print a completion script: source <(circleci-dr completion --shell bash)",
+		Flags: []cli.Flag{&cli.StringFlag{Name: "shell", Usage: "bash", Value: "bash", Destination: &shell}},
+		Action: func(*cli.Context) error {
+			if shell != "bash" {
+				return usagef("--shell must be bash (got %q)", shell)
+			}
+			_, err := fmt.Fprint(p.out, bashCompletion)
+			return err
+		},
+	}
+}

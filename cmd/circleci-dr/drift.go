@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/circleci-dr/circleci-dr/internal/render"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+func (p *program) driftCommand() *cli.Command {
+	var o common
+	var maxAge time.Duration
+	return &cli.Command{
+		Name: "drift", Usage: "read-only: has reality moved away from the file?",
+		Description: "Creates nothing; its client refuses every mutating request. Uses the newest recorded inspection.\n" +
+			"Exit codes: 0 no drift, 1 failed, 2 drift, 4 live state unreadable or the inspection too old, 64 usage.",
+		Flags: append(p.clusterFlags(&o),
+			&cli.DurationFlag{Name: "max-inspection-age", Usage: "how old the recorded inspection may be", Value: 7 * 24 * time.Hour, Destination: &maxAge}),
+		Action: func(c *cli.Context) error { return p.runDrift(c.Context, o, maxAge) },
+	}
+}
+
+func (p *program) runDrift(ctx context.Context, o common, maxAge time.Duration) error {
+	asJSON, err := o.json()
+	if err != nil {
+		return err
+	}
+	ses, err := p.open(o, access{readOnly: true})
+	if err != nil {
+		return err
+	}
+	if ses.spec.Server == nil {
+		return errNoServer(o)
+	}
+	seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{})
+	items, err := reconcile.Drift(ses.spec, seen, maxAge)
+	if err != nil {
+		return err
+	}
+	p.result.Drift = len(items)
+	if asJSON {
+		err = render.DriftJSON(p.out, items)
+	} else {
+		err = render.DriftText(p.out, items, p.renderOptions(ses, o))
+	}
+	if err == nil && len(items) > 0 {
+		return &verdict{codeChanges, "drift"}
+	}
+	return err
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/internal/kube"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// The exit codes; docs/exit-codes.md says what each one means.
+const (
+	codeFine        = 0
+	codeFailed      = 1
+	codeChanges     = 2
+	codeUnreadable  = 4
+	codeStale       = 5
+	codeHeld        = 6
+	codeBlocked     = 7
+	codeUsage       = 64
+	codeInterrupted = 130
+)
+
+// usageError is a mistake in how the command was called.
+type usageError struct{ text string }
+
+// Error gives the mistake.
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// hint is an error with what to do next.
+type hint struct {
+	err  error
+	next string
+}
+
+// Error gives the cause; the hint is printed on its own line.
+func (e *hint) Error() string { return e.err.Error() }
+
+// Unwrap gives the cause to errors.Is and errors.As.
+func (e *hint) Unwrap() error { return e.err }
+
+// verdict is an outcome that is no error and has a code of its own.
+type verdict struct {
+	code int
+	text string
+}
+
+// Error gives the verdict in words.
+func (e *verdict) Error() string { return e.text }
+
+// codeOf is the one place that maps an outcome to an exit code.
+func codeOf(ctx context.Context, err error) int {
+	var (
+		v          *verdict
+		usage      *usageError
+		problems   *spec.Problems
+		unreadable *reconcile.UnreadableError
+		stale      *reconcile.StaleError
+		blocked    *reconcile.BlockedError
+		held       *kube.HeldError
+	)
+	switch {
+	case err == nil:
+		return codeFine
+	case errors.As(err, &v):
+		return v.code
+	case errors.As(err, &usage):
+		return codeUsage
+	case errors.As(err, &problems):
+		return codeFailed
+	case errors.As(err, &held):
+		return codeHeld
+	case errors.Is(context.Cause(ctx), errInterrupted):
+		return codeInterrupted
+	case errors.As(err, &unreadable):
+		return codeUnreadable
+	case errors.As(err, &stale):
+		return codeStale
+	case errors.As(err, &blocked):
+		return codeBlocked
+	}
+	return codeFailed
+}
+
+// class is the code's meaning as a word for scripts.
+func class(code int) string {
+	switch code {
+	case codeFine:
+		return "fine"
+	case codeChanges:
+		return "changes"
+	case codeUnreadable:
+		return "unreadable"
+	case codeStale:
+		return "stale"
+	case codeHeld:
+		return "lease-held"
+	case codeBlocked:
+		return "blocked"
+	case codeUsage:
+		return "usage"
+	case codeInterrupted:
+		return "interrupted"
+	}
+	return "failed"
+}
+
+// result is what --result writes: CI wrappers eat exit codes.
+type result struct {
+	Format  string `json:"format"`
+	Command string `json:"command"`
+	Exit    int    `json:"exit"`
+	Verdict string `json:"verdict"`
+	Error   string `json:"error,omitempty"`
+	Plan    string `json:"plan,omitempty"`
+	Steps   int    `json:"steps"`
+	Drift   int    `json:"drift"`
+}
+
+// exit prints the error, writes the result file and gives the exit code.
+func (p *program) exit(ctx context.Context, err error) int {
+	code := codeOf(ctx, err)
+	text := ""
+	var v *verdict
+	if err != nil && !errors.As(err, &v) {
+		text = err.Error()
+		p.say(err)
+	}
+	if p.resultFile == "" {
+		return code
+	}
+	r := p.result
+	r.Format, r.Exit, r.Verdict, r.Error = "circleci-dr/result/v1", code, class(code), text
+	data, jerr := json.MarshalIndent(r, "", "  ")
+	if jerr == nil {
+		jerr = os.WriteFile(p.resultFile, append(data, '\n'), 0o644)
+	}
+	if jerr != nil {
+		fmt.Fprintln(p.err, "circleci-dr: error: write result file:", jerr)
+		if code == codeFine {
+			code = codeFailed
+		}
+	}
+	return code
+}
+
+// say prints an error once, for a person: the cause, then what to do next.
+func (p *program) say(err error) {
+	var problems *spec.Problems
+	if errors.As(err, &problems) {
+		return // validate has printed them
+	}
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) && len(joined.Unwrap()) > 1 {
+		lines := strings.Split(err.Error(), "\n")
+		fmt.Fprintln(p.err, "circleci-dr: error: "+strings.Join(lines, "\n  and: "))
+	} else {
+		fmt.Fprintln(p.err, "circleci-dr: error: "+err.Error())
+	}
+	if next := nextStep(err); next != "" {
+		fmt.Fprintln(p.err, "circleci-dr: hint: "+next)
+	}
+}
+
+func nextStep(err error) string {
+	var (
+		h          *hint
+		unreadable *reconcile.UnreadableError
+		stale      *reconcile.StaleError
+		held       *kube.HeldError
+		usage      *usageError
+	)
+	switch {
+	case errors.As(err, &h):
+		return h.next
+	case errors.As(err, &usage):
+		return "circleci-dr help lists the commands, and circleci-dr COMMAND --help its flags"
+	case errors.As(err, &unreadable):
+		return "nothing was changed; repair the access and run it again"
+	case errors.As(err, &stale):
+		return "make a new plan and have it reviewed"
+	case errors.As(err, &held):
+		return "wait for it with --wait 10m; circleci-dr unlock shows the holder and removes the lease of one that is dead"
+	}
+	return ""
+}

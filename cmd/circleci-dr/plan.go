@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/circleci-dr/circleci-dr/internal/render"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+type planOptions struct {
+	common
+	out       string
+	detailed  bool
+	noInspect bool
+}
+
+func (p *program) planCommand() *cli.Command {
+	var o planOptions
+	return &cli.Command{
+		Name: "plan", Usage: "show what is missing, step by step; changes nothing",
+		Description: "Looks at both databases with a Job in the cluster, whose result is recorded. Nothing else is created.\n" +
+			"Exit codes: 0 fine, 1 failed, 2 there are steps (with --detailed-exitcode), 4 live state unreadable, 7 blocked by preflight, 64 usage.",
+		Flags: append(p.clusterFlags(&o.common),
+			&cli.StringFlag{Name: "out", Usage: "write the plan to `FILE`, for apply --plan", Destination: &o.out},
+			&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit 2 when there are steps", Destination: &o.detailed},
+			&cli.BoolFlag{Name: "no-inspect", Usage: "use the newest recorded inspection instead of a Job", Destination: &o.noInspect},
+		),
+		Action: func(c *cli.Context) error { return p.runPlan(c.Context, o) },
+	}
+}
+
+func (p *program) runPlan(ctx context.Context, o planOptions) error {
+	asJSON, err := o.json()
+	if err != nil {
+		return err
+	}
+	ses, err := p.open(o.common, access{preview: true})
+	if err != nil {
+		return err
+	}
+	plan, _, err := p.makePlan(ctx, ses, !o.noInspect)
+	if err != nil {
+		return err
+	}
+	p.result.Plan, p.result.Steps = plan.ID, len(plan.Steps)
+	if o.out != "" {
+		if err := writePlanFile(o.out, plan); err != nil {
+			return err
+		}
+	}
+	if err := p.showPlan(plan, ses, o.common, o.out, asJSON); err != nil {
+		return err
+	}
+	switch {
+	case len(plan.Blocked()) > 0:
+		return &verdict{codeBlocked, "blocked by preflight"}
+	case o.detailed && len(plan.Steps) > 0:
+		return &verdict{codeChanges, "there are steps"}
+	}
+	return nil
+}
+
+// makePlan observes and plans.
+func (p *program) makePlan(ctx context.Context, ses *session, inspect bool) (reconcile.Plan, reconcile.Observation, error) {
+	var o reconcile.Observation
+	if ses.spec.Server != nil {
+		o = reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{Inspect: inspect, Preview: true, Progress: func(reconcile.MoverEvent) {}})
+		if err := context.Cause(ctx); err != nil {
+			return reconcile.Plan{}, o, err
+		}
+	}
+	plan, err := reconcile.MakePlan(ses.spec, o, toolVersion())
+	return plan, o, err
+}
+
+func (p *program) renderOptions(ses *session, o common) render.Options {
+	return render.Options{Color: p.color, File: o.file, Where: ses.spec.Where}
+}
+
+func (p *program) showPlan(plan reconcile.Plan, ses *session, o common, planFile string, asJSON bool) error {
+	if asJSON {
+		return render.PlanJSON(p.out, plan)
+	}
+	return render.PlanText(p.out, plan, p.renderOptions(ses, o), applyCommandLine(plan, o, planFile))
+}
+
+// applyCommandLine is the exact command that applies a plan.
+func applyCommandLine(plan reconcile.Plan, o common, planFile string) string {
+	line := "circleci-dr apply --file " + quote(o.file)
+	for _, f := range []struct{ name, value string }{
+		{"kubeconfig", o.kubeconfig}, {"kube-context", o.kubeContext}, {"chart", o.chart}, {"mover-image", o.image},
+	} {
+		if f.value != "" {
+			line += " --" + f.name + " " + quote(f.value)
+		}
+	}
+	if planFile != "" {
+		return line + " --plan " + quote(planFile) + acceptWords("", plan)
+	}
+	return line + acceptWords(plan.ID+":", plan)
+}
+
+func writePlanFile(path string, plan reconcile.Plan) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("write plan file: %w", err)
+	}
+	if err := render.PlanJSON(f, plan); err != nil {
+		_ = f.Close() // the write failed already, and says why
+		return fmt.Errorf("write plan file %s: %w", path, err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("write plan file %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/circleci-dr/circleci-dr/internal/render"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+func (p *program) proveCommand() *cli.Command {
+	var o common
+	return &cli.Command{
+		Name: "prove", Usage: "compare the internal and the external database again, now, both read whole",
+		Description: "Runs a Job in the cluster; changes no data.\n" +
+			"Exit codes: 0 equal, 1 different or failed, 4 one side cannot be read, 6 lease held by someone else, 64 usage.",
+		Flags:  p.clusterFlags(&o),
+		Action: func(c *cli.Context) error { return p.runProve(c.Context, o) },
+	}
+}
+
+func (p *program) runProve(ctx context.Context, o common) error {
+	asJSON, err := o.json()
+	if err != nil {
+		return err
+	}
+	ses, err := p.open(o, access{})
+	if err != nil {
+		return err
+	}
+	if ses.spec.Server == nil {
+		return errNoServer(o)
+	}
+	ctx, release, err := p.lease(ctx, ses, "prove", 0)
+	if err != nil {
+		return err
+	}
+	defer release()
+	events, done := p.events()
+	proof, err := reconcile.Prove(ctx, ses.spec, ses.providers, func(e reconcile.MoverEvent) {
+		events.StepProgress(reconcile.Step{ID: "prove", Title: "Prove"}, e)
+	})
+	done()
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = render.ProofJSON(p.out, proof)
+	} else {
+		err = render.ProofText(p.out, proof, p.renderOptions(ses, o))
+	}
+	if err == nil && !proof.Equal() {
+		return &verdict{codeFailed, "source and target differ"}
+	}
+	return err
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/internal/helm"
+	"github.com/circleci-dr/circleci-dr/internal/kube"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// session is a loaded spec and the connections to what it names.
+type session struct {
+	spec      *spec.Spec
+	kube      *kube.Client
+	providers reconcile.Providers
+}
+
+// access is how far a command may reach.
+type access struct {
+	readOnly bool // refuses every mutating verb
+	preview  bool // needs the chart
+}
+
+// open loads the spec and connects. No call is made yet.
+func (p *program) open(o common, a access) (*session, error) {
+	s, err := p.load(o, o.output == "json")
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range s.Notes() {
+		fmt.Fprintln(p.err, n.String())
+	}
+	if s.Server == nil {
+		return &session{spec: s}, nil
+	}
+	override(s, o)
+	if s.Server.KubeContext == "" {
+		return nil, usagef("%s names no server.kubeContext and there is no --kube-context; whatever is current is never used", o.file)
+	}
+	client, err := kube.New(p.kubeOptions(s, o, a))
+	if err != nil {
+		return nil, err
+	}
+	chart := s.Server.Chart
+	if chart != "" && o.chart == "" && !strings.Contains(chart, "://") && !filepath.IsAbs(chart) {
+		chart = filepath.Join(filepath.Dir(o.file), chart)
+	}
+	release, err := helm.New(helm.Options{
+		Config: client.Config(), Namespace: s.Server.Namespace, Release: s.Server.Release, Chart: chart, Version: s.Server.Version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &session{spec: s, kube: client, providers: reconcile.Providers{
+		Cluster: client, Releases: release, Switcher: release, Workloads: client, Stores: client, Passwords: client,
+		Movers: client, Records: client, Access: client, Leases: client,
+		Now: time.Now, Wait: wait, Patient: p.patient, At: testHook,
+	}}, nil
+}
+
+// override lets flags win over the spec; the digest of the spec follows, so
+// that a plan knows what it was made with.
+func override(s *spec.Spec, o common) {
+	for _, f := range []struct {
+		flag string
+		to   *string
+	}{{o.kubeContext, &s.Server.KubeContext}, {o.chart, &s.Server.Chart}, {o.image, &s.Mover.Image}} {
+		if f.flag != "" {
+			*f.to = f.flag
+		}
+	}
+}
+
+func (p *program) kubeOptions(s *spec.Spec, o common, a access) kube.Options {
+	return kube.Options{
+		Kubeconfig: o.kubeconfig, Context: s.Server.KubeContext, Namespace: s.Server.Namespace, Release: s.Server.Release,
+		Name: s.Name, Mover: s.Mover, Dir: filepath.Dir(o.file), Env: p.env, Owner: owner(), Version: toolVersion(), ReadOnly: a.readOnly,
+	}
+}
+
+// wait sleeps for d, or less when the context ends.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// owner names this run to whoever finds its lease.
+func owner() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return name + "@" + host + "/" + strconv.Itoa(os.Getpid())
+}
+
+// patient says why this process is itself a job of the installation it would
+// stop: CircleCI sets CIRCLECI and CIRCLE_BUILD_URL in every job.
+func (p *program) patient(rel reconcile.Release) string {
+	if v, ok := p.env("CIRCLECI"); !ok || v == "" || v == "false" {
+		return ""
+	}
+	build, _ := p.env("CIRCLE_BUILD_URL")
+	u, err := url.Parse(build)
+	if err != nil || rel.Domain == "" || !strings.EqualFold(u.Hostname(), rel.Domain) {
+		return ""
+	}
+	return "CIRCLE_BUILD_URL is on " + rel.Domain
+}
+
+// errNoServer is what commands that need a cluster say about a services
+// machine.
+func errNoServer(o common) error {
+	return &hint{errors.New(o.file + " describes a services machine, which this version does not act on"),
+		"plan and status show what is declared"}
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/circleci-dr/circleci-dr/internal/render"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+func (p *program) statusCommand() *cli.Command {
+	var o common
+	return &cli.Command{
+		Name: "status", Usage: "say in ten lines where things are; what wants somebody now comes first",
+		Description: "Read-only. Exit codes: 0 fine, 1 failed, 64 usage.",
+		Flags:       p.clusterFlags(&o),
+		Action:      func(c *cli.Context) error { return p.runStatus(c.Context, o) },
+	}
+}
+
+func (p *program) runStatus(ctx context.Context, o common) error {
+	asJSON, err := o.json()
+	if err != nil {
+		return err
+	}
+	ses, err := p.open(o, access{readOnly: true})
+	if err != nil {
+		return err
+	}
+	var lines []reconcile.StatusLine
+	if ses.spec.Server != nil {
+		seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{})
+		lines = reconcile.Status(ses.spec, seen, o.file)
+	}
+	coverage := reconcile.CoverageOf(ses.spec)
+	if asJSON {
+		return render.StatusJSON(p.out, lines, coverage)
+	}
+	return render.StatusText(p.out, lines, coverage, p.renderOptions(ses, o))
+}
