@@ -41,6 +41,21 @@ func (r *reporter) badRef(p path, n *node) {
 	}
 }
 
+// repeated words each item of a list that is there before.
+func (r *reporter) repeated(p path, n *node) {
+	first := map[string]int{}
+	for i, item := range n.items {
+		if item == nil || item.kind != kindString {
+			continue
+		}
+		if j, seen := first[item.text]; seen {
+			r.add(p.index(i), CodeDuplicate, "must be given once", "", fmt.Sprintf("it is already given as %s; remove one of the two", p.index(j)))
+			continue
+		}
+		first[item.text] = i
+	}
+}
+
 // unknownKeys words each key that is no field here.
 func (r *reporter) unknownKeys(p path, n *node, f *schemaField) {
 	siblings := sortedKeys(f.Properties)
@@ -67,7 +82,7 @@ func unknownHint(name string, parent path, siblings []string) string {
 	if near := nearest(name, siblings, 1); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
-	if homes := homesOf(name); len(homes) > 0 {
+	if homes := homesOf(name, parent); len(homes) > 0 {
 		return fmt.Sprintf("it belongs to another block: %s", strings.Join(homes, ", "))
 	}
 	if near := nearest(name, siblings, max(2, len(name)/3)); near != "" {
@@ -80,22 +95,41 @@ func unknownHint(name string, parent path, siblings []string) string {
 	return fmt.Sprintf("the fields %s are %s", where, strings.Join(siblings, ", "))
 }
 
-// homesOf lists where a key of this name lives, at most three places.
-func homesOf(name string) []string {
-	var homes []string
+// homesOf lists where a key of this name lives: the places nearest to where it
+// was written, at most three.
+func homesOf(name string, parent path) []string {
+	var homes []path
 	var walk func(f *schemaField, p path)
 	walk = func(f *schemaField, p path) {
 		for _, key := range sortedKeys(f.Properties) {
 			child := p.key(key)
 			if fold(key) == fold(name) {
-				homes = append(homes, child.String())
+				homes = append(homes, child)
 			}
 			walk(f.Properties[key], child)
 		}
 	}
 	walk(described(), nil)
-	sort.SliceStable(homes, func(i, j int) bool { return strings.Count(homes[i], ".") < strings.Count(homes[j], ".") })
-	return homes[:min(3, len(homes))]
+	best := 0
+	for _, home := range homes {
+		best = max(best, shared(home, parent))
+	}
+	homes = slices.DeleteFunc(homes, func(home path) bool { return shared(home, parent) < best })
+	sort.SliceStable(homes, func(i, j int) bool { return len(homes[i]) < len(homes[j]) })
+	var names []string
+	for _, home := range homes[:min(3, len(homes))] {
+		names = append(names, home.String())
+	}
+	return names
+}
+
+// shared counts the parts that two paths begin with alike.
+func shared(a, b path) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 func sortedKeys(m map[string]*schemaField) []string {
@@ -105,64 +139,6 @@ func sortedKeys(m map[string]*schemaField) []string {
 	}
 	sort.Strings(keys)
 	return keys
-}
-
-func didYouMean(text string, choices []string, otherwise string) string {
-	if near := nearest(text, choices, max(2, len(text)/3)); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
-	return otherwise
-}
-
-// fold makes kube-context, kube_context and KubeContext one word.
-func fold(s string) string {
-	return strings.ToLower(withoutDashes.Replace(s))
-}
-
-var withoutDashes = strings.NewReplacer("-", "", "_", "")
-
-// nearest is the choice with the smallest edit distance, or a choice that the
-// word abbreviates; "" when none is near.
-func nearest(word string, choices []string, limit int) string {
-	word = fold(word)
-	if len(word) > maxShown {
-		return ""
-	}
-	best, at := "", limit+1
-	for _, c := range choices {
-		d := distance(word, fold(c))
-		if d > limit && len(word) >= 4 && strings.HasPrefix(fold(c), word) {
-			d = limit
-		}
-		if d < at && d < len(fold(c)) {
-			best, at = c, d
-		}
-	}
-	return best
-}
-
-// distance is the edit distance, with a swap of neighbours counted as one.
-func distance(a, b string) int {
-	prev2, prev := []int(nil), make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], prev2[j-2]+1)
-			}
-		}
-		prev2, prev = prev, row
-	}
-	return prev[len(b)]
 }
 
 func oneOf(choices []string) string {
@@ -225,10 +201,15 @@ func flow(v any) string {
 	return string(out)
 }
 
+// neverBareNumbers are fields in which a quoted number would be the next error.
+var neverBareNumbers = []string{"apiVersion", "version", "schedule", "store", "rpo", "rto", "location", "chart"}
+
 func typeHint(p path, n *node, types []string) string {
 	switch {
 	case n.kind == kindNull:
 		return "give it a value or remove the key"
+	case slices.Contains(types, "string") && slices.Contains(neverBareNumbers, p[len(p)-1]):
+		return exampleHint(p)
 	case slices.Contains(types, "string") && (n.kind == kindNumber || n.kind == kindBool):
 		if secretPath(p) {
 			return "put it in quotes"

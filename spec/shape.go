@@ -146,6 +146,8 @@ func (r *reporter) shape(leaf *jsonschema.ValidationError) {
 		r.missing(p, n, f)
 	case "type":
 		r.wrongType(p, n, f)
+	case "uniqueItems":
+		r.repeated(p, n)
 	case "enum":
 		r.add(p, CodeValue, "must be "+oneOf(f.Enum), r.show(p, n), didYouMean(n.text, f.Enum, enumHint(p)))
 	default:
@@ -163,8 +165,6 @@ func (r *reporter) showFor(keyword string, p path, n *node) string {
 		return fmt.Sprintf("%d", len(n.items))
 	case "maxProperties":
 		return fmt.Sprintf("%d", len(n.fields))
-	case "uniqueItems":
-		return ""
 	}
 	return r.show(p, n)
 }
@@ -185,8 +185,6 @@ func wantFor(keyword string, f *schemaField) string {
 		return fmt.Sprintf("must not have more than %d items", f.MaxItems)
 	case "maxProperties":
 		return fmt.Sprintf("must not have more than %d keys", f.MaxProperties)
-	case "uniqueItems":
-		return "must not hold the same item twice"
 	case "pattern":
 		return f.PatternErrorMessage
 	}
