@@ -1,0 +1,36 @@
+package render
+
+import (
+	"io"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// FindingsText draws findings of preflight: id, what, where in the file, how
+// to fix it and where the rule comes from.
+func FindingsText(w io.Writer, list []reconcile.Finding, o Options) error {
+	p := newPage(o)
+	findings(p, o, list)
+	return p.flush(w)
+}
+
+func findings(p *page, o Options, list []reconcile.Finding) {
+	for _, f := range list {
+		p.blank()
+		head := clean(f.ID)
+		if f.Field != "" {
+			head += "  " + p.paint(dim, clean(f.Field))
+		}
+		if at := o.where(f.Field); at != "" {
+			head += p.paint(dim, " ("+at+")")
+		}
+		p.line(p.paint(red, "✗ ") + head)
+		p.para("  ", "  ", plain, f.What)
+		if f.Fix != "" {
+			p.para("  fix:  ", "        ", bold, f.Fix)
+		}
+		if f.Source != "" {
+			p.para("  from: ", "        ", dim, f.Source)
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package render_test
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+var t0 = time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
+
+const specFile = "../../examples/server-external.yaml"
+
+func loadSpec(t *testing.T, file string) *spec.Spec {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := spec.Parse("circleci-dr.yaml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func workload(kind, name string, replicas int) reconcile.Workload {
+	return reconcile.Workload{Kind: kind, Name: name, Replicas: replicas, Ready: replicas, Pods: replicas}
+}
+
+// installation is an ordinary CircleCI Server with its PostgreSQL inside and
+// an empty external server.
+func installation() reconcile.Observation {
+	o := reconcile.Observation{
+		At:      t0,
+		Cluster: reconcile.Found(reconcile.Cluster{UID: "6f9d6b8e-41f3-4f0c-9a52-0c2ce1b6a0f4", Version: "v1.33.2", Server: "https://prod.example.com"}),
+		Release: reconcile.Found(reconcile.Release{
+			Name: "circleci-server", Namespace: "circleci-server", Revision: 7, Status: "deployed",
+			Chart: "circleci-server", ChartVersion: "4.10.0", AppVersion: "4.10.0", ConfigDigest: "c0ffee", Manager: spec.ManagedByHelm,
+			Postgres: reconcile.ReleasePostgres{Internal: true, Host: "postgresql", Port: 5432, Username: "postgres", FullName: "postgresql"},
+		}),
+		Workloads: reconcile.Found([]reconcile.Workload{
+			workload("Deployment", "api-service", 1), workload("Deployment", "builds-service", 2), workload("Deployment", "contexts-service", 1),
+			workload("Deployment", "cron-service", 1), workload("Deployment", "frontend", 3), workload("Deployment", "insights-service", 1),
+			workload("Deployment", "orb-service", 1), workload("Deployment", "output-processor", 2), workload("Deployment", "workflows-conductor", 1),
+			workload("StatefulSet", "schedulerer", 1),
+		}),
+		Applied: reconcile.NotThere[reconcile.Applied](),
+		Journal: reconcile.NotThere[reconcile.Journal](),
+		Lease:   reconcile.NotThere[reconcile.LeaseHolder](),
+		Denied:  reconcile.Found[[]reconcile.Permission](nil),
+	}
+	o.Postgres = reconcile.DatastoreObservation{
+		Internal: reconcile.Found(reconcile.InternalStore{
+			StatefulSet: reconcile.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1, Image: "postgresql:12.22"}),
+			Secret:      reconcile.Found(reconcile.SecretInfo{Name: "postgresql", Keys: []string{"password", "postgres-password"}}),
+			Services:    []string{"postgresql", "postgresql-hl"},
+			Volumes:     []reconcile.Volume{{Claim: "data-postgresql-0", Name: "pvc-2c6f41d0", ReclaimPolicy: "Delete", Bytes: 100 << 30}},
+			Unprotected: []string{"volume pvc-2c6f41d0 would be deleted with its claim"},
+		}),
+		Inspection:  reconcile.Found(inspection()),
+		Credentials: reconcile.NotThere[reconcile.Credentials](),
+		Lineage:     reconcile.NotThere[reconcile.Lineage](),
+		Move:        reconcile.NotThere[reconcile.Move](),
+		Preview: reconcile.Found(reconcile.Preview{
+			Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:5d1c", Faithful: true,
+			Objects: append(switchedObjects("api-service", "builds-service", "contexts-service", "cron-service", "frontend", "orb-service", "workflows-conductor"),
+				storeObject("StatefulSet"), storeObject("Service"), storeObject("Secret")),
+		}),
+	}
+	return o
+}
+
+func switchedObjects(names ...string) []reconcile.ObjectPreview {
+	var out []reconcile.ObjectPreview
+	for _, name := range names {
+		out = append(out, reconcile.ObjectPreview{Kind: "Deployment", Name: name, Layer: "application", Action: "update",
+			Rendered: []reconcile.Change{{Field: "spec.template.spec.containers[0].env[2].value", From: "postgresql", To: "pg.example.com"}}})
+	}
+	return out
+}
+
+func storeObject(kind string) reconcile.ObjectPreview {
+	return reconcile.ObjectPreview{Kind: kind, Name: "postgresql", Action: "delete", Template: "circleci-server/charts/postgresql/templates/x.yaml"}
+}
+
+func inspection() reconcile.Inspection {
+	return reconcile.Inspection{InspectResult: reconcile.InspectResult{
+		At: t0.Add(-4 * time.Second),
+		Source: &reconcile.InspectedSide{Database: &reconcile.Database{
+			ServerVersion: "12.22", VersionNum: 120022, SystemIdentifier: "7300000000000000001",
+			Role: reconcile.RolePrivileges{Name: "postgres", Superuser: true},
+			Databases: []reconcile.DatabaseInfo{
+				{Name: "conductor_production", Owner: "postgres", Encoding: "UTF8", Collate: "C", CType: "C", Bytes: 5 << 30, Tables: 96, Extensions: map[string]string{"pgcrypto": "1.3"}},
+				{Name: "contexts_service_production", Owner: "postgres", Encoding: "UTF8", Collate: "C", CType: "C", Bytes: 180 << 20, Tables: 18},
+				{Name: "cron_service_production", Owner: "postgres", Encoding: "UTF8", Collate: "C", CType: "C", Bytes: 40 << 20, Tables: 12},
+				{Name: "vms", Owner: "postgres", Encoding: "UTF8", Collate: "C", CType: "C", Bytes: 90 << 20, Tables: 24},
+			},
+		}},
+		Target: &reconcile.InspectedSide{Database: &reconcile.Database{
+			ServerVersion: "14.20", VersionNum: 140020, SystemIdentifier: "7400000000000000002", TLSVersion: "TLSv1.3",
+			Role:       reconcile.RolePrivileges{Name: "circleci", CreateDB: true, CreateRole: true},
+			Extensions: map[string][]string{"pgcrypto": {"1.3"}},
+		}},
+		Adapted: []string{"role reporting loses BYPASSRLS, which only a superuser can give"},
+	}}
+}
+
+// stopped is the installation after a copy that was cut off.
+func stopped() reconcile.Observation {
+	o := installation()
+	counts := map[string]int{}
+	for i := range o.Workloads.Value {
+		w := &o.Workloads.Value[i]
+		n := w.Replicas
+		counts[w.Key()] = n
+		w.Recorded, w.Replicas, w.Ready, w.Pods = &n, 0, 0, 0
+	}
+	o.Postgres.Internal.Value.Protected = true
+	o.Postgres.Internal.Value.Volumes[0].ReclaimPolicy = "Retain"
+	o.Postgres.Credentials = reconcile.Found(reconcile.Credentials{Name: "circleci-dr-postgresql", Matches: true})
+	o.Postgres.Move = reconcile.Found(reconcile.Move{
+		ID: "postgresql-e1", Engine: reconcile.PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, Attempt: 1,
+		Phase: reconcile.MoveOpen, Target: "pg.example.com:5432", Opened: t0.Add(-6 * time.Minute), Quiesced: t0.Add(-5 * time.Minute),
+		Replicas: counts, Revision: 7, Store: "postgresql",
+		Fence: &reconcile.FenceResult{Fence: reconcile.FenceState{ID: "postgresql-e1-a1", Since: t0.Add(-5 * time.Minute), How: "system"}},
+	})
+	o.Journal = reconcile.Found(reconcile.Journal{Entries: []reconcile.JournalEntry{
+		{Step: "copy/pg.example.com:5432", Title: "Copy every database", By: "ana@laptop", Begun: t0.Add(-4 * time.Minute)},
+	}})
+	return o
+}
+
+// moved is the installation after a finished move.
+func moved() reconcile.Observation {
+	o := installation()
+	rel := &o.Release.Value
+	rel.Revision = 9
+	rel.Postgres = reconcile.ReleasePostgres{Host: "pg.example.com", Port: 5432, Username: "circleci", ExistingSecret: "circleci-dr-postgresql", SecureMode: true, FullName: "postgresql"}
+	counts := map[string]int{}
+	for _, w := range o.Workloads.Value {
+		counts[w.Key()] = w.Replicas
+	}
+	pg := &o.Postgres
+	pg.Internal = reconcile.Found(reconcile.InternalStore{
+		StatefulSet: reconcile.NotThere[reconcile.StatefulSet](), Secret: pg.Internal.Value.Secret, Protected: true,
+		Volumes: []reconcile.Volume{{Claim: "data-postgresql-0", Name: "pvc-2c6f41d0", ReclaimPolicy: "Retain", Bytes: 100 << 30, KeptSince: t0.Add(-26 * time.Hour)}},
+	})
+	pg.Credentials = reconcile.Found(reconcile.Credentials{Name: "circleci-dr-postgresql", Matches: true})
+	pg.Lineage = reconcile.Found(reconcile.Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: "pg.example.com:5432", At: t0.Add(-26 * time.Hour)})
+	pg.Move = reconcile.Found(reconcile.Move{ID: "postgresql-e1", Phase: reconcile.MoveFinished, Target: "pg.example.com:5432"})
+	insp := inspection()
+	insp.Source = nil
+	insp.Target.Database.Databases = inspection().Source.Database.Databases
+	insp.Target.Database.Lineage = &reconcile.LineageMark{Installation: "x", Epoch: 1, State: "authoritative"}
+	pg.Inspection = reconcile.Found(insp)
+	o.Applied = reconcile.Found(reconcile.Applied{At: t0.Add(-26 * time.Hour), By: "ana@laptop", Plan: "4f2a9c1b0e", Revision: 9, ChartVersion: "4.10.0", ConfigDigest: "c0ffee",
+		Location: spec.External, Endpoint: "pg.example.com:5432", Replicas: counts})
+	return o
+}
+
+func makePlan(t *testing.T, s *spec.Spec, o reconcile.Observation) reconcile.Plan {
+	t.Helper()
+	plan, err := reconcile.MakePlan(s, o, "v0.1.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+func blockedInstallation() reconcile.Observation {
+	o := installation()
+	o.Postgres.Inspection.Value.Target = &reconcile.InspectedSide{Code: reconcile.CodeCredentials, Error: `role "circleci" of pg.example.com:5432 was refused: password authentication failed`}
+	o.Postgres.Preview = reconcile.CouldNot[reconcile.Preview](errors.New("chart circleci-server 4.10.0 in ./chart lacks its subchart postgresql"))
+	o.Release.Value.Manager, o.Release.Value.Evidence = spec.ManagedBy("argocd"), "label argocd.argoproj.io/instance"
+	return o
+}

@@ -1,0 +1,249 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// PlanText draws a plan for a person: every step with what, why, from and to,
+// risk, time and downtime; what stands in the way; what the file covers; and
+// at the end command, which the caller has made for this very plan.
+func PlanText(w io.Writer, plan reconcile.Plan, o Options, command string) error {
+	p := newPage(o)
+	planHead(p, plan)
+	blocked := plan.Blocked()
+	for i, st := range plan.Steps {
+		if len(blocked) > 0 {
+			planStepTitle(p, i+1, st)
+			continue
+		}
+		planStep(p, o, i+1, st)
+	}
+	if len(plan.Steps) > 0 {
+		p.blank()
+	}
+	planNotices(p, o, plan)
+	coverage(p, plan.Coverage, o.Details)
+	switch {
+	case len(blocked) > 0:
+		p.blank()
+		p.para("", "", red, fmt.Sprintf("BLOCKED: %s in the way. Nothing was changed.", standing(len(blocked))))
+		findings(p, o, blocked)
+	case len(plan.Steps) > 0:
+		p.blank()
+		planTotal(p, plan)
+		p.line("Run      " + p.paint(bold, clean(command)))
+	}
+	return p.flush(w)
+}
+
+func standing(n int) string {
+	if n == 1 {
+		return "1 finding stands"
+	}
+	return fmt.Sprintf("%d findings stand", n)
+}
+
+func planHead(p *page, plan reconcile.Plan) {
+	b := plan.Binding
+	title := fmt.Sprintf("Plan %s for %s: ", clean(plan.ID), clean(plan.Name))
+	switch {
+	case len(plan.Steps) > 0 && plan.Resumes != "":
+		title += fmt.Sprintf("%s left of move %s", count(len(plan.Steps), "step"), clean(plan.Resumes))
+	case len(plan.Steps) > 0:
+		title += count(len(plan.Steps), "step")
+	case len(plan.Blocked()) > 0:
+		title += "blocked"
+	default:
+		title += "nothing to do."
+	}
+	p.line(p.paint(bold, title))
+	if b.Release != "" {
+		chart, _, _ := strings.Cut(b.Chart, "@")
+		p.line(p.paint(dim, clean(fmt.Sprintf("release %s revision %d · chart %s · seen %s", b.Release, b.Revision, chart, when(plan.MadeAt)))))
+	}
+	p.blank()
+}
+
+// The gutter shows at a glance which steps run while the application is
+// stopped.
+const (
+	gutterUp   = "     "
+	gutterDown = "   ┃ "
+)
+
+func planStepTitle(p *page, n int, st reconcile.Step) {
+	gutter := "  "
+	if st.Estimate.DownHigh > 0 {
+		gutter = "┃ "
+	}
+	title := clean(st.Title)
+	right := pad(string(st.Risk), 11) + "  " + span(st.Estimate.Low, st.Estimate.High)
+	const rightWidth = 29
+	gap := max(2, p.width-rightWidth-len(gutterUp)-utf8.RuneCountInString(title))
+	p.line(fmt.Sprintf("%2d ", n) + p.paint(amber, gutter) + p.paint(bold, title) + strings.Repeat(" ", gap) + p.paint(riskTone(st.Risk), right))
+}
+
+func riskTone(r reconcile.Risk) tone {
+	switch r {
+	case reconcile.Destructive:
+		return red
+	case reconcile.Outage:
+		return amber
+	case reconcile.Safe:
+		return dim
+	}
+	return red
+}
+
+func planStep(p *page, o Options, n int, st reconcile.Step) {
+	planStepTitle(p, n, st)
+	indent := gutterUp
+	if st.Estimate.DownHigh > 0 {
+		indent = p.paint(amber, gutterDown)
+	}
+	inner := &page{width: p.width - len(gutterUp), color: p.color}
+	parts := []string{st.Reason}
+	if o.Details || st.Risk != reconcile.Safe && len(st.Changes) > 0 {
+		parts = append(parts, st.Details...)
+	}
+	if a := st.Estimate.Assumption; a != "" {
+		parts = append(parts, "Time: "+a)
+	}
+	inner.para("", "", plain, sentences(parts))
+	for _, c := range st.Changes {
+		planChange(inner, o, c)
+	}
+	for l := range strings.Lines(inner.b.String()) {
+		p.line(indent + strings.TrimSuffix(l, "\n"))
+	}
+}
+
+// sentences joins a reason and its details to one paragraph.
+func sentences(parts []string) string {
+	var out []string
+	for _, part := range parts {
+		part = strings.TrimRight(strings.TrimSpace(part), ".")
+		if part == "" {
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(part)
+		// A name keeps its letters: only plain words begin in upper case.
+		if word, _, _ := strings.Cut(part, " "); !strings.ContainsAny(word, "_./-=:") {
+			part = strings.ToUpper(string(r)) + part[size:]
+		}
+		out = append(out, part+".")
+	}
+	return strings.Join(out, " ")
+}
+
+func planChange(p *page, o Options, c reconcile.Change) {
+	if c.From == c.To {
+		return // the JSON has it; a person looks for what changes
+	}
+	field := clean(c.Field)
+	if at := o.where(c.Field); at != "" {
+		field += " (" + at + ")"
+	}
+	change := fmt.Sprintf("%s → %s", orNothing(clean(c.From)), orNothing(clean(c.To)))
+	if utf8.RuneCountInString(field)+utf8.RuneCountInString(change)+4 <= p.width {
+		p.line("  " + p.paint(dim, field) + "  " + p.paint(green, change))
+		return
+	}
+	p.line("  " + p.paint(dim, field))
+	p.para("    ", "    ", green, change)
+}
+
+func planNotices(p *page, o Options, plan reconcile.Plan) {
+	some := false
+	for _, text := range plan.Notices {
+		p.para("Note: ", "      ", plain, text)
+		some = true
+	}
+	for _, f := range plan.Findings {
+		if !f.Blocks {
+			p.para("Note: ", "      ", plain, noteOf(o, f))
+			some = true
+		}
+	}
+	if some {
+		p.blank()
+	}
+}
+
+func noteOf(o Options, f reconcile.Finding) string {
+	text := f.What
+	if f.Fix != "" {
+		text += ": " + f.Fix
+	}
+	if at := o.where(f.Field); at != "" {
+		text += " (" + at + ")"
+	}
+	return text
+}
+
+// coverage draws one line per block. In a plan a remark that does not fit is
+// left out, in a status it is wrapped.
+func coverage(p *page, blocks []reconcile.Coverage, whole bool) {
+	width := 0
+	for _, c := range blocks {
+		width = max(width, utf8.RuneCountInString(c.Block))
+	}
+	for _, c := range blocks {
+		head, text := pad(clean(c.Block), width)+"  ", string(c.State)
+		long := text + ": " + clean(c.Note)
+		if c.Note != "" && (whole || utf8.RuneCountInString(head+long) <= p.width) {
+			text = long
+		}
+		t := plain
+		if c.State != reconcile.Enforced {
+			t = amber
+		}
+		p.para(head, strings.Repeat(" ", width+2), t, text)
+	}
+}
+
+func planTotal(p *page, plan reconcile.Plan) {
+	t := plan.Total
+	text := about(t.Low, t.High) + "; the application stays up"
+	if t.DownHigh > 0 {
+		text = fmt.Sprintf("%s, of which the application is stopped (┃) for %s", about(t.Low, t.High), about(t.DownLow, t.DownHigh))
+	}
+	p.para("In all   ", "         ", bold, text)
+	if t.Assumption != "" {
+		p.para("Assumes  ", "         ", plain, t.Assumption)
+	}
+	var words []string
+	for _, word := range plan.Dangers() {
+		var at []int
+		for i, s := range plan.Steps {
+			if s.Accept == word {
+				at = append(at, i+1)
+			}
+		}
+		words = append(words, fmt.Sprintf("%s (%s)", word, stepList(at)))
+	}
+	if len(words) > 0 {
+		p.para("Accept   ", "         ", red, strings.Join(words, ", "))
+	}
+}
+
+// stepList says "step 12" or "steps 4 to 10" or "steps 2, 5".
+func stepList(at []int) string {
+	switch {
+	case len(at) == 1:
+		return fmt.Sprintf("step %d", at[0])
+	case at[len(at)-1]-at[0] == len(at)-1:
+		return fmt.Sprintf("steps %d to %d", at[0], at[len(at)-1])
+	}
+	var parts []string
+	for _, n := range at {
+		parts = append(parts, strconv.Itoa(n))
+	}
+	return "steps " + strings.Join(parts, ", ")
+}

@@ -1,0 +1,71 @@
+package render
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// ProofText draws a proof: what was compared, and every difference with both
+// sides.
+func ProofText(w io.Writer, proof reconcile.Proof, o Options) error {
+	p := newPage(o)
+	verdict, t := fmt.Sprintf("DIFFERENT in %s", count(len(proof.Differences), "place")), red
+	switch {
+	case proof.Equal():
+		verdict, t = "EQUAL", green
+	case len(proof.Differences) == 0 && proof.Compared["databases"] == 0:
+		verdict = "NOTHING WAS COMPARED, so nothing is proven"
+	case len(proof.Differences) == 0:
+		verdict = "EQUAL, BUT the application's role could not write to the target"
+	}
+	p.line("Source and target: " + p.paint(t, verdict))
+	var compared []string
+	for _, kind := range slices.SortedFunc(maps.Keys(proof.Compared), byWeight) {
+		compared = append(compared, fmt.Sprintf("%d %s", proof.Compared[kind], kind))
+	}
+	if len(compared) > 0 {
+		p.para("compared  ", "          ", plain, strings.Join(compared, ", "))
+	}
+	trial := "DDL and a write as the application's role worked on the target, rolled back"
+	if !proof.SecureWrite {
+		trial = "no DDL and write as the application's role was seen to work on the target"
+	}
+	p.para("trial     ", "          ", plain, trial)
+	p.line(fmt.Sprintf("at        %s, in %s", when(proof.At), took(proof.Duration)))
+	for _, d := range proof.Differences {
+		difference(p, d)
+	}
+	return p.flush(w)
+}
+
+// byWeight puts the large kinds of object before what they hold.
+func byWeight(a, b string) int {
+	order := []string{"databases", "schemas", "tables", "rows"}
+	place := func(kind string) int {
+		if i := slices.Index(order, kind); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	return cmp.Or(place(a)-place(b), strings.Compare(a, b))
+}
+
+func difference(p *page, d reconcile.Difference) {
+	p.blank()
+	head := p.paint(bold, clean(d.Kind+" "+d.Object))
+	if d.Database != "" {
+		head += "  " + p.paint(dim, "database "+clean(d.Database))
+	}
+	p.line(p.paint(red, "✗ ") + head)
+	p.para("  ", "  ", plain, d.What)
+	if d.Source != "" || d.Target != "" {
+		p.para("  source  ", "          ", plain, orNothing(d.Source))
+		p.para("  target  ", "          ", plain, orNothing(d.Target))
+	}
+}

@@ -1,0 +1,142 @@
+package render_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/internal/render"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+func TestStatusText(t *testing.T) {
+	for name, see := range map[string]func() reconcile.Observation{
+		"status-normal.txt": moved, "status-stopped.txt": stopped,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := loadSpec(t, specFile)
+			o := see()
+			status := render.Status{Name: s.Name, Lines: reconcile.Status(s, o, "circleci-dr.yaml"), Coverage: reconcile.CoverageOf(s)}
+			golden(t, name, func(w io.Writer) error { return render.StatusText(w, status, options(s)) })
+		})
+	}
+}
+
+// drifted is a moved installation in which four things were changed by hand.
+func drifted() reconcile.Observation {
+	o := moved()
+	o.Release.Value.ConfigDigest, o.Release.Value.Revision, o.Release.Value.Description = "badf00d", 10, "Upgrade complete"
+	o.Workloads.Value[4].Replicas = 0
+	o.Postgres.Credentials.Value = reconcile.Credentials{Name: "circleci-dr-postgresql", Problem: "key postgres-password differs from the referenced password"}
+	o.Postgres.Internal.Value.StatefulSet = reconcile.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1})
+	return o
+}
+
+func TestDriftText(t *testing.T) {
+	s := loadSpec(t, specFile)
+	for name, o := range map[string]reconcile.Observation{
+		"drift.txt": drifted(), "drift-none.txt": moved(), "drift-pending.txt": installation(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			items, err := reconcile.Drift(s, o, time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name, func(w io.Writer) error { return render.DriftText(w, items, options(s)) })
+		})
+	}
+}
+
+// reportOf is a report in which the steps of a plan took some seconds each,
+// up to the first that failed.
+func reportOf(plan reconcile.Plan, failed reconcile.ActionKind, cause error) reconcile.Report {
+	rep := reconcile.Report{Plan: plan.ID, Announced: plan.Total}
+	for i, st := range plan.Steps {
+		sr := reconcile.StepReport{Step: st.ID, Title: st.Title, Outcome: "settled", Duration: time.Duration(i*i*700) * time.Millisecond}
+		switch {
+		case i == 0:
+			sr.Outcome, sr.Duration = "already settled", 0
+		case st.Action == failed:
+			sr.Outcome, sr.Error = "failed", cause.Error()
+		}
+		rep.Steps = append(rep.Steps, sr)
+		if st.Action == failed {
+			break
+		}
+	}
+	return rep
+}
+
+func TestReportText(t *testing.T) {
+	s := loadSpec(t, specFile)
+	plan := makePlan(t, s, installation())
+	different := &reconcile.DifferentError{Proof: reconcile.Proof{Differences: tenDifferences()[:2]}}
+	cause := fmt.Errorf("%s: %w", "Prove that both sides are equal", different)
+
+	done := reportOf(plan, "", nil)
+	done.Downtime = 134*time.Second + 400*time.Millisecond
+	back := reportOf(plan, reconcile.ActProve, cause)
+	back.WentBack, back.Downtime = true, 97*time.Second
+	down := reportOf(plan, reconcile.ActProve, cause)
+	down.StillDown = true
+	forbidden := errors.New("patch PersistentVolume pvc-2c6f41d0: forbidden")
+	early := reportOf(plan, reconcile.ActProtect, forbidden)
+
+	for name, c := range map[string]struct {
+		rep   reconcile.Report
+		cause error
+	}{
+		"report-done.txt":      {done, nil},
+		"report-went-back.txt": {back, cause},
+		"report-down.txt":      {down, errors.Join(cause, errors.New("bring the application back: the cluster does not answer"))},
+		"report-early.txt":     {early, fmt.Errorf("%s: %w", "Protect the internal database and its volume", forbidden)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			golden(t, name, func(w io.Writer) error {
+				return render.ReportText(w, c.rep, c.cause, options(s), "circleci-dr apply --file circleci-dr.yaml")
+			})
+		})
+	}
+}
+
+func tenDifferences() []reconcile.Difference {
+	const db = "conductor_production"
+	return []reconcile.Difference{
+		{Database: db, Kind: "table", Object: "public.builds", What: "the rows differ", Source: "20000 rows, digest 8d1f…c2", Target: "20000 rows, digest 03aa…91"},
+		{Database: db, Kind: "table", Object: "public.workflows", What: "the number of rows differs", Source: "5000", Target: "4999"},
+		{Database: db, Kind: "index", Object: "public.builds_by_branch", What: "is missing on the target", Source: "CREATE INDEX builds_by_branch ON public.builds USING btree (branch)"},
+		{Database: db, Kind: "sequence", Object: "public.builds_id_seq", What: "is behind", Source: "20000", Target: "1"},
+		{Database: db, Kind: "constraint", Object: "public.builds.builds_status_check", What: "is not validated on the target", Source: "validated", Target: "NOT VALID"},
+		{Database: db, Kind: "grant", Object: "public.builds", What: "is missing on the target", Source: "reporting=r"},
+		{Database: db, Kind: "large object", Object: "16421", What: "the content differs", Source: "48213 bytes", Target: "48213 bytes"},
+		{Database: db, Kind: "trigger", Object: "public.builds.touch", What: "is disabled on the target", Source: "enabled", Target: "disabled"},
+		{Database: "vms", Kind: "view", Object: "public.idle_vms", What: "the definition differs", Source: "SELECT … WHERE idle", Target: "SELECT … WHERE NOT idle"},
+		{Kind: "role", Object: "reporting", What: "a setting differs", Source: "statement_timeout=30s", Target: ""},
+	}
+}
+
+func TestProofText(t *testing.T) {
+	equal := reconcile.Proof{At: t0, Compared: map[string]int{"databases": 4, "tables": 150, "rows": 812345, "indexes": 210, "sequences": 40, "large objects": 12, "grants": 77},
+		Duration: 41 * time.Second, SecureWrite: true}
+	different := equal
+	different.Differences = tenDifferences()
+	for name, proof := range map[string]reconcile.Proof{
+		"proof-equal.txt": equal, "proof-different.txt": different, "proof-nothing.txt": {At: t0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			golden(t, name, func(w io.Writer) error { return render.ProofText(w, proof, render.Options{}) })
+		})
+	}
+}
+
+func TestProblemsText(t *testing.T) {
+	_, err := spec.Parse("circleci-dr.yaml", []byte("apiVersion: circleci-dr/v1\nname: ci\nserver:\n  namespace: ci\n  relaese: ci\ndatastores: {}\n"))
+	var problems *spec.Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("no problems, but %v", err)
+	}
+	golden(t, "problems.txt", func(w io.Writer) error { return render.ProblemsText(w, problems.Items, render.Options{}) })
+}
