@@ -140,7 +140,7 @@ func (c *Client) conclude(ctx context.Context, job reconcile.MoverJob, last reco
 		// The password has done its work; the Job and its log may stay.
 		err = c.removeJobSecret(ctx, job.Name)
 	} else {
-		err = c.cleanup(ctx, job.Name)
+		err = c.discard(ctx, job.Name)
 	}
 	if last.Error != "" {
 		failure := &reconcile.MoverError{Code: orElse(last.Code, reconcile.CodeFailed), Side: last.Side, Err: errors.New(last.Error)}
@@ -151,6 +151,16 @@ func (c *Client) conclude(ctx context.Context, job reconcile.MoverJob, last reco
 		c.log.WarnContext(ctx, "clean up after a mover", "job", job.Name, "error", err)
 	}
 	return last.Result, nil
+}
+
+// discard deletes a Job that is over, without waiting: nothing of it runs.
+func (c *Client) discard(ctx context.Context, name string) error {
+	background := metav1.DeletePropagationBackground
+	err := c.kube.BatchV1().Jobs(c.options.Namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete Job %s: %w", name, err)
+	}
+	return c.removeJobSecret(ctx, name)
 }
 
 // cleanup stops the Job even when the caller's context has ended.

@@ -143,10 +143,12 @@ func (c *Client) moverPod(name, image string, files []moverFile, resources corev
 	}
 	size := resource.MustParse("64Mi")
 	pod := corev1.PodSpec{
-		RestartPolicy:                corev1.RestartPolicyNever,
-		AutomountServiceAccountToken: pointer(false),
-		EnableServiceLinks:           pointer(false),
-		NodeSelector:                 shape.NodeSelector,
+		RestartPolicy: corev1.RestartPolicyNever,
+		// A mover can be cut off anywhere, and who stops it waits for it.
+		TerminationGracePeriodSeconds: pointer[int64](10),
+		AutomountServiceAccountToken:  pointer(false),
+		EnableServiceLinks:            pointer(false),
+		NodeSelector:                  shape.NodeSelector,
 		SecurityContext: &corev1.PodSecurityContext{
 			RunAsNonRoot: pointer(true), RunAsUser: pointer[int64](moverUser), RunAsGroup: pointer[int64](moverUser), FSGroup: pointer[int64](moverUser),
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
