@@ -36,6 +36,7 @@ type node struct {
 	// plain says that a number is written as decimal digits only.
 	plain  bool
 	fields []field
+	byName map[string]*node
 	items  []*node
 }
 
@@ -44,14 +45,8 @@ type field struct {
 	node *node
 }
 
-func (n *node) field(name string) *node {
-	for _, f := range n.fields {
-		if f.name == name {
-			return f.node
-		}
-	}
-	return nil
-}
+// field is the value of a key, nil when there is none or it could not be built.
+func (n *node) field(name string) *node { return n.byName[name] }
 
 // readDocument turns bytes into a tree, or into the reason why not. Nothing
 // past a fault is looked at.
@@ -121,7 +116,7 @@ func (b *builder) build(n ast.Node, at place, path path) *node {
 }
 
 func (b *builder) mapping(values []*ast.MappingValueNode, at place, path path) *node {
-	m := &node{kind: kindMap, at: at}
+	m := &node{kind: kindMap, at: at, byName: map[string]*node{}}
 	for _, v := range values {
 		key, ok := v.Key.(ast.ScalarNode)
 		keyAt := startOf(v.Key, at)
@@ -135,7 +130,9 @@ func (b *builder) mapping(values []*ast.MappingValueNode, at place, path path) *
 			b.report.at(keyAt, child, CodeDuplicate, "must be given once", "", fmt.Sprintf("it is already given in line %d; keep one of the two", first.at.line))
 			continue
 		}
-		m.fields = append(m.fields, field{name, b.build(v.Value, keyAt, child)})
+		value := b.build(v.Value, keyAt, child)
+		m.fields = append(m.fields, field{name, value})
+		m.byName[name] = value
 	}
 	return m
 }

@@ -146,6 +146,7 @@ func guardTokens(tokens token.Tokens) *fault {
 			if documents > 1 || content {
 				return &fault{tokenPlace(t), CodeYAML, "the file must hold one YAML document, and here a second one begins", "one file per installation: remove the '---' line and what follows, or move it to a file of its own"}
 			}
+		default:
 		}
 		if f := refuseToken(t); f != nil {
 			return f
@@ -175,6 +176,7 @@ func refuseToken(t *token.Token) *fault {
 		if next := t.Next; next != nil {
 			return &fault{tokenPlace(next), CodeYAML, "nothing may follow the end of the document (...)", "remove the '...' line"}
 		}
+	default:
 	}
 	return nil
 }

@@ -129,6 +129,7 @@ func (r *reporter) sound(n *node, p path) any {
 		if len(p) == 4 && p[0] == "mover" && p[1] == "resources" {
 			return n.text
 		}
+	default:
 	}
 	return n.value
 }

@@ -44,6 +44,8 @@ func indexOf(part string) int {
 	return i
 }
 
+var unescape = strings.NewReplacer("~1", "/", "~0", "~")
+
 // fromPointer turns the validator's JSON pointer into a path through root.
 func fromPointer(pointer string, root *node) path {
 	var p path
@@ -55,7 +57,7 @@ func fromPointer(pointer string, root *node) path {
 		if plain, err := url.PathUnescape(raw); err == nil {
 			raw = plain
 		}
-		name := strings.NewReplacer("~1", "/", "~0", "~").Replace(raw)
+		name := unescape.Replace(raw)
 		if at.kind == kindList {
 			i, err := strconv.Atoi(name)
 			if err != nil || i < 0 || i >= len(at.items) {

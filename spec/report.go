@@ -2,6 +2,7 @@ package spec
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -111,17 +112,22 @@ func secretPath(p path) bool {
 		return true
 	}
 	for _, part := range p {
-		if part != "imagePullSecrets" && secretWord.MatchString(part) {
+		if part != "imagePullSecrets" && secretWord(part) {
 			return true
 		}
 	}
 	return false
 }
 
-var (
-	secretWord = regexp.MustCompile(`(?i)pass(word|wd|phrase)?$|passw|secret|token|private_?-?key|credential|api_?-?key|access_?-?key`)
-	secretText = regexp.MustCompile(`(?i)://[^/\s]*@|^[^/\s@]+:[^/\s@]+@|private key|age-secret-key-|passw(or)?d\s*=|secret[a-z_-]*\s*=|token\s*=|sig(nature)?=`)
-)
+// secretWord reports a key that calls its value a secret.
+func secretWord(key string) bool {
+	key = fold(key)
+	return strings.HasSuffix(key, "pass") || slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(key, word) })
+}
+
+var secretWords = []string{"passw", "passphrase", "secret", "token", "privatekey", "credential", "apikey", "accesskey"}
+
+var secretText = regexp.MustCompile(`(?i)://[^/\s]*@|^[^/\s@]+:[^/\s@]+@|private key|age-secret-key-|passw(or)?d\s*=|secret[a-z_-]*\s*=|token\s*=|sig(nature)?=`)
 
 func looksSecret(text string) bool { return secretText.MatchString(text) }
 
@@ -134,8 +140,4 @@ func refPath(p path) int {
 		}
 	}
 	return -1
-}
-
-func under(p, prefix path) bool {
-	return len(p) >= len(prefix) && strings.Join(p[:len(prefix)], "\x00") == strings.Join(prefix, "\x00")
 }

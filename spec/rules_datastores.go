@@ -46,6 +46,7 @@ func postgresqlExternal(r *reporter, s *Spec) {
 			r.add(tls.key("ca"), CodeRule, "has no effect with mode require", "", "set mode: verify-full, or remove ca")
 		}
 		r.note(tls.key("mode"), CodeFinding, "is require: traffic is encrypted, and nobody checks who answers", "verify-full checks who answers")
+	default: // verify-ca and verify-full check who answers
 	}
 }
 

@@ -3,6 +3,7 @@ package spec
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -105,7 +106,8 @@ func fieldAt(p path) *schemaField {
 // checkShape holds the tree against the schema and words each difference.
 func checkShape(r *reporter) {
 	err := compiled().Validate(r.root.plainValue())
-	if invalid, ok := err.(*jsonschema.ValidationError); ok {
+	var invalid *jsonschema.ValidationError
+	if errors.As(err, &invalid) {
 		for _, leaf := range leaves(invalid, nil) {
 			r.shape(leaf)
 		}
@@ -288,6 +290,7 @@ func (n *node) plainValue() any {
 			list = append(list, item.plainValue())
 		}
 		return list
+	default:
+		return n.value
 	}
-	return n.value
 }

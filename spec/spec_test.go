@@ -150,13 +150,14 @@ func TestParseSchedule(t *testing.T) {
 
 func TestAcceptedValues(t *testing.T) {
 	for name, block := range map[string]string{
-		"quantities as numbers": "mover: {resources: {requests: {cpu: 1, memory: 1.5e9}, limits: {cpu: 0.5}}}",
-		"exists without a key":  "mover: {tolerations: [{operator: Exists}]}",
-		"a document marker":     "# nothing",
-		"stores":                "backup: {encryption: {kms: {key: k}}, store: \"azblob://container/prefix?domain=example.com\"}",
-		"an exact rpo":          "backup: {encryption: {kms: {key: k}}, store: s3://b, schedule: \"CRON_TZ=UTC 0 */6 * * *\", objectives: {rpo: 8h, rto: 30m}}",
-		"another namespace":     "restore: {target: {kubeContext: prod, namespace: other}}",
-		"a hybrid recipient":    "backup: {encryption: {age: {recipients: [age1pq1" + strings.Repeat("q", 1900) + "]}}, store: gs://b}",
+		"quantities as numbers":    "mover: {resources: {requests: {cpu: 1, memory: 1.5e9}, limits: {cpu: 0.5}}}",
+		"an annotation with lines": "mover: {annotations: {example.com/why: \"one\\ntwo\"}}",
+		"exists without a key":     "mover: {tolerations: [{operator: Exists}]}",
+		"an empty mover":           "mover: {}",
+		"stores":                   "backup: {encryption: {kms: {key: k}}, store: \"azblob://container/prefix?domain=example.com\"}",
+		"an exact rpo":             "backup: {encryption: {kms: {key: k}}, store: s3://b, schedule: \"CRON_TZ=UTC 0 */6 * * *\", objectives: {rpo: 8h, rto: 30m}}",
+		"another namespace":        "restore: {target: {kubeContext: prod, namespace: other}}",
+		"a hybrid recipient":       "backup: {encryption: {age: {recipients: [age1pq1" + strings.Repeat("q", 1900) + "]}}, store: gs://b}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			load(t, "---\napiVersion: circleci-dr/v1\nname: ci\nserver: {kubeContext: prod, namespace: a, release: b}\n"+block+"\n")
