@@ -1,0 +1,128 @@
+//go:build testbed
+
+package kube
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// contender is a client with a quick rhythm.
+func (b *bed) contender(owner string) *Client {
+	c := b.client(func(o *Options) { o.Owner = owner })
+	c.beat = beat{period: 3 * time.Second, renew: 300 * time.Millisecond, look: 50 * time.Millisecond}
+	return c
+}
+
+func TestLeaseIsHeldAndGivenBack(t *testing.T) {
+	b := newBed(t)
+	first, second := b.contender("anna@laptop/1"), b.contender("ci@runner/2")
+	held, release, err := first.Acquire(t.Context(), LeaseOptions{Purpose: "apply of plan 7f3a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown []reconcile.LeaseHolder
+	_, _, err = second.Acquire(t.Context(), LeaseOptions{Purpose: "apply", OnHeld: func(h reconcile.LeaseHolder) { shown = append(shown, h) }})
+	var refused *HeldError
+	if !errors.As(err, &refused) {
+		t.Fatalf("the second got %v, want a HeldError", err)
+	}
+	if len(shown) != 1 || shown[0].Owner != "anna@laptop/1" || shown[0].Purpose != "apply of plan 7f3a" || shown[0].Seconds != 3 {
+		t.Errorf("was shown %+v", shown)
+	}
+	if want := "take the lease: the lease is held by anna@laptop/1 (apply of plan 7f3a, since "; !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s…", err, want)
+	}
+	if held.Err() != nil {
+		t.Errorf("the holder lost it: %v", context.Cause(held))
+	}
+	release()
+	if got := first.Holder(t.Context()); !got.IsNot() {
+		t.Errorf("after the release the lease is %+v", got)
+	}
+	_, release, err = second.Acquire(t.Context(), LeaseOptions{Purpose: "apply"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+}
+
+func TestLeaseOfADeadHolderIsTaken(t *testing.T) {
+	b := newBed(t)
+	ctx, kill := context.WithCancel(t.Context())
+	if _, _, err := b.contender("dead@laptop/1").Acquire(ctx, LeaseOptions{Purpose: "apply"}); err != nil {
+		t.Fatal(err)
+	}
+	kill() // nothing renews it any more, nobody gives it back
+	second := b.contender("ci@runner/2")
+	_, release, err := second.Acquire(t.Context(), LeaseOptions{Purpose: "resume"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if got := second.Holder(t.Context()); !got.Is() || got.Value.Owner != "ci@runner/2" || got.Value.Purpose != "resume" {
+		t.Errorf("the holder is %+v", got)
+	}
+}
+
+func TestLeaseIsWaitedFor(t *testing.T) {
+	b := newBed(t)
+	_, release, err := b.contender("anna@laptop/1").Acquire(t.Context(), LeaseOptions{Purpose: "apply"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, second, err := b.contender("ci@runner/2").Acquire(t.Context(), LeaseOptions{
+		Purpose: "apply", Wait: time.Minute, OnHeld: func(reconcile.LeaseHolder) { go release() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second()
+}
+
+func TestLostLeaseStopsTheWork(t *testing.T) {
+	b := newBed(t)
+	first, admin := b.contender("anna@laptop/1"), b.contender("root@jump/3")
+	held, release, err := first.Acquire(t.Context(), LeaseOptions{Purpose: "apply"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	shown := admin.Holder(t.Context()).Value
+	other := shown
+	other.Owner = "somebody@else/9"
+	var refused *HeldError
+	if err := admin.Unlock(t.Context(), other); !errors.As(err, &refused) || refused.Holder.Owner != "anna@laptop/1" {
+		t.Errorf("unlocking what was not shown gave %v", err)
+	}
+	if err := admin.Unlock(t.Context(), shown); err != nil {
+		t.Fatal(err)
+	}
+	<-held.Done()
+	if cause := context.Cause(held); !errors.Is(cause, ErrLeaseLost) || cause.Error() != "the lease was lost: it was removed" {
+		t.Errorf("it ended because of %v", cause)
+	}
+}
+
+func TestLeaseIsLostWithTheAPIServer(t *testing.T) {
+	b := newBed(t)
+	p, path := throughProxy(t)
+	c := b.client(func(o *Options) { o.Kubeconfig = path })
+	c.beat = beat{period: 3 * time.Second, renew: 300 * time.Millisecond, look: 50 * time.Millisecond}
+	held, release, err := c.Acquire(t.Context(), LeaseOptions{Purpose: "apply"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	_ = p.listener.Close()
+	p.cut()
+	<-held.Done()
+	if cause := context.Cause(held); !errors.Is(cause, ErrLeaseLost) || !strings.HasPrefix(cause.Error(), "the lease was lost: it could not be renewed in time: ") {
+		t.Errorf("it ended because of %v", cause)
+	}
+}
