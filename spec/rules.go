@@ -46,7 +46,7 @@ func oneGeneration(r *reporter, _ *Spec) {
 }
 
 // machineHasNoDatastores: a services machine has everything on its root disk.
-func machineHasNoDatastores(r *reporter, s *Spec) {
+func machineHasNoDatastores(r *reporter, _ *Spec) {
 	if !r.has(path{"servicesMachine"}) || r.has(path{"server"}) {
 		return
 	}
