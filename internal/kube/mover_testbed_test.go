@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -230,5 +231,39 @@ func TestMoverWithoutImage(t *testing.T) {
 	}
 	if err := jobError(b, "copy"); !apierrors.IsNotFound(err) {
 		t.Errorf("the Job that could not start was left (%v)", err)
+	}
+}
+
+func TestEvictedMoverIsFollowedInItsNextPod(t *testing.T) {
+	b := newBed(t)
+	g := b.gate()
+	c := b.mover("trap 'exit 143' TERM\n" + event(`{"seq":1,"phase":"copy"}`) + event(`{"seq":2,"phase":"copy"}`) + g.script() + event(`{"seq":3,"result":"moved"}`))
+	var seen []int64
+	result, err := c.Run(t.Context(), plainJob("copy"), func(e reconcile.MoverEvent) {
+		seen = append(seen, e.Seq)
+		switch len(seen) {
+		case 2:
+			b.evict("copy")
+		case 4:
+			g.open(t) // the evicted pod's place in the queue
+			g.open(t)
+		}
+	})
+	if err != nil || string(result) != `"moved"` || !reflect.DeepEqual(seen, []int64{1, 2, 1, 2}) {
+		t.Errorf("got %s, %v with lines %v", result, err, seen)
+	}
+}
+
+func (b *bed) evict(job string) {
+	b.t.Helper()
+	pods, err := b.admin.CoreV1().Pods(b.namespace).List(b.t.Context(), metav1.ListOptions{LabelSelector: labelJob + "=" + job})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, p := range pods.Items {
+		eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace}}
+		if err := b.admin.PolicyV1().Evictions(b.namespace).Evict(b.t.Context(), eviction); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 }
