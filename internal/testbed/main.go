@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/circleci-dr/circleci-dr/internal/testbed/fixture"
 )
 
 // command is one thing the testbed can be told to do.
@@ -29,7 +31,15 @@ var commands = []command{
 	{"logs", "[part]", "print the end of every log, or one log whole", logs},
 	{"image", "", "build and import the product's image, print its name", image},
 	{"fetch", "", "only fetch and unpack the PostgreSQL servers", fetch},
+	{"reset", "", "empty the external PostgreSQL servers", reset},
+	{"demo", "", "boot, install, and move PostgreSQL out of the release by plan and apply", demo},
 	{"provision", "", "provision volumes until killed; up starts it, people do not", provisionVolumes},
+}
+
+func init() {
+	for _, c := range fixture.Commands() {
+		commands = append(commands, command{c.Name, c.Args, c.Help, c.Run})
+	}
 }
 
 // errUsage marks an error that deserves the usage text.

@@ -1,0 +1,255 @@
+//go:build testbed
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// tool is the product, built with the test hooks.
+var tool string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "circleci-dr-e2e-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		tool = filepath.Join(dir, "circleci-dr")
+		build := exec.Command("go", "build", "-tags", "testhooks", "-o", tool, "../../cmd/circleci-dr")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the product: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+func env(t *testing.T, name string) string {
+	t.Helper()
+	v := os.Getenv(name)
+	if v == "" {
+		t.Fatalf("%s is not set: run these tests with make services", name)
+	}
+	return v
+}
+
+// site is one installation of the fixture, a directory with a spec for it,
+// and what the tests learn while they use it.
+type site struct {
+	t       *testing.T
+	ns, dir string
+	kube    kubernetes.Interface
+	chart   string
+	secrets []string // every secret value of the installation
+	said    bytes.Buffer
+	saidMu  sync.Mutex
+}
+
+const specText = `apiVersion: circleci-dr/v1
+name: e2e
+server:
+  kubeContext: testbed
+  namespace: %s
+  release: circleci-server
+datastores:
+  postgresql:
+    location: external
+    external:
+      host: pg14.testbed
+      port: 15414
+      username: circleci
+      password: {secret: {name: pg-external, key: password}}
+      tls: {mode: verify-full, ca: {file: ca.pem}}
+      diskGiB: 20
+`
+
+// newSite installs the fixture anew, with its PostgreSQL inside, and empties
+// the external server.
+func newSite(t *testing.T, ns, size string) *site {
+	t.Helper()
+	s := &site{t: t, ns: ns, dir: t.TempDir(), chart: env(t, "CIRCLECI_DR_TESTBED_CHART")}
+	config, err := clientcmd.BuildConfigFromFlags("", env(t, "KUBECONFIG"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.QPS, config.Burst = 50, 100
+	if s.kube, err = kubernetes.NewForConfig(config); err != nil {
+		t.Fatal(err)
+	}
+	ca, err := os.ReadFile(env(t, "CIRCLECI_DR_TESTBED_CA"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("ca.pem", string(ca))
+	s.write("circleci-dr.yaml", fmt.Sprintf(specText, ns))
+	s.testbed("uninstall", "--namespace", ns)
+	s.testbed("reset")
+	s.testbed("install", "--namespace", ns, "--size", size)
+	t.Cleanup(func() { s.testbed("uninstall", "--namespace", ns) })
+	s.secrets = s.secretValues()
+	return s
+}
+
+func (s *site) write(name, text string) string {
+	s.t.Helper()
+	path := filepath.Join(s.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// testbed runs a command of the testbed.
+func (s *site) testbed(args ...string) string {
+	s.t.Helper()
+	cmd := exec.Command("go", append([]string{"-C", "../testbed", "run", "."}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("testbed %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// outcome is what a run of the product gave.
+type outcome struct {
+	code     int
+	out, err string
+	killed   bool
+}
+
+func (o outcome) String() string {
+	return fmt.Sprintf("exit %d\n--- stdout\n%s\n--- stderr\n%s", o.code, o.out, o.err)
+}
+
+// run runs the product in the site's directory.
+func (s *site) run(vars []string, args ...string) outcome {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 8*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, tool, args...)
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "CIRCLECI_DR_CHART="+s.chart, "CIRCLECI_DR_MOVER_IMAGE="+env(s.t, "CIRCLECI_DR_TESTBED_IMAGE"))
+	cmd.Env = append(cmd.Env, vars...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		s.t.Fatalf("circleci-dr %s: %v", strings.Join(args, " "), err)
+	}
+	s.saidMu.Lock()
+	fmt.Fprintf(&s.said, "%s\n%s\n", out.String(), errs.String())
+	s.saidMu.Unlock()
+	o := outcome{code: cmd.ProcessState.ExitCode(), out: out.String(), err: errs.String()}
+	o.killed = o.code == -1
+	s.noSecrets("the output of "+args[0], o.out+o.err)
+	return o
+}
+
+// want runs the product and demands an exit code.
+func (s *site) want(code int, args ...string) outcome {
+	s.t.Helper()
+	o := s.run(nil, args...)
+	if o.code != code {
+		s.t.Fatalf("circleci-dr %s: want exit %d, got %s", strings.Join(args, " "), code, o)
+	}
+	return o
+}
+
+// plan makes a plan file and gives its id and its steps.
+func (s *site) plan() (id string, steps []string) {
+	s.t.Helper()
+	s.want(0, "plan", "--out", "plan.json")
+	data, err := os.ReadFile(filepath.Join(s.dir, "plan.json"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.noSecrets("the plan file", string(data))
+	var plan struct {
+		ID    string                `json:"id"`
+		Steps []struct{ ID string } `json:"steps"`
+	}
+	if err := json.Unmarshal(data, &plan); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, st := range plan.Steps {
+		steps = append(steps, st.ID)
+	}
+	return plan.ID, steps
+}
+
+const acceptAll = "outage,remove-internal-database"
+
+// apply applies the plan file.
+func (s *site) apply(vars ...string) outcome {
+	s.t.Helper()
+	return s.run(vars, "apply", "--plan", "plan.json", "--accept", acceptAll)
+}
+
+// contains fails the test unless text has every part.
+func (s *site) contains(what, text string, parts ...string) {
+	s.t.Helper()
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			s.t.Errorf("%s does not say %q:\n%s", what, p, text)
+		}
+	}
+}
+
+// target connects to a database of the external server as its superuser.
+func target(ctx context.Context, t *testing.T, database string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(ctx, fmt.Sprintf("host=%s port=15414 user=postgres dbname=%s", env(t, "CIRCLECI_DR_TESTBED_PG_SOCKETS"), database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// count is the testbed's count of the frontend's rows.
+type count struct {
+	Frontend struct {
+		Host   string `json:"host"`
+		Writes struct {
+			Total int64 `json:"total"`
+			Pause struct {
+				Seconds float64 `json:"seconds"`
+			} `json:"longestPause"`
+		} `json:"writes"`
+	} `json:"frontend"`
+}
+
+// count demands that no row of the frontend is lost or doubled, and tells
+// where it writes. The testbed itself ends with an error when one is.
+func (s *site) count() count {
+	s.t.Helper()
+	cmd := exec.Command("go", "-C", "../testbed", "run", ".", "count", "--namespace", s.ns, "--json")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		s.t.Fatalf("count the frontend's rows: %v\n%s%s", err, out, errs.String())
+	}
+	var c count
+	if err := json.Unmarshal(out, &c); err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}

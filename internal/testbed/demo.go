@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/internal/testbed/cluster"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/external"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/fixture"
+)
+
+// demo boots the testbed and moves the PostgreSQL of a fresh installation out
+// of the cluster, with the program a person would use and nothing else.
+func demo(ctx context.Context, args []string) error {
+	if err := flags(args, nil); err != nil {
+		return err
+	}
+	if err := up(ctx, nil); err != nil {
+		return err
+	}
+	c, err := findCheckout()
+	if err != nil {
+		return err
+	}
+	d, err := prepareDemo(ctx, c)
+	if err != nil {
+		return err
+	}
+	return d.run(ctx)
+}
+
+// reset empties the servers outside the cluster.
+func reset(ctx context.Context, args []string) error {
+	if err := flags(args, nil); err != nil {
+		return err
+	}
+	for _, s := range external.Servers {
+		if err := s.Reset(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// demonstration is one demo: the directory a person would have and the
+// program in it.
+type demonstration struct {
+	dir, tool, chart, image string
+	install                 fixture.Options
+}
+
+func prepareDemo(ctx context.Context, c checkout) (demonstration, error) {
+	d := demonstration{dir: filepath.Join(c.root, "dist", "demo"), chart: c.path("chart/circleci-server")}
+	var err error
+	if d.tool, err = buildProduct(ctx, c, func(string) {}); err != nil {
+		return d, err
+	}
+	if d.image, err = readProductImage(c); err != nil {
+		return d, err
+	}
+	if err := os.MkdirAll(d.dir, 0o755); err != nil {
+		return d, fmt.Errorf("make the demo's directory: %w", err)
+	}
+	for from, to := range map[string]string{
+		filepath.Join(c.root, "examples", "demo.yaml"): "circleci-dr.yaml",
+		external.CAFile(): "pg14-ca.pem",
+	} {
+		data, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(d.dir, to), data, 0o644)
+		}
+		if err != nil {
+			return d, fmt.Errorf("fill the demo's directory: %w", err)
+		}
+	}
+	d.install = fixture.Options{Kubeconfig: cluster.Kubeconfig(), Bytes: 50 << 20, Progress: say}
+	d.install.Secrets, err = fixture.ExternalSecret(external.PasswordFile())
+	return d, err
+}
+
+func say(what string) { fmt.Println("   " + what) }
+
+func heading(format string, args ...any) { fmt.Printf("\n== "+format+"\n", args...) }
+
+func (d demonstration) run(ctx context.Context) error {
+	heading("a fresh installation with its PostgreSQL inside")
+	if err := fixture.Uninstall(ctx, d.install); err != nil {
+		return err
+	}
+	if err := reset(ctx, nil); err != nil {
+		return err
+	}
+	if err := fixture.Install(ctx, d.install); err != nil {
+		return err
+	}
+	if err := d.count(ctx, "before the move"); err != nil {
+		return err
+	}
+	heading("what is missing?")
+	if err := d.circleci(ctx, "plan", "--out", "plan.json"); err != nil {
+		return err
+	}
+	heading("do it")
+	if err := d.circleci(ctx, "apply", "--plan", "plan.json", "--accept", "outage,remove-internal-database"); err != nil {
+		return err
+	}
+	heading("nothing lost, nothing doubled?")
+	if err := d.count(ctx, "after the move"); err != nil {
+		return err
+	}
+	if err := d.pause(ctx); err != nil {
+		return err
+	}
+	heading("is anything missing now? has anything drifted?")
+	if err := d.circleci(ctx, "plan", "--detailed-exitcode"); err != nil {
+		return fmt.Errorf("the second plan is not empty: %w", err)
+	}
+	if err := d.circleci(ctx, "drift"); err != nil {
+		return err
+	}
+	d.farewell()
+	return nil
+}
+
+// circleci runs the product the way a person would, in the demo's directory.
+func (d demonstration) circleci(ctx context.Context, args ...string) error {
+	args = append(args, "--kubeconfig", cluster.Kubeconfig(), "--chart", d.chart, "--mover-image", d.image)
+	cmd := exec.CommandContext(ctx, d.tool, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, os.Stdout, os.Stderr
+	fmt.Printf("$ circleci-dr %s\n", strings.Join(args[:len(args)-6], " "))
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("circleci-dr %s: %w", args[0], err)
+	}
+	return nil
+}
+
+// count compares what the frontend says it wrote with what stands in the
+// database it says it writes to.
+func (d demonstration) count(ctx context.Context, when string) error {
+	status, err := fixture.FrontendStatus(ctx, d.install)
+	if err != nil {
+		return err
+	}
+	report, err := fixture.Count(ctx, d.install)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("   %s the frontend writes to %s (PostgreSQL %s)\n   %s\n", when, status.Host, status.Server, report)
+	if !report.Whole() {
+		return errors.New("the frontend's rows are not whole")
+	}
+	return nil
+}
+
+// pause prints the frontend's longest pause next to the downtime the plan
+// announced.
+func (d demonstration) pause(ctx context.Context) error {
+	status, err := fixture.FrontendStatus(ctx, d.install)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(filepath.Join(d.dir, "plan.json"))
+	if err != nil {
+		return fmt.Errorf("read the plan: %w", err)
+	}
+	var plan struct {
+		Total struct {
+			DowntimeSeconds struct {
+				Low  float64 `json:"low"`
+				High float64 `json:"high"`
+			} `json:"downtimeSeconds"`
+		} `json:"total"`
+	}
+	if err := json.Unmarshal(data, &plan); err != nil {
+		return fmt.Errorf("read the plan: %w", err)
+	}
+	down := plan.Total.DowntimeSeconds
+	fmt.Printf("   the frontend's longest pause was %.1f s; the plan announced a downtime of %.0f to %.0f s\n", status.Writes.Pause.Seconds, down.Low, down.High)
+	return nil
+}
+
+func (d demonstration) farewell() {
+	heading("look around")
+	fmt.Printf(`   eval "$(go -C internal/testbed run . env)"     # KUBECONFIG and the rest
+   kubectl -n circleci-server get pods,pvc,configmap   # if you have kubectl
+   cd %s && %s status --kubeconfig %s
+   go -C internal/testbed run . count              # the frontend's rows, again
+   make testbed-down                               # take it down
+`, d.dir, d.tool, cluster.Kubeconfig())
+}
