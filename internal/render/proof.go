@@ -39,6 +39,7 @@ func ProofText(w io.Writer, proof reconcile.Proof, o Options) error {
 	p.para("trial     ", "          ", plain, trial)
 	p.line(fmt.Sprintf("at        %s, in %s", when(proof.At), took(proof.Duration)))
 	for _, d := range proof.Differences {
+		p.blank()
 		difference(p, d)
 	}
 	return p.flush(w)
@@ -57,7 +58,6 @@ func byWeight(a, b string) int {
 }
 
 func difference(p *page, d reconcile.Difference) {
-	p.blank()
 	head := p.paint(bold, clean(d.Kind+" "+d.Object))
 	if d.Database != "" {
 		head += "  " + p.paint(dim, "database "+clean(d.Database))

@@ -8,23 +8,16 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
-// Status is what status says: where things are, and what the file covers.
-type Status struct {
-	Name     string
-	Lines    []reconcile.StatusLine
-	Coverage []reconcile.Coverage
-}
-
 // StatusText draws a status: what wants somebody now first, with the command
-// to run about it.
-func StatusText(w io.Writer, s Status, o Options) error {
+// to run about it, and then what the file covers.
+func StatusText(w io.Writer, lines []reconcile.StatusLine, blocks []reconcile.Coverage, o Options) error {
 	p := newPage(o)
 	width := 0
-	for _, l := range s.Lines {
+	for _, l := range lines {
 		width = max(width, utf8.RuneCountInString(l.Topic))
 	}
 	indent := strings.Repeat(" ", width+4)
-	for _, l := range s.Lines {
+	for _, l := range lines {
 		mark, t := "  ", plain
 		if l.Alarm {
 			mark, t = p.paint(red, "! "), red
@@ -34,8 +27,10 @@ func StatusText(w io.Writer, s Status, o Options) error {
 			p.line(indent + "run: " + p.paint(bold, clean(l.Command)))
 		}
 	}
-	p.blank()
-	coverage(p, s.Coverage, false)
+	if len(lines) > 0 {
+		p.blank()
+	}
+	coverage(p, blocks, false)
 	return p.flush(w)
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
-	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 func TestStatusText(t *testing.T) {
@@ -19,8 +18,8 @@ func TestStatusText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := loadSpec(t, specFile)
 			o := see()
-			status := render.Status{Name: s.Name, Lines: reconcile.Status(s, o, "circleci-dr.yaml"), Coverage: reconcile.CoverageOf(s)}
-			golden(t, name, func(w io.Writer) error { return render.StatusText(w, status, options(s)) })
+			lines := reconcile.Status(s, o, "circleci-dr.yaml")
+			golden(t, name, func(w io.Writer) error { return render.StatusText(w, lines, reconcile.CoverageOf(s), options(s)) })
 		})
 	}
 }
@@ -64,7 +63,7 @@ func reportOf(plan reconcile.Plan, failed reconcile.ActionKind, cause error) rec
 		}
 		rep.Steps = append(rep.Steps, sr)
 		if st.Action == failed {
-			break
+			return rep
 		}
 	}
 	return rep
@@ -78,9 +77,9 @@ func TestReportText(t *testing.T) {
 
 	done := reportOf(plan, "", nil)
 	done.Downtime = 134*time.Second + 400*time.Millisecond
-	back := reportOf(plan, reconcile.ActProve, cause)
+	back := reportOf(plan, reconcile.ActProve, different)
 	back.WentBack, back.Downtime = true, 97*time.Second
-	down := reportOf(plan, reconcile.ActProve, cause)
+	down := reportOf(plan, reconcile.ActProve, different)
 	down.StillDown = true
 	forbidden := errors.New("patch PersistentVolume pvc-2c6f41d0: forbidden")
 	early := reportOf(plan, reconcile.ActProtect, forbidden)
@@ -96,7 +95,7 @@ func TestReportText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden(t, name, func(w io.Writer) error {
-				return render.ReportText(w, c.rep, c.cause, options(s), "circleci-dr apply --file circleci-dr.yaml")
+				return render.ReportText(w, c.rep, c.cause, options(s))
 			})
 		})
 	}
@@ -130,13 +129,4 @@ func TestProofText(t *testing.T) {
 			golden(t, name, func(w io.Writer) error { return render.ProofText(w, proof, render.Options{}) })
 		})
 	}
-}
-
-func TestProblemsText(t *testing.T) {
-	_, err := spec.Parse("circleci-dr.yaml", []byte("apiVersion: circleci-dr/v1\nname: ci\nserver:\n  namespace: ci\n  relaese: ci\ndatastores: {}\n"))
-	var problems *spec.Problems
-	if !errors.As(err, &problems) {
-		t.Fatalf("no problems, but %v", err)
-	}
-	golden(t, "problems.txt", func(w io.Writer) error { return render.ProblemsText(w, problems.Items, render.Options{}) })
 }

@@ -1,0 +1,168 @@
+package render
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// PlanFormat names the JSON of a plan; schema/circleci-dr-plan.v1.schema.json
+// describes it.
+const PlanFormat = "circleci-dr/plan/v1"
+
+// planDoc is the published shape of a plan. It is apart from reconcile.Plan,
+// so that a renamed Go field is no new format.
+type planDoc struct {
+	Format   string        `json:"format"`
+	ID       string        `json:"id"`
+	Name     string        `json:"name"`
+	MadeAt   time.Time     `json:"madeAt"`
+	Blocked  bool          `json:"blocked"`
+	Resumes  string        `json:"resumes,omitempty"`
+	Binding  bindingDoc    `json:"binding"`
+	Total    estimateDoc   `json:"total"`
+	Accept   []string      `json:"accept,omitempty"`
+	Steps    []stepDoc     `json:"steps"`
+	Findings []findingDoc  `json:"findings,omitempty"`
+	Notices  []string      `json:"notices,omitempty"`
+	Coverage []coverageDoc `json:"coverage"`
+}
+
+type bindingDoc struct {
+	SpecDigest string `json:"specDigest"`
+	ClusterUID string `json:"clusterUID"`
+	Release    string `json:"release"`
+	Revision   int    `json:"revision"`
+	Chart      string `json:"chart"`
+	Source     string `json:"source,omitempty"`
+	Target     string `json:"target,omitempty"`
+	Epoch      int    `json:"epoch"`
+	Secret     string `json:"secret,omitempty"`
+	Tool       string `json:"tool"`
+}
+
+type estimateDoc struct {
+	Low        seconds `json:"lowSeconds"`
+	High       seconds `json:"highSeconds"`
+	DownLow    seconds `json:"downtimeLowSeconds"`
+	DownHigh   seconds `json:"downtimeHighSeconds"`
+	Assumption string  `json:"assumption,omitempty"`
+}
+
+type stepDoc struct {
+	ID       string            `json:"id"`
+	Action   string            `json:"action"`
+	Title    string            `json:"title"`
+	Reason   string            `json:"reason"`
+	Risk     string            `json:"risk"`
+	Accept   string            `json:"accept,omitempty"`
+	Args     map[string]string `json:"args,omitempty"`
+	Changes  []changeDoc       `json:"changes,omitempty"`
+	Details  []string          `json:"details,omitempty"`
+	Needs    []string          `json:"needs,omitempty"`
+	Estimate estimateDoc       `json:"estimate"`
+}
+
+type changeDoc struct {
+	Field string `json:"field"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+}
+
+type findingDoc struct {
+	ID     string `json:"id"`
+	Blocks bool   `json:"blocks"`
+	What   string `json:"what"`
+	Fix    string `json:"fix"`
+	Field  string `json:"field,omitempty"`
+	Source string `json:"source,omitempty"`
+}
+
+type coverageDoc struct {
+	Block string `json:"block"`
+	State string `json:"state"`
+	Note  string `json:"note,omitempty"`
+}
+
+// PlanJSON writes a plan as versioned JSON, which ReadPlan reads again.
+func PlanJSON(w io.Writer, plan reconcile.Plan) error { return writeJSON(w, docOf(plan)) }
+
+func writeJSON(w io.Writer, doc any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(doc)
+}
+
+func docOf(p reconcile.Plan) planDoc {
+	return planDoc{
+		Format: PlanFormat, ID: p.ID, Name: p.Name, MadeAt: p.MadeAt.UTC(), Blocked: len(p.Blocked()) > 0, Resumes: p.Resumes,
+		Binding: bindingDoc(p.Binding), Total: estimateOf(p.Total), Accept: p.Dangers(),
+		Steps:    each(p.Steps, stepOf, true),
+		Findings: each(p.Findings, func(f reconcile.Finding) findingDoc { return findingDoc(f) }, false),
+		Notices:  p.Notices,
+		Coverage: each(p.Coverage, coverageOf, true),
+	}
+}
+
+// each maps a list; an empty one is [] where it is always written, else nil.
+func each[A, B any](list []A, f func(A) B, always bool) []B {
+	if len(list) == 0 && !always {
+		return nil
+	}
+	out := make([]B, 0, len(list))
+	for _, x := range list {
+		out = append(out, f(x))
+	}
+	return out
+}
+
+func estimateOf(e reconcile.Estimate) estimateDoc {
+	return estimateDoc{seconds(e.Low), seconds(e.High), seconds(e.DownLow), seconds(e.DownHigh), e.Assumption}
+}
+
+func (e estimateDoc) estimate() reconcile.Estimate {
+	return reconcile.Estimate{
+		Low: time.Duration(e.Low), High: time.Duration(e.High),
+		DownLow: time.Duration(e.DownLow), DownHigh: time.Duration(e.DownHigh), Assumption: e.Assumption,
+	}
+}
+
+func coverageOf(c reconcile.Coverage) coverageDoc {
+	return coverageDoc{c.Block, string(c.State), c.Note}
+}
+
+func changeOf(c reconcile.Change) changeDoc { return changeDoc(c) }
+
+func stepOf(s reconcile.Step) stepDoc {
+	return stepDoc{
+		ID: string(s.ID), Action: string(s.Action), Title: s.Title, Reason: s.Reason, Risk: string(s.Risk), Accept: s.Accept,
+		Args: s.Args, Changes: each(s.Changes, changeOf, false), Details: s.Details,
+		Needs:    each(s.Needs, func(id reconcile.StepID) string { return string(id) }, false),
+		Estimate: estimateOf(s.Estimate),
+	}
+}
+
+func (d stepDoc) step() reconcile.Step {
+	return reconcile.Step{
+		ID: reconcile.StepID(d.ID), Action: reconcile.ActionKind(d.Action), Title: d.Title, Reason: d.Reason,
+		Risk: reconcile.Risk(d.Risk), Accept: d.Accept, Args: d.Args,
+		Changes: each(d.Changes, func(c changeDoc) reconcile.Change { return reconcile.Change(c) }, false), Details: d.Details,
+		Needs:    each(d.Needs, func(id string) reconcile.StepID { return reconcile.StepID(id) }, false),
+		Estimate: d.Estimate.estimate(),
+	}
+}
+
+func (d planDoc) plan() reconcile.Plan {
+	return reconcile.Plan{
+		Format: reconcile.PlanFormat, ID: d.ID, Name: d.Name, MadeAt: d.MadeAt, Binding: reconcile.Binding(d.Binding),
+		Steps:    each(d.Steps, stepDoc.step, false),
+		Findings: each(d.Findings, func(f findingDoc) reconcile.Finding { return reconcile.Finding(f) }, false),
+		Coverage: each(d.Coverage, func(c coverageDoc) reconcile.Coverage {
+			return reconcile.Coverage{Block: c.Block, State: reconcile.CoverageState(c.State), Note: c.Note}
+		}, false),
+		Notices: d.Notices, Resumes: d.Resumes, Total: d.Total.estimate(),
+	}
+}
