@@ -74,7 +74,10 @@ func removeContainers(ctx context.Context) error {
 	errs := []error{err}
 	for _, id := range tasks {
 		_, err := ctr(ctx, nil, "tasks", "rm", "-f", id)
-		errs = append(errs, err)
+		// It may end between the two calls, which is what is wanted.
+		if err != nil && !strings.Contains(err.Error(), "not found") {
+			errs = append(errs, err)
+		}
 	}
 	containers, err := ctr(ctx, nil, "containers", "ls", "-q")
 	errs = append(errs, err)

@@ -84,7 +84,6 @@ func (c *Cluster) startRest(ctx context.Context) error {
 	err = c.await(ctx, "API server", 90*time.Second, []string{partEtcd, partAPIServer}, func(ctx context.Context) error {
 		return api.Get(ctx, "/readyz", nil)
 	})
-	// The body of readyz is no JSON and is not looked at.
 	if err != nil {
 		return err
 	}

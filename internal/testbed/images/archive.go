@@ -10,7 +10,7 @@ import (
 	"io"
 )
 
-// WriteTo writes the image under the given name as an archive that "ctr images
+// Write writes the image under the given name as an archive that "ctr images
 // import" reads.
 func (b Built) Write(w io.Writer, name string) error {
 	buffered := bufio.NewWriterSize(w, 1<<20)
