@@ -36,17 +36,32 @@ func (c *Client) Run(ctx context.Context, job reconcile.MoverJob, progress recon
 	if progress == nil {
 		progress = func(reconcile.MoverEvent) {}
 	}
-	// Another run that follows the same Job may delete it after reading the
-	// result; then ours has none yet and starts over.
-	for attempt := 1; ; attempt++ {
-		result, err := c.runOnce(ctx, job, request, files, digest, progress)
-		if errors.Is(err, errGone) && attempt < 3 && ctx.Err() == nil {
-			continue
+	result, err := c.runUntilAnswered(ctx, func() (json.RawMessage, error) {
+		return c.runOnce(ctx, job, request, files, digest, progress)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("run Job %s: %w", job.Name, err)
+	}
+	return result, nil
+}
+
+// runUntilAnswered starts over when the Job went away under our eyes (another
+// run that followed it may have read its result and deleted it) or the API
+// server did: whatever was begun is found by its name.
+func (c *Client) runUntilAnswered(ctx context.Context, once func() (json.RawMessage, error)) (json.RawMessage, error) {
+	begun, lost := time.Now(), 0
+	for {
+		result, err := once()
+		if errors.Is(err, errGone) {
+			lost++
 		}
-		if err != nil {
-			return nil, fmt.Errorf("run Job %s: %w", job.Name, err)
+		again := errors.Is(err, errGone) && lost < 3 || transient(err) && time.Since(begun) < c.patience.settle
+		if !again || ctx.Err() != nil {
+			return result, err
 		}
-		return result, nil
+		if err := pause(ctx, c.patience.reconnect); err != nil {
+			return nil, err
+		}
 	}
 }
 
@@ -67,12 +82,12 @@ func (c *Client) runOnce(ctx context.Context, job reconcile.MoverJob, request re
 	switch {
 	case errors.As(err, &stuck):
 		// It must not start later, when nobody expects it any more.
-		return nil, errors.Join(err, c.cleanup(ctx, job.Name))
+		return nil, withTrouble(err, "removing the Job", c.cleanup(ctx, job.Name))
 	case errors.As(err, &dead):
-		return nil, errors.Join(err, c.removeJobSecret(ctx, job.Name))
+		return nil, withTrouble(err, "removing its Secret", c.removeJobSecret(ctx, job.Name))
 	case adopted && errors.Is(err, errNoResult):
 		// Its log was thrown away. Every request may be run again.
-		return nil, errors.Join(errGone, c.cleanup(ctx, job.Name))
+		return nil, withTrouble(errGone, "removing the Job", c.cleanup(ctx, job.Name))
 	case err != nil:
 		return nil, err
 	}
@@ -144,13 +159,22 @@ func (c *Client) conclude(ctx context.Context, job reconcile.MoverJob, last reco
 	}
 	if last.Error != "" {
 		failure := &reconcile.MoverError{Code: orElse(last.Code, reconcile.CodeFailed), Side: last.Side, Err: errors.New(last.Error)}
-		return nil, errors.Join(failure, err)
+		return nil, withTrouble(failure, "cleaning up", err)
 	}
 	if err != nil {
 		// The result counts; what stayed behind is removed by its time to live.
 		c.log.WarnContext(ctx, "clean up after a mover", "job", job.Name, "error", err)
 	}
 	return last.Result, nil
+}
+
+// withTrouble adds what went wrong afterwards as text only: it must not
+// change what kind of error the first one is.
+func withTrouble(err error, what string, trouble error) error {
+	if trouble == nil {
+		return err
+	}
+	return fmt.Errorf("%w; %s failed too: %v", err, what, trouble) //nolint:errorlint // on purpose
 }
 
 // discard deletes a Job that is over, without waiting: nothing of it runs.

@@ -31,18 +31,23 @@ type follower struct {
 }
 
 // follow returns the last line of a Job that came to its end. Only the Job's
-// own condition says that it did; a log that ends says nothing.
+// own condition says that it did; a log that ends says nothing. An API server
+// that is away is waited for, but not for ever.
 func (c *Client) follow(ctx context.Context, job *batchv1.Job, progress reconcile.Progress) (reconcile.MoverEvent, error) {
 	f := &follower{client: c, job: job, progress: progress, wait: startWait{patience: c.patience}}
+	answered := time.Now() // when the API server last answered
 	for {
 		over, failed, err := f.look(ctx)
+		if err == nil {
+			answered = time.Now()
+		}
 		switch {
 		case err == nil && over:
 			return f.verdict(ctx, failed)
 		case err == nil:
 			err = f.step(ctx)
 		}
-		if err != nil && !transient(err) {
+		if err != nil && (!transient(err) || time.Since(answered) > c.patience.settle) {
 			return reconcile.MoverEvent{}, err
 		}
 		if err := pause(ctx, c.patience.reconnect); err != nil {
