@@ -2,7 +2,9 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -64,8 +66,12 @@ func applyProtect(ctx context.Context, r *run, _ Step) error {
 
 func (r *run) workloads(ctx context.Context) ([]Workload, error) {
 	ws := r.p.Workloads.List(ctx)
-	if ws.Unread() {
+	switch {
+	case ws.Unread():
 		return nil, fmt.Errorf("list the application's workloads: %s", ws.Why)
+	case len(ws.Value) == 0:
+		// An empty list would read as stopped here and as started there.
+		return nil, errors.New("list the application's workloads: there is none with layer=application any more")
 	}
 	return ws.Value, nil
 }
@@ -83,6 +89,9 @@ func lookRecord(ctx context.Context, r *run, _ Step) (Look, error) {
 			return Look{Why: w.Key() + " has no recorded count"}, nil
 		}
 	}
+	if !recordStands(ws, r.move) {
+		return Look{Why: "the application was scaled since its counts were recorded"}, nil
+	}
 	return Look{true, fmt.Sprintf("%d counts are recorded", len(ws))}, nil
 }
 
@@ -94,30 +103,57 @@ func applyRecord(ctx context.Context, r *run, _ Step) error {
 		return err
 	}
 	counts, _ := countsOf(ws)
-	if !r.move.Open() {
-		attempt := 1
-		id := MoveID(PostgreSQL, r.epoch)
-		if r.move.ID == id {
-			attempt = r.move.Attempt + 1
-		}
-		old := r.move
-		key := spec.SecretKey{}
-		if r.in.SourceSecret != nil {
-			key = *r.in.SourceSecret.Secret
-		}
-		err := r.saveMove(ctx, func(m *Move) {
-			*m = Move{
-				ID: id, Engine: PostgreSQL, From: spec.Internal, To: spec.External, Epoch: r.epoch, Attempt: attempt,
-				Phase: MoveOpen, Target: endpointOf(r.external()), Opened: r.p.Now(), Replicas: counts,
-				Revision: r.rel.Revision, Announced: r.plan.Total.DownHigh.Seconds(), OwnerMap: r.own,
-				Plan: r.plan.ID, SourceSecret: key, Store: r.store(), Copy: old.Copy,
-			}
-		})
-		if err != nil {
-			return err
-		}
+	switch {
+	case !r.move.Open():
+		err = r.openMove(ctx, counts)
+	case r.move.Quiesced.IsZero(): // nothing was stopped yet: the live counts are the truth
+		err = r.saveMove(ctx, func(m *Move) { m.Replicas = counts })
+	default:
+		return r.p.Workloads.Record(ctx, r.move.Replicas)
+	}
+	if err != nil {
+		return err
+	}
+	// Annotations of another time would be left as they are.
+	if err := r.p.Workloads.Forget(ctx); err != nil {
+		return err
 	}
 	return r.p.Workloads.Record(ctx, r.move.Replicas)
+}
+
+// openMove writes the record of a new attempt. It looks at release and lineage
+// again: a way back in this very run has changed both.
+func (r *run) openMove(ctx context.Context, counts map[string]int) error {
+	rel, err := r.release(ctx)
+	if err != nil {
+		return err
+	}
+	if !rel.Postgres.Internal || rel.Status != "deployed" {
+		return fmt.Errorf("open the move: revision %d of release %s is %s and reads %s:%d; there is no revision to go back to",
+			rel.Revision, rel.Name, rel.Status, rel.Postgres.Host, rel.Postgres.Port)
+	}
+	lineage, _ := readRecord[Lineage](ctx, r.p.Records, RecordLineage)
+	if lineage.Unread() {
+		return fmt.Errorf("read record %s: %s", RecordLineage, lineage.Why)
+	}
+	r.rel, r.epoch = rel, nextEpoch(lineage)
+	id, attempt := MoveID(PostgreSQL, r.epoch), 1
+	if r.move.ID == id {
+		attempt = r.move.Attempt + 1
+	}
+	key := spec.SecretKey{}
+	if r.in.SourceSecret != nil {
+		key = *r.in.SourceSecret.Secret
+	}
+	r.ours = true
+	return r.saveMove(ctx, func(m *Move) {
+		*m = Move{
+			ID: id, Engine: PostgreSQL, From: spec.Internal, To: spec.External, Epoch: r.epoch, Attempt: attempt,
+			Phase: MoveOpen, Target: endpointOf(r.external()), Opened: r.p.Now(), Replicas: counts,
+			Revision: rel.Revision, Announced: r.plan.Total.DownHigh.Seconds(), OwnerMap: r.own,
+			Plan: r.plan.ID, SourceSecret: key, Store: r.store(), Copy: m.Copy,
+		}
+	})
 }
 
 func lookQuiesce(ctx context.Context, r *run, _ Step) (Look, error) {
@@ -142,10 +178,19 @@ func applyQuiesce(ctx context.Context, r *run, st Step) error {
 			return err
 		}
 	}
+	return r.stop(ctx, st)
+}
+
+// stop scales the application to zero and waits until its pods are gone. A
+// workload that turned up since the counts were recorded is remembered first.
+func (r *run) stop(ctx context.Context, st Step) error {
 	until := r.p.Now().Add(quiesceTime)
 	for {
 		ws, err := r.workloads(ctx)
 		if err != nil {
+			return err
+		}
+		if err := r.recordNew(ctx, ws); err != nil {
 			return err
 		}
 		left := 0
@@ -172,4 +217,17 @@ func applyQuiesce(ctx context.Context, r *run, st Step) error {
 			return err
 		}
 	}
+}
+
+func (r *run) recordNew(ctx context.Context, ws []Workload) error {
+	counts := maps.Clone(r.move.Replicas)
+	for _, w := range ws {
+		if _, known := counts[w.Key()]; !known && w.Replicas > 0 {
+			counts[w.Key()] = w.Replicas
+		}
+	}
+	if len(counts) == len(r.move.Replicas) {
+		return nil
+	}
+	return r.saveMove(ctx, func(m *Move) { m.Replicas = counts })
 }

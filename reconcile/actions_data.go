@@ -90,7 +90,7 @@ func lookCommit(ctx context.Context, r *run, _ Step) (Look, error) {
 	switch {
 	case l.Unread():
 		return Look{}, fmt.Errorf("read record %s: %s", RecordLineage, l.Why)
-	case l.Is() && l.Value.Epoch == r.move.Epoch && r.move.Phase == MoveCommitted:
+	case l.Is() && l.Value.Epoch == r.move.Epoch && r.move.Phase == MoveCommitted && !r.move.Deciding:
 		return Look{true, fmt.Sprintf("epoch %d is committed", l.Value.Epoch)}, nil
 	}
 	return Look{Why: "the new epoch is not committed"}, nil
@@ -99,6 +99,9 @@ func lookCommit(ctx context.Context, r *run, _ Step) (Look, error) {
 // applyCommit writes the epoch on both servers first and in the cluster last:
 // the cluster's record is what the next run believes.
 func applyCommit(ctx context.Context, r *run, st Step) error {
+	if err := r.saveMove(ctx, func(m *Move) { m.Deciding = true }); err != nil {
+		return err
+	}
 	job := r.mover(OpCommit)
 	if r.move.Proof != nil {
 		job.Request.Counters = r.move.Proof.Counters
@@ -110,5 +113,5 @@ func applyCommit(ctx context.Context, r *run, st Step) error {
 	if err := replaceRecord(ctx, r.p.Records, RecordLineage, l); err != nil {
 		return err
 	}
-	return r.saveMove(ctx, func(m *Move) { m.Phase = MoveCommitted })
+	return r.saveMove(ctx, func(m *Move) { m.Phase, m.Deciding = MoveCommitted, false })
 }

@@ -29,11 +29,10 @@ func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, erro
 		return nil, nil
 	}
 	missing := unread(s, o)
-	if s.Datastores.PostgreSQL.Location == spec.External && o.Postgres.Credentials.Unread() {
-		missing = append(missing, "Secret "+CredentialsName+": "+o.Postgres.Credentials.Why)
-	}
 	if in := o.Postgres.Inspection; in.Unread() {
-		missing = append(missing, "databases: "+in.Why)
+		missing = append(missing, "databases: "+orElse(in.Why, "they were not looked at"))
+	} else if in.IsNot() && (o.Postgres.Internal.Value.StatefulSet.Is() || s.Datastores.PostgreSQL.External != nil) {
+		missing = append(missing, "databases: never inspected; run circleci-dr plan")
 	} else if in.Is() && o.At.Sub(in.Value.At) > maxAge {
 		missing = append(missing, fmt.Sprintf("databases: the newest inspection is %s old; run circleci-dr plan", o.At.Sub(in.Value.At).Round(time.Minute)))
 	}

@@ -83,6 +83,9 @@ func CheckPlan(accepted, now Plan) error {
 		shown = append(shown, s.ID)
 	}
 	for _, s := range now.Steps {
+		if s.Action == ActGoBack && now.Resumes != "" {
+			continue // only undoes what an apply of the same spec began
+		}
 		if !slices.Contains(shown, s.ID) {
 			return &StaleError{Changes: []Change{{Field: "steps", From: "without " + string(s.ID), To: "needs " + string(s.ID)}}}
 		}
@@ -172,34 +175,79 @@ func (r *run) do(ctx context.Context, act action, st Step) error {
 // fail brings the application back on the source where that is still right.
 func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Report, error) {
 	err := fmt.Errorf("%s: %w", st.Title, cause)
-	if errors.Is(context.Cause(ctx), ErrLeaseLost) || st.Action == ActGoBack {
-		rep.StillDown = r.isDown()
+	if !r.move.Open() || !r.isDown() && !r.move.Quiesced.IsZero() {
 		return rep, err
 	}
-	if !r.move.Open() || !r.isDown() {
+	if errors.Is(context.Cause(ctx), ErrLeaseLost) || errors.Is(cause, ErrConflict) {
+		rep.StillDown = r.isDown() // another run may be bringing it back already
 		return rep, err
 	}
 	// The run may have been interrupted; service is restored all the same.
-	back, cancel := context.WithTimeout(context.WithoutCancel(ctx), goBackTime)
+	back, cancel := uninterrupted(ctx, goBackTime)
 	defer cancel()
-	r.ev.Note("bringing the application back on the internal database")
-	if backErr := r.goBack(back, err); backErr != nil {
-		rep.StillDown = true
+	if r.isDown() {
+		r.ev.Note("bringing the application back on the internal database")
+	}
+	backErr := r.persist(back, err)
+	rep.Downtime = r.downtime()
+	var forward *forwardError
+	if errors.As(backErr, &forward) {
+		rep.StillDown = !forward.up
+		return rep, errors.Join(err, backErr)
+	}
+	if backErr != nil {
+		rep.StillDown = r.isDown()
 		return rep, errors.Join(err, fmt.Errorf("bring the application back: %w", backErr))
 	}
 	rep.WentBack = true
 	return rep, err
 }
 
-// goBackTime bounds the way back.
-const goBackTime = 15 * time.Minute
+// uninterrupted is a context that outlives an interruption, as restoring
+// service must, and ends when the lease does.
+func uninterrupted(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	timed, release := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	out, cancel := context.WithCancelCause(timed)
+	stop := context.AfterFunc(ctx, func() {
+		if cause := context.Cause(ctx); errors.Is(cause, ErrLeaseLost) {
+			cancel(cause)
+		}
+	})
+	return out, func() { stop(); cancel(nil); release() }
+}
+
+// persist goes back, and tries again: an application must not stay down over
+// one call that failed in passing.
+func (r *run) persist(ctx context.Context, cause error) error {
+	for try := 1; ; try++ {
+		err := r.goBack(ctx, cause)
+		var forward *forwardError
+		if err == nil || try == goBackTries || errors.As(err, &forward) || errors.Is(err, ErrConflict) {
+			return err
+		}
+		r.ev.Note(fmt.Sprintf("could not bring the application back yet: %v", err))
+		if waitErr := r.p.Wait(ctx, goBackPause); waitErr != nil {
+			return errors.Join(err, waitErr)
+		}
+	}
+}
+
+// The patience of the way back.
+const (
+	goBackTime  = 15 * time.Minute
+	goBackTries = 4
+	goBackPause = 5 * time.Second
+)
 
 // finish closes the move and writes what drift is measured against.
 func (r *run) finish(ctx context.Context) error {
-	if r.move.Phase == MoveCommitted && !r.move.Resumed.IsZero() {
-		if err := r.saveMove(ctx, func(m *Move) { m.Phase = MoveFinished }); err != nil {
-			return err
-		}
+	// First the record drift is measured against: cut off here, the move still
+	// stands open and the next apply comes by again.
+	if err := r.writeApplied(ctx); err != nil {
+		return err
 	}
-	return r.writeApplied(ctx)
+	if r.move.Phase == MoveCommitted && !r.move.Resumed.IsZero() {
+		return r.saveMove(ctx, func(m *Move) { m.Phase = MoveFinished })
+	}
+	return nil
 }

@@ -60,11 +60,14 @@ func switched(s *spec.Spec, rel Release) bool {
 // planLocation plans where PostgreSQL lives. It is the policy of design §5.
 func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 	pg := s.Datastores.PostgreSQL
-	if pg == nil {
-		return nil, nil
-	}
 	rel, move := o.Release.Value, o.Postgres.Move
 	switch {
+	case pg == nil && openMove(o):
+		return planOtherWay(s, o)
+	case pg == nil:
+		return nil, nil
+	case openMove(o) && move.Value.Phase == MoveCommitted && rel.Postgres.Internal:
+		return nil, []Finding{twoTruths(rel, committedLineage(move.Value))}
 	case openMove(o) && pg.Location == spec.External && move.Value.Target == endpointOf(pg.External):
 		return remaining(s, o), nil
 	case openMove(o):
@@ -92,6 +95,12 @@ func twoTruths(rel Release, l Lineage) Finding {
 		l.Endpoint, l.At.UTC().Format(time.RFC3339), l.Epoch)
 }
 
+// committedLineage is what a committed move wrote, for a cluster whose record
+// may have been lost since.
+func committedLineage(m Move) Lineage {
+	return Lineage{Epoch: m.Epoch, Authoritative: m.To, Endpoint: m.Target, Move: m.ID, At: m.Opened}
+}
+
 // planOtherWay handles an unfinished move that the spec no longer wants.
 func planOtherWay(s *spec.Spec, o Observation) ([]Step, []Finding) {
 	m := o.Postgres.Move.Value
@@ -99,10 +108,14 @@ func planOtherWay(s *spec.Spec, o Observation) ([]Step, []Finding) {
 		return nil, []Finding{block("move-committed", locationField, "design §5.6", "finish it: set the spec to "+string(m.To)+" "+m.Target+" and apply",
 			"move %s is committed to %s and can only go forward", m.ID, m.Target)}
 	}
+	return []Step{goBackStep(fmt.Sprintf("move %s to %s was begun and the spec no longer asks for it", m.ID, m.Target))}, nil
+}
+
+func goBackStep(reason string) Step {
 	step := newStep(ActGoBack, string(PostgreSQL), "Bring the application back on the internal PostgreSQL")
-	step.Reason = fmt.Sprintf("move %s to %s was begun and the spec no longer asks for it", m.ID, m.Target)
+	step.Reason = reason
 	step.Estimate = Estimate{Low: 10 * time.Second, High: 2 * time.Minute}
-	return []Step{step}, nil
+	return step
 }
 
 // settledExternal is the state after a move, or an adopted external server.
@@ -132,6 +145,9 @@ func moveOut(s *spec.Spec, o Observation) []Step {
 	rel := o.Release.Value
 	e := s.Datastores.PostgreSQL.External
 	m := Move{ID: MoveID(PostgreSQL, nextEpoch(o.Postgres.Lineage)), Target: endpointOf(e)}
+	if openMove(o) {
+		m.ID = o.Postgres.Move.Value.ID
+	}
 	z := measured(o)
 	steps := []Step{
 		credentialsStep(s, o), protectStep(o), recordStep(o), quiesceStep(o, z),
@@ -152,14 +168,19 @@ func chain(steps []Step) []Step {
 // remaining is what is left of an unfinished move, by looking.
 func remaining(s *spec.Spec, o Observation) []Step {
 	m := o.Postgres.Move.Value
+	if m.Phase == MoveReturning {
+		back := goBackStep(fmt.Sprintf("the way back of move %s was cut off; it ends before the move begins anew", m.ID))
+		return chain(append([]Step{back}, moveOut(s, o)...))
+	}
 	done := map[ActionKind]bool{ActCredentials: !needsCredentials(o)}
 	if m.Phase == MoveCommitted {
-		for _, k := range []ActionKind{ActProtect, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit} {
+		for _, k := range []ActionKind{ActProtect, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch} {
 			done[k] = true
 		}
+		done[ActCommit] = !m.Deciding
 		done[ActResume] = !m.Resumed.IsZero() && atRecorded(o.Workloads.Value, m.Replicas)
 	} else {
-		done[ActRecord] = len(m.Replicas) > 0
+		done[ActRecord] = len(m.Replicas) > 0 && recordStands(o.Workloads.Value, m)
 		done[ActQuiesce] = stopped(o.Workloads.Value) && !m.Quiesced.IsZero()
 		done[ActFence] = m.Fence != nil && m.Fence.Fence.ID == m.FenceID()
 		done[ActCopy] = m.Copy != nil && m.Copy.Fence == m.FenceID()
@@ -179,6 +200,21 @@ func remaining(s *spec.Spec, o Observation) []Step {
 func stopped(ws []Workload) bool {
 	for _, w := range ws {
 		if w.Replicas != 0 || w.Pods != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// recordStands tells whether the recorded counts are still the ones to come
+// back to: each workload remembers its own, and as long as the application was
+// not stopped, nobody scaled it since.
+func recordStands(ws []Workload, m Move) bool {
+	for _, w := range ws {
+		if w.Recorded == nil {
+			return false
+		}
+		if m.Quiesced.IsZero() && w.Autoscaler == "" && w.Replicas != m.Replicas[w.Key()] {
 			return false
 		}
 	}
@@ -238,7 +274,7 @@ func countsOf(ws []Workload) (counts map[string]int, text []string) {
 	counts = map[string]int{}
 	for _, w := range ws {
 		n := w.Replicas
-		if w.Recorded != nil {
+		if w.Recorded != nil && n == 0 { // stopped by us once; a live count is the truth
 			n = *w.Recorded
 		}
 		counts[w.Key()] = n

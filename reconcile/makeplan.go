@@ -47,7 +47,7 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 // findingsFor is preflight before a move; an unfinished one has had its
 // preflight, and what it left behind would fail it.
 func findingsFor(s *spec.Spec, o Observation) []Finding {
-	if s.Datastores.PostgreSQL.Location == spec.External && wantsSwitch(s, o.Release.Value) && !openMove(o) {
+	if wantsSwitch(s, o.Release.Value) && !openMove(o) {
 		return preflight(s, o)
 	}
 	return append(preflightRelease(s, o), preflightAccess(o)...)

@@ -214,10 +214,15 @@ type Move struct {
 	Store string `json:"store"`
 	// LastError is why the last attempt went back, for status.
 	LastError string `json:"lastError,omitempty"`
+	// Deciding stands while the servers are told, or told to forget, that the
+	// target is authoritative: until it is cleared nobody knows what they say.
+	Deciding bool `json:"deciding,omitempty"`
 }
 
 // Open tells whether the move has begun and neither finished nor gone back.
-func (m Move) Open() bool { return m.Phase == MoveOpen || m.Phase == MoveCommitted }
+func (m Move) Open() bool {
+	return m.Phase == MoveOpen || m.Phase == MoveCommitted || m.Phase == MoveReturning
+}
 
 // FenceID names the fence of the current attempt.
 func (m Move) FenceID() string { return m.ID + "-a" + itoa(m.Attempt) }
@@ -230,6 +235,9 @@ const (
 	MoveOpen      MovePhase = "open"
 	MoveCommitted MovePhase = "committed"
 	MoveFinished  MovePhase = "finished"
+	// MoveReturning is a move on its way back. Its copy and its proof count for
+	// nothing any more: the fence may be lifted and the source written to.
+	MoveReturning MovePhase = "returning"
 	// MoveReverted is a move that went back to its source by itself.
 	MoveReverted MovePhase = "reverted"
 )

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -97,15 +98,35 @@ func observeDatabases(ctx context.Context, s *spec.Spec, p Providers, opt Observ
 }
 
 func inspect(ctx context.Context, p Providers, in sides, installation string, progress Progress) Observed[Inspection] {
-	raw, err := p.Movers.Run(ctx, inspectJob(in, installation), progress)
+	job := inspectJob(in, installation)
+	rec, err := inspectOnce(ctx, p, job, progress)
+	if err == nil && p.Now().Sub(rec.At) > freshTime {
+		// A Job that a killed run left behind was adopted: it tells of then.
+		if err = p.Movers.Stop(ctx, job.Name); err == nil {
+			rec, err = inspectOnce(ctx, p, job, progress)
+		}
+	}
 	if err != nil {
 		return CouldNot[Inspection](fmt.Errorf("inspect the databases from inside the cluster: %w", err))
 	}
-	rec := Inspection{Subject: subjectOf(in, installation)}
-	if err := json.Unmarshal(raw, &rec.InspectResult); err != nil {
-		return CouldNot[Inspection](fmt.Errorf("read the inspection: %w", err))
-	}
+	rec.Subject = subjectOf(in, installation)
 	return Found(rec)
+}
+
+// freshTime is how old the result of an inspection just run may be. Clocks
+// that differ more cost a second run, no more.
+const freshTime = 5 * time.Minute
+
+func inspectOnce(ctx context.Context, p Providers, job MoverJob, progress Progress) (Inspection, error) {
+	raw, err := p.Movers.Run(ctx, job, progress)
+	if err != nil {
+		return Inspection{}, err
+	}
+	var rec Inspection
+	if err := json.Unmarshal(raw, &rec.InspectResult); err != nil {
+		return Inspection{}, fmt.Errorf("read the result: %w", err)
+	}
+	return rec, nil
 }
 
 // together runs reads side by side and waits for all of them.
@@ -133,16 +154,28 @@ func unread(s *spec.Spec, o Observation) []string {
 	add("application workloads", o.Workloads.Known, o.Workloads.Why)
 	pg := o.Postgres
 	add("last-applied record", o.Applied.Known, o.Applied.Why)
-	if s.Datastores.PostgreSQL == nil || !o.Release.Is() {
+	if !o.Release.Is() {
 		return out
 	}
 	add("lineage record", pg.Lineage.Known, pg.Lineage.Why)
 	add("move record", pg.Move.Known, pg.Move.Why)
+	if s.Datastores.PostgreSQL == nil && !openMove(o) {
+		return out
+	}
+	if readsOurSecret(s, o.Release.Value) {
+		add("Secret "+CredentialsName, pg.Credentials.Known, pg.Credentials.Why)
+	}
 	add("internal PostgreSQL", pg.Internal.Known, pg.Internal.Why)
 	if pg.Internal.Is() {
 		add("StatefulSet "+o.Release.Value.Postgres.FullName, pg.Internal.Value.StatefulSet.Known, pg.Internal.Value.StatefulSet.Why)
 	}
 	return out
+}
+
+// readsOurSecret tells whether the release reads the Secret we keep, or will.
+func readsOurSecret(s *spec.Spec, rel Release) bool {
+	pg := s.Datastores.PostgreSQL
+	return pg != nil && pg.Location == spec.External && (rel.Postgres.Internal || rel.Postgres.ExistingSecret == CredentialsName)
 }
 
 // UnreadableError means that live state could not be read, so that there can

@@ -54,15 +54,33 @@ func preflightRelease(s *spec.Spec, o Observation) []Finding {
 			"set server.version to "+rel.ChartVersion+", or upgrade the release first",
 			"the deployed chart version is %s, the spec says %s", rel.ChartVersion, want))
 	}
-	if o.Workloads.Is() && len(o.Workloads.Value) == 0 {
+	if len(o.Workloads.Value) == 0 { // an unknown list is refused before
 		out = append(out, block("no-application", "server.namespace", "server-kubernetes.md §3.3",
 			"check server.namespace and server.release",
 			"there is no Deployment or StatefulSet with layer=application in %s", rel.Namespace))
 	}
 	if !openMove(o) {
 		out = append(out, brokenWorkloads(o)...)
+		out = append(out, stoppedWorkloads(o)...)
 	}
 	return out
+}
+
+// stoppedWorkloads reports workloads at zero that no move of ours stopped:
+// whoever did may not expect the move to leave them there.
+func stoppedWorkloads(o Observation) []Finding {
+	var zero []string
+	for _, w := range o.Workloads.Value {
+		if w.Replicas == 0 && w.Recorded == nil {
+			zero = append(zero, w.Key())
+		}
+	}
+	if len(zero) == 0 {
+		return nil
+	}
+	return []Finding{{ID: "workload-at-zero", What: fmt.Sprintf("%d of %d workloads are at zero already and stay there: %s",
+		len(zero), len(o.Workloads.Value), strings.Join(clip(zero, 8), ", ")),
+		Fix: "scale them up first if they should run after the move"}}
 }
 
 // brokenWorkloads reports workloads that are not ready before we begin: what
@@ -115,13 +133,10 @@ func (p Permission) String() string {
 // preflightChart refuses an upgrade that would do anything but switch the
 // datastore (helm.md 1.1, 1.5, 2.5).
 func preflightChart(rel Release, pv Observed[Preview]) []Finding {
-	if pv.IsNot() {
-		return nil
-	}
-	if pv.Unread() {
+	if !pv.Is() {
 		return []Finding{block("chart-unread", "server.chart", "helm.md 1.1",
 			"set server.chart (or --chart) to the release's chart: an oci:// reference, a directory or a .tgz",
-			"the release's chart could not be read: %s", pv.Why)}
+			"the release's chart could not be read: %s", orElse(pv.Why, "it was not looked at"))}
 	}
 	var out []Finding
 	if !pv.Value.Faithful {

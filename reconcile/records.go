@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 )
 
 // readRecord reads one of the engine's documents. A garbled one is unknown,
@@ -35,6 +36,20 @@ func writeRecord(ctx context.Context, r Records, name string, v any, version str
 		return "", fmt.Errorf("write record %s: %w", name, err)
 	}
 	return version, nil
+}
+
+// sameJSON tells whether data is what v would be stored as, in whatever order
+// and spacing.
+func sameJSON(data json.RawMessage, v any) bool {
+	want, err := json.Marshal(v)
+	if err != nil {
+		return false
+	}
+	var a, b any
+	if json.Unmarshal(data, &a) != nil || json.Unmarshal(want, &b) != nil {
+		return false
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // replaceRecord stores v whatever stood there before. It is for records only

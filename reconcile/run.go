@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,6 +27,13 @@ type run struct {
 	journal        Journal
 	journalVersion string
 	epoch          int
+	// ours tells that the move in the record is this run's business: it stood
+	// open when the run began, or the run opened it.
+	ours bool
+	// noSource tells that the internal server was not there when we looked.
+	noSource bool
+	// lost tells that the lease went to somebody else.
+	lost func() bool
 }
 
 // Look is what an action saw when it looked.
@@ -47,18 +55,28 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value,
 		in: sidesOf(s, o.Release.Value, o.Postgres.Internal, o.Postgres.Move),
 		id: InstallationID(o.Cluster.Value, s.Server), own: ownerMap(s, o),
+		lost: func() bool { return errors.Is(context.Cause(ctx), ErrLeaseLost) },
 	}
 	move, version := readRecord[Move](ctx, p.Records, RecordMove)
 	if move.Unread() {
 		return nil, fmt.Errorf("read record %s: %s", RecordMove, move.Why)
 	}
 	r.move, r.moveVersion = move.Value, version
-	if move.Is() && r.move.Open() {
-		r.own = r.move.OwnerMap
+	if r.move.Open() {
+		r.own, r.ours = r.move.OwnerMap, true
+		if r.in.Source == nil { // it may be gone; going back makes it again
+			key := r.move.SourceSecret
+			r.in.Source = &Endpoint{Host: r.move.Store, Port: 5432, Username: internalSuperuser, TLSMode: "prefer"}
+			r.in.SourceSecret = &spec.SecretRef{Secret: &key}
+			r.noSource = true
+		}
 	}
 	journal, version := readRecord[Journal](ctx, p.Records, RecordJournal)
-	if journal.Unread() {
+	if journal.Unread() && version == "" {
 		return nil, fmt.Errorf("read record %s: %s", RecordJournal, journal.Why)
+	}
+	if journal.Unread() { // it only tells people; the look decides
+		ev.Note("the journal is begun anew: " + journal.Why)
 	}
 	r.journal, r.journalVersion = journal.Value, version
 	r.epoch = nextEpoch(o.Postgres.Lineage)
@@ -66,6 +84,14 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 		r.epoch = r.move.Epoch
 	}
 	return r, nil
+}
+
+// alive asks at once, where uninterrupted hears of a lost lease a moment later.
+func (r *run) alive(ctx context.Context) error {
+	if r.lost() {
+		return ErrLeaseLost
+	}
+	return context.Cause(ctx)
 }
 
 func (r *run) at(st Step, where string) {
@@ -86,11 +112,25 @@ func (r *run) journalEnd(ctx context.Context, st Step, cause error) error {
 }
 
 func (r *run) saveJournal(ctx context.Context) error {
-	version, err := writeRecord(ctx, r.p.Records, RecordJournal, r.journal, r.journalVersion)
+	version, err := r.write(ctx, RecordJournal, r.journal, r.journalVersion)
 	if err == nil {
 		r.journalVersion = version
 	}
 	return err
+}
+
+// write stores a record, and where the call failed looks whether it was stored
+// all the same: the way back must not stumble over a lost answer.
+func (r *run) write(ctx context.Context, name string, v any, version string) (string, error) {
+	stored, err := writeRecord(ctx, r.p.Records, name, v, version)
+	if err == nil {
+		return stored, nil
+	}
+	is := r.p.Records.Read(context.WithoutCancel(ctx), name)
+	if is.Is() && is.Value.Version != version && sameJSON(is.Value.Data, v) {
+		return is.Value.Version, nil
+	}
+	return "", err
 }
 
 // saveMove changes the move record and stores it; in memory it changes only
@@ -98,7 +138,7 @@ func (r *run) saveJournal(ctx context.Context) error {
 func (r *run) saveMove(ctx context.Context, change func(*Move)) error {
 	next := r.move
 	change(&next)
-	version, err := writeRecord(ctx, r.p.Records, RecordMove, next, r.moveVersion)
+	version, err := r.write(ctx, RecordMove, next, r.moveVersion)
 	if err != nil {
 		return err
 	}
@@ -111,7 +151,7 @@ func (r *run) saveMove(ctx context.Context, change func(*Move)) error {
 func (r *run) isDown() bool { return !r.move.Quiesced.IsZero() && r.move.Resumed.IsZero() }
 
 func (r *run) downtime() time.Duration {
-	if r.move.Quiesced.IsZero() || r.move.Resumed.IsZero() {
+	if !r.ours || r.move.Quiesced.IsZero() || r.move.Resumed.IsZero() {
 		return 0
 	}
 	return r.move.Resumed.Sub(r.move.Quiesced)
@@ -139,6 +179,12 @@ func (r *run) mover(op Operation) MoverJob {
 // runMover runs a mover and decodes its result.
 func runMover[T any](ctx context.Context, r *run, st Step, job MoverJob) (T, error) {
 	var result T
+	if !job.Keep {
+		// One that a killed run left behind says how things were then.
+		if err := r.p.Movers.Stop(ctx, job.Name); err != nil {
+			return result, err
+		}
+	}
 	first := true
 	raw, err := r.p.Movers.Run(ctx, job, func(e MoverEvent) {
 		if r.p.At != nil && first && job.Request.Operation == OpCopy && e.Bytes > 0 {
