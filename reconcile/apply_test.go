@@ -1,0 +1,245 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+var wholeMove = []ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
+
+func actions(steps []Step) []ActionKind {
+	var out []ActionKind
+	for _, s := range steps {
+		out = append(out, s.Action)
+	}
+	return out
+}
+
+func TestApplyMovesOutAndLeavesNothingToDo(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	a := w.process(t.Context(), s)
+	if a.err != nil {
+		t.Fatal(a.err)
+	}
+	if got := actions(a.plan.Steps); !slices.Equal(got, wholeMove) {
+		t.Errorf("steps are %v", got)
+	}
+	for _, f := range a.plan.Findings {
+		if f.ID != "workload-at-zero" {
+			t.Errorf("unexpected finding %+v", f)
+		}
+	}
+	if a.rep.Downtime <= 0 || a.rep.WentBack || a.rep.StillDown {
+		t.Errorf("report %+v", a.rep)
+	}
+	w.moved(t, s, "after apply")
+}
+
+// Every call of every provider fails once, before and after its effect, and
+// with an answer nobody can read.
+func TestEveryCallMayFail(t *testing.T) {
+	s := externalSpec()
+	total := callsOf(t, s)
+	for n := total.planned + 1; n <= total.all; n++ {
+		for _, mode := range []string{"before", "after", "garbage"} {
+			w := newWorld()
+			o, plan, err := w.plan(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.faults[n] = mode
+			rep, err, _ := w.apply(t.Context(), s, o, plan)
+			where := w.calls[n-1] + " " + mode + " (call " + itoa(n) + ")"
+			if w.fired != 1 {
+				t.Fatalf("%s: the fault did not fire", where)
+			}
+			w.settledWell(t, s, where, rep, err)
+		}
+	}
+}
+
+type callCount struct{ planned, all int }
+
+func callsOf(t *testing.T, s *spec.Spec) callCount {
+	t.Helper()
+	w := newWorld()
+	o, plan, err := w.plan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := callCount{planned: len(w.calls)}
+	if _, err, _ := w.apply(t.Context(), s, o, plan); err != nil {
+		t.Fatal(err)
+	}
+	c.all = len(w.calls)
+	return c
+}
+
+// settledWell checks what a run that met trouble says against what is so, and
+// that the next runs finish the work.
+func (w *world) settledWell(t *testing.T, s *spec.Spec, where string, rep Report, err error) {
+	t.Helper()
+	down := func() bool {
+		for key, n := range wantReplicas {
+			if n > 0 && w.apps[key].replicas == 0 {
+				return true
+			}
+		}
+		return false
+	}
+	w.calm()
+	switch {
+	case err != nil && rep.WentBack:
+		w.home(t, where+": went back")
+	case err != nil && !rep.StillDown && down():
+		t.Errorf("%s: the application is down and the report does not say so: %v", where, err)
+	case err == nil && down():
+		t.Errorf("%s: the application is down and there is no error", where)
+	}
+	w.truth(t, where)
+	w.converge(t, s)
+	w.moved(t, s, where)
+	if t.Failed() {
+		t.Fatalf("%s: the first error was: %v", where, err)
+	}
+}
+
+// A step that fails for good takes the application back as long as nothing
+// was written on the target.
+func TestEveryStepBeforeTheFirstWriteGoesBack(t *testing.T) {
+	s := externalSpec()
+	for _, kind := range wholeMove[:slices.Index(wholeMove, ActResume)] {
+		t.Run(string(kind), func(t *testing.T) {
+			w := newWorld()
+			broken := actionsByKind[kind]
+			defer func() { actionsByKind[kind] = broken }()
+			actionsByKind[kind] = action{broken.look, func(ctx context.Context, r *run, st Step) error {
+				return errors.Join(broken.apply(ctx, r, st), errInjected)
+			}}
+			a := w.process(t.Context(), s)
+			if !errors.Is(a.err, errInjected) {
+				t.Fatalf("error is %v", a.err)
+			}
+			if touched := slices.Index(wholeMove, kind) >= slices.Index(wholeMove, ActRecord); a.rep.WentBack != touched {
+				t.Errorf("went back: %t", a.rep.WentBack)
+			}
+			w.home(t, string(kind))
+			_, plan, err := w.plan(s)
+			if err != nil || !slices.Equal(actions(plan.Steps), wholeMove) {
+				t.Errorf("the next plan has %v, error %v", actions(plan.Steps), err)
+			}
+			actionsByKind[kind] = broken
+			w.converge(t, s)
+			w.moved(t, s, string(kind))
+		})
+	}
+}
+
+func TestAfterTheFirstWriteThereIsOnlyForward(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	broken := actionsByKind[ActResume]
+	defer func() { actionsByKind[ActResume] = broken }()
+	actionsByKind[ActResume] = action{broken.look, func(ctx context.Context, r *run, st Step) error {
+		return errors.Join(r.bringUp(ctx, st), errInjected)
+	}}
+	a := w.process(t.Context(), s)
+	actionsByKind[ActResume] = broken
+	if a.err == nil || !strings.Contains(a.err.Error(), "there is only forward: the target holds writes of the application") || a.rep.WentBack || a.rep.StillDown {
+		t.Fatalf("report %+v, error %v", a.rep, a.err)
+	}
+	if w.newest().internal {
+		t.Error("the release was taken back although the target holds writes")
+	}
+	w.converge(t, s)
+	w.moved(t, s, "forward")
+}
+
+func TestResumeThatFailsBeforeAWriteIsWithdrawn(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	for _, a := range w.apps {
+		a.neverGetsReady = true // on the target
+		a.writesThrough = false
+	}
+	a := w.process(t.Context(), s)
+	if a.err == nil || !a.rep.WentBack {
+		t.Fatalf("report %+v, error %v", a.rep, a.err)
+	}
+	w.home(t, "withdrawn")
+	for _, a := range w.apps {
+		a.neverGetsReady = false
+	}
+	w.apps["Deployment/frontend"].writesThrough = true
+	w.converge(t, s)
+	w.moved(t, s, "second epoch")
+	if got := readMove(t, w); got.ID != "postgresql-e2" || got.Attempt != 1 {
+		t.Errorf("the second move is %s attempt %d", got.ID, got.Attempt)
+	}
+}
+
+func readMove(t *testing.T, w *world) Move {
+	t.Helper()
+	m, _ := readRecord[Move](t.Context(), records{w}, RecordMove)
+	if !m.Is() {
+		t.Fatalf("move record: %s", m.Why)
+	}
+	return m.Value
+}
+
+func TestInterruptionAnywhereRestoresServiceOrFinishes(t *testing.T) {
+	s := externalSpec()
+	total := callsOf(t, s)
+	for n := total.planned + 1; n <= total.all; n++ {
+		w := newWorld()
+		o, plan, err := w.plan(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		interrupted := errors.New("interrupted")
+		w.hook = func(call int, _, when string) {
+			if call == n && when == "before" {
+				cancel(interrupted)
+			}
+		}
+		rep, err, _ := w.apply(ctx, s, o, plan)
+		cancel(nil)
+		if rep.StillDown {
+			t.Errorf("interrupted at call %d, %s: still down: %v", n, w.calls[n-1], err)
+		}
+		w.settledWell(t, s, "interrupted at "+w.calls[n-1]+" (call "+itoa(n)+")", rep, err)
+	}
+}
+
+func TestLosingTheLeaseBringsNothingBack(t *testing.T) {
+	s := externalSpec()
+	total := callsOf(t, s)
+	for n := total.planned + 1; n <= total.all; n++ {
+		w := newWorld()
+		o, plan, err := w.plan(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var after []string
+		w.hook = func(call int, name, when string) {
+			if call == n && when == "before" {
+				cancel(ErrLeaseLost)
+			}
+			if call > n && when == "before" && slices.Contains([]string{"Scale", "Run unfence: start", "Rollback: pending", "Forget", "Stop"}, name) {
+				after = append(after, name)
+			}
+		}
+		rep, err, _ := w.apply(ctx, s, o, plan)
+		cancel(nil)
+		where := "lease lost at " + w.calls[n-1] + " (call " + itoa(n) + ")"
+		if len(after) > 0 || rep.WentBack {
+			t.Errorf("%s: afterwards %v, went back %t", where, after, rep.WentBack)
+		}
+		w.settledWell(t, s, where, rep, err)
+	}
+}

@@ -1,0 +1,211 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+func externalSpec() *spec.Spec {
+	s := &spec.Spec{
+		APIVersion: spec.APIVersion, Name: "ci",
+		Server: &spec.Server{Namespace: "ci", Release: "server"},
+		Datastores: spec.Datastores{PostgreSQL: &spec.PostgreSQL{Location: spec.External, External: &spec.PostgreSQLExternal{
+			Host: externalHost, Username: "circleci", DiskGiB: 200, Password: spec.SecretRef{Secret: &spec.SecretKey{Name: "pg", Key: "password"}},
+		}}},
+	}
+	return s.WithDefaults()
+}
+
+func internalSpec() *spec.Spec {
+	s := externalSpec()
+	s.Datastores.PostgreSQL = &spec.PostgreSQL{Location: spec.Internal}
+	return s
+}
+
+// quiet hears events and keeps the notes.
+type quiet struct{ skipped []StepID }
+
+func (*quiet) StepBegins(Step)                     {}
+func (q *quiet) StepSkipped(s Step, _ string)      { q.skipped = append(q.skipped, s.ID) }
+func (*quiet) StepProgress(Step, MoverEvent)       {}
+func (*quiet) StepEnds(Step, time.Duration, error) {}
+func (*quiet) Note(string)                         {}
+
+// killed is what a simulated kill -9 panics with.
+type killed struct{ where string }
+
+// attempt is one process: look, plan, apply. A kill ends it without any
+// clean-up of its own.
+type attempt struct {
+	plan Plan
+	rep  Report
+	err  error
+	dead bool
+}
+
+func (w *world) plan(s *spec.Spec) (Observation, Plan, error) {
+	o := Observe(context.Background(), s, w.providers(), ObserveOptions{Inspect: true, Preview: true})
+	p, err := MakePlan(s, o, "test")
+	return o, p, err
+}
+
+func (w *world) process(ctx context.Context, s *spec.Spec) (a attempt) {
+	o, plan, err := w.plan(s)
+	a.plan, a.err = plan, err
+	if err != nil {
+		return a
+	}
+	a.rep, a.err, a.dead = w.apply(ctx, s, o, plan)
+	return a
+}
+
+func (w *world) apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan) (rep Report, err error, dead bool) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case killed:
+			dead = true
+		default:
+			panic(v)
+		}
+	}()
+	rep, err = Apply(ctx, s, o, plan, w.providers(), ApplyOptions{By: "me", Tool: "test"}, &quiet{})
+	return rep, err, false
+}
+
+// calm ends all injected trouble and lets the cluster come to rest.
+func (w *world) calm() {
+	w.hook, w.at, w.faults = nil, nil, map[int]string{}
+	w.rest()
+}
+
+func (w *world) rest() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for range 12 {
+		w.tick()
+	}
+}
+
+// converge runs fresh processes until nothing is left to do.
+func (w *world) converge(t *testing.T, s *spec.Spec) {
+	t.Helper()
+	w.calm()
+	var errs []string
+	for range 5 {
+		a := w.process(context.Background(), s)
+		if a.err != nil {
+			errs = append(errs, a.err.Error())
+			continue
+		}
+		if len(a.plan.Steps) == 0 {
+			return
+		}
+	}
+	t.Fatalf("does not converge: %s", strings.Join(errs, "\n  then "))
+}
+
+// replicas are the live counts.
+func (w *world) replicas() map[string]int {
+	out := map[string]int{}
+	for key, a := range w.apps {
+		out[key] = a.replicas
+		if a.ready != a.replicas {
+			out[key+" ready"] = a.ready
+		}
+		if a.recorded != nil {
+			out[key+" recorded"] = *a.recorded
+		}
+	}
+	return out
+}
+
+var wantReplicas = map[string]int{"Deployment/frontend": 3, "Deployment/api": 2, "Deployment/web": 4, "StatefulSet/scheduler": 1, "Deployment/unused": 0}
+
+// truth checks the promises that hold at every moment the world is at rest.
+func (w *world) truth(t *testing.T, where string) {
+	t.Helper()
+	for _, wrong := range w.wrongs {
+		t.Errorf("%s: %s", where, wrong)
+	}
+	side := w.src
+	if !w.newest().internal {
+		side = w.dst
+	}
+	if lost := w.missing(side); lost != "" {
+		t.Errorf("%s: the side the release reads: %s", where, lost)
+	}
+}
+
+func (w *world) missing(side *server) string {
+	lost, doubled := 0, 0
+	for _, id := range w.acked {
+		switch n := side.rows[id]; {
+		case n == 0:
+			lost++
+		case n > 1:
+			doubled++
+		}
+	}
+	if lost+doubled+len(side.rows)-len(w.acked) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d rows lost, %d doubled, %d foreign", lost, len(w.acked), doubled, len(side.rows)-len(w.acked)+lost)
+}
+
+// moved checks that the move is over and complete.
+func (w *world) moved(t *testing.T, s *spec.Spec, where string) {
+	t.Helper()
+	w.rest()
+	w.truth(t, where)
+	if got := w.replicas(); !maps.Equal(got, wantReplicas) {
+		t.Errorf("%s: replicas are %v, want %v", where, got, wantReplicas)
+	}
+	if w.newest().internal || w.newest().held || w.newest().status != "deployed" || w.store {
+		t.Errorf("%s: release %+v, StatefulSet there: %t", where, *w.newest(), w.store)
+	}
+	o, plan, err := w.plan(s)
+	if err != nil || len(plan.Steps) != 0 || len(plan.Findings) != 0 {
+		t.Errorf("%s: the next plan has %v, findings %v, error %v", where, ids(plan.Steps), plan.Findings, err)
+	}
+	if items, err := Drift(s, o, time.Hour); err != nil || len(items) != 0 {
+		t.Errorf("%s: drift %v, error %v", where, items, err)
+	}
+	m := o.Postgres.Move.Value
+	if m.Phase != MoveFinished || m.Deciding || !o.Applied.Is() || o.Postgres.Lineage.Value.Authoritative != spec.External {
+		t.Errorf("%s: move %+v, applied %v, lineage %+v", where, m, o.Applied.Known, o.Postgres.Lineage.Value)
+	}
+	if open := o.Journal.Value.Cut(); len(open) > 1 {
+		t.Logf("%s: %d entries were cut off", where, len(open))
+	}
+}
+
+// home checks that the application is back where it was and can write.
+func (w *world) home(t *testing.T, where string) {
+	t.Helper()
+	w.rest()
+	w.truth(t, where)
+	if got := w.replicas(); !maps.Equal(got, wantReplicas) {
+		t.Errorf("%s: replicas are %v, want %v", where, got, wantReplicas)
+	}
+	if !w.newest().internal || w.newest().status != "deployed" || !w.store || w.src.fence != "" {
+		t.Errorf("%s: release %+v, StatefulSet there: %t, fence %q", where, *w.newest(), w.store, w.src.fence)
+	}
+}
+
+func ids(steps []Step) []StepID {
+	var out []StepID
+	for _, s := range steps {
+		out = append(out, s.ID)
+	}
+	return out
+}
+
+func kinds() []ActionKind { return slices.Sorted(maps.Keys(actionsByKind)) }

@@ -1,0 +1,159 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// The named points of every action, and the middle of the copy. They are made
+// from the closed set, so that a new action is killed here too.
+func points() []string {
+	out := []string{"copying"}
+	for _, kind := range kinds() {
+		for _, where := range []string{"begin", "before-effect", "after-effect", "end"} {
+			out = append(out, string(kind)+":"+where)
+		}
+	}
+	return out
+}
+
+// killAt arms the world to die at a named point and tells whether it did.
+func (w *world) killAt(point string) *bool {
+	hit := new(bool)
+	w.at = func(p string) {
+		if p == point && !*hit {
+			*hit = true
+			panic(killed{p})
+		}
+	}
+	return hit
+}
+
+func TestKilledAtEveryPointTheNextRunConverges(t *testing.T) {
+	for _, point := range points() {
+		t.Run(point, func(t *testing.T) {
+			w, s := newWorld(), externalSpec()
+			if len(point) > len(ActGoBack) && point[:len(ActGoBack)] == string(ActGoBack) {
+				w.leaveBehind(t, s)
+			}
+			hit := w.killAt(point)
+			a := w.process(t.Context(), s)
+			if !*hit || !a.dead {
+				t.Fatalf("the process was not killed: %v", a.err)
+			}
+			w.calm()
+			w.truth(t, "dead at "+point)
+			w.converge(t, s)
+			w.moved(t, s, "killed at "+point)
+		})
+	}
+}
+
+// leaveBehind is a move whose way back was cut off in the middle: the fence is
+// lifted, the application is at zero.
+func (w *world) leaveBehind(t *testing.T, s *spec.Spec) {
+	t.Helper()
+	o, plan, err := w.plan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.hook = func(_ int, name, when string) {
+		if name == "Run unfence" && when == "after" {
+			panic(killed{name})
+		}
+	}
+	broken := actionsByKind[ActProve]
+	actionsByKind[ActProve] = action{broken.look, func(context.Context, *run, Step) error { return errInjected }}
+	_, _, dead := w.apply(t.Context(), s, o, plan)
+	actionsByKind[ActProve] = broken
+	if !dead || readMove(t, w).Phase != MoveReturning {
+		t.Fatalf("dead %t, move %s", dead, readMove(t, w).Phase)
+	}
+	w.calm()
+}
+
+// Sharper than the named points: the process dies before and after every
+// single call it makes of the outside.
+func TestKilledAroundEveryCallTheNextRunConverges(t *testing.T) {
+	s := externalSpec()
+	total := callsOf(t, s)
+	for n := total.planned + 1; n <= total.all; n++ {
+		for _, when := range []string{"before", "after"} {
+			w := newWorld()
+			o, plan, err := w.plan(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.dieAt(n, when)
+			if _, err, dead := w.apply(t.Context(), s, o, plan); !dead {
+				t.Fatalf("call %d was not reached: %v", n, err)
+			}
+			where := fmt.Sprintf("killed %s %s (call %d)", when, w.calls[n-1], n)
+			w.calm()
+			w.truth(t, where)
+			w.converge(t, s)
+			w.moved(t, s, where)
+			if t.Failed() {
+				t.FailNow()
+			}
+		}
+	}
+}
+
+func (w *world) dieAt(n int, when string) {
+	w.hook = func(call int, name, at string) {
+		if call == n && at == when {
+			panic(killed{name})
+		}
+	}
+}
+
+// The way back dies too: a step fails, and the process is killed around every
+// call of what follows.
+func TestKilledOnTheWayBackTheNextRunConverges(t *testing.T) {
+	s := externalSpec()
+	for _, kind := range wholeMove[3:10] {
+		for n := 1; ; n++ {
+			died := false
+			for _, when := range []string{"before", "after"} {
+				w := newWorld()
+				broken := actionsByKind[kind]
+				failedAt := 0
+				actionsByKind[kind] = action{broken.look, func(ctx context.Context, r *run, st Step) error {
+					err := broken.apply(ctx, r, st)
+					if kind == ActResume { // before anything was written
+						err = nil
+					}
+					failedAt = len(w.calls)
+					return fmt.Errorf("%w %v", errInjected, err)
+				}}
+				if kind == ActResume {
+					w.apps["Deployment/frontend"].writesThrough = false
+				}
+				w.hook = func(call int, name, at string) {
+					if failedAt > 0 && call == failedAt+n && at == when {
+						panic(killed{name})
+					}
+				}
+				a := w.process(t.Context(), s)
+				actionsByKind[kind] = broken
+				where := fmt.Sprintf("%s failed, killed %s call %d of the way back", kind, when, n)
+				died = died || a.dead
+				w.calm()
+				w.apps["Deployment/frontend"].writesThrough = true
+				w.truth(t, where)
+				w.converge(t, s)
+				w.moved(t, s, where)
+				if t.Failed() {
+					t.FailNow()
+				}
+			}
+			if !died {
+				break
+			}
+		}
+	}
+}

@@ -1,0 +1,248 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+func (w *world) Cluster(ctx context.Context) Observed[Cluster] {
+	return look(ctx, w, "Cluster", func() Observed[Cluster] {
+		return Found(Cluster{UID: "uid-1", Version: "v1.34.0", Server: "https://k8s"})
+	})
+}
+
+func (w *world) Holder(ctx context.Context) Observed[LeaseHolder] {
+	return look(ctx, w, "Holder", NotThere[LeaseHolder])
+}
+
+func (w *world) Denied(ctx context.Context, _ []Permission) Observed[[]Permission] {
+	return look(ctx, w, "Denied", func() Observed[[]Permission] { return Found([]Permission(nil)) })
+}
+
+func (w *world) Internal(ctx context.Context, _ Engine, name string) Observed[InternalStore] {
+	return look(ctx, w, "Internal", func() Observed[InternalStore] {
+		vol := Volume{Claim: "data-" + name + "-0", Name: "pv-1", ReclaimPolicy: "Delete", Bytes: 10 << 30}
+		if w.safe {
+			vol.ReclaimPolicy = "Retain"
+		}
+		in := InternalStore{
+			StatefulSet: NotThere[StatefulSet](), Protected: w.safe, Volumes: []Volume{vol},
+			Secret: Found(SecretInfo{Name: name, Keys: []string{"postgres-password"}}),
+		}
+		if w.store {
+			in.StatefulSet = Found(StatefulSet{Name: name, Replicas: 1, Ready: 1})
+		}
+		if !w.safe {
+			in.Unprotected = []string{"PersistentVolume pv-1 is not Retain"}
+		}
+		return Found(in)
+	})
+}
+
+func (w *world) Protect(ctx context.Context, _ Engine, _ string) error {
+	_, err := w.call(ctx, "Protect", func() error { w.safe = true; return nil })
+	return err
+}
+
+func (w *world) Remove(ctx context.Context, _ Engine, _ string, _ time.Time) error {
+	_, err := w.call(ctx, "Remove", func() error { w.store = false; return nil })
+	return err
+}
+
+func (w *world) Compare(ctx context.Context, name string, _ []string, _ spec.SecretRef) Observed[Credentials] {
+	return look(ctx, w, "Compare", func() Observed[Credentials] {
+		if !w.creds {
+			return NotThere[Credentials]()
+		}
+		return Found(Credentials{Name: name, Matches: true})
+	})
+}
+
+func (w *world) Copy(ctx context.Context, _ string, _ []string, _ spec.SecretRef) error {
+	_, err := w.call(ctx, "Copy", func() error { w.creds = true; return nil })
+	return err
+}
+
+func (w *world) Info(ctx context.Context, name string) Observed[SecretInfo] {
+	return look(ctx, w, "Info", func() Observed[SecretInfo] { return Found(SecretInfo{Name: name}) })
+}
+
+type workloads struct{ w *world }
+
+func (l workloads) List(ctx context.Context) Observed[[]Workload] {
+	return look(ctx, l.w, "List", func() Observed[[]Workload] {
+		var out []Workload
+		for _, key := range slices.Sorted(maps.Keys(l.w.apps)) {
+			a := l.w.apps[key]
+			v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded, Hosts: []string{a.host}}
+			if a.want > 0 {
+				v.Autoscaler = "HorizontalPodAutoscaler/" + a.name
+			}
+			out = append(out, v)
+		}
+		return Found(out)
+	})
+}
+
+func (l workloads) Record(ctx context.Context, counts map[string]int) error {
+	_, err := l.w.call(ctx, "Record", func() error {
+		for key, n := range counts {
+			if a := l.w.apps[key]; a == nil {
+				return fmt.Errorf("%s is gone", key)
+			} else if a.recorded == nil {
+				a.recorded = count(n)
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+func (l workloads) Scale(ctx context.Context, key string, n int) error {
+	_, err := l.w.call(ctx, "Scale", func() error { l.w.apps[key].replicas = n; return nil })
+	return err
+}
+
+func (l workloads) Forget(ctx context.Context) error {
+	_, err := l.w.call(ctx, "Forget", func() error {
+		for _, a := range l.w.apps {
+			a.recorded = nil
+		}
+		return nil
+	})
+	return err
+}
+
+type records struct{ w *world }
+
+func (r records) Read(ctx context.Context, name string) Observed[Record] {
+	return look(ctx, r.w, "Read", func() Observed[Record] {
+		if rec, ok := r.w.records[name]; ok {
+			return Found(rec)
+		}
+		return NotThere[Record]()
+	})
+}
+
+func (r records) Write(ctx context.Context, name string, data json.RawMessage, version string) (string, error) {
+	var next string
+	_, err := r.w.call(ctx, "Write", func() error {
+		if r.w.records[name].Version != version {
+			return fmt.Errorf("record %s: %w", name, ErrConflict)
+		}
+		r.w.version++
+		next = itoa(r.w.version)
+		r.w.records[name] = Record{Data: slices.Clone(data), Version: next}
+		return nil
+	})
+	return next, err
+}
+
+type releases struct{ w *world }
+
+func (w *world) newest() *revision { return &w.history[len(w.history)-1] }
+
+func (r releases) Release(ctx context.Context) Observed[Release] {
+	return look(ctx, r.w, "Release", func() Observed[Release] {
+		now := r.w.newest()
+		rel := Release{
+			Name: "server", Namespace: "ci", Revision: now.number, Status: now.status, Description: now.description,
+			Chart: "circleci-server", ChartVersion: "4.10.0", ConfigDigest: fmt.Sprint(now.internal, now.secret),
+			Postgres: ReleasePostgres{Internal: true, Host: internalHost, Port: 5432, Username: "postgres", FullName: internalHost},
+		}
+		if !now.internal {
+			rel.Postgres = ReleasePostgres{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: now.secret, FullName: internalHost}
+		}
+		return Found(rel)
+	})
+}
+
+func (r releases) Preview(ctx context.Context, _ ReleaseChange) Observed[Preview] {
+	return look(ctx, r.w, "Preview", func() Observed[Preview] {
+		return Found(Preview{Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:1", Faithful: true})
+	})
+}
+
+func (r releases) Upgrade(ctx context.Context, change ReleaseChange) error {
+	w := r.w
+	if _, err := w.call(ctx, "Upgrade: pending", func() error {
+		if last := w.newest(); strings.HasPrefix(last.status, "pending") && last.description != change.Description {
+			return errors.New("another operation is in progress")
+		}
+		w.revise("pending-upgrade", change.Description, revision{internal: false, secret: CredentialsName, held: change.HoldAtZero})
+		return nil
+	}); err != nil {
+		return err
+	}
+	// Helm goes on when the caller's context has ended.
+	_, err := w.call(context.WithoutCancel(ctx), "Upgrade", func() error {
+		if !slices.Contains(change.Keep, "StatefulSet/"+internalHost) {
+			w.store = false
+		}
+		w.render()
+		return nil
+	})
+	return err
+}
+
+func (r releases) Rollback(ctx context.Context, to int, hold bool) error {
+	w := r.w
+	var old *revision
+	for i := range w.history {
+		if w.history[i].number == to {
+			old = &w.history[i]
+		}
+	}
+	if old == nil {
+		return fmt.Errorf("revision %d is not in the history", to)
+	}
+	if _, err := w.call(ctx, "Rollback: pending", func() error {
+		w.revise("pending-rollback", "circleci-dr: back to revision "+itoa(to), revision{internal: old.internal, secret: old.secret, held: hold})
+		return nil
+	}); err != nil {
+		return err
+	}
+	_, err := w.call(context.WithoutCancel(ctx), "Rollback", func() error { w.store = true; w.render(); return nil })
+	return err
+}
+
+func (w *world) revise(status, description string, next revision) {
+	last := w.newest()
+	if last.status != "deployed" {
+		last.status = "failed"
+	}
+	next.number, next.status, next.description = last.number+1, status, description
+	w.history = append(w.history, next)
+}
+
+// render is the three-way patch: a field that the manifests agree on keeps
+// its live value, one that left the manifest gets the server's default.
+func (w *world) render() {
+	now := w.newest()
+	for _, a := range w.apps {
+		next := a.chart
+		if now.held {
+			next = count(0)
+		}
+		a.host = externalHost
+		if now.internal {
+			a.host = internalHost
+		}
+		switch {
+		case next == nil && a.manifest != nil:
+			a.replicas = 1
+		case next != nil && (a.manifest == nil || *a.manifest != *next):
+			a.replicas = *next
+		}
+		a.manifest = next
+	}
+	now.status = "deployed"
+}

@@ -1,0 +1,187 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+type movers struct{ w *world }
+
+// Run adopts what the name finds, like the real one: a Job that runs or is
+// complete, whoever started it.
+func (m movers) Run(ctx context.Context, spec MoverJob, progress Progress) (json.RawMessage, error) {
+	w := m.w
+	op := string(spec.Request.Operation)
+	if _, err := w.call(ctx, "Run "+op+": start", func() error {
+		j := w.jobs[spec.Name]
+		if j == nil || j.err != nil {
+			j = &job{spec: spec, running: 6}
+			w.jobs[spec.Name] = j
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	if progress != nil {
+		progress(MoverEvent{Phase: op, Bytes: 1})
+	}
+	var out json.RawMessage
+	mode, err := w.call(ctx, "Run "+op, func() error {
+		j := w.jobs[spec.Name]
+		if j == nil {
+			return errors.New("the Job was deleted while it was followed")
+		}
+		for j.running > 0 {
+			w.tick()
+		}
+		if !spec.Keep || j.err != nil {
+			delete(w.jobs, spec.Name)
+		}
+		out = j.result
+		return j.err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if mode == "garbage" {
+		return json.RawMessage(`{"fence":`), nil
+	}
+	return out, nil
+}
+
+func (m movers) Stop(ctx context.Context, name string) error {
+	_, err := m.w.call(ctx, "Stop", func() error { delete(m.w.jobs, name); return nil })
+	return err
+}
+
+func (w *world) complete(j *job) {
+	result, err := w.operate(j.spec.Request)
+	if err != nil {
+		j.err = err
+		return
+	}
+	if j.result, err = json.Marshal(result); err != nil {
+		panic(err)
+	}
+}
+
+func refuse(code, side, format string, args ...any) error {
+	return &MoverError{Code: code, Side: side, Err: fmt.Errorf(format, args...)}
+}
+
+// operate is what the mover's pod does to the two servers.
+func (w *world) operate(q MoverRequest) (any, error) {
+	if q.Operation != OpInspect && !w.store {
+		return nil, refuse(CodeUnreachable, "source", "no server at %s", internalHost)
+	}
+	if q.Operation != OpInspect && q.Operation != OpFence && q.Operation != OpUnfence && w.noTarget {
+		return nil, refuse(CodeUnreachable, "target", "no server at %s", externalHost)
+	}
+	switch q.Operation {
+	case OpInspect:
+		return w.inspect(q), nil
+	case OpFence:
+		if w.src.fence != "" && w.src.fence != q.Fence {
+			return nil, refuse(CodeOtherHolder, "source", "fence %s stands", w.src.fence)
+		}
+		w.src.fence = q.Fence
+		return FenceResult{Fence: FenceState{ID: q.Fence, Since: w.clock, How: "system"}, Counters: w.src.counters()}, nil
+	case OpUnfence:
+		if w.src.fence != "" && w.src.fence != q.Fence {
+			return nil, refuse(CodeOtherHolder, "source", "fence %s stands", w.src.fence)
+		}
+		w.src.fence = ""
+		return UnfenceResult{}, nil
+	case OpCopy:
+		return w.copy(q)
+	case OpProve:
+		// Like the real one it trusts the digests taken in flight: it does not
+		// see what the source took since.
+		return Proof{At: w.clock, Fence: q.Fence, Compared: map[string]int{"databases": 2, "tables": 3}, Counters: w.src.counters(), SecureWrite: true}, nil
+	case OpCommit:
+		return w.commit(q)
+	case OpWithdraw:
+		return w.withdraw(q)
+	}
+	return nil, refuse(CodeFailed, "", "operation %q is none of ours", q.Operation)
+}
+
+func (s *server) counters() map[string]WriteCounter {
+	return map[string]WriteCounter{"circleci": {Inserted: s.writes}}
+}
+
+func (w *world) copy(q MoverRequest) (any, error) {
+	if m := w.dst.mark; m != nil && (m.State == "authoritative" || m.State == "superseded") {
+		return nil, refuse(CodeNotEmpty, "target", "the target is %s", m.State)
+	}
+	w.dst.rows = maps.Clone(w.src.rows)
+	w.dst.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "copied", Move: q.Move, Fence: q.Fence, At: w.clock}
+	return CopyResult{Fence: q.Fence, Tables: 3, Rows: int64(len(w.src.rows)), Bytes: 1 << 20, Duration: 2 * time.Second}, nil
+}
+
+func (w *world) commit(q MoverRequest) (any, error) {
+	if !maps.Equal(q.Counters, w.src.counters()) {
+		return nil, refuse(CodeMoved, "source", "the source was written to")
+	}
+	m := w.dst.mark
+	if m == nil || m.Move != q.Move || m.State != "copied" && m.State != "authoritative" {
+		return nil, refuse(CodeInconclusive, "target", "the target holds no copy of %s", q.Move)
+	}
+	if m.State == "copied" {
+		w.dst.appSince = 0
+	}
+	m.State, m.Epoch = "authoritative", q.Epoch
+	w.src.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "superseded", Move: q.Move}
+	return struct{}{}, nil
+}
+
+func (w *world) withdraw(q MoverRequest) (any, error) {
+	m := w.dst.mark
+	if m == nil || m.State != "authoritative" {
+		return struct{}{}, nil
+	}
+	if w.dst.appSince > 0 {
+		return nil, refuse(CodeMoved, "target", "the application wrote %d rows", w.dst.appSince)
+	}
+	m.State, w.src.mark = "copied", nil
+	return struct{}{}, nil
+}
+
+func (w *world) inspect(q MoverRequest) InspectResult {
+	out := InspectResult{At: w.clock}
+	db := func(s *server, id string) *InspectedSide {
+		d := &Database{
+			ServerVersion: "12.22", VersionNum: 120022, SystemIdentifier: id, TLSVersion: "TLS 1.3",
+			Role: RolePrivileges{Name: "postgres", Superuser: true}, Lineage: s.mark, Counters: s.counters(),
+			Databases: []DatabaseInfo{{Name: "circleci", Owner: "circleci", Bytes: 1 << 30, Tables: 3, Empty: len(s.rows) == 0}},
+		}
+		if s.fence != "" {
+			d.Fence = &FenceState{ID: s.fence}
+		}
+		return &InspectedSide{Database: d}
+	}
+	if q.Source != nil {
+		out.Source = &InspectedSide{Code: CodeUnreachable, Error: "no server"}
+		if w.store {
+			out.Source = db(w.src, "1")
+		}
+	}
+	if q.Target != nil {
+		out.Target = db(w.dst, "2")
+		if w.noTarget {
+			out.Target = &InspectedSide{Code: CodeUnreachable, Error: "no server"}
+			return out
+		}
+		for _, key := range slices.Sorted(maps.Keys(w.apps)) {
+			if a := w.apps[key]; a.host == externalHost && a.pods > 0 {
+				out.Target.Database.Sessions = append(out.Target.Database.Sessions, SessionCount{Role: "circleci", Database: "circleci", Count: a.pods})
+			}
+		}
+	}
+	return out
+}

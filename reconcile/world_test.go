@@ -1,0 +1,261 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// world is everything outside the engine, in memory and with a memory: a
+// cluster, a Helm release, two PostgreSQL servers, mover Jobs that outlive the
+// process that started them, and a frontend that writes whenever it can.
+type world struct {
+	mu      sync.Mutex
+	clock   time.Time
+	apps    map[string]*app
+	history []revision
+	store   bool // the internal StatefulSet is there
+	safe    bool // … and protected
+	src     *server
+	dst     *server
+	creds   bool
+	jobs    map[string]*job
+	records map[string]Record
+	version int
+
+	acked    []int // ids of rows whose write was acknowledged
+	wrongs   []string
+	calls    []string
+	hook     func(call int, name, when string) // outside every lock; may panic or cancel
+	faults   map[int]string                    // by call: before, after, garbage
+	fired    int
+	at       func(string)
+	hpa      string
+	noTarget bool // the external server cannot be reached
+}
+
+// app is one workload of the application layer.
+type app struct {
+	kind, name     string
+	replicas       int
+	pods, ready    int
+	ending         int // polls until superfluous pods are gone
+	recorded       *int
+	want           int  // what its autoscaler wants, 0 without one
+	chart          *int // replicas in the chart's manifest, nil without the field
+	manifest       *int // replicas in the newest revision's manifest
+	host           string
+	trouble        string
+	writesThrough  bool
+	neverGetsReady bool
+}
+
+type revision struct {
+	number      int
+	status      string
+	description string
+	internal    bool
+	secret      string
+	held        bool
+}
+
+type server struct {
+	rows     map[int]int // row id → how often it is there
+	writes   int64       // counted by the server
+	appSince int         // application writes since the commit
+	fence    string
+	mark     *LineageMark
+}
+
+type job struct {
+	spec    MoverJob
+	running int // polls until it ends by itself, 0 when complete
+	result  []byte
+	err     error
+}
+
+const (
+	internalHost = "postgresql"
+	externalHost = "pg.example.com"
+)
+
+func count(n int) *int { return &n }
+
+// newWorld is an installation before its move: counts that no values file
+// knows, an autoscaled workload, one whose manifest has no replicas field,
+// one at zero, and rows in the database.
+func newWorld() *world {
+	w := &world{
+		clock: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC), store: true,
+		src: &server{rows: map[int]int{}}, dst: &server{rows: map[int]int{}},
+		jobs: map[string]*job{}, records: map[string]Record{}, faults: map[int]string{},
+		history: []revision{{number: 5, status: "deployed", description: "Upgrade complete", internal: true, secret: internalHost}},
+		apps: map[string]*app{
+			"Deployment/frontend":   {replicas: 3, chart: count(1), writesThrough: true},
+			"Deployment/api":        {replicas: 2, chart: nil},
+			"Deployment/web":        {replicas: 4, chart: nil, want: 4},
+			"StatefulSet/scheduler": {replicas: 1, chart: count(1)},
+			"Deployment/unused":     {replicas: 0, chart: count(1)},
+		},
+	}
+	for key, a := range w.apps {
+		a.kind, a.name = splitKey(key)
+		a.pods, a.ready, a.host, a.manifest = a.replicas, a.replicas, internalHost, a.chart
+	}
+	for range 5 {
+		w.tick()
+	}
+	return w
+}
+
+func splitKey(key string) (string, string) {
+	for i := range key {
+		if key[i] == '/' {
+			return key[:i], key[i+1:]
+		}
+	}
+	return key, ""
+}
+
+// tick is half a second: pods end and start, autoscalers scale, forgotten
+// Jobs go on, and the frontend writes.
+func (w *world) tick() {
+	w.clock = w.clock.Add(500 * time.Millisecond)
+	for _, key := range slices.Sorted(maps.Keys(w.apps)) {
+		w.apps[key].tick()
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.jobs)) {
+		if j := w.jobs[name]; j.running > 0 {
+			if j.running--; j.running == 0 {
+				w.complete(j)
+			}
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(w.apps)) {
+		if a := w.apps[key]; a.pods > 0 && a.writesThrough {
+			w.write(a.host)
+		}
+	}
+}
+
+func (a *app) tick() {
+	if a.want > 0 && a.replicas > 0 {
+		a.replicas = a.want
+	}
+	switch {
+	case a.pods > a.replicas:
+		if a.ending++; a.ending > 2 {
+			a.pods, a.ending = a.replicas, 0
+		}
+	case a.pods < a.replicas:
+		a.pods = a.replicas
+	case !a.neverGetsReady || a.host == internalHost:
+		a.ready = a.pods
+	}
+	a.ready = min(a.ready, a.replicas)
+}
+
+// write is one transaction of the frontend. It counts as acknowledged only
+// where a server took it.
+func (w *world) write(host string) {
+	side := w.src
+	if host == externalHost {
+		side = w.dst
+		if w.noTarget {
+			return
+		}
+	}
+	if side.fence != "" || host == internalHost && !w.store {
+		return
+	}
+	if host == internalHost && w.dst.mark != nil && w.dst.mark.State == "authoritative" {
+		w.wrong("the application wrote on the source although the target is authoritative")
+	}
+	id := len(w.acked) + 1
+	w.acked = append(w.acked, id)
+	side.rows[id]++
+	side.writes++
+	side.appSince++
+}
+
+func (w *world) wrong(format string, args ...any) {
+	w.wrongs = append(w.wrongs, fmt.Sprintf(format, args...))
+}
+
+var errInjected = errors.New("injected: the connection was reset")
+
+// call is one call of a provider: it can be killed, fail before or after its
+// effect, or answer garbage (which the caller makes of the returned mode).
+func (w *world) call(ctx context.Context, name string, effect func() error) (mode string, err error) {
+	w.mu.Lock()
+	w.calls = append(w.calls, name)
+	n := len(w.calls)
+	mode = w.faults[n]
+	if mode != "" {
+		w.fired++
+	}
+	w.mu.Unlock()
+	if w.hook != nil {
+		w.hook(n, name, "before")
+	}
+	if err := ctx.Err(); err != nil {
+		return "", context.Cause(ctx)
+	}
+	if mode == "before" {
+		return mode, errInjected
+	}
+	if effect != nil {
+		err = func() error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return effect()
+		}()
+	}
+	if w.hook != nil {
+		w.hook(n, name, "after")
+	}
+	if mode == "after" && err == nil {
+		err = errInjected
+	}
+	return mode, err
+}
+
+func look[T any](ctx context.Context, w *world, name string, read func() Observed[T]) Observed[T] {
+	var out Observed[T]
+	mode, err := w.call(ctx, name, func() error { out = read(); return nil })
+	if err != nil || mode == "garbage" {
+		if err == nil {
+			err = errInjected
+		}
+		return CouldNot[T](err)
+	}
+	return out
+}
+
+func (w *world) providers() Providers {
+	return Providers{
+		Cluster: w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Stores: w,
+		Passwords: w, Movers: movers{w}, Records: records{w}, Access: w, Leases: w,
+		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.clock },
+		Wait: func(ctx context.Context, d time.Duration) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			for ; d > 0; d -= 500 * time.Millisecond {
+				w.tick()
+			}
+			return context.Cause(ctx)
+		},
+		At: func(p string) {
+			w.mu.Lock()
+			w.tick()
+			w.mu.Unlock()
+			if w.at != nil {
+				w.at(p)
+			}
+		},
+	}
+}
