@@ -1,0 +1,147 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// barWidth is how wide the moving part of a line is.
+const barWidth = 24
+
+// Bars tells an apply on a terminal: finished steps as lines, and below them
+// the running one as a bar that moves.
+type Bars struct {
+	mu    sync.Mutex
+	p     *mpb.Progress
+	place placer
+	run   *running
+	err   error
+}
+
+// running is the bar of one step and what it shows.
+type running struct {
+	bar   *mpb.Bar
+	title string
+	mu    sync.Mutex
+	event reconcile.MoverEvent
+}
+
+func (r *running) show(e reconcile.MoverEvent) {
+	r.mu.Lock()
+	r.event = e
+	r.mu.Unlock()
+	if e.Total > 0 {
+		r.bar.SetTotal(e.Total, false)
+		r.bar.SetCurrent(e.Bytes)
+	}
+}
+
+func (r *running) text(decor.Statistics) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return clean(progress(r.event))
+}
+
+var _ reconcile.Events = (*Bars)(nil)
+
+// NewBars draws to w, which is a terminal. The steps are the plan's, for
+// "[ 6/12]"; without them the numbers are left out.
+func NewBars(w io.Writer, steps ...reconcile.Step) *Bars { return newBars(steps, mpb.WithOutput(w)) }
+
+func newBars(steps []reconcile.Step, options ...mpb.ContainerOption) *Bars {
+	return &Bars{p: mpb.New(options...), place: placerOf(steps)}
+}
+
+// Err is the first error of writing; an apply does not stop for it.
+func (b *Bars) Err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+// Close takes the running bar away and waits until the terminal is whole
+// again.
+func (b *Bars) Close() {
+	b.stop()
+	b.p.Wait()
+}
+
+// StepBegins starts the step's bar.
+func (b *Bars) StepBegins(st reconcile.Step) {
+	b.stop()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.run = b.start(st)
+}
+
+// StepSkipped writes that there was nothing to do, and why.
+func (b *Bars) StepSkipped(st reconcile.Step, why string) {
+	b.line(b.place.of(st) + st.Title + ": nothing to do, " + why)
+}
+
+// StepProgress moves the bar; for a step that never began it starts one.
+func (b *Bars) StepProgress(st reconcile.Step, e reconcile.MoverEvent) {
+	b.mu.Lock()
+	if b.run == nil {
+		b.run = b.start(st)
+	}
+	run := b.run
+	b.mu.Unlock()
+	run.show(e)
+}
+
+// StepEnds replaces the bar by how long the step took, or why it failed.
+func (b *Bars) StepEnds(st reconcile.Step, d time.Duration, err error) {
+	b.stop()
+	if err != nil {
+		b.line(ended(b.place, st, d, err))
+		return
+	}
+	b.line(fmt.Sprintf("%s%s: %s", b.place.of(st), st.Title, took(d)))
+}
+
+// Note writes a sentence above the bar.
+func (b *Bars) Note(text string) { b.line(text) }
+
+func (b *Bars) start(st reconcile.Step) *running {
+	style := mpb.BarStyle().Lbound("").Rbound(" ").Filler("━").Tip("━").Padding("─").Build()
+	moving := mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error {
+		if s.Total == 0 {
+			return nil // nothing to measure, so nothing to promise
+		}
+		return style.Fill(w, s)
+	})
+	r := &running{title: clean(b.place.of(st)+st.Title) + "  "}
+	r.bar = b.p.MustAdd(0, moving, mpb.BarFillerTrim(), mpb.BarWidth(barWidth),
+		mpb.PrependDecorators(decor.Name(r.title)), mpb.AppendDecorators(decor.Any(r.text)))
+	return r
+}
+
+func (b *Bars) stop() {
+	b.mu.Lock()
+	run := b.run
+	b.run = nil
+	b.mu.Unlock()
+	if run != nil {
+		run.bar.Abort(true)
+		run.bar.Wait()
+	}
+}
+
+// line writes above the bar.
+func (b *Bars) line(text string) {
+	if _, err := fmt.Fprintln(b.p, clean(text)); err != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.err == nil {
+			b.err = err
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package render
+
+import (
+	"bytes"
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vbauerster/mpb/v8"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+var escape = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
+
+// TestBars drives a whole apply; what stays on the screen are the finished
+// steps and the notes.
+func TestBars(t *testing.T) {
+	steps := []reconcile.Step{{ID: "a", Title: "Write the Secret"}, {ID: "b", Title: "Copy every database"}, {ID: "c", Title: "Prove"}}
+	var out bytes.Buffer
+	refresh := make(chan any)
+	b := newBars(steps, mpb.WithOutput(&out), mpb.WithWidth(160), mpb.WithManualRefresh(refresh))
+	b.StepSkipped(steps[0], "it is as wanted")
+	b.StepBegins(steps[1])
+	b.StepProgress(steps[1], reconcile.MoverEvent{Phase: "copying", Object: "public.builds", Bytes: 512 << 20, Total: 1 << 30, Rate: 64 << 20, ETA: 8 * time.Second})
+	refresh <- time.Now()
+	refresh <- time.Now()                   // taken when the first one is being drawn
+	b.Note("bringing the application back") // returns when nothing is being drawn
+	b.StepEnds(steps[1], 12*time.Second, nil)
+	b.StepProgress(steps[2], reconcile.MoverEvent{Phase: "comparing"})
+	b.StepEnds(steps[2], time.Second, errors.New("different"))
+	refresh <- time.Now() // what a terminal does by itself at the end
+	b.Close()
+	if err := b.Err(); err != nil {
+		t.Fatal(err)
+	}
+	got := escape.ReplaceAllString(out.String(), "")
+	bar := "[ 2/3] Copy every database  ━━━━━━━━━━━━─────────── copying public.builds, 512.0 MiB of 1.0 GiB (50 %), 64.0 MiB/s, 8.0 s left"
+	if !strings.Contains(got, bar) {
+		t.Errorf("the bar was not drawn:\n%s", got)
+	}
+	var stays []string
+	for _, l := range strings.Split(got, "\n") {
+		if l = strings.TrimSpace(l); l != "" && !strings.Contains(l, "  ") { // two spaces: a bar
+			stays = append(stays, l)
+		}
+	}
+	want := []string{
+		"[ 1/3] Write the Secret: nothing to do, it is as wanted",
+		"bringing the application back",
+		"[ 2/3] Copy every database: 12 s",
+		"[ 3/3] failed after 1.0 s: different",
+	}
+	if diff := cmp.Diff(want, stays); diff != "" {
+		t.Errorf("what stays differs (-want +got):\n%s", diff)
+	}
+}

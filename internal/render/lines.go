@@ -1,0 +1,164 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// lineEvery is how often a phase that goes on is reported in a log.
+const lineEvery = 10 * time.Second
+
+// Lines tells an apply as plain lines, for logs: one when a step begins, is
+// skipped or ends, one when its phase changes, and one every ten seconds.
+type Lines struct {
+	mu    sync.Mutex
+	w     io.Writer
+	now   func() time.Time
+	place placer
+	phase string
+	last  time.Time
+	err   error
+}
+
+var _ reconcile.Events = (*Lines)(nil)
+
+// NewLines writes to w. The steps are the plan's, for "step 6 of 12"; without
+// them the numbers are left out.
+func NewLines(w io.Writer, now func() time.Time, steps ...reconcile.Step) *Lines {
+	return &Lines{w: w, now: now, place: placerOf(steps)}
+}
+
+// Err is the first error of writing; an apply does not stop for it.
+func (l *Lines) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// StepBegins writes the step's title.
+func (l *Lines) StepBegins(st reconcile.Step) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.phase = ""
+	l.print(l.place.of(st) + st.Title)
+}
+
+// StepSkipped writes that there was nothing to do, and why.
+func (l *Lines) StepSkipped(st reconcile.Step, why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.print(l.place.of(st) + st.Title + ": nothing to do, " + why)
+}
+
+// StepProgress writes the event when its phase is new or the last line is ten
+// seconds old.
+func (l *Lines) StepProgress(_ reconcile.Step, e reconcile.MoverEvent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if e.Phase == l.phase && now.Sub(l.last) < lineEvery {
+		return
+	}
+	text := progress(e)
+	if text == "" {
+		return
+	}
+	l.phase, l.last = e.Phase, now
+	l.print(l.place.indent() + text)
+}
+
+// StepEnds writes how long the step took, or why it failed.
+func (l *Lines) StepEnds(st reconcile.Step, d time.Duration, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.print(ended(l.place, st, d, err))
+}
+
+// Note writes a sentence.
+func (l *Lines) Note(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.print(text)
+}
+
+func (l *Lines) print(text string) {
+	if _, err := fmt.Fprintln(l.w, clean(text)); err != nil && l.err == nil {
+		l.err = err
+	}
+}
+
+func ended(p placer, st reconcile.Step, d time.Duration, err error) string {
+	if err != nil {
+		return fmt.Sprintf("%sfailed after %s: %s", p.of(st), took(d), err)
+	}
+	return p.of(st) + "done in " + took(d)
+}
+
+// placer knows which number a step has in its plan.
+type placer struct {
+	number map[reconcile.StepID]int
+}
+
+func placerOf(steps []reconcile.Step) placer {
+	p := placer{number: map[reconcile.StepID]int{}}
+	for i, st := range steps {
+		p.number[st.ID] = i + 1
+	}
+	return p
+}
+
+// of is "[ 6/12] ", or dots for a step that is in no plan, such as the way
+// back after a failure.
+func (p placer) of(st reconcile.Step) string {
+	if n, ok := p.number[st.ID]; ok {
+		return fmt.Sprintf("[%2d/%d] ", n, len(p.number))
+	}
+	if len(p.number) == 0 {
+		return ""
+	}
+	return "[ .. ] "
+}
+
+func (p placer) indent() string {
+	if len(p.number) == 0 {
+		return ""
+	}
+	return strings.Repeat(" ", len(fmt.Sprintf("[%2d/%d] ", 1, len(p.number))))
+}
+
+// progress says one event: phase and object, how much of how much, rate and
+// the time that is left.
+func progress(e reconcile.MoverEvent) string {
+	var parts []string
+	if head := strings.TrimSpace(e.Phase + " " + e.Object); head != "" {
+		parts = append(parts, head)
+	}
+	if e.Total > 0 {
+		parts = append(parts, fmt.Sprintf("%s of %s (%d %%)", reconcile.Bytes(e.Bytes), reconcile.Bytes(e.Total), percent(e)))
+	} else if e.Bytes > 0 {
+		parts = append(parts, reconcile.Bytes(e.Bytes))
+	}
+	if e.Rate > 0 {
+		parts = append(parts, reconcile.Bytes(int64(e.Rate))+"/s")
+	}
+	if e.ETA > 0 {
+		parts = append(parts, took(e.ETA)+" left")
+	}
+	if e.Message != "" {
+		parts = append(parts, e.Message)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// percent is 100 only when all of it is done.
+func percent(e reconcile.MoverEvent) int64 {
+	if e.Bytes >= e.Total {
+		return 100
+	}
+	return int64(float64(e.Bytes) / float64(e.Total) * 100)
+}

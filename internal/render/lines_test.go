@@ -1,0 +1,62 @@
+package render_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/circleci-dr/circleci-dr/internal/render"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+func TestLines(t *testing.T) {
+	now := t0
+	steps := []reconcile.Step{{ID: "a", Title: "Write the Secret"}, {ID: "b", Title: "Copy every database"}}
+	var out bytes.Buffer
+	l := render.NewLines(&out, func() time.Time { return now }, steps...)
+	event := func(after time.Duration, e reconcile.MoverEvent) {
+		now = now.Add(after)
+		l.StepProgress(steps[1], e)
+	}
+	l.StepSkipped(steps[0], "it is as wanted")
+	l.StepBegins(steps[1])
+	event(0, reconcile.MoverEvent{Phase: "schema", Object: "conductor_production"})
+	event(time.Second, reconcile.MoverEvent{Phase: "data", Object: "public.builds", Bytes: 10 << 20, Total: 1 << 30})
+	event(9*time.Second, reconcile.MoverEvent{Phase: "data", Object: "public.builds", Bytes: 20 << 20, Total: 1 << 30})
+	event(time.Second, reconcile.MoverEvent{Phase: "data", Object: "public.builds", Bytes: 1<<30 - 1, Total: 1 << 30, Rate: 102 << 20, ETA: 75 * time.Second})
+	event(time.Second, reconcile.MoverEvent{Phase: "indexes", Message: "12 of 40\x1b[2J"})
+	l.StepEnds(steps[1], 83*time.Second, errors.New("the target went away"))
+	l.Note("bringing the application back on the internal database")
+	l.StepEnds(reconcile.Step{ID: "go-back/postgresql", Title: "Bring it back"}, 4200*time.Millisecond, nil)
+	want := `[ 1/2] Write the Secret: nothing to do, it is as wanted
+[ 2/2] Copy every database
+       schema conductor_production
+       data public.builds, 10.0 MiB of 1.0 GiB (0 %)
+       data public.builds, 1024.0 MiB of 1.0 GiB (99 %), 102.0 MiB/s, 1 min 15 s left
+       indexes, 12 of 40?[2J
+[ 2/2] failed after 1 min 23 s: the target went away
+bringing the application back on the internal database
+[ .. ] done in 4.2 s
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if err := l.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+type closedPipe struct{}
+
+func (closedPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func TestLinesKeepsTheFirstError(t *testing.T) {
+	l := render.NewLines(closedPipe{}, func() time.Time { return t0 })
+	l.Note("a")
+	if err := l.Err(); err == nil || err.Error() != "broken pipe" {
+		t.Errorf("got %v", err)
+	}
+}
