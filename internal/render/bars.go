@@ -37,7 +37,7 @@ func (r *running) show(e reconcile.MoverEvent) {
 	r.mu.Lock()
 	r.event = e
 	r.mu.Unlock()
-	if e.Total > 0 {
+	if e.Total > 0 && r.bar != nil {
 		r.bar.SetTotal(e.Total, false)
 		r.bar.SetCurrent(e.Bytes)
 	}
@@ -119,8 +119,12 @@ func (b *Bars) start(st reconcile.Step) *running {
 		return style.Fill(w, s)
 	})
 	r := &running{title: clean(b.place.of(st)+st.Title) + "  "}
-	r.bar = b.p.MustAdd(0, moving, mpb.BarFillerTrim(), mpb.BarWidth(barWidth),
+	bar, err := b.p.Add(0, moving, mpb.BarFillerTrim(), mpb.BarWidth(barWidth),
 		mpb.PrependDecorators(decor.Name(r.title)), mpb.AppendDecorators(decor.Any(r.text)))
+	if err != nil && b.err == nil { // the terminal went away; the apply goes on
+		b.err = err
+	}
+	r.bar = bar
 	return r
 }
 
@@ -129,7 +133,7 @@ func (b *Bars) stop() {
 	run := b.run
 	b.run = nil
 	b.mu.Unlock()
-	if run != nil {
+	if run != nil && run.bar != nil {
 		run.bar.Abort(true)
 		run.bar.Wait()
 	}

@@ -58,3 +58,16 @@ func TestBars(t *testing.T) {
 		t.Errorf("what stays differs (-want +got):\n%s", diff)
 	}
 }
+
+// TestBarsOutliveTheirTerminal: an apply goes on when nobody watches.
+func TestBarsOutliveTheirTerminal(t *testing.T) {
+	b := newBars(nil, mpb.WithOutput(&bytes.Buffer{}))
+	b.Close()
+	st := reconcile.Step{ID: "a", Title: "Copy every database"}
+	b.StepBegins(st)
+	b.StepProgress(st, reconcile.MoverEvent{Bytes: 1, Total: 2})
+	b.StepEnds(st, time.Second, nil)
+	if err := b.Err(); !errors.Is(err, mpb.ErrDone) {
+		t.Errorf("got %v", err)
+	}
+}
