@@ -167,7 +167,7 @@ func connect(ctx context.Context, conn *pgx.Conn, o Options, database string) (*
 	for key, value := range map[string]string{
 		"application_name": "seed", "datestyle": "ISO, MDY", "timezone": "UTC", "intervalstyle": "postgres",
 		"extra_float_digits": "1", "bytea_output": "hex", "lock_timeout": "0", "statement_timeout": "0",
-		"search_path": "pg_catalog, public", "client_encoding": "UTF8", "jit": "off",
+		"search_path": "public", "client_encoding": "UTF8", "jit": "off",
 		"synchronous_commit": "off", "maintenance_work_mem": "256MB", "standard_conforming_strings": "on",
 		"seed.salt": strconv.FormatInt(o.Seed, 10) + ":", "seed.units": strconv.FormatInt(o.units(), 10),
 		"seed.scram": verifier.scram, "seed.md5": verifier.md5,

@@ -88,8 +88,8 @@ CREATE RULE disabled AS ON UPDATE TO awkward.ruled DO INSTEAD NOTHING;
 ALTER TABLE awkward.ruled DISABLE RULE disabled;
 COMMENT ON RULE no_delete ON awkward.ruled IS 'nothing goes';
 
--- A check that looks into another table: it holds now, and did not have to
--- while the rows were written one table after the other.
+-- A check that looks into another table, as the rows of a copy arrive one
+-- table after the other. With no limit there is nothing to exceed.
 CREATE TABLE awkward.limits (max_id integer NOT NULL);
 INSERT INTO awkward.limits VALUES (100);
 CREATE FUNCTION awkward.below_limit(integer) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT $1 <= max_id FROM awkward.limits';

@@ -1,8 +1,8 @@
 -- conductor_production: builds, workflows and their jobs. The rows follow from
 -- seed.salt and the numbers alone: no clock, no random().
 
-CREATE EXTENSION "uuid-ossp";
-CREATE EXTENSION pgcrypto;
+CREATE EXTENSION "uuid-ossp" WITH SCHEMA public;
+CREATE EXTENSION pgcrypto WITH SCHEMA public;
 
 CREATE TYPE public.job_status AS ENUM ('queued', 'running', 'success', 'failed', 'canceled');
 

@@ -1,6 +1,6 @@
 -- contexts_service_production: contexts and their encrypted variables.
 
-CREATE EXTENSION "uuid-ossp";
+CREATE EXTENSION "uuid-ossp" WITH SCHEMA public;
 
 CREATE TABLE public.contexts (
     id uuid PRIMARY KEY DEFAULT uuid_generate_v4(),

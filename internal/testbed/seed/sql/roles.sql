@@ -26,7 +26,6 @@ GRANT pg_monitor TO circle_reader;
 
 ALTER ROLE circle_app SET search_path = awkward, "$user", public;
 ALTER ROLE circle_app SET statement_timeout = '90s';
-ALTER ROLE circle_app SET fixture.note = E'tab\t, quote '' and "double"';
 ALTER ROLE circle_app IN DATABASE domain SET work_mem = '8MB';
 ALTER ROLE circle_legacy SET "DateStyle" = 'SQL, DMY';
 ALTER ROLE "Weird ""Role""; DROP" IN DATABASE conductor_production SET "TimeZone" = 'America/St_Johns';

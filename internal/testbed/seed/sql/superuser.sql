@@ -14,9 +14,11 @@ CREATE PUBLICATION all_tables FOR ALL TABLES;
 CREATE FUNCTION awkward.leakproof(integer) RETURNS integer LANGUAGE sql IMMUTABLE LEAKPROOF AS 'SELECT $1';
 CREATE OPERATOR CLASS awkward.int_ops FOR TYPE integer USING btree AS
     OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 btint4cmp(integer, integer);
--- Foreign keys that are not enforced.
+-- A foreign key that is not enforced any more.
 CREATE TABLE awkward.unenforced (id integer REFERENCES awkward.tree (id));
 ALTER TABLE awkward.unenforced DISABLE TRIGGER ALL;
-INSERT INTO awkward.unenforced VALUES (424242);
+INSERT INTO awkward.unenforced VALUES (1);
 ALTER ROLE circle_replica SET log_statement = 'ddl';
 ALTER ROLE ALL SET log_min_duration_statement = '1h';
+-- A setting that no loaded library knows: only a superuser may store one.
+ALTER ROLE circle_app SET fixture.note = E'tab\t, quote '' and "double"';
