@@ -41,11 +41,25 @@ type Options struct {
 // reconcile.Switcher.
 type Client struct {
 	opts   Options
-	talk   *talk
 	source chartSource
-	// config makes a fresh SDK configuration for one operation, so that no
-	// state of an earlier one leaks into the next.
-	config func() (*action.Configuration, error)
+	// config makes a fresh SDK configuration for one operation.
+	config func(*talk) (*action.Configuration, error)
+}
+
+// session is one operation: its own SDK configuration and its own ear, so
+// that reads which run side by side do not mix.
+type session struct {
+	*action.Configuration
+	talk *talk
+}
+
+func (c *Client) open() (*session, error) {
+	t := newTalk(c.opts.Log)
+	cfg, err := c.config(t)
+	if err != nil {
+		return nil, fmt.Errorf("reach the cluster of helm release %s: %w", c.opts.Release, err)
+	}
+	return &session{Configuration: cfg, talk: t}, nil
 }
 
 var (
@@ -71,16 +85,12 @@ func New(opts Options) (*Client, error) {
 		opts.HookTimeout = 15 * time.Minute
 	}
 	silence()
-	c := &Client{opts: opts, talk: newTalk(opts.Log), source: chartSource{ref: opts.Chart}}
 	get := newGetter(opts.Config, opts.Namespace)
-	c.config = func() (*action.Configuration, error) {
+	config := func(t *talk) (*action.Configuration, error) {
 		cfg := &action.Configuration{}
-		if err := cfg.Init(get, opts.Namespace, "secret", c.talk.line); err != nil {
-			return nil, fmt.Errorf("reach the cluster of helm release %s: %w", opts.Release, err)
-		}
-		return cfg, nil
+		return cfg, cfg.Init(get, opts.Namespace, "secret", t.line)
 	}
-	return c, nil
+	return &Client{opts: opts, source: chartSource{ref: opts.Chart}, config: config}, nil
 }
 
 // errNoRelease means the read worked and there is no such release.
@@ -89,10 +99,9 @@ var errNoRelease = errors.New("no such helm release")
 // history gives every revision, newest first. A record that Helm could not
 // decode is an error: Helm itself skips it and would take an older one for
 // the newest.
-func (c *Client) history(cfg *action.Configuration) ([]*release.Release, error) {
-	c.talk.forget()
-	all, err := cfg.Releases.History(c.opts.Release)
-	if bad := c.talk.undecodable(); bad > 0 {
+func (c *Client) history(s *session) ([]*release.Release, error) {
+	all, err := s.Releases.History(c.opts.Release)
+	if bad := s.talk.undecodable(); bad > 0 {
 		return nil, fmt.Errorf("read helm release %s: %d of its records cannot be decoded; look at the Secrets with label owner=helm,name=%s", c.opts.Release, bad, c.opts.Release)
 	}
 	if errors.Is(err, driver.ErrReleaseNotFound) || (err == nil && len(all) == 0) {

@@ -38,29 +38,33 @@ func newBench(t *testing.T, chartRef string) *bench {
 	b := &bench{store: memory, log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.Client = &Client{
-		opts:   Options{Namespace: "ci", Release: "server", Chart: chartRef, MaxHistory: 10},
-		talk:   newTalk(log),
+		opts:   Options{Namespace: "ci", Release: "server", Chart: chartRef, MaxHistory: 10, Log: log},
 		source: chartSource{ref: chartRef},
 	}
-	b.config = func() (*action.Configuration, error) {
+	b.config = func(t *talk) (*action.Configuration, error) {
 		caps := *chartutil.DefaultCapabilities
 		return &action.Configuration{
 			Releases:     storage.Init(b.store),
 			KubeClient:   &kubefake.PrintingKubeClient{Out: io.Discard, LogOutput: io.Discard},
 			Capabilities: &caps,
-			Log:          b.talk.line,
+			Log:          t.line,
 		}, nil
 	}
 	return b
 }
 
-func (b *bench) cfg(t *testing.T) *action.Configuration {
+func (b *bench) session(t *testing.T) *session {
 	t.Helper()
-	cfg, err := b.config()
+	s, err := b.open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cfg
+	return s
+}
+
+func (b *bench) cfg(t *testing.T) *action.Configuration {
+	t.Helper()
+	return b.session(t).Configuration
 }
 
 // install makes revision 1 with these values.
@@ -93,7 +97,7 @@ func (b *bench) put(t *testing.T, change func(*release.Release)) {
 // revisions gives status and description of every revision, oldest first.
 func (b *bench) revisions(t *testing.T) []string {
 	t.Helper()
-	all, err := b.history(b.cfg(t))
+	all, err := b.history(b.session(t))
 	if err != nil {
 		t.Fatal(err)
 	}

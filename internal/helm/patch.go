@@ -95,6 +95,21 @@ func asUnstructured(object runtime.Object) (*unstructured.Unstructured, error) {
 	return u, nil
 }
 
+// strict makes a helper whose dry runs refuse unknown and doubled fields, as
+// Helm's own validation does.
+func strict(info *resource.Info) *resource.Helper {
+	return resource.NewHelper(info.Client, info.Mapping).WithFieldManager(fieldManager).
+		WithFieldValidation(metav1.FieldValidationStrict).DryRun(true)
+}
+
+// dryCreate asks the server whether it would take a new object.
+func dryCreate(info *resource.Info, object *unstructured.Unstructured) error {
+	if _, err := strict(info).Create(info.Namespace, false, object.DeepCopy()); err != nil {
+		return fmt.Errorf("the cluster would not accept a new %s: %w", ref(info), err)
+	}
+	return nil
+}
+
 // dryRun sends the patch that Helm would send for an object and gives what
 // the server would make of it; nil when Helm would send nothing.
 func dryRun(info *resource.Info, original map[string]any, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
@@ -105,8 +120,7 @@ func dryRun(info *resource.Info, original map[string]any, live *unstructured.Uns
 	if len(patch) == 0 || string(patch) == "{}" {
 		return nil, nil
 	}
-	object, err := resource.NewHelper(info.Client, info.Mapping).WithFieldManager(fieldManager).DryRun(true).
-		Patch(info.Namespace, info.Name, kind, patch, nil)
+	object, err := strict(info).Patch(info.Namespace, info.Name, kind, patch, nil)
 	if err != nil {
 		return nil, fmt.Errorf("the cluster would not accept the change of %s: %w", ref(info), err)
 	}

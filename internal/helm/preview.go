@@ -1,16 +1,14 @@
 package helm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 
-	"helm.sh/helm/v3/pkg/action"
+	"golang.org/x/sync/errgroup"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/kube"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
@@ -59,18 +57,25 @@ func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, erro
 	if err != nil {
 		return out, err
 	}
-	for _, info := range sides.young {
-		object, changes, err := sides.object(info)
-		if err != nil {
-			return out, err
-		}
-		if changes {
-			out.Objects = append(out.Objects, object)
+	objects := make([]*reconcile.ObjectPreview, len(sides.young))
+	var group errgroup.Group
+	group.SetLimit(8)
+	for i, info := range sides.young {
+		group.Go(func() (err error) {
+			objects[i], err = sides.object(info)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return out, err
+	}
+	for _, object := range objects {
+		if object != nil {
+			out.Objects = append(out.Objects, *object)
 		}
 	}
-	gone, err := sides.deleted(change.Keep)
-	out.Objects = append(out.Objects, gone...)
-	return out, err
+	out.Objects = append(out.Objects, sides.deleted(change.Keep)...)
+	return out, nil
 }
 
 // newManifest renders what the upgrade would store.
@@ -79,7 +84,7 @@ func newManifest(t *target, held bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	manifest, err := render(t.cfg, ch, t.values, chartutil.ReleaseOptions{
+	manifest, err := render(t.Configuration, ch, t.values, chartutil.ReleaseOptions{
 		Name: t.base.Name, Namespace: t.base.Namespace, Revision: t.newest.Version + 1, IsUpgrade: true,
 	})
 	if err != nil || !held {
@@ -109,10 +114,10 @@ func build(t *target, manifest string) (*sides, error) {
 		}
 	}
 	var err error
-	if s.old, err = buildObjects(t.cfg, t.base.Manifest, false); err != nil {
+	if s.old, err = t.build(t.base.Manifest); err != nil {
 		return nil, fmt.Errorf("read the objects of revision %d: %w", t.base.Version, err)
 	}
-	if s.young, err = buildObjects(t.cfg, manifest, true); err != nil {
+	if s.young, err = t.build(manifest); err != nil {
 		return nil, fmt.Errorf("read the objects of the new manifest: %w", err)
 	}
 	for _, info := range s.young {
@@ -124,8 +129,10 @@ func build(t *target, manifest string) (*sides, error) {
 	return s, err
 }
 
-func buildObjects(cfg *action.Configuration, manifest string, validate bool) (kube.ResourceList, error) {
-	return cfg.KubeClient.Build(bytes.NewBufferString(manifest), validate)
+// build reads objects without validating them: the dry runs do, as strictly as
+// Helm would, and spare the download of every schema.
+func (t *target) build(manifest string) (kube.ResourceList, error) {
+	return t.KubeClient.Build(strings.NewReader(manifest), false)
 }
 
 // own puts Helm's marks of ownership on an object, as Helm does before it
@@ -161,47 +168,44 @@ func (s *sides) describe(info *resource.Info, action string) reconcile.ObjectPre
 	return reconcile.ObjectPreview{Kind: gvk.Kind, Name: info.Name, Action: action, Template: d.source, Layer: d.layer()}
 }
 
-// object previews one object of the new manifest.
-func (s *sides) object(info *resource.Info) (reconcile.ObjectPreview, bool, error) {
+// object previews one object of the new manifest; nil means it would stay as
+// it is.
+func (s *sides) object(info *resource.Info) (*reconcile.ObjectPreview, error) {
 	target := info.Object.(*unstructured.Unstructured)
 	live := s.live[liveKey(info)]
-	old := s.old.Get(info)
 	show := shower{kind: target.GetKind(), scrub: s.scrub}
 	if live == nil {
-		_, err := resource.NewHelper(info.Client, info.Mapping).WithFieldManager(fieldManager).DryRun(true).
-			Create(info.Namespace, false, target.DeepCopy())
-		// In a new namespace's dry run nothing can be asked about its objects.
-		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return reconcile.ObjectPreview{}, false, fmt.Errorf("the cluster would not accept a new %s: %w", ref(info), err)
+		if err := dryCreate(info, target); err != nil {
+			return nil, err
 		}
 		p := s.describe(info, "create")
 		to := flatten(target.Object)
 		for _, path := range to.paths() {
 			p.Rendered = append(p.Rendered, show.change(path, nil, to))
 		}
-		return p, true, nil
+		return &p, nil
 	}
-	original := target.Object
-	if old != nil {
+	original, before := target.Object, fields{}
+	if old := s.old.Get(info); old != nil {
 		original = old.Object.(*unstructured.Unstructured).Object
+		before = flatten(original)
 	} else if err := owned(info, live, s.release, s.space); err != nil {
-		return reconcile.ObjectPreview{}, false, err
+		return nil, err
 	}
 	result, err := dryRun(info, original, live)
 	if err != nil || result == nil {
-		return reconcile.ObjectPreview{}, false, err
+		return nil, err
 	}
 	p := s.describe(info, "update")
-	before := fields{}
-	if old != nil {
-		before = flatten(original)
-	}
 	p.Rendered, p.Drifted = split(show, before, flatten(target.Object), flatten(live.Object), flatten(result.Object))
-	return p, len(p.Rendered)+len(p.Drifted) > 0, nil
+	if len(p.Rendered)+len(p.Drifted) == 0 {
+		return nil, nil
+	}
+	return &p, nil
 }
 
 // deleted previews what the new manifest lacks.
-func (s *sides) deleted(keep []string) ([]reconcile.ObjectPreview, error) {
+func (s *sides) deleted(keep []string) []reconcile.ObjectPreview {
 	var out []reconcile.ObjectPreview
 	for _, info := range s.old.Difference(s.young) {
 		live := s.live[liveKey(info)]
@@ -210,7 +214,7 @@ func (s *sides) deleted(keep []string) ([]reconcile.ObjectPreview, error) {
 		}
 		out = append(out, s.describe(info, "delete"))
 	}
-	return out, nil
+	return out
 }
 
 // owned says what Helm would: an object that exists outside the release is

@@ -3,8 +3,11 @@
 package helm
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -165,6 +169,29 @@ func TestReleaseNeedsNoMoreThanSecrets(t *testing.T) {
 	})
 	if got.Value.Revision != 1 || got.Value.Manager != spec.ManagedByHelm || !strings.Contains(got.Value.Evidence, "live workloads could not be read") {
 		t.Errorf("got %+v", got.Value)
+	}
+}
+
+func TestReleaseIsUnknownWhenARecordCannotBeDecoded(t *testing.T) {
+	s := newSite(t, nil)
+	var log bytes.Buffer
+	c, err := New(Options{Config: s.config, Namespace: s.namespace, Release: "server", Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "sh.helm.release.v1.server.v2", Labels: map[string]string{"owner": "helm", "name": "server", "status": "deployed", "version": "2"}},
+		StringData: map[string]string{"release": secretValue},
+	}
+	if _, err := s.kube.CoreV1().Secrets(s.namespace).Create(t.Context(), record, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	want := reconcile.Observed[reconcile.Release]{Why: "read helm release server: 1 of its records cannot be decoded; look at the Secrets with label owner=helm,name=server"}
+	if diff := cmp.Diff(want, c.Release(t.Context())); diff != "" {
+		t.Error(diff)
+	}
+	if strings.Contains(log.String(), base64.StdEncoding.EncodeToString([]byte(secretValue))) || strings.Contains(log.String(), secretValue) {
+		t.Error("the log holds what the record held")
 	}
 }
 

@@ -19,11 +19,11 @@ import (
 // the evidence says so when those could not be read.
 func (c *Client) Release(ctx context.Context) reconcile.Observed[reconcile.Release] {
 	got, err := within(ctx, func() (reconcile.Release, error) {
-		cfg, err := c.config()
+		s, err := c.open()
 		if err != nil {
 			return reconcile.Release{}, err
 		}
-		all, err := c.history(cfg)
+		all, err := c.history(s)
 		if err != nil {
 			return reconcile.Release{}, err
 		}
@@ -31,7 +31,7 @@ func (c *Client) Release(ctx context.Context) reconcile.Observed[reconcile.Relea
 		if err != nil {
 			return reconcile.Release{}, newScrubber(all[0].Config).err(fmt.Errorf("read helm release %s revision %d: %w", all[0].Name, all[0].Version, err))
 		}
-		out.Manager, out.Evidence, err = manager(ctx, cfg, c.opts.Namespace, all[0])
+		out.Manager, out.Evidence, err = manager(ctx, s.Configuration, c.opts.Namespace, all[0])
 		return out, err
 	})
 	switch {

@@ -16,27 +16,27 @@ import (
 //
 // A pending revision of ours is taken over; somebody else's is an error.
 func (c *Client) Rollback(ctx context.Context, revision int, hold bool) error {
-	type start struct {
-		cfg *action.Configuration
-		all []*release.Release
-	}
-	s, err := within(ctx, func() (start, error) {
-		cfg, err := c.config()
-		if err != nil {
-			return start{}, err
+	var s *session
+	all, err := within(ctx, func() ([]*release.Release, error) {
+		var err error
+		if s, err = c.open(); err != nil {
+			return nil, err
 		}
-		all, err := c.history(cfg)
-		return start{cfg, all}, err
+		return c.history(s)
 	})
 	if err != nil {
 		return fmt.Errorf("roll back helm release %s: %w", c.opts.Release, err)
 	}
-	scrub := newScrubber(s.all[0].Config)
-	c.talk.hide(scrub)
-	return scrub.err(c.rollback(s.cfg, s.all, revision, hold))
+	var configs []map[string]any
+	for _, rel := range all {
+		configs = append(configs, rel.Config)
+	}
+	scrub := newScrubber(configs...)
+	s.talk.hide(scrub)
+	return scrub.err(c.rollback(s, all, revision, hold))
 }
 
-func (c *Client) rollback(cfg *action.Configuration, all []*release.Release, revision int, held bool) error {
+func (c *Client) rollback(s *session, all []*release.Release, revision int, held bool) error {
 	target := find(all, revision)
 	if target == nil {
 		return fmt.Errorf("roll back helm release %s: revision %d is not in its history (helm keeps %d)", c.opts.Release, revision, c.opts.MaxHistory)
@@ -49,35 +49,34 @@ func (c *Client) rollback(cfg *action.Configuration, all []*release.Release, rev
 		if !isOurs(newest) {
 			return fmt.Errorf("roll back helm release %s: %w", c.opts.Release, c.pendingError(newest, baseline(all)))
 		}
-		if err := c.markCutOff(cfg, newest); err != nil {
+		if err := markCutOff(s, newest); err != nil {
 			return fmt.Errorf("roll back helm release %s: %w", c.opts.Release, err)
 		}
 	}
-	store := signed{Driver: cfg.Releases.Driver, description: marked(fmt.Sprintf("back to revision %d", revision))}
+	store := signed{Driver: s.Releases.Driver, description: marked(fmt.Sprintf("back to revision %d", revision))}
 	if held {
 		store.holdRevision = revision
 	}
-	cfg.Releases.Driver = store
-	back := action.NewRollback(cfg)
+	s.Releases.Driver = store
+	back := action.NewRollback(s.Configuration)
 	back.Version = revision
 	back.MaxHistory = c.opts.MaxHistory
 	back.Timeout = c.opts.HookTimeout
-	c.talk.forget()
 	if err := back.Run(c.opts.Release); err != nil {
-		return c.outcome("roll back", c.closeFailed(cfg, newest.Version+1, err))
+		return c.outcome(s, "roll back", c.closeFailed(s, newest.Version+1, err))
 	}
-	return c.outcome("roll back", nil)
+	return c.outcome(s, "roll back", nil)
 }
 
 // closeFailed marks the new revision failed where Helm left it pending, as it
 // does when a rollback hook fails; nobody could change the release otherwise.
-func (c *Client) closeFailed(cfg *action.Configuration, revision int, cause error) error {
-	rel, err := cfg.Releases.Get(c.opts.Release, revision)
+func (c *Client) closeFailed(s *session, revision int, cause error) error {
+	rel, err := s.Releases.Get(c.opts.Release, revision)
 	if err != nil || !busy(rel) || !isOurs(rel) {
 		return cause
 	}
 	rel.Info.Status = release.StatusFailed
-	if err := cfg.Releases.Update(rel); err != nil {
+	if err := s.Releases.Update(rel); err != nil {
 		return fmt.Errorf("%w (and revision %d stays %s: %v)", cause, revision, release.StatusPendingRollback, err)
 	}
 	return cause

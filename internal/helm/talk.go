@@ -58,13 +58,6 @@ func (t *talk) hide(s scrubber) {
 	t.scrub = s
 }
 
-// forget starts a new operation.
-func (t *talk) forget() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.last, t.failures, t.broken = map[string]string{}, nil, 0
-}
-
 func (t *talk) undecodable() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

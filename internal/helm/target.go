@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/release"
 
@@ -18,7 +17,7 @@ import (
 // target is an upgrade made ready: what it starts from, with which chart and
 // which values.
 type target struct {
-	cfg    *action.Configuration
+	*session
 	newest *release.Release
 	// base is the revision Helm compares live objects with.
 	base   *release.Release
@@ -33,17 +32,17 @@ type target struct {
 
 // prepare reads the release, merges the values and proves the chart.
 func (c *Client) prepare(ctx context.Context, change reconcile.ReleaseChange) (*target, error) {
-	cfg, err := c.config()
+	s, err := c.open()
 	if err != nil {
 		return nil, err
 	}
-	all, err := c.history(cfg)
+	all, err := c.history(s)
 	if err != nil {
 		return nil, err
 	}
-	t := &target{cfg: cfg, newest: all[0], base: baseline(all)}
+	t := &target{session: s, newest: all[0], base: baseline(all)}
 	t.scrub = newScrubber(t.newest.Config, t.base.Config, change.Set)
-	c.talk.hide(t.scrub)
+	s.talk.hide(t.scrub)
 	if t.values, err = merge(t.base.Config, change.Set); err != nil {
 		return nil, t.scrub.err(err)
 	}
@@ -69,7 +68,7 @@ func (c *Client) chart(ctx context.Context, t *target, all []*release.Release, s
 		return err
 	}
 	t.digest = chartDigest(ch)
-	t.unfaithful, err = faithful(t.cfg, t.base, t.fresh)
+	t.unfaithful, err = faithful(t.Configuration, t.base, t.fresh)
 	return err
 }
 
@@ -97,7 +96,7 @@ func (c *Client) keptChart(t *target, all []*release.Release, set map[string]any
 		return err
 	}
 	t.digest = sum
-	if t.unfaithful, err = faithful(t.cfg, t.base, t.fresh); err != nil {
+	if t.unfaithful, err = faithful(t.Configuration, t.base, t.fresh); err != nil {
 		return err
 	}
 	if len(t.unfaithful) > 0 {

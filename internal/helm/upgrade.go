@@ -41,19 +41,19 @@ func (c *Client) Upgrade(ctx context.Context, change reconcile.ReleaseChange) er
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("upgrade helm release %s: not begun: %w", c.opts.Release, err)
 	}
-	return t.scrub.err(c.upgrade(t, change))
+	return t.scrub.err(c.upgrade(ctx, t, change))
 }
 
 // upgrade hands over to Helm. Its context is never cancelled: Helm would
 // return at once, mark the revision failed and go on changing objects.
-func (c *Client) upgrade(t *target, change reconcile.ReleaseChange) error {
+func (c *Client) upgrade(ctx context.Context, t *target, change reconcile.ReleaseChange) error {
 	ch, err := t.fresh()
 	if err != nil {
 		return fmt.Errorf("upgrade helm release %s: %w", c.opts.Release, err)
 	}
 	description := marked(change.Description)
-	t.cfg.Releases.Driver = signed{Driver: t.cfg.Releases.Driver, description: description}
-	up := action.NewUpgrade(t.cfg)
+	t.Releases.Driver = signed{Driver: t.Releases.Driver, description: description}
+	up := action.NewUpgrade(t.Configuration)
 	up.Namespace = c.opts.Namespace
 	up.ResetValues = true // t.values already are the release's own, merged
 	up.MaxHistory = c.opts.MaxHistory
@@ -62,18 +62,17 @@ func (c *Client) upgrade(t *target, change reconcile.ReleaseChange) error {
 	if change.HoldAtZero {
 		up.PostRenderer = holdAtZero{}
 	}
-	c.talk.forget()
-	_, err = up.RunWithContext(context.Background(), c.opts.Release, ch, t.values)
-	return c.outcome("upgrade", err)
+	_, err = up.RunWithContext(context.WithoutCancel(ctx), c.opts.Release, ch, t.values)
+	return c.outcome(t.session, "upgrade", err)
 }
 
 // outcome adds to an error what Helm said last on the objects it names, and
 // makes errors of the failures Helm only logs.
-func (c *Client) outcome(verb string, err error) error {
-	failed := c.talk.failed()
+func (c *Client) outcome(s *session, verb string, err error) error {
+	failed := s.talk.failed()
 	switch {
 	case err != nil:
-		lines := append(c.talk.about(err.Error()), failed...)
+		lines := append(s.talk.about(err.Error()), failed...)
 		if len(lines) == 0 {
 			return fmt.Errorf("%s helm release %s: %w", verb, c.opts.Release, err)
 		}
@@ -106,7 +105,7 @@ func (c *Client) takeOver(t *target, description string) error {
 	if left != wanted {
 		return fmt.Errorf("%w: revision %d was cut off with other values; roll back to revision %d first", ErrPending, pending.Version, t.base.Version)
 	}
-	return c.markCutOff(t.cfg, pending)
+	return markCutOff(t.session, pending)
 }
 
 func busy(rel *release.Release) bool {
@@ -120,10 +119,10 @@ func (c *Client) pendingError(pending, base *release.Release) error {
 }
 
 // markCutOff says in the record that a pending revision of ours is over.
-func (c *Client) markCutOff(cfg *action.Configuration, pending *release.Release) error {
+func markCutOff(s *session, pending *release.Release) error {
 	pending.Info.Status = release.StatusFailed
 	pending.Info.Description += " (cut off)"
-	if err := cfg.Releases.Update(pending); err != nil {
+	if err := s.Releases.Update(pending); err != nil {
 		return fmt.Errorf("take over revision %d: %w", pending.Version, err)
 	}
 	return nil
@@ -135,7 +134,7 @@ func keep(t *target, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	infos, err := t.cfg.KubeClient.Build(strings.NewReader(t.base.Manifest), false)
+	infos, err := t.build(t.base.Manifest)
 	if err != nil {
 		return fmt.Errorf("read the objects of revision %d: %w", t.base.Version, err)
 	}
