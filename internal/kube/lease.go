@@ -26,7 +26,7 @@ type beat struct{ period, renew, look time.Duration }
 
 // ErrLeaseLost is the cause of a lease's context that ended because the lease
 // was taken, removed, or could not be renewed in time.
-var ErrLeaseLost = errors.New("the lease was lost")
+var ErrLeaseLost = reconcile.ErrLeaseLost
 
 // HeldError means somebody else who is alive holds the lease.
 type HeldError struct{ Holder reconcile.LeaseHolder }

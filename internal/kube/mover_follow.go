@@ -26,6 +26,8 @@ type follower struct {
 	pod  corev1.Pod
 	log  moverLog
 	wait startWait
+	// idle is the last wait between two looks that showed nothing new.
+	idle time.Duration
 	// failure is the Job's condition once it has failed.
 	failure batchv1.JobCondition
 }
@@ -50,10 +52,20 @@ func (c *Client) follow(ctx context.Context, job *batchv1.Job, progress reconcil
 		if err != nil && (!transient(err) || time.Since(answered) > c.patience.settle) {
 			return reconcile.MoverEvent{}, err
 		}
-		if err := pause(ctx, c.patience.reconnect); err != nil {
+		if err := pause(ctx, f.pace(err)); err != nil {
 			return reconcile.MoverEvent{}, err
 		}
 	}
+}
+
+// pace is how long to wait for the next look: little at first, so that a
+// short run is not slower than its pod, and more as nothing happens.
+func (f *follower) pace(err error) time.Duration {
+	if err != nil {
+		return f.client.patience.reconnect
+	}
+	f.idle = min(max(f.idle*3/2, f.client.patience.look/2), 4*f.client.patience.look)
+	return f.idle
 }
 
 // look reads the Job and its newest pod.
@@ -93,7 +105,11 @@ func (f *follower) look(ctx context.Context) (over, failed bool, err error) {
 
 // step reads the pod's log if it has one, else looks why it has not started.
 func (f *follower) step(ctx context.Context) error {
+	if f.log.ended {
+		return nil // only the Job's verdict is missing
+	}
 	if started(f.pod) {
+		f.idle = 0
 		return f.read(ctx)
 	}
 	reason, kind := f.client.whyNotStarted(ctx, f.job, f.pod)
@@ -162,7 +178,7 @@ func (f *follower) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 
 // verdict reads the rest of the log and matches it with the Job's condition.
 func (f *follower) verdict(ctx context.Context, failed bool) (reconcile.MoverEvent, error) {
-	for tries := 0; !f.log.ended && started(f.pod) && tries < 5; tries++ {
+	for tries := 0; !f.log.ended && started(f.pod) && tries < 3; tries++ {
 		if err := f.read(ctx); err != nil && !transient(err) {
 			return reconcile.MoverEvent{}, err
 		}
