@@ -39,10 +39,5 @@ func golden(t *testing.T, name string, draw func(io.Writer) error) {
 }
 
 func options(s *spec.Spec) render.Options {
-	return render.Options{File: "circleci-dr.yaml", Where: func(path string) string {
-		if _, _, ok := s.Position(path); !ok {
-			return ""
-		}
-		return s.Where(path)
-	}}
+	return render.Options{File: "circleci-dr.yaml", Where: s.Where}
 }

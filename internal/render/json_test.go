@@ -100,8 +100,8 @@ func TestReadPlanRefuses(t *testing.T) {
 		"large":         {strings.Repeat(" ", 4<<20+1), "it is larger than 4.0 MiB, so it is no plan file"},
 		"not text":      {"\xff", "it is not UTF-8 text, so it is no plan file"},
 		"unknown risk":  {replace(`"risk": "safe"`, `"risk": "none"`), `it is no plan file: steps.0.risk: value must be one of "safe", "outage", "destructive"`},
-		"negative time": {replace(`"lowSeconds": 0`, `"lowSeconds": -1`), "it is no plan file: steps.0.estimate.lowSeconds: must be >= 0 but found -1"},
-		"exponent":      {replace(`"lowSeconds": 0`, `"lowSeconds": 1e3`), "it is no plan file: duration 1e3: not a number of seconds"},
+		"negative time": {replace(`"low": 0`, `"low": -1`), "it is no plan file: steps.0.estimate.seconds.low: must be >= 0 but found -1"},
+		"exponent":      {replace(`"low": 0`, `"low": 1e3`), "it is no plan file: duration 1e3: not a number of seconds"},
 		"danger hidden": {replace("\"remove-internal-database\"\n  ],", "\"harmless\"\n  ],"), "its summary contradicts its steps and findings: it was edited; make a new plan"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestReadPlanRefuses(t *testing.T) {
 func FuzzReadPlan(f *testing.F) {
 	f.Add([]byte(`{"format":"circleci-dr/plan/v1","id":"51c4925726","name":"x","madeAt":"2026-11-22T09:30:00Z","blocked":false,` +
 		`"binding":{"specDigest":"","clusterUID":"","release":"","revision":1,"chart":"","epoch":0,"tool":""},` +
-		`"total":{"lowSeconds":0.5,"highSeconds":1,"downtimeLowSeconds":0,"downtimeHighSeconds":0},"steps":[],"coverage":[]}`))
+		`"total":{"seconds":{"low":0.5,"high":1},"downtimeSeconds":{"low":0,"high":0}},"steps":[],"coverage":[]}`))
 	f.Add([]byte(`{"format":"circleci-dr/plan/v2"}`))
 	f.Add([]byte(`[[[[[[`))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -2,6 +2,7 @@ package render
 
 import (
 	"io"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -24,7 +25,8 @@ type Options struct {
 	// File is the spec's file as the user named it.
 	File string
 	// Where says where a path of the spec stands, such as
-	// "circleci-dr.yaml:21", or "" for what is no such path. It may be nil.
+	// "circleci-dr.yaml:21". What has no line at its end is not shown, as for
+	// a field that is no path of the spec. It may be nil.
 	Where func(specPath string) string
 }
 
@@ -32,8 +34,13 @@ func (o Options) where(path string) string {
 	if o.Where == nil || path == "" {
 		return ""
 	}
-	return clean(o.Where(path))
+	if at := clean(o.Where(path)); lineAtEnd.MatchString(at) {
+		return at
+	}
+	return ""
 }
+
+var lineAtEnd = regexp.MustCompile(`:[0-9]+$`)
 
 // tone is how a piece of text is to be read.
 type tone string

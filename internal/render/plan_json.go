@@ -44,11 +44,14 @@ type bindingDoc struct {
 }
 
 type estimateDoc struct {
-	Low        seconds `json:"lowSeconds"`
-	High       seconds `json:"highSeconds"`
-	DownLow    seconds `json:"downtimeLowSeconds"`
-	DownHigh   seconds `json:"downtimeHighSeconds"`
-	Assumption string  `json:"assumption,omitempty"`
+	Time       rangeDoc `json:"seconds"`
+	Down       rangeDoc `json:"downtimeSeconds"`
+	Assumption string   `json:"assumption,omitempty"`
+}
+
+type rangeDoc struct {
+	Low  seconds `json:"low"`
+	High seconds `json:"high"`
 }
 
 type stepDoc struct {
@@ -120,13 +123,13 @@ func each[A, B any](list []A, f func(A) B, always bool) []B {
 }
 
 func estimateOf(e reconcile.Estimate) estimateDoc {
-	return estimateDoc{seconds(e.Low), seconds(e.High), seconds(e.DownLow), seconds(e.DownHigh), e.Assumption}
+	return estimateDoc{rangeDoc{seconds(e.Low), seconds(e.High)}, rangeDoc{seconds(e.DownLow), seconds(e.DownHigh)}, e.Assumption}
 }
 
 func (e estimateDoc) estimate() reconcile.Estimate {
 	return reconcile.Estimate{
-		Low: time.Duration(e.Low), High: time.Duration(e.High),
-		DownLow: time.Duration(e.DownLow), DownHigh: time.Duration(e.DownHigh), Assumption: e.Assumption,
+		Low: time.Duration(e.Time.Low), High: time.Duration(e.Time.High),
+		DownLow: time.Duration(e.Down.Low), DownHigh: time.Duration(e.Down.High), Assumption: e.Assumption,
 	}
 }
 
