@@ -98,18 +98,14 @@ func (p *program) consent(ses *session, plan reconcile.Plan, given *reconcile.Pl
 }
 
 func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Observation, plan reconcile.Plan, asJSON bool) error {
-	events, done := p.events()
+	events, done := p.events(plan.Steps...)
 	report, err := reconcile.Apply(ctx, ses.spec, seen, plan, ses.providers, reconcile.ApplyOptions{By: owner(), Tool: toolVersion()}, events)
 	done()
 	var shown error
 	if asJSON {
-		shown = render.ReportJSON(p.out, report)
+		shown = render.ReportJSON(p.out, report, err)
 	} else {
-		shown = render.ReportText(p.out, report, render.Options{Color: p.color})
-	}
-	var blocked *reconcile.BlockedError
-	if errors.As(err, &blocked) {
-		return errors.Join(err, render.FindingsText(p.err, blocked.Findings))
+		shown = render.ReportText(p.out, report, err, render.Options{Color: p.color})
 	}
 	if report.StillDown {
 		err = &hint{err, "the application is stopped: repair the cause and run the same command again; circleci-dr status tells how things are"}
@@ -118,12 +114,12 @@ func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Obs
 }
 
 // events draws progress on stderr: bars for a person, lines for a log.
-func (p *program) events() (reconcile.Events, func()) {
+func (p *program) events(steps ...reconcile.Step) (reconcile.Events, func()) {
 	if isTerminal(p.err) {
-		bars := render.NewBars(p.err)
+		bars := render.NewBars(p.err, steps...)
 		return bars, bars.Close
 	}
-	return render.NewLines(p.err), func() {}
+	return render.NewLines(p.err, time.Now, steps...), func() {}
 }
 
 // lease takes the right to change; the context it gives ends when the lease

@@ -47,7 +47,7 @@ func (p *program) runUnlock(ctx context.Context, o common, owner string) error {
 	case owner != h.Owner:
 		return usagef("--holder is %q, but the lease belongs to %q", owner, h.Owner)
 	}
-	if err := ses.kube.Unlock(ctx); err != nil {
+	if err := ses.kube.Unlock(ctx, h); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.out, "the lease is removed")

@@ -139,7 +139,7 @@ func (c *Client) manifest(job reconcile.MoverJob, files []moverFile, digest stri
 func (c *Client) moverPod(name, image string, files []moverFile, resources corev1.ResourceRequirements, shape spec.Mover) corev1.PodSpec {
 	command := c.options.Command
 	if len(command) == 0 {
-		command = []string{"/circleci-dr", "mover", "--request", moverDir + "/" + requestPath}
+		command = []string{"circleci-dr", "mover", "--request", moverDir + "/" + requestPath}
 	}
 	size := resource.MustParse("64Mi")
 	pod := corev1.PodSpec{
