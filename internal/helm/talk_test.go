@@ -46,7 +46,7 @@ func TestSilenceHoldsBackWhatTheSDKPrints(t *testing.T) {
 	log.SetOutput(&printed)
 	silenceOnce = sync.Once{}
 	silence()
-	if _, err := chartutil.CoalesceValues(loadChart(t, fixture), map[string]any{"frontend": secretValue}); err != nil {
+	if _, err := chartutil.CoalesceValues(loadChart(t, fixture), map[string]any{"frontend": map[string]any{"replicas": map[string]any{"a": secretValue}}}); err != nil {
 		t.Error(err)
 	}
 	if printed.Len() > 0 {
