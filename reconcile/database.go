@@ -251,6 +251,8 @@ type InspectResult struct {
 	// Adapted lists what a copy between the two would change on purpose, such
 	// as an attribute that the target's admin role may not give.
 	Adapted []string `json:"adapted,omitempty"`
+	// Blocked lists what this source holds and this target cannot take.
+	Blocked []UnsupportedObject `json:"blocked,omitempty"`
 }
 
 // InspectedSide is one side of an inspection: facts, or why there are none.
@@ -266,6 +268,12 @@ type FenceResult struct {
 	Fence    FenceState              `json:"fence"`
 	Counters map[string]WriteCounter `json:"counters"`
 	Ended    int                     `json:"endedSessions"`
+}
+
+// UnfenceResult is the result of OpUnfence: the fence that stood, nil when
+// there was none.
+type UnfenceResult struct {
+	Lifted *FenceState `json:"lifted,omitempty"`
 }
 
 // CopyResult is the result of OpCopy.

@@ -1,0 +1,197 @@
+package postgres
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// adapted is what the target's roles, memberships and settings will be, and
+// in words where that is not what the source has. The plan prints the words
+// before, the copy does it, and the proof accepts exactly that: all three
+// call the same pure function.
+type adapted struct {
+	owners   map[string]string
+	roles    []role
+	members  []membership
+	settings []setting
+	lines    []string
+	// targetSuperuser tells that nothing had to be adapted for privileges.
+	targetSuperuser bool
+}
+
+// mapped is a role's name on the target.
+func (a adapted) mapped(name string) string {
+	if to, ok := a.owners[name]; ok {
+		return to
+	}
+	return name
+}
+
+// admin is the role we log in with on the target.
+type admin struct {
+	name      string
+	superuser bool
+}
+
+// adapt computes what of the source's globals the target can be given.
+func adapt(source, target globals, to admin, owners map[string]string, databases []string) adapted {
+	a := adapted{owners: map[string]string{}, targetSuperuser: to.superuser}
+	for from, into := range owners {
+		if from != into {
+			a.owners[from] = into
+		}
+	}
+	if _, ok := a.owners[source.bootstrap]; !ok && !to.superuser && source.bootstrap != to.name {
+		a.owners[source.bootstrap] = to.name
+	}
+	for _, from := range sortedKeys(a.owners) {
+		a.note("what role %s owns and may do, role %s owns and may do", from, a.owners[from])
+	}
+	a.adaptRoles(source, to)
+	a.adaptMembers(source, to)
+	a.adaptSettings(source, target, to, databases)
+	return a
+}
+
+func (a *adapted) note(format string, args ...any) {
+	a.lines = append(a.lines, fmt.Sprintf(format, args...))
+}
+
+// adaptRoles drops the attributes only a superuser may give. Renamed roles and
+// the admin itself are the target's own and stay as they are.
+func (a *adapted) adaptRoles(source globals, to admin) {
+	for _, r := range source.roles {
+		if _, renamed := a.owners[r.name]; renamed || r.name == to.name {
+			continue
+		}
+		if !to.superuser {
+			var lost []string
+			for _, attr := range []struct {
+				name string
+				on   *bool
+			}{{"SUPERUSER", &r.super}, {"REPLICATION", &r.replication}, {"BYPASSRLS", &r.bypassRLS}} {
+				if *attr.on {
+					*attr.on = false
+					lost = append(lost, attr.name)
+				}
+			}
+			if len(lost) > 0 {
+				a.note("role %s loses %s: role %s is no superuser and cannot give it", r.name, strings.Join(lost, ", "), to.name)
+			}
+		}
+		if !source.verifiersKnown && r.login {
+			a.note("role %s gets no password: the source does not show it to us", r.name)
+		}
+		a.roles = append(a.roles, r)
+	}
+}
+
+// adaptMembers adds the admin to every role when it is no superuser: it must
+// own and read what they own. A membership in the admin would then be a
+// circle, and is left out.
+func (a *adapted) adaptMembers(source globals, to admin) {
+	merged := map[membership]bool{}
+	for _, m := range source.members {
+		m.role, m.member = a.mapped(m.role), a.mapped(m.member)
+		if m.role == m.member {
+			continue
+		}
+		if !to.superuser && m.role == to.name {
+			a.note("role %s is no longer a member of %s: %s must be a member of %s", m.member, to.name, to.name, m.member)
+			continue
+		}
+		key := membership{role: m.role, member: m.member}
+		merged[key] = merged[key] || m.admin
+	}
+	if !to.superuser {
+		for _, r := range a.roles {
+			key := membership{role: r.name, member: to.name}
+			if _, ok := merged[key]; !ok {
+				merged[key] = false
+				a.note("role %s becomes a member of %s, to own and read what is its", to.name, r.name)
+			}
+		}
+	}
+	for m, admin := range merged {
+		m.admin = admin
+		a.members = append(a.members, m)
+	}
+	sort.Slice(a.members, func(i, j int) bool {
+		if a.members[i].role != a.members[j].role {
+			return a.members[i].role < a.members[j].role
+		}
+		return a.members[i].member < a.members[j].member
+	})
+}
+
+// adaptSettings drops what only a superuser may set, and turns ALTER ROLE ALL,
+// which only a superuser may say, into a setting of each database.
+func (a *adapted) adaptSettings(source, target globals, to admin, databases []string) {
+	carried := map[string]bool{}
+	for _, d := range databases {
+		carried[d] = true
+	}
+	byKey := map[setting]setting{}
+	put := func(s setting, weak bool) {
+		key := setting{database: s.database, role: s.role, name: s.name}
+		if _, ok := byKey[key]; ok && weak {
+			return
+		}
+		byKey[key] = s
+	}
+	for _, s := range source.settings {
+		if s.database != "" && !carried[s.database] {
+			continue
+		}
+		if s.role != "" {
+			s.role = a.mapped(s.role)
+		}
+		if superOnly, known := target.superOnly[s.name]; !to.superuser && (superOnly || !known) {
+			a.note("setting %s of %s is not carried: only a superuser may set it there", s.name, s.subject())
+			continue
+		}
+		if s.role == "" && s.database == "" && !to.superuser {
+			a.note("setting %s of all roles becomes a setting of every database: only a superuser may set it for all roles", s.name)
+			continue
+		}
+		put(s, false)
+	}
+	if !to.superuser {
+		for _, s := range source.settings {
+			if superOnly, known := target.superOnly[s.name]; s.role == "" && s.database == "" && known && !superOnly {
+				for _, d := range databases {
+					put(setting{database: d, name: s.name, value: s.value}, true)
+				}
+			}
+		}
+	}
+	for _, s := range byKey {
+		a.settings = append(a.settings, s)
+	}
+	sort.Slice(a.settings, func(i, j int) bool { return a.settings[i].key() < a.settings[j].key() })
+}
+
+func (s setting) key() string { return s.database + "\x00" + s.role + "\x00" + s.name }
+
+// subject names whose setting it is, for people.
+func (s setting) subject() string {
+	switch {
+	case s.role != "" && s.database != "":
+		return "role " + s.role + " in database " + s.database
+	case s.role != "":
+		return "role " + s.role
+	case s.database != "":
+		return "database " + s.database
+	}
+	return "all roles"
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

@@ -1,0 +1,211 @@
+package postgres
+
+import "strings"
+
+// relation is the condition and joins for relations c in schemas n that are
+// the user's own.
+func relation(kinds string) string {
+	return "pg_class c join pg_namespace n on n.oid = c.relnamespace and " + userSchemas + " and c.relkind in (" + kinds + ") and " + notOfExtension("pg_class", "c.oid")
+}
+
+const qualified = "format('%I.%I', n.nspname, c.relname)"
+
+// identity is an object's name as PostgreSQL itself spells it, arguments and
+// all.
+func identity(catalog, oid string) string {
+	return "(pg_identify_object('" + catalog + "'::regclass, " + oid + ", 0)).identity"
+}
+
+// catalogs are compared in this order, which goes from big to small so that
+// the first difference named is the most telling one.
+var catalogs = []catalog{
+	{"schema", always(factsOf("quote_ident(n.nspname)", "('exists', 'yes'), ('owner', "+schemaOwner()+")",
+		"(select * from pg_namespace n where "+userSchemas+" and "+notOfExtension("pg_namespace", "n.oid")+") n"))},
+	{"extension", always(factsOf("quote_ident(e.extname)", "('version', e.extversion), ('schema', quote_ident(n.nspname))",
+		"(pg_extension e join pg_namespace n on n.oid = e.extnamespace and e.oid >= 16384)"))},
+	{"table", always(tableFacts)},
+	{"column", columnFacts},
+	{"index", always(indexFacts)},
+	{"constraint", always(constraintFacts)},
+	{"view", always(factsOf(qualified, "('definition', pg_get_viewdef(c.oid))", "("+relation("'v', 'm'")+")"))},
+	{"trigger", always(triggerFacts)},
+	{"rule", always(factsOf("format('%I on %I.%I', r.rulename, n.nspname, c.relname)", "('definition', pg_get_ruledef(r.oid)), ('enabled', r.ev_enabled::text)",
+		"("+relation("'r', 'p', 'v', 'm', 'f'")+" join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN')"))},
+	{"policy", always(policyFacts)},
+	{"routine", always(routineFacts)},
+	{"type", always(typeFacts)},
+	{"sequence", always(sequenceFacts)},
+	{"statistics object", statisticsFacts},
+	{"operator", always(operatorFacts)},
+	{"operator class", always(factsOf(identity("pg_opclass", "o.oid"), "('owner', "+roleOf("o.opcowner")+"), ('default', o.opcdefault::text), ('type', format_type(o.opcintype, null)), ('storage', format_type(nullif(o.opckeytype, 0), null))",
+		"(pg_opclass o join pg_namespace n on n.oid = o.opcnamespace and "+userSchemas+" and "+notOfExtension("pg_opclass", "o.oid")+")"))},
+	{"operator family", always(familyFacts)},
+	{"cast", always(factsOf(identity("pg_cast", "o.oid"), "('function', coalesce(nullif(o.castfunc, 0)::regprocedure::text, '')), ('context', o.castcontext::text), ('method', o.castmethod::text)",
+		"(select * from pg_cast o where o.oid >= 16384 and "+notOfExtension("pg_cast", "o.oid")+") o"))},
+	{"collation", collationFacts},
+	{"conversion", always(factsOf(identity("pg_conversion", "o.oid"), "('owner', "+roleOf("o.conowner")+"), ('function', o.conproc::regproc::text), ('default', o.condefault::text)",
+		"(pg_conversion o join pg_namespace n on n.oid = o.connamespace and "+userSchemas+" and "+notOfExtension("pg_conversion", "o.oid")+")"))},
+	{"text search configuration", always(searchFacts)},
+	{"text search dictionary", always(factsOf(identity("pg_ts_dict", "o.oid"), "('owner', "+roleOf("o.dictowner")+"), ('template', "+identity("pg_ts_template", "o.dicttemplate")+"), ('options', o.dictinitoption)",
+		"(pg_ts_dict o join pg_namespace n on n.oid = o.dictnamespace and "+userSchemas+" and "+notOfExtension("pg_ts_dict", "o.oid")+")"))},
+	{"language", always(factsOf("quote_ident(o.lanname)", "('owner', "+roleOf("o.lanowner")+"), ('trusted', o.lanpltrusted::text)",
+		"(select * from pg_language o where o.oid >= 16384 and "+notOfExtension("pg_language", "o.oid")+") o"))},
+	{"foreign server", always(factsOf("quote_ident(o.srvname)", "('owner', "+roleOf("o.srvowner")+"), ('type', o.srvtype), ('version', o.srvversion), ('options', md5(o.srvoptions::text))",
+		"pg_foreign_server o"))},
+	{"event trigger", always(factsOf("quote_ident(o.evtname)", "('owner', "+roleOf("o.evtowner")+"), ('event', o.evtevent), ('function', o.evtfoid::regproc::text), ('enabled', o.evtenabled::text), ('tags', o.evttags::text)",
+		"(select * from pg_event_trigger o where "+notOfExtension("pg_event_trigger", "o.oid")+") o"))},
+	{"publication", always(factsOf("quote_ident(o.pubname)", "('owner', "+roleOf("o.pubowner")+"), ('all tables', o.puballtables::text), ('operations', concat_ws(' ', o.pubinsert, o.pubupdate, o.pubdelete, o.pubtruncate)), ('tables', (select string_agg(format('%I.%I', t.schemaname, t.tablename), ', ' order by t.schemaname, t.tablename) from pg_publication_tables t where t.pubname = o.pubname))",
+		"pg_publication o"))},
+	{"large object", always("select o.oid::text, 'owner', " + roleOf("o.lomowner") + ", '' from pg_largeobject_metadata o")},
+	{"privilege", always(privilegeFacts)},
+	{"column privilege", always(columnPrivilegeFacts)},
+	{"default privilege", always("select coalesce(quote_ident(n.nspname), 'all schemas'), a.defaclobjtype::text || ' by ' || " + roleOf("a.defaclrole") + ", " +
+		accessList("a.defaclacl") + ", '' from pg_default_acl a left join pg_namespace n on n.oid = a.defaclnamespace")},
+	{"comment", always(commentFacts)},
+	{"security label", always("select o.type || ' ' || o.identity, l.provider, l.label, '' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o")},
+}
+
+var tableFacts = factsOf(qualified, `('kind', c.relkind::text), ('owner', `+roleOf("c.relowner")+`), ('persistence', c.relpersistence::text),
+	('options', (select string_agg(o, ', ' order by o) from unnest(c.reloptions) o)),
+	('toast options', (select string_agg(o, ', ' order by o) from pg_class t, unnest(t.reloptions) o where t.oid = c.reltoastrelid)),
+	('replica identity', c.relreplident::text), ('row security', c.relrowsecurity::text), ('forced row security', c.relforcerowsecurity::text),
+	('of type', case when c.reloftype <> 0 then format_type(c.reloftype, null) end),
+	('access method', (select amname::text from pg_am where oid = c.relam)),
+	('partition key', case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end), ('partition bound', pg_get_expr(c.relpartbound, c.oid)),
+	('parents', (select string_agg(i.inhparent::regclass::text, ', ' order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid)),
+	('populated', case when c.relkind = 'm' then c.relispopulated::text end)`,
+	"("+relation("'r', 'p', 'v', 'm', 'f', 'S', 'c'")+")")
+
+func columnFacts(common, _ int) string {
+	pairs := `('type', format_type(a.atttypid, a.atttypmod)), ('not null', a.attnotnull::text), ('default', pg_get_expr(d.adbin, d.adrelid)),
+		('generated', a.attgenerated::text), ('identity', a.attidentity::text), ('storage', a.attstorage::text), ('position', a.position::text),
+		('collation', (select format('%I.%I', y.nspname, x.collname) from pg_collation x join pg_namespace y on y.oid = x.collnamespace where x.oid = a.attcollation)),
+		('statistics target', coalesce(nullif(a.attstattarget, -1)::text, '')), ('options', (select string_agg(o, ', ' order by o) from unnest(a.attoptions) o))`
+	if common >= 140000 {
+		pairs += ", ('compression', a.attcompression::text)"
+	}
+	return factsOf("format('%I.%I.%I', n.nspname, c.relname, a.attname)", pairs, "("+relation("'r', 'p', 'v', 'm', 'f', 'c'")+`
+		join (select *, row_number() over (partition by attrelid order by attnum) as position from pg_attribute where attnum > 0 and not attisdropped) a
+			on a.attrelid = c.oid
+		left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum)`)
+}
+
+// The name of an index that PostgreSQL chose itself for a partition, or for
+// an inherited constraint, is compared like any other.
+var indexFacts = factsOf(qualified, `('table', i.indrelid::regclass::text), ('definition', pg_get_indexdef(c.oid)), ('valid', (i.indisvalid and i.indisready)::text),
+	('clustered', i.indisclustered::text), ('replica identity', i.indisreplident::text),
+	('statistics targets', (select string_agg(a.attnum || '=' || a.attstattarget, ', ' order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attstattarget >= 0)),
+	('parent', (select inhparent::regclass::text from pg_inherits where inhrelid = c.oid))`,
+	`(pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace and `+userSchemas+` and `+notOfExtension("pg_class", "i.indrelid")+`)`)
+
+// Foreign keys that a partition inherits get their names from PostgreSQL,
+// which numbers them as they come; they are compared by what they say.
+var constraintFacts = `select case when o.conparentid <> 0 and o.contype = 'f' then o.conrelid::regclass::text
+		else quote_ident(o.conname) || ' on ' || case when o.contypid <> 0 then format_type(o.contypid, null) else o.conrelid::regclass::text end end,
+	case when o.conparentid <> 0 and o.contype = 'f' then 'inherited ' || pg_get_constraintdef(o.oid) else v.what end, v.value, ''
+	from pg_constraint o join pg_namespace n on n.oid = o.connamespace and ` + userSchemas + `
+	cross join lateral (values ('definition', pg_get_constraintdef(o.oid)), ('validated', o.convalidated::text),
+		('disabled triggers', (select count(*)::text from pg_trigger t where t.tgconstraint = o.oid and t.tgisinternal and t.tgenabled <> 'O' and o.contype = 'f'))) v(what, value)
+	where o.contype in ('p', 'u', 'x', 'f', 'c') and ` + notOfExtension("pg_class", "o.conrelid") + ` and ` + notOfExtension("pg_type", "o.contypid")
+
+// Triggers that partitions got from their parent are compared too, as one of
+// them may be disabled on its own; up to 14 they are marked internal. Those
+// of constraints count with their constraint.
+var triggerFacts = factsOf("format('%I on %I.%I', t.tgname, n.nspname, c.relname)", "('definition', pg_get_triggerdef(t.oid)), ('enabled', t.tgenabled::text)",
+	"("+relation("'r', 'p', 'v', 'f'")+" join pg_trigger t on t.tgrelid = c.oid and (not t.tgisinternal or t.tgconstraint = 0))")
+
+var policyFacts = factsOf("format('%I on %I.%I', p.polname, n.nspname, c.relname)", `('command', p.polcmd::text), ('permissive', p.polpermissive::text),
+	('using', pg_get_expr(p.polqual, p.polrelid)), ('with check', pg_get_expr(p.polwithcheck, p.polrelid)),
+	('roles', (select string_agg(case r when 0 then 'public' else quote_ident(`+roleOf("r")+`) end, ', ' order by r) from unnest(p.polroles) r))`,
+	"("+relation("'r', 'p'")+" join pg_policy p on p.polrelid = c.oid)")
+
+// A body is compared by its hash: it may hold what must not be shown.
+var routineFacts = factsOf(identity("pg_proc", "o.oid"), `('kind', o.prokind::text), ('owner', `+roleOf("o.proowner")+`), ('language', l.lanname::text),
+	('arguments', pg_get_function_arguments(o.oid)), ('result', pg_get_function_result(o.oid)), ('body', md5(concat(o.prosrc, chr(1), o.probin))),
+	('volatility', o.provolatile::text), ('strict', o.proisstrict::text), ('security definer', o.prosecdef::text), ('leakproof', o.proleakproof::text),
+	('parallel', o.proparallel::text), ('cost', o.procost::text), ('rows', o.prorows::text), ('settings', array_to_string(o.proconfig, ', ')),
+	('support', o.prosupport::regproc::text),
+	('aggregate', (select concat_ws(' ', g.aggkind, g.aggnumdirectargs, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn,
+		g.aggminvtransfn, g.aggmfinalfn, g.aggfinalextra, g.aggmfinalextra, g.aggfinalmodify, g.aggmfinalmodify, nullif(g.aggsortop, 0)::regoperator,
+		format_type(g.aggtranstype, null), g.aggtransspace, g.agginitval, g.aggminitval) from pg_aggregate g where g.aggfnoid = o.oid))`,
+	"(pg_proc o join pg_language l on l.oid = o.prolang join pg_namespace n on n.oid = o.pronamespace and "+userSchemas+" and "+notOfExtension("pg_proc", "o.oid")+")")
+
+// ownType leaves out the types PostgreSQL makes itself: row types, arrays and
+// multiranges.
+const ownType = `t.typtype in ('b', 'c', 'd', 'e', 'r') and not exists (select from pg_type y where y.typarray = t.oid)
+	and (t.typrelid = 0 or exists (select from pg_class y where y.oid = t.typrelid and y.relkind = 'c'))`
+
+var typeFacts = factsOf("format('%I.%I', n.nspname, t.typname)", `('kind', t.typtype::text), ('owner', `+roleOf("t.typowner")+`),
+	('labels', (select string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid)),
+	('base', case when t.typtype = 'd' then format_type(t.typbasetype, t.typtypmod) end), ('not null', t.typnotnull::text), ('default', t.typdefault),
+	('collation', (select quote_ident(x.collname) from pg_collation x where x.oid = t.typcollation)),
+	('range', (select concat_ws(' ', format_type(r.rngsubtype, null), (select quote_ident(collname) from pg_collation where oid = r.rngcollation),
+		`+identity("pg_opclass", "r.rngsubopc")+`, r.rngcanonical, r.rngsubdiff) from pg_range r where r.rngtypid = t.oid)),
+	('functions', case when t.typtype = 'b' then concat_ws(' ', t.typinput, t.typoutput, t.typreceive, t.typsend, t.typlen, t.typalign, t.typstorage, t.typcategory) end)`,
+	"(pg_type t join pg_namespace n on n.oid = t.typnamespace and "+userSchemas+" and "+notOfExtension("pg_type", "t.oid")+" and "+ownType+")")
+
+var sequenceFacts = factsOf(qualified, `('type', format_type(s.seqtypid, null)), ('start', s.seqstart::text), ('increment', s.seqincrement::text),
+	('minimum', s.seqmin::text), ('maximum', s.seqmax::text), ('cache', s.seqcache::text), ('cycle', s.seqcycle::text),
+	('owned by', (select d.deptype::text || ' ' || d.refobjid::regclass || '.' || quote_ident(a.attname) from pg_depend d
+		join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+		where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')))`,
+	"("+relation("'S'")+" join pg_sequence s on s.seqrelid = c.oid)")
+
+func statisticsFacts(common, _ int) string {
+	pairs := "('definition', pg_get_statisticsobjdef(o.oid)), ('owner', " + roleOf("o.stxowner") + ")"
+	if common >= 130000 {
+		pairs += ", ('target', coalesce(nullif(o.stxstattarget, -1)::text, ''))"
+	}
+	return factsOf("format('%I.%I', n.nspname, o.stxname)", pairs, "(pg_statistic_ext o join pg_namespace n on n.oid = o.stxnamespace and "+userSchemas+")")
+}
+
+var operatorFacts = factsOf(identity("pg_operator", "o.oid"), `('owner', `+roleOf("o.oprowner")+`), ('function', o.oprcode::regprocedure::text),
+	('restrict', o.oprrest::regproc::text), ('join', o.oprjoin::regproc::text), ('commutator', nullif(o.oprcom, 0)::regoperator::text),
+	('negator', nullif(o.oprnegate, 0)::regoperator::text), ('merges', o.oprcanmerge::text), ('hashes', o.oprcanhash::text)`,
+	"(pg_operator o join pg_namespace n on n.oid = o.oprnamespace and o.oprcode <> 0 and "+userSchemas+" and "+notOfExtension("pg_operator", "o.oid")+")")
+
+var familyFacts = factsOf(identity("pg_opfamily", "o.oid"), `('owner', `+roleOf("o.opfowner")+`),
+	('operators', (select string_agg(concat_ws(' ', x.amopstrategy, x.amopopr::regoperator, x.amoppurpose), ', ' order by x.amopstrategy, x.amopopr::regoperator::text)
+		from pg_amop x where x.amopfamily = o.oid)),
+	('functions', (select string_agg(concat_ws(' ', x.amprocnum, x.amproc::regprocedure), ', ' order by x.amprocnum, x.amproc::regprocedure::text)
+		from pg_amproc x where x.amprocfamily = o.oid))`,
+	"(pg_opfamily o join pg_namespace n on n.oid = o.opfnamespace and "+userSchemas+" and "+notOfExtension("pg_opfamily", "o.oid")+")")
+
+func collationFacts(_, own int) string {
+	// From 15 on an ICU collation's locale has a column of its own.
+	locale := "concat_ws(' ', o.collcollate, o.collctype)"
+	if own >= 150000 && own < 170000 {
+		locale = "concat_ws(' ', coalesce(o.collcollate, o.colliculocale), coalesce(o.collctype, o.colliculocale))"
+	}
+	return factsOf("format('%I.%I', n.nspname, o.collname)", "('owner', "+roleOf("o.collowner")+"), ('provider', o.collprovider::text), ('deterministic', o.collisdeterministic::text), ('locale', "+locale+")",
+		"(pg_collation o join pg_namespace n on n.oid = o.collnamespace and "+userSchemas+" and "+notOfExtension("pg_collation", "o.oid")+")")
+}
+
+var searchFacts = factsOf(identity("pg_ts_config", "o.oid"), `('owner', `+roleOf("o.cfgowner")+`), ('parser', `+identity("pg_ts_parser", "o.cfgparser")+`),
+	('mappings', (select string_agg(concat_ws(' ', m.maptokentype, m.mapseqno, `+identity("pg_ts_dict", "m.mapdict")+`), ', ' order by m.maptokentype, m.mapseqno)
+		from pg_ts_config_map m where m.mapcfg = o.oid))`,
+	"(pg_ts_config o join pg_namespace n on n.oid = o.cfgnamespace and "+userSchemas+" and "+notOfExtension("pg_ts_config", "o.oid")+")")
+
+// Comments on members of extensions, and on what initdb made, are not the
+// user's; but the schema public is.
+const commentFacts = `select o.type || ' ' || o.identity, 'comment', d.description, '' from pg_description d
+	cross join lateral pg_identify_object(d.classoid, d.objoid, d.objsubid) o
+	where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and d.objoid = 'public'::regnamespace
+			and d.description <> 'standard public schema')
+		and not exists (select from pg_depend x where x.classid = d.classoid and x.objid = d.objoid and x.deptype = 'e')`
+
+// accessList is the SQL that spells an access list: its items in a fixed
+// order, the same whatever the order they were granted in.
+func accessList(acl string) string { return accessListOf(acl, "null::oid") }
+
+// accessListOf is accessList with one role, the server's own, under a name
+// that is the same everywhere.
+func accessListOf(acl, server string) string {
+	name := func(oid string) string {
+		return "case when " + oid + " = 0 then '' when " + oid + " = " + server + " then '(server)' else " + roleOf(oid) + " end"
+	}
+	return strings.ReplaceAll(`(select string_agg(concat_ws(chr(31), i.grantee, i.privilege, i.grantor, case when i.option then 't' else 'f' end), chr(30)
+		order by i.grantee collate "C", i.grantor collate "C", i.privilege collate "C")
+		from (select `+name("x.grantee")+` as grantee, x.privilege_type as privilege, `+name("x.grantor")+` as grantor, bool_or(x.is_grantable) as option
+			from aclexplode(@acl) x group by 1, 2, 3) i)`, "@acl", acl)
+}

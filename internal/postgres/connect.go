@@ -1,0 +1,279 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	sourceSide = "source"
+	targetSide = "target"
+
+	// ownDatabase is our own small database on either side.
+	ownDatabase = "circleci_dr"
+	// maintenance is the database every server has; we log in there to
+	// create and drop others.
+	maintenance = "postgres"
+	// appPrefix marks our sessions in pg_stat_activity.
+	appPrefix = "circleci-dr"
+
+	connectTimeout = 10 * time.Second
+)
+
+// server is one side of a move: how to reach it and what was learnt about it
+// at the first connection.
+type server struct {
+	side     string
+	endpoint reconcile.Endpoint
+	password string
+	// label is the application_name of our sessions. It carries the holder's
+	// token, so that a newer mover can find and end an older one's sessions.
+	label string
+
+	version   int
+	superuser bool
+}
+
+// sessionSettings make every session of ours read and write the same text for
+// the same value, whatever the role, the database or the server has set, and
+// let it write on a fenced server. They travel in the start-up packet, which
+// wins over ALTER ROLE and ALTER DATABASE.
+func sessionSettings() map[string]string {
+	return map[string]string{
+		"client_encoding":                     "UTF8",
+		"DateStyle":                           "ISO, MDY",
+		"IntervalStyle":                       "postgres",
+		"TimeZone":                            "UTC",
+		"extra_float_digits":                  "3",
+		"bytea_output":                        "hex",
+		"lc_monetary":                         "C",
+		"xmloption":                           "content",
+		"array_nulls":                         "on",
+		"search_path":                         "pg_catalog",
+		"quote_all_identifiers":               "off",
+		"standard_conforming_strings":         "on",
+		"row_security":                        "off", // an error instead of fewer rows
+		"check_function_bodies":               "off",
+		"default_transaction_read_only":       "off",
+		"default_transaction_isolation":       "read committed",
+		"statement_timeout":                   "0",
+		"lock_timeout":                        "0",
+		"idle_in_transaction_session_timeout": "0", // the snapshot's holder idles
+		"jit":                                 "off",
+		"role":                                "none",
+		"default_tablespace":                  "",
+		"default_table_access_method":         "heap",
+	}
+}
+
+// newServer reads the password file; it does not connect.
+func newServer(side string, endpoint *reconcile.Endpoint, label string) (*server, error) {
+	if endpoint == nil {
+		return nil, fail(side, reconcile.CodeFailed, errors.New("no endpoint was given"))
+	}
+	s := &server{side: side, endpoint: *endpoint, label: label}
+	if endpoint.PasswordFile != "" {
+		raw, err := os.ReadFile(endpoint.PasswordFile)
+		if err != nil {
+			return nil, fail(side, reconcile.CodeCredentials, fmt.Errorf("read password file: %w", err))
+		}
+		s.password = strings.TrimRight(string(raw), "\r\n")
+	}
+	return s, nil
+}
+
+// config is the connection configuration for one database.
+func (s *server) config(database string) (*pgx.ConnConfig, error) {
+	var dsn strings.Builder
+	for _, kv := range s.libpq(database) {
+		fmt.Fprintf(&dsn, "%s=%s ", kv[0], quoteConnValue(kv[1]))
+	}
+	cfg, err := pgx.ParseConfig(dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("read connection settings: %w", err)
+	}
+	cfg.Password = s.password
+	if s.endpoint.TLSMode != "prefer" { // the one mode that may go on without TLS
+		cfg.Fallbacks = nil
+	}
+	cfg.ConnectTimeout = connectTimeout
+	cfg.RuntimeParams = sessionSettings()
+	cfg.RuntimeParams["application_name"] = s.label
+	cfg.DialFunc = (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext
+	return cfg, nil
+}
+
+// libpq lists the connection keywords that pgx and libpq share. The password
+// is not among them.
+func (s *server) libpq(database string) [][2]string {
+	mode := s.endpoint.TLSMode
+	if mode == "" {
+		mode = "verify-full"
+	}
+	kv := [][2]string{
+		{"host", s.endpoint.Host},
+		{"port", fmt.Sprint(s.endpoint.Port)},
+		{"user", s.endpoint.Username},
+		{"dbname", database},
+		{"sslmode", mode},
+	}
+	if s.endpoint.CAFile != "" {
+		kv = append(kv, [2]string{"sslrootcert", s.endpoint.CAFile})
+	}
+	return kv
+}
+
+func quoteConnValue(v string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(v) + "'"
+}
+
+// connect opens a session on one database and learns the server's version.
+func (s *server) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+	cfg, err := s.config(database)
+	if err != nil {
+		return nil, fail(s.side, reconcile.CodeFailed, err)
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, classify(s.side, fmt.Errorf("connect to database %q: %w", database, err))
+	}
+	if err := s.learn(ctx, conn); err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		return nil, classify(s.side, err)
+	}
+	return conn, nil
+}
+
+// connectRaw opens a session for the COPY relay, without pgx's type layer.
+func (s *server) connectRaw(ctx context.Context, database string) (*pgconn.PgConn, error) {
+	cfg, err := s.config(database)
+	if err != nil {
+		return nil, fail(s.side, reconcile.CodeFailed, err)
+	}
+	conn, err := pgconn.ConnectConfig(ctx, &cfg.Config)
+	if err != nil {
+		return nil, classify(s.side, fmt.Errorf("connect to database %q: %w", database, err))
+	}
+	return conn, nil
+}
+
+func (s *server) learn(ctx context.Context, conn *pgx.Conn) error {
+	if s.version == 0 {
+		err := conn.QueryRow(ctx, `select current_setting('server_version_num')::int,
+			(select rolsuper from pg_roles where rolname = current_user)`).Scan(&s.version, &s.superuser)
+		if err != nil {
+			return fmt.Errorf("read server version: %w", err)
+		}
+	}
+	if s.version >= 140000 {
+		if _, err := conn.Exec(ctx, "set idle_session_timeout = 0"); err != nil {
+			return fmt.Errorf("set idle_session_timeout: %w", err)
+		}
+	}
+	return nil
+}
+
+// with runs f in a session on one database.
+func (s *server) with(ctx context.Context, database string, f func(*pgx.Conn) error) error {
+	conn, err := s.connect(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer closeConn(ctx, conn)
+	if err := f(conn); err != nil {
+		return classify(s.side, err)
+	}
+	return nil
+}
+
+// closeConn ends a session. What was to be kept is committed by then, so a
+// failing goodbye changes nothing.
+func closeConn(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
+
+// fail makes a mover's error with its class.
+func fail(side, code string, err error) error {
+	return &reconcile.MoverError{Code: code, Side: side, Err: err}
+}
+
+func failf(side, code, format string, args ...any) error {
+	return fail(side, code, fmt.Errorf(format, args...))
+}
+
+// classify gives an error its class by its SQLSTATE or type, unless it has
+// one already.
+func classify(side string, err error) error {
+	var known *reconcile.MoverError
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	var pg *pgconn.PgError
+	var netErr net.Error
+	var certErr *tls.CertificateVerificationError
+	var dialErr *pgconn.ConnectError
+	switch {
+	case errors.As(err, &pg):
+		return fail(side, codeOf(pg), withDetail(err, pg))
+	case errors.As(err, &dialErr), errors.As(err, &certErr), errors.As(err, &netErr):
+		return fail(side, reconcile.CodeUnreachable, err)
+	}
+	return fail(side, reconcile.CodeFailed, err)
+}
+
+// codeOf maps an SQLSTATE to a class.
+func codeOf(pg *pgconn.PgError) string {
+	switch {
+	case strings.HasPrefix(pg.Code, "28"):
+		return reconcile.CodeCredentials
+	case pg.Code == "42501":
+		return reconcile.CodePrivilege
+	case pg.Code == "57P03", pg.Code == "53300":
+		return reconcile.CodeUnreachable
+	case pg.Code == "57P01":
+		return reconcile.CodeOtherHolder
+	}
+	return reconcile.CodeFailed
+}
+
+// withDetail adds the server's hint. DETAIL is left out on purpose: it quotes
+// rows, and no row may reach a log.
+func withDetail(err error, pg *pgconn.PgError) error {
+	if pg.Hint == "" {
+		return err
+	}
+	return fmt.Errorf("%w (hint: %s)", err, pg.Hint)
+}
+
+// ident quotes an SQL name, possibly qualified.
+func ident(parts ...string) string { return pgx.Identifier(parts).Sanitize() }
+
+// literal quotes an SQL string for statements that take no parameters.
+func literal(s string) string {
+	quoted := "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	if strings.Contains(s, `\`) {
+		return "E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	}
+	return quoted
+}
+
+// codeOfError is the class of a server's error anywhere in a chain.
+func codeOfError(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return codeOf(pg)
+	}
+	return reconcile.CodeFailed
+}

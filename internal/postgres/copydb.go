@@ -1,0 +1,354 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+)
+
+// indexJobs is how many indexes are built at a time, beside the rows.
+const indexJobs = 2
+
+// databaseCopy is the copy of one database under way.
+type databaseCopy struct {
+	*copyRun
+	database database
+	snapshot string
+	source   *pgx.Conn // holds the snapshot
+	target   *pgx.Conn
+	entries  []entry
+	tables   []table
+	// early are the indexes and constraints of each table that can be made
+	// as soon as its rows are there.
+	early map[uint32][]entry
+	made  map[[2]uint32]bool // catalog and OID of early entries
+	mu    sync.Mutex         // guards the holder's session and result
+}
+
+// copyDatabase copies one database under one snapshot.
+func (c *copyRun) copyDatabase(ctx context.Context, d database) error {
+	if err := c.createDatabase(ctx, d); err != nil {
+		return err
+	}
+	return c.mover.source.with(ctx, d.name, func(source *pgx.Conn) error {
+		return c.mover.target.with(ctx, d.name, func(target *pgx.Conn) error {
+			dc := &databaseCopy{copyRun: c, database: d, source: source, target: target}
+			return dc.run(ctx)
+		})
+	})
+}
+
+func (d *databaseCopy) run(ctx context.Context) error {
+	if _, err := d.target.Exec(ctx, "set synchronous_commit = off; set client_min_messages = warning"); err != nil {
+		return classify(targetSide, err)
+	}
+	extensions, err := d.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	d.progress.enter("schema", d.database.name, 0)
+	if d.entries, err = dumpSchema(ctx, d.mover.source, d.dump, d.database.name, d.snapshot); err != nil {
+		return fail(sourceSide, codeOfError(err), err)
+	}
+	if err := restorePre(ctx, d.target, d.entries, extensions, d.adapted, d.admin); err != nil {
+		return err
+	}
+	if err := d.sortEarly(ctx); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{
+		d.copyTables, d.copyObjects, d.copySequences, d.restorePost, d.refreshViews, d.restoreComments, d.syncPrivileges, d.analyze,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare opens the snapshot that everything of this database is read from.
+func (d *databaseCopy) prepare(ctx context.Context) ([]extension, error) {
+	if _, err := d.source.Exec(ctx, "begin isolation level repeatable read read only"); err != nil {
+		return nil, classify(sourceSide, fmt.Errorf("begin snapshot: %w", err))
+	}
+	if err := d.source.QueryRow(ctx, "select pg_export_snapshot()").Scan(&d.snapshot); err != nil {
+		return nil, classify(sourceSide, fmt.Errorf("export snapshot: %w", err))
+	}
+	var err error
+	if d.tables, err = listTables(ctx, d.source); err != nil {
+		return nil, classify(sourceSide, err)
+	}
+	extensions, err := listExtensions(ctx, d.source)
+	return extensions, classify(sourceSide, err)
+}
+
+// sortEarly finds, by OID, which entries are indexes and unique constraints of
+// the tables we copy.
+func (d *databaseCopy) sortEarly(ctx context.Context) error {
+	// An index whose expression calls a user's function may read other tables.
+	const ofTable = `select 'pg_class'::regclass::oid, indexrelid, indrelid from pg_index i
+		where not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
+			and d.refclassid = 'pg_proc'::regclass and d.refobjid >= 16384)
+		union all select 'pg_constraint'::regclass::oid, oid, conrelid from pg_constraint where contype in ('p', 'u', 'x')`
+	rows, err := d.source.Query(ctx, ofTable)
+	if err != nil {
+		return classify(sourceSide, fmt.Errorf("list indexes: %w", err))
+	}
+	tableOf := map[[2]uint32]uint32{}
+	var catalog, oid, rel uint32
+	if _, err := pgx.ForEachRow(rows, []any{&catalog, &oid, &rel}, func() error {
+		tableOf[[2]uint32{catalog, oid}] = rel
+		return nil
+	}); err != nil {
+		return classify(sourceSide, fmt.Errorf("list indexes: %w", err))
+	}
+	copied := map[uint32]bool{}
+	for _, t := range d.tables {
+		copied[t.oid] = !t.config
+	}
+	d.early, d.made = map[uint32][]entry{}, map[[2]uint32]bool{}
+	for _, e := range d.entries {
+		rel := tableOf[[2]uint32{e.catalog, e.oid}]
+		if (e.desc == "INDEX" || e.desc == "CONSTRAINT") && copied[rel] {
+			d.early[rel] = append(d.early[rel], e)
+			d.made[[2]uint32{e.catalog, e.oid}] = true
+		}
+	}
+	return nil
+}
+
+// copyTables copies rows, several tables at a time and the biggest first, and
+// builds each table's indexes as soon as its rows are there.
+func (d *databaseCopy) copyTables(ctx context.Context) error {
+	var total int64
+	jobs := 0
+	for _, t := range d.tables {
+		total += t.bytes
+		jobs += len(d.early[t.oid])
+	}
+	d.progress.enter("rows", d.database.name, total)
+	if err := d.copyConfig(ctx); err != nil {
+		return err
+	}
+	indexes := make(chan entry, jobs)
+	var next atomic.Int64
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(indexes)
+		readers, rctx := errgroup.WithContext(gctx)
+		for range min(d.req.Streams, max(len(d.tables), 1)) {
+			readers.Go(func() error { return d.stream(rctx, &next, indexes) })
+		}
+		return readers.Wait()
+	})
+	for range min(indexJobs, jobs) {
+		g.Go(func() error { return d.buildIndexes(gctx, indexes) })
+	}
+	return g.Wait()
+}
+
+// copyConfig copies the configuration rows of extensions, one table after
+// another: their foreign keys and triggers came with CREATE EXTENSION.
+func (d *databaseCopy) copyConfig(ctx context.Context) error {
+	var tables []table
+	for _, t := range d.tables {
+		if t.config {
+			tables = append(tables, t)
+		}
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(tables, func(a, b table) int { return a.depth - b.depth })
+	src, err := d.sourceWire(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { src.close(ctx) }()
+	dst, err := d.targetWire(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { dst.close(ctx) }()
+	for _, t := range tables {
+		if err := d.copyTable(ctx, src, dst, t); err != nil {
+			return fmt.Errorf("copy configuration table %s: %w", t.object(), err)
+		}
+	}
+	return nil
+}
+
+// stream copies one table after another in its own pair of sessions.
+func (d *databaseCopy) stream(ctx context.Context, next *atomic.Int64, indexes chan<- entry) error {
+	src, err := d.sourceWire(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { src.close(ctx) }()
+	dst, err := d.targetWire(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { dst.close(ctx) }()
+	for {
+		i := int(next.Add(1)) - 1
+		if i >= len(d.tables) {
+			return nil
+		}
+		t := d.tables[i]
+		if t.config {
+			continue // copyConfig did
+		}
+		if err := d.copyTable(ctx, src, dst, t); err != nil {
+			return fmt.Errorf("copy table %s: %w", t.object(), err)
+		}
+		for _, e := range d.early[t.oid] {
+			indexes <- e
+		}
+	}
+}
+
+// sourceWire opens a session that sees our snapshot.
+func (d *databaseCopy) sourceWire(ctx context.Context) (*wire, error) {
+	pg, err := d.mover.source.connectRaw(ctx, d.database.name)
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{pg: pg}
+	if err := w.exec(ctx, "begin isolation level repeatable read read only; set transaction snapshot "+literal(d.snapshot)); err != nil {
+		w.close(ctx)
+		return nil, classify(sourceSide, fmt.Errorf("use snapshot: %w", err))
+	}
+	return w, nil
+}
+
+func (d *databaseCopy) targetWire(ctx context.Context) (*wire, error) {
+	pg, err := d.mover.target.connectRaw(ctx, d.database.name)
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{pg: pg}
+	if err := w.exec(ctx, "set synchronous_commit = off"); err != nil {
+		w.close(ctx)
+		return nil, classify(targetSide, err)
+	}
+	return w, nil
+}
+
+// copyTable copies one table in one transaction on the target, which asks
+// before and after whether we still hold the target.
+func (d *databaseCopy) copyTable(ctx context.Context, src, dst *wire, t table) error {
+	if err := d.guard(ctx); err != nil {
+		return err
+	}
+	empty := "truncate only " + t.object()
+	switch {
+	case t.config:
+		empty = "delete from " + t.object() + " " + t.condition
+	case t.root:
+		empty = "truncate " + t.object()
+	}
+	if err := dst.exec(ctx, "begin; "+empty); err != nil {
+		return classify(targetSide, err)
+	}
+	sum, bytes, err := relayTable(ctx, src, dst, t.copyOut(), t.copyIn(), t.binary, func(n int) { d.progress.add(t.object(), n) })
+	if err != nil {
+		return err
+	}
+	if err := d.guard(ctx); err != nil {
+		return err
+	}
+	if err := dst.exec(ctx, "commit"); err != nil {
+		return classify(targetSide, err)
+	}
+	d.count(sum.rows, bytes)
+	return d.recordDigest(ctx, "table", t.object(), sum)
+}
+
+func (d *databaseCopy) guard(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.hold.guard(ctx)
+}
+
+// recordDigest keeps the digest of what was read from the source.
+func (d *databaseCopy) recordDigest(ctx context.Context, kind, object string, sum digest) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, err := d.hold.conn.Exec(ctx, "insert into dr.digest (database, kind, object, row_count, sum, fence) values ($1, $2, $3, $4, $5, $6)",
+		d.database.name, kind, object, sum.rows, sum.String(), d.req.Fence)
+	if err != nil {
+		return classify(targetSide, fmt.Errorf("record digest of %s: %w", object, err))
+	}
+	return nil
+}
+
+func (d *databaseCopy) count(rows, bytes int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.result.Tables++
+	d.result.Rows += rows
+	d.result.Bytes += bytes
+}
+
+// buildIndexes builds indexes as they become possible.
+func (d *databaseCopy) buildIndexes(ctx context.Context, indexes <-chan entry) error {
+	return d.mover.target.with(ctx, d.database.name, func(conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, "set synchronous_commit = off; set maintenance_work_mem = '256MB'"); err != nil {
+			return err
+		}
+		for e := range indexes {
+			if err := e.restore(ctx, conn, d.adapted, d.admin); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// restorePost makes what is left: foreign keys, triggers, rules, indexes of
+// partitioned tables. Policies come from the catalogs, as they name roles.
+func (d *databaseCopy) restorePost(ctx context.Context) error {
+	d.progress.enter("constraints", d.database.name, 0)
+	policies, err := listPolicies(ctx, d.source, d.adapted)
+	if err != nil {
+		return classify(sourceSide, err)
+	}
+	for _, p := range policies {
+		if _, err := d.target.Exec(ctx, p.statement()); err != nil {
+			return fail(targetSide, codeOfError(err), fmt.Errorf("create policy %s: %w", p.object, err))
+		}
+	}
+	return restoreSchema(ctx, d.target, d.entries, d.adapted, d.admin, func(e entry) bool {
+		return e.section == sectionPost && !d.made[[2]uint32{e.catalog, e.oid}] && !e.late()
+	})
+}
+
+// restoreComments comes after everything that can carry one.
+func (d *databaseCopy) restoreComments(ctx context.Context) error {
+	return restoreSchema(ctx, d.target, d.entries, d.adapted, d.admin, entry.late)
+}
+
+// analyze gives the planner what it needs before the application comes. The
+// tables are named, because the catalogs are the server's own.
+func (d *databaseCopy) analyze(ctx context.Context) error {
+	d.progress.enter("analyze", d.database.name, 0)
+	rows, err := d.target.Query(ctx, "select "+qualified+" from "+relation("'r', 'p', 'm'")+" where c.relkind <> 'm' or c.relispopulated")
+	if err != nil {
+		return classify(targetSide, fmt.Errorf("analyze: %w", err))
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(names) == 0 {
+		return classify(targetSide, err)
+	}
+	if _, err := d.target.Exec(ctx, "set row_security = on; analyze "+strings.Join(names, ", ")); err != nil {
+		return classify(targetSide, fmt.Errorf("analyze: %w", err))
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+)
+
+// How writes are noticed. Two readings under a fence must differ when one row
+// was written between them, even by a session that switched read-only off.
+//
+// Statistics alone cannot promise that: up to PostgreSQL 14 a session reports
+// them with a delay, over a socket that may drop. A transaction number can:
+// every transaction that writes takes one, at once, and nothing else does
+// once autovacuum rests (ANALYZE takes one too). So where we are superuser the
+// fence also stops autovacuum, and LastWrite is the next transaction number.
+// Our own records are written before the first reading.
+//
+// Where we are no superuser, autovacuum and a managed service's own heartbeat
+// take numbers too. There LastWrite is a fingerprint of the catalogs (DDL and
+// TRUNCATE change it), rows are counted by the tables' statistics, and other
+// sessions are ended first, because a session reports what it wrote at its
+// end. The readings are repeated until two in a row agree.
+
+// statsPause is longer than the interval at which statistics are reported.
+const statsPause = 700 * time.Millisecond
+
+// readCounters reads the write counters of the given databases.
+func (s *server) readCounters(ctx context.Context, names []string, autovacuumRests bool) (map[string]reconcile.WriteCounter, error) {
+	last, err := s.readCountersOnce(ctx, names, autovacuumRests)
+	if err != nil || autovacuumRests {
+		return last, err
+	}
+	for range 10 {
+		if err := pause(ctx, statsPause); err != nil {
+			return nil, err
+		}
+		next, err := s.readCountersOnce(ctx, names, false)
+		if err != nil {
+			return nil, err
+		}
+		if sameCounters(last, next) {
+			return next, nil
+		}
+		last = next
+	}
+	return nil, failf(s.side, reconcile.CodeMoved, "read write counters: they keep growing; something still writes")
+}
+
+func (s *server) readCountersOnce(ctx context.Context, names []string, autovacuumRests bool) (map[string]reconcile.WriteCounter, error) {
+	counters := map[string]reconcile.WriteCounter{}
+	for _, name := range names {
+		err := s.with(ctx, name, func(conn *pgx.Conn) error {
+			c, err := counterOf(ctx, conn, autovacuumRests)
+			counters[name] = c
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return counters, nil
+}
+
+func counterOf(ctx context.Context, conn *pgx.Conn, autovacuumRests bool) (c reconcile.WriteCounter, err error) {
+	if autovacuumRests {
+		err = conn.QueryRow(ctx, "select 'xid ' || txid_snapshot_xmax(txid_current_snapshot())").Scan(&c.LastWrite)
+	} else {
+		err = conn.QueryRow(ctx, `select coalesce(sum(n_tup_ins), 0)::bigint, coalesce(sum(n_tup_upd), 0)::bigint, coalesce(sum(n_tup_del), 0)::bigint,
+			(select 'catalog ' || count(*) || ' ' || coalesce(sum(hashtext(concat(c.oid, ' ', c.relfilenode, ' ', c.xmin))::numeric), 0)
+				from pg_class c join pg_namespace n on n.oid = c.relnamespace where `+userSchemas+`)
+			from pg_stat_user_tables`).Scan(&c.Inserted, &c.Updated, &c.Deleted, &c.LastWrite)
+	}
+	if err != nil {
+		return c, fmt.Errorf("read write counters: %w", err)
+	}
+	return c, nil
+}
+
+// sameCounters tells whether two readings prove that nothing was written.
+func sameCounters(a, b map[string]reconcile.WriteCounter) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for name, c := range a {
+		if other, ok := b[name]; !ok || other != c {
+			return false
+		}
+	}
+	return true
+}
+
+// settle waits until no transaction that has written is still open. One that
+// was prepared can commit at any time, fence or not: it is named instead.
+func (s *server) settle(ctx context.Context, conn *pgx.Conn) error {
+	var prepared string
+	err := conn.QueryRow(ctx, "select coalesce(string_agg(quote_literal(gid) || ' in ' || database, ', '), '') from pg_prepared_xacts").Scan(&prepared)
+	if err != nil {
+		return fmt.Errorf("look for prepared transactions: %w", err)
+	}
+	if prepared != "" {
+		return failf(s.side, reconcile.CodeUnsupported, "a fence does not hold prepared transactions: commit or roll back %s first", prepared)
+	}
+	for range 600 {
+		var open bool
+		err := conn.QueryRow(ctx, "select txid_snapshot_xmin(x) <> txid_snapshot_xmax(x) from txid_current_snapshot() x").Scan(&open)
+		if err != nil {
+			return fmt.Errorf("look for open transactions: %w", err)
+		}
+		if !open {
+			return nil
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return fail(s.side, reconcile.CodeInconclusive, errors.New("wait for open transactions to end: one still writes after a minute"))
+}
+
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,146 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// clientDirs are where packages of PostgreSQL put their client tools, besides
+// PATH.
+var clientDirs = []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql*/bin", "/opt/postgresql/*/bin"}
+
+// dumpTool is a pg_dump and its major version.
+type dumpTool struct {
+	path  string
+	major int
+}
+
+// findDump chooses the oldest pg_dump that is at least as new as both
+// servers: pg_dump refuses newer servers, and a newer pg_dump writes SQL that
+// an older target may not know.
+func findDump(ctx context.Context, atLeast int) (dumpTool, error) {
+	var found []dumpTool
+	for _, path := range dumpPaths() {
+		out, err := exec.CommandContext(ctx, path, "--version").Output()
+		if err != nil {
+			continue // not runnable here; another one may be
+		}
+		fields := strings.Fields(string(out)) // pg_dump (PostgreSQL) 15.18 (…)
+		if len(fields) < 3 {
+			continue
+		}
+		major, err := strconv.Atoi(strings.SplitN(fields[2], ".", 2)[0])
+		if err == nil {
+			found = append(found, dumpTool{path, major})
+		}
+	}
+	sort.Slice(found, func(i, j int) bool { return found[i].major < found[j].major })
+	var have []string
+	for _, tool := range found {
+		if tool.major >= atLeast {
+			return tool, nil
+		}
+		have = append(have, strconv.Itoa(tool.major))
+	}
+	if len(have) == 0 {
+		return dumpTool{}, fmt.Errorf("find pg_dump %d or newer: there is none; the image must hold PostgreSQL's client tools", atLeast)
+	}
+	return dumpTool{}, fmt.Errorf("find pg_dump %d or newer: only %s is there", atLeast, strings.Join(have, ", "))
+}
+
+func dumpPaths() []string {
+	var paths []string
+	if p, err := exec.LookPath("pg_dump"); err == nil {
+		paths = append(paths, p)
+	}
+	for _, pattern := range clientDirs {
+		matches, _ := filepath.Glob(filepath.Join(pattern, "pg_dump")) // the patterns are constant and well formed
+		paths = append(paths, matches...)
+	}
+	return paths
+}
+
+// dumpSchema runs pg_dump for the schema of one database, as the exported
+// snapshot sees it, and reads the archive from a pipe. The password goes
+// through a file in memory that only the child sees: not through argv or
+// environment, and not through a disk.
+func dumpSchema(ctx context.Context, s *server, tool dumpTool, database, snapshot string) ([]entry, error) {
+	pass, err := passFile(s.password)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = pass.Close() }()
+	cmd := exec.CommandContext(ctx, tool.path, "--format=custom", "--schema-only", "--no-password",
+		"--snapshot="+snapshot, "--no-tablespaces", "--compress=0")
+	cmd.Env = dumpEnv(s, database)
+	cmd.ExtraFiles = []*os.File{pass} // becomes descriptor 3
+	cmd.WaitDelay = connectTimeout
+	var stderr limitedBuffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start pg_dump: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start pg_dump: %w", err)
+	}
+	entries, readErr := readArchive(stdout)
+	_, drainErr := io.Copy(io.Discard, stdout)
+	if err := cmd.Wait(); err != nil {
+		return nil, fmt.Errorf("dump schema of %q with pg_dump %d: %w: %s", database, tool.major, err, stderr.text())
+	}
+	return entries, errors.Join(readErr, drainErr)
+}
+
+// dumpEnv is the child's whole environment, so that nothing of ours leaks in.
+func dumpEnv(s *server, database string) []string {
+	names := map[string]string{"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}
+	env := []string{"PGPASSFILE=/proc/self/fd/3", "PGAPPNAME=" + s.label, "LC_ALL=C", "PGCLIENTENCODING=UTF8",
+		"PGCONNECT_TIMEOUT=10", "PATH=/usr/bin:/bin", "HOME=/nonexistent",
+		"PGOPTIONS=-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c role=none -c jit=off"}
+	for _, kv := range s.libpq(database) {
+		env = append(env, names[kv[0]]+"="+kv[1])
+	}
+	return env
+}
+
+// passFile is a .pgpass in memory.
+func passFile(password string) (*os.File, error) {
+	fd, err := unix.MemfdCreate("pgpass", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make password file in memory: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "pgpass")
+	if err := f.Chmod(0o600); err != nil { // libpq ignores a file that others may read
+		return nil, errors.Join(fmt.Errorf("make password file in memory: %w", err), f.Close())
+	}
+	line := "*:*:*:*:" + strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(password) + "\n"
+	if _, err := f.WriteString(line); err != nil {
+		return nil, errors.Join(fmt.Errorf("write password file in memory: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+// limitedBuffer keeps the start of what a child says.
+type limitedBuffer struct{ buf bytes.Buffer }
+
+// Write takes everything and keeps the first 4 KiB.
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if room := 4096 - b.buf.Len(); room > 0 {
+		b.buf.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
+
+func (b *limitedBuffer) text() string { return strings.TrimSpace(b.buf.String()) }

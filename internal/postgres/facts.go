@@ -1,0 +1,149 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+)
+
+// sideFacts is what copy and proof know of a server before they begin.
+type sideFacts struct {
+	globals   globals
+	databases []database
+	admin     admin
+	fence     *standing
+	lineage   *reconcile.LineageMark
+	made      map[string]bool // what our copy made there: "database x", "role y"
+}
+
+// copyFacts are both sides and what follows from them.
+type copyFacts struct {
+	source, target sideFacts
+	adapted        adapted
+}
+
+// readFacts reads both sides at once.
+func (m *mover) readFacts(ctx context.Context) (*copyFacts, error) {
+	f := &copyFacts{}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { f.source, err = m.source.facts(gctx); return err })
+	g.Go(func() (err error) { f.target, err = m.target.facts(gctx); return err })
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	f.source.databases = connectable(f.source.databases)
+	f.adapted = adapt(f.source.globals, f.target.globals, f.target.admin, m.req.OwnerMap, databaseNames(f.source.databases))
+	return f, nil
+}
+
+func (s *server) facts(ctx context.Context) (f sideFacts, err error) {
+	if f.fence, err = s.readFence(ctx); err != nil {
+		return f, err
+	}
+	if f.lineage, err = s.readLineage(ctx); err != nil {
+		return f, err
+	}
+	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		f.admin = admin{name: s.endpoint.Username, superuser: s.superuser}
+		if f.globals, err = readGlobals(ctx, conn, s.superuser); err != nil {
+			return err
+		}
+		f.globals.settings = unfenced(f.globals.settings, f.fence)
+		f.databases, err = listDatabases(ctx, conn, s.version)
+		return err
+	})
+	if err != nil {
+		return f, err
+	}
+	f.made, err = s.readMade(ctx)
+	return f, err
+}
+
+// readMade reads what a copy of ours made on this server.
+func (s *server) readMade(ctx context.Context) (map[string]bool, error) {
+	made := map[string]bool{}
+	ready, err := s.hasOwn(ctx)
+	if err != nil || !ready {
+		return made, err
+	}
+	return made, s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, "select kind || ' ' || name from dr.made")
+		if err != nil {
+			return fmt.Errorf("read what a copy made: %w", err)
+		}
+		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		for _, name := range names {
+			made[name] = true
+		}
+		return err
+	})
+}
+
+// prepareCopy looks whether the target may be written to at all.
+func (m *mover) prepareCopy(ctx context.Context) (*copyFacts, error) {
+	f, err := m.readFacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(f.source.databases) == 0 {
+		return nil, failf(sourceSide, reconcile.CodeUnsupported, "copy: the source has no database to copy")
+	}
+	if m.req.Fence != "" && (f.source.fence == nil || f.source.fence.state.ID != m.req.Fence) {
+		return nil, failf(sourceSide, reconcile.CodeMoved, "copy: fence %q does not stand on the source", m.req.Fence)
+	}
+	if err := m.mayOverwrite(ctx, f.target); err != nil {
+		return nil, err
+	}
+	for from, to := range f.adapted.owners {
+		if !slices.ContainsFunc(f.target.globals.roles, func(r role) bool { return r.name == to }) {
+			return nil, failf(targetSide, reconcile.CodeUnsupported, "map role %s to %s: the target has no role %s", from, to, to)
+		}
+	}
+	return f, nil
+}
+
+// mayOverwrite refuses a target that was ever the truth, that belongs to
+// another installation, or that holds a database we did not make.
+func (m *mover) mayOverwrite(ctx context.Context, f sideFacts) error {
+	if everAuthoritative(f.lineage) {
+		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it is %s since epoch %d (move %q); a side that ever held the truth is not overwritten",
+			f.lineage.State, f.lineage.Epoch, f.lineage.Move)
+	}
+	if f.lineage != nil && f.lineage.Installation != m.req.Installation {
+		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it holds a copy of installation %s", f.lineage.Installation)
+	}
+	foreign, err := m.target.foreign(ctx, f)
+	if err != nil {
+		return err
+	}
+	if len(foreign) > 0 {
+		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: database %s is not empty and none of ours", strings.Join(foreign, ", "))
+	}
+	return nil
+}
+
+// foreign names the databases that hold something and are not on our record.
+func (s *server) foreign(ctx context.Context, f sideFacts) ([]string, error) {
+	var names []string
+	for _, d := range f.databases {
+		if f.made["database "+d.name] || !d.connectable {
+			continue
+		}
+		err := s.with(ctx, d.name, func(conn *pgx.Conn) error {
+			empty, err := isEmpty(ctx, conn)
+			if err == nil && !empty {
+				names = append(names, d.name)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,316 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	readOnly = "default_transaction_read_only"
+
+	howSystem    = "system"
+	howDatabases = "databases"
+)
+
+// prior is what stood before the fence, so that lifting it restores exactly
+// that. A nil server value means that ALTER SYSTEM had not set it.
+type prior struct {
+	ReadOnly   *string        `json:"readOnly,omitempty"`
+	Autovacuum *string        `json:"autovacuum,omitempty"`
+	Settings   []priorSetting `json:"settings"`
+}
+
+// priorSetting is one ALTER DATABASE or ALTER ROLE the fence changes; nil
+// means that there was none.
+type priorSetting struct {
+	Database string  `json:"database,omitempty"`
+	Role     string  `json:"role,omitempty"`
+	Value    *string `json:"value"`
+}
+
+// standing is a fence as recorded in our own database.
+type standing struct {
+	state reconcile.FenceState
+	prior prior
+	ended int
+}
+
+// fence makes the source read-only for everybody but us and ends the sessions
+// that began before. What it is about to change is recorded first: a fence
+// that was cut off in the middle can be finished or lifted.
+func (m *mover) fence(ctx context.Context) (reconcile.FenceResult, error) {
+	s := m.source
+	if m.req.Fence == "" {
+		return reconcile.FenceResult{}, failf(s.side, reconcile.CodeFailed, "fence: no id was given")
+	}
+	if err := s.ensureOwn(ctx); err != nil {
+		return reconcile.FenceResult{}, err
+	}
+	now, err := s.readFence(ctx)
+	if err != nil {
+		return reconcile.FenceResult{}, err
+	}
+	if now != nil && now.state.ID != m.req.Fence {
+		return reconcile.FenceResult{}, failf(s.side, reconcile.CodeOtherHolder, "fence: fence %q stands since %s; lift it first",
+			now.state.ID, now.state.Since.Format(time.RFC3339))
+	}
+	var result reconcile.FenceResult
+	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		if now == nil {
+			if now, err = s.recordFence(ctx, conn, m.req.Fence); err != nil {
+				return err
+			}
+		}
+		result, err = m.raise(ctx, conn, now)
+		return err
+	})
+	return result, err
+}
+
+// raise does what the record says, and may be repeated.
+func (m *mover) raise(ctx context.Context, conn *pgx.Conn, now *standing) (reconcile.FenceResult, error) {
+	s := m.source
+	all, err := listDatabases(ctx, conn, s.version)
+	if err != nil {
+		return reconcile.FenceResult{}, err
+	}
+	names := databaseNames(connectable(all))
+	for _, p := range now.prior.Settings {
+		if err := p.set(ctx, conn, "on"); err != nil {
+			return reconcile.FenceResult{}, err
+		}
+	}
+	if now.state.How == howSystem {
+		for _, sql := range []string{"alter system set " + readOnly + " = on", "alter system set autovacuum = off", "select pg_reload_conf()"} {
+			if _, err := conn.Exec(ctx, sql); err != nil {
+				return reconcile.FenceResult{}, fmt.Errorf("fence the server: %w", err)
+			}
+		}
+	}
+	if err := s.waitReadOnly(ctx, names, true, now.state.How == howSystem); err != nil {
+		return reconcile.FenceResult{}, err
+	}
+	ended, err := s.endSessions(ctx, conn, names)
+	if err != nil {
+		return reconcile.FenceResult{}, err
+	}
+	if err := s.settle(ctx, conn); err != nil {
+		return reconcile.FenceResult{}, err
+	}
+	counters, err := s.readCounters(ctx, names, now.state.How == howSystem)
+	return reconcile.FenceResult{Fence: now.state, Counters: counters, Ended: ended}, err
+}
+
+// recordFence writes down what the fence will change, before it does.
+func (s *server) recordFence(ctx context.Context, conn *pgx.Conn, id string) (*standing, error) {
+	f := &standing{state: reconcile.FenceState{ID: id, Since: time.Now().UTC().Truncate(time.Microsecond), How: howDatabases}}
+	if s.superuser {
+		f.state.How = howSystem
+		var err error
+		if f.prior.ReadOnly, err = autoConf(ctx, conn, readOnly); err != nil {
+			return nil, err
+		}
+		if f.prior.Autovacuum, err = autoConf(ctx, conn, "autovacuum"); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if f.prior.Settings, err = s.settingsToChange(ctx, conn); err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(f.prior)
+	if err != nil {
+		return nil, fmt.Errorf("record fence: %w", err)
+	}
+	return f, s.with(ctx, ownDatabase, func(own *pgx.Conn) error {
+		_, err := own.Exec(ctx, "insert into dr.fence (id, since, how, prior, ended) values ($1, $2, $3, $4, 0)", id, f.state.Since, f.state.How, string(raw))
+		if err != nil {
+			return fmt.Errorf("record fence: %w", err)
+		}
+		return nil
+	})
+}
+
+// settingsToChange lists every setting of a role or database that speaks
+// about read-only, because it would win over the server's; without ALTER
+// SYSTEM also one for each database.
+func (s *server) settingsToChange(ctx context.Context, conn *pgx.Conn) ([]priorSetting, error) {
+	settings, err := readSettings(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	changes := []priorSetting{}
+	said := map[string]bool{}
+	for _, have := range settings {
+		if have.name == readOnly && have.database != ownDatabase {
+			changes = append(changes, priorSetting{Database: have.database, Role: have.role, Value: &have.value})
+			said[have.database+"\x00"+have.role] = true
+		}
+	}
+	if s.superuser {
+		return changes, nil
+	}
+	all, err := listDatabases(ctx, conn, s.version)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range connectable(all) {
+		if !said[d.name+"\x00"] {
+			changes = append(changes, priorSetting{Database: d.name})
+		}
+	}
+	return changes, nil
+}
+
+func (p priorSetting) set(ctx context.Context, conn *pgx.Conn, value string) error {
+	sql := setting{database: p.Database, role: p.Role, name: readOnly, value: value}.statement()
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("set %s of %s: %w", readOnly, setting{database: p.Database, role: p.Role}.subject(), err)
+	}
+	return nil
+}
+
+// restore puts back what stood before.
+func (p priorSetting) restore(ctx context.Context, conn *pgx.Conn) error {
+	if p.Value != nil {
+		return p.set(ctx, conn, *p.Value)
+	}
+	if _, err := conn.Exec(ctx, "alter database "+ident(p.Database)+" reset "+readOnly); err != nil {
+		return fmt.Errorf("reset %s of database %q: %w", readOnly, p.Database, err)
+	}
+	return nil
+}
+
+// autoConf reads what ALTER SYSTEM has set, nil when nothing.
+func autoConf(ctx context.Context, conn *pgx.Conn, name string) (*string, error) {
+	var value *string
+	err := conn.QueryRow(ctx, `select setting from pg_file_settings where name = $1 and sourcefile like '%/postgresql.auto.conf'
+		order by seqno desc limit 1`, name).Scan(&value)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("read ALTER SYSTEM settings: %w", err)
+	}
+	return value, nil
+}
+
+// unfence lifts the fence and restores what stood before. Lifting none is no
+// error: that is how a repeated run looks.
+func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
+	s := m.source
+	now, err := s.readFence(ctx)
+	if err != nil || now == nil {
+		return reconcile.UnfenceResult{}, err
+	}
+	if m.req.Fence != "" && now.state.ID != m.req.Fence {
+		return reconcile.UnfenceResult{}, failf(s.side, reconcile.CodeOtherHolder, "lift fence %q: another one stands, %q", m.req.Fence, now.state.ID)
+	}
+	result := reconcile.UnfenceResult{Lifted: &now.state}
+	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error { return s.lower(ctx, conn, now) })
+	if err != nil {
+		return result, err
+	}
+	return result, s.with(ctx, ownDatabase, func(own *pgx.Conn) error {
+		if _, err := own.Exec(ctx, "delete from dr.fence"); err != nil {
+			return fmt.Errorf("remove the fence's record: %w", err)
+		}
+		return nil
+	})
+}
+
+func (s *server) lower(ctx context.Context, conn *pgx.Conn, now *standing) error {
+	for _, p := range now.prior.Settings {
+		if p.Database != "" { // a database may be gone meanwhile
+			exists, err := databaseExists(ctx, conn, p.Database)
+			if err != nil {
+				return err
+			}
+			if !exists {
+				continue
+			}
+		}
+		if err := p.restore(ctx, conn); err != nil {
+			return err
+		}
+	}
+	if now.state.How != howSystem {
+		return nil
+	}
+	for name, was := range map[string]*string{readOnly: now.prior.ReadOnly, "autovacuum": now.prior.Autovacuum} {
+		sql := "alter system reset " + name
+		if was != nil {
+			sql = "alter system set " + name + " = " + literal(*was)
+		}
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("lift the fence: %w", err)
+		}
+	}
+	if _, err := conn.Exec(ctx, "select pg_reload_conf()"); err != nil {
+		return fmt.Errorf("lift the fence: %w", err)
+	}
+	if len(now.prior.Settings) > 0 {
+		return nil // a role's or database's own setting may speak for new sessions
+	}
+	want := now.prior.ReadOnly != nil && *now.prior.ReadOnly == "on"
+	return s.waitReadOnly(ctx, []string{maintenance}, want, true)
+}
+
+// readFence reads the recorded fence, nil when none stands.
+func (s *server) readFence(ctx context.Context) (*standing, error) {
+	ready, err := s.hasOwn(ctx)
+	if err != nil || !ready {
+		return nil, err
+	}
+	var f *standing
+	err = s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+		f, err = fenceOf(ctx, conn)
+		return err
+	})
+	return f, err
+}
+
+func fenceOf(ctx context.Context, conn *pgx.Conn) (*standing, error) {
+	var f standing
+	var raw string
+	err := conn.QueryRow(ctx, "select id, since, how, prior::text, ended from dr.fence").Scan(&f.state.ID, &f.state.Since, &f.state.How, &raw, &f.ended)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read fence: %w", err)
+	}
+	f.state.Since = f.state.Since.UTC()
+	if err := json.Unmarshal([]byte(raw), &f.prior); err != nil {
+		return nil, fmt.Errorf("read fence: %w", err)
+	}
+	return &f, nil
+}
+
+// unfenced gives the settings as the application has them, without our fence.
+func unfenced(settings []setting, f *standing) []setting {
+	if f == nil {
+		return settings
+	}
+	was := map[string]*string{}
+	for _, p := range f.prior.Settings {
+		was[p.Database+"\x00"+p.Role] = p.Value
+	}
+	var kept []setting
+	for _, s := range settings {
+		if s.name == readOnly {
+			value, ours := was[s.database+"\x00"+s.role]
+			if ours && value == nil {
+				continue
+			}
+			if ours {
+				s.value = *value
+			}
+		}
+		kept = append(kept, s)
+	}
+	return kept
+}

@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+)
+
+// Two writers. A Job may run its pod twice, on two nodes, and neither knows of
+// the other. The newest one wins: it writes its token into our database on
+// the target, ends every session that carries another token, and then takes
+// an advisory lock. The older one's sessions are gone; a session it opens
+// afterwards reads the token before it does anything (guard), and stops.
+// There is no gap: a session opened before the token changed is ended, one
+// opened after it sees the change.
+
+// lockKey is the advisory lock's number, in our own database only.
+const lockKey = 0x63646472 // "cddr"
+
+// holder is the right to write to the target.
+type holder struct {
+	conn  *pgx.Conn
+	token string
+}
+
+// hold takes the target over from any older mover. The context it returns
+// ends when a newer one takes over from us.
+func (m *mover) hold(ctx context.Context) (context.Context, *holder, error) {
+	conn, err := m.target.connect(ctx, ownDatabase)
+	if err != nil {
+		return ctx, nil, err
+	}
+	h := &holder{conn: conn, token: m.token}
+	if err := h.take(ctx); err != nil {
+		closeConn(ctx, conn)
+		return ctx, nil, classify(targetSide, err)
+	}
+	held, cancel := context.WithCancelCause(ctx)
+	watch, err := m.target.connect(ctx, ownDatabase)
+	if err != nil {
+		closeConn(ctx, conn)
+		cancel(err)
+		return ctx, nil, err
+	}
+	go m.watchHolder(held, watch, cancel)
+	return held, h, nil
+}
+
+func (h *holder) take(ctx context.Context) error {
+	_, err := h.conn.Exec(ctx, `insert into dr.holder (token) values ($1)
+		on conflict (single) do update set token = excluded.token, since = clock_timestamp()`, h.token)
+	if err != nil {
+		return fmt.Errorf("take over the target: %w", err)
+	}
+	for try := 0; ; try++ {
+		var left int
+		err := h.conn.QueryRow(ctx, `select count(pg_terminate_backend(pid))::int from pg_stat_activity
+			where usename = current_user and application_name like $1 and application_name <> $2 and pid <> pg_backend_pid()`,
+			appPrefix+"/%", appPrefix+"/"+h.token).Scan(&left)
+		if err != nil {
+			return fmt.Errorf("end an older mover's sessions: %w", err)
+		}
+		var locked bool
+		if err := h.conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", lockKey).Scan(&locked); err != nil {
+			return fmt.Errorf("lock the target: %w", err)
+		}
+		if left == 0 && locked {
+			return nil
+		}
+		if locked {
+			if _, err := h.conn.Exec(ctx, "select pg_advisory_unlock_all()"); err != nil {
+				return fmt.Errorf("unlock the target: %w", err)
+			}
+		}
+		if try == 300 {
+			return errors.New("lock the target: an older mover's session does not end")
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// watchHolder ends our work when our session on the target is ended.
+func (m *mover) watchHolder(ctx context.Context, conn *pgx.Conn, cancel context.CancelCauseFunc) {
+	defer closeConn(ctx, conn)
+	for {
+		if pause(ctx, time.Second) != nil {
+			return
+		}
+		if err := guardOn(ctx, conn, m.token); err != nil {
+			cancel(err)
+			return
+		}
+	}
+}
+
+// guard fails when a newer mover has taken over.
+func (h *holder) guard(ctx context.Context) error { return guardOn(ctx, h.conn, h.token) }
+
+func guardOn(ctx context.Context, conn *pgx.Conn, token string) error {
+	var now string
+	err := conn.QueryRow(ctx, "select token from dr.holder").Scan(&now)
+	if err != nil {
+		return classify(targetSide, fmt.Errorf("look who holds the target: %w", err))
+	}
+	if now != token {
+		return failf(targetSide, reconcile.CodeOtherHolder, "a newer mover has taken over the target")
+	}
+	return nil
+}
+
+func (h *holder) release(ctx context.Context) { closeConn(ctx, h.conn) }

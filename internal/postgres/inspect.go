@@ -1,0 +1,206 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+)
+
+// inspect reads both sides at once. A side that cannot be read has its error;
+// the other is read all the same.
+func (m *mover) inspect(ctx context.Context) reconcile.InspectResult {
+	result := reconcile.InspectResult{At: time.Now().UTC()}
+	facts := &copyFacts{}
+	var wg sync.WaitGroup
+	look := func(s *server, into **reconcile.InspectedSide, f *sideFacts) {
+		if s == nil {
+			return
+		}
+		*into = &reconcile.InspectedSide{}
+		wg.Go(func() {
+			db, err := s.inspect(ctx, f)
+			if err != nil {
+				(*into).Code, (*into).Error = errorCode(err), err.Error()
+				return
+			}
+			(*into).Database = db
+		})
+	}
+	look(m.source, &result.Source, &facts.source)
+	look(m.target, &result.Target, &facts.target)
+	wg.Wait()
+	if result.Source != nil && result.Source.Database != nil && result.Target != nil && result.Target.Database != nil {
+		a := adapt(facts.source.globals, facts.target.globals, facts.target.admin, m.req.OwnerMap, databaseNames(connectable(facts.source.databases)))
+		result.Adapted = a.lines
+		result.Blocked = blocked(result.Source.Database, result.Target.Database)
+	}
+	return result
+}
+
+func errorCode(err error) string {
+	var known *reconcile.MoverError
+	if errors.As(err, &known) {
+		return known.Code
+	}
+	return reconcile.CodeFailed
+}
+
+// inspect reads everything a plan wants to know about one side.
+func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database, error) {
+	db := &reconcile.Database{Settings: map[string]string{}, Extensions: map[string][]string{}}
+	err := s.with(ctx, maintenance, func(conn *pgx.Conn) error { return s.inspectServer(ctx, conn, db) })
+	if err != nil {
+		return nil, err
+	}
+	if *f, err = s.facts(ctx); err != nil {
+		return nil, err
+	}
+	for _, r := range f.globals.roles {
+		db.Roles = append(db.Roles, reconcile.RoleInfo{Name: r.name, Superuser: r.super, CreateDB: r.createDB, CreateRole: r.createRole,
+			Login: r.login, Replicate: r.replication, BypassRLS: r.bypassRLS})
+	}
+	db.Lineage = f.lineage
+	if f.fence != nil {
+		db.Fence = &f.fence.state
+	}
+	for _, d := range f.databases {
+		info, found, err := s.inspectDatabase(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		db.Databases = append(db.Databases, info)
+		db.Unsupported = append(db.Unsupported, found...)
+	}
+	if err := s.inspectMaintenance(ctx, db); err != nil {
+		return nil, err
+	}
+	rests := f.fence != nil && f.fence.state.How == howSystem
+	if db.Counters, err = s.readCountersOnce(ctx, databaseNames(connectable(f.databases)), rests); err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// moveSettings are the server settings a move depends on.
+const moveSettings = `{max_connections,superuser_reserved_connections,wal_level,shared_preload_libraries,password_encryption,
+	default_transaction_read_only,max_locks_per_transaction,data_checksums,server_encoding,ssl}`
+
+func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
+	db.VersionNum = s.version
+	began := time.Now()
+	if err := conn.Ping(ctx); err != nil {
+		return fmt.Errorf("measure latency: %w", err)
+	}
+	db.Latency = time.Since(began)
+	err := conn.QueryRow(ctx, `select split_part(current_setting('server_version'), ' ', 1), r.rolname::text, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolbypassrls,
+		coalesce((select array_agg(pg_get_userbyid(m.roleid)::text order by 1) from pg_auth_members m where m.member = r.oid), '{}'),
+		coalesce((select version from pg_stat_ssl where pid = pg_backend_pid()), '')
+		from pg_roles r where rolname = current_user`).
+		Scan(&db.ServerVersion, &db.Role.Name, &db.Role.Superuser, &db.Role.CreateDB, &db.Role.CreateRole, &db.Role.BypassRLS, &db.Role.MemberOf, &db.TLSVersion)
+	if err != nil {
+		return fmt.Errorf("read server and role: %w", err)
+	}
+	if err := readSystemIdentifier(ctx, conn, db); err != nil {
+		return err
+	}
+	var name, value string
+	rows, err := conn.Query(ctx, "select name, setting from pg_settings where name = any($1::text[])", moveSettings)
+	if err == nil {
+		_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() error { db.Settings[name] = value; return nil })
+	}
+	if err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	rows, err = conn.Query(ctx, "select name::text, version from pg_available_extension_versions order by 1, 2")
+	if err == nil {
+		_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() error { db.Extensions[name] = append(db.Extensions[name], value); return nil })
+	}
+	if err != nil {
+		return fmt.Errorf("read available extensions: %w", err)
+	}
+	return s.inspectSessions(ctx, conn, db)
+}
+
+func readSystemIdentifier(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
+	var may bool
+	if err := conn.QueryRow(ctx, "select has_function_privilege('pg_control_system()', 'execute')").Scan(&may); err != nil {
+		return fmt.Errorf("read system identifier: %w", err)
+	}
+	if !may {
+		return nil
+	}
+	if err := conn.QueryRow(ctx, "select system_identifier::text from pg_control_system()").Scan(&db.SystemIdentifier); err != nil {
+		return fmt.Errorf("read system identifier: %w", err)
+	}
+	return nil
+}
+
+func (s *server) inspectSessions(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
+	rows, err := conn.Query(ctx, "select distinct collname::text from pg_collation where collprovider in ('c', 'd') union select distinct collcollate::text from pg_collation where collcollate is not null order by 1")
+	if err != nil {
+		return fmt.Errorf("read locales: %w", err)
+	}
+	if db.Locales, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+		return fmt.Errorf("read locales: %w", err)
+	}
+	rows, err = conn.Query(ctx, `select coalesce(usename::text, ''), datname::text, count(*)::int from pg_stat_activity
+		where backend_type = 'client backend' and datname is not null and pid <> pg_backend_pid()
+		and not (usename = current_user and application_name like 'circleci-dr%') group by 1, 2 order by 1, 2`)
+	if err != nil {
+		return fmt.Errorf("count sessions: %w", err)
+	}
+	db.Sessions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c reconcile.SessionCount, err error) {
+		return c, row.Scan(&c.Role, &c.Database, &c.Count)
+	})
+	if err != nil {
+		return fmt.Errorf("count sessions: %w", err)
+	}
+	return nil
+}
+
+func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.DatabaseInfo, []reconcile.UnsupportedObject, error) {
+	info := reconcile.DatabaseInfo{Name: d.name, Owner: d.owner, Encoding: d.encoding, Collate: d.collate, CType: d.ctype, Bytes: d.bytes}
+	if !d.connectable {
+		return info, []reconcile.UnsupportedObject{{Database: d.name, Object: "database " + d.name, Reason: "it takes no connections"}}, nil
+	}
+	var found []reconcile.UnsupportedObject
+	err := s.with(ctx, d.name, func(conn *pgx.Conn) (err error) {
+		err = conn.QueryRow(ctx, `select count(*)::int, coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint, (select count(*)::int from pg_largeobject_metadata)
+			from `+relation("'r'")).Scan(&info.Tables, &info.Rows, &info.Objects)
+		if err != nil {
+			return fmt.Errorf("count tables: %w", err)
+		}
+		if info.Empty, err = isEmpty(ctx, conn); err != nil {
+			return err
+		}
+		extensions, err := listExtensions(ctx, conn)
+		if err != nil {
+			return err
+		}
+		info.Extensions = map[string]string{}
+		for _, e := range extensions {
+			info.Extensions[e.name] = e.version
+		}
+		found, err = unsupportedIn(ctx, conn, d.name)
+		return err
+	})
+	return info, found, err
+}
+
+// inspectMaintenance looks at the maintenance database, which a move leaves
+// where it is.
+func (s *server) inspectMaintenance(ctx context.Context, db *reconcile.Database) error {
+	return s.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		empty, err := isEmpty(ctx, conn)
+		if err == nil && !empty {
+			db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Database: maintenance, Object: "database " + maintenance,
+				Reason: "it holds objects, and a move does not carry the server's own maintenance database"})
+		}
+		return err
+	})
+}

@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+)
+
+// The states of a side, in our own database.
+const (
+	stateCopying       = "copying"
+	stateCopied        = "copied"
+	stateAuthoritative = "authoritative"
+	stateSuperseded    = "superseded"
+)
+
+// ownSchema makes the tables of our own database. Every statement can be run
+// again. A single row per table is the point of "single".
+const ownSchema = `
+create schema if not exists dr;
+create table if not exists dr.lineage (single boolean primary key default true check (single), installation text not null,
+	epoch int not null, state text not null, move text not null, fence text not null, at timestamptz not null default clock_timestamp());
+create table if not exists dr.fence (single boolean primary key default true check (single), id text not null,
+	since timestamptz not null, how text not null, prior jsonb not null, ended int not null);
+create table if not exists dr.holder (single boolean primary key default true check (single), token text not null,
+	since timestamptz not null default clock_timestamp());
+create table if not exists dr.made (kind text not null, name text not null, primary key (kind, name));
+create table if not exists dr.counter (database text primary key, inserted bigint not null, updated bigint not null,
+	deleted bigint not null, last_write text not null);
+create table if not exists dr.digest (database text not null, kind text not null, object text not null,
+	row_count bigint not null, sum text not null, fence text not null, primary key (database, kind, object));`
+
+// ensureOwn makes our own database where it is missing.
+func (s *server) ensureOwn(ctx context.Context) error {
+	err := s.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		exists, err := databaseExists(ctx, conn, ownDatabase)
+		if err != nil || exists {
+			return err
+		}
+		if _, err := conn.Exec(ctx, "create database "+ident(ownDatabase)+" template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'"); err != nil {
+			return fmt.Errorf("create database %s: %w", ownDatabase, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, ownSchema); err != nil {
+			return fmt.Errorf("make the tables of database %s: %w", ownDatabase, err)
+		}
+		return nil
+	})
+}
+
+// hasOwn tells whether our own database is there with its tables: a copy that
+// was cut off may have left it empty.
+func (s *server) hasOwn(ctx context.Context) (ready bool, err error) {
+	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		ready, err = databaseExists(ctx, conn, ownDatabase)
+		return err
+	})
+	if err != nil || !ready {
+		return false, err
+	}
+	err = s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+		if err := conn.QueryRow(ctx, "select to_regclass('dr.digest') is not null").Scan(&ready); err != nil {
+			return fmt.Errorf("look for our tables: %w", err)
+		}
+		return nil
+	})
+	return ready, err
+}
+
+// readLineage reads what a side says about its turn; nil when it says nothing.
+func (s *server) readLineage(ctx context.Context) (*reconcile.LineageMark, error) {
+	ready, err := s.hasOwn(ctx)
+	if err != nil || !ready {
+		return nil, err
+	}
+	var mark *reconcile.LineageMark
+	err = s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+		mark, err = lineageOf(ctx, conn)
+		return err
+	})
+	return mark, err
+}
+
+func lineageOf(ctx context.Context, conn *pgx.Conn) (*reconcile.LineageMark, error) {
+	var m reconcile.LineageMark
+	err := conn.QueryRow(ctx, "select installation, epoch, state, move, fence, at from dr.lineage").
+		Scan(&m.Installation, &m.Epoch, &m.State, &m.Move, &m.Fence, &m.At)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read lineage: %w", err)
+	}
+	m.At = m.At.UTC()
+	return &m, nil
+}
+
+func writeLineage(ctx context.Context, conn *pgx.Conn, m reconcile.LineageMark) error {
+	_, err := conn.Exec(ctx, `insert into dr.lineage (installation, epoch, state, move, fence) values ($1, $2, $3, $4, $5)
+		on conflict (single) do update set installation = excluded.installation, epoch = excluded.epoch, state = excluded.state,
+		move = excluded.move, fence = excluded.fence, at = clock_timestamp()`, m.Installation, m.Epoch, m.State, m.Move, m.Fence)
+	if err != nil {
+		return fmt.Errorf("write lineage: %w", err)
+	}
+	return nil
+}
+
+// everAuthoritative tells whether a side held the truth at some time. Such a
+// side is never overwritten.
+func everAuthoritative(m *reconcile.LineageMark) bool {
+	return m != nil && (m.State == stateAuthoritative || m.State == stateSuperseded)
+}
+
+// commit records the switch: the target first, whose epoch is higher, so that
+// a crash between the two leaves no doubt which side counts.
+func (m *mover) commit(ctx context.Context) error {
+	mark := reconcile.LineageMark{Installation: m.req.Installation, Epoch: m.req.Epoch, Move: m.req.Move, Fence: m.req.Fence}
+	standing, err := m.target.readLineage(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case standing == nil, standing.Installation != mark.Installation:
+		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target holds no copy of this installation")
+	case standing.State == stateAuthoritative && standing.Epoch == mark.Epoch && standing.Move == mark.Move:
+		// cut off after the first half; go on with the second
+	case standing.State != stateCopied || standing.Move != mark.Move:
+		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target is %s by move %q, not copied by %q", standing.State, standing.Move, mark.Move)
+	}
+	mark.State = stateAuthoritative
+	if err := m.target.mark(ctx, mark); err != nil {
+		return err
+	}
+	if err := m.source.ensureOwn(ctx); err != nil {
+		return err
+	}
+	mark.State = stateSuperseded
+	return m.source.mark(ctx, mark)
+}
+
+func (s *server) mark(ctx context.Context, mark reconcile.LineageMark) error {
+	return s.with(ctx, ownDatabase, func(conn *pgx.Conn) error { return writeLineage(ctx, conn, mark) })
+}

@@ -1,0 +1,189 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The separators of the privileges catalog's value: no role name can hold
+// them by accident, and the value still compares as plain text.
+const (
+	itemSep  = "\x1e"
+	fieldSep = "\x1f"
+)
+
+// privilege is one item of an access list.
+type privilege struct {
+	grantee, name, grantor string
+	option                 bool
+}
+
+// parsePrivileges reads the value of the catalog named "privilege".
+func parsePrivileges(value string) []privilege {
+	var list []privilege
+	for _, item := range strings.Split(value, itemSep) {
+		f := strings.Split(item, fieldSep)
+		if len(f) == 4 {
+			list = append(list, privilege{grantee: f[0], name: f[1], grantor: f[2], option: f[3] == "t"})
+		}
+	}
+	return list
+}
+
+// syncPrivileges brings every access list of the database in line with the
+// source, in the target's role names. It compares first, so that the usual
+// object, whose list is the default one on both sides, costs nothing.
+func (d *databaseCopy) syncPrivileges(ctx context.Context) error {
+	d.progress.enter("privileges", d.database.name, 0)
+	var statements []string
+	differ := func(want, have *fact) error {
+		if want != nil && have != nil {
+			statements = append(statements, grants(*want, *have)...)
+			return nil
+		}
+		if want == nil {
+			return nil // what the source lacks is the proof's business
+		}
+		return fmt.Errorf("grant on %s: it is not on the target", want.object)
+	}
+	if _, err := d.compareCatalog(ctx, "privilege", differ); err != nil {
+		return err
+	}
+	// A column without privileges of its own is not in its catalog.
+	columns := func(want, have *fact) error {
+		if want == nil {
+			want = &fact{object: have.object, what: have.what, owner: have.owner}
+		}
+		if have == nil {
+			have = &fact{}
+		}
+		statements = append(statements, grants(*want, *have)...)
+		return nil
+	}
+	if _, err := d.compareCatalog(ctx, "column privilege", columns); err != nil {
+		return err
+	}
+	defaults, err := d.defaultPrivileges(ctx)
+	if err != nil {
+		return err
+	}
+	for _, sql := range append(statements, defaults...) {
+		if _, err := d.target.Exec(ctx, sql); err != nil {
+			return fail(targetSide, codeOfError(err), fmt.Errorf("set privileges (%s): %w", firstWords(sql), err))
+		}
+	}
+	return nil
+}
+
+func (d *databaseCopy) compareCatalog(ctx context.Context, name string, differ func(want, have *fact) error) (int, error) {
+	return compareFacts(ctx, catalogByName(name), side{conn: d.source, version: d.mover.source.version, owners: d.adapted.owners},
+		side{conn: d.target, version: d.mover.target.version}, differ)
+}
+
+// grants are the statements that turn one access list into another. All is
+// taken away first, which cascades; then the owner's grants are made, then
+// those of whoever got a grant option by them, and so on.
+func grants(want, have fact) []string {
+	on, column := want.object, ""
+	if want.what != "" {
+		column = " (" + want.what + ")"
+	}
+	wanted, standing := parsePrivileges(want.value), parsePrivileges(have.value)
+	var statements []string
+	revoked := map[string]bool{}
+	for _, p := range standing {
+		if revoked[p.grantee] {
+			continue
+		}
+		revoked[p.grantee] = true
+		statements = append(statements, fmt.Sprintf("revoke all%s on %s from %s cascade", column, on, grantee(p.grantee)))
+	}
+	return append(statements, grantAll(wanted, on, column, want.owner)...)
+}
+
+// grantAll orders grants by who may make them.
+func grantAll(wanted []privilege, on, column, owner string) []string {
+	sort.SliceStable(wanted, func(i, j int) bool { return wanted[i].grantor == owner && wanted[j].grantor != owner })
+	mayGrant := map[string]bool{}
+	var statements []string
+	for round := 0; len(wanted) > 0 && round < 100; round++ {
+		var later []privilege
+		for _, p := range wanted {
+			if p.grantor != owner && !mayGrant[p.grantor+fieldSep+p.name] {
+				later = append(later, p)
+				continue
+			}
+			sql := fmt.Sprintf("grant %s%s on %s to %s", p.name, column, on, grantee(p.grantee))
+			if p.option {
+				mayGrant[p.grantee+fieldSep+p.name] = true
+				if p.grantee != owner {
+					sql += " with grant option"
+				}
+			}
+			if p.grantor != owner {
+				sql = "set role " + ident(p.grantor) + "; " + sql + "; reset role"
+			}
+			statements = append(statements, sql)
+		}
+		wanted = later
+	}
+	return statements
+}
+
+func grantee(name string) string {
+	if name == "" {
+		return "public"
+	}
+	return ident(name)
+}
+
+// firstWords says what a statement was about without all of it.
+func firstWords(sql string) string {
+	const most = 120
+	if r := []rune(sql); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return sql
+}
+
+// defaultPrivileges are the statements that make ALTER DEFAULT PRIVILEGES the
+// same: what the source has over PostgreSQL's own default.
+func (d *databaseCopy) defaultPrivileges(ctx context.Context) ([]string, error) {
+	rows, err := d.source.Query(ctx, `select pg_get_userbyid(a.defaclrole)::text, coalesce(n.nspname::text, ''), a.defaclobjtype::text,
+			coalesce((select array_agg(concat_ws($1, case x.grantee when 0 then '' else pg_get_userbyid(x.grantee)::text end, x.privilege_type, '',
+				case when x.is_grantable then 't' else 'f' end)) from aclexplode(a.defaclacl) x), '{}')
+		from pg_default_acl a left join pg_namespace n on n.oid = a.defaclnamespace order by 1, 2, 3`, fieldSep)
+	if err != nil {
+		return nil, classify(sourceSide, fmt.Errorf("read default privileges: %w", err))
+	}
+	kinds := map[string]string{"r": "tables", "S": "sequences", "f": "functions", "T": "types", "n": "schemas"}
+	var statements []string
+	var role, schema, kind string
+	var items []string
+	_, err = pgx.ForEachRow(rows, []any{&role, &schema, &kind, &items}, func() error {
+		role = d.adapted.mapped(role)
+		head := "alter default privileges for role " + ident(role)
+		if schema != "" {
+			head += " in schema " + ident(schema)
+		} else { // a global list replaces the built-in one, so take that away
+			statements = append(statements, fmt.Sprintf("%s revoke all on %s from public", head, kinds[kind]),
+				fmt.Sprintf("%s revoke all on %s from %s", head, kinds[kind], ident(role)))
+		}
+		for _, p := range parsePrivileges(strings.Join(items, itemSep)) {
+			sql := fmt.Sprintf("%s grant %s on %s to %s", head, p.name, kinds[kind], grantee(d.adapted.mapped(p.grantee)))
+			if p.option && d.adapted.mapped(p.grantee) != role {
+				sql += " with grant option"
+			}
+			statements = append(statements, sql)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, classify(sourceSide, fmt.Errorf("read default privileges: %w", err))
+	}
+	return statements, nil
+}

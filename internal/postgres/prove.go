@@ -1,0 +1,265 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// maxDifferences is how many differences a proof names; it counts on.
+	maxDifferences = 200
+	// maxShown is how much of a value a difference shows.
+	maxShown = 300
+)
+
+// proof is one comparison under way. It changes nothing on either side.
+type proof struct {
+	*mover
+	facts *copyFacts
+	// recorded are the digests the copy took on the way, by database, kind
+	// and object; nil when they cannot be trusted.
+	recorded map[[3]string]digest
+
+	mu     sync.Mutex
+	result reconcile.Proof
+	more   int
+}
+
+// prove compares both sides.
+func (m *mover) prove(ctx context.Context) (reconcile.Proof, error) {
+	began := time.Now()
+	p := &proof{mover: m, result: reconcile.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}
+	var err error
+	if p.facts, err = m.readFacts(ctx); err != nil {
+		return p.result, err
+	}
+	fenced := p.facts.source.fence != nil && (m.req.Fence == "" || p.facts.source.fence.state.ID == m.req.Fence)
+	if m.req.Fence != "" && !fenced {
+		return p.result, failf(sourceSide, reconcile.CodeMoved, "prove: fence %q does not stand on the source", m.req.Fence)
+	}
+	before, err := p.counters(ctx)
+	if err != nil {
+		return p.result, err
+	}
+	if err := p.trustRecords(ctx, fenced, before); err != nil {
+		return p.result, err
+	}
+	p.compareRoles()
+	if err := p.compareDatabases(ctx); err != nil {
+		return p.result, err
+	}
+	after, err := p.counters(ctx)
+	if err != nil {
+		return p.result, err
+	}
+	if fenced && !sameCounters(before, after) {
+		return p.result, failf(sourceSide, reconcile.CodeMoved, "prove: the source was written to meanwhile, in spite of the fence")
+	}
+	p.result.Counters = after
+	if p.result.SecureWrite, err = p.secureWrite(ctx); err != nil {
+		return p.result, err
+	}
+	if p.more > 0 {
+		p.differ("", "differences", "", fmt.Sprintf("%d more are not listed", p.more), "", "")
+	}
+	p.result.Duration = time.Since(began)
+	return p.result, nil
+}
+
+func (p *proof) counters(ctx context.Context) (map[string]reconcile.WriteCounter, error) {
+	if p.facts.source.fence == nil {
+		return nil, nil // without a fence they say nothing
+	}
+	rests := p.facts.source.fence.state.How == howSystem
+	return p.source.readCounters(ctx, databaseNames(p.facts.source.databases), rests)
+}
+
+// trustRecords loads the digests the copy took in flight, if nothing has been
+// written to the source since: same fence, same write counters.
+func (p *proof) trustRecords(ctx context.Context, fenced bool, now map[string]reconcile.WriteCounter) error {
+	if p.req.Thorough || !fenced {
+		return nil
+	}
+	ready, err := p.target.hasOwn(ctx)
+	if err != nil || !ready {
+		return err
+	}
+	return p.target.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+		then, err := recordedCounters(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if !sameCounters(then, now) {
+			p.progress.say("the source was written to since the copy: reading it again")
+			return nil
+		}
+		p.recorded, err = recordedDigests(ctx, conn, p.facts.source.fence.state.ID)
+		return err
+	})
+}
+
+func recordedCounters(ctx context.Context, conn *pgx.Conn) (map[string]reconcile.WriteCounter, error) {
+	rows, err := conn.Query(ctx, "select database, inserted, updated, deleted, last_write from dr.counter")
+	if err != nil {
+		return nil, fmt.Errorf("read recorded counters: %w", err)
+	}
+	counters := map[string]reconcile.WriteCounter{}
+	var name string
+	var c reconcile.WriteCounter
+	_, err = pgx.ForEachRow(rows, []any{&name, &c.Inserted, &c.Updated, &c.Deleted, &c.LastWrite}, func() error {
+		counters[name] = c
+		return nil
+	})
+	return counters, err
+}
+
+func recordedDigests(ctx context.Context, conn *pgx.Conn, fence string) (map[[3]string]digest, error) {
+	rows, err := conn.Query(ctx, "select database, kind, object, row_count, sum from dr.digest where fence = $1", fence)
+	if err != nil {
+		return nil, fmt.Errorf("read recorded digests: %w", err)
+	}
+	digests := map[[3]string]digest{}
+	var key [3]string
+	var count int64
+	var sum string
+	_, err = pgx.ForEachRow(rows, []any{&key[0], &key[1], &key[2], &count, &sum}, func() error {
+		d, err := parseDigest(count, sum)
+		digests[key] = d
+		return err
+	})
+	return digests, err
+}
+
+// differ names one difference.
+func (p *proof) differ(database, kind, object, what, source, target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.result.Differences) >= maxDifferences && kind != "differences" {
+		p.more++
+		return
+	}
+	p.result.Differences = append(p.result.Differences, reconcile.Difference{
+		Database: database, Kind: kind, Object: object, What: what, Source: shown(source), Target: shown(target)})
+}
+
+func (p *proof) compared(kind string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.Compared[kind] += n
+}
+
+// shown makes a value fit to be read: short, on one line, privileges spelled
+// as people do.
+func shown(value string) string {
+	if strings.Contains(value, fieldSep) {
+		value = showPrivileges(parsePrivileges(value))
+	}
+	value = strings.Join(strings.Fields(value), " ")
+	if r := []rune(value); len(r) > maxShown {
+		value = string(r[:maxShown]) + "…"
+	}
+	return value
+}
+
+func showPrivileges(list []privilege) string {
+	words := make([]string, len(list))
+	for i, p := range list {
+		words[i] = p.name + " to " + grantee(p.grantee)
+		if p.option {
+			words[i] += " with grant option"
+		}
+		words[i] += " by " + p.grantor
+	}
+	sort.Strings(words)
+	return strings.Join(words, ", ")
+}
+
+// compareDatabases compares the databases one after another.
+func (p *proof) compareDatabases(ctx context.Context) error {
+	there := map[string]database{}
+	for _, d := range p.facts.target.databases {
+		there[d.name] = d
+	}
+	for _, want := range p.facts.source.databases {
+		p.compared("databases", 1)
+		have, ok := there[want.name]
+		if !ok {
+			p.differ(want.name, "database", want.name, "is missing on the target", "", "")
+			continue
+		}
+		p.compareDatabase(want, have)
+		if err := p.compareInside(ctx, want); err != nil {
+			return fmt.Errorf("compare database %q: %w", want.name, err)
+		}
+	}
+	return nil
+}
+
+func (p *proof) compareDatabase(want, have database) {
+	for _, f := range [][3]string{
+		{"owner", p.facts.adapted.mapped(want.owner), have.owner}, {"encoding", want.encoding, have.encoding},
+		{"collate", want.collate, have.collate}, {"ctype", want.ctype, have.ctype},
+		{"connection limit", fmt.Sprint(want.connLimit), fmt.Sprint(have.connLimit)}, {"comment", want.comment, have.comment},
+		{"ICU locale", want.icuLocale, have.icuLocale},
+	} {
+		if f[1] != f[2] {
+			p.differ(want.name, "database", want.name, f[0]+" differs", f[1], f[2])
+		}
+	}
+}
+
+// compareInside compares what a database holds.
+func (p *proof) compareInside(ctx context.Context, d database) error {
+	return p.source.with(ctx, d.name, func(source *pgx.Conn) error {
+		return p.target.with(ctx, d.name, func(target *pgx.Conn) error {
+			for _, conn := range []*pgx.Conn{source, target} {
+				if _, err := conn.Exec(ctx, "begin isolation level repeatable read read only"); err != nil {
+					return fmt.Errorf("begin snapshot: %w", err)
+				}
+			}
+			dp := &databaseProof{proof: p, database: d.name, sourceConn: source, targetConn: target}
+			return dp.run(ctx)
+		})
+	})
+}
+
+// secureWrite shows that the application can work on the target: DDL and a
+// write in every database, rolled back.
+func (p *proof) secureWrite(ctx context.Context) (bool, error) {
+	written := 0
+	for _, d := range p.facts.source.databases {
+		err := p.target.with(ctx, d.name, func(conn *pgx.Conn) error {
+			tx, err := conn.Begin(ctx)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // rolling back is the point
+			_, err = tx.Exec(ctx, `create schema circleci_dr_probe; create table circleci_dr_probe.probe (id serial primary key, note text);
+				alter table circleci_dr_probe.probe add column at timestamptz default now(); insert into circleci_dr_probe.probe (note) values ('probe')`)
+			if err != nil {
+				return err
+			}
+			var n int
+			if err := tx.QueryRow(ctx, "select count(*) from circleci_dr_probe.probe").Scan(&n); err != nil {
+				return err
+			}
+			written += n
+			return nil
+		})
+		if err != nil {
+			if codeOfError(err) == reconcile.CodePrivilege {
+				p.differ(d.name, "write", p.target.endpoint.Username, "role cannot create and write: "+err.Error(), "", "")
+				continue
+			}
+			return false, err
+		}
+	}
+	return written > 0 && written == len(p.facts.source.databases), nil
+}

@@ -1,0 +1,161 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// role is one role with everything CREATE ROLE can say about it.
+type role struct {
+	name                                                                string
+	super, inherit, createRole, createDB, login, replication, bypassRLS bool
+	connLimit                                                           int
+	validUntil, verifier, comment                                       string
+}
+
+// membership is a role's membership in another.
+type membership struct {
+	role, member string
+	admin        bool
+}
+
+// setting is a configuration setting of a role, a database, or both; of all
+// roles in all databases when both names are empty.
+type setting struct{ database, role, name, value string }
+
+// globals is what a server holds beside its databases.
+type globals struct {
+	roles    []role
+	members  []membership
+	settings []setting
+	// verifiersKnown tells that password verifiers could be read.
+	verifiersKnown bool
+	// bootstrap is the role that initdb made, which owns what is built in.
+	bootstrap string
+	// superOnly are settings only a superuser may set.
+	superOnly map[string]bool
+}
+
+// readGlobals reads roles, memberships and settings. PostgreSQL's own pg_
+// roles are left out, memberships in them are not.
+func readGlobals(ctx context.Context, conn *pgx.Conn, superuser bool) (globals, error) {
+	g := globals{verifiersKnown: superuser, superOnly: map[string]bool{}}
+	from, verifier := "pg_roles", "''"
+	if superuser {
+		from, verifier = "pg_authid", "coalesce(r.rolpassword, '')"
+	}
+	rows, err := conn.Query(ctx, `select r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
+		r.rolreplication, r.rolbypassrls, r.rolconnlimit, coalesce(r.rolvaliduntil::text, ''), `+verifier+`,
+		coalesce(shobj_description(r.oid, 'pg_authid'), '')
+		from `+from+` r where r.rolname !~ '^pg_' order by r.rolname collate "C"`)
+	if err != nil {
+		return g, fmt.Errorf("read roles: %w", err)
+	}
+	g.roles, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r role, err error) {
+		err = row.Scan(&r.name, &r.super, &r.inherit, &r.createRole, &r.createDB, &r.login, &r.replication, &r.bypassRLS,
+			&r.connLimit, &r.validUntil, &r.verifier, &r.comment)
+		return r, err
+	})
+	if err != nil {
+		return g, fmt.Errorf("read roles: %w", err)
+	}
+	rows, err = conn.Query(ctx, `select pg_get_userbyid(roleid)::text, pg_get_userbyid(member)::text, bool_or(admin_option)
+		from pg_auth_members where pg_get_userbyid(member) !~ '^pg_' group by 1, 2 order by 1, 2`)
+	if err != nil {
+		return g, fmt.Errorf("read memberships: %w", err)
+	}
+	g.members, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (m membership, err error) {
+		return m, row.Scan(&m.role, &m.member, &m.admin)
+	})
+	if err != nil {
+		return g, fmt.Errorf("read memberships: %w", err)
+	}
+	if g.settings, err = readSettings(ctx, conn); err != nil {
+		return g, err
+	}
+	return g, g.readServer(ctx, conn)
+}
+
+func (g *globals) readServer(ctx context.Context, conn *pgx.Conn) error {
+	if err := conn.QueryRow(ctx, "select rolname::text from pg_roles where oid = 10").Scan(&g.bootstrap); err != nil {
+		return fmt.Errorf("read bootstrap role: %w", err)
+	}
+	rows, err := conn.Query(ctx, "select name from pg_settings where context in ('superuser', 'superuser-backend')")
+	if err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	for _, name := range names {
+		g.superOnly[name] = true
+	}
+	rows, err = conn.Query(ctx, "select name from pg_settings where context not in ('superuser', 'superuser-backend')")
+	if err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	if names, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	for _, name := range names {
+		g.superOnly[name] = false
+	}
+	return nil
+}
+
+// readSettings reads pg_db_role_setting.
+func readSettings(ctx context.Context, conn *pgx.Conn) ([]setting, error) {
+	rows, err := conn.Query(ctx, `select coalesce(d.datname::text, ''), coalesce(r.rolname::text, ''), c
+		from pg_db_role_setting s left join pg_database d on d.oid = s.setdatabase left join pg_roles r on r.oid = s.setrole,
+		unnest(s.setconfig) c where (s.setdatabase = 0 or d.oid is not null) and (s.setrole = 0 or r.oid is not null)
+		order by 1, 2, 3`)
+	if err != nil {
+		return nil, fmt.Errorf("read role and database settings: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (s setting, err error) {
+		var kv string
+		if err := row.Scan(&s.database, &s.role, &kv); err != nil {
+			return s, fmt.Errorf("read role and database settings: %w", err)
+		}
+		s.name, s.value, _ = strings.Cut(kv, "=")
+		return s, nil
+	})
+}
+
+// statement is the ALTER that makes a setting. List-valued settings are
+// stored quoted already and must not be quoted again, the same rule pg_dump
+// has.
+func (s setting) statement() string {
+	subject := "role all"
+	switch {
+	case s.role != "" && s.database != "":
+		subject = "role " + ident(s.role) + " in database " + ident(s.database)
+	case s.role != "":
+		subject = "role " + ident(s.role)
+	case s.database != "":
+		subject = "database " + ident(s.database)
+	}
+	value := literal(s.value)
+	if listSettings[strings.ToLower(s.name)] {
+		value = s.value
+		if value == "" {
+			value = "''"
+		}
+	}
+	return "alter " + subject + " set " + settingName(s.name) + " to " + value
+}
+
+// listSettings are the settings whose stored value is a list of quoted names.
+var listSettings = map[string]bool{
+	"local_preload_libraries": true, "search_path": true, "session_preload_libraries": true, "shared_preload_libraries": true,
+	"temp_tablespaces": true, "unix_socket_directories": true,
+}
+
+// settingName quotes a name such as app.tenant part by part.
+func settingName(name string) string {
+	return ident(strings.Split(name, ".")...)
+}

@@ -1,0 +1,149 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// defaultStreams is how many tables are copied at a time when the request
+// does not say.
+const defaultStreams = 2
+
+// mover does one request.
+type mover struct {
+	req      reconcile.MoverRequest
+	source   *server
+	target   *server
+	token    string
+	progress *reporter
+}
+
+// Run does one operation and returns its result. Every operation can be cut
+// off at any point and run again. Errors are *reconcile.MoverError.
+func Run(ctx context.Context, req reconcile.MoverRequest, progress reconcile.Progress) (any, error) {
+	m, err := newMover(req, progress)
+	if err != nil {
+		return nil, err
+	}
+	result, err := m.run(ctx)
+	if err != nil {
+		return nil, classify("", err)
+	}
+	return result, nil
+}
+
+func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, error) {
+	token := make([]byte, 8)
+	if _, err := rand.Read(token); err != nil {
+		return nil, fail("", reconcile.CodeFailed, fmt.Errorf("make holder's token: %w", err))
+	}
+	if req.Streams <= 0 {
+		req.Streams = defaultStreams
+	}
+	m := &mover{req: req, token: hex.EncodeToString(token), progress: newReporter(progress)}
+	needs := map[reconcile.Operation][2]bool{
+		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
+		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true}, reconcile.OpClear: {false, true},
+		reconcile.OpInspect: {false, false},
+	}
+	need, known := needs[req.Operation]
+	if !known {
+		return nil, failf("", reconcile.CodeFailed, "operation %q is none of PostgreSQL's", req.Operation)
+	}
+	var err error
+	if req.Source != nil || need[0] {
+		if m.source, err = newServer(sourceSide, req.Source, m.label()); err != nil {
+			return nil, err
+		}
+	}
+	if req.Target != nil || need[1] {
+		if m.target, err = newServer(targetSide, req.Target, m.label()); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *mover) label() string { return appPrefix + "/" + m.token }
+
+func (m *mover) run(ctx context.Context) (any, error) {
+	switch m.req.Operation {
+	case reconcile.OpInspect:
+		return m.inspect(ctx), nil
+	case reconcile.OpFence:
+		return m.fence(ctx)
+	case reconcile.OpUnfence:
+		return m.unfence(ctx)
+	case reconcile.OpCopy:
+		return m.copy(ctx)
+	case reconcile.OpProve:
+		return m.prove(ctx)
+	case reconcile.OpCommit:
+		return struct{}{}, m.commit(ctx)
+	default:
+		return struct{}{}, m.clear(ctx)
+	}
+}
+
+// reporter turns bytes into progress events, two a second at most.
+type reporter struct {
+	mu     sync.Mutex
+	send   reconcile.Progress
+	phase  string
+	began  time.Time
+	last   time.Time
+	bytes  int64
+	total  int64
+	object string
+}
+
+func newReporter(send reconcile.Progress) *reporter {
+	if send == nil {
+		send = func(reconcile.MoverEvent) {}
+	}
+	return &reporter{send: send}
+}
+
+// enter begins a phase; total is its size in bytes, 0 if there is none.
+func (r *reporter) enter(phase, object string, total int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.phase, r.object, r.total, r.bytes, r.began = phase, object, total, 0, time.Now()
+	r.emit(r.began, "")
+}
+
+// add counts bytes done on an object.
+func (r *reporter) add(object string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bytes += int64(n)
+	r.object = object
+	if now := time.Now(); now.Sub(r.last) >= 500*time.Millisecond {
+		r.emit(now, "")
+	}
+}
+
+// say sends a message for people.
+func (r *reporter) say(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.emit(time.Now(), fmt.Sprintf(format, args...))
+}
+
+func (r *reporter) emit(now time.Time, message string) {
+	r.last = now
+	e := reconcile.MoverEvent{At: now.UTC(), Phase: r.phase, Object: r.object, Bytes: r.bytes, Total: r.total, Message: message}
+	if took := now.Sub(r.began).Seconds(); took > 0 && r.bytes > 0 {
+		e.Rate = float64(r.bytes) / took
+		if left := r.total - r.bytes; left > 0 {
+			e.ETA = time.Duration(float64(left) / e.Rate * float64(time.Second))
+		}
+	}
+	r.send(e)
+}

@@ -1,0 +1,136 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ownWork are the entries pg_dump writes that we make ourselves from the
+// catalogs, because they hold role names or versions.
+var ownWork = map[string]bool{
+	"ACL": true, "DEFAULT ACL": true, "EXTENSION": true, "POLICY": true, "DATABASE": true, "DATABASE PROPERTIES": true,
+	"BLOB": true, "BLOBS": true, "BLOB METADATA": true, "SEQUENCE SET": true, "TABLE DATA": true,
+	"MATERIALIZED VIEW DATA": true, "SEARCHPATH": true, "ENCODING": true, "STDSTRINGS": true,
+}
+
+// restoreSchema runs the entries of one section that pick selects.
+func restoreSchema(ctx context.Context, conn *pgx.Conn, entries []entry, a adapted, admin string, pick func(entry) bool) error {
+	for _, e := range entries {
+		if ownWork[e.desc] || !pick(e) {
+			continue
+		}
+		if err := e.restore(ctx, conn, a, admin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restore runs one entry and gives the object to its owner.
+func (e entry) restore(ctx context.Context, conn *pgx.Conn, a adapted, admin string) error {
+	sql := e.sql
+	if e.access != "" {
+		sql = "set default_table_access_method = " + ident(e.access) + ";\n" + sql
+	}
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return failf(targetSide, codeOfError(err), "create %s: %w", e.title(), err)
+	}
+	owner := a.mapped(e.owner)
+	identity := e.identity()
+	if !ownable[e.desc] || owner == "" || owner == admin || identity == "" || e.isPublic() {
+		return nil
+	}
+	if _, err := conn.Exec(ctx, "alter "+identity+" owner to "+ident(owner)); err != nil {
+		return failf(targetSide, codeOfError(err), "give %s to %s: %w", e.title(), owner, err)
+	}
+	return nil
+}
+
+// isPublic tells the schema public, which initdb makes. Its owner is the
+// server's own role on either side and is compared as such.
+func (e entry) isPublic() bool { return e.desc == "SCHEMA" && e.tag == "public" }
+
+func (e entry) title() string {
+	name := e.tag
+	if e.schema != "" {
+		name = e.schema + "." + e.tag
+	}
+	return strings.ToLower(e.desc) + " " + name
+}
+
+// lendSchemas lets every owner create in the schemas its objects live in,
+// which ALTER … OWNER demands of a non-superuser. The privileges are brought
+// in line with the source at the end, and the loan is gone.
+func lendSchemas(ctx context.Context, conn *pgx.Conn, entries []entry, a adapted, admin string) error {
+	lent := map[[2]string]bool{}
+	for _, e := range entries {
+		pair := [2]string{e.schema, a.mapped(e.owner)}
+		if !ownable[e.desc] || e.schema == "" || pair[1] == admin || pair[1] == "" || lent[pair] {
+			continue
+		}
+		lent[pair] = true
+		if _, err := conn.Exec(ctx, "grant create, usage on schema "+ident(pair[0])+" to "+ident(pair[1])); err != nil {
+			return fmt.Errorf("let %s create in schema %s: %w", pair[1], pair[0], err)
+		}
+	}
+	return nil
+}
+
+// extension is one installed extension.
+type extension struct{ name, version, schema string }
+
+// listExtensions reads what CREATE EXTENSION made here, in the order of its
+// making, which respects what needs what. An extension that brings its own
+// schema has none to be asked for.
+func listExtensions(ctx context.Context, conn *pgx.Conn) ([]extension, error) {
+	rows, err := conn.Query(ctx, `select e.extname::text, e.extversion, case when exists (select from pg_depend d
+			where d.classid = 'pg_namespace'::regclass and d.objid = e.extnamespace and d.deptype = 'e' and d.refobjid = e.oid)
+			then '' else n.nspname::text end
+		from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.oid >= 16384 order by e.oid`)
+	if err != nil {
+		return nil, fmt.Errorf("list extensions: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e extension, err error) {
+		return e, row.Scan(&e.name, &e.version, &e.schema)
+	})
+}
+
+// create installs the extension in the very version the source has.
+func (e extension) create(ctx context.Context, conn *pgx.Conn) error {
+	sql := "create extension " + ident(e.name)
+	if e.schema != "" {
+		sql += " schema " + ident(e.schema)
+	}
+	if _, err := conn.Exec(ctx, sql+" version "+ident(e.version)); err != nil {
+		return failf(targetSide, codeOfError(err), "create extension %s version %s: %w", e.name, e.version, err)
+	}
+	return nil
+}
+
+// restorePre makes everything that must be there before rows arrive.
+func restorePre(ctx context.Context, conn *pgx.Conn, entries []entry, extensions []extension, a adapted, admin string) error {
+	isSchema := func(e entry) bool { return e.desc == "SCHEMA" && !e.isPublic() }
+	if err := restoreSchema(ctx, conn, entries, a, admin, isSchema); err != nil {
+		return err
+	}
+	for _, e := range extensions {
+		if err := e.create(ctx, conn); err != nil {
+			return err
+		}
+	}
+	if !a.targetSuperuser {
+		if err := lendSchemas(ctx, conn, entries, a, admin); err != nil {
+			return err
+		}
+	}
+	return restoreSchema(ctx, conn, entries, a, admin, func(e entry) bool {
+		return e.section <= sectionPre && !isSchema(e) && !e.late()
+	})
+}
+
+// late are comments, which pg_dump puts beside their object: those on
+// databases' extensions and on what we make later have to wait.
+func (e entry) late() bool { return e.desc == "COMMENT" || e.desc == "SECURITY LABEL" }

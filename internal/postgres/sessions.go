@@ -1,0 +1,85 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+)
+
+// plainSetting opens a session as any client would, without our own override,
+// and reads one setting.
+func (s *server) plainSetting(ctx context.Context, database, name string) (value string, err error) {
+	cfg, err := s.config(database)
+	if err != nil {
+		return "", fail(s.side, reconcile.CodeFailed, err)
+	}
+	delete(cfg.RuntimeParams, readOnly)
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return "", classify(s.side, fmt.Errorf("connect to database %q: %w", database, err))
+	}
+	defer closeConn(ctx, conn)
+	if err := conn.QueryRow(ctx, "select current_setting($1)", name).Scan(&value); err != nil {
+		return "", classify(s.side, fmt.Errorf("read setting %s: %w", name, err))
+	}
+	return value, nil
+}
+
+// waitReadOnly waits until new sessions see the fence, or no longer see it: a
+// reload reaches the postmaster by a signal.
+func (s *server) waitReadOnly(ctx context.Context, databases []string, want, reloads bool) error {
+	value := map[bool]string{true: "on", false: "off"}[want]
+	for _, name := range databases {
+		for try := 0; ; try++ {
+			got, err := s.plainSetting(ctx, name, readOnly)
+			if err != nil {
+				return err
+			}
+			if got == value {
+				break
+			}
+			if !reloads || try == 100 {
+				return failf(s.side, reconcile.CodeFailed, "wait for %s = %s in database %q: new sessions see %q; is it set on the server's command line?", readOnly, value, name, got)
+			}
+			if err := pause(ctx, 50*time.Millisecond); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// endSessions ends the client sessions on the given databases that began
+// before now, and waits until they are gone. Sessions that begin later see
+// the fence. It returns how many there were.
+func (s *server) endSessions(ctx context.Context, conn *pgx.Conn, databases []string) (int, error) {
+	const others = `from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()
+		and datname = any($1) and backend_start < $2 and not (usename = current_user and application_name like 'circleci-dr%')`
+	var since time.Time
+	if err := conn.QueryRow(ctx, "select clock_timestamp()").Scan(&since); err != nil {
+		return 0, fmt.Errorf("read the server's clock: %w", err)
+	}
+	var ended int
+	if err := conn.QueryRow(ctx, "select count(*)::int "+others, databases, since).Scan(&ended); err != nil {
+		return 0, fmt.Errorf("count sessions: %w", err)
+	}
+	for range 300 {
+		var left int
+		var who string
+		err := conn.QueryRow(ctx, `select count(pg_terminate_backend(pid))::int, coalesce(string_agg(distinct coalesce(usename, '?') || ' on ' || datname, ', '), '') `+others,
+			databases, since).Scan(&left, &who)
+		if err != nil {
+			return ended, fmt.Errorf("end sessions: %w", err)
+		}
+		if left == 0 {
+			return ended, nil
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return ended, err
+		}
+	}
+	return ended, failf(s.side, reconcile.CodeInconclusive, "end sessions: some are still there after 30 s")
+}

@@ -1,0 +1,256 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+)
+
+// dropOurs drops what an earlier copy made, and empty databases that stand in
+// the way. mayOverwrite has looked at them before.
+func (c *copyRun) dropOurs(ctx context.Context, facts *copyFacts) error {
+	wanted := map[string]bool{}
+	for _, d := range facts.source.databases {
+		wanted[d.name] = true
+	}
+	for _, d := range facts.target.databases {
+		if wanted[d.name] || facts.target.made["database "+d.name] {
+			if err := c.target.dropDatabase(ctx, d.name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// dropDatabase ends the sessions on a database and drops it.
+func (s *server) dropDatabase(ctx context.Context, name string) error {
+	return s.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()", name)
+		if err != nil {
+			return fmt.Errorf("end sessions on database %q: %w", name, err)
+		}
+		if _, err := conn.Exec(ctx, "drop database if exists "+ident(name)); err != nil {
+			return fmt.Errorf("drop database %q: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// note records that we are about to make something, before we do: what a
+// cut-off copy leaves is recognised by it.
+func (c *copyRun) note(ctx context.Context, kind, name string) error {
+	_, err := c.hold.conn.Exec(ctx, "insert into dr.made (kind, name) values ($1, $2) on conflict do nothing", kind, name)
+	if err != nil {
+		return classify(targetSide, fmt.Errorf("record %s %q as ours: %w", kind, name, err))
+	}
+	return nil
+}
+
+// createDatabase makes one database.
+func (c *copyRun) createDatabase(ctx context.Context, d database) error {
+	if err := c.note(ctx, "database", d.name); err != nil {
+		return err
+	}
+	return c.target.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		if err := c.hold.guard(ctx); err != nil {
+			return err
+		}
+		if _, err := conn.Exec(ctx, d.createStatement(c.adapted.mapped(d.owner), c.target.version)); err != nil {
+			return fmt.Errorf("create database %q: %w", d.name, err)
+		}
+		if d.comment == "" {
+			return nil
+		}
+		if _, err := conn.Exec(ctx, "comment on database "+ident(d.name)+" is "+literal(d.comment)); err != nil {
+			return fmt.Errorf("comment on database %q: %w", d.name, err)
+		}
+		return nil
+	})
+}
+
+// makeRoles brings roles and memberships to what adapt computed.
+func (c *copyRun) makeRoles(ctx context.Context, facts *copyFacts) error {
+	exists := map[string]bool{}
+	for _, r := range facts.target.globals.roles {
+		exists[r.name] = true
+	}
+	c.progress.enter("roles", "", 0)
+	return c.target.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		if c.adapted.targetSuperuser { // password verifiers do not belong in a server's log
+			if _, err := conn.Exec(ctx, "set log_statement = 'none'; set log_min_duration_statement = -1; set log_min_error_statement = 'panic'"); err != nil {
+				return fmt.Errorf("keep passwords out of the server's log: %w", err)
+			}
+		}
+		for _, r := range c.adapted.roles {
+			verb := "alter"
+			if !exists[r.name] {
+				verb = "create"
+				if err := c.note(ctx, "role", r.name); err != nil {
+					return err
+				}
+			}
+			if err := makeRole(ctx, conn, verb, r, c.adapted.targetSuperuser); err != nil {
+				return err
+			}
+		}
+		return c.makeMembers(ctx, conn, facts)
+	})
+}
+
+func makeRole(ctx context.Context, conn *pgx.Conn, verb string, r role, superuser bool) error {
+	sql := verb + " role " + ident(r.name) + " with " + strings.Join(r.options(superuser), " ")
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("%s role %q: %w", verb, r.name, err)
+	}
+	comment := "null"
+	if r.comment != "" {
+		comment = literal(r.comment)
+	}
+	if r.comment == "" && verb == "create" {
+		return nil
+	}
+	if _, err := conn.Exec(ctx, "comment on role "+ident(r.name)+" is "+comment); err != nil {
+		return fmt.Errorf("comment on role %q: %w", r.name, err)
+	}
+	return nil
+}
+
+// options are the attributes of CREATE ROLE. The three that only a superuser
+// may mention are left out when we are none; adapt has dropped them.
+func (r role) options(superuser bool) []string {
+	flag := func(on bool, name string) string {
+		if on {
+			return name
+		}
+		return "no" + name
+	}
+	options := []string{flag(r.inherit, "inherit"), flag(r.createRole, "createrole"), flag(r.createDB, "createdb"),
+		flag(r.login, "login"), fmt.Sprintf("connection limit %d", r.connLimit)}
+	if superuser {
+		options = append(options, flag(r.super, "superuser"), flag(r.replication, "replication"), flag(r.bypassRLS, "bypassrls"))
+	}
+	if r.validUntil != "" {
+		options = append(options, "valid until "+literal(r.validUntil))
+	}
+	if r.verifier != "" {
+		options = append(options, "password "+literal(r.verifier))
+	}
+	return options
+}
+
+// makeMembers grants the memberships that are wanted and revokes those that
+// an earlier copy may have left among the carried roles.
+func (c *copyRun) makeMembers(ctx context.Context, conn *pgx.Conn, facts *copyFacts) error {
+	wanted := map[membership]bool{}
+	for _, m := range c.adapted.members {
+		sql := "grant " + ident(m.role) + " to " + ident(m.member)
+		if m.admin {
+			sql += " with admin option"
+		}
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("make %s a member of %s: %w", m.member, m.role, err)
+		}
+		wanted[membership{role: m.role, member: m.member}] = true
+	}
+	carried := map[string]bool{}
+	for _, r := range c.adapted.roles {
+		carried[r.name] = true
+	}
+	for _, m := range facts.target.globals.members {
+		if !carried[m.member] || wanted[membership{role: m.role, member: m.member}] {
+			continue
+		}
+		if _, err := conn.Exec(ctx, "revoke "+ident(m.role)+" from "+ident(m.member)); err != nil {
+			return fmt.Errorf("end membership of %s in %s: %w", m.member, m.role, err)
+		}
+	}
+	return nil
+}
+
+// applySettings sets what roles and databases have set. It comes last: a
+// setting such as read-only must not meet the copy.
+func (c *copyRun) applySettings(ctx context.Context) error {
+	return c.target.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		have, err := readSettings(ctx, conn)
+		if err != nil {
+			return err
+		}
+		wanted := map[string]bool{}
+		for _, s := range c.adapted.settings {
+			wanted[s.key()] = true
+			if _, err := conn.Exec(ctx, s.statement()); err != nil {
+				return fmt.Errorf("set %s of %s: %w", s.name, s.subject(), err)
+			}
+		}
+		carried := map[string]bool{}
+		for _, r := range c.adapted.roles {
+			carried[r.name] = true
+		}
+		for _, s := range have {
+			if !carried[s.role] || wanted[s.key()] {
+				continue
+			}
+			sql := strings.SplitN(s.statement(), " set ", 2)[0] + " reset " + settingName(s.name)
+			if _, err := conn.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("reset %s of %s: %w", s.name, s.subject(), err)
+			}
+		}
+		return nil
+	})
+}
+
+// clear drops what an abandoned copy left on the target, unless that copy was
+// ever the truth.
+func (m *mover) clear(ctx context.Context) error {
+	f, err := m.target.facts(ctx)
+	if err != nil {
+		return err
+	}
+	if everAuthoritative(f.lineage) {
+		return failf(targetSide, reconcile.CodeNotEmpty, "clear the target: it is %s since epoch %d; it is no abandoned copy", f.lineage.State, f.lineage.Epoch)
+	}
+	if f.lineage != nil && f.lineage.Installation != m.req.Installation {
+		return failf(targetSide, reconcile.CodeNotEmpty, "clear the target: it holds a copy of installation %s", f.lineage.Installation)
+	}
+	ready, err := m.target.hasOwn(ctx)
+	if err != nil || !ready {
+		return err
+	}
+	held, h, err := m.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.release(ctx)
+	for _, d := range f.databases {
+		if f.made["database "+d.name] {
+			if err := m.target.dropDatabase(held, d.name); err != nil {
+				return err
+			}
+		}
+	}
+	if err := m.target.dropRoles(held, f); err != nil {
+		return err
+	}
+	h.release(ctx)
+	return m.target.dropDatabase(ctx, ownDatabase)
+}
+
+// dropRoles drops the roles a copy made. One that something else has come to
+// use since is kept: PostgreSQL refuses to drop it.
+func (s *server) dropRoles(ctx context.Context, f sideFacts) error {
+	return s.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		for _, r := range f.globals.roles {
+			if !f.made["role "+r.name] {
+				continue
+			}
+			if _, err := conn.Exec(ctx, "drop role "+ident(r.name)); err != nil {
+				return fmt.Errorf("drop role %q: %w", r.name, err)
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// matview is a materialized view.
+type matview struct {
+	oid       uint32
+	object    string
+	populated bool
+}
+
+// listMatviews reads the materialized views so that each follows those it
+// reads from, through plain views too.
+func listMatviews(ctx context.Context, conn *pgx.Conn) ([]matview, error) {
+	rows, err := conn.Query(ctx, `with recursive uses(viewer, used) as (
+			select distinct r.ev_class, d.refobjid from pg_rewrite r join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+			where d.refclassid = 'pg_class'::regclass and d.refobjid <> r.ev_class and r.ev_type = '1'),
+		depth(oid, n) as (
+			select oid, 0 from pg_class where relkind in ('m', 'v')
+			union select u.viewer, p.n + 1 from depth p join uses u on u.used = p.oid where p.n < 200)
+		select c.oid, format('%I.%I', n.nspname, c.relname), c.relispopulated
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace join depth p on p.oid = c.oid
+		where c.relkind = 'm' and `+userSchemas+` and `+notOfExtension("pg_class", "c.oid")+`
+		group by c.oid, n.nspname, c.relname, c.relispopulated order by max(p.n), c.oid`)
+	if err != nil {
+		return nil, fmt.Errorf("list materialized views: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (v matview, err error) {
+		return v, row.Scan(&v.oid, &v.object, &v.populated)
+	})
+}
+
+// refreshViews fills the materialized views that were filled. Row security is
+// on, because a refresh runs as the view's owner.
+func (d *databaseCopy) refreshViews(ctx context.Context) error {
+	d.progress.enter("materialized views", d.database.name, 0)
+	views, err := listMatviews(ctx, d.source)
+	if err != nil {
+		return fail(sourceSide, codeOfError(err), err)
+	}
+	for _, v := range views {
+		if !v.populated {
+			continue
+		}
+		d.progress.add(v.object, 0)
+		if _, err := d.target.Exec(ctx, "set row_security = on; refresh materialized view "+v.object+"; set row_security = off"); err != nil {
+			return fail(targetSide, codeOfError(err), fmt.Errorf("refresh materialized view %s: %w", v.object, err))
+		}
+	}
+	return nil
+}
+
+// policy is one row security policy with the target's role names.
+type policy struct {
+	object, name, command string
+	permissive            bool
+	roles                 []string // PUBLIC is ""
+	using, check          *string
+}
+
+func listPolicies(ctx context.Context, conn *pgx.Conn, a adapted) ([]policy, error) {
+	rows, err := conn.Query(ctx, `select format('%I.%I', n.nspname, c.relname), p.polname::text, p.polcmd::text, p.polpermissive,
+			(select array_agg(case r when 0 then '' else pg_get_userbyid(r)::text end) from unnest(p.polroles) r),
+			pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
+		from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
+		where `+userSchemas+` and `+notOfExtension("pg_class", "c.oid")+` order by p.oid`)
+	if err != nil {
+		return nil, fmt.Errorf("list policies: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p policy, err error) {
+		err = row.Scan(&p.object, &p.name, &p.command, &p.permissive, &p.roles, &p.using, &p.check)
+		for i, r := range p.roles {
+			p.roles[i] = a.mapped(r)
+		}
+		return p, err
+	})
+}
+
+func (p policy) statement() string {
+	commands := map[string]string{"*": "all", "r": "select", "a": "insert", "w": "update", "d": "delete"}
+	kind := "restrictive"
+	if p.permissive {
+		kind = "permissive"
+	}
+	roles := make([]string, len(p.roles))
+	for i, r := range p.roles {
+		roles[i] = "public"
+		if r != "" {
+			roles[i] = ident(r)
+		}
+	}
+	sql := fmt.Sprintf("create policy %s on %s as %s for %s to %s", ident(p.name), p.object, kind, commands[p.command], strings.Join(roles, ", "))
+	if p.using != nil {
+		sql += " using (" + *p.using + ")"
+	}
+	if p.check != nil {
+		sql += " with check (" + *p.check + ")"
+	}
+	return sql
+}
