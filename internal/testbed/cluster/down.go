@@ -48,8 +48,11 @@ func Remove(ctx context.Context, store string) error {
 	if err := errors.Join(errs...); err != nil {
 		return err // the directory stays: it is what a second down works from
 	}
-	if points, err := mountsBelow(RunDir); err != nil || len(points) > 0 {
-		return errors.Join(err, fmt.Errorf("remove %s: still mounted: %v", RunDir, points))
+	// A directory under a mount would take the mounted files with it.
+	if points, err := mountsBelow(RunDir); err != nil {
+		return err
+	} else if len(points) > 0 {
+		return fmt.Errorf("remove %s: %d mounts are still there, the first is %s", RunDir, len(points), points[0])
 	}
 	if err := os.RemoveAll(RunDir); err != nil {
 		return fmt.Errorf("remove the runtime directory: %w", err)
