@@ -151,7 +151,7 @@ func checkDatabases(src, dst Database) []Finding {
 	var out []Finding
 	for _, db := range src.Databases {
 		for _, name := range []string{db.Collate, db.CType} {
-			if len(dst.Locales) > 0 && !slices.Contains(dst.Locales, name) && name != "C" && name != "POSIX" {
+			if len(dst.Locales) > 0 && !knowsLocale(dst.Locales, name) {
 				out = append(out, block("locale", targetField, "design §5.1", "install the locale on the target",
 					"database %s uses locale %s, which the target does not know", db.Name, name))
 				break
@@ -163,6 +163,13 @@ func checkDatabases(src, dst Database) []Finding {
 			"%s in database %s cannot be carried: %s", u.Object, u.Database, u.Reason))
 	}
 	return out
+}
+
+// knowsLocale compares locale names the way glibc does: C.UTF-8 and C.utf8
+// are one and the same.
+func knowsLocale(known []string, name string) bool {
+	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "-", "")) }
+	return name == "C" || name == "POSIX" || slices.ContainsFunc(known, func(k string) bool { return plain(k) == plain(name) })
 }
 
 func checkExtensions(src, dst Database) []Finding {

@@ -25,7 +25,7 @@ union all select 'user mapping for server ' || quote_ident(srvname), false from 
 union all select 'security label on ' || o.identity, false from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o
 union all select 'language ' || quote_ident(lanname), true from pg_language o where not lanpltrusted and oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_language'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'function ' || o.oid::regprocedure || ' in language ' || l.lanname, true from pg_proc o join pg_language l on l.oid = o.prolang and not l.lanpltrusted
-	where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_proc'::regclass and x.objid = o.oid and x.deptype = 'e')
+	where o.oid >= 16384 and o.prokind <> 'a' and not exists (select from pg_depend x where x.classid = 'pg_proc'::regclass and x.objid = o.oid and x.deptype in ('e', 'i'))
 union all select 'leakproof function ' || o.oid::regprocedure, true from pg_proc o join pg_language l on l.oid = o.prolang and l.lanpltrusted
 	where o.oid >= 16384 and o.proleakproof and not exists (select from pg_depend x where x.classid = 'pg_proc'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'base type ' || format_type(o.oid, null), true from pg_type o where o.oid >= 16384 and o.typtype = 'b' and not exists (select from pg_type y where y.typarray = o.oid)
