@@ -58,6 +58,9 @@ func TestEveryCallMayFail(t *testing.T) {
 			if w.fired != 1 {
 				t.Fatalf("%s: the fault did not fire", where)
 			}
+			if rep.StillDown {
+				t.Errorf("%s: one failed call leaves the application down: %v", where, err)
+			}
 			w.settledWell(t, s, where, rep, err)
 		}
 	}

@@ -157,3 +157,31 @@ func TestKilledOnTheWayBackTheNextRunConverges(t *testing.T) {
 		}
 	}
 }
+
+// A withdraw that a killed run left complete answers for its own time only:
+// by the next failure the application has written on the target.
+func TestAnOldAnswerIsNotTakenForANewOne(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	for _, a := range w.apps {
+		a.neverGetsReady, a.writesThrough = true, false
+	}
+	w.hook = func(_ int, name, when string) {
+		if name == "Run withdraw" && when == "before" {
+			panic(killed{name})
+		}
+	}
+	if a := w.process(t.Context(), s); !a.dead {
+		t.Fatalf("the process was not killed: %v", a.err)
+	}
+	w.calm() // the Job completes without us
+	w.apps["Deployment/frontend"].writesThrough = true
+	a := w.process(t.Context(), s)
+	if a.err == nil || a.rep.WentBack || w.newest().internal {
+		t.Fatalf("report %+v, error %v", a.rep, a.err)
+	}
+	for _, a := range w.apps {
+		a.neverGetsReady = false
+	}
+	w.converge(t, s)
+	w.moved(t, s, "after an old answer")
+}

@@ -20,7 +20,11 @@ func (m movers) Run(ctx context.Context, spec MoverJob, progress Progress) (json
 	if _, err := w.call(ctx, "Run "+op+": start", func() error {
 		j := w.jobs[spec.Name]
 		if j == nil || j.err != nil {
-			j = &job{spec: spec, running: 6}
+			j = &job{spec: spec, running: 4}
+			switch spec.Request.Operation {
+			case OpFence, OpCommit, OpCopy: // long enough to outlive the way back
+				j.running = 16
+			}
 			w.jobs[spec.Name] = j
 		}
 		return nil
@@ -82,6 +86,7 @@ func (w *world) operate(q MoverRequest) (any, error) {
 	if q.Operation != OpInspect && q.Operation != OpFence && q.Operation != OpUnfence && w.noTarget {
 		return nil, refuse(CodeUnreachable, "target", "no server at %s", externalHost)
 	}
+	w.mayOperate(q)
 	switch q.Operation {
 	case OpInspect:
 		return w.inspect(q), nil
@@ -109,6 +114,25 @@ func (w *world) operate(q MoverRequest) (any, error) {
 		return w.withdraw(q)
 	}
 	return nil, refuse(CodeFailed, "", "operation %q is none of ours", q.Operation)
+}
+
+// mayOperate notes an operation that comes at a time it must not.
+func (w *world) mayOperate(q MoverRequest) {
+	pods := 0
+	for _, a := range w.apps {
+		pods += a.pods
+	}
+	switch q.Operation {
+	case OpFence, OpWithdraw:
+		if pods > 0 {
+			w.wrong("%s while %d pods of the application run", q.Operation, pods)
+		}
+	case OpCopy, OpProve, OpCommit:
+		if w.src.fence != q.Fence {
+			w.wrong("%s under fence %q, asked for %q", q.Operation, w.src.fence, q.Fence)
+		}
+	case OpInspect, OpUnfence, OpClear:
+	}
 }
 
 func (s *server) counters() map[string]WriteCounter {
