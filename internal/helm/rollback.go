@@ -3,6 +3,7 @@ package helm
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/release"
@@ -42,8 +43,13 @@ func (c *Client) rollback(s *session, all []*release.Release, revision int, held
 		return fmt.Errorf("roll back helm release %s: revision %d is not in its history (helm keeps %d)", c.opts.Release, revision, c.opts.MaxHistory)
 	}
 	newest := all[0]
-	if settled, err := isBack(newest, target, held); err != nil || settled {
+	if settled, err := isBack(newest, target, held); err != nil {
 		return err
+	} else if settled {
+		// The record says so; an object that somebody deleted says otherwise.
+		if whole, err := complete(s, newest); err != nil || whole {
+			return err
+		}
 	}
 	if busy(newest) {
 		if !isOurs(newest) {
@@ -112,4 +118,14 @@ func isBack(newest, target *release.Release, held bool) (bool, error) {
 		}
 	}
 	return newest.Manifest == manifest, nil
+}
+
+// complete tells whether every object of a revision is live.
+func complete(s *session, rel *release.Release) (bool, error) {
+	infos, err := s.KubeClient.Build(strings.NewReader(rel.Manifest), false)
+	if err != nil {
+		return false, fmt.Errorf("read the objects of revision %d: %w", rel.Version, err)
+	}
+	live, err := readLive(infos)
+	return len(live) == len(infos), err
 }

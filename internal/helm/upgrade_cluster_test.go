@@ -89,6 +89,24 @@ func TestUpgradeHoldsKeepsAndGoesBack(t *testing.T) {
 	}
 }
 
+func TestRollbackBringsBackWhatWasDeleted(t *testing.T) {
+	s := newSite(t, nil)
+	if err := s.kube.AppsV1().StatefulSets(s.namespace).Delete(t.Context(), "postgresql", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second finds nothing to do
+		if err := s.Rollback(t.Context(), 1, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := liveReplicas(s.look(t))["StatefulSet/postgresql"]; got != "1" {
+		t.Errorf("the StatefulSet has %q replicas, want 1", got)
+	}
+	if diff := cmp.Diff([]string{"superseded: Install complete", "deployed: circleci-dr: back to revision 1"}, s.revisions(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestUpgradeNamesTheHookThatFailed(t *testing.T) {
 	s := newSite(t, nil)
 	before := s.look(t)
