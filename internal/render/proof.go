@@ -58,7 +58,7 @@ func byWeight(a, b string) int {
 }
 
 func difference(p *page, d reconcile.Difference) {
-	head := p.paint(bold, clean(d.Kind+" "+d.Object))
+	head := p.paint(bold, strings.TrimSpace(clean(d.Kind+" "+d.Object)))
 	if d.Database != "" {
 		head += "  " + p.paint(dim, "database "+clean(d.Database))
 	}

@@ -104,21 +104,21 @@ func TestReportText(t *testing.T) {
 func tenDifferences() []reconcile.Difference {
 	const db = "conductor_production"
 	return []reconcile.Difference{
-		{Database: db, Kind: "table", Object: "public.builds", What: "the rows differ", Source: "20000 rows, digest 8d1f…c2", Target: "20000 rows, digest 03aa…91"},
-		{Database: db, Kind: "table", Object: "public.workflows", What: "the number of rows differs", Source: "5000", Target: "4999"},
+		{Database: db, Kind: "table", Object: "public.builds", What: "content differs: same row count, other digest", Source: "8d1f03aac2", Target: "03aa17bd91"},
+		{Database: db, Kind: "table", Object: "public.workflows", What: "row count differs", Source: "5000", Target: "4999"},
 		{Database: db, Kind: "index", Object: "public.builds_by_branch", What: "is missing on the target", Source: "CREATE INDEX builds_by_branch ON public.builds USING btree (branch)"},
-		{Database: db, Kind: "sequence", Object: "public.builds_id_seq", What: "is behind", Source: "20000", Target: "1"},
-		{Database: db, Kind: "constraint", Object: "public.builds.builds_status_check", What: "is not validated on the target", Source: "validated", Target: "NOT VALID"},
-		{Database: db, Kind: "grant", Object: "public.builds", What: "is missing on the target", Source: "reporting=r"},
-		{Database: db, Kind: "large object", Object: "16421", What: "the content differs", Source: "48213 bytes", Target: "48213 bytes"},
-		{Database: db, Kind: "trigger", Object: "public.builds.touch", What: "is disabled on the target", Source: "enabled", Target: "disabled"},
-		{Database: "vms", Kind: "view", Object: "public.idle_vms", What: "the definition differs", Source: "SELECT … WHERE idle", Target: "SELECT … WHERE NOT idle"},
-		{Kind: "role", Object: "reporting", What: "a setting differs", Source: "statement_timeout=30s", Target: ""},
+		{Database: db, Kind: "sequence", Object: "public.builds_id_seq", What: "value differs", Source: "20000", Target: "1"},
+		{Database: db, Kind: "constraint", Object: "builds_status_check on public.builds", What: "validated differs", Source: "yes", Target: "no"},
+		{Database: db, Kind: "privilege", Object: "table public.builds", What: "SELECT of reporting is missing on the target", Source: "granted"},
+		{Database: db, Kind: "large object", Object: "16421", What: "content differs"},
+		{Database: db, Kind: "trigger", Object: "touch on public.builds", What: "enabled differs", Source: "yes", Target: "no"},
+		{Database: "vms", Kind: "view", Object: "public.idle_vms", What: "definition differs", Source: "SELECT vm FROM vms WHERE idle", Target: "SELECT vm FROM vms WHERE NOT idle"},
+		{Kind: "setting", Object: "role reporting", What: "statement_timeout is missing on the target", Source: "30s"},
 	}
 }
 
 func TestProofText(t *testing.T) {
-	equal := reconcile.Proof{At: t0, Compared: map[string]int{"databases": 4, "tables": 150, "rows": 812345, "indexes": 210, "sequences": 40, "large objects": 12, "grants": 77},
+	equal := reconcile.Proof{At: t0, Compared: map[string]int{"databases": 4, "tables": 150, "rows": 812345, "indexes": 210, "sequences": 40, "large objects": 12, "privileges": 77},
 		Duration: 41 * time.Second, SecureWrite: true}
 	different := equal
 	different.Differences = tenDifferences()
