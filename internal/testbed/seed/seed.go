@@ -15,9 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Databases are the databases of the product, in the order they are filled.
-// The one the frontend writes to comes last, so that its writing does not fall
-// into the time of the bulk load.
+// Databases are the databases of the product, in the order they are filled:
+// the largest last, so that the rest of the application is up meanwhile.
 var Databases = []string{"domain", "cron_service_production", "contexts_service_production", "conductor_production"}
 
 // Options say how much data, and which.
