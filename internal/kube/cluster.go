@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
@@ -16,7 +17,7 @@ func (c *Client) Cluster(ctx context.Context) reconcile.Observed[reconcile.Clust
 	if err != nil {
 		return reconcile.CouldNot[reconcile.Cluster](fmt.Errorf("read namespace %s, whose UID identifies the cluster: %w", metav1.NamespaceSystem, err))
 	}
-	version, err := c.kube.Discovery().ServerVersion()
+	version, err := discovery.ToServerVersionInterfaceWithContext(c.kube.Discovery()).ServerVersionWithContext(ctx)
 	if err != nil {
 		return reconcile.CouldNot[reconcile.Cluster](fmt.Errorf("read the version of the API server: %w", err))
 	}

@@ -104,7 +104,7 @@ func TestLostLeaseStopsTheWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-held.Done()
-	if cause := context.Cause(held); !errors.Is(cause, ErrLeaseLost) || cause.Error() != "the lease was lost: it was removed" {
+	if cause := context.Cause(held); !errors.Is(cause, ErrLeaseLost) || cause.Error() != ErrLeaseLost.Error()+": it was removed" {
 		t.Errorf("it ended because of %v", cause)
 	}
 }
@@ -122,7 +122,7 @@ func TestLeaseIsLostWithTheAPIServer(t *testing.T) {
 	_ = p.listener.Close()
 	p.cut()
 	<-held.Done()
-	if cause := context.Cause(held); !errors.Is(cause, ErrLeaseLost) || !strings.HasPrefix(cause.Error(), "the lease was lost: it could not be renewed in time: ") {
+	if cause := context.Cause(held); !errors.Is(cause, ErrLeaseLost) || !strings.HasPrefix(cause.Error(), ErrLeaseLost.Error()+": it could not be renewed in time: ") {
 		t.Errorf("it ended because of %v", cause)
 	}
 }
