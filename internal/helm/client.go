@@ -46,20 +46,20 @@ type Client struct {
 	config func(*talk) (*action.Configuration, error)
 }
 
-// session is one operation: its own SDK configuration and its own ear, so
+// operation is one call: its own SDK configuration and its own ear, so
 // that reads which run side by side do not mix.
-type session struct {
+type operation struct {
 	*action.Configuration
 	talk *talk
 }
 
-func (c *Client) open() (*session, error) {
+func (c *Client) open() (*operation, error) {
 	t := newTalk(c.opts.Log)
 	cfg, err := c.config(t)
 	if err != nil {
 		return nil, fmt.Errorf("reach the cluster of helm release %s: %w", c.opts.Release, err)
 	}
-	return &session{Configuration: cfg, talk: t}, nil
+	return &operation{Configuration: cfg, talk: t}, nil
 }
 
 var (
@@ -99,7 +99,7 @@ var errNoRelease = errors.New("no such helm release")
 // history gives every revision, newest first. A record that Helm could not
 // decode is an error: Helm itself skips it and would take an older one for
 // the newest.
-func (c *Client) history(s *session) ([]*release.Release, error) {
+func (c *Client) history(s *operation) ([]*release.Release, error) {
 	all, err := s.Releases.History(c.opts.Release)
 	if bad := s.talk.undecodable(); bad > 0 {
 		return nil, fmt.Errorf("read helm release %s: %d of its records cannot be decoded; look at the Secrets with label owner=helm,name=%s", c.opts.Release, bad, c.opts.Release)

@@ -59,11 +59,11 @@ func newSite(t *testing.T, values map[string]any) *site {
 		}
 	})
 	s.Client = s.client(t, fixture)
-	session, err := s.open()
+	operation, err := s.open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	install := action.NewInstall(session.Configuration)
+	install := action.NewInstall(operation.Configuration)
 	install.ReleaseName, install.Namespace = "server", s.namespace
 	if _, err := install.Run(loadChart(t, fixture), values); err != nil {
 		t.Fatal(err)
@@ -171,11 +171,11 @@ func (s *site) patch(t *testing.T, kind, name, patch string) {
 
 func (s *site) revisions(t *testing.T) []string {
 	t.Helper()
-	session, err := s.open()
+	operation, err := s.open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := s.history(session)
+	all, err := s.history(operation)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func newBench(t *testing.T, chartRef string) *bench {
 	return b
 }
 
-func (b *bench) session(t *testing.T) *session {
+func (b *bench) operation(t *testing.T) *operation {
 	t.Helper()
 	s, err := b.open()
 	if err != nil {
@@ -64,7 +64,7 @@ func (b *bench) session(t *testing.T) *session {
 
 func (b *bench) cfg(t *testing.T) *action.Configuration {
 	t.Helper()
-	return b.session(t).Configuration
+	return b.operation(t).Configuration
 }
 
 // install makes revision 1 with these values.
@@ -97,7 +97,7 @@ func (b *bench) put(t *testing.T, change func(*release.Release)) {
 // revisions gives status and description of every revision, oldest first.
 func (b *bench) revisions(t *testing.T) []string {
 	t.Helper()
-	all, err := b.history(b.session(t))
+	all, err := b.history(b.operation(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 //
 // A pending revision of ours is taken over; somebody else's is an error.
 func (c *Client) Rollback(ctx context.Context, revision int, hold bool) error {
-	var s *session
+	var s *operation
 	all, err := within(ctx, func() ([]*release.Release, error) {
 		var err error
 		if s, err = c.open(); err != nil {
@@ -37,7 +37,7 @@ func (c *Client) Rollback(ctx context.Context, revision int, hold bool) error {
 	return scrub.err(c.rollback(s, all, revision, hold))
 }
 
-func (c *Client) rollback(s *session, all []*release.Release, revision int, held bool) error {
+func (c *Client) rollback(s *operation, all []*release.Release, revision int, held bool) error {
 	target := find(all, revision)
 	if target == nil {
 		return fmt.Errorf("roll back helm release %s: revision %d is not in its history (helm keeps %d)", c.opts.Release, revision, c.opts.MaxHistory)
@@ -76,7 +76,7 @@ func (c *Client) rollback(s *session, all []*release.Release, revision int, held
 
 // closeFailed marks the new revision failed where Helm left it pending, as it
 // does when a rollback hook fails; nobody could change the release otherwise.
-func (c *Client) closeFailed(s *session, revision int, cause error) error {
+func (c *Client) closeFailed(s *operation, revision int, cause error) error {
 	rel, err := s.Releases.Get(c.opts.Release, revision)
 	if err != nil || !busy(rel) || !isOurs(rel) {
 		return cause
@@ -121,7 +121,7 @@ func isBack(newest, target *release.Release, held bool) (bool, error) {
 }
 
 // complete tells whether every object of a revision is live.
-func complete(s *session, rel *release.Release) (bool, error) {
+func complete(s *operation, rel *release.Release) (bool, error) {
 	infos, err := s.KubeClient.Build(strings.NewReader(rel.Manifest), false)
 	if err != nil {
 		return false, fmt.Errorf("read the objects of revision %d: %w", rel.Version, err)

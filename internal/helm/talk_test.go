@@ -14,7 +14,7 @@ import (
 
 func TestFailuresThatHelmOnlyLogsBecomeErrors(t *testing.T) {
 	c := &Client{opts: Options{Release: "server"}}
-	s := &session{talk: newTalk(nil)}
+	s := &operation{talk: newTalk(nil)}
 	s.talk.hide(scrubber{secrets: []string{secretValue}})
 	s.talk.line("Patch %s %q in namespace %s", "Deployment", "web", "ci")
 	if err := c.outcome(s, "upgrade", nil); err != nil {

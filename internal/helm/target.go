@@ -17,7 +17,7 @@ import (
 // target is an upgrade made ready: what it starts from, with which chart and
 // which values.
 type target struct {
-	*session
+	*operation
 	newest *release.Release
 	// base is the revision Helm compares live objects with.
 	base   *release.Release
@@ -40,7 +40,7 @@ func (c *Client) prepare(ctx context.Context, change reconcile.ReleaseChange) (*
 	if err != nil {
 		return nil, err
 	}
-	t := &target{session: s, newest: all[0], base: baseline(all)}
+	t := &target{operation: s, newest: all[0], base: baseline(all)}
 	t.scrub = newScrubber(t.newest.Config, t.base.Config, change.Set)
 	s.talk.hide(t.scrub)
 	if t.values, err = merge(t.base.Config, change.Set); err != nil {

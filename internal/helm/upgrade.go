@@ -63,12 +63,12 @@ func (c *Client) upgrade(ctx context.Context, t *target, change reconcile.Releas
 		up.PostRenderer = holdAtZero{}
 	}
 	_, err = up.RunWithContext(context.WithoutCancel(ctx), c.opts.Release, ch, t.values)
-	return c.outcome(t.session, "upgrade", err)
+	return c.outcome(t.operation, "upgrade", err)
 }
 
 // outcome adds to an error what Helm said last on the objects it names, and
 // makes errors of the failures Helm only logs.
-func (c *Client) outcome(s *session, verb string, err error) error {
+func (c *Client) outcome(s *operation, verb string, err error) error {
 	failed := s.talk.failed()
 	switch {
 	case err != nil:
@@ -105,7 +105,7 @@ func (c *Client) takeOver(t *target, description string) error {
 	if left != wanted {
 		return fmt.Errorf("%w: revision %d was cut off with other values; roll back to revision %d first", ErrPending, pending.Version, t.base.Version)
 	}
-	return markCutOff(t.session, pending)
+	return markCutOff(t.operation, pending)
 }
 
 func busy(rel *release.Release) bool {
@@ -119,7 +119,7 @@ func (c *Client) pendingError(pending, base *release.Release) error {
 }
 
 // markCutOff says in the record that a pending revision of ours is over.
-func markCutOff(s *session, pending *release.Release) error {
+func markCutOff(s *operation, pending *release.Release) error {
 	pending.Info.Status = release.StatusFailed
 	pending.Info.Description += " (cut off)"
 	if err := s.Releases.Update(pending); err != nil {
