@@ -46,6 +46,7 @@ func planJSON(t *testing.T, plan reconcile.Plan) []byte {
 }
 
 func plans(t *testing.T) map[string]reconcile.Plan {
+	t.Helper()
 	s := loadSpec(t, specFile)
 	return map[string]reconcile.Plan{
 		"move":    makePlan(t, s, installation()),

@@ -1,8 +1,13 @@
 package render_test
 
 import (
+	"bytes"
 	"io"
+	"regexp"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -25,5 +30,63 @@ func TestPlanText(t *testing.T) {
 			plan := makePlan(t, s, c.see())
 			golden(t, name, func(w io.Writer) error { return render.PlanText(w, plan, options(s), c.command) })
 		})
+	}
+}
+
+func TestPlanTextWithDetails(t *testing.T) {
+	s := loadSpec(t, specFile)
+	o := options(s)
+	o.Details, o.Width = true, 120
+	plan := makePlan(t, s, installation())
+	golden(t, "plan-details.txt", func(w io.Writer) error { return render.PlanText(w, plan, o, "circleci-dr apply") })
+}
+
+// TestColorOnlyAddsEscapes: whoever pipes the plan reads the same words.
+func TestColorOnlyAddsEscapes(t *testing.T) {
+	s := loadSpec(t, specFile)
+	for name, plan := range plans(t) {
+		var plain, colored bytes.Buffer
+		o := options(s)
+		if err := render.PlanText(&plain, plan, o, "x"); err != nil {
+			t.Fatal(err)
+		}
+		o.Color = true
+		if err := render.PlanText(&colored, plan, o, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(plain.String(), "\x1b") || !strings.Contains(colored.String(), "\x1b[") {
+			t.Errorf("%s: escape sequences where none belong, or none at all", name)
+		}
+		stripped := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(colored.String(), "")
+		if diff := cmp.Diff(plain.String(), stripped); diff != "" {
+			t.Errorf("%s (-plain +colored):\n%s", name, diff)
+		}
+	}
+}
+
+// TestTextFromOutsideIsHarmless: a server's message reaches a terminal.
+func TestTextFromOutsideIsHarmless(t *testing.T) {
+	evil := "a\x1b[2Jb\n§\u202ed"
+	plan := reconcile.Plan{ID: evil, Name: evil, Notices: []string{evil},
+		Steps:    []reconcile.Step{{Title: evil, Reason: evil, Accept: evil, Changes: []reconcile.Change{{Field: evil, From: evil, To: "x"}}, Estimate: reconcile.Estimate{Assumption: evil}}},
+		Coverage: []reconcile.Coverage{{Block: evil, State: reconcile.CoverageState(evil), Note: evil}}}
+	blocked := reconcile.Plan{Findings: []reconcile.Finding{{ID: evil, Blocks: true, What: evil, Fix: evil, Field: evil, Source: evil}}}
+	var out bytes.Buffer
+	for _, err := range []error{
+		render.PlanText(&out, plan, render.Options{}, evil),
+		render.PlanText(&out, blocked, render.Options{}, ""),
+		render.StatusText(&out, []reconcile.StatusLine{{Topic: evil, Text: evil, Command: evil}}, nil, render.Options{}),
+		render.DriftText(&out, []reconcile.DriftItem{{Class: evil, Object: evil, What: evil, From: evil, To: evil, Fix: evil}}, render.Options{}),
+		render.ReportText(&out, reconcile.Report{Plan: evil, Steps: []reconcile.StepReport{{Title: evil, Error: evil}}}, nil, render.Options{}),
+		render.ProofText(&out, reconcile.Proof{Compared: map[string]int{evil: 1}, Differences: []reconcile.Difference{{Database: evil, Kind: evil, Object: evil, What: evil, Source: evil}}}, render.Options{}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, line := range strings.Split(out.String(), "\n") {
+		if strings.ContainsAny(line, "\x1b\u202e") || strings.HasPrefix(line, "§") {
+			t.Errorf("text from outside got through: %q", line)
+		}
 	}
 }

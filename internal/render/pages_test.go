@@ -1,6 +1,4 @@
-// Package docs_test holds the pages against the code. It knows nothing that
-// the product uses.
-package docs_test
+package render_test
 
 import (
 	"fmt"
@@ -29,8 +27,8 @@ func read(t *testing.T, file string) string {
 // TestReadmeShowsARealPlan: every line of the plan in the README stands in the
 // golden one, in that order; … leaves lines out.
 func TestReadmeShowsARealPlan(t *testing.T) {
-	golden := strings.Split(read(t, "../internal/render/testdata/plan-move.txt"), "\n")
-	_, block, _ := strings.Cut(read(t, "../README.md"), "$ circleci-dr plan --out plan.json\n")
+	golden := strings.Split(read(t, "testdata/plan-move.txt"), "\n")
+	_, block, _ := strings.Cut(read(t, "../../README.md"), "$ circleci-dr plan --out plan.json\n")
 	block, _, _ = strings.Cut(block, "```")
 	at := 0
 	for _, line := range strings.Split(strings.TrimSpace(block), "\n") {
@@ -51,7 +49,7 @@ func TestReadmeShowsARealPlan(t *testing.T) {
 // TestRoleIsWhatAPlanUses compares the Role of the page with the rights that
 // preflight asks for.
 func TestRoleIsWhatAPlanUses(t *testing.T) {
-	_, block, _ := strings.Cut(read(t, "moving-postgresql.md"), "apiVersion: rbac.authorization.k8s.io/v1")
+	_, block, _ := strings.Cut(read(t, "../../docs/moving-postgresql.md"), "apiVersion: rbac.authorization.k8s.io/v1")
 	block, _, _ = strings.Cut("apiVersion: rbac.authorization.k8s.io/v1"+block, "```")
 	var got []string
 	for _, doc := range strings.Split(block, "---") {
@@ -89,16 +87,19 @@ var link = regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
 
 // TestLinksLead: every relative link of a page leads to a file.
 func TestLinksLead(t *testing.T) {
-	pages, err := filepath.Glob("*.md")
+	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	decisions, err := filepath.Glob("adr/*.md")
+	decisions, err := filepath.Glob("../../docs/adr/*.md")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(pages) == 0 || len(decisions) == 0 {
+		t.Fatal("there are no pages")
 	}
 	pages = append(pages, decisions...)
-	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md") {
+	for _, page := range append(pages, "../../README.md", "../../CONTRIBUTING.md", "../../SECURITY.md") {
 		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
 			if strings.Contains(m[1], "://") {
 				continue
