@@ -30,6 +30,7 @@ func preflightPostgres(s *spec.Spec, o Observation) []Finding {
 	}
 	src, dst := *insp.Value.Source.Database, *insp.Value.Target.Database
 	out = append(out, checkIdentity(src, dst)...)
+	out = append(out, checkSourceFree(src)...)
 	out = append(out, checkVersions(o.Release.Value, src, dst)...)
 	out = append(out, checkTLS(s, o.Release.Value, dst)...)
 	out = append(out, checkPrivileges(src, dst)...)
@@ -78,17 +79,35 @@ func checkVersions(rel Release, src, dst Database) []Finding {
 		return []Finding{block("target-older", targetField, "design §5.1", "use a target of at least the source's major version",
 			"the target runs PostgreSQL %s, older than the source's %s", dst.ServerVersion, src.ServerVersion)}
 	}
+	var out []Finding
 	if to > 14 {
-		return []Finding{{ID: "target-new", Field: targetField, Source: "server-kubernetes.md §2",
+		out = append(out, Finding{ID: "target-new", Field: targetField, Source: "server-kubernetes.md §2",
 			What: fmt.Sprintf("PostgreSQL %s is newer than what CircleCI documents for Server %s (12, with 13 and 14 usable)", dst.ServerVersion, rel.ChartVersion),
-			Fix:  "ask the vendor, or use 14"}}
+			Fix:  "ask the vendor, or use 14"})
 	}
 	if to > from {
-		return []Finding{{ID: "no-way-back", Field: targetField, Source: "design §5.1",
+		out = append(out, Finding{ID: "no-way-back", Field: targetField, Source: "design §5.1",
 			What: fmt.Sprintf("there is no way back to the internal PostgreSQL %d once the data is on %d", from, to),
-			Fix:  "accept it, or use a target of major version " + strconv.Itoa(from)}}
+			Fix:  "accept it, or use a target of major version " + strconv.Itoa(from)})
 	}
-	return nil
+	return out
+}
+
+// checkSourceFree refuses a source that is no longer the truth, or that
+// somebody else holds: both outlive the cluster's own records.
+func checkSourceFree(src Database) []Finding {
+	var out []Finding
+	if l := src.Lineage; l != nil && l.State == "superseded" {
+		out = append(out, block("source-superseded", "datastores.postgresql", "design §5, lineage",
+			"point the release at the other side again, or restore the cluster's records; nothing may be copied from here",
+			"the internal database was superseded at epoch %d by move %s, and the cluster's records do not know", l.Epoch, l.Move))
+	}
+	if f := src.Fence; f != nil {
+		out = append(out, block("source-fenced", "datastores.postgresql", "design §5.3",
+			"find out who made it read-only and let them lift it; no move of this installation stands open",
+			"the internal database is read-only under fence %s since %s", f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
+	}
+	return out
 }
 
 func checkTLS(s *spec.Spec, rel Release, dst Database) []Finding {
@@ -201,7 +220,7 @@ func checkExtensions(src, dst Database) []Finding {
 func checkTargetFree(o Observation, dst Database) []Finding {
 	if o.Cluster.Is() && dst.Lineage != nil {
 		l := dst.Lineage
-		if !strings.HasPrefix(l.Installation, o.Cluster.Value.UID+"/"+o.Release.Value.Namespace+"/"+o.Release.Value.Name) {
+		if l.Installation != InstallationID(o.Cluster.Value, &spec.Server{Namespace: o.Release.Value.Namespace, Release: o.Release.Value.Name}) {
 			return []Finding{block("target-of-other", targetField+".host", "design §5, lineage", "use another server",
 				"the target belongs to another installation (%s)", l.Installation)}
 		}
@@ -209,6 +228,10 @@ func checkTargetFree(o Observation, dst Database) []Finding {
 			return []Finding{block("target-was-authoritative", targetField, "design §5, lineage",
 				"look at both sides; a side that was ever switched to is never overwritten",
 				"the target was switched to at epoch %d and may hold newer data", l.Epoch)}
+		}
+		if l.State != "copying" && l.State != "copied" {
+			return []Finding{block("target-state", targetField, "design §5, lineage", "use the version of circleci-dr that wrote it, or another server",
+				"the target says it is %q, which this version does not know", l.State)}
 		}
 		return nil // a copy of ours that was cut off
 	}
