@@ -1,0 +1,233 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// cutAt leaves a move that was killed at a named point.
+func cutAt(t *testing.T, point string) (*world, *spec.Spec) {
+	t.Helper()
+	w, s := newWorld(), externalSpec()
+	hit := w.killAt(point)
+	if a := w.process(t.Context(), s); !*hit {
+		t.Fatalf("was not killed at %s: %v", point, a.err)
+	}
+	w.calm()
+	return w, s
+}
+
+func blocks(p Plan) []string {
+	var out []string
+	for _, f := range p.Blocked() {
+		out = append(out, f.ID)
+	}
+	return out
+}
+
+func TestAMoveTheSpecNoLongerWantsGoesBack(t *testing.T) {
+	elsewhere := externalSpec()
+	elsewhere.Datastores.PostgreSQL.External.Host = "other.example.com"
+	without := externalSpec()
+	without.Datastores.PostgreSQL = nil
+	for name, s := range map[string]*spec.Spec{"internal": internalSpec(), "another target": elsewhere, "no block": without} {
+		for _, point := range []string{"quiesce:end", "copying", "prove:end", "switch-release:end", "commit-lineage:before-effect"} {
+			t.Run(name+" after "+point, func(t *testing.T) {
+				w, _ := cutAt(t, point)
+				a := w.process(t.Context(), s)
+				if a.err != nil || !slices.Equal(actions(a.plan.Steps), []ActionKind{ActGoBack}) {
+					t.Fatalf("steps %v, error %v", actions(a.plan.Steps), a.err)
+				}
+				w.home(t, point)
+			})
+		}
+	}
+}
+
+func TestACommittedMoveCannotBeUnwished(t *testing.T) {
+	w, s := cutAt(t, "commit-lineage:end")
+	_, plan, err := w.plan(internalSpec())
+	if err != nil || len(plan.Steps) != 0 || !slices.Equal(blocks(plan), []string{"move-committed"}) {
+		t.Errorf("steps %v, blocked by %v, error %v", actions(plan.Steps), blocks(plan), err)
+	}
+	w.converge(t, s)
+	w.moved(t, s, "wished again")
+}
+
+// Somebody pointed the release at the old database after the commit.
+func TestAReleaseTakenBackByHandAfterTheCommitStops(t *testing.T) {
+	for _, point := range []string{"commit-lineage:end", "resume-service:end", "settle-release:end"} {
+		w, s := cutAt(t, point)
+		if err := (releases{w}).Rollback(t.Context(), 5, true); err != nil {
+			t.Fatal(err)
+		}
+		w.newest().description = "Rollback to 5"
+		a := w.process(t.Context(), s)
+		var blocked *BlockedError
+		if !errors.As(a.err, &blocked) || len(a.plan.Steps) != 0 || !slices.Equal(blocks(a.plan), []string{"two-truths"}) {
+			t.Errorf("%s: steps %v, blocked by %v, error %v", point, actions(a.plan.Steps), blocks(a.plan), a.err)
+		}
+		if !w.store || w.src.mark.State != "superseded" {
+			t.Errorf("%s: something was changed", point)
+		}
+	}
+}
+
+func TestAfterTheMoveAReleaseTakenBackByHandStops(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	w.converge(t, s)
+	w.newest().internal, w.store = true, true
+	o, plan, err := w.plan(s)
+	if err != nil || len(plan.Steps) != 0 || !slices.Equal(blocks(plan), []string{"two-truths"}) {
+		t.Errorf("steps %v, blocked by %v, error %v", actions(plan.Steps), blocks(plan), err)
+	}
+	items, err := Drift(s, o, 1<<62)
+	if err != nil || len(items) == 0 || items[0].To != "internal" {
+		t.Errorf("drift %v, error %v", items, err)
+	}
+}
+
+func TestAWorkloadThatTurnsUpWhileStoppingComesBack(t *testing.T) {
+	w, s := cutAt(t, "quiesce:begin")
+	w.apps["Deployment/late"] = &app{kind: "Deployment", name: "late", replicas: 2, pods: 2, ready: 2, chart: count(2), manifest: count(2), host: internalHost, recorded: count(2)}
+	wantWith := map[string]int{"Deployment/late": 2}
+	for key, n := range wantReplicas {
+		wantWith[key] = n
+	}
+	w.converge(t, s)
+	w.rest()
+	w.truth(t, "late")
+	for key, n := range w.replicas() {
+		if n != wantWith[key] {
+			t.Errorf("%s has %d replicas, want %d", key, n, wantWith[key])
+		}
+	}
+}
+
+// A move was opened and nothing stopped; somebody scales before it goes on.
+func TestCountsOfAMoveThatStoppedNothingAreTakenAgain(t *testing.T) {
+	for _, point := range []string{"record-replicas:end", "quiesce:begin"} {
+		w, s := cutAt(t, point)
+		w.apps["StatefulSet/scheduler"].replicas = 2
+		w.converge(t, s)
+		if got := w.apps["StatefulSet/scheduler"].replicas; got != 2 {
+			t.Errorf("%s: the scheduler came back with %d replicas, want 2", point, got)
+		}
+	}
+}
+
+func TestADeletedStatefulSetComesBackWithTheWayBack(t *testing.T) {
+	w, _ := cutAt(t, "prove:end")
+	w.store = false
+	a := w.process(t.Context(), internalSpec())
+	if a.err != nil {
+		t.Fatal(a.err)
+	}
+	w.home(t, "deleted")
+}
+
+func TestAGarbledJournalStopsNothing(t *testing.T) {
+	w, s := cutAt(t, "copying")
+	rec := w.records[RecordJournal]
+	w.records[RecordJournal] = Record{Data: json.RawMessage(`{"entries":`), Version: rec.Version}
+	w.converge(t, s)
+	w.moved(t, s, "garbled journal")
+}
+
+func TestAGarbledMoveIsUnknownAndStopsEverything(t *testing.T) {
+	w, s := cutAt(t, "copying")
+	rec := w.records[RecordMove]
+	w.records[RecordMove] = Record{Data: json.RawMessage(`{"phase":`), Version: rec.Version}
+	before := len(w.calls)
+	_, _, err := w.plan(s)
+	var unread *UnreadableError
+	if !errors.As(err, &unread) || len(unread.What) != 1 || !strings.HasPrefix(unread.What[0], "move record: ") {
+		t.Errorf("error %v", err)
+	}
+	for _, call := range w.calls[before:] {
+		if slices.Contains([]string{"Scale", "Upgrade", "Rollback", "Remove", "Protect", "Copy", "Record", "Forget"}, call) {
+			t.Errorf("a plan that cannot be made called %s", call)
+		}
+	}
+}
+
+// A record that somebody else wrote means that somebody else is at work.
+func TestAConflictBringsNothingBack(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	o, plan, err := w.plan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.at = func(p string) {
+		if p == "fence-source:after-effect" {
+			rec := w.records[RecordJournal]
+			w.records[RecordJournal] = Record{Data: rec.Data, Version: "another run"}
+		}
+	}
+	rep, err, _ := w.apply(t.Context(), s, o, plan)
+	if !errors.Is(err, ErrConflict) || rep.WentBack || !rep.StillDown || w.src.fence == "" {
+		t.Errorf("report %+v, fence %q, error %v", rep, w.src.fence, err)
+	}
+	w.converge(t, s)
+	w.moved(t, s, "conflict")
+}
+
+func TestAnAcceptedPlanCoversItsOwnResume(t *testing.T) {
+	for _, point := range points() {
+		if strings.HasPrefix(point, string(ActGoBack)) {
+			continue
+		}
+		w, s := newWorld(), externalSpec()
+		o, accepted, err := w.plan(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.killAt(point)
+		if _, _, dead := w.apply(context.Background(), s, o, accepted); !dead {
+			t.Fatalf("was not killed at %s", point)
+		}
+		w.calm()
+		_, now, err := w.plan(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now.Resumes == "" {
+			continue // nothing was opened yet
+		}
+		if err := CheckPlan(accepted, now); err != nil {
+			t.Errorf("killed at %s: %v", point, err)
+		}
+	}
+}
+
+func TestAPlanGoesStaleWithItsFacts(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	_, accepted, err := w.plan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckPlan(accepted, accepted); err != nil {
+		t.Errorf("the same plan: %v", err)
+	}
+	w.newest().number++
+	_, now, err := w.plan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stale *StaleError
+	want := []Change{{Field: "release revision", From: "5", To: "6"}}
+	if err := CheckPlan(accepted, now); !errors.As(err, &stale) || !slices.Equal(stale.Changes, want) {
+		t.Errorf("error %v", err)
+	}
+	more := accepted
+	more.Steps = accepted.Steps[1:]
+	if err := CheckPlan(more, accepted); !errors.As(err, &stale) || stale.Changes[0].Field != "steps" {
+		t.Errorf("a plan that does more than was shown: %v", err)
+	}
+}

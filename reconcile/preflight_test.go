@@ -1,0 +1,85 @@
+package reconcile
+
+import (
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+func TestPreflightNamesEverythingInTheWay(t *testing.T) {
+	object := func(o ObjectPreview) func(*facts) {
+		return func(f *facts) { f.o.Postgres.Preview.Value.Objects = []ObjectPreview{o} }
+	}
+	mark := func(l LineageMark) func(*facts) { return func(f *facts) { f.dst().Lineage = &l } }
+	const ours = "uid-1/ci/server"
+	golden(t, "preflight.golden", []row{
+		{"nothing", func(*facts) {}},
+		{"another tool reconciles the release", func(f *facts) {
+			f.o.Release.Value.Manager, f.o.Release.Value.Evidence = spec.ManagedByArgoCD, "label app"
+		}},
+		{"another tool is declared", func(f *facts) { f.s.Server.ManagedBy = spec.ManagedByFlux }},
+		{"the runner is the patient", func(f *facts) { f.o.RunnerIsPatient = "CIRCLE_BUILD_URL is on ci.example.com" }},
+		{"a release is pending", func(f *facts) { f.o.Release.Value.Status = "pending-upgrade" }},
+		{"another version is declared", func(f *facts) { f.s.Server.Version = "4.9.0" }},
+		{"no workload", func(f *facts) { f.o.Workloads = Found([]Workload{}) }},
+		{"a workload is not ready", func(f *facts) { f.o.Workloads.Value[0].Ready, f.o.Workloads.Value[0].Trouble = 0, "ImagePullBackOff" }},
+		{"a workload is not ready and says nothing", func(f *facts) { f.o.Workloads.Value[0].Ready = 0 }},
+		{"a workload is at zero", func(f *facts) { f.o.Workloads.Value[0].Replicas, f.o.Workloads.Value[0].Ready = 0, 0 }},
+		{"everything is at zero, remembered", (*facts).stopped},
+		{"rights are missing", func(f *facts) {
+			f.o.Denied = Found([]Permission{{Verb: "create", Group: "batch", Resource: "jobs"}, {Verb: "get", Resource: "pods/log"}, {Verb: "patch", Group: "apps", Resource: "deployments/scale"}})
+		}},
+		{"another chart", func(f *facts) {
+			f.o.Postgres.Preview.Value.Faithful, f.o.Postgres.Preview.Value.Unfaithful = false, []string{"Service/x is missing"}
+		}},
+		{"the upgrade creates something", object(ObjectPreview{Kind: "Job", Name: "x", Action: "create"})},
+		{"the upgrade removes the datastore", object(ObjectPreview{Kind: "StatefulSet", Name: internalHost, Action: "delete"})},
+		{"the upgrade changes an image", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
+			Rendered: []Change{{"spec.template.spec.containers[0].image", "a", "b"}, {"spec.template.spec.containers[0].env[3].value", "c", "d"}, {"spec.replicas", "1", "0"}}})},
+		{"the upgrade undoes a change by hand", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
+			Drifted: []Change{{"spec.template.spec.nodeSelector", "{}", "none"}, {"spec.replicas", "5", "1"}}})},
+		{"no source", func(f *facts) { f.o.Postgres.Inspection.Value.Source = nil }},
+		{"the source refuses the password", func(f *facts) {
+			f.o.Postgres.Inspection.Value.Source = &InspectedSide{Code: CodeCredentials, Error: "password authentication failed"}
+		}},
+		{"the target cannot be reached", func(f *facts) {
+			f.o.Postgres.Inspection.Value.Target = &InspectedSide{Code: CodeUnreachable, Error: "dial tcp: timeout"}
+		}},
+		{"one and the same server", func(f *facts) { f.dst().SystemIdentifier = "1" }},
+		{"older target", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "11.22", 110022 }},
+		{"newer target", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "14.20", 140020 }},
+		{"target newer than documented", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "17.1", 170001 }},
+		{"TLS is off", func(f *facts) { f.pg().External.TLS.Mode = spec.TLSDisable }},
+		{"TLS is too old", func(f *facts) { f.dst().TLSVersion = "TLS 1.2" }},
+		{"TLS is old, and so is the release", func(f *facts) { f.dst().TLSVersion, f.o.Release.Value.ChartVersion = "TLS 1.2", "4.8.2" }},
+		{"the source's role is no superuser", func(f *facts) { f.src().Role.Superuser = false }},
+		{"the target's role may nothing", func(f *facts) { f.dst().Role = RolePrivileges{Name: "circleci"} }},
+		{"the target's role is an admin", func(f *facts) { f.dst().Role = RolePrivileges{Name: "circleci", CreateDB: true, CreateRole: true} }},
+		{"unknown locale", func(f *facts) {
+			f.src().Databases[0].Collate, f.dst().Locales = "de_DE.UTF-8", []string{"C", "en_US.UTF-8"}
+		}},
+		{"something cannot be carried", func(f *facts) {
+			f.src().Unsupported = []UnsupportedObject{{Database: "circleci", Object: "subscription s", Reason: "it would run twice"}}
+		}},
+		{"extension missing", func(f *facts) {
+			f.src().Databases[0].Extensions = map[string]string{"pg_partman": "4.5.1", "plpgsql": "1.0"}
+		}},
+		{"extension of another version", func(f *facts) {
+			f.src().Databases[0].Extensions, f.dst().Extensions = map[string]string{"pg_partman": "4.5.1"}, map[string][]string{"pg_partman": {"5.0.0"}}
+		}},
+		{"extension of an undocumented version", func(f *facts) {
+			f.src().Databases[0].Extensions, f.dst().Extensions = map[string]string{"pg_partman": "4.6.0"}, map[string][]string{"pg_partman": {"4.6.0"}}
+		}},
+		{"target of another installation", mark(LineageMark{Installation: "uid-2/ci/server", State: "copied"})},
+		{"target of an installation whose name begins the same", mark(LineageMark{Installation: ours + "-2", State: "copied"})},
+		{"target was authoritative", mark(LineageMark{Installation: ours, State: "authoritative", Epoch: 3})},
+		{"target was superseded", mark(LineageMark{Installation: ours, State: "superseded", Epoch: 2})},
+		{"target holds a cut-off copy of ours", mark(LineageMark{Installation: ours, State: "copying"})},
+		{"target in a state nobody knows", mark(LineageMark{Installation: ours, State: "frozen"})},
+		{"target holds something", func(f *facts) { f.dst().Databases = []DatabaseInfo{{Name: "wiki"}, {Name: "empty", Empty: true}} }},
+		{"source says it was superseded", func(f *facts) { f.src().Lineage = &LineageMark{Installation: ours, State: "superseded", Epoch: 3} }},
+		{"source is fenced by somebody", func(f *facts) { f.src().Fence = &FenceState{ID: "postgresql-e9-a9"} }},
+		{"disk not declared", func(f *facts) { f.pg().External.DiskGiB = 0 }},
+		{"disk too small", func(f *facts) { f.pg().External.DiskGiB = 1 }},
+	})
+}

@@ -1,0 +1,235 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// facts are a spec and what was observed; a row changes them.
+type facts struct {
+	s *spec.Spec
+	o Observation
+}
+
+func (f *facts) src() *Database       { return f.o.Postgres.Inspection.Value.Source.Database }
+func (f *facts) dst() *Database       { return f.o.Postgres.Inspection.Value.Target.Database }
+func (f *facts) pg() *spec.PostgreSQL { return f.s.Datastores.PostgreSQL }
+func (f *facts) move(m Move)          { f.o.Postgres.Move = Found(m) }
+func (f *facts) lineage(l Lineage)    { f.o.Postgres.Lineage = Found(l) }
+func (f *facts) external(secret string) {
+	f.o.Release.Value.Postgres = ReleasePostgres{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: secret, FullName: internalHost}
+}
+
+// before is an installation whose PostgreSQL is internal and should not be.
+func before(t *testing.T) *facts {
+	t.Helper()
+	w := newWorld()
+	w.apps["Deployment/unused"].replicas = 1
+	w.rest()
+	s := externalSpec()
+	o, _, err := w.plan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &facts{s, o}
+}
+
+// line is one row of a golden file: what the plan would do and what it finds.
+type line struct {
+	Row      string       `json:"row"`
+	Steps    []ActionKind `json:"steps,omitempty"`
+	Findings []Finding    `json:"findings,omitempty"`
+	Notices  []string     `json:"notices,omitempty"`
+	Resumes  string       `json:"resumes,omitempty"`
+	Error    string       `json:"error,omitempty"`
+}
+
+type row struct {
+	name   string
+	change func(*facts)
+}
+
+func golden(t *testing.T, file string, rows []row) {
+	t.Helper()
+	var out strings.Builder
+	for _, r := range rows {
+		f := before(t)
+		r.change(f)
+		p, err := MakePlan(f.s, f.o, "test")
+		l := line{Row: r.name, Steps: actions(p.Steps), Findings: p.Findings, Notices: p.Notices, Resumes: p.Resumes}
+		if slices.Equal(l.Steps, wholeMove) {
+			l.Steps = []ActionKind{"the whole move"}
+		}
+		if err != nil {
+			var unread *UnreadableError
+			if !errors.As(err, &unread) {
+				t.Errorf("%s: error is %v, want what could not be read", r.name, err)
+			}
+			l.Error = err.Error()
+		}
+		again, err2 := MakePlan(f.s, f.o, "test")
+		if (err == nil) != (err2 == nil) || again.ID != p.ID {
+			t.Errorf("%s: a second plan of the same facts differs", r.name)
+		}
+		data, err := json.MarshalIndent(l, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(append(data, '\n'))
+	}
+	compare(t, file, out.String())
+}
+
+func compare(t *testing.T, file, got string) {
+	t.Helper()
+	name := filepath.Join("testdata", file)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) == got {
+		return
+	}
+	a, b := strings.Split(string(want), "\n"), strings.Split(got, "\n")
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			t.Fatalf("%s:%d: want\n%s\ngot\n%s", name, i+1, a[i], b[i])
+		}
+	}
+	t.Fatalf("%s: want %d lines, got %d", name, len(a), len(b))
+}
+
+var errRead = errors.New("connection refused")
+
+// What a plan rests on, each once unknown and once absent. Unknown is never
+// planned on.
+func TestUnknownIsNeverPlannedOn(t *testing.T) {
+	golden(t, "knowledge.golden", []row{
+		{"everything is known", func(*facts) {}},
+		{"nothing was looked at", func(f *facts) { f.o = Observation{} }},
+		{"cluster unknown", func(f *facts) { f.o.Cluster = CouldNot[Cluster](errRead) }},
+		{"release unknown", func(f *facts) { f.o.Release = CouldNot[Release](errRead) }},
+		{"release absent", func(f *facts) { f.o.Release = NotThere[Release]() }},
+		{"workloads unknown", func(f *facts) { f.o.Workloads = CouldNot[[]Workload](errRead) }},
+		{"workloads absent", func(f *facts) { f.o.Workloads = NotThere[[]Workload]() }},
+		{"last-applied record unknown", func(f *facts) { f.o.Applied = CouldNot[Applied](errRead) }},
+		{"lineage unknown", func(f *facts) { f.o.Postgres.Lineage = CouldNot[Lineage](errRead) }},
+		{"move unknown", func(f *facts) { f.o.Postgres.Move = CouldNot[Move](errRead) }},
+		{"move unknown, no datastore in the spec", func(f *facts) { f.s.Datastores.PostgreSQL, f.o.Postgres.Move = nil, CouldNot[Move](errRead) }},
+		{"internal objects unknown", func(f *facts) { f.o.Postgres.Internal = CouldNot[InternalStore](errRead) }},
+		{"StatefulSet unknown", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = CouldNot[StatefulSet](errRead) }},
+		{"credentials unknown", func(f *facts) { f.o.Postgres.Credentials = CouldNot[Credentials](errRead) }},
+		{"credentials absent", func(f *facts) { f.o.Postgres.Credentials = NotThere[Credentials]() }},
+		{"inspection unknown", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errRead) }},
+		{"inspection absent", func(f *facts) { f.o.Postgres.Inspection = NotThere[Inspection]() }},
+		{"preview unknown", func(f *facts) { f.o.Postgres.Preview = CouldNot[Preview](errRead) }},
+		{"preview absent", func(f *facts) { f.o.Postgres.Preview = NotThere[Preview]() }},
+		{"rights unknown", func(f *facts) { f.o.Denied = CouldNot[[]Permission](errRead) }},
+		{"journal unknown", func(f *facts) { f.o.Journal = CouldNot[Journal](errRead) }},
+		{"lease unknown", func(f *facts) { f.o.Lease = CouldNot[LeaseHolder](errRead) }},
+	})
+}
+
+func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
+	at := time.Date(2026, 11, 22, 1, 0, 0, 0, time.UTC)
+	counts := func(f *facts) map[string]int {
+		c, _ := countsOf(f.o.Workloads.Value)
+		return c
+	}
+	open := func(f *facts, phase MovePhase) Move {
+		return Move{ID: "postgresql-e1", Engine: PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, Attempt: 1, Phase: phase,
+			Target: externalHost + ":5432", Opened: at, Replicas: counts(f), Revision: 5, Store: internalHost}
+	}
+	golden(t, "location.golden", []row{
+		{"wanted internal, is internal", func(f *facts) { f.s = internalSpec() }},
+		{"wanted internal, is external", func(f *facts) { f.s = internalSpec(); f.external("pg") }},
+		{"not in the spec", func(f *facts) { f.s.Datastores.PostgreSQL = nil }},
+		{"wanted external, is internal", func(*facts) {}},
+		{"wanted external, adopted", func(f *facts) { f.external("theirs") }},
+		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(CredentialsName) }},
+		{"wanted external, is external, our Secret is unknown", func(f *facts) {
+			f.external(CredentialsName)
+			f.o.Postgres.Credentials = CouldNot[Credentials](errRead)
+		}},
+		{"wanted external, adopted, our Secret is unknown", func(f *facts) {
+			f.external("theirs")
+			f.o.Postgres.Credentials = CouldNot[Credentials](errRead)
+		}},
+		{"wanted external, is another external", func(f *facts) { f.external("theirs"); f.pg().External.Host = "other.example.com" }},
+		{"two truths", func(f *facts) {
+			f.lineage(Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: externalHost + ":5432", At: at})
+		}},
+		{"withdrawn once, so the next epoch", func(f *facts) { f.lineage(Lineage{Epoch: 1, Authoritative: spec.Internal, At: at}) }},
+		{"went back", func(f *facts) { m := open(f, MoveReverted); m.LastError = "no disk"; f.move(m) }},
+		{"opened, nothing recorded on the workloads", func(f *facts) { f.move(open(f, MoveOpen)) }},
+		{"fenced", func(f *facts) {
+			m := open(f, MoveOpen)
+			m.Quiesced = at
+			m.Fence = &FenceResult{Fence: FenceState{ID: m.FenceID()}}
+			f.stopped()
+			f.move(m)
+		}},
+		{"copied under another fence", func(f *facts) {
+			m := open(f, MoveOpen)
+			m.Quiesced = at
+			m.Fence = &FenceResult{Fence: FenceState{ID: m.FenceID()}}
+			m.Copy = &CopyResult{Fence: "postgresql-e1-a0"}
+			f.stopped()
+			f.move(m)
+		}},
+		{"proven", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveOpen), at)) }},
+		{"committed", func(f *facts) { f.stopped(); f.external(CredentialsName); f.move(proven(open(f, MoveCommitted), at)) }},
+		{"committed, in doubt", func(f *facts) {
+			f.stopped()
+			f.external(CredentialsName)
+			m := proven(open(f, MoveCommitted), at)
+			m.Deciding = true
+			f.move(m)
+		}},
+		{"committed, release internal again", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveCommitted), at)) }},
+		{"committed, wanted internal", func(f *facts) {
+			f.s = internalSpec()
+			f.external(CredentialsName)
+			f.move(proven(open(f, MoveCommitted), at))
+		}},
+		{"returning", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveReturning), at)) }},
+		{"open, wanted internal", func(f *facts) { f.s = internalSpec(); f.move(open(f, MoveOpen)) }},
+		{"open, no longer in the spec", func(f *facts) { f.s.Datastores.PostgreSQL = nil; f.move(open(f, MoveOpen)) }},
+		{"open, another target wanted", func(f *facts) { f.move(open(f, MoveOpen)); f.pg().External.Port = 6432 }},
+	})
+}
+
+func (f *facts) stopped() {
+	for i := range f.o.Workloads.Value {
+		w := &f.o.Workloads.Value[i]
+		w.Recorded = count(w.Replicas)
+		w.Replicas, w.Ready, w.Pods = 0, 0, 0
+	}
+}
+
+func proven(m Move, at time.Time) Move {
+	m.Quiesced = at
+	m.Fence = &FenceResult{Fence: FenceState{ID: m.FenceID()}}
+	m.Copy = &CopyResult{Fence: m.FenceID()}
+	m.Proof = &Proof{Fence: m.FenceID(), Compared: map[string]int{"databases": 1}, SecureWrite: true}
+	return m
+}
