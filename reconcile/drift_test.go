@@ -1,0 +1,143 @@
+package reconcile
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+)
+
+// after is an installation whose move is over, as drift sees it.
+func after(t *testing.T) (*world, *facts) {
+	t.Helper()
+	w, s := newWorld(), externalSpec()
+	w.converge(t, s)
+	w.rest()
+	o, _, err := w.plan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, &facts{s, o}
+}
+
+func TestDriftReportsWhatMattersAndNothingElse(t *testing.T) {
+	frontend := func(f *facts) *Workload {
+		ws := f.o.Workloads.Value
+		return &ws[slices.IndexFunc(ws, func(w Workload) bool { return w.Name == "frontend" })]
+	}
+	for _, row := range []struct {
+		name   string
+		change func(*facts)
+		want   []DriftItem
+	}{
+		{"nothing", func(*facts) {}, nil},
+		{"scaled up", func(f *facts) { frontend(f).Replicas = 9 }, nil},
+		{"scaled to zero", func(f *facts) { frontend(f).Replicas = 0 }, []DriftItem{{Class: "changed", Object: "Deployment/frontend",
+			What: "is scaled to zero and no move stands open", From: "3 replicas", To: "0 replicas", Fix: "kubectl scale Deployment/frontend --replicas=3"}}},
+		{"a workload is gone", func(f *facts) {
+			f.o.Workloads.Value = slices.DeleteFunc(f.o.Workloads.Value, func(w Workload) bool { return w.Name == "frontend" })
+		}, []DriftItem{{Class: "changed", Object: "Deployment/frontend", What: "is gone", From: "3 replicas", Fix: "helm upgrade brings it back"}}},
+		{"our Secret is gone", func(f *facts) { f.o.Postgres.Credentials = NotThere[Credentials]() }, []DriftItem{{Class: "changed",
+			Object: "Secret " + CredentialsName, What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
+		{"the internal database runs again", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = Found(StatefulSet{Name: internalHost}) },
+			[]DriftItem{{Class: "changed", Object: "StatefulSet postgresql", What: "the internal PostgreSQL is running again although the data moved to pg.example.com:5432",
+				Fix: "find out who started it before anything writes to it"}}},
+		{"another epoch on the target", func(f *facts) { f.dst().Lineage = &LineageMark{Epoch: 7} }, []DriftItem{{Class: "changed", Object: "external PostgreSQL",
+			What: "belongs to another lineage epoch than the cluster's record", From: "1", To: "7", Fix: "find out who switched; nothing may be overwritten"}}},
+		{"an older version is declared", func(f *facts) { f.s.Server.Version = "4.9.0" }, []DriftItem{{Class: "changed", Object: "release server",
+			What: "runs another chart version than the spec", From: "4.9.0", To: "4.10.0", Fix: "set server.version to what is deployed"}}},
+		{"the release is gone", func(f *facts) { f.o.Release = NotThere[Release]() }, []DriftItem{{Class: "changed", Object: "release server",
+			What: "is not there", Fix: "check server.namespace and server.release"}}},
+		{"never applied", func(f *facts) { f.o.Applied = NotThere[Applied]() }, nil},
+	} {
+		_, f := after(t)
+		row.change(f)
+		got, err := Drift(f.s, f.o, time.Hour)
+		if err != nil || !slices.Equal(got, row.want) {
+			t.Errorf("%s: got %+v, error %v, want %+v", row.name, got, err, row.want)
+		}
+	}
+}
+
+func TestDriftIsInconclusiveWhereItCouldNotLook(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(*facts)
+		want   string
+	}{
+		{"cluster", func(f *facts) { f.o.Cluster = CouldNot[Cluster](errRead) }, "cluster: connection refused"},
+		{"release", func(f *facts) { f.o.Release = CouldNot[Release](errRead) }, "release: connection refused"},
+		{"workloads", func(f *facts) { f.o.Workloads = CouldNot[[]Workload](errRead) }, "application workloads: connection refused"},
+		{"Secret", func(f *facts) { f.o.Postgres.Credentials = CouldNot[Credentials](errRead) }, "Secret circleci-dr-postgresql: connection refused"},
+		{"inspection", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errRead) }, "databases: connection refused"},
+		{"no inspection", func(f *facts) { f.o.Postgres.Inspection = NotThere[Inspection]() }, "databases: never inspected; run circleci-dr plan"},
+		{"old inspection", func(f *facts) { f.o.At = f.o.Postgres.Inspection.Value.At.Add(2 * time.Hour) }, "databases: the newest inspection is 2h0m0s old; run circleci-dr plan"},
+		{"lineage", func(f *facts) { f.o.Postgres.Lineage = CouldNot[Lineage](errRead) }, "lineage record: connection refused"},
+		{"move", func(f *facts) { f.o.Postgres.Move = CouldNot[Move](errRead) }, "move record: connection refused"},
+		{"applied", func(f *facts) { f.o.Applied = CouldNot[Applied](errRead) }, "last-applied record: connection refused"},
+	} {
+		_, f := after(t)
+		row.change(f)
+		items, err := Drift(f.s, f.o, time.Hour)
+		var unread *UnreadableError
+		if !errors.As(err, &unread) || !slices.Equal(unread.What, []string{row.want}) || items != nil {
+			t.Errorf("%s: items %v, error %v, want %s", row.name, items, err, row.want)
+		}
+	}
+}
+
+func TestDriftNamesAnUnfinishedMoveAndThePendingOne(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	o, _, err := w.plan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []DriftItem{{Class: "pending", Object: locationField, What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: "run circleci-dr plan"}}
+	if got, err := Drift(s, o, time.Hour); err != nil || !slices.Equal(got, want) {
+		t.Errorf("pending: %+v, error %v", got, err)
+	}
+	w, s = cutAt(t, "copying")
+	o = Observe(t.Context(), s, w.providers(), ObserveOptions{Inspect: true})
+	m := readMove(t, w)
+	want = []DriftItem{{Class: "unfinished", Object: "move postgresql-e1", Fix: "run circleci-dr apply again",
+		What: "is unfinished since " + m.Opened.Format(time.RFC3339) + " and the application is stopped since " + m.Quiesced.Format(time.RFC3339)}}
+	if got, err := Drift(s, o, time.Hour); err != nil || !slices.Equal(got, want) {
+		t.Errorf("unfinished: %+v, error %v", got, err)
+	}
+	lines := Status(s, o, "circleci-dr.yaml")
+	if len(lines) == 0 || !lines[0].Alarm || lines[0].Topic != "move" || lines[0].Command != "circleci-dr apply --file circleci-dr.yaml" {
+		t.Errorf("status begins with %+v", lines[0])
+	}
+}
+
+// An inspection of other servers, and one that a killed run left behind.
+func TestAnInspectionCountsOnlyForWhatAndWhenItLooked(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	if _, _, err := w.plan(s); err != nil {
+		t.Fatal(err)
+	}
+	o := Observe(t.Context(), s, w.providers(), ObserveOptions{})
+	if !o.Postgres.Inspection.Is() {
+		t.Errorf("the recorded inspection is %s: %s", o.Postgres.Inspection.Known, o.Postgres.Inspection.Why)
+	}
+	other := externalSpec()
+	other.Datastores.PostgreSQL.External.Host = "other.example.com"
+	o = Observe(t.Context(), other, w.providers(), ObserveOptions{})
+	if !o.Postgres.Inspection.Unread() {
+		t.Error("an inspection of another server was taken for this one")
+	}
+	in := sidesOf(s, o.Release.Value, o.Postgres.Internal, o.Postgres.Move)
+	old := inspectJob(in, InstallationID(o.Cluster.Value, s.Server))
+	w.jobs[old.Name] = &job{spec: old, running: 1}
+	w.clock = w.clock.Add(-time.Hour)
+	w.tick()
+	w.clock = w.clock.Add(time.Hour)
+	w.dst.rows[1] = 1 // written since
+	o, _, err := w.plan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Postgres.Inspection.Value.Target.Database.Databases[0].Empty {
+		t.Error("what a killed run saw an hour ago was taken for now")
+	}
+}
