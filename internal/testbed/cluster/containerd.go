@@ -40,8 +40,12 @@ func (c *Cluster) readyContainerd(ctx context.Context, fresh bool, importImages 
 		return err
 	}
 	err := c.await(ctx, "containerd", 30*time.Second, []string{partContainerd}, answers)
+	if err == nil {
+		// With an unreadable store it answers, but lacks the services that use it.
+		_, err = ctr(ctx, nil, "containers", "ls", "-q")
+	}
 	if err != nil && fresh && ctx.Err() == nil {
-		c.Report.Say("containerd does not come up with the images it kept; dropping them")
+		c.Report.Say("containerd cannot use the images it kept, dropping them: %v", err)
 		if err := c.dropStore(ctx); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/testbed/network"
@@ -87,6 +88,9 @@ func (c *Cluster) startRest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.reviveProxy(ctx); err != nil {
+		return err
+	}
 	if err := c.ensure(ctx, c.rest()); err != nil {
 		return err
 	}
@@ -98,6 +102,16 @@ func (c *Cluster) startRest(ctx context.Context) error {
 		return err
 	}
 	return c.awaitUse(ctx, api)
+}
+
+// reviveProxy stops a kube-proxy whose tables somebody has flushed: it would
+// not look at them again by itself.
+func (c *Cluster) reviveProxy(ctx context.Context) error {
+	if _, state := Parts().Find(partProxy); state != proc.Running || network.ServicesReady(ctx, apiServiceIP) {
+		return nil
+	}
+	c.Report.Say("the tables of %s are gone, restarting it", partProxy)
+	return Parts().Stop(ctx, partProxy, syscall.SIGTERM, 5*time.Second)
 }
 
 func (c *Cluster) ensure(ctx context.Context, specs []proc.Spec) error {

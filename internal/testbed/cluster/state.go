@@ -46,6 +46,9 @@ func Find() (State, Condition, error) {
 		// the machine.
 		return s, Stale, nil
 	}
+	if !plan().Exists() {
+		return s, Stale, nil // pods do not get their network back
+	}
 	for _, name := range Parts().Names() {
 		if _, state := Parts().Find(name); state == proc.Running {
 			return s, Live, nil

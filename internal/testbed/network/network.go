@@ -58,6 +58,9 @@ func (p Plan) Ensure(ctx context.Context) error {
 	return p.guard(ctx)
 }
 
+// Exists says whether the bridge is there.
+func (p Plan) Exists() bool { return linkExists(p.Bridge) }
+
 func linkExists(name string) bool {
 	_, err := os.Stat(filepath.Join("/sys/class/net", name))
 	return err == nil
