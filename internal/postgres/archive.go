@@ -22,6 +22,10 @@ type entry struct {
 	schema  string
 	access  string // table access method
 	owner   string
+	// joined is the list in a table's INHERITS clause that keepColumnOrder
+	// takes out, parents its names.
+	joined  string
+	parents []string
 }
 
 // The archive's sections, as pg_dump numbers them.

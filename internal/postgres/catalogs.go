@@ -116,7 +116,8 @@ var triggerFacts = factsOf("format('%I on %I.%I', t.tgname, n.nspname, c.relname
 
 var policyFacts = factsOf("format('%I on %I.%I', p.polname, n.nspname, c.relname)", `('command', p.polcmd::text), ('permissive', p.polpermissive::text),
 	('using', pg_get_expr(p.polqual, p.polrelid)), ('with check', pg_get_expr(p.polwithcheck, p.polrelid)),
-	('roles', (select string_agg(case r when 0 then 'public' else quote_ident(`+roleOf("r")+`) end, ', ' order by r) from unnest(p.polroles) r))`,
+	('roles', (select string_agg(y.name, ', ' order by y.name collate "C")
+		from (select case r when 0 then 'public' else quote_ident(`+roleOf("r")+`) end as name from unnest(p.polroles) r) y))`,
 	"("+relation("'r', 'p'")+" join pg_policy p on p.polrelid = c.oid)")
 
 // A body is compared by its hash: it may hold what must not be shown.

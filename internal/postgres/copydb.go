@@ -56,6 +56,9 @@ func (d *databaseCopy) run(ctx context.Context) error {
 	if d.entries, err = dumpSchema(ctx, d.mover.source, d.dump, d.database.name, d.snapshot); err != nil {
 		return fail(sourceSide, codeOfError(err), err)
 	}
+	if err := keepColumnOrder(ctx, d.source, d.entries); err != nil {
+		return classify(sourceSide, err)
+	}
 	if err := restorePre(ctx, d.target, d.entries, extensions, d.adapted, d.admin); err != nil {
 		return err
 	}

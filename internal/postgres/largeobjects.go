@@ -146,7 +146,7 @@ func (w *objectWriter) part(ctx context.Context, oid uint32, offset int64, data 
 	if w.batch == nil {
 		w.batch = &pgx.Batch{}
 	}
-	data = append([]byte(nil), data...) // the reader uses its buffer again
+	data = append([]byte{}, data...) // the reader uses its buffer again; never nil, which is NULL
 	if offset == 0 {
 		w.batch.Queue("select lo_from_bytea($1, $2)", oid, data)
 	} else if len(data) > 0 {
@@ -194,16 +194,20 @@ func (d *databaseCopy) copyObjects(ctx context.Context) error {
 	return d.recordDigest(ctx, "large objects", "", w.sum)
 }
 
-// giveObjects gives large objects to their owners.
+// giveObjects gives large objects their comments and owners.
 func (d *databaseCopy) giveObjects(ctx context.Context) error {
-	rows, err := d.source.Query(ctx, "select oid, pg_get_userbyid(lomowner)::text from pg_largeobject_metadata order by oid")
+	rows, err := d.source.Query(ctx, `select oid, pg_get_userbyid(lomowner)::text, coalesce(obj_description(oid, 'pg_largeobject'), '')
+		from pg_largeobject_metadata order by oid`)
 	if err != nil {
 		return classify(sourceSide, fmt.Errorf("read owners of large objects: %w", err))
 	}
 	batch := &pgx.Batch{}
 	var oid uint32
-	var owner string
-	_, err = pgx.ForEachRow(rows, []any{&oid, &owner}, func() error {
+	var owner, comment string
+	_, err = pgx.ForEachRow(rows, []any{&oid, &owner, &comment}, func() error {
+		if comment != "" {
+			batch.Queue(fmt.Sprintf("comment on large object %d is %s", oid, literal(comment)))
+		}
 		if to := d.adapted.mapped(owner); to != d.admin {
 			batch.Queue(fmt.Sprintf("alter large object %d owner to %s", oid, ident(to)))
 		}

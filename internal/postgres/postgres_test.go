@@ -51,7 +51,9 @@ func (p pair) request(op reconcile.Operation) reconcile.MoverRequest {
 // do runs an operation and fails the test when it fails.
 func do[T any](t *testing.T, p pair, op reconcile.Operation) T {
 	t.Helper()
-	result, err := Run(context.Background(), p.request(op), func(e reconcile.MoverEvent) { t.Logf("%s %s %s %s", e.At.Format("05.000"), e.Phase, e.Object, e.Message) })
+	result, err := Run(context.Background(), p.request(op), func(e reconcile.MoverEvent) {
+		t.Logf("%s %s %s %s", e.At.Format("05.000"), e.Phase, e.Object, e.Message)
+	})
 	if err != nil {
 		t.Fatalf("%s: %v", op, err)
 	}

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"sort"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -37,41 +36,67 @@ func parsePrivileges(value string) []privilege {
 // syncPrivileges brings every access list of the database in line with the
 // source, in the target's role names. It compares first, so that the usual
 // object, whose list is the default one on both sides, costs nothing.
+//
+// A grant is made as the role that made it on the source, which must reach
+// the object: schemas come first, and owners are let into them until the
+// rest is done.
 func (d *databaseCopy) syncPrivileges(ctx context.Context) error {
 	d.progress.enter("privileges", d.database.name, 0)
-	var statements []string
-	differ := func(want, have *fact) error {
-		if want != nil && have != nil {
-			statements = append(statements, grants(*want, *have)...)
-			return nil
-		}
-		if want == nil {
-			return nil // what the source lacks is the proof's business
-		}
-		return fmt.Errorf("grant on %s: it is not on the target", want.object)
-	}
-	if _, err := d.compareCatalog(ctx, "privilege", differ); err != nil {
+	schemas := func(f *fact) bool { return strings.HasPrefix(f.object, "schema ") }
+	others := func(f *fact) bool { return !schemas(f) }
+	if err := d.syncCatalog(ctx, "privilege", schemas); err != nil {
 		return err
 	}
-	// A column without privileges of its own is not in its catalog.
-	columns := func(want, have *fact) error {
-		if want == nil {
-			want = &fact{object: have.object, what: have.what, owner: have.owner}
+	if !d.adapted.targetSuperuser {
+		if err := lendSchemas(ctx, d.target, d.entries, d.adapted, d.admin); err != nil {
+			return err
 		}
-		if have == nil {
-			have = &fact{}
-		}
-		statements = append(statements, grants(*want, *have)...)
-		return nil
 	}
-	if _, err := d.compareCatalog(ctx, "column privilege", columns); err != nil {
-		return err
+	for _, name := range []string{"privilege", "column privilege"} {
+		if err := d.syncCatalog(ctx, name, others); err != nil {
+			return err
+		}
 	}
 	defaults, err := d.defaultPrivileges(ctx)
 	if err != nil {
 		return err
 	}
-	for _, sql := range append(statements, defaults...) {
+	if err := d.execAll(ctx, defaults); err != nil {
+		return err
+	}
+	return d.syncCatalog(ctx, "privilege", schemas)
+}
+
+// syncCatalog brings the access lists that pick selects in line. What only
+// the target has is the proof's business, but for columns: one that nothing
+// was granted on is not in the catalog.
+func (d *databaseCopy) syncCatalog(ctx context.Context, name string, pick func(*fact) bool) error {
+	var statements []string
+	_, err := d.compareCatalog(ctx, name, func(want, have *fact) error {
+		columns := name == "column privilege"
+		switch {
+		case want == nil && !columns:
+			return nil
+		case want == nil:
+			want = &fact{object: have.object, what: have.what, owner: have.owner}
+		case have == nil && !columns:
+			return fmt.Errorf("grant on %s: it is not on the target", want.object)
+		case have == nil:
+			have = &fact{}
+		}
+		if pick(want) {
+			statements = append(statements, d.grants(*want, *have)...)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return d.execAll(ctx, statements)
+}
+
+func (d *databaseCopy) execAll(ctx context.Context, statements []string) error {
+	for _, sql := range statements {
 		if _, err := d.target.Exec(ctx, sql); err != nil {
 			return fail(targetSide, codeOfError(err), fmt.Errorf("set privileges (%s): %w", firstWords(sql), err))
 		}
@@ -87,27 +112,25 @@ func (d *databaseCopy) compareCatalog(ctx context.Context, name string, differ f
 // grants are the statements that turn one access list into another. All is
 // taken away first, which cascades; then the owner's grants are made, then
 // those of whoever got a grant option by them, and so on.
-func grants(want, have fact) []string {
-	on, column := want.object, ""
+func (d *databaseCopy) grants(want, have fact) []string {
+	column := ""
 	if want.what != "" {
 		column = " (" + want.what + ")"
 	}
-	wanted, standing := parsePrivileges(want.value), parsePrivileges(have.value)
 	var statements []string
 	revoked := map[string]bool{}
-	for _, p := range standing {
+	for _, p := range parsePrivileges(have.value) {
 		if revoked[p.grantee] {
 			continue
 		}
 		revoked[p.grantee] = true
-		statements = append(statements, fmt.Sprintf("revoke all%s on %s from %s cascade", column, on, grantee(p.grantee)))
+		statements = append(statements, d.as(want.owner, fmt.Sprintf("revoke all%s on %s from %s cascade", column, want.object, grantee(p.grantee)), want.owner))
 	}
-	return append(statements, grantAll(wanted, on, column, want.owner)...)
+	return append(statements, d.grantAll(parsePrivileges(want.value), want.object, column, want.owner)...)
 }
 
 // grantAll orders grants by who may make them.
-func grantAll(wanted []privilege, on, column, owner string) []string {
-	sort.SliceStable(wanted, func(i, j int) bool { return wanted[i].grantor == owner && wanted[j].grantor != owner })
+func (d *databaseCopy) grantAll(wanted []privilege, object, column, owner string) []string {
 	mayGrant := map[string]bool{}
 	var statements []string
 	for round := 0; len(wanted) > 0 && round < 100; round++ {
@@ -117,22 +140,32 @@ func grantAll(wanted []privilege, on, column, owner string) []string {
 				later = append(later, p)
 				continue
 			}
-			sql := fmt.Sprintf("grant %s%s on %s to %s", p.name, column, on, grantee(p.grantee))
+			sql := fmt.Sprintf("grant %s%s on %s to %s", p.name, column, object, grantee(p.grantee))
 			if p.option {
 				mayGrant[p.grantee+fieldSep+p.name] = true
 				if p.grantee != owner {
 					sql += " with grant option"
 				}
 			}
-			if p.grantor != owner {
-				sql = "set role " + ident(p.grantor) + "; " + sql + "; reset role"
-			}
-			statements = append(statements, sql)
+			statements = append(statements, d.as(p.grantor, sql, owner))
 		}
 		wanted = later
 	}
 	return statements
 }
+
+// as runs a statement as the role that is to stand as grantor. A superuser
+// acts as the owner by itself; anybody else who may act for several roles
+// would have PostgreSQL choose one of them.
+func (d *databaseCopy) as(role, sql, owner string) string {
+	if role == d.admin || role == serverRole || d.adapted.targetSuperuser && role == owner {
+		return sql
+	}
+	return "set role " + ident(role) + "; " + sql + "; reset role"
+}
+
+// serverRole stands for the owner of the schema public, whatever its name.
+const serverRole = "(server)"
 
 func grantee(name string) string {
 	if name == "" {

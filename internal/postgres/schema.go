@@ -29,15 +29,32 @@ func restoreSchema(ctx context.Context, conn *pgx.Conn, entries []entry, a adapt
 	return nil
 }
 
-// restore runs one entry and gives the object to its owner.
+// restore runs one entry and gives the object to its owner; a materialized
+// view only once it is filled, because its owner may not be allowed to.
 func (e entry) restore(ctx context.Context, conn *pgx.Conn, a adapted, admin string) error {
 	sql := e.sql
+	if e.joined != "" {
+		sql = strings.Replace(sql, "\nINHERITS ("+e.joined+")", "", 1)
+		for _, parent := range e.parents {
+			sql += fmt.Sprintf("\nalter table only %s inherit %s;", ident(e.schema, e.tag), parent)
+		}
+	}
 	if e.access != "" {
 		sql = "set default_table_access_method = " + ident(e.access) + ";\n" + sql
 	}
 	if _, err := conn.Exec(ctx, sql); err != nil {
 		return failf(targetSide, codeOfError(err), "create %s: %w", e.title(), err)
 	}
+	if e.desc == matviewDesc {
+		return nil // refreshViews gives it away
+	}
+	return e.give(ctx, conn, a, admin)
+}
+
+const matviewDesc = "MATERIALIZED VIEW"
+
+// give hands the object to its owner.
+func (e entry) give(ctx context.Context, conn *pgx.Conn, a adapted, admin string) error {
 	owner := a.mapped(e.owner)
 	identity := e.identity()
 	if !ownable[e.desc] || owner == "" || owner == admin || identity == "" || e.isPublic() {
@@ -134,3 +151,35 @@ func restorePre(ctx context.Context, conn *pgx.Conn, entries []entry, extensions
 // late are comments, which pg_dump puts beside their object: those on
 // databases' extensions and on what we make later have to wait.
 func (e entry) late() bool { return e.desc == "COMMENT" || e.desc == "SECURITY LABEL" }
+
+// keepColumnOrder marks the tables that became children of others by ALTER
+// TABLE … INHERIT. pg_dump writes them with INHERITS, which puts the parents'
+// columns first; made without and joined later, they keep their order.
+func keepColumnOrder(ctx context.Context, conn *pgx.Conn, entries []entry) error {
+	rows, err := conn.Query(ctx, `select c.oid, array_agg(format('%I.%I', pn.nspname, p.relname) order by i.inhseqno)
+		from `+relation("'r'")+` join pg_inherits i on i.inhrelid = c.oid join pg_class p on p.oid = i.inhparent
+		join pg_namespace pn on pn.oid = p.relnamespace
+		where not c.relispartition
+			and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and not a.attislocal)
+			and not exists (select from pg_constraint o where o.conrelid = c.oid and o.contype = 'c' and not o.conislocal)
+		group by c.oid`)
+	if err != nil {
+		return fmt.Errorf("look for joined children: %w", err)
+	}
+	parents := map[uint32][]string{}
+	var oid uint32
+	var names []string
+	if _, err := pgx.ForEachRow(rows, []any{&oid, &names}, func() error {
+		parents[oid] = names
+		return nil
+	}); err != nil {
+		return fmt.Errorf("look for joined children: %w", err)
+	}
+	for i, e := range entries {
+		joined := strings.Join(parents[e.oid], ", ")
+		if e.desc == "TABLE" && joined != "" && strings.Contains(e.sql, "\nINHERITS ("+joined+")") {
+			entries[i].joined, entries[i].parents = joined, parents[e.oid]
+		}
+	}
+	return nil
+}

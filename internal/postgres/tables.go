@@ -91,10 +91,15 @@ bit,varbit,numeric,uuid,pg_lsn,jsonb,int4range,numrange,tsrange,tstzrange,datera
 const userSchemas = `n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`
 
 // notOfExtension leaves out members of extensions, which CREATE EXTENSION
-// makes. It takes the catalog and the expression of the object's OID.
+// makes, and functions and casts that CREATE TYPE makes for a range. It takes
+// the catalog and the expression of the object's OID.
 func notOfExtension(catalog, oid string) string {
-	return fmt.Sprintf(`not exists (select from pg_depend x where x.classid = '%s'::regclass and x.objid = %s and x.deptype = 'e')`,
-		catalog, oid)
+	kinds := "'e'"
+	if catalog == "pg_proc" || catalog == "pg_cast" {
+		kinds = "'e', 'i'"
+	}
+	return fmt.Sprintf(`not exists (select from pg_depend x where x.classid = '%s'::regclass and x.objid = %s and x.deptype in (%s))`,
+		catalog, oid, kinds)
 }
 
 // tablesQuery lists what listTables returns.
