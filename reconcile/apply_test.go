@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +63,35 @@ func TestEveryCallMayFail(t *testing.T) {
 				t.Errorf("%s: one failed call leaves the application down: %v", where, err)
 			}
 			w.settledWell(t, s, where, rep, err)
+		}
+	}
+}
+
+// Planning reads; a read that fails makes the plan impossible or blocked, and
+// never a plan that takes it for absent.
+func TestEveryReadOfAPlanMayFail(t *testing.T) {
+	s := externalSpec()
+	total := callsOf(t, s)
+	for n := 1; n <= total.planned; n++ {
+		for _, mode := range []string{"before", "after", "garbage"} {
+			w := newWorld()
+			w.faults[n] = mode
+			_, plan, err := w.plan(s)
+			if w.fired != 1 {
+				t.Fatalf("call %d: the fault did not fire", n)
+			}
+			// The lease and some records are for people only, and a started Job
+			// has no answer to garble.
+			needless := slices.Contains([]string{"Holder", "Read", "Write"}, w.calls[n-1]) || mode == "garbage" && strings.HasSuffix(w.calls[n-1], ": start")
+			var unread *UnreadableError
+			if !needless && !errors.As(err, &unread) && len(plan.Blocked()) == 0 {
+				t.Errorf("%s %s: a plan with steps %v and error %v", w.calls[n-1], mode, actions(plan.Steps), err)
+			}
+			if got := w.replicas(); !maps.Equal(got, wantReplicas) || w.newest().number != 5 || w.safe || w.creds {
+				t.Errorf("%s %s: planning changed something", w.calls[n-1], mode)
+			}
+			w.converge(t, s)
+			w.moved(t, s, w.calls[n-1]+" "+mode+" while planning")
 		}
 	}
 }

@@ -1,0 +1,155 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+func lookGoBack(_ context.Context, r *run, _ Step) (Look, error) {
+	return Look{!r.move.Open(), "the application is back on the internal database"}, nil
+}
+
+func applyGoBack(ctx context.Context, r *run, _ Step) error {
+	return r.goBack(ctx, errors.New("the spec no longer asks for the move"))
+}
+
+// goBack brings the application back on the source: movers stopped, commit
+// withdrawn if the target took no write, fence lifted, release rolled back,
+// workloads at their recorded counts. It may be cut off and run again.
+func (r *run) goBack(ctx context.Context, cause error) error {
+	if r.move.Quiesced.IsZero() && r.move.Phase == MoveOpen {
+		return r.closeMove(ctx, cause) // nothing was stopped or fenced yet
+	}
+	st := newStep(ActGoBack, string(PostgreSQL), "Bring the application back on the internal database")
+	// One that still runs would undo what is done below.
+	for _, op := range []Operation{OpFence, OpCopy, OpProve, OpCommit} {
+		if err := r.p.Movers.Stop(ctx, JobName(op, r.move)); err != nil {
+			return err
+		}
+	}
+	if r.move.Phase == MoveCommitted || r.move.Deciding {
+		if err := r.withdraw(ctx, st); err != nil {
+			return err
+		}
+	} else if err := r.saveMove(ctx, func(m *Move) { m.Phase = MoveReturning }); err != nil {
+		return err
+	}
+	if err := r.restoreSource(ctx, st); err != nil {
+		return err
+	}
+	if err := r.bringUp(ctx, st); err != nil {
+		return err
+	}
+	return r.closeMove(ctx, cause)
+}
+
+// closeMove ends a move that leaves the application on its source.
+func (r *run) closeMove(ctx context.Context, cause error) error {
+	if err := r.p.Workloads.Forget(ctx); err != nil {
+		return err
+	}
+	return r.saveMove(ctx, func(m *Move) {
+		m.Phase, m.LastError = MoveReverted, cause.Error()
+		if !m.Quiesced.IsZero() {
+			m.Resumed = r.p.Now()
+		}
+		m.Fence, m.Proof = nil, nil
+	})
+}
+
+// restoreSource lifts the fence and gives the release its old revision. The
+// fence goes first, so that no pod starts on a read-only database; a server
+// that was deleted has to come back with the release before.
+func (r *run) restoreSource(ctx context.Context, st Step) error {
+	unfence := func() error {
+		if _, err := runMover[json.RawMessage](ctx, r, st, r.mover(OpUnfence)); err != nil {
+			return fmt.Errorf("let the internal database take writes again: %w", err)
+		}
+		return nil
+	}
+	back := func() error {
+		rel, err := r.release(ctx)
+		if err != nil || rel.Postgres.Internal && rel.Status == "deployed" && !r.noSource {
+			return err
+		}
+		return r.p.Switcher.Rollback(ctx, r.move.Revision, false)
+	}
+	order := []func() error{unfence, back}
+	if r.noSource {
+		order = []func() error{back, unfence}
+	}
+	for _, do := range order {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forwardError means that the way back is closed.
+type forwardError struct {
+	err error
+	up  bool
+}
+
+// Error says why, where the application is, and what to do.
+func (e *forwardError) Error() string {
+	if e.up {
+		return fmt.Sprintf("there is only forward: %v; the application runs on the target now, apply again to finish", e.err)
+	}
+	return fmt.Sprintf("there is only forward: %v; apply again to finish", e.err)
+}
+
+// Unwrap gives the cause to errors.Is and errors.As.
+func (e *forwardError) Unwrap() error { return e.err }
+
+// withdraw takes a commit back as long as the application wrote nothing. No
+// pod may be left when the mover looks for writes. Where the answer is lost,
+// the commit is made again: both sides know then whose turn it is.
+func (r *run) withdraw(ctx context.Context, st Step) error {
+	if err := r.stop(ctx, st); err != nil {
+		return err
+	}
+	if err := r.saveMove(ctx, func(m *Move) { m.Deciding = true }); err != nil {
+		return err
+	}
+	if _, err := runMover[json.RawMessage](ctx, r, st, r.mover(OpWithdraw)); err != nil {
+		return r.forward(ctx, st, err)
+	}
+	l := Lineage{Epoch: r.move.Epoch, Authoritative: r.move.From, Move: r.move.ID, At: r.p.Now()}
+	if err := replaceRecord(ctx, r.p.Records, RecordLineage, l); err != nil {
+		return err
+	}
+	return r.saveMove(ctx, func(m *Move) { m.Phase, m.Deciding = MoveReturning, false })
+}
+
+// forward brings the application up on the target again after its commit
+// could not be withdrawn.
+func (r *run) forward(ctx context.Context, st Step, cause error) error {
+	var refused *MoverError
+	written := errors.As(cause, &refused) && refused.Code == CodeMoved
+	if written {
+		cause = fmt.Errorf("the target holds writes of the application: %w", cause)
+	} else {
+		cause = fmt.Errorf("whether the target holds writes of the application could not be found out: %w", cause)
+	}
+	if err := r.p.Movers.Stop(ctx, JobName(OpWithdraw, r.move)); err != nil {
+		return errors.Join(cause, err)
+	}
+	if err := applyCommit(ctx, r, st); err != nil {
+		return errors.Join(cause, fmt.Errorf("commit again: %w", err))
+	}
+	if err := r.bringUp(ctx, st); err != nil {
+		return &forwardError{err: errors.Join(cause, err)}
+	}
+	if !written {
+		return &forwardError{err: cause, up: true}
+	}
+	err := r.p.Workloads.Forget(ctx)
+	if err == nil { // its writes are the proof of its sessions
+		err = r.saveMove(ctx, func(m *Move) { m.Resumed = r.p.Now() })
+	}
+	return &forwardError{err: errors.Join(cause, err), up: true}
+}
