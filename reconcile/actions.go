@@ -84,13 +84,8 @@ func lookRecord(ctx context.Context, r *run, _ Step) (Look, error) {
 	if err != nil {
 		return Look{}, err
 	}
-	for _, w := range ws {
-		if w.Recorded == nil {
-			return Look{Why: w.Key() + " has no recorded count"}, nil
-		}
-	}
 	if !recordStands(ws, r.move) {
-		return Look{Why: "the application was scaled since its counts were recorded"}, nil
+		return Look{Why: "not every workload remembers the count it had when the application was last up"}, nil
 	}
 	return Look{true, fmt.Sprintf("%d counts are recorded", len(ws))}, nil
 }
@@ -109,7 +104,7 @@ func applyRecord(ctx context.Context, r *run, _ Step) error {
 	case r.move.Quiesced.IsZero(): // nothing was stopped yet: the live counts are the truth
 		err = r.saveMove(ctx, func(m *Move) { m.Replicas = counts })
 	default:
-		return r.p.Workloads.Record(ctx, r.move.Replicas)
+		return r.p.Workloads.Record(ctx, living(r.move.Replicas, ws))
 	}
 	if err != nil {
 		return err
@@ -119,6 +114,17 @@ func applyRecord(ctx context.Context, r *run, _ Step) error {
 		return err
 	}
 	return r.p.Workloads.Record(ctx, r.move.Replicas)
+}
+
+// living are the counts of workloads that are still there.
+func living(counts map[string]int, ws []Workload) map[string]int {
+	out := map[string]int{}
+	for _, w := range ws {
+		if n, known := counts[w.Key()]; known {
+			out[w.Key()] = n
+		}
+	}
+	return out
 }
 
 // openMove writes the record of a new attempt. It looks at release and lineage

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -229,5 +230,57 @@ func TestAPlanGoesStaleWithItsFacts(t *testing.T) {
 	more.Steps = accepted.Steps[1:]
 	if err := CheckPlan(more, accepted); !errors.As(err, &stale) || stale.Changes[0].Field != "steps" {
 		t.Errorf("a plan that does more than was shown: %v", err)
+	}
+}
+
+// The switched release may have workloads more, or fewer, than before.
+func TestWorkloadsThatComeAndGoWithTheReleaseAreNoObstacle(t *testing.T) {
+	w, s := cutAt(t, "switch-release:end")
+	w.apps["Deployment/pgbouncer"] = &app{kind: "Deployment", name: "pgbouncer", chart: count(1), manifest: count(0), host: externalHost}
+	delete(w.apps, "Deployment/api")
+	for _, a := range w.apps {
+		a.recorded = nil // a forced upgrade loses annotations
+	}
+	a := w.process(t.Context(), s)
+	if a.err != nil {
+		t.Fatal(a.err)
+	}
+	w.rest()
+	w.truth(t, "come and gone")
+	want := map[string]int{"Deployment/pgbouncer": 1, "Deployment/frontend": 3, "Deployment/web": 4, "StatefulSet/scheduler": 1, "Deployment/unused": 0}
+	if got := w.replicas(); !maps.Equal(got, want) {
+		t.Errorf("replicas are %v, want %v", got, want)
+	}
+}
+
+// A Secret that went missing after the move is a plan of one step.
+func TestALostSecretIsOneStep(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	w.converge(t, s)
+	w.creds = false
+	a := w.process(t.Context(), s)
+	if a.err != nil || !slices.Equal(actions(a.plan.Steps), []ActionKind{ActCredentials}) || a.rep.Downtime != 0 {
+		t.Errorf("steps %v, report %+v, error %v", actions(a.plan.Steps), a.rep, a.err)
+	}
+	w.moved(t, s, "Secret written again")
+}
+
+// Everything was at zero before, and nobody of ours stopped it: it stays.
+func TestAnApplicationAtZeroBeforeStaysThere(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	for _, a := range w.apps {
+		a.replicas = 0
+	}
+	w.rest()
+	a := w.process(t.Context(), s)
+	if a.err != nil || len(a.plan.Findings) != 1 || a.plan.Findings[0].ID != "workload-at-zero" {
+		t.Fatalf("findings %v, error %v", a.plan.Findings, a.err)
+	}
+	w.rest()
+	w.truth(t, "at zero")
+	for key, n := range w.replicas() {
+		if n != 0 {
+			t.Errorf("%s was started with %d replicas", key, n)
+		}
 	}
 }

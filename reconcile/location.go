@@ -211,8 +211,9 @@ func stopped(ws []Workload) bool {
 // not stopped, nobody scaled it since.
 func recordStands(ws []Workload, m Move) bool {
 	for _, w := range ws {
-		if w.Recorded == nil {
-			return false
+		_, known := m.Replicas[w.Key()]
+		if w.Recorded == nil && (known || m.Quiesced.IsZero()) {
+			return false // one that a later release brought has nothing to remember
 		}
 		if m.Quiesced.IsZero() && w.Autoscaler == "" && w.Replicas != m.Replicas[w.Key()] {
 			return false
