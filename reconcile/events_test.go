@@ -95,19 +95,24 @@ func TestAfterTheMoveAReleaseTakenBackByHandStops(t *testing.T) {
 }
 
 func TestAWorkloadThatTurnsUpWhileStoppingComesBack(t *testing.T) {
-	w, s := cutAt(t, "quiesce:begin")
-	w.apps["Deployment/late"] = &app{kind: "Deployment", name: "late", replicas: 2, pods: 2, ready: 2, chart: count(2), manifest: count(2), host: internalHost, recorded: count(2)}
-	wantWith := map[string]int{"Deployment/late": 2}
-	for key, n := range wantReplicas {
-		wantWith[key] = n
-	}
-	w.converge(t, s)
-	w.rest()
-	w.truth(t, "late")
-	for key, n := range w.replicas() {
-		if n != wantWith[key] {
-			t.Errorf("%s has %d replicas, want %d", key, n, wantWith[key])
+	w, s := newWorld(), externalSpec()
+	w.at = func(p string) {
+		if p == "quiesce:before-effect" {
+			w.apps["Deployment/late"] = &app{kind: "Deployment", name: "late", replicas: 2, pods: 2, ready: 2, chart: count(2), manifest: count(2), host: internalHost}
 		}
+	}
+	broken := actionsByKind[ActFence]
+	actionsByKind[ActFence] = action{broken.look, func(context.Context, *run, Step) error { return errInjected }}
+	a := w.process(t.Context(), s)
+	actionsByKind[ActFence] = broken
+	if !a.rep.WentBack {
+		t.Fatalf("report %+v, error %v", a.rep, a.err)
+	}
+	w.rest()
+	want := maps.Clone(wantReplicas)
+	want["Deployment/late"] = 2
+	if got := w.replicas(); !maps.Equal(got, want) {
+		t.Errorf("replicas are %v, want %v", got, want)
 	}
 }
 
