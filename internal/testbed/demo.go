@@ -1,3 +1,5 @@
+//go:build fixture
+
 package main
 
 import (
@@ -33,19 +35,6 @@ func demo(ctx context.Context, args []string) error {
 		return err
 	}
 	return d.run(ctx)
-}
-
-// reset empties the servers outside the cluster.
-func reset(ctx context.Context, args []string) error {
-	if err := flags(args, nil); err != nil {
-		return err
-	}
-	for _, s := range external.Servers {
-		if err := s.Reset(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // demonstration is one demo: the directory a person would have and the

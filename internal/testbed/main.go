@@ -13,9 +13,12 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-
-	"github.com/circleci-dr/circleci-dr/internal/testbed/fixture"
 )
+
+// The commands of the fixture need the Helm SDK, which takes minutes to compile
+// on a fresh machine. So they are behind the build tag fixture, and the program
+// that "go run" makes builds the whole one, showing its progress, when one of
+// them is asked for: see whole.go and fixture.go.
 
 // command is one thing the testbed can be told to do.
 type command struct {
@@ -23,7 +26,7 @@ type command struct {
 	run              func(ctx context.Context, args []string) error
 }
 
-var commands = []command{
+var commands = append([]command{
 	{"up", "[--without-product]", "boot everything that is not running; a second up changes nothing", up},
 	{"down", "[--purge]", "stop everything and leave nothing behind; --purge also drops the imported images", down},
 	{"status", "[--json]", "list every part with its state", status},
@@ -32,15 +35,7 @@ var commands = []command{
 	{"image", "", "build and import the product's image, print its name", image},
 	{"fetch", "", "only fetch and unpack the PostgreSQL servers", fetch},
 	{"reset", "", "empty the external PostgreSQL servers", reset},
-	{"demo", "", "boot, install, and move PostgreSQL out of the release by plan and apply", demo},
-	{"provision", "", "provision volumes until killed; up starts it, people do not", provisionVolumes},
-}
-
-func init() {
-	for _, c := range fixture.Commands() {
-		commands = append(commands, command{c.Name, c.Args, c.Help, c.Run})
-	}
-}
+}, fixtureCommands()...)
 
 // errUsage marks an error that deserves the usage text.
 var errUsage = errors.New("usage")

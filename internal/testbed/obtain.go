@@ -17,9 +17,9 @@ const kubernetesVersion = "v1.34.2"
 
 // obtained are the programs a boot needs.
 type obtained struct {
-	kube, coredns, pause, self string
-	fixture                    string         // "" while there is no fixture application
-	servers                    map[int]string // directories with bin, by major
+	kube, coredns, pause, provisioner string
+	fixture                           string         // "" while there is no fixture application
+	servers                           map[int]string // directories with bin, by major
 }
 
 // obtain builds or fetches what is not in the cache.
@@ -48,7 +48,7 @@ func obtain(ctx context.Context, c checkout, r *progress.Reporter) (obtained, er
 	if o.fixture, err = buildFixture(ctx, c, r); err != nil {
 		return o, err
 	}
-	if o.self, err = keepSelf(ctx, c); err != nil {
+	if o.provisioner, err = buildProvisioner(ctx, c, r); err != nil {
 		return o, err
 	}
 	o.servers, err = servers()
@@ -87,31 +87,31 @@ func buildFixture(ctx context.Context, c checkout, r *progress.Reporter) (string
 		return "", err
 	}
 	out := filepath.Join(productDir(c), "fixture")
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-		return "", fmt.Errorf("build the fixture application: %w", err)
-	}
 	err := r.Do("build the fixture application", func(t *progress.Task) error {
 		return gobuild.Build(ctx, gobuild.Target{Dir: c.path(), Package: "./frontend"}, out, func(s string) { t.Note("%s", s) })
 	})
 	return out, err
 }
 
-// keepSelf copies this program to where it stays: go run deletes its own, and
-// the provisioner outlives this command.
-func keepSelf(ctx context.Context, c checkout) (string, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("find this program: %w", err)
-	}
-	sum, err := cache.FileSum(exe)
+// buildProvisioner builds the volume provisioner and keeps it by its content:
+// a running one must not be overwritten, and an unchanged one not restarted.
+func buildProvisioner(ctx context.Context, c checkout, r *progress.Reporter) (kept string, err error) {
+	out := filepath.Join(productDir(c), "provisioner")
+	err = r.Do("build the volume provisioner", func(t *progress.Task) error {
+		return gobuild.Build(ctx, gobuild.Target{Dir: c.path(), Package: "./provisioner"}, out, func(s string) { t.Note("%s", s) })
+	})
 	if err != nil {
 		return "", err
 	}
-	kept := filepath.Join(c.cache.Dir, "bin", "testbed-"+sum[:16], "testbed")
+	sum, err := cache.FileSum(out)
+	if err != nil {
+		return "", err
+	}
+	kept = filepath.Join(c.cache.Dir, "bin", "provisioner-"+sum[:16], "provisioner")
 	err = cache.Once(ctx, kept, func(tmp string) error {
-		data, err := os.ReadFile(exe)
+		data, err := os.ReadFile(out)
 		if err != nil {
-			return fmt.Errorf("keep this program: %w", err)
+			return fmt.Errorf("keep the volume provisioner: %w", err)
 		}
 		return os.WriteFile(tmp, data, 0o755)
 	})

@@ -21,9 +21,6 @@ func productDir(c checkout) string {
 // buildProduct compiles the product's command of this checkout.
 func buildProduct(ctx context.Context, c checkout, note func(string)) (string, error) {
 	out := filepath.Join(productDir(c), "circleci-dr")
-	if err := os.MkdirAll(productDir(c), 0o755); err != nil {
-		return "", fmt.Errorf("build the product: %w", err)
-	}
 	// Always through go: it knows best what changed, and is quick when nothing did.
 	return out, gobuild.Build(ctx, gobuild.Target{Dir: c.root, Package: "./cmd/circleci-dr"}, out, note)
 }

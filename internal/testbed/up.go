@@ -88,7 +88,7 @@ func settle(ctx context.Context, c checkout, r *progress.Reporter) (cluster.Cond
 // bootAll boots the cluster and, beside it, the servers outside and the images.
 func bootAll(ctx context.Context, c checkout, r *progress.Reporter, parts obtained, fresh, withoutProduct bool) error {
 	cl := &cluster.Cluster{
-		Checkout: c.root, Kube: parts.kube, CoreDNS: parts.coredns, Self: parts.self,
+		Checkout: c.root, Kube: parts.kube, CoreDNS: parts.coredns, Provisioner: parts.provisioner,
 		Store: storeDir(c), Pause: images.PauseName, Names: external.Names(), Report: r,
 	}
 	if err := cl.Prepare(ctx); err != nil {
@@ -150,11 +150,4 @@ func background[T any](work func() (T, error)) func() (T, error) {
 		<-done
 		return value, err
 	}
-}
-
-func provisionVolumes(ctx context.Context, args []string) error {
-	if err := flags(args, nil); err != nil {
-		return err
-	}
-	return cluster.Provision(ctx)
 }

@@ -82,6 +82,6 @@ func (c *Cluster) rest() []proc.Spec {
 			Inputs: []string{c.config["proxy.yaml"]}},
 		{Name: partDNS, Args: []string{c.CoreDNS, "-conf", path("Corefile")},
 			Inputs: []string{c.config["Corefile"]}},
-		{Name: partProvisioner, Args: []string{c.Self, "provision"}},
+		{Name: partProvisioner, Args: []string{c.Provisioner}},
 	}
 }

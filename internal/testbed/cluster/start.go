@@ -18,9 +18,10 @@ type Cluster struct {
 	Checkout string // who boots it
 	Kube     string // the binary with all Kubernetes components
 	CoreDNS  string
-	Self     string // this program, for the provisioner
-	Store    string // where containerd keeps images from boot to boot
-	Pause    string // the image that holds a pod's namespaces
+	// Provisioner is the binary of the volume provisioner.
+	Provisioner string
+	Store       string // where containerd keeps images from boot to boot
+	Pause       string // the image that holds a pod's namespaces
 	// Names resolve to the node's address inside the cluster, besides the
 	// cluster's own names; nothing else resolves.
 	Names  []string

@@ -23,13 +23,18 @@ type Target struct {
 	Package string
 	// LDFlags go to the linker besides -s -w.
 	LDFlags string
+	// Tags are the build tags.
+	Tags string
 }
 
 // Build compiles t into the file out. note hears how many packages were
 // compiled so far.
 func Build(ctx context.Context, t Target, out string, note func(string)) error {
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return fmt.Errorf("build %s: %w", t.Package, err)
+	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly",
-		"-ldflags", strings.TrimSpace("-s -w "+t.LDFlags), "-o", out, t.Package)
+		"-tags", t.Tags, "-ldflags", strings.TrimSpace("-s -w "+t.LDFlags), "-o", out, t.Package)
 	cmd.Dir = t.Dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
 	pipe, err := cmd.StderrPipe()
@@ -85,7 +90,11 @@ func Key(ctx context.Context, t Target) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return cache.Key(string(version), t.Package, t.LDFlags, sum), nil
+	flags := t.LDFlags
+	if t.Tags != "" {
+		flags += " -tags=" + t.Tags
+	}
+	return cache.Key(string(version), t.Package, flags, sum), nil
 }
 
 // Cached builds t once and returns the path of the binary called name.
