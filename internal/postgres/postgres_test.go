@@ -51,9 +51,7 @@ func (p pair) request(op reconcile.Operation) reconcile.MoverRequest {
 // do runs an operation and fails the test when it fails.
 func do[T any](t *testing.T, p pair, op reconcile.Operation) T {
 	t.Helper()
-	result, err := Run(context.Background(), p.request(op), func(e reconcile.MoverEvent) {
-		t.Logf("%s %s %s %s", e.At.Format("05.000"), e.Phase, e.Object, e.Message)
-	})
+	result, err := Run(context.Background(), p.request(op), nil)
 	if err != nil {
 		t.Fatalf("%s: %v", op, err)
 	}
@@ -99,7 +97,6 @@ func TestMoveSimple(t *testing.T) {
 		if !proof.Equal() {
 			t.Errorf("12 to %d: not equal: %q (secure write %v)", to, differences(proof), proof.SecureWrite)
 		}
-		t.Logf("%+v", proof.Compared)
 		do[struct{}](t, p, reconcile.OpCommit)
 		do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence)
 	}

@@ -8,11 +8,12 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// compareMatviews compares what materialized views hold. The target's were
-// refreshed by the copy, the source's may be older than its tables; so the
-// target's may equal what the source holds or what a refresh there would
-// give. A view that gives something else each time, because it asks for the
-// time, cannot be compared and is counted as such.
+// compareMatviews compares what materialized views hold. The copy refreshed
+// the target's, the source's may be older than its tables. So the target's may
+// equal what the source's holds, or what its own query gives: tables and
+// definitions are compared by then. A view that gives something else each
+// time, because it asks for the time, cannot be compared and is counted as
+// such.
 func (d *databaseProof) compareMatviews(ctx context.Context) error {
 	views, err := listMatviews(ctx, d.sourceConn)
 	if err != nil {
@@ -60,16 +61,17 @@ func (d *databaseProof) compareMatview(ctx context.Context, v matview) error {
 	return nil
 }
 
-// evaluate runs the view's query on the source, twice.
+// evaluate runs the view's query on the target, twice.
 func (d *databaseProof) evaluate(ctx context.Context, v matview) (first, second digest, err error) {
 	var query string
-	if err := d.sourceConn.QueryRow(ctx, "select rtrim(pg_get_viewdef($1::oid), ';')", v.oid).Scan(&query); err != nil {
-		return first, second, classify(sourceSide, err)
+	err = d.targetConn.QueryRow(ctx, "select rtrim(pg_get_viewdef(to_regclass($1)::oid), ';')", v.object).Scan(&query)
+	if err != nil {
+		return first, second, classify(targetSide, err)
 	}
-	if first, err = d.readQuery(ctx, d.source, query); err != nil {
+	if first, err = d.readQuery(ctx, d.target, query); err != nil {
 		return first, second, err
 	}
-	second, err = d.readQuery(ctx, d.source, query)
+	second, err = d.readQuery(ctx, d.target, query)
 	return first, second, err
 }
 

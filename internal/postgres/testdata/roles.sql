@@ -1,0 +1,24 @@
+-- Roles as a grown installation has them.
+create role app login password 'app-secret' connection limit 20 valid until '2031-02-03 04:05:06+00';
+create role owner_of_tables nologin;
+create role reader nologin;
+create role "Odd ""Role""; drop" login noinherit createdb;
+create role robot superuser replication bypassrls login;
+create role auditor bypassrls;
+grant reader to app with admin option;
+grant reader, owner_of_tables to "Odd ""Role""; drop";
+grant pg_monitor to reader;
+grant postgres to robot;
+alter role app set search_path = odd, "$user", public;
+alter role app in database main set work_mem = '8MB';
+alter role app set log_statement = 'all';
+alter role all set statement_timeout = '90s';
+alter database main set "DateStyle" = 'German, DMY';
+alter database main set app.tenant = 'one';
+alter database main set default_transaction_read_only = off;
+alter database other connection limit 7;
+alter database other owner to owner_of_tables;
+revoke connect on database other from public;
+grant connect, create on database other to app with grant option;
+comment on role app is 'DROP ROLE postgres;';
+comment on database main is E'two\nlines';
