@@ -23,23 +23,17 @@ type DriftItem struct {
 
 // Drift compares live state with the spec and the last-applied record. It
 // reports what matters, not what moves: replica counts only at zero.
-// maxAge is how old a recorded inspection may be.
+// maxAge is how old a recorded inspection may be. Where only the databases
+// could not be looked at, it gives both: what has drifted for certain, and the
+// error that says what is not known.
 func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, error) {
 	if s.Server == nil || s.Datastores.PostgreSQL == nil {
 		return nil, nil
 	}
-	missing := unread(s, o)
-	if in := o.Postgres.Inspection; in.Unread() {
-		missing = append(missing, "databases: "+orElse(in.Why, "they were not looked at"))
-	} else if in.IsNot() && (o.Postgres.Internal.Value.StatefulSet.Is() || s.Datastores.PostgreSQL.External != nil) {
-		missing = append(missing, "databases: never inspected; run circleci-dr plan")
-	} else if in.Is() && o.At.Sub(in.Value.At) > maxAge {
-		missing = append(missing, fmt.Sprintf("databases: the newest inspection is %s old; run circleci-dr plan", o.At.Sub(in.Value.At).Round(time.Minute)))
-	}
 	if o.Release.IsNot() {
 		return []DriftItem{{Class: "changed", Object: "release " + s.Server.Release, What: "is not there", Fix: "check server.namespace and server.release"}}, nil
 	}
-	if len(missing) > 0 {
+	if missing := unread(s, o); len(missing) > 0 {
 		return nil, &UnreadableError{What: missing}
 	}
 	var out []DriftItem
@@ -48,7 +42,22 @@ func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, erro
 	out = append(out, driftRelease(s, o)...)
 	out = append(out, driftReplicas(o)...)
 	out = append(out, driftDatabases(o)...)
+	if missing := uninspected(s, o, maxAge); len(missing) > 0 {
+		return out, &UnreadableError{What: missing}
+	}
 	return out, nil
+}
+
+// uninspected says why the recorded inspection tells nothing about now.
+func uninspected(s *spec.Spec, o Observation, maxAge time.Duration) (missing []string) {
+	if in := o.Postgres.Inspection; in.Unread() {
+		missing = append(missing, "databases: "+orElse(in.Why, "they were not looked at"))
+	} else if in.IsNot() && (o.Postgres.Internal.Value.StatefulSet.Is() || s.Datastores.PostgreSQL.External != nil) {
+		missing = append(missing, "databases: never inspected; run circleci-dr plan")
+	} else if in.Is() && o.At.Sub(in.Value.At) > maxAge {
+		missing = append(missing, fmt.Sprintf("databases: the newest inspection is %s old; run circleci-dr plan", o.At.Sub(in.Value.At).Round(time.Minute)))
+	}
+	return missing
 }
 
 func driftMove(o Observation) []DriftItem {

@@ -36,15 +36,18 @@ func (p *program) runDrift(ctx context.Context, o common, maxAge time.Duration) 
 		return errNoServer(o)
 	}
 	seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{})
-	items, err := reconcile.Drift(ses.spec, seen, maxAge)
-	if err != nil {
-		return err
+	items, unknown := reconcile.Drift(ses.spec, seen, maxAge)
+	if unknown != nil && len(items) == 0 {
+		return unknown
 	}
 	p.result.Drift = len(items)
 	if asJSON {
 		err = render.DriftJSON(p.out, items)
 	} else {
 		err = render.DriftText(p.out, items, p.renderOptions(ses, o))
+	}
+	if unknown != nil { // what has drifted for certain outweighs what is not known
+		p.say(unknown)
 	}
 	if err == nil && len(items) > 0 {
 		return &verdict{codeChanges, "drift"}

@@ -99,7 +99,11 @@ func newSite(t *testing.T, ns, size string) *site {
 	}
 	s.write("ca.pem", string(ca))
 	s.write("circleci-dr.yaml", fmt.Sprintf(specText, ns))
-	s.testbed("uninstall", "--namespace", ns)
+	// Another installation that was moved, such as the demo's, would go on
+	// writing to the server we are about to empty.
+	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof"} {
+		s.testbed("uninstall", "--namespace", other)
+	}
 	s.testbed("reset")
 	s.testbed("install", "--namespace", ns, "--size", size)
 	t.Cleanup(func() { s.testbed("uninstall", "--namespace", ns) })

@@ -49,7 +49,7 @@ func (s *site) settled(before map[string]int32) {
 		s.t.Errorf("the frontend writes to %s", c.Frontend.Host)
 	}
 	o := s.want(0, "plan", "--detailed-exitcode")
-	s.contains("the second plan", o.out, "Nothing to do")
+	s.contains("the second plan", o.out, "nothing to do")
 	s.want(0, "drift")
 }
 

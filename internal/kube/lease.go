@@ -48,7 +48,8 @@ type LeaseOptions struct {
 }
 
 // Acquire takes the lease. The context it returns ends, with ErrLeaseLost as
-// its cause, when the lease is lost; release gives it back. No clock is ever
+// its cause, when the lease is lost; release gives it back, and until then it
+// is renewed even if ctx ends. No clock is ever
 // compared with another machine's.
 func (c *Client) Acquire(ctx context.Context, o LeaseOptions) (context.Context, func(), error) {
 	id := make([]byte, 4)
@@ -60,13 +61,17 @@ func (c *Client) Acquire(ctx context.Context, o LeaseOptions) (context.Context, 
 		return nil, nil, fmt.Errorf("take the lease: %w", err)
 	}
 	held, cancel := context.WithCancelCause(ctx)
+	// Renewing goes on until the lease is given back, also when the caller's
+	// context ends: an interrupted run may still be bringing service back.
+	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		h.keep(held, cancel)
+		h.keep(beating, cancel)
 	}()
 	release := func() {
 		cancel(errReleased)
+		stop()
 		<-done
 		h.giveBack(ctx)
 	}
