@@ -81,10 +81,8 @@ func (m *mover) raise(ctx context.Context, conn *pgx.Conn, now *standing) (recon
 		return reconcile.FenceResult{}, err
 	}
 	names := databaseNames(connectable(all))
-	for _, p := range now.prior.Settings {
-		if err := p.set(ctx, conn, "on"); err != nil {
-			return reconcile.FenceResult{}, err
-		}
+	if err := s.closeSettings(ctx, conn, now.prior.Settings); err != nil {
+		return reconcile.FenceResult{}, err
 	}
 	if now.state.How == howSystem {
 		for _, sql := range []string{"alter system set " + readOnly + " = on", "alter system set autovacuum = off", "select pg_reload_conf()"} {
@@ -166,6 +164,31 @@ func (s *server) settingsToChange(ctx context.Context, conn *pgx.Conn) ([]priorS
 		}
 	}
 	return changes, nil
+}
+
+// closeSettings turns the settings of roles and databases to read-only. One
+// that is so already is left alone: setting it again would take a transaction
+// number, and look like a write to the next reading.
+func (s *server) closeSettings(ctx context.Context, conn *pgx.Conn, settings []priorSetting) error {
+	have, err := readSettings(ctx, conn)
+	if err != nil {
+		return err
+	}
+	closed := map[priorSetting]bool{}
+	for _, h := range have {
+		if h.name == readOnly && h.value == "on" {
+			closed[priorSetting{Database: h.database, Role: h.role}] = true
+		}
+	}
+	for _, p := range settings {
+		if closed[priorSetting{Database: p.Database, Role: p.Role}] {
+			continue
+		}
+		if err := p.set(ctx, conn, "on"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p priorSetting) set(ctx context.Context, conn *pgx.Conn, value string) error {

@@ -1,0 +1,60 @@
+package postgres
+
+import (
+	"syscall"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/internal/pgtest"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// TestMoveAwkwardToSuperuserOverTLS moves to a server where we may do all:
+// nothing is adapted, and passwords are compared.
+func TestMoveAwkwardToSuperuserOverTLS(t *testing.T) {
+	p := pair{source: pgtest.New(t, 14), target: pgtest.NewWith(t, pgtest.Options{Major: 15, TLS: true}), admin: pgtest.Superuser}
+	fill(t, p.source)
+	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	if inspected.Target.Error != "" || inspected.Target.Database.TLSVersion != "TLSv1.3" || len(inspected.Blocked) > 0 {
+		t.Fatalf("inspected target %+v, blocked %+v", inspected.Target, inspected.Blocked)
+	}
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	copied := do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	if len(copied.Adapted) > 0 {
+		t.Errorf("adapted for a superuser: %q", copied.Adapted)
+	}
+	proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+	if !proof.Equal() || proof.Compared["roles whose password cannot be read"] != 0 {
+		t.Errorf("not equal: %q, compared %v", differences(proof), proof.Compared)
+	}
+	p.target.Exec(t, "postgres", "alter role app password 'another'")
+	proof = do[reconcile.Proof](t, p, reconcile.OpProve)
+	if got := differences(proof); len(got) != 1 || got[0] != ": role app: password verifier differs" {
+		t.Errorf("changed password gives %q", got)
+	}
+}
+
+// TestWideRowsNeedLittleMemory copies a row of 128 MB.
+func TestWideRowsNeedLittleMemory(t *testing.T) {
+	p := newPair(t, 12, 14)
+	p.source.Exec(t, "postgres", "create database main")
+	p.source.Exec(t, "main", `create table wide (id int, raw bytea); alter table wide alter raw set storage external;
+		insert into wide values (1, decode(repeat('00ff5c2e', 32 << 20), 'hex'))`)
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	for _, op := range []reconcile.Operation{reconcile.OpCopy, reconcile.OpProve} {
+		cmd, lines := startChild(t, p.request(op))
+		for lines.Scan() {
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("%s: %v", op, err)
+		}
+		const bar = 200 << 10 // KiB
+		if rss := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; rss > bar {
+			t.Errorf("%s took %d KiB, more than %d", op, rss, bar)
+		} else {
+			t.Logf("%s took %d KiB", op, rss)
+		}
+	}
+	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+		t.Errorf("not equal: %q", differences(proof))
+	}
+}
