@@ -18,6 +18,10 @@ type adapted struct {
 	lines    []string
 	// targetSuperuser tells that nothing had to be adapted for privileges.
 	targetSuperuser bool
+	// public is the schema public of each database of the source, keptPublic
+	// the databases where the target's cannot be changed.
+	public     map[string]publicSchema
+	keptPublic map[string]bool
 }
 
 // mapped is a role's name on the target.

@@ -30,11 +30,17 @@ type side struct {
 	owners  map[string]string // nil on the target
 }
 
-func (s side) facts(ctx context.Context, c catalog, common int) (*factReader, error) {
-	from, to := []string{}, []string{}
+// ownerLists is the map of role names as two lists, as SQL takes it.
+func (s side) ownerLists() (from, to []string) {
+	from, to = []string{}, []string{}
 	for _, name := range sortedKeys(s.owners) {
 		from, to = append(from, name), append(to, s.owners[name])
 	}
+	return from, to
+}
+
+func (s side) facts(ctx context.Context, c catalog, common int) (*factReader, error) {
+	from, to := s.ownerLists()
 	sql := `with roles(f, t) as (select * from unnest($1::text[], $2::text[]))
 		select q.object, q.what, coalesce(q.value, ''), q.owner from (` + c.query(common, s.version) + `) q(object, what, value, owner)
 		order by q.object collate "C", q.what collate "C", q.value collate "C"`

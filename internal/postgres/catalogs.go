@@ -191,7 +191,7 @@ var searchFacts = factsOf(identity("pg_ts_config", "o.oid"), `('owner', `+roleOf
 // user's; but the schema public is.
 const commentFacts = `select o.type || ' ' || o.identity, 'comment', d.description, '' from pg_description d
 	cross join lateral pg_identify_object(d.classoid, d.objoid, d.objsubid) o
-	where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and d.objoid = 'public'::regnamespace
+	where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and d.objoid = to_regnamespace('public')
 			and d.description <> 'standard public schema')
 		and not exists (select from pg_depend x where x.classid = d.classoid and x.objid = d.objoid and x.deptype = 'e')`
 

@@ -59,6 +59,9 @@ func (d *databaseCopy) run(ctx context.Context) error {
 	if err := keepColumnOrder(ctx, d.source, d.entries); err != nil {
 		return classify(sourceSide, err)
 	}
+	if err := d.setPublic(ctx); err != nil {
+		return err
+	}
 	if err := restorePre(ctx, d.target, d.entries, extensions, d.adapted, d.admin); err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func (m *mover) readFacts(ctx context.Context) (*copyFacts, error) {
 	}
 	f.source.databases = connectable(f.source.databases)
 	f.adapted = adapt(f.source.globals, f.target.globals, f.target.admin, m.req.OwnerMap, databaseNames(f.source.databases))
-	return f, nil
+	return f, m.adaptPublic(ctx, f)
 }
 
 func (s *server) facts(ctx context.Context) (f sideFacts, err error) {

@@ -35,11 +35,22 @@ func (m *mover) inspect(ctx context.Context) reconcile.InspectResult {
 	look(m.target, &result.Target, &facts.target)
 	wg.Wait()
 	if result.Source != nil && result.Source.Database != nil && result.Target != nil && result.Target.Database != nil {
-		a := adapt(facts.source.globals, facts.target.globals, facts.target.admin, m.req.OwnerMap, databaseNames(connectable(facts.source.databases)))
-		result.Adapted = a.lines
-		result.Blocked = blocked(result.Source.Database, result.Target.Database)
+		m.adaptBoth(ctx, facts, &result)
 	}
 	return result
+}
+
+// adaptBoth adds what follows from both sides together. What it reads is the
+// source's, so a failure is the source's too.
+func (m *mover) adaptBoth(ctx context.Context, facts *copyFacts, result *reconcile.InspectResult) {
+	facts.source.databases = connectable(facts.source.databases)
+	facts.adapted = adapt(facts.source.globals, facts.target.globals, facts.target.admin, m.req.OwnerMap, databaseNames(facts.source.databases))
+	if err := m.adaptPublic(ctx, facts); err != nil {
+		result.Source = &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
+		return
+	}
+	result.Adapted = facts.adapted.lines
+	result.Blocked = blocked(result.Source.Database, result.Target.Database)
 }
 
 func errorCode(err error) string {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 
@@ -56,5 +57,34 @@ func TestWideRowsNeedLittleMemory(t *testing.T) {
 	}
 	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
+	}
+}
+
+// TestSchemaPublic moves databases whose schema public was changed, which a
+// server up to 14 lets nobody do but a superuser.
+func TestSchemaPublic(t *testing.T) {
+	for _, to := range []int{14, 15} {
+		p := newPair(t, 12, to)
+		p.source.Exec(t, "postgres", "create role app")
+		for _, sql := range []string{"revoke create on schema public from public; create table t (id int)", "alter schema public owner to app; grant usage on schema public to app", "drop schema public", "select 1"} {
+			name := "db" + string('a'+rune(len(p.source.Value(t, "postgres", "select repeat('x', count(*)::int) from pg_database"))))
+			p.source.Exec(t, "postgres", "create database "+name)
+			p.source.Exec(t, name, sql)
+		}
+		inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+		kept := 0
+		for _, line := range inspected.Adapted {
+			if strings.HasPrefix(line, "schema public of database ") {
+				kept++
+			}
+		}
+		if want := map[int]int{14: 3, 15: 0}[to]; kept != want {
+			t.Errorf("to %d: %d databases keep their schema public, want %d: %q", to, kept, want, inspected.Adapted)
+		}
+		do[reconcile.FenceResult](t, p, reconcile.OpFence)
+		do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+		if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+			t.Errorf("to %d: not equal: %q", to, differences(proof))
+		}
 	}
 }

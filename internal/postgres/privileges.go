@@ -84,7 +84,7 @@ func (d *databaseCopy) syncCatalog(ctx context.Context, name string, pick func(*
 		case have == nil:
 			have = &fact{}
 		}
-		if pick(want) {
+		if pick(want) && !d.adapted.keptFact(d.database.name, want) {
 			statements = append(statements, d.grants(*want, *have)...)
 		}
 		return nil

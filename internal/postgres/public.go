@@ -1,0 +1,96 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// publicSchema is what a database says about its schema public, which comes
+// with the database. Up to PostgreSQL 14 it belongs to the server's own role,
+// and nobody else can change it.
+type publicSchema struct{ owner, acl string }
+
+// defaultPublic is the schema public of a new database.
+func defaultPublic(version int) publicSchema {
+	usage := fieldSep + "USAGE" + fieldSep + serverRole + fieldSep + "f"
+	if version >= 150000 {
+		return publicSchema{owner: serverRole, acl: usage}
+	}
+	return publicSchema{owner: serverRole, acl: fieldSep + "CREATE" + fieldSep + serverRole + fieldSep + "f" + itemSep + usage}
+}
+
+// readPublic reads the schema public of every database of the source, in the
+// target's role names; a database without one has no entry.
+func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, error) {
+	found := map[string]publicSchema{}
+	for _, d := range f.source.databases {
+		err := m.source.with(ctx, d.name, func(conn *pgx.Conn) error {
+			s := side{conn: conn, version: m.source.version, owners: f.adapted.owners}
+			var p publicSchema
+			from, to := s.ownerLists()
+			err := conn.QueryRow(ctx, "with roles(f, t) as (select * from unnest($1::text[], $2::text[])) select o, coalesce(a, '') from (select "+
+				schemaOwner()+" as o, (select q.value from ("+privilegeFacts+") q(object, what, value, owner) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x",
+				from, to).Scan(&p.owner, &p.acl)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return nil
+			}
+			found[d.name] = p
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read schema public of database %q: %w", d.name, err)
+		}
+	}
+	return found, nil
+}
+
+// adaptPublic finds the databases whose schema public is not as in a new
+// database on the target, and notes those where we may not change it.
+func (m *mover) adaptPublic(ctx context.Context, f *copyFacts) error {
+	schemas, err := m.readPublic(ctx, f)
+	if err != nil {
+		return err
+	}
+	f.adapted.public = schemas
+	f.adapted.keptPublic = map[string]bool{}
+	if f.target.admin.superuser || m.target.version >= 150000 {
+		return nil
+	}
+	for _, d := range f.source.databases {
+		have, ok := schemas[d.name]
+		if ok && have == defaultPublic(m.target.version) {
+			continue
+		}
+		f.adapted.keptPublic[d.name] = true
+		f.adapted.note("schema public of database %s keeps the owner and privileges of a new database: before PostgreSQL 15 only a superuser may change them", d.name)
+	}
+	return nil
+}
+
+// setPublic gives the schema public of a new database to its owner, or drops
+// it where the source has none.
+func (d *databaseCopy) setPublic(ctx context.Context) error {
+	if d.adapted.keptPublic[d.database.name] {
+		return nil
+	}
+	want, ok := d.adapted.public[d.database.name]
+	sql := "drop schema public"
+	switch {
+	case ok && want.owner == serverRole:
+		return nil
+	case ok:
+		sql = "alter schema public owner to " + ident(want.owner)
+	}
+	if _, err := d.target.Exec(ctx, sql); err != nil {
+		return fail(targetSide, codeOfError(err), fmt.Errorf("change schema public: %w", err))
+	}
+	return nil
+}
+
+// keptFact tells a fact about a schema public that we cannot change.
+func (a adapted) keptFact(database string, f *fact) bool {
+	return a.keptPublic[database] && (f.object == "public" || f.object == "schema public")
+}
