@@ -226,7 +226,11 @@ func classify(side string, err error) error {
 	var dialErr *pgconn.ConnectError
 	switch {
 	case errors.As(err, &pg):
-		return fail(side, codeOf(pg), withDetail(err, pg))
+		code := codeOf(pg)
+		if code == reconcile.CodeOtherHolder && side != targetSide {
+			code = reconcile.CodeUnreachable // only on the target do movers end each other's sessions
+		}
+		return fail(side, code, withDetail(err, pg))
 	case errors.As(err, &dialErr), errors.As(err, &certErr), errors.As(err, &netErr):
 		return fail(side, reconcile.CodeUnreachable, err)
 	}

@@ -203,14 +203,25 @@ func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.Dat
 	return info, found, err
 }
 
-// inspectMaintenance looks at the maintenance database, which a move leaves
-// where it is.
+// inspectMaintenance looks at the databases a move leaves where they are:
+// the maintenance database and templates. It says so when somebody uses them.
 func (s *server) inspectMaintenance(ctx context.Context, db *reconcile.Database) error {
 	return s.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		empty, err := isEmpty(ctx, conn)
-		if err == nil && !empty {
+		if err != nil {
+			return err
+		}
+		if !empty {
 			db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Database: maintenance, Object: "database " + maintenance,
 				Reason: "it holds objects, and a move does not carry the server's own maintenance database"})
+		}
+		rows, err := conn.Query(ctx, "select datname::text from pg_database where datistemplate and datname not in ('template0', 'template1') order by 1")
+		if err != nil {
+			return fmt.Errorf("list templates: %w", err)
+		}
+		templates, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		for _, name := range templates {
+			db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Database: name, Object: "database " + name, Reason: "it is a template, and a move does not carry templates"})
 		}
 		return err
 	})

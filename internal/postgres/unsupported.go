@@ -32,7 +32,7 @@ union all select 'base type ' || format_type(o.oid, null), true from pg_type o w
 	and not exists (select from pg_depend x where x.classid = 'pg_type'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'operator class ' || quote_ident(opcname), true from pg_opclass o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opclass'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'operator family ' || quote_ident(opfname), true from pg_opfamily o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opfamily'::regclass and x.objid = o.oid and x.deptype = 'e')
-union all select 'disabled foreign key triggers of ' || t.tgconstraint::text || ' on ' || t.tgrelid::regclass, true from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint and c.contype = 'f' where t.tgisinternal and t.tgenabled <> 'O'
+union all select 'disabled foreign key triggers of ' || t.tgconstraint::text || ' on ' || t.tgrelid::regclass, false from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint and c.contype = 'f' where t.tgisinternal and t.tgenabled <> 'O'
 order by 1`
 
 // unsupportedIn lists what of one database may not be carried.

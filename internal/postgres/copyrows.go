@@ -1,0 +1,194 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+)
+
+// copyTables copies rows, several tables at a time and the biggest first, and
+// builds each table's indexes as soon as its rows are there.
+func (d *databaseCopy) copyTables(ctx context.Context) error {
+	var total int64
+	jobs := 0
+	for _, t := range d.tables {
+		total += t.bytes
+		jobs += len(d.early[t.oid])
+	}
+	d.progress.enter("rows", d.database.name, total)
+	if err := d.copyConfig(ctx); err != nil {
+		return err
+	}
+	indexes := make(chan entry, jobs)
+	var next atomic.Int64
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(indexes)
+		readers, rctx := errgroup.WithContext(gctx)
+		for range min(d.req.Streams, max(len(d.tables), 1)) {
+			readers.Go(func() error { return d.stream(rctx, &next, indexes) })
+		}
+		return readers.Wait()
+	})
+	for range min(indexJobs, jobs) {
+		g.Go(func() error { return d.buildIndexes(gctx, indexes) })
+	}
+	return g.Wait()
+}
+
+// copyConfig copies the configuration rows of extensions, one table after
+// another: their foreign keys and triggers came with CREATE EXTENSION.
+func (d *databaseCopy) copyConfig(ctx context.Context) error {
+	var tables []table
+	for _, t := range d.tables {
+		if t.config {
+			tables = append(tables, t)
+		}
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(tables, func(a, b table) int { return a.depth - b.depth })
+	src, err := d.sourceWire(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { src.close(ctx) }()
+	dst, err := d.targetWire(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { dst.close(ctx) }()
+	for _, t := range tables {
+		if err := d.copyTable(ctx, src, dst, t); err != nil {
+			return fmt.Errorf("copy configuration table %s: %w", t.object(), err)
+		}
+	}
+	return nil
+}
+
+// stream copies one table after another in its own pair of sessions.
+func (d *databaseCopy) stream(ctx context.Context, next *atomic.Int64, indexes chan<- entry) error {
+	src, err := d.sourceWire(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { src.close(ctx) }()
+	dst, err := d.targetWire(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { dst.close(ctx) }()
+	for {
+		i := int(next.Add(1)) - 1
+		if i >= len(d.tables) {
+			return nil
+		}
+		t := d.tables[i]
+		if t.config {
+			continue // copyConfig did
+		}
+		if err := d.copyTable(ctx, src, dst, t); err != nil {
+			return fmt.Errorf("copy table %s: %w", t.object(), err)
+		}
+		for _, e := range d.early[t.oid] {
+			indexes <- e
+		}
+	}
+}
+
+// sourceWire opens a session that sees our snapshot.
+func (d *databaseCopy) sourceWire(ctx context.Context) (*wire, error) {
+	pg, err := d.mover.source.connectRaw(ctx, d.database.name)
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{pg: pg}
+	if err := w.exec(ctx, "begin isolation level repeatable read read only; set transaction snapshot "+literal(d.snapshot)); err != nil {
+		w.close(ctx)
+		return nil, classify(sourceSide, fmt.Errorf("use snapshot: %w", err))
+	}
+	return w, nil
+}
+
+func (d *databaseCopy) targetWire(ctx context.Context) (*wire, error) {
+	pg, err := d.mover.target.connectRaw(ctx, d.database.name)
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{pg: pg}
+	if err := w.exec(ctx, "set synchronous_commit = off"); err != nil {
+		w.close(ctx)
+		return nil, classify(targetSide, err)
+	}
+	return w, nil
+}
+
+// copyTable copies one table in one transaction on the target, which asks
+// before and after whether we still hold the target.
+func (d *databaseCopy) copyTable(ctx context.Context, src, dst *wire, t table) error {
+	if err := d.guard(ctx); err != nil {
+		return err
+	}
+	empty := "truncate only " + t.object()
+	switch {
+	case t.config:
+		empty = "delete from " + t.object() + " " + t.condition
+	case t.root:
+		empty = "truncate " + t.object()
+	}
+	if err := dst.exec(ctx, "begin; "+empty); err != nil {
+		return classify(targetSide, err)
+	}
+	sum, bytes, err := relayTable(ctx, src, dst, t.copyOut(), t.copyIn(), t.binary, func(n int) { d.progress.add(t.object(), n) })
+	if err != nil {
+		return err
+	}
+	if err := d.guard(ctx); err != nil {
+		return err
+	}
+	if err := dst.exec(ctx, "commit"); err != nil {
+		return classify(targetSide, err)
+	}
+	d.count(sum.rows, bytes)
+	return d.recordDigest(ctx, "table", t.object(), sum)
+}
+
+// recordDigest keeps the digest of what was read from the source.
+func (d *databaseCopy) recordDigest(ctx context.Context, kind, object string, sum digest) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, err := d.hold.conn.Exec(ctx, "insert into dr.digest (database, kind, object, row_count, sum, fence) values ($1, $2, $3, $4, $5, $6)",
+		d.database.name, kind, object, sum.rows, sum.String(), d.req.Fence)
+	if err != nil {
+		return classify(targetSide, fmt.Errorf("record digest of %s: %w", object, err))
+	}
+	return nil
+}
+
+func (d *databaseCopy) count(rows, bytes int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.result.Tables++
+	d.result.Rows += rows
+	d.result.Bytes += bytes
+}
+
+// buildIndexes builds indexes as they become possible.
+func (d *databaseCopy) buildIndexes(ctx context.Context, indexes <-chan entry) error {
+	return d.mover.target.with(ctx, d.database.name, func(conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, "set synchronous_commit = off; set maintenance_work_mem = '256MB'"); err != nil {
+			return err
+		}
+		for e := range indexes {
+			if err := e.restore(ctx, conn, d.adapted, d.admin); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
