@@ -7,7 +7,8 @@ MAKEFLAGS += --no-print-directory
 TOOL    := go tool -modfile=internal/tools/go.mod
 TESTBED := go -C internal/testbed run .
 OUT     := dist
-GOTEST  := $(TOOL) gotestsum --format pkgname --format-hide-empty-pkg
+TESTBED_TOOL := go tool -modfile=../tools/go.mod
+GOTESTSUM := gotestsum --format pkgname --format-hide-empty-pkg
 FUZZTIME ?= 30s
 SIZE    ?= 1GB
 
@@ -26,25 +27,39 @@ testbed-up: ## boot the testbed (Kubernetes, PostgreSQL servers, images)
 testbed-down: ## take the testbed down
 	@$(TESTBED) down
 
-check: vet lint unit ## what needs no testbed: vet, lint, unit tests, scripts
+check: vet lint unit ## what needs no testbed: vet, lint, unit tests
 
-vet:
-	go vet ./...
+vet: ## go vet with every set of build tags
+	go vet -tags testbed ./...
+	go vet -tags testbed,testhooks ./...
 	go -C internal/testbed vet ./...
+	go -C internal/testbed vet -tags fixture ./...
 
 lint: ## golangci-lint with the version pinned in internal/tools/go.mod
 	$(TOOL) golangci-lint run ./...
+	cd internal/testbed && $(TESTBED_TOOL) golangci-lint run --config ../../.golangci.yml --build-tags fixture ./...
 
-unit: ## unit tests and scripts of every module
+servers: ## fetch the PostgreSQL servers that the unit tests start
+	@$(TESTBED) fetch
+
+unit: unit-product unit-testbed ## unit tests of every module
+
+unit-product: servers
 	@mkdir -p $(OUT)
-	$(GOTEST) --jsonfile $(OUT)/unit.json -- -race ./...
-	cd internal/testbed && $(TOOL:internal/tools/go.mod=../tools/go.mod) gotestsum --format pkgname --format-hide-empty-pkg --jsonfile ../../$(OUT)/testbed.json -- ./...
+	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/unit.json -- -race ./...
 
+unit-testbed: servers
+	@mkdir -p $(OUT)
+	cd internal/testbed && $(TESTBED_TOOL) $(GOTESTSUM) --jsonfile ../../$(OUT)/testbed.json -- -tags fixture ./...
+
+# Only the packages with such tests: the others have had their turn in unit.
 services: testbed-up ## tests against the real Kubernetes and PostgreSQL
 	@mkdir -p $(OUT)
-	eval "$$($(TESTBED) env)" && $(GOTEST) --jsonfile $(OUT)/services.json -- -tags testbed -timeout 60m -p 1 ./internal/...
+	exports=$$($(TESTBED) env) && eval "$$exports"; \
+	packages=$$(grep -rl '^//go:build testbed' --include='*_test.go' internal | xargs dirname | sort -u | sed 's,^,./,'); \
+	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/services.json -- -tags testbed -timeout 60m -p 1 $$packages
 
-test: ## everything: vet, lint, unit, scripts, real services
+test: ## everything: vet, lint, unit tests, real services
 	@.ci/run-tests
 
 fuzz: ## run every fuzz target for FUZZTIME each
@@ -61,4 +76,4 @@ bench: ## measure the copy and the proof against the manual's way (SIZE=1GB)
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo testbed-up testbed-down check vet lint unit services test fuzz golden bench clean
+.PHONY: help build demo testbed-up testbed-down check vet lint servers unit unit-product unit-testbed services test fuzz golden bench clean

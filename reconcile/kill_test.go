@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -128,7 +129,7 @@ func TestKilledOnTheWayBackTheNextRunConverges(t *testing.T) {
 						err = nil
 					}
 					failedAt = len(w.calls)
-					return fmt.Errorf("%w %v", errInjected, err)
+					return errors.Join(errInjected, err)
 				}}
 				if kind == ActResume {
 					w.apps["Deployment/frontend"].writesThrough = false

@@ -63,7 +63,7 @@ func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 	rel, move := o.Release.Value, o.Postgres.Move
 	switch {
 	case pg == nil && openMove(o):
-		return planOtherWay(s, o)
+		return planOtherWay(o)
 	case pg == nil:
 		return nil, nil
 	case openMove(o) && move.Value.Phase == MoveCommitted && rel.Postgres.Internal:
@@ -71,7 +71,7 @@ func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 	case openMove(o) && pg.Location == spec.External && move.Value.Target == endpointOf(pg.External):
 		return remaining(s, o), nil
 	case openMove(o):
-		return planOtherWay(s, o)
+		return planOtherWay(o)
 	case pg.Location == spec.External && rel.Postgres.Internal:
 		if l := o.Postgres.Lineage; l.Is() && l.Value.Authoritative == spec.External {
 			return nil, []Finding{twoTruths(rel, l.Value)}
@@ -102,7 +102,7 @@ func committedLineage(m Move) Lineage {
 }
 
 // planOtherWay handles an unfinished move that the spec no longer wants.
-func planOtherWay(s *spec.Spec, o Observation) ([]Step, []Finding) {
+func planOtherWay(o Observation) ([]Step, []Finding) {
 	m := o.Postgres.Move.Value
 	if m.Phase == MoveCommitted {
 		return nil, []Finding{block("move-committed", locationField, "design §5.6", "finish it: set the spec to "+string(m.To)+" "+m.Target+" and apply",
@@ -152,7 +152,7 @@ func moveOut(s *spec.Spec, o Observation) []Step {
 	steps := []Step{
 		credentialsStep(s, o), protectStep(o), recordStep(o), quiesceStep(o, z),
 		fenceStep(rel), copyStep(s, o, z), proveStep(z), switchStep(s, rel, o),
-		commitStep(m), resumeStep(o, z, m.Target), settleStep(), removeStep(o),
+		commitStep(m), resumeStep(o, m.Target), settleStep(), removeStep(o),
 	}
 	return chain(steps)
 }

@@ -177,7 +177,7 @@ func commitStep(m Move) Step {
 	return st
 }
 
-func resumeStep(o Observation, z sizes, target string) Step {
+func resumeStep(o Observation, target string) Step {
 	st := newStep(ActResume, "application", "Start the application on the target")
 	st.Risk, st.Accept = Outage, AcceptOutage
 	st.Reason = "the downtime ends when every workload is ready and has sessions on the target"

@@ -24,6 +24,7 @@ func (m movers) Run(ctx context.Context, spec MoverJob, progress Progress) (json
 			switch spec.Request.Operation {
 			case OpFence, OpCommit, OpCopy: // long enough to outlive the way back
 				j.running = 16
+			default:
 			}
 			w.jobs[spec.Name] = j
 		}
@@ -111,7 +112,8 @@ func (w *world) operate(q MoverRequest) (any, error) {
 	case OpCommit:
 		return w.commit(q)
 	case OpWithdraw:
-		return w.withdraw(q)
+		return w.withdraw()
+	default:
 	}
 	return nil, refuse(CodeFailed, "", "operation %q is none of ours", q.Operation)
 }
@@ -164,7 +166,7 @@ func (w *world) commit(q MoverRequest) (any, error) {
 	return struct{}{}, nil
 }
 
-func (w *world) withdraw(q MoverRequest) (any, error) {
+func (w *world) withdraw() (any, error) {
 	m := w.dst.mark
 	if m == nil || m.State != "authoritative" {
 		return struct{}{}, nil

@@ -34,7 +34,6 @@ type world struct {
 	faults   map[int]string                    // by call: before, after, garbage
 	fired    int
 	at       func(string)
-	hpa      string
 	noTarget bool // the external server cannot be reached
 }
 
@@ -49,7 +48,6 @@ type app struct {
 	chart          *int // replicas in the chart's manifest, nil without the field
 	manifest       *int // replicas in the newest revision's manifest
 	host           string
-	trouble        string
 	writesThrough  bool
 	neverGetsReady bool
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"io"
 
 	"github.com/urfave/cli/v2"
@@ -40,7 +39,6 @@ func (p *program) app() *cli.App {
 		EnableBashCompletion:      true,
 		ExitErrHandler:            func(*cli.Context, error) {}, // realMain maps errors to codes
 		OnUsageError:              usage,
-		Before:                    func(c *cli.Context) error { return nil },
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
 				return usagef("there is no command %q", name)
@@ -111,7 +109,3 @@ func (o common) json() (bool, error) {
 	}
 	return false, usagef("--output must be text or json (got %q)", o.output)
 }
-
-// background is a context for what must be done although the run ended, such
-// as giving the lease back.
-func background(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/urfave/cli/v2"
 
@@ -73,7 +72,7 @@ func (p *program) schemaCommand() *cli.Command {
 	return &cli.Command{
 		Name: "schema", Usage: "print the JSON Schema of circleci-dr.yaml",
 		Action: func(*cli.Context) error {
-			_, err := io.WriteString(p.out, string(schema.Spec()))
+			_, err := p.out.Write(schema.Spec())
 			return err
 		},
 	}

@@ -83,7 +83,7 @@ func (c *Client) closeFailed(s *operation, revision int, cause error) error {
 	}
 	rel.Info.Status = release.StatusFailed
 	if err := s.Releases.Update(rel); err != nil {
-		return fmt.Errorf("%w (and revision %d stays %s: %v)", cause, revision, release.StatusPendingRollback, err)
+		return fmt.Errorf("%w (and revision %d stays %s: %w)", cause, revision, release.StatusPendingRollback, err)
 	}
 	return cause
 }

@@ -2,7 +2,6 @@ package helm
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -25,7 +24,7 @@ type talk struct {
 
 func newTalk(log *slog.Logger) *talk {
 	if log == nil {
-		log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		log = slog.New(slog.DiscardHandler)
 	}
 	return &talk{log: log, last: map[string]string{}}
 }

@@ -24,6 +24,7 @@ import (
 )
 
 func must(t *testing.T) func(_ any, err error) {
+	t.Helper()
 	return func(_ any, err error) {
 		t.Helper()
 		if err != nil {

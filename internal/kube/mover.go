@@ -251,6 +251,7 @@ func finished(job *batchv1.Job) (over, failed bool) {
 			return true, false
 		case batchv1.JobFailed:
 			return true, true
+		default: // it is suspended or about to end
 		}
 	}
 	return false, false

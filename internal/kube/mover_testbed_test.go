@@ -200,7 +200,7 @@ func TestMoverLacksSomething(t *testing.T) {
 		want   string
 	}{
 		{"no Secret", func(j *reconcile.MoverJob) { j.Source.Secret.Name = "nothing" },
-			"run Job lacks: the mover needs source/password: Secret nothing is not there in namespace " + b.namespace},
+			"run Job lacks: the mover needs source/password: read Secret nothing: it is not there in namespace " + b.namespace},
 		{"no key", func(*reconcile.MoverJob) {},
 			"run Job lacks: the mover needs source/password: key postgres-password of Secret postgresql is not there; it has: password, username"},
 		{"no variable", func(j *reconcile.MoverJob) { j.Source.Secret.Key = "password" },

@@ -15,7 +15,7 @@ import (
 
 func TestReadOnlyRefusesWhatCouldChange(t *testing.T) {
 	var reached []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		reached = append(reached, r.Method+" "+r.URL.Path)
 	}))
 	defer server.Close()

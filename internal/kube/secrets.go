@@ -47,7 +47,7 @@ func (c *Client) resolve(ctx context.Context, ref spec.SecretRef) (secret, error
 func (c *Client) secretKey(ctx context.Context, ref spec.SecretKey) (secret, error) {
 	got, err := c.kube.CoreV1().Secrets(c.options.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("Secret %s is %w in namespace %s", ref.Name, errMissing, c.options.Namespace)
+		return nil, fmt.Errorf("read Secret %s: it is %w in namespace %s", ref.Name, errMissing, c.options.Namespace)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read Secret %s: %w", ref.Name, err)

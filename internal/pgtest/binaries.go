@@ -75,7 +75,7 @@ func fetch(ctx context.Context, a artifact) (dir string, err error) {
 		return "", fmt.Errorf("make cache: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	if err := os.Chmod(work, 0o755); err != nil { //nolint:gosec // other users run the server from it
+	if err := os.Chmod(work, 0o755); err != nil { // other users run the server from it
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, "mvn", "-B", "-q", "dependency:copy", "-Dartifact="+coordinates+":"+a.version, "-DoutputDirectory="+work)

@@ -33,8 +33,8 @@ func (c *copyRun) copyDatabase(ctx context.Context, d database) error {
 	if err := c.createDatabase(ctx, d); err != nil {
 		return err
 	}
-	return c.mover.source.with(ctx, d.name, func(source *pgx.Conn) error {
-		return c.mover.target.with(ctx, d.name, func(target *pgx.Conn) error {
+	return c.source.with(ctx, d.name, func(source *pgx.Conn) error {
+		return c.target.with(ctx, d.name, func(target *pgx.Conn) error {
 			dc := &databaseCopy{copyRun: c, database: d, source: source, target: target}
 			return dc.run(ctx)
 		})

@@ -23,13 +23,6 @@ func (d *digest) add(h xxh3.Uint128) {
 	d.rows++
 }
 
-func (d *digest) merge(o digest) {
-	var carry uint64
-	d.lo, carry = bits.Add64(d.lo, o.lo, 0)
-	d.hi, _ = bits.Add64(d.hi, o.hi, carry)
-	d.rows += o.rows
-}
-
 func (d digest) String() string { return fmt.Sprintf("%016x%016x", d.hi, d.lo) }
 
 // parseDigest reads what String wrote.

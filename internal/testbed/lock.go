@@ -19,7 +19,7 @@ const lockName = "@circleci-dr-testbed"
 func lock(ctx context.Context, r *progress.Reporter) (unlock func(), err error) {
 	err = r.Do("wait for another testbed command to end", func(t *progress.Task) error {
 		for {
-			l, err := net.Listen("unix", lockName)
+			l, err := new(net.ListenConfig).Listen(ctx, "unix", lockName)
 			if err == nil {
 				unlock = func() { _ = l.Close() } // the end of the process would do
 				return nil
@@ -27,7 +27,7 @@ func lock(ctx context.Context, r *progress.Reporter) (unlock func(), err error) 
 			if !errors.Is(err, syscall.EADDRINUSE) {
 				return fmt.Errorf("lock the testbed: %w", err)
 			}
-			t.Note("process %d holds the lock", holder())
+			t.Note("process %d holds the lock", holder(ctx))
 			select {
 			case <-ctx.Done():
 				return fmt.Errorf("lock the testbed: %w", ctx.Err())
@@ -39,8 +39,8 @@ func lock(ctx context.Context, r *progress.Reporter) (unlock func(), err error) 
 }
 
 // holder is the process that holds the lock, 0 when it has just let go.
-func holder() int {
-	c, err := net.Dial("unix", lockName)
+func holder(ctx context.Context) int {
+	c, err := new(net.Dialer).DialContext(ctx, "unix", lockName)
 	if err != nil {
 		return 0
 	}

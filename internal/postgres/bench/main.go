@@ -268,7 +268,7 @@ func (b *bench) report(out string) error {
 		fmt.Println(string(raw))
 		return nil
 	}
-	return os.WriteFile(out, append(raw, '\n'), 0o644) //nolint:gosec // a report for all
+	return os.WriteFile(out, append(raw, '\n'), 0o644)
 }
 
 func median(values []float64) float64 {

@@ -22,10 +22,6 @@ type database struct {
 
 // databaseFromEnv reads the settings that the chart gives every service.
 func databaseFromEnv(role string) (database, error) {
-	config, err := pgx.ParseConfig("")
-	if err != nil {
-		return database{}, fmt.Errorf("make connection settings: %w", err)
-	}
 	values := map[string]string{}
 	for _, name := range []string{"HOST", "PORT", "USERNAME", "PASSWORD", "DATABASE", "SSLMODE"} {
 		value := os.Getenv("POSTGRES_" + name)
@@ -37,7 +33,7 @@ func databaseFromEnv(role string) (database, error) {
 	if _, err := strconv.ParseUint(values["PORT"], 10, 16); err != nil {
 		return database{}, fmt.Errorf("read settings: POSTGRES_PORT: %w", err)
 	}
-	config, err = pgx.ParseConfig(fmt.Sprintf("host=%s port=%s sslmode=%s connect_timeout=3",
+	config, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%s sslmode=%s connect_timeout=3",
 		values["HOST"], values["PORT"], values["SSLMODE"]))
 	if err != nil {
 		return database{}, fmt.Errorf("read settings: %w", err)

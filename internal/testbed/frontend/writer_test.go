@@ -294,5 +294,5 @@ func (c *cutting) Write(b []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return 0, errors.Join(errors.New("cut"), c.Conn.Close())
+	return 0, errors.Join(errors.New("cut"), c.Close())
 }

@@ -76,6 +76,7 @@ func (t Table) Start(s Spec) error {
 		return fmt.Errorf("start %s: %w", s.Name, err)
 	}
 	defer log.Close()
+	//nolint:noctx // it outlives whoever starts it
 	cmd := exec.Command(s.Args[0], s.Args[1:]...)
 	cmd.Dir = "/" // keep no other directory busy
 	// Not our own environment: what a process does must not depend on who ran up.

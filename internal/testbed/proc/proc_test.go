@@ -11,6 +11,7 @@ import (
 )
 
 func table(t *testing.T) Table {
+	t.Helper()
 	dir := t.TempDir()
 	return Table{Dir: dir + "/pids", LogDir: dir + "/log", Mark: dir}
 }

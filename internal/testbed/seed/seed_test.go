@@ -31,12 +31,14 @@ func TestGenerate(t *testing.T) {
 }
 
 func equalSeeds(t *testing.T, first, second *pgx.ConnConfig) {
+	t.Helper()
 	if diff := cmp.Diff(digests(t, first), digests(t, second)); diff != "" {
 		t.Errorf("two runs of one seed differ (-first +second):\n%s", diff)
 	}
 }
 
 func awkwardObjects(t *testing.T, config *pgx.ConnConfig) {
+	t.Helper()
 	got := kinds(t, session(t, config, "conductor_production"))
 	want := map[string]int64{
 		"aggregates": 1, "casts": 1, "check constraints": 6, "check constraints not valid": 1, "clustered indexes": 1,
@@ -55,6 +57,7 @@ func awkwardObjects(t *testing.T, config *pgx.ConnConfig) {
 }
 
 func nothingAwkward(t *testing.T, config *pgx.ConnConfig) {
+	t.Helper()
 	conn := session(t, config, "conductor_production")
 	var roles, schemas int64
 	err := conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM pg_roles WHERE rolname LIKE 'circle%'),
@@ -68,6 +71,7 @@ func nothingAwkward(t *testing.T, config *pgx.ConnConfig) {
 }
 
 func vendorsTables(t *testing.T, config *pgx.ConnConfig) {
+	t.Helper()
 	for database, table := range map[string]string{
 		"conductor_production":        "build_jobs",
 		"contexts_service_production": "contexts",
@@ -85,6 +89,7 @@ func vendorsTables(t *testing.T, config *pgx.ConnConfig) {
 }
 
 func verifiersAdmit(t *testing.T, config *pgx.ConnConfig) {
+	t.Helper()
 	for role, password := range map[string]string{seed.ScramRole: seed.ScramPassword, seed.MD5Role: seed.MD5Password} {
 		own := config.Copy()
 		own.User, own.Password, own.Database = role, password, "postgres"

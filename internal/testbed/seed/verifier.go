@@ -2,7 +2,7 @@ package seed
 
 import (
 	"crypto/hmac"
-	"crypto/md5"
+	"crypto/md5" //nolint:gosec // the old verifiers that a copy must carry over
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/base64"
@@ -34,7 +34,7 @@ func verifiers(seed int64) passwords {
 	}
 	stored := sha256.Sum256(mac(salted, "Client Key"))
 	encode := base64.StdEncoding.EncodeToString
-	legacy := md5.Sum([]byte(MD5Password + MD5Role))
+	legacy := md5.Sum([]byte(MD5Password + MD5Role)) //nolint:gosec // the same
 	return passwords{
 		scram: fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", rounds, encode(salt[:16]), encode(stored[:]), encode(mac(salted, "Server Key"))),
 		md5:   "md5" + hex.EncodeToString(legacy[:]),

@@ -49,7 +49,7 @@ func Start(t testing.TB, major int) *pgx.ConnConfig {
 
 func makeDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pg-") // short: the path of a socket may have 107 bytes
+	dir, err := os.MkdirTemp("", "pg-") //nolint:usetesting // short: the path of a socket may have 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func start(t testing.TB, bin, dir string) {
 	run(t, command(t.Context(), ctl, "start", "-w", "-D", data, "-l", filepath.Join(dir, "log"), "-o", options))
 	t.Cleanup(func() {
 		// The test's own context has ended by now.
-		run(t, command(context.Background(), ctl, "stop", "-w", "-m", "immediate", "-D", data))
+		run(t, command(context.WithoutCancel(t.Context()), ctl, "stop", "-w", "-m", "immediate", "-D", data))
 	})
 }
 
