@@ -57,7 +57,11 @@ func (e *DifferentError) Error() string {
 	if len(parts) == 0 {
 		return "the proof compared nothing, so it proves nothing"
 	}
-	return fmt.Sprintf("source and target differ in %d places: %s", len(parts), strings.Join(clip(parts, 12), "; "))
+	places := "places"
+	if len(parts) == 1 {
+		places = "place"
+	}
+	return fmt.Sprintf("source and target differ in %d %s: %s", len(parts), places, strings.Join(clip(parts, 12), "; "))
 }
 
 // String says one difference in one line.

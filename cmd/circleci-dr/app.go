@@ -14,6 +14,7 @@ type program struct {
 	result     result
 	resultFile string
 	color      bool
+	details    bool
 }
 
 // The flags every command that reads the spec shares.
@@ -33,7 +34,6 @@ func (p *program) app() *cli.App {
 			"plan shows what is missing, apply does only that and proves it, drift watches it.",
 		Writer: p.out, ErrWriter: p.err,
 		Commands:                  commands,
-		HideHelpCommand:           false,
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true,
 		EnableBashCompletion:      true,
@@ -45,7 +45,6 @@ func (p *program) app() *cli.App {
 			}
 			return cli.ShowAppHelp(c)
 		},
-		CommandNotFound: nil,
 	}
 	for _, cmd := range commands {
 		p.finishCommand(cmd)

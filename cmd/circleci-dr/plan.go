@@ -16,6 +16,7 @@ type planOptions struct {
 	out       string
 	detailed  bool
 	noInspect bool
+	details   bool
 }
 
 func (p *program) planCommand() *cli.Command {
@@ -27,6 +28,7 @@ func (p *program) planCommand() *cli.Command {
 		Flags: append(p.clusterFlags(&o.common),
 			&cli.StringFlag{Name: "out", Usage: "write the plan to `FILE`, for apply --plan", Destination: &o.out},
 			&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit 2 when there are steps", Destination: &o.detailed},
+			&cli.BoolFlag{Name: "details", Usage: "show every detail of every step", Destination: &o.details},
 			&cli.BoolFlag{Name: "no-inspect", Usage: "use the newest recorded inspection instead of a Job", Destination: &o.noInspect},
 		),
 		Action: func(c *cli.Context) error { return p.runPlan(c.Context, o) },
@@ -52,6 +54,7 @@ func (p *program) runPlan(ctx context.Context, o planOptions) error {
 			return err
 		}
 	}
+	p.details = o.details
 	if err := p.showPlan(plan, ses, o.common, o.out, asJSON); err != nil {
 		return err
 	}
@@ -78,7 +81,7 @@ func (p *program) makePlan(ctx context.Context, ses *session, inspect bool) (rec
 }
 
 func (p *program) renderOptions(ses *session, o common) render.Options {
-	return render.Options{Color: p.color, File: o.file, Where: ses.spec.Where}
+	return render.Options{Color: p.color, Width: columns(p.out), Details: p.details, File: o.file, Where: ses.spec.Where}
 }
 
 func (p *program) showPlan(plan reconcile.Plan, ses *session, o common, planFile string, asJSON bool) error {

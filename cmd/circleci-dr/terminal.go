@@ -27,3 +27,17 @@ func (p *program) wantsColor(choice string) (bool, error) {
 	}
 	return false, usagef("--color must be auto, always or never (got %q)", choice)
 }
+
+// columns is the width of the terminal w is, 0 where it is none. Very wide
+// lines are hard to read, so it ends at 120.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return min(max(width, 60), 120)
+}

@@ -124,9 +124,11 @@ func (s *site) write(name, text string) string {
 func (s *site) testbed(args ...string) string {
 	s.t.Helper()
 	cmd := exec.Command("go", append([]string{"-C", "../testbed", "run", "."}, args...)...)
-	out, err := cmd.CombinedOutput()
+	var talk bytes.Buffer
+	cmd.Stderr = &talk
+	out, err := cmd.Output()
 	if err != nil {
-		s.t.Fatalf("testbed %s: %v\n%s", strings.Join(args, " "), err, out)
+		s.t.Fatalf("testbed %s: %v\n%s%s", strings.Join(args, " "), err, out, talk.String())
 	}
 	return string(out)
 }

@@ -121,6 +121,9 @@ func eventually(t *testing.T, what string, done func() bool) {
 }
 
 func driftByHand(t *testing.T, s *site) {
+	parent := s.t
+	s.t = t
+	defer func() { s.t = parent }()
 	t.Run("a Secret key", func(t *testing.T) {
 		patch := `{"stringData":{"password":"changed-by-hand-1"}}`
 		secret, err := s.kube.CoreV1().Secrets(s.ns).Get(t.Context(), "circleci-dr-postgresql", metav1.GetOptions{})
@@ -223,6 +226,9 @@ func TestRefused(t *testing.T) {
 	picture := s.untouched()
 	refuse := func(name string, code int, parts ...string) {
 		t.Run(name, func(t *testing.T) {
+			parent := s.t
+			s.t = t
+			defer func() { s.t = parent }()
 			o := s.run(nil, "apply", "--accept", "any:outage,remove-internal-database")
 			if o.code != code {
 				t.Errorf("want exit %d, got %s", code, o)
@@ -242,7 +248,7 @@ func TestRefused(t *testing.T) {
 	s.secret("pg-wrong", "password", "not-the-password")
 	refuse("wrong password", 7, "target-credentials", "circleci")
 	with("name: pg-external, key: password", "name: pg-external, key: passwrod")
-	refuse("missing key of the Secret", 4, "pg-external", "passwrod")
+	refuse("missing key of the Secret", 7, "pg-external", "passwrod")
 	s.write("circleci-dr.yaml", original)
 
 	conn := target(t.Context(), t, "postgres")
@@ -292,7 +298,9 @@ func TestProofBites(t *testing.T) {
 	before := s.replicas()
 	for _, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {
+			parent := s.t
 			s.t = t
+			defer func() { s.t = parent }()
 			_, steps := s.plan()
 			script := s.write("mutation.sql", m.sql)
 			psql := filepath.Join(env(t, "CIRCLECI_DR_TESTBED_PG_CLIENTS"), "psql")
