@@ -24,16 +24,17 @@ complete -o default -F _circleci_dr circleci-dr
 `
 
 func (p *program) completionCommand() *cli.Command {
-	var shell string
-	return &cli.Command{
-		Name: "completion", Usage: "print a completion script: source <(circleci-dr completion --shell bash)",
-		Flags: []cli.Flag{&cli.StringFlag{Name: "shell", Usage: "bash", Value: "bash", Destination: &shell}},
+	bash := &cli.Command{
+		Name: "bash", Usage: "for bash: source <(circleci-dr completion bash)",
 		Action: func(*cli.Context) error {
-			if shell != "bash" {
-				return usagef("--shell must be bash (got %q)", shell)
-			}
 			_, err := fmt.Fprint(p.out, bashCompletion)
 			return err
 		},
+	}
+	p.finishCommand(bash)
+	return &cli.Command{
+		Name: "completion", Usage: "print a completion script: source <(circleci-dr completion bash)",
+		Subcommands: []*cli.Command{bash},
+		Action:      func(*cli.Context) error { return usagef("name a shell: circleci-dr completion bash") },
 	}
 }
