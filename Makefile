@@ -35,8 +35,12 @@ vet: ## go vet with every set of build tags
 	go -C internal/testbed vet ./...
 	go -C internal/testbed vet -tags fixture ./...
 
-lint: ## golangci-lint with the version pinned in internal/tools/go.mod
+lint: lint-product lint-testbed ## golangci-lint with the version pinned in internal/tools/go.mod
+
+lint-product:
 	$(TOOL) golangci-lint run ./...
+
+lint-testbed:
 	cd internal/testbed && $(TESTBED_TOOL) golangci-lint run --config ../../.golangci.yml --build-tags fixture ./...
 
 servers: ## fetch the PostgreSQL servers that the unit tests start
@@ -76,4 +80,4 @@ bench: ## measure the copy and the proof against the manual's way (SIZE=1GB)
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo testbed-up testbed-down check vet lint servers unit unit-product unit-testbed services test fuzz golden bench clean
+.PHONY: help build demo testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services test fuzz golden bench clean

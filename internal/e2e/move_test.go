@@ -121,6 +121,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 }
 
 func driftByHand(t *testing.T, s *site) {
+	t.Helper()
 	parent := s.t
 	s.t = t
 	defer func() { s.t = parent }()

@@ -179,9 +179,5 @@ func (s *site) revisions(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []string
-	for i := len(all) - 1; i >= 0; i-- {
-		out = append(out, string(all[i].Info.Status)+": "+all[i].Info.Description)
-	}
-	return out
+	return describeAll(all)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"helm.sh/helm/v3/pkg/action"
@@ -101,9 +102,13 @@ func (b *bench) revisions(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return describeAll(all)
+}
+
+func describeAll(newestFirst []*release.Release) []string {
 	var out []string
-	for i := len(all) - 1; i >= 0; i-- {
-		out = append(out, string(all[i].Info.Status)+": "+all[i].Info.Description)
+	for _, rel := range slices.Backward(newestFirst) {
+		out = append(out, string(rel.Info.Status)+": "+rel.Info.Description)
 	}
 	return out
 }

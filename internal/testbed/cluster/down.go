@@ -68,19 +68,7 @@ func podGroups() ([]string, error) {
 // killPods kills what runs in the pods' control groups; it needs no containerd.
 func killPods(ctx context.Context) error {
 	root := filepath.Join(host.CgroupRoot, "pids", "kubepods")
-	for end := time.Now().Add(10 * time.Second); ; {
-		pids, err := groupProcesses(root)
-		if err != nil || len(pids) == 0 {
-			return err
-		}
-		if time.Now().After(end) || ctx.Err() != nil {
-			return fmt.Errorf("kill the pods: processes %v are still there", pids)
-		}
-		for _, pid := range pids {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone; the next look tells
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	return proc.KillAll(ctx, 10*time.Second, "kill the pods", func() ([]int, error) { return groupProcesses(root) })
 }
 
 func groupProcesses(root string) ([]int, error) {

@@ -95,13 +95,19 @@ func (t Table) Marked() []int {
 
 // KillMarked kills every process with the table's mark until none is left.
 func (t Table) KillMarked(ctx context.Context, patience time.Duration) error {
+	return KillAll(ctx, patience, "kill what is left of the testbed", func() ([]int, error) { return t.Marked(), nil })
+}
+
+// KillAll kills the listed processes until the list is empty; what names the
+// attempt in the error.
+func KillAll(ctx context.Context, patience time.Duration, what string, list func() ([]int, error)) error {
 	for end := time.Now().Add(patience); ; {
-		pids := t.Marked()
-		if len(pids) == 0 {
-			return nil
+		pids, err := list()
+		if err != nil || len(pids) == 0 {
+			return err
 		}
 		if time.Now().After(end) || ctx.Err() != nil {
-			return fmt.Errorf("kill what is left of the testbed: processes %v are still there", pids)
+			return fmt.Errorf("%s: processes %v are still there", what, pids)
 		}
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone; the next look tells
