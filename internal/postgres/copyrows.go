@@ -65,7 +65,7 @@ func (d *databaseCopy) copyConfig(ctx context.Context) error {
 	defer func() { dst.close(ctx) }()
 	for _, t := range tables {
 		if err := d.copyTable(ctx, src, dst, t); err != nil {
-			return fmt.Errorf("copy configuration table %s: %w", t.object(), err)
+			return fmt.Errorf("copy configuration table %s: %w", t.shown(), err)
 		}
 	}
 	return nil
@@ -93,7 +93,7 @@ func (d *databaseCopy) stream(ctx context.Context, next *atomic.Int64, indexes c
 			continue // copyConfig did
 		}
 		if err := d.copyTable(ctx, src, dst, t); err != nil {
-			return fmt.Errorf("copy table %s: %w", t.object(), err)
+			return fmt.Errorf("copy table %s: %w", t.shown(), err)
 		}
 		for _, e := range d.early[t.oid] {
 			indexes <- e
@@ -144,7 +144,7 @@ func (d *databaseCopy) copyTable(ctx context.Context, src, dst *wire, t table) e
 	if err := dst.exec(ctx, "begin; "+empty); err != nil {
 		return classify(targetSide, err)
 	}
-	sum, bytes, err := relayTable(ctx, src, dst, t.copyOut(), t.copyIn(), t.binary, func(n int) { d.progress.add(t.object(), n) })
+	sum, bytes, err := relayTable(ctx, src, dst, t.copyOut(), t.copyIn(), t.binary, func(n int) { d.progress.add(t.shown(), n) })
 	if err != nil {
 		return err
 	}

@@ -49,10 +49,10 @@ func (d *databaseProof) compareCatalog(ctx context.Context, c catalog) error {
 			case have == nil && want.object == missing, want == nil && have.object == extra:
 			case have == nil:
 				missing = want.object
-				d.differ(d.database, c.kind, want.object, missingWhat(want, "is missing on the target"), want.value, "")
+				d.differ(d.database, c.kind, want.object, missingWhat(want, "is missing on the target"), missingValue(want), "")
 			case want == nil:
 				extra = have.object
-				d.differ(d.database, c.kind, have.object, missingWhat(have, "is on the target only"), "", have.value)
+				d.differ(d.database, c.kind, have.object, missingWhat(have, "is on the target only"), "", missingValue(have))
 			default:
 				d.differ(d.database, c.kind, want.object, strings.TrimSpace(want.what+" differs"), want.value, have.value)
 			}
@@ -70,6 +70,15 @@ func missingWhat(f *fact, words string) string {
 		return f.what + " " + words
 	}
 	return words
+}
+
+// missingValue is what is worth showing of an object that only one side has:
+// how it is made, not the first of its properties.
+func missingValue(f *fact) string {
+	if f.value == "true" || f.value == "false" || len(f.value) < 2 {
+		return ""
+	}
+	return f.value
 }
 
 func plural(kind string) string {
@@ -150,7 +159,7 @@ func (d *databaseProof) compareTables(ctx context.Context) error {
 					continue // named by the catalog of tables
 				}
 				if err := r.compare(gctx, tables[i], other); err != nil {
-					return fmt.Errorf("compare table %s: %w", tables[i].object(), err)
+					return fmt.Errorf("compare table %s: %w", tables[i].shown(), err)
 				}
 			}
 		})
@@ -185,7 +194,7 @@ func (r *reader) compare(ctx context.Context, t, other table) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && strings.HasPrefix(pg.Code, "42") {
 		// The columns differ, and that is named already; the rows are different then.
-		r.differ(r.database, "table", t.object(), "rows cannot be compared: "+pg.Message, "", "")
+		r.differ(r.database, "table", t.shown(), "rows cannot be compared: "+pg.Message, "", "")
 		r.target = nil
 		return nil
 	}
@@ -195,9 +204,9 @@ func (r *reader) compare(ctx context.Context, t, other table) error {
 	r.compared("tables with rows compared", 1)
 	r.compared("rows", int(want.rows))
 	if want.rows != have.rows {
-		r.differ(r.database, "table", t.object(), "row count differs", fmt.Sprint(want.rows), fmt.Sprint(have.rows))
+		r.differ(r.database, "table", t.shown(), "row count differs", fmt.Sprint(want.rows), fmt.Sprint(have.rows))
 	} else if want != have {
-		r.differ(r.database, "table", t.object(), "content differs: same row count, other digest", want.String(), have.String())
+		r.differ(r.database, "table", t.shown(), "content differs: same row count, other digest", want.String(), have.String())
 	}
 	return nil
 }
@@ -221,7 +230,7 @@ func (r *reader) read(ctx context.Context, s *server, w **wire, t, own table) (d
 	}
 	sum, _, err := (*w).readTable(ctx, t.copyOut(), t.binary, func(p []byte) error {
 		if s.side == targetSide {
-			r.progress.add(t.object(), len(p))
+			r.progress.add(t.shown(), len(p))
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -38,6 +39,18 @@ type table struct {
 
 // object is the table's name as proofs and records spell it.
 func (t table) object() string { return ident(t.schema, t.name) }
+
+// shown is the table's name for people: quoted only where it has to be.
+func (t table) shown() string { return shownName(t.schema) + "." + shownName(t.name) }
+
+var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
+
+func shownName(name string) string {
+	if plainName.MatchString(name) {
+		return name
+	}
+	return ident(name)
+}
 
 func (t table) columnList() string {
 	if len(t.columns) == 0 {
