@@ -18,7 +18,7 @@ help: ## list the targets
 build: ## build bin/circleci-dr
 	CGO_ENABLED=0 go build -trimpath -o bin/circleci-dr ./cmd/circleci-dr
 
-demo: build ## boot the testbed, move PostgreSQL out by plan and apply, show the proof
+demo: ## boot the testbed, move PostgreSQL out by plan and apply, show the proof
 	@go -C internal/testbed run . demo
 
 testbed-up: ## boot the testbed (Kubernetes, PostgreSQL servers, images)

@@ -1,0 +1,41 @@
+package reconcile
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// TestExamplesArePlanned: every file in examples/ makes a plan of an
+// installation whose PostgreSQL is internal, and the plan does what the file
+// says and nothing else.
+func TestExamplesArePlanned(t *testing.T) {
+	files, err := filepath.Glob("../examples/*.yaml")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("found the examples %v, %v", files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			s, err := spec.Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := newWorld()
+			if s.Server != nil {
+				s.Server.Namespace, s.Server.Release, s.Server.Version = "ci", "server", ""
+			}
+			_, plan, err := w.plan(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(plan.Coverage) < 3 {
+				t.Errorf("coverage = %v", plan.Coverage)
+			}
+			moves := s.Server != nil && s.Datastores.PostgreSQL != nil && s.Datastores.PostgreSQL.Location == spec.External
+			if want := map[bool]int{true: 12, false: 0}[moves]; len(plan.Steps) != want {
+				t.Errorf("%d steps, want %d", len(plan.Steps), want)
+			}
+		})
+	}
+}
