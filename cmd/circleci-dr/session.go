@@ -47,7 +47,17 @@ func (p *program) open(o common, a access) (*session, error) {
 	if s.Server.KubeContext == "" {
 		return nil, usagef("%s names no server.kubeContext and there is no --kube-context; whatever is current is never used", o.file)
 	}
-	client, err := kube.New(p.kubeOptions(s, o, a))
+	var release *helm.Client
+	options := p.kubeOptions(s, o, a)
+	// A mover's pod must be able to start wherever the release's pods can.
+	options.Defaults = func(ctx context.Context) (spec.Mover, error) {
+		rel := release.Release(ctx)
+		if !rel.Is() {
+			return spec.Mover{}, errors.New(rel.Why)
+		}
+		return spec.Mover{ImagePullSecrets: rel.Value.ImagePullSecrets, NodeSelector: rel.Value.NodeSelector, Tolerations: rel.Value.Tolerations}, nil
+	}
+	client, err := kube.New(options)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +65,7 @@ func (p *program) open(o common, a access) (*session, error) {
 	if chart != "" && o.chart == "" && !strings.Contains(chart, "://") && !filepath.IsAbs(chart) {
 		chart = filepath.Join(filepath.Dir(o.file), chart)
 	}
-	release, err := helm.New(helm.Options{
+	release, err = helm.New(helm.Options{
 		Config: client.Config(), Namespace: s.Server.Namespace, Release: s.Server.Release, Chart: chart, Version: s.Server.Version,
 	})
 	if err != nil {
