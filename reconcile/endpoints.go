@@ -10,8 +10,8 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// internalSuperuser is the superuser of the internal PostgreSQL (facts on
-// Server 4.x, §3.3).
+// internalSuperuser is the superuser of the internal PostgreSQL (operator
+// guide of Server 4.x).
 const internalSuperuser = "postgres"
 
 // sides says how a mover reaches both sides of the PostgreSQL datastore.
@@ -40,7 +40,7 @@ func sidesOf(s *spec.Spec, rel Release, store Observed[InternalStore], mv Observ
 
 // sourceSecret finds the key with the internal superuser's password: 4.x
 // Secrets hold postgres-password, 3.x ones postgresql-password, and the
-// vendor's page reads the wrong one of the two (D1).
+// vendor's page reads the wrong one of the two.
 func sourceSecret(rel Release, store InternalStore, mv Observed[Move]) spec.SecretKey {
 	if mv.Is() && mv.Value.Open() && mv.Value.SourceSecret.Name != "" {
 		return mv.Value.SourceSecret

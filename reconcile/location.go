@@ -57,7 +57,7 @@ func switched(s *spec.Spec, rel Release) bool {
 	return rel.Postgres.Host == e.Host && rel.Postgres.Port == e.Port && rel.Postgres.Username == e.Username
 }
 
-// planLocation plans where PostgreSQL lives. It is the policy of design §5.
+// planLocation plans where PostgreSQL lives. It is the policy of docs/moving-postgresql.md.
 func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 	pg := s.Datastores.PostgreSQL
 	rel, move := o.Release.Value, o.Postgres.Move
@@ -89,7 +89,7 @@ func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 // twoTruths is the release that was pointed back at the old database after a
 // switch: both sides may hold writes, and nobody may choose silently.
 func twoTruths(rel Release, l Lineage) Finding {
-	return block("two-truths", locationField, "design §5, lineage",
+	return block("two-truths", locationField, sourceDocs,
 		fmt.Sprintf("stop the application, then point the release at %s again: helm get values %s -n %s shows the block to restore", l.Endpoint, rel.Name, rel.Namespace),
 		"the release reads the internal PostgreSQL again although %s is authoritative since %s (epoch %d); writes made meanwhile are on the wrong side",
 		l.Endpoint, l.At.UTC().Format(time.RFC3339), l.Epoch)
@@ -105,7 +105,7 @@ func committedLineage(m Move) Lineage {
 func planOtherWay(o Observation) ([]Step, []Finding) {
 	m := o.Postgres.Move.Value
 	if m.Phase == MoveCommitted {
-		return nil, []Finding{block("move-committed", locationField, "design §5.6", "finish it: set the spec to "+string(m.To)+" "+m.Target+" and apply",
+		return nil, []Finding{block("move-committed", locationField, sourceDocs, "finish it: set the spec to "+string(m.To)+" "+m.Target+" and apply",
 			"move %s is committed to %s and can only go forward", m.ID, m.Target)}
 	}
 	return []Step{goBackStep(fmt.Sprintf("move %s to %s was begun and the spec no longer asks for it", m.ID, m.Target))}, nil

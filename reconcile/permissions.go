@@ -2,7 +2,7 @@ package reconcile
 
 import "github.com/circleci-dr/circleci-dr/spec"
 
-// Permissions are the rights a plan for this spec may use (helm.md §9 says
+// Permissions are the rights a plan for this spec may use (internal/helm says
 // which ones Helm itself needs). Asking costs nothing and changes nothing.
 func Permissions(s *spec.Spec) []Permission {
 	if s.Server == nil {

@@ -8,6 +8,9 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
+// sourceDocs is where our own rules are explained.
+const sourceDocs = "docs/moving-postgresql.md"
+
 // preflight checks everything that can fail before anything is changed, and
 // reports all of it at once.
 func preflight(s *spec.Spec, o Observation) []Finding {
@@ -35,27 +38,27 @@ func preflightRelease(s *spec.Spec, o Observation) []Finding {
 		}
 	}
 	if manager != "" && manager != spec.ManagedByHelm {
-		out = append(out, block("release-managed", "server.managedBy", "design: hand-off",
+		out = append(out, block("release-managed", "server.managedBy", sourceDocs,
 			"suspend the reconciliation and let a person run the switch; handing off to "+string(manager)+" is not in this version",
 			"%s reconciles the release (%s) and would undo or fight a helm upgrade", manager, evidence))
 	}
 	if o.RunnerIsPatient != "" {
-		out = append(out, block("runner-is-patient", "", "design: the runner may be the patient",
+		out = append(out, block("runner-is-patient", "", sourceDocs,
 			"run apply from outside this CircleCI, such as a workstation or another CI",
 			"this process is a job of the CircleCI it would stop (%s)", o.RunnerIsPatient))
 	}
 	if rel.Pending() && !openMove(o) {
-		out = append(out, block("release-pending", "server.release", "helm.md 6.2",
+		out = append(out, block("release-pending", "server.release", sourceDocs,
 			"wait for it, or if it died: helm rollback "+rel.Name+" -n "+rel.Namespace,
 			"another Helm operation holds release %s (status %s)", rel.Name, rel.Status))
 	}
 	if want := s.Server.Version; want != "" && rel.ChartVersion != want {
-		out = append(out, block("version", "server.version", "design: never a downgrade step",
+		out = append(out, block("version", "server.version", sourceDocs,
 			"set server.version to "+rel.ChartVersion+", or upgrade the release first",
 			"the deployed chart version is %s, the spec says %s", rel.ChartVersion, want))
 	}
 	if len(o.Workloads.Value) == 0 { // an unknown list is refused before
-		out = append(out, block("no-application", "server.namespace", "server-kubernetes.md §3.3",
+		out = append(out, block("no-application", "server.namespace", "CircleCI Server operator guide, backup and restore",
 			"check server.namespace and server.release",
 			"there is no Deployment or StatefulSet with layer=application in %s", rel.Namespace))
 	}
@@ -102,7 +105,7 @@ func brokenWorkloads(o Observation) []Finding {
 
 func preflightAccess(o Observation) []Finding {
 	if o.Denied.Unread() {
-		return []Finding{block("access-unknown", "", "design §5.1", "allow selfsubjectaccessreviews, or ask the cluster's owner",
+		return []Finding{block("access-unknown", "", sourceDocs, "allow selfsubjectaccessreviews, or ask the cluster's owner",
 			"could not find out which rights this user has: %s", o.Denied.Why)}
 	}
 	if len(o.Denied.Value) == 0 {
@@ -113,7 +116,7 @@ func preflightAccess(o Observation) []Finding {
 		denied = append(denied, p.String())
 	}
 	slices.Sort(denied)
-	return []Finding{block("access-denied", "", "helm.md §9", "grant them in the release's namespace (docs/moving-postgresql.md has a Role)",
+	return []Finding{block("access-denied", "", sourceDocs, "grant them in the release's namespace (docs/moving-postgresql.md has a Role)",
 		"this user lacks %d rights the plan uses: %s", len(denied), strings.Join(denied, ", "))}
 }
 
@@ -131,22 +134,22 @@ func (p Permission) String() string {
 }
 
 // preflightChart refuses an upgrade that would do anything but switch the
-// datastore (helm.md 1.1, 1.5, 2.5).
+// datastore.
 func preflightChart(rel Release, pv Observed[Preview]) []Finding {
 	if !pv.Is() {
-		return []Finding{block("chart-unread", "server.chart", "helm.md 1.1",
+		return []Finding{block("chart-unread", "server.chart", "helm/helm#8421: a release keeps no subcharts",
 			"set server.chart (or --chart) to the release's chart: an oci:// reference, a directory or a .tgz",
 			"the release's chart could not be read: %s", orElse(pv.Why, "it was not looked at"))}
 	}
 	var out []Finding
 	if !pv.Value.Faithful {
-		out = append(out, block("chart-differs", "server.chart", "helm.md 1.5",
+		out = append(out, block("chart-differs", "server.chart", sourceDocs,
 			fmt.Sprintf("fetch the chart that was installed: %s %s, with its subcharts", rel.Chart, rel.ChartVersion),
 			"the chart is not the deployed one: %s", strings.Join(clip(pv.Value.Unfaithful, 5), "; ")))
 		return out
 	}
 	if foreign := foreignChanges(rel, pv.Value); len(foreign) > 0 {
-		out = append(out, block("upgrade-does-more", "server.values", "helm.md 2.5",
+		out = append(out, block("upgrade-does-more", "server.values", sourceDocs,
 			"bring the live objects and the release's values into line first (helm diff), then plan again",
 			"the upgrade would change more than the datastore: %s", strings.Join(clip(foreign, 8), "; ")))
 	}

@@ -19,7 +19,7 @@ func preflightPostgres(s *spec.Spec, o Observation) []Finding {
 		if why == "" {
 			why = "they were never inspected"
 		}
-		return []Finding{block("databases-unread", "datastores.postgresql", "design §4", "run plan without --no-inspect",
+		return []Finding{block("databases-unread", "datastores.postgresql", sourceDocs, "run plan without --no-inspect",
 			"both PostgreSQL servers must be looked at from inside the cluster: %s", why)}
 	}
 	var out []Finding
@@ -43,7 +43,7 @@ func preflightPostgres(s *spec.Spec, o Observation) []Finding {
 
 func sideTrouble(side, field string, in *InspectedSide) []Finding {
 	if in == nil {
-		return []Finding{block(side+"-missing", field, "design §5.1", "check that the StatefulSet of the internal PostgreSQL runs",
+		return []Finding{block(side+"-missing", field, sourceDocs, "check that the StatefulSet of the internal PostgreSQL runs",
 			"there is no %s PostgreSQL server to look at", side)}
 	}
 	if in.Database != nil {
@@ -60,12 +60,12 @@ func sideTrouble(side, field string, in *InspectedSide) []Finding {
 	if fix == "" {
 		fix = "see the message"
 	}
-	return []Finding{block(side+"-"+in.Code, field, "design §5.1", fix, "%s PostgreSQL: %s", side, in.Error)}
+	return []Finding{block(side+"-"+in.Code, field, sourceDocs, fix, "%s PostgreSQL: %s", side, in.Error)}
 }
 
 func checkIdentity(src, dst Database) []Finding {
 	if src.SystemIdentifier != "" && src.SystemIdentifier == dst.SystemIdentifier {
-		return []Finding{block("same-server", targetField+".host", "design §5.1", "name another server",
+		return []Finding{block("same-server", targetField+".host", sourceDocs, "name another server",
 			"source and target are one and the same server (system identifier %s)", src.SystemIdentifier)}
 	}
 	return nil
@@ -76,17 +76,17 @@ func major(num int) int { return num / 10000 }
 func checkVersions(rel Release, src, dst Database) []Finding {
 	from, to := major(src.VersionNum), major(dst.VersionNum)
 	if to < from {
-		return []Finding{block("target-older", targetField, "design §5.1", "use a target of at least the source's major version",
+		return []Finding{block("target-older", targetField, sourceDocs, "use a target of at least the source's major version",
 			"the target runs PostgreSQL %s, older than the source's %s", dst.ServerVersion, src.ServerVersion)}
 	}
 	var out []Finding
 	if to > 14 {
-		out = append(out, Finding{ID: "target-new", Field: targetField, Source: "server-kubernetes.md §2",
+		out = append(out, Finding{ID: "target-new", Field: targetField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
 			What: fmt.Sprintf("PostgreSQL %s is newer than what CircleCI documents for Server %s (12, with 13 and 14 usable)", dst.ServerVersion, rel.ChartVersion),
 			Fix:  "ask the vendor, or use 14"})
 	}
 	if to > from {
-		out = append(out, Finding{ID: "no-way-back", Field: targetField, Source: "design §5.1",
+		out = append(out, Finding{ID: "no-way-back", Field: targetField, Source: sourceDocs,
 			What: fmt.Sprintf("there is no way back to the internal PostgreSQL %d once the data is on %d", from, to),
 			Fix:  "accept it, or use a target of major version " + strconv.Itoa(from)})
 	}
@@ -98,12 +98,12 @@ func checkVersions(rel Release, src, dst Database) []Finding {
 func checkSourceFree(src Database) []Finding {
 	var out []Finding
 	if l := src.Lineage; l != nil && l.State == "superseded" {
-		out = append(out, block("source-superseded", "datastores.postgresql", "design §5, lineage",
+		out = append(out, block("source-superseded", "datastores.postgresql", sourceDocs,
 			"point the release at the other side again, or restore the cluster's records; nothing may be copied from here",
 			"the internal database was superseded at epoch %d by move %s, and the cluster's records do not know", l.Epoch, l.Move))
 	}
 	if f := src.Fence; f != nil {
-		out = append(out, block("source-fenced", "datastores.postgresql", "design §5.3",
+		out = append(out, block("source-fenced", "datastores.postgresql", sourceDocs,
 			"find out who made it read-only and let them lift it; no move of this installation stands open",
 			"the internal database is read-only under fence %s since %s", f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
 	}
@@ -113,11 +113,11 @@ func checkSourceFree(src Database) []Finding {
 func checkTLS(s *spec.Spec, rel Release, dst Database) []Finding {
 	mode := s.Datastores.PostgreSQL.External.TLS.Mode
 	if mode == spec.TLSDisable {
-		return []Finding{{ID: "tls-off", Field: targetField + ".tls.mode", Source: "server-kubernetes.md §8",
+		return []Finding{{ID: "tls-off", Field: targetField + ".tls.mode", Source: sourceDocs,
 			What: "the connection to the external database is not encrypted", Fix: "use verify-full"}}
 	}
 	if atLeast(rel.ChartVersion, 4, 9) && dst.TLSVersion != "TLS 1.3" && dst.TLSVersion != "TLSv1.3" {
-		return []Finding{block("tls-version", targetField, "server-kubernetes.md §2 (4.9)", "enable TLS 1.3 on the target",
+		return []Finding{block("tls-version", targetField, "CircleCI Server 4.9 operator guide, configuring external services", "enable TLS 1.3 on the target",
 			"Server %s needs TLS 1.3; the target offers %s", rel.ChartVersion, orNone(dst.TLSVersion))}
 	}
 	return nil
@@ -148,7 +148,7 @@ func atLeast(version string, wantMajor, wantMinor int) bool {
 func checkPrivileges(src, dst Database) []Finding {
 	var out []Finding
 	if !src.Role.Superuser {
-		out = append(out, block("source-privileges", "datastores.postgresql", "server-kubernetes.md §3.3", "use the superuser the chart made",
+		out = append(out, block("source-privileges", "datastores.postgresql", "CircleCI Server operator guide, backup and restore", "use the superuser the chart made",
 			"role %s of the internal PostgreSQL is no superuser: role passwords could not be carried", src.Role.Name))
 	}
 	var lacks []string
@@ -159,7 +159,7 @@ func checkPrivileges(src, dst Database) []Finding {
 		lacks = append(lacks, "CREATEROLE")
 	}
 	if len(lacks) > 0 {
-		out = append(out, block("target-privileges", targetField+".username", "design §5.1",
+		out = append(out, block("target-privileges", targetField+".username", sourceDocs,
 			fmt.Sprintf("ALTER ROLE %s %s", dst.Role.Name, strings.Join(lacks, " ")),
 			"role %s of the target lacks %s", dst.Role.Name, strings.Join(lacks, " and ")))
 	}
@@ -171,14 +171,14 @@ func checkDatabases(src, dst Database) []Finding {
 	for _, db := range src.Databases {
 		for _, name := range []string{db.Collate, db.CType} {
 			if len(dst.Locales) > 0 && !knowsLocale(dst.Locales, name) {
-				out = append(out, block("locale", targetField, "design §5.1", "install the locale on the target",
+				out = append(out, block("locale", targetField, sourceDocs, "install the locale on the target",
 					"database %s uses locale %s, which the target does not know", db.Name, name))
 				break
 			}
 		}
 	}
 	for _, u := range src.Unsupported {
-		out = append(out, block("unsupported", "datastores.postgresql", "design §5.1", "remove it from the source, or use a target where the admin role may create it",
+		out = append(out, block("unsupported", "datastores.postgresql", sourceDocs, "remove it from the source, or use a target where the admin role may create it",
 			"%s in database %s cannot be carried: %s", u.Object, u.Database, u.Reason))
 	}
 	return out
@@ -199,14 +199,14 @@ func checkExtensions(src, dst Database) []Finding {
 			switch {
 			case name == "plpgsql":
 			case len(have) == 0:
-				out = append(out, block("extension-missing", targetField, "server-kubernetes.md §2, D6", "make the extension available on the target",
+				out = append(out, block("extension-missing", targetField, "CircleCI Server 4.10 operator guide, configuring external services", "make the extension available on the target",
 					"database %s uses extension %s %s, which the target does not offer", db.Name, name, version))
 			case !slices.Contains(have, version):
-				out = append(out, block("extension-version", targetField, "server-kubernetes.md §2, D6",
+				out = append(out, block("extension-version", targetField, "CircleCI Server 4.10 operator guide, configuring external services",
 					"install version "+version+" on the target, or update the source's first",
 					"database %s uses extension %s %s; the target offers %s", db.Name, name, version, strings.Join(have, ", ")))
 			case name == "pg_partman" && !strings.HasPrefix(version, "4.5."):
-				out = append(out, Finding{ID: "pg-partman", Field: targetField, Source: "server-kubernetes.md §2",
+				out = append(out, Finding{ID: "pg-partman", Field: targetField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
 					What: fmt.Sprintf("pg_partman is %s; CircleCI supports 4.5.x", version), Fix: "ask the vendor before an upgrade"})
 			}
 		}
@@ -221,16 +221,16 @@ func checkTargetFree(o Observation, dst Database) []Finding {
 	if o.Cluster.Is() && dst.Lineage != nil {
 		l := dst.Lineage
 		if l.Installation != InstallationID(o.Cluster.Value, &spec.Server{Namespace: o.Release.Value.Namespace, Release: o.Release.Value.Name}) {
-			return []Finding{block("target-of-other", targetField+".host", "design §5, lineage", "use another server",
+			return []Finding{block("target-of-other", targetField+".host", sourceDocs, "use another server",
 				"the target belongs to another installation (%s)", l.Installation)}
 		}
 		if l.State == "authoritative" || l.State == "superseded" {
-			return []Finding{block("target-was-authoritative", targetField, "design §5, lineage",
+			return []Finding{block("target-was-authoritative", targetField, sourceDocs,
 				"look at both sides; a side that was ever switched to is never overwritten",
 				"the target was switched to at epoch %d and may hold newer data", l.Epoch)}
 		}
 		if l.State != "copying" && l.State != "copied" {
-			return []Finding{block("target-state", targetField, "design §5, lineage", "use the version of circleci-dr that wrote it, or another server",
+			return []Finding{block("target-state", targetField, sourceDocs, "use the version of circleci-dr that wrote it, or another server",
 				"the target says it is %q, which this version does not know", l.State)}
 		}
 		return nil // a copy of ours that was cut off
@@ -243,7 +243,7 @@ func checkTargetFree(o Observation, dst Database) []Finding {
 	}
 	if len(names) > 0 {
 		slices.Sort(names)
-		return []Finding{block("target-not-empty", targetField, "design §5.1", "use an empty server, or drop what you know you do not need",
+		return []Finding{block("target-not-empty", targetField, sourceDocs, "use an empty server, or drop what you know you do not need",
 			"the target holds databases that are not ours: %s", strings.Join(names, ", "))}
 	}
 	return nil
@@ -258,10 +258,10 @@ func checkDisk(s *spec.Spec, src Database) []Finding {
 	const field = targetField + ".diskGiB"
 	switch {
 	case declared == 0:
-		return []Finding{{ID: "disk-unknown", Field: field, Source: "design §2",
+		return []Finding{{ID: "disk-unknown", Field: field, Source: sourceDocs,
 			What: fmt.Sprintf("free disk of the target could not be checked; the data needs about %s", Bytes(need*3/2)), Fix: "declare " + field}}
 	case declared < need*3/2:
-		return []Finding{block("disk", field, "design §5.1", "grow the target's disk",
+		return []Finding{block("disk", field, sourceDocs, "grow the target's disk",
 			"the target declares %s of disk; %s of data need about %s", Bytes(declared), Bytes(need), Bytes(need*3/2))}
 	}
 	return nil

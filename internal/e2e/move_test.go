@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -272,6 +273,14 @@ func TestRefused(t *testing.T) {
 	refuse("chart without its subchart", 7, "chart-differs", "postgresql")
 	s.chart = right
 
+	s.domain("changed-by-hand.example.com")
+	refuse("an upgrade that would undo somebody's change", 7, "upgrade-does-more", "circleci-config", "changed-by-hand.example.com")
+	s.domain("ci.example.test")
+
+	s.label("argocd.argoproj.io/instance", "circleci")
+	refuse("release under Argo CD", 7, "release-managed", "argocd")
+	s.label("argocd.argoproj.io/instance", "")
+
 	s.holdLease()
 	refuse("lease held", 6, "somebody@elsewhere")
 	o := s.want(0, "unlock")
@@ -280,6 +289,30 @@ func TestRefused(t *testing.T) {
 	o = s.run(nil, "apply", "--accept", "any:outage")
 	if o.code != 5 {
 		t.Errorf("an acceptance of another plan: want exit 5, got %s", o)
+	}
+}
+
+// domain changes the live ConfigMap of the release, as kubectl edit would.
+func (s *site) domain(name string) {
+	s.t.Helper()
+	s.patchConfig(fmt.Sprintf(`{"data":{"domainName":%q}}`, name))
+}
+
+// label puts a label on the live ConfigMap of the release; an empty value
+// takes it away.
+func (s *site) label(key, value string) {
+	s.t.Helper()
+	quoted := "null"
+	if value != "" {
+		quoted = strconv.Quote(value)
+	}
+	s.patchConfig(fmt.Sprintf(`{"metadata":{"labels":{%q:%s}}}`, key, quoted))
+}
+
+func (s *site) patchConfig(patch string) {
+	s.t.Helper()
+	if _, err := s.kube.CoreV1().ConfigMaps(s.ns).Patch(s.t.Context(), "circleci-config", types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
