@@ -48,8 +48,9 @@ func statusMove(o Observation, file string) StatusLine {
 		}
 	}
 	if o.Lease.Is() {
-		line.Text += fmt.Sprintf(" (%s is at work on it)", o.Lease.Value.Owner)
-		line.Command = ""
+		// Whether its holder lives shows only over time, so the way out is given
+		// all the same: apply itself refuses while the holder works.
+		line.Text += fmt.Sprintf(" (%s holds the lease: it is at work on it, or dead)", o.Lease.Value.Owner)
 	}
 	return line
 }
