@@ -10,7 +10,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/testbed/progress"
 )
 
-// fetch makes the PostgreSQL servers available without a cluster.
+// fetch makes available what the unit tests need, without a cluster.
 func fetch(ctx context.Context, args []string) error {
 	if err := flags(args, nil); err != nil {
 		return err
@@ -21,7 +21,7 @@ func fetch(ctx context.Context, args []string) error {
 	}
 	r := progress.New(os.Stderr)
 	defer r.Close()
-	if err := host.Install(ctx, host.ForServers, r); err != nil {
+	if err := host.Install(ctx, host.ForUnitTests, r); err != nil {
 		return err
 	}
 	return fetchServers(ctx, c, r)

@@ -33,7 +33,7 @@ var commands = append([]command{
 	{"env", "[--json]", "print what tests and people need as shell exports", env},
 	{"logs", "[part]", "print the end of every log, or one log whole", logs},
 	{"image", "", "build and import the product's image, print its name", image},
-	{"fetch", "", "only fetch and unpack the PostgreSQL servers", fetch},
+	{"fetch", "", "only fetch what unit tests need: PostgreSQL servers, a C compiler", fetch},
 	{"reset", "", "empty the external PostgreSQL servers", reset},
 }, fixtureCommands()...)
 

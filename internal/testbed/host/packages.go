@@ -33,6 +33,12 @@ var ForServers = []Need{
 	{"/usr/lib/postgresql/15/bin/psql", "postgresql-client-15"},
 }
 
+// ForUnitTests is what the unit tests take: the race detector is in C.
+var ForUnitTests = append([]Need{
+	{"gcc", "gcc"},
+	{"/usr/include/stdlib.h", "libc6-dev"},
+}, ForServers...)
+
 // ForCluster is what the whole testbed takes.
 var ForCluster = append([]Need{
 	{"/usr/bin/etcd", "etcd-server"},
