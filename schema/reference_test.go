@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -71,21 +70,13 @@ func blocks(b *strings.Builder, block yaml.MapSlice, prefix string) {
 
 func table(b *strings.Builder, block yaml.MapSlice) {
 	b.WriteString("| field | what it is | type | default | example |\n|---|---|---|---|---|\n")
-	var required []any
-	if list, ok := get(block, "required").([]any); ok {
-		required = list
-	}
-	for _, item := range sub(block, "properties") {
-		field, ok := item.Value.(yaml.MapSlice)
-		if !ok {
-			continue
-		}
-		name := fmt.Sprintf("`%v`", item.Key)
-		if slices.Contains(required, item.Key) {
+	eachField(block, func(name string, required bool, field yaml.MapSlice) {
+		name = "`" + name + "`"
+		if required {
 			name += " (required)"
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", name, text(field, "description"), kindOf(field), code(get(field, "default")), exampleOf(field))
-	}
+	})
 	b.WriteString("\n")
 }
 

@@ -50,20 +50,25 @@ func text(m yaml.MapSlice, key string) string {
 // walk calls visit for every field with its path; items of lists are visited
 // under the list's path.
 func walk(block yaml.MapSlice, path string, visit func(path string, required bool, field yaml.MapSlice)) {
+	eachField(block, func(name string, required bool, field yaml.MapSlice) {
+		child := strings.TrimPrefix(path+"."+name, ".")
+		visit(child, required, field)
+		walk(field, child, visit)
+		if items := sub(field, "items"); items != nil {
+			walk(items, child+"[]", visit)
+		}
+	})
+}
+
+// eachField calls visit for the fields of one block.
+func eachField(block yaml.MapSlice, visit func(name string, required bool, field yaml.MapSlice)) {
 	var required []any
 	if list, ok := get(block, "required").([]any); ok {
 		required = list
 	}
 	for _, item := range sub(block, "properties") {
-		field, ok := item.Value.(yaml.MapSlice)
-		if !ok {
-			continue
-		}
-		child := strings.TrimPrefix(fmt.Sprintf("%s.%s", path, item.Key), ".")
-		visit(child, slices.Contains(required, item.Key), field)
-		walk(field, child, visit)
-		if items := sub(field, "items"); items != nil {
-			walk(items, child+"[]", visit)
+		if field, ok := item.Value.(yaml.MapSlice); ok {
+			visit(fmt.Sprint(item.Key), slices.Contains(required, item.Key), field)
 		}
 	}
 }
