@@ -13,7 +13,7 @@ func (p *program) statusCommand() *cli.Command {
 	var o common
 	return &cli.Command{
 		Name: "status", Usage: "say in ten lines where things are; what wants somebody now comes first",
-		Description: "Read-only. Exit codes: 0 fine, 1 failed, 64 usage.",
+		Description: "Read-only. Exit codes: 0 fine, 1 failed, 4 something could not be read (its line says what), 64 usage.",
 		Flags:       p.clusterFlags(&o),
 		Action:      func(c *cli.Context) error { return p.runStatus(c.Context, o) },
 	}
@@ -29,13 +29,20 @@ func (p *program) runStatus(ctx context.Context, o common) error {
 		return err
 	}
 	var lines []reconcile.StatusLine
+	unread := false
 	if ses.spec.Server != nil {
 		seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{})
 		lines = reconcile.Status(ses.spec, seen, o.file)
+		unread = seen.Release.Unread() || seen.Workloads.Unread() || seen.Postgres.Move.Unread()
 	}
 	coverage := reconcile.CoverageOf(ses.spec)
 	if asJSON {
-		return render.StatusJSON(p.out, lines, coverage)
+		err = render.StatusJSON(p.out, lines, coverage)
+	} else {
+		err = render.StatusText(p.out, lines, coverage, p.renderOptions(ses, o))
 	}
-	return render.StatusText(p.out, lines, coverage, p.renderOptions(ses, o))
+	if err == nil && unread {
+		return &verdict{codeUnreadable, "something could not be read"}
+	}
+	return err
 }
