@@ -32,9 +32,9 @@ func fill(t *testing.T, s *pgtest.Server) {
 type mutation struct{ name, database, sql, undo, want string }
 
 var mutations = []mutation{
-	{"changed row", "main", "update odd.jobs set name = 'job 8' where id = 7", "update odd.jobs set name = 'job 7' where id = 7", `main: table "odd"."jobs": content differs: same row count, other digest`},
-	{"row replaced", "main", "delete from odd.twins where a = 9; insert into odd.twins values (1, 'x')", "delete from odd.twins where ctid = (select max(ctid) from odd.twins); alter table odd.twins drop constraint late; insert into odd.twins values (9, 'after the view'); alter table odd.twins add constraint late check (a < 5) not valid", `main: table "odd"."twins": content differs: same row count, other digest`},
-	{"row doubled", "main", "insert into odd.special select * from odd.special limit 1", "delete from odd.special where ctid = (select max(ctid) from odd.special)", `main: table "odd"."special": row count differs`},
+	{"changed row", "main", "update odd.jobs set name = 'job 8' where id = 7", "update odd.jobs set name = 'job 7' where id = 7", `main: table odd.jobs: content differs: same row count, other digest`},
+	{"row replaced", "main", "delete from odd.twins where a = 9; insert into odd.twins values (1, 'x')", "delete from odd.twins where ctid = (select max(ctid) from odd.twins); alter table odd.twins drop constraint late; insert into odd.twins values (9, 'after the view'); alter table odd.twins add constraint late check (a < 5) not valid", `main: table odd.twins: content differs: same row count, other digest`},
+	{"row doubled", "main", "insert into odd.special select * from odd.special limit 1", "delete from odd.special where ctid = (select max(ctid) from odd.special)", `main: table odd.special: row count differs`},
 	{"missing index", "main", "drop index odd.jobs_name", "create index jobs_name on odd.jobs using btree (lower(name))", "main: index odd.jobs_name: is missing on the target"},
 	{"invalid index", "main", "update pg_index set indisvalid = false where indexrelid = 'odd.jobs_at'::regclass", "update pg_index set indisvalid = true where indexrelid = 'odd.jobs_at'::regclass", "main: index odd.jobs_at: valid differs"},
 	{"sequence behind", "main", "select setval('odd.behind', 41)", "select setval('odd.behind', 42)", "main: sequence odd.behind: value differs"},
