@@ -30,7 +30,7 @@ const (
 func credentialsStep(s *spec.Spec, o Observation) Step {
 	st := newStep(ActCredentials, CredentialsName, "Write the Secret the application will read")
 	ref := s.Datastores.PostgreSQL.External.Password
-	st.Reason = fmt.Sprintf("the chart reads the external password from a Secret with the keys %s", strings.Join(CredentialsKeys, " and "))
+	st.Reason = fmt.Sprintf("the chart reads the password there, as %s", strings.Join(CredentialsKeys, " and as "))
 	from := "absent"
 	if c := o.Postgres.Credentials; c.Is() {
 		from = "as wanted"
@@ -56,7 +56,7 @@ func describeRef(r spec.SecretRef) string {
 func protectStep(o Observation) Step {
 	name := o.Release.Value.Postgres.FullName
 	st := newStep(ActProtect, name, "Protect the internal database and its volume")
-	st.Reason = "helm deletes the StatefulSet and its Secret with the switch; they are the way back until it is committed"
+	st.Reason = "helm deletes StatefulSet and Secret with the switch; they are the way back until the commit"
 	for _, v := range o.Postgres.Internal.Value.Volumes {
 		if v.ReclaimPolicy != "Retain" {
 			st.Changes = append(st.Changes, Change{Field: "PersistentVolume " + v.Name + " reclaimPolicy", From: v.ReclaimPolicy, To: "Retain"})
@@ -153,7 +153,7 @@ func previewLines(rel Release, o Observation) []string {
 	}
 	var out []string
 	if len(updated) > 0 {
-		out = append(out, fmt.Sprintf("changes the database settings of %d objects: %s", len(updated), strings.Join(clip(names(updated), 6), ", ")))
+		out = append(out, fmt.Sprintf("changes the database settings of %d objects: %s", len(updated), strings.Join(clip(names(updated), 4), ", ")))
 	}
 	if len(kept) > 0 {
 		out = append(out, "leaves the release but stays alive: "+strings.Join(kept, ", "))
@@ -182,7 +182,7 @@ func resumeStep(o Observation, target string) Step {
 	st.Risk, st.Accept = Outage, AcceptOutage
 	st.Reason = "the downtime ends when every workload is ready and has sessions on the target"
 	st.Details = []string{fmt.Sprintf("%d workloads back at their recorded replicas, sessions on %s checked; from its first write there on, there is only forward", len(o.Workloads.Value), target)}
-	st.Estimate = Estimate{Low: 3 * time.Second, High: 90 * time.Second, Assumption: "pods start as they did before"}.down()
+	st.Estimate = Estimate{Low: 3 * time.Second, High: 90 * time.Second, Assumption: "pods start as before"}.down()
 	return st
 }
 

@@ -85,7 +85,7 @@ func observeDatabases(ctx context.Context, s *spec.Spec, p Providers, opt Observ
 	subject := subjectOf(in, installation)
 	if !opt.Inspect {
 		if pg.Inspection.Is() && pg.Inspection.Value.Subject != subject {
-			pg.Inspection = CouldNot[Inspection](errors.New("the recorded inspection looked at other servers; run circleci-dr plan"))
+			pg.Inspection = CouldNot[Inspection](errors.New(otherServers))
 		}
 		return
 	}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,11 +35,29 @@ func preflightPostgres(s *spec.Spec, o Observation) []Finding {
 	out = append(out, checkVersions(o.Release.Value, src, dst)...)
 	out = append(out, checkTLS(s, o.Release.Value, dst)...)
 	out = append(out, checkPrivileges(src, dst)...)
-	out = append(out, checkDatabases(src, dst)...)
+	out = append(out, checkLocales(src, dst)...)
+	out = append(out, checkBlocked(insp.Value.Blocked)...)
 	out = append(out, checkExtensions(src, dst)...)
 	out = append(out, checkTargetFree(o, dst)...)
 	out = append(out, checkDisk(s, src)...)
 	return out
+}
+
+// otherServers is why a recorded inspection is of no use: it is too old.
+const otherServers = "the recorded inspection looked at other servers; run circleci-dr plan"
+
+// unreadFinding says what to do: look for the first time or again, or mend what
+// kept the mover from looking.
+func unreadFinding(insp Observed[Inspection]) Finding {
+	why, fix := insp.Why, "repair what the message names, then plan again"
+	switch why {
+	case "":
+		why, fix = "they were never inspected", "run plan without --no-inspect"
+	case otherServers:
+		fix = "run plan without --no-inspect"
+	}
+	return block("databases-unread", "datastores.postgresql", "design §4", fix,
+		"both PostgreSQL servers must be looked at from inside the cluster: %s", why)
 }
 
 func sideTrouble(side, field string, in *InspectedSide) []Finding {
@@ -166,20 +185,56 @@ func checkPrivileges(src, dst Database) []Finding {
 	return out
 }
 
-func checkDatabases(src, dst Database) []Finding {
-	var out []Finding
+// checkLocales names each unknown locale once, with the databases that use it.
+func checkLocales(src, dst Database) []Finding {
+	var wants []string
+	locales := map[string]bool{}
 	for _, db := range src.Databases {
 		for _, name := range []string{db.Collate, db.CType} {
 			if len(dst.Locales) > 0 && !knowsLocale(dst.Locales, name) {
-				out = append(out, block("locale", targetField, sourceDocs, "install the locale on the target",
-					"database %s uses locale %s, which the target does not know", db.Name, name))
+				wants, locales[name] = append(wants, db.Name), true
 				break
 			}
 		}
 	}
-	for _, u := range src.Unsupported {
-		out = append(out, block("unsupported", "datastores.postgresql", sourceDocs, "remove it from the source, or use a target where the admin role may create it",
-			"%s in database %s cannot be carried: %s", u.Object, u.Database, u.Reason))
+	if len(wants) == 0 {
+		return nil
+	}
+	unknown := slices.Sorted(maps.Keys(locales))
+	use, which := "use locales", "install the locales on the target"
+	if len(unknown) == 1 {
+		use, which = "use locale", "install the locale on the target"
+	}
+	if len(wants) == 1 {
+		use = strings.Replace(use, "use", "uses", 1)
+	}
+	return []Finding{block("locale", targetField, "docs/moving-postgresql.md", which,
+		"%s %s %s, which the target does not know", databaseWord(wants), use, strings.Join(clip(unknown, 5), ", "))}
+}
+
+// databaseWord names databases, the first few of many.
+func databaseWord(names []string) string {
+	if len(names) == 1 {
+		return "database " + names[0]
+	}
+	return "databases " + strings.Join(clip(names, 8), ", ")
+}
+
+// checkBlocked names what this source holds and this target cannot take, one
+// finding for each reason.
+func checkBlocked(blocked []UnsupportedObject) []Finding {
+	byReason := map[string][]string{}
+	for _, u := range blocked {
+		object := u.Object
+		if u.Database != "" && object != "database "+u.Database {
+			object += " in database " + u.Database
+		}
+		byReason[u.Reason] = append(byReason[u.Reason], object)
+	}
+	var out []Finding
+	for _, reason := range slices.Sorted(maps.Keys(byReason)) {
+		out = append(out, block("unsupported", "datastores.postgresql", "docs/moving-postgresql.md", "remove it from the source, or use a target where the admin role may create it",
+			"%s cannot be carried: %s", strings.Join(clip(byReason[reason], 8), ", "), reason))
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -58,8 +59,26 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"unknown locale", func(f *facts) {
 			f.src().Databases[0].Collate, f.dst().Locales = "de_DE.UTF-8", []string{"C", "en_US.UTF-8"}
 		}},
+		{"unknown locales in many databases", func(f *facts) {
+			f.dst().Locales = []string{"C", "en_US.UTF-8"}
+			f.src().Databases[0].Collate, f.src().Databases[0].CType = "C", "C"
+			for i := range 10 {
+				f.src().Databases = append(f.src().Databases, DatabaseInfo{Name: fmt.Sprintf("db%d", i), Collate: "de_DE.UTF-8", CType: []string{"de_DE.UTF-8", "fr_FR.UTF-8"}[i%2]})
+			}
+			f.src().Databases[3].Collate = "nl_NL.UTF-8"
+		}},
 		{"something cannot be carried", func(f *facts) {
-			f.src().Unsupported = []UnsupportedObject{{Database: "circleci", Object: "subscription s", Reason: "it would run twice"}}
+			f.o.Postgres.Inspection.Value.Blocked = []UnsupportedObject{{Database: "circleci", Object: "subscription s", Reason: "it would run twice"}}
+		}},
+		{"what this target can take", func(f *facts) {
+			f.src().Unsupported = []UnsupportedObject{{Database: "circleci", Object: "event trigger e", Reason: "only a superuser can create it on the target"}}
+		}},
+		{"much cannot be carried, for two reasons", func(f *facts) {
+			list := []UnsupportedObject{{Database: "wiki", Object: "database wiki", Reason: "it takes no connections"}}
+			for i := range 10 {
+				list = append(list, UnsupportedObject{Database: "circleci", Object: fmt.Sprintf("event trigger e%d", i), Reason: "only a superuser can create it on the target"})
+			}
+			f.o.Postgres.Inspection.Value.Blocked = list
 		}},
 		{"extension missing", func(f *facts) {
 			f.src().Databases[0].Extensions = map[string]string{"pg_partman": "4.5.1", "plpgsql": "1.0"}
