@@ -298,15 +298,18 @@ func (s *site) domain(name string) {
 	s.patchConfig(fmt.Sprintf(`{"data":{"domainName":%q}}`, name))
 }
 
-// label puts a label on the live ConfigMap of the release; an empty value
-// takes it away.
+// label puts a label on the live frontend, as the tool that manages a release
+// would on all of its objects; an empty value takes it away.
 func (s *site) label(key, value string) {
 	s.t.Helper()
 	quoted := "null"
 	if value != "" {
 		quoted = strconv.Quote(value)
 	}
-	s.patchConfig(fmt.Sprintf(`{"metadata":{"labels":{%q:%s}}}`, key, quoted))
+	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:%s}}}`, key, quoted)
+	if _, err := s.kube.AppsV1().Deployments(s.ns).Patch(s.t.Context(), "frontend", types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *site) patchConfig(patch string) {
