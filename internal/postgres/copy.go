@@ -44,11 +44,18 @@ func (m *mover) copy(ctx context.Context) (reconcile.CopyResult, error) {
 		return c.result, err
 	}
 	defer c.hold.release(ctx)
+	// An older mover may have written until it lost the target to us.
+	if facts.target, err = m.target.facts(ctx); err != nil {
+		return c.result, m.orTakenOver(ctx, err)
+	}
+	if err := m.mayOverwrite(ctx, facts.target); err != nil {
+		return c.result, m.orTakenOver(ctx, err)
+	}
 	if err := c.carry(ctx, facts); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return c.result, err
+		return c.result, m.orTakenOver(ctx, err)
 	}
 	c.result.Duration = time.Since(began)
 	c.result.PeakRSS = peakRSS()

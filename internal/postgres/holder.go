@@ -114,4 +114,22 @@ func guardOn(ctx context.Context, conn *pgx.Conn, token string) error {
 	return nil
 }
 
+// orTakenOver turns an error into "a newer mover has taken over" when that is
+// what happened: a session that a newer one ended fails like a broken network
+// when it was writing at that moment.
+func (m *mover) orTakenOver(ctx context.Context, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	defer cancel()
+	conn, lookErr := m.target.connect(ctx, ownDatabase)
+	if lookErr == nil {
+		defer closeConn(ctx, conn)
+		lookErr = guardOn(ctx, conn, m.token)
+	}
+	var known *reconcile.MoverError
+	if errors.As(lookErr, &known) && known.Code == reconcile.CodeOtherHolder {
+		return lookErr
+	}
+	return err // it could not be found out, or it is still ours
+}
+
 func (h *holder) release(ctx context.Context) { closeConn(ctx, h.conn) }
