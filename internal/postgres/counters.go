@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -26,8 +27,16 @@ import (
 // sessions are ended first, because a session reports what it wrote at its
 // end. The readings are repeated until two in a row agree.
 
-// statsPause is longer than the interval at which statistics are reported.
-const statsPause = 700 * time.Millisecond
+// Up to PostgreSQL 14 a collector passes statistics on twice a second, and a
+// reading may be that old; later servers keep them in shared memory.
+const (
+	statsPause   = 700 * time.Millisecond
+	sharedPause  = 100 * time.Millisecond
+	sharedMemory = 150000
+)
+
+// xidFormat is LastWrite where it is the next transaction number.
+const xidFormat = "xid %d"
 
 // readCounters reads the write counters of the given databases.
 func (s *server) readCounters(ctx context.Context, names []string, autovacuumRests bool) (map[string]reconcile.WriteCounter, error) {
@@ -36,7 +45,11 @@ func (s *server) readCounters(ctx context.Context, names []string, autovacuumRes
 		return last, err
 	}
 	for range 10 {
-		if err := pause(ctx, statsPause); err != nil {
+		wait := statsPause
+		if s.version >= sharedMemory {
+			wait = sharedPause
+		}
+		if err := pause(ctx, wait); err != nil {
 			return nil, err
 		}
 		next, err := s.readCountersOnce(ctx, names, false)
@@ -71,15 +84,41 @@ func counterOf(ctx context.Context, conn *pgx.Conn, autovacuumRests bool) (c rec
 		err = conn.QueryRow(ctx, "select 'xid ' || txid_snapshot_xmax(txid_current_snapshot())").Scan(&c.LastWrite)
 	} else {
 		err = conn.QueryRow(ctx, `select coalesce(sum(n_tup_ins), 0)::bigint, coalesce(sum(n_tup_upd), 0)::bigint, coalesce(sum(n_tup_del), 0)::bigint,
-			(select 'catalog ' || count(*) || ' ' || coalesce(sum(hashtext(concat(c.oid, ' ', c.relfilenode, ' ', c.xmin))::numeric), 0)
-				from pg_class c join pg_namespace n on n.oid = c.relnamespace where `+userSchemas+`)
-			from pg_stat_user_tables`).Scan(&c.Inserted, &c.Updated, &c.Deleted, &c.LastWrite)
+			(`+catalogPrint+`)
+			from pg_stat_all_tables where schemaname !~ '^pg_' and schemaname <> 'information_schema' or relid = 'pg_largeobject'::regclass`).Scan(&c.Inserted, &c.Updated, &c.Deleted, &c.LastWrite)
 	}
 	if err != nil {
 		return c, fmt.Errorf("read write counters: %w", err)
 	}
 	return c, nil
 }
+
+// catalogPrint is a fingerprint of what a database's catalogs say about the
+// user's objects. Every DDL statement and TRUNCATE changes it, because each row
+// carries the number of the transaction that wrote it; VACUUM and ANALYZE write
+// in place and do not.
+var catalogPrint = func() string {
+	const class = "(select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where " + userSchemas + ")"
+	const schema = "(select n.oid from pg_namespace n where " + userSchemas + ")"
+	var parts []string
+	for _, p := range [][2]string{
+		{"pg_class", "t.relnamespace in " + schema}, {"pg_attribute", "t.attrelid in " + class}, {"pg_attrdef", "t.adrelid in " + class},
+		{"pg_constraint", "t.connamespace in " + schema}, {"pg_index", "t.indrelid in " + class}, {"pg_trigger", "t.tgrelid in " + class},
+		{"pg_rewrite", "t.ev_class in " + class}, {"pg_policy", "t.polrelid in " + class}, {"pg_inherits", "t.inhrelid in " + class},
+		{"pg_sequence", "t.seqrelid in " + class}, {"pg_statistic_ext", "t.stxrelid in " + class}, {"pg_proc", "t.pronamespace in " + schema},
+		{"pg_type", "t.typnamespace in " + schema}, {"pg_operator", "t.oprnamespace in " + schema}, {"pg_opclass", "t.opcnamespace in " + schema},
+		{"pg_opfamily", "t.opfnamespace in " + schema}, {"pg_collation", "t.collnamespace in " + schema},
+		{"pg_conversion", "t.connamespace in " + schema}, {"pg_ts_config", "t.cfgnamespace in " + schema},
+		{"pg_ts_dict", "t.dictnamespace in " + schema}, {"pg_namespace", "t.oid in " + schema},
+		{"pg_enum", "true"}, {"pg_cast", "true"}, {"pg_language", "true"}, {"pg_extension", "true"}, {"pg_default_acl", "true"},
+		{"pg_event_trigger", "true"}, {"pg_description", "true"}, {"pg_publication", "true"}, {"pg_publication_rel", "true"},
+		{"pg_foreign_server", "true"}, {"pg_foreign_data_wrapper", "true"}, {"pg_largeobject_metadata", "true"},
+	} {
+		parts = append(parts, "select t.tableoid, t.ctid, t.xmin from "+p[0]+" t where "+p[1])
+	}
+	return "select 'catalog ' || count(*) || ' ' || coalesce(sum(hashtext(concat_ws(' ', f.tableoid, f.ctid, f.xmin))::numeric), 0) from (" +
+		strings.Join(parts, " union all ") + ") f"
+}()
 
 // sameCounters tells whether two readings prove that nothing was written.
 func sameCounters(a, b map[string]reconcile.WriteCounter) bool {

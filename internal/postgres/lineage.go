@@ -7,6 +7,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // The states of a side, in our own database.
@@ -30,6 +31,8 @@ create table if not exists dr.holder (single boolean primary key default true ch
 create table if not exists dr.made (kind text not null, name text not null, primary key (kind, name));
 create table if not exists dr.counter (database text primary key, inserted bigint not null, updated bigint not null,
 	deleted bigint not null, last_write text not null);
+create table if not exists dr.baseline (like dr.counter including all);
+create table if not exists dr.own_xid (xid bigint primary key);
 create table if not exists dr.digest (database text not null, kind text not null, object text not null,
 	row_count bigint not null, sum text not null, fence text not null, primary key (database, kind, object));`
 
@@ -103,7 +106,12 @@ func lineageOf(ctx context.Context, conn *pgx.Conn) (*reconcile.LineageMark, err
 	return &m, nil
 }
 
-func writeLineage(ctx context.Context, conn *pgx.Conn, m reconcile.LineageMark) error {
+// executor is a session or a transaction.
+type executor interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+func writeLineage(ctx context.Context, conn executor, m reconcile.LineageMark) error {
 	_, err := conn.Exec(ctx, `insert into dr.lineage (installation, epoch, state, move, fence) values ($1, $2, $3, $4, $5)
 		on conflict (single) do update set installation = excluded.installation, epoch = excluded.epoch, state = excluded.state,
 		move = excluded.move, fence = excluded.fence, at = clock_timestamp()`, m.Installation, m.Epoch, m.State, m.Move, m.Fence)
@@ -122,7 +130,7 @@ func everAuthoritative(m *reconcile.LineageMark) bool {
 // commit records the switch: the target first, whose epoch is higher, so that
 // a crash between the two leaves no doubt which side counts.
 func (m *mover) commit(ctx context.Context) error {
-	mark := reconcile.LineageMark{Installation: m.req.Installation, Epoch: m.req.Epoch, Move: m.req.Move, Fence: m.req.Fence}
+	mark := reconcile.LineageMark{Installation: m.req.Installation, Epoch: m.req.Epoch, State: stateAuthoritative, Move: m.req.Move, Fence: m.req.Fence}
 	standing, err := m.target.readLineage(ctx)
 	if err != nil {
 		return err
@@ -131,13 +139,16 @@ func (m *mover) commit(ctx context.Context) error {
 	case standing == nil, standing.Installation != mark.Installation:
 		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target holds no copy of this installation")
 	case standing.State == stateAuthoritative && standing.Epoch == mark.Epoch && standing.Move == mark.Move:
-		// cut off after the first half; go on with the second
+		// Cut off after the first half: it is decided, go on with the second.
 	case standing.State != stateCopied || standing.Move != mark.Move:
 		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target is %s by move %q, not copied by %q", standing.State, standing.Move, mark.Move)
-	}
-	mark.State = stateAuthoritative
-	if err := m.target.mark(ctx, mark); err != nil {
-		return err
+	default:
+		if err := m.unmoved(ctx); err != nil {
+			return err
+		}
+		if err := m.decide(ctx, mark); err != nil {
+			return err
+		}
 	}
 	if err := m.source.ensureOwn(ctx); err != nil {
 		return err
@@ -146,6 +157,48 @@ func (m *mover) commit(ctx context.Context) error {
 	return m.source.mark(ctx, mark)
 }
 
+// decide makes the target the truth. In the same transaction it records how
+// the target is now, which is what a withdrawal compares with: once decided,
+// it is never recorded again, because the application may have written.
+func (m *mover) decide(ctx context.Context, mark reconcile.LineageMark) error {
+	if err := m.target.ensureOwn(ctx); err != nil {
+		return err
+	}
+	var state map[string]reconcile.WriteCounter
+	err := m.target.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		all, err := listDatabases(ctx, conn, m.target.version)
+		if err == nil {
+			state, err = m.target.state(ctx, conn, databaseNames(connectable(all)))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return m.target.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			batch := &pgx.Batch{}
+			batch.Queue("delete from dr.baseline")
+			for name, v := range state {
+				batch.Queue("insert into dr.baseline values ($1, $2, $3, $4, $5)", name, v.Inserted, v.Updated, v.Deleted, v.LastWrite)
+			}
+			if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+				return fmt.Errorf("record how the target is: %w", err)
+			}
+			return writeLineage(ctx, tx, mark)
+		})
+	})
+}
+
+// mark writes the lineage, and the number of the transaction that does, so
+// that our own writes can be told from others'.
 func (s *server) mark(ctx context.Context, mark reconcile.LineageMark) error {
-	return s.with(ctx, ownDatabase, func(conn *pgx.Conn) error { return writeLineage(ctx, conn, mark) })
+	return s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "insert into dr.own_xid values (txid_current())"); err != nil {
+				return fmt.Errorf("record our own write: %w", err)
+			}
+			return writeLineage(ctx, tx, mark)
+		})
+	})
 }

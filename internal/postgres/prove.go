@@ -92,7 +92,7 @@ func (p *proof) trustRecords(ctx context.Context, fenced bool, now map[string]re
 		return err
 	}
 	return p.target.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
-		then, err := recordedCounters(ctx, conn)
+		then, err := countersIn(ctx, conn, "dr.counter")
 		if err != nil {
 			return err
 		}
@@ -105,8 +105,9 @@ func (p *proof) trustRecords(ctx context.Context, fenced bool, now map[string]re
 	})
 }
 
-func recordedCounters(ctx context.Context, conn *pgx.Conn) (map[string]reconcile.WriteCounter, error) {
-	rows, err := conn.Query(ctx, "select database, inserted, updated, deleted, last_write from dr.counter")
+// countersIn reads one of our own tables of counters.
+func countersIn(ctx context.Context, conn *pgx.Conn, table string) (map[string]reconcile.WriteCounter, error) {
+	rows, err := conn.Query(ctx, "select database, inserted, updated, deleted, last_write from "+table)
 	if err != nil {
 		return nil, fmt.Errorf("read recorded counters: %w", err)
 	}

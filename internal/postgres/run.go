@@ -50,7 +50,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 	needs := map[reconcile.Operation][2]bool{
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true}, reconcile.OpClear: {false, true},
-		reconcile.OpInspect: {false, false},
+		reconcile.OpInspect: {false, false}, reconcile.OpWithdraw: {true, true},
 	}
 	need, known := needs[req.Operation]
 	if !known {
@@ -86,6 +86,8 @@ func (m *mover) run(ctx context.Context) (any, error) {
 		return m.prove(ctx)
 	case reconcile.OpCommit:
 		return struct{}{}, m.commit(ctx)
+	case reconcile.OpWithdraw:
+		return struct{}{}, m.withdraw(ctx)
 	default:
 		return struct{}{}, m.clear(ctx)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/zeebo/xxh3"
 )
 
 // sequence is where a sequence stands.
@@ -46,6 +47,15 @@ func listSequences(ctx context.Context, conn *pgx.Conn) ([]sequence, error) {
 		}
 	}
 	return sequences, nil
+}
+
+// hashOf is a fingerprint of where sequences stand.
+func hashOf(sequences []sequence) uint64 {
+	h := xxh3.New()
+	for _, s := range sequences {
+		_, _ = fmt.Fprintln(h, s.object, s.last, s.called) // a hash.Hash never fails
+	}
+	return h.Sum64()
 }
 
 // copySequences sets every sequence to where the source's stands.

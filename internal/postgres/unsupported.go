@@ -3,8 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
@@ -53,6 +51,8 @@ func unsupportedIn(ctx context.Context, conn *pgx.Conn, name string) ([]reconcil
 }
 
 // blocked judges what the source holds against what the target can take.
+// Extensions, locales and the admin's rights are facts of their own in an
+// inspection; the plan judges them.
 func blocked(source, target *reconcile.Database) []reconcile.UnsupportedObject {
 	var list []reconcile.UnsupportedObject
 	for _, o := range source.Unsupported {
@@ -60,31 +60,5 @@ func blocked(source, target *reconcile.Database) []reconcile.UnsupportedObject {
 			list = append(list, o)
 		}
 	}
-	for _, d := range source.Databases {
-		for _, name := range sortedKeys(d.Extensions) {
-			if versions := target.Extensions[name]; !slices.Contains(versions, d.Extensions[name]) {
-				list = append(list, reconcile.UnsupportedObject{Database: d.Name, Object: "extension " + name,
-					Reason: fmt.Sprintf("the target has no version %s of it, only: %s", d.Extensions[name], strings.Join(versions, ", "))})
-			}
-		}
-		for _, locale := range []string{d.Collate, d.CType} {
-			if !slices.Contains(target.Locales, locale) && !slices.Contains(target.Locales, normalLocale(locale)) && locale != "C" && locale != "POSIX" {
-				list = append(list, reconcile.UnsupportedObject{Database: d.Name, Object: "locale " + locale, Reason: "the target does not know it"})
-			}
-		}
-	}
-	if !target.Role.Superuser && (!target.Role.CreateDB || !target.Role.CreateRole) {
-		list = append(list, reconcile.UnsupportedObject{Object: "role " + target.Role.Name, Reason: "it needs CREATEDB and CREATEROLE on the target"})
-	}
 	return list
-}
-
-// normalLocale spells a locale's encoding as pg_collation does: en_US.UTF-8 is
-// en_US.utf8 there.
-func normalLocale(locale string) string {
-	name, encoding, ok := strings.Cut(locale, ".")
-	if !ok {
-		return locale
-	}
-	return name + "." + strings.ToLower(strings.ReplaceAll(encoding, "-", ""))
 }

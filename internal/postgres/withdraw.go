@@ -1,0 +1,269 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+)
+
+// withdraw takes a commit back, unless the application has written to the
+// target since. The target goes first: between the two halves no side says it
+// is authoritative, and either a commit or a withdrawal goes on from there.
+//
+// A wrong "nothing was written" would lose data, a wrong "something was" only
+// means forward. So every doubt counts as a write or as an error.
+func (m *mover) withdraw(ctx context.Context) error {
+	mark, err := m.target.readLineage(ctx)
+	if err != nil {
+		return err
+	}
+	ours := mark != nil && mark.Installation == m.req.Installation && mark.Move == m.req.Move
+	switch {
+	case ours && mark.State == stateAuthoritative:
+		if err := m.takeBack(ctx, *mark); err != nil {
+			return err
+		}
+	case everAuthoritative(mark):
+		return failf(targetSide, reconcile.CodeInconclusive, "withdraw the commit: the target is %s by move %q, not by %q", mark.State, mark.Move, m.req.Move)
+	}
+	return m.reinstate(ctx)
+}
+
+// reinstate makes the source the truth again, if this move superseded it.
+func (m *mover) reinstate(ctx context.Context) error {
+	mark, err := m.source.readLineage(ctx)
+	if err != nil {
+		return err
+	}
+	if mark == nil || mark.State != stateSuperseded || mark.Installation != m.req.Installation || mark.Move != m.req.Move {
+		return nil
+	}
+	mark.State = stateAuthoritative
+	return m.source.mark(ctx, *mark)
+}
+
+// takeBack makes the target a mere copy again.
+func (m *mover) takeBack(ctx context.Context, mark reconcile.LineageMark) error {
+	held, h, err := m.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.release(ctx)
+	err = m.target.with(held, maintenance, func(conn *pgx.Conn) error { return m.unwritten(held, h, conn, mark.Fence) })
+	if err == nil {
+		err = h.guard(held)
+	}
+	if err == nil {
+		mark.State = stateCopied
+		err = classify(targetSide, writeLineage(held, h.conn, mark))
+	}
+	if cause := context.Cause(held); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// unwritten fails with CodeMoved unless the target is as the commit left it.
+// Sessions are ended first, because a session reports what it wrote at its
+// end; and looked for again at the end, because one that came meanwhile may
+// have written behind our back.
+func (m *mover) unwritten(ctx context.Context, h *holder, conn *pgx.Conn, fence string) error {
+	all, err := listDatabases(ctx, conn, m.target.version)
+	if err != nil {
+		return err
+	}
+	names := databaseNames(connectable(all))
+	for range 3 {
+		if _, err := m.target.endSessions(ctx, conn, names); err != nil {
+			return err
+		}
+		if err := m.target.settle(ctx, conn); err != nil {
+			return err
+		}
+		if err := m.sameState(ctx, h, conn, names); err != nil {
+			return err
+		}
+		if err := m.sameContents(ctx, h, names, fence); err != nil {
+			return err
+		}
+		came, err := m.target.endSessions(ctx, conn, names)
+		if err != nil || came == 0 {
+			return err
+		}
+	}
+	return failf(targetSide, reconcile.CodeInconclusive, "withdraw the commit: sessions keep coming to the target; stop what connects to it")
+}
+
+// sameState compares what the target says of itself with what it said when
+// the switch was committed.
+func (m *mover) sameState(ctx context.Context, h *holder, conn *pgx.Conn, names []string) error {
+	then, err := countersIn(ctx, h.conn, "dr.baseline")
+	if err != nil {
+		return classify(targetSide, err)
+	}
+	if len(then) == 0 {
+		return failf(targetSide, reconcile.CodeInconclusive, "withdraw the commit: the target holds no record of how it was then")
+	}
+	now, err := m.target.state(ctx, conn, names)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Concat(sortedKeys(then), sortedKeys(now)) {
+		if then[name] != now[name] {
+			return failf(targetSide, reconcile.CodeMoved, "withdraw the commit: %s of the target changed since", strings.TrimSpace("database "+name))
+		}
+	}
+	return nil
+}
+
+// state is what a server says of its databases' contents and, under the empty
+// name, of its roles: rows written, catalogs, where sequences stand.
+func (s *server) state(ctx context.Context, conn *pgx.Conn, names []string) (map[string]reconcile.WriteCounter, error) {
+	state, err := s.readCounters(ctx, names, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		err := s.with(ctx, name, func(conn *pgx.Conn) error {
+			sequences, err := listSequences(ctx, conn)
+			c := state[name]
+			c.LastWrite += fmt.Sprintf(" sequences %v", hashOf(sequences))
+			state[name] = c
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	var roles reconcile.WriteCounter
+	err = conn.QueryRow(ctx, `select 'roles ' || (select coalesce(sum(hashtext(r::text)::numeric), 0) from pg_roles r)
+		|| ' ' || (select coalesce(sum(hashtext(m::text)::numeric), 0) from pg_auth_members m)
+		|| ' ' || (select coalesce(sum(hashtext(s::text)::numeric), 0) from pg_db_role_setting s)`).Scan(&roles.LastWrite)
+	if err != nil {
+		return nil, classify(s.side, fmt.Errorf("read roles: %w", err))
+	}
+	state[""] = roles
+	return state, nil
+}
+
+// sameContents reads every table and large object of the target again and
+// compares with what the copy wrote. Statistics alone are not enough: up to
+// PostgreSQL 14 they may get lost, and a crash or a failover sets them to zero.
+func (m *mover) sameContents(ctx context.Context, h *holder, names []string, fence string) error {
+	recorded, err := recordedDigests(ctx, h.conn, fence)
+	if err != nil {
+		return classify(targetSide, err)
+	}
+	p := &proof{mover: m, recorded: recorded}
+	for _, name := range names {
+		if err := p.compareRecorded(ctx, name); err != nil {
+			return fmt.Errorf("look for writes in database %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (p *proof) compareRecorded(ctx context.Context, name string) error {
+	var tables []table
+	var objects digest
+	err := p.target.with(ctx, name, func(conn *pgx.Conn) (err error) {
+		if tables, err = listTables(ctx, conn); err != nil {
+			return err
+		}
+		objects, err = objectsOf(ctx, conn, nil)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if objects != p.recorded[[3]string{name, "large objects", ""}] {
+		return failf(targetSide, reconcile.CodeMoved, "large objects changed since the copy")
+	}
+	var next atomic.Int64
+	g, gctx := errgroup.WithContext(ctx)
+	for range min(p.req.Streams, len(tables)) {
+		g.Go(func() error {
+			r := &reader{proof: p, database: name}
+			defer r.close(gctx)
+			for i := next.Add(1) - 1; i < int64(len(tables)); i = next.Add(1) - 1 {
+				t := tables[i]
+				want, ok := p.recorded[[3]string{name, "table", t.object()}]
+				have, err := r.read(gctx, p.target, &r.target, t, t)
+				if err != nil {
+					return err
+				}
+				if !ok || want != have {
+					return failf(targetSide, reconcile.CodeMoved, "table %s changed since the copy", t.object())
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// unmoved fails with CodeMoved when the source was written to since the
+// proof. What our own marks did to its transaction number is on record.
+func (m *mover) unmoved(ctx context.Context) error {
+	if len(m.req.Counters) == 0 {
+		return nil
+	}
+	fence, err := m.source.readFence(ctx)
+	if err != nil {
+		return err
+	}
+	if fence == nil || fence.state.ID != m.req.Fence {
+		return failf(sourceSide, reconcile.CodeMoved, "commit the switch: fence %q does not stand on the source", m.req.Fence)
+	}
+	var names []string
+	err = m.source.with(ctx, maintenance, func(conn *pgx.Conn) error {
+		all, err := listDatabases(ctx, conn, m.source.version)
+		names = databaseNames(connectable(all))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	now, err := m.source.readCounters(ctx, names, fence.state.How == howSystem)
+	if err != nil || sameCounters(m.req.Counters, now) {
+		return err
+	}
+	if fence.state.How == howSystem && len(now) == len(m.req.Counters) {
+		explained, err := m.source.ownWritesExplain(ctx, m.req.Counters, now)
+		if err != nil || explained {
+			return err
+		}
+	}
+	return failf(sourceSide, reconcile.CodeMoved, "commit the switch: the source was written to since the proof, in spite of the fence")
+}
+
+// ownWritesExplain tells whether every transaction number between two
+// readings was taken by a mark of ours.
+func (s *server) ownWritesExplain(ctx context.Context, then, now map[string]reconcile.WriteCounter) (bool, error) {
+	explained := true
+	err := s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+		for name, c := range now {
+			var from, to int64
+			_, errFrom := fmt.Sscanf(then[name].LastWrite, xidFormat, &from)
+			_, errTo := fmt.Sscanf(c.LastWrite, xidFormat, &to)
+			if errors.Join(errFrom, errTo) != nil || from > to { // another kind of counter, or a database that was not there
+				explained = false
+				return nil
+			}
+			var own int64
+			if err := conn.QueryRow(ctx, "select count(*) from dr.own_xid where xid >= $1 and xid < $2", from, to).Scan(&own); err != nil {
+				return fmt.Errorf("read our own writes: %w", err)
+			}
+			explained = explained && own == to-from
+		}
+		return nil
+	})
+	return explained, err
+}
