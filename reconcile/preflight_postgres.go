@@ -16,12 +16,7 @@ const targetField = "datastores.postgresql.external"
 func preflightPostgres(s *spec.Spec, o Observation) []Finding {
 	insp := o.Postgres.Inspection
 	if !insp.Is() {
-		why := insp.Why
-		if why == "" {
-			why = "they were never inspected"
-		}
-		return []Finding{block("databases-unread", "datastores.postgresql", sourceDocs, "run plan without --no-inspect",
-			"both PostgreSQL servers must be looked at from inside the cluster: %s", why)}
+		return []Finding{unreadFinding(insp)}
 	}
 	var out []Finding
 	out = append(out, sideTrouble("source", "datastores.postgresql", insp.Value.Source)...)
@@ -56,7 +51,7 @@ func unreadFinding(insp Observed[Inspection]) Finding {
 	case otherServers:
 		fix = "run plan without --no-inspect"
 	}
-	return block("databases-unread", "datastores.postgresql", "design §4", fix,
+	return block("databases-unread", "datastores.postgresql", sourceDocs, fix,
 		"both PostgreSQL servers must be looked at from inside the cluster: %s", why)
 }
 
@@ -208,7 +203,7 @@ func checkLocales(src, dst Database) []Finding {
 	if len(wants) == 1 {
 		use = strings.Replace(use, "use", "uses", 1)
 	}
-	return []Finding{block("locale", targetField, "docs/moving-postgresql.md", which,
+	return []Finding{block("locale", targetField, sourceDocs, which,
 		"%s %s %s, which the target does not know", databaseWord(wants), use, strings.Join(clip(unknown, 5), ", "))}
 }
 
@@ -233,7 +228,7 @@ func checkBlocked(blocked []UnsupportedObject) []Finding {
 	}
 	var out []Finding
 	for _, reason := range slices.Sorted(maps.Keys(byReason)) {
-		out = append(out, block("unsupported", "datastores.postgresql", "docs/moving-postgresql.md", "remove it from the source, or use a target where the admin role may create it",
+		out = append(out, block("unsupported", "datastores.postgresql", sourceDocs, "remove it from the source, or use a target where the admin role may create it",
 			"%s cannot be carried: %s", strings.Join(clip(byReason[reason], 8), ", "), reason))
 	}
 	return out

@@ -141,6 +141,7 @@ func TestUnknownIsNeverPlannedOn(t *testing.T) {
 		{"credentials absent", func(f *facts) { f.o.Postgres.Credentials = NotThere[Credentials]() }},
 		{"inspection unknown", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errRead) }},
 		{"inspection absent", func(f *facts) { f.o.Postgres.Inspection = NotThere[Inspection]() }},
+		{"inspection of other servers", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errors.New(otherServers)) }},
 		{"preview unknown", func(f *facts) { f.o.Postgres.Preview = CouldNot[Preview](errRead) }},
 		{"preview absent", func(f *facts) { f.o.Postgres.Preview = NotThere[Preview]() }},
 		{"rights unknown", func(f *facts) { f.o.Denied = CouldNot[[]Permission](errRead) }},
