@@ -54,11 +54,11 @@ func TestLeaseIsHeldAndGivenBack(t *testing.T) {
 
 func TestLeaseOfADeadHolderIsTaken(t *testing.T) {
 	b := newBed(t)
-	ctx, kill := context.WithCancel(t.Context())
-	if _, _, err := b.contender("dead@laptop/1").Acquire(ctx, LeaseOptions{Purpose: "apply"}); err != nil {
+	// Taken, and nothing renews it or gives it back.
+	dead := &holding{client: b.contender("dead@laptop/1"), identity: "dead@laptop/1#0", purpose: "apply"}
+	if err := dead.take(t.Context(), LeaseOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	kill() // nothing renews it any more, nobody gives it back
 	second := b.contender("ci@runner/2")
 	_, release, err := second.Acquire(t.Context(), LeaseOptions{Purpose: "resume"})
 	if err != nil {
@@ -68,6 +68,30 @@ func TestLeaseOfADeadHolderIsTaken(t *testing.T) {
 	if got := second.Holder(t.Context()); !got.Is() || got.Value.Owner != "ci@runner/2" || got.Value.Purpose != "resume" {
 		t.Errorf("the holder is %+v", got)
 	}
+}
+
+// An interrupted run may still be bringing service back: its lease stands
+// until it gives it back itself.
+func TestLeaseOutlivesAnInterruption(t *testing.T) {
+	b := newBed(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	_, release, err := b.contender("anna@laptop/1").Acquire(ctx, LeaseOptions{Purpose: "apply"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	interrupt()
+	second := b.contender("ci@runner/2")
+	var refused *HeldError
+	// It waits for more than a whole period, in which a dead one is taken over.
+	if _, _, err := second.Acquire(t.Context(), LeaseOptions{Purpose: "resume", Wait: 5 * time.Second}); !errors.As(err, &refused) {
+		t.Fatalf("the second got %v, want a HeldError", err)
+	}
+	release()
+	_, release, err = second.Acquire(t.Context(), LeaseOptions{Purpose: "resume"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
 }
 
 func TestLeaseIsWaitedFor(t *testing.T) {

@@ -32,9 +32,11 @@ type follower struct {
 	failure batchv1.JobCondition
 }
 
-// follow returns the last line of a Job that came to its end. Only the Job's
-// own condition says that it did; a log that ends says nothing. An API server
-// that is away is waited for, but not for ever.
+// follow returns the last line of a Job that came to its end. Either the mover
+// says so itself, with a result, which is the last thing it does, or the Job's
+// own condition does; a log that ends says nothing. The result is not kept
+// waiting for the condition: that takes a second or two of the downtime. An API
+// server that is away is waited for, but not for ever.
 func (c *Client) follow(ctx context.Context, job *batchv1.Job, progress reconcile.Progress) (reconcile.MoverEvent, error) {
 	f := &follower{client: c, job: job, progress: progress, wait: startWait{patience: c.patience}}
 	answered := time.Now() // when the API server last answered
@@ -48,6 +50,9 @@ func (c *Client) follow(ctx context.Context, job *batchv1.Job, progress reconcil
 			return f.verdict(ctx, failed)
 		case err == nil:
 			err = f.step(ctx)
+		}
+		if err == nil && len(f.log.last.Result) > 0 {
+			return f.log.last, nil
 		}
 		if err != nil && (!transient(err) || time.Since(answered) > c.patience.settle) {
 			return reconcile.MoverEvent{}, err

@@ -26,8 +26,9 @@ type moverLog struct {
 	ended bool
 }
 
-// read takes lines until the stream ends. It returns nil at its end, which
-// says nothing about the run, and the error of a broken stream.
+// read takes lines until the stream ends or a result came. It returns nil at
+// the stream's end, which says nothing about the run, and the error of a broken
+// stream.
 func (l *moverLog) read(stream io.Reader) error {
 	lines := bufio.NewReaderSize(stream, 64<<10)
 	for {
@@ -35,8 +36,8 @@ func (l *moverLog) read(stream io.Reader) error {
 		if err == nil || errors.Is(err, io.EOF) && complete(line) {
 			l.take(line)
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
+		if errors.Is(err, io.EOF) || len(l.last.Result) > 0 {
+			return nil // nothing comes after a result
 		}
 		if err != nil {
 			return err
