@@ -52,7 +52,7 @@ func adapt(source, target globals, to admin, owners map[string]string, databases
 	for _, from := range sortedKeys(a.owners) {
 		a.note("what role %s owns and may do, role %s owns and may do", from, a.owners[from])
 	}
-	a.adaptRoles(source, to)
+	a.adaptRoles(source, target, to)
 	a.adaptMembers(source, to)
 	a.adaptSettings(source, target, to, databases)
 	return a
@@ -63,11 +63,23 @@ func (a *adapted) note(format string, args ...any) {
 }
 
 // adaptRoles drops the attributes only a superuser may give. Renamed roles and
-// the admin itself are the target's own and stay as they are.
-func (a *adapted) adaptRoles(source globals, to admin) {
+// the admin itself are the target's own and stay as they are: losing its
+// password or an attribute would lock us out.
+func (a *adapted) adaptRoles(source, target globals, to admin) {
 	for _, r := range source.roles {
-		if _, renamed := a.owners[r.name]; renamed || r.name == to.name {
+		if r.name == to.name {
+			a.note("role %s exists on the target and keeps its own attributes and password", r.name)
 			continue
+		}
+		if _, renamed := a.owners[r.name]; renamed {
+			continue
+		}
+		if target.foreign[r.name] {
+			what := "attributes and password"
+			if !source.verifiersKnown {
+				what = "attributes"
+			}
+			a.note("role %s exists on the target and gets the source's %s", r.name, what)
 		}
 		if !to.superuser {
 			var lost []string

@@ -60,8 +60,14 @@ func (s *server) facts(ctx context.Context) (f sideFacts, err error) {
 	if err != nil {
 		return f, err
 	}
-	f.made, err = s.readMade(ctx)
-	return f, err
+	if f.made, err = s.readMade(ctx); err != nil {
+		return f, err
+	}
+	f.globals.foreign = map[string]bool{}
+	for _, r := range f.globals.roles {
+		f.globals.foreign[r.name] = !f.made["role "+r.name]
+	}
+	return f, nil
 }
 
 // readMade reads what a copy of ours made on this server.

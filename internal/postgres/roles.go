@@ -35,6 +35,8 @@ type globals struct {
 	verifiersKnown bool
 	// bootstrap is the role that initdb made, which owns what is built in.
 	bootstrap string
+	// foreign are the roles no copy of ours made.
+	foreign map[string]bool
 	// superOnly are settings only a superuser may set.
 	superOnly map[string]bool
 }

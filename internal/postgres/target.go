@@ -93,7 +93,14 @@ func (c *copyRun) makeRoles(ctx context.Context, facts *copyFacts) error {
 					return err
 				}
 			}
-			if err := makeRole(ctx, conn, verb, r, c.adapted.targetSuperuser); err != nil {
+			if r.name == c.admin { // adapt leaves it out; this would lock us out
+				return failf(targetSide, reconcile.CodeFailed, "%s role %q: it is the role we log in with", verb, r.name)
+			}
+			options := r.options(c.adapted.targetSuperuser)
+			if verb == "alter" && r.verifier == "" && facts.source.globals.verifiersKnown {
+				options = append(options, "password null")
+			}
+			if err := makeRole(ctx, conn, verb, r, options); err != nil {
 				return err
 			}
 		}
@@ -101,8 +108,8 @@ func (c *copyRun) makeRoles(ctx context.Context, facts *copyFacts) error {
 	})
 }
 
-func makeRole(ctx context.Context, conn *pgx.Conn, verb string, r role, superuser bool) error {
-	sql := verb + " role " + ident(r.name) + " with " + strings.Join(r.options(superuser), " ")
+func makeRole(ctx context.Context, conn *pgx.Conn, verb string, r role, options []string) error {
+	sql := verb + " role " + ident(r.name) + " with " + strings.Join(options, " ")
 	if _, err := conn.Exec(ctx, sql); err != nil {
 		return fmt.Errorf("%s role %q: %w", verb, r.name, err)
 	}
