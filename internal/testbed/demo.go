@@ -113,6 +113,7 @@ func (d demonstration) run(ctx context.Context) error {
 	if err := d.circleci(ctx, "drift"); err != nil {
 		return err
 	}
+	say("exit 0: nothing has drifted, and a quiet command says nothing")
 	d.farewell()
 	return nil
 }
