@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -74,20 +76,32 @@ func (r *factReader) next() error {
 	return nil
 }
 
+// bothFacts asks both sides at once.
+func bothFacts(ctx context.Context, c catalog, source, target side, common int) (s, t *factReader, err error) {
+	var wg sync.WaitGroup
+	var sourceErr, targetErr error
+	wg.Go(func() { s, sourceErr = source.facts(ctx, c, common) })
+	t, targetErr = target.facts(ctx, c, common)
+	wg.Wait()
+	err = errors.Join(classify(sourceSide, sourceErr), classify(targetSide, targetErr))
+	for _, r := range []*factReader{s, t} {
+		if err != nil && r != nil {
+			r.rows.Close()
+		}
+	}
+	return s, t, err
+}
+
 // compareFacts reads one catalog on both sides and calls differ for each fact
 // that is not the same: want is nil where the source says nothing, have where
 // the target does not. It returns how many objects were compared.
 func compareFacts(ctx context.Context, c catalog, source, target side, differ func(want, have *fact) error) (int, error) {
 	common := min(source.version, target.version)
-	s, err := source.facts(ctx, c, common)
+	s, t, err := bothFacts(ctx, c, source, target, common)
 	if err != nil {
-		return 0, classify(sourceSide, err)
+		return 0, err
 	}
 	defer s.rows.Close()
-	t, err := target.facts(ctx, c, common)
-	if err != nil {
-		return 0, classify(targetSide, err)
-	}
 	defer t.rows.Close()
 	if err := s.next(); err != nil {
 		return 0, classify(sourceSide, err)

@@ -18,6 +18,8 @@ type copyRun struct {
 	adapted adapted
 	admin   string
 	result  reconcile.CopyResult
+	// analyzers analyze the databases that are copied.
+	analyzers *background
 }
 
 // copy carries the whole source to the target. A copy that was cut off left
@@ -77,10 +79,15 @@ func (c *copyRun) carry(ctx context.Context, facts *copyFacts) error {
 	if err := c.makeRoles(ctx, facts); err != nil {
 		return err
 	}
+	c.analyzers = newBackground(ctx)
+	defer c.analyzers.abandon()
 	for _, d := range facts.source.databases {
 		if err := c.copyDatabase(ctx, d); err != nil {
 			return fmt.Errorf("copy database %q: %w", d.name, err)
 		}
+	}
+	if err := c.analyzers.wait(); err != nil {
+		return err
 	}
 	if err := c.applySettings(ctx); err != nil {
 		return err

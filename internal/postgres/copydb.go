@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -66,12 +65,13 @@ func (d *databaseCopy) run(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		d.copyTables, d.copyObjects, d.copySequences, d.restorePost, d.refreshViews, d.restoreComments, d.syncPrivileges, d.analyze,
+		d.copyTables, d.copyObjects, d.copySequences, d.restorePost, d.refreshViews, d.restoreComments, d.syncPrivileges,
 	} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
+	d.analyze()
 	return nil
 }
 
@@ -153,22 +153,4 @@ func (d *databaseCopy) restorePost(ctx context.Context) error {
 // restoreComments comes after everything that can carry one.
 func (d *databaseCopy) restoreComments(ctx context.Context) error {
 	return restoreSchema(ctx, d.target, d.entries, d.adapted, d.admin, entry.late)
-}
-
-// analyze gives the planner what it needs before the application comes. The
-// tables are named, because the catalogs are the server's own.
-func (d *databaseCopy) analyze(ctx context.Context) error {
-	d.progress.enter("analyze", d.database.name, 0)
-	rows, err := d.target.Query(ctx, "select "+qualified+" from "+relation("'r', 'p', 'm'")+" where c.relkind <> 'm' or c.relispopulated")
-	if err != nil {
-		return classify(targetSide, fmt.Errorf("analyze: %w", err))
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(names) == 0 {
-		return classify(targetSide, err)
-	}
-	if _, err := d.target.Exec(ctx, "set row_security = on; analyze "+strings.Join(names, ", ")); err != nil {
-		return classify(targetSide, fmt.Errorf("analyze: %w", err))
-	}
-	return nil
 }

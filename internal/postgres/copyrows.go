@@ -10,6 +10,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// smallDatabase is up to what size making more sessions takes longer than they
+// would save.
+const smallDatabase = 4 << 20
+
 // copyTables copies rows, several tables at a time and the biggest first, and
 // builds each table's indexes as soon as its rows are there.
 func (d *databaseCopy) copyTables(ctx context.Context) error {
@@ -29,13 +33,24 @@ func (d *databaseCopy) copyTables(ctx context.Context) error {
 	g.Go(func() error {
 		defer close(indexes)
 		readers, rctx := errgroup.WithContext(gctx)
-		for range min(d.req.Streams, max(len(d.tables), 1)) {
+		streams := min(d.req.Streams, max(len(d.tables), 1))
+		if total <= smallDatabase {
+			streams = 1
+		}
+		for range streams {
 			readers.Go(func() error { return d.stream(rctx, &next, indexes) })
 		}
 		return readers.Wait()
 	})
-	for range min(indexJobs, jobs) {
-		g.Go(func() error { return d.buildIndexes(gctx, indexes) })
+	if jobs > 0 { // our own session has nothing else to do meanwhile
+		g.Go(func() error { return buildIndexes(gctx, d.target, indexes, d) })
+	}
+	if jobs > 0 && total > smallDatabase {
+		for range indexJobs - 1 {
+			g.Go(func() error {
+				return d.mover.target.with(gctx, d.database.name, func(conn *pgx.Conn) error { return buildIndexes(gctx, conn, indexes, d) })
+			})
+		}
 	}
 	return g.Wait()
 }
@@ -179,16 +194,14 @@ func (d *databaseCopy) count(rows, bytes int64) {
 }
 
 // buildIndexes builds indexes as they become possible.
-func (d *databaseCopy) buildIndexes(ctx context.Context, indexes <-chan entry) error {
-	return d.mover.target.with(ctx, d.database.name, func(conn *pgx.Conn) error {
-		if _, err := conn.Exec(ctx, "set synchronous_commit = off; set maintenance_work_mem = '256MB'"); err != nil {
+func buildIndexes(ctx context.Context, conn *pgx.Conn, indexes <-chan entry, d *databaseCopy) error {
+	if _, err := conn.Exec(ctx, "set synchronous_commit = off; set maintenance_work_mem = '256MB'"); err != nil {
+		return classify(targetSide, err)
+	}
+	for e := range indexes {
+		if err := e.restore(ctx, conn, d.adapted, d.admin); err != nil {
 			return err
 		}
-		for e := range indexes {
-			if err := e.restore(ctx, conn, d.adapted, d.admin); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }

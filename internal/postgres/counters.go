@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 )
 
 // How writes are noticed. Two readings under a fence must differ when one row
@@ -66,17 +68,27 @@ func (s *server) readCounters(ctx context.Context, names []string, autovacuumRes
 
 func (s *server) readCountersOnce(ctx context.Context, names []string, autovacuumRests bool) (map[string]reconcile.WriteCounter, error) {
 	counters := map[string]reconcile.WriteCounter{}
+	var mu sync.Mutex
+	err := s.each(ctx, names, func(ctx context.Context, name string, conn *pgx.Conn) error {
+		c, err := counterOf(ctx, conn, autovacuumRests)
+		mu.Lock()
+		defer mu.Unlock()
+		counters[name] = c
+		return err
+	})
+	return counters, err
+}
+
+// each runs f in a session on every one of the databases, a few at a time.
+func (s *server) each(ctx context.Context, names []string, f func(ctx context.Context, name string, conn *pgx.Conn) error) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(4)
 	for _, name := range names {
-		err := s.with(ctx, name, func(conn *pgx.Conn) error {
-			c, err := counterOf(ctx, conn, autovacuumRests)
-			counters[name] = c
-			return err
+		g.Go(func() error {
+			return s.with(gctx, name, func(conn *pgx.Conn) error { return f(gctx, name, conn) })
 		})
-		if err != nil {
-			return nil, err
-		}
 	}
-	return counters, nil
+	return g.Wait()
 }
 
 func counterOf(ctx context.Context, conn *pgx.Conn, autovacuumRests bool) (c reconcile.WriteCounter, err error) {

@@ -41,28 +41,30 @@ func (m *mover) readFacts(ctx context.Context) (*copyFacts, error) {
 	return f, m.adaptPublic(ctx, f)
 }
 
+// facts takes two sessions: making one costs more than what it is asked.
 func (s *server) facts(ctx context.Context) (f sideFacts, err error) {
-	if f.fence, err = s.readFence(ctx); err != nil {
-		return f, err
-	}
-	if f.lineage, err = s.readLineage(ctx); err != nil {
-		return f, err
-	}
+	var own bool
 	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		f.admin = admin{name: s.endpoint.Username, superuser: s.superuser}
 		if f.globals, err = readGlobals(ctx, conn, s.superuser); err != nil {
 			return err
 		}
-		f.globals.settings = unfenced(f.globals.settings, f.fence)
-		f.databases, err = listDatabases(ctx, conn, s.version)
+		if f.databases, err = listDatabases(ctx, conn, s.version); err != nil {
+			return err
+		}
+		own, err = databaseExists(ctx, conn, ownDatabase)
 		return err
 	})
 	if err != nil {
 		return f, err
 	}
-	if f.made, err = s.readMade(ctx); err != nil {
-		return f, err
+	f.made = map[string]bool{}
+	if own {
+		if err := s.with(ctx, ownDatabase, func(conn *pgx.Conn) error { return f.readOwn(ctx, conn) }); err != nil {
+			return f, err
+		}
 	}
+	f.globals.settings = unfenced(f.globals.settings, f.fence)
 	f.globals.foreign = map[string]bool{}
 	for _, r := range f.globals.roles {
 		f.globals.foreign[r.name] = !f.made["role "+r.name]
@@ -70,24 +72,28 @@ func (s *server) facts(ctx context.Context) (f sideFacts, err error) {
 	return f, nil
 }
 
-// readMade reads what a copy of ours made on this server.
-func (s *server) readMade(ctx context.Context) (map[string]bool, error) {
-	made := map[string]bool{}
-	ready, err := s.hasOwn(ctx)
-	if err != nil || !ready {
-		return made, err
-	}
-	return made, s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, "select kind || ' ' || name from dr.made")
-		if err != nil {
-			return fmt.Errorf("read what a copy made: %w", err)
-		}
-		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		for _, name := range names {
-			made[name] = true
-		}
+// readOwn reads our own database, which a copy that was cut off may have left
+// without its tables.
+func (f *sideFacts) readOwn(ctx context.Context, conn *pgx.Conn) (err error) {
+	var ready bool
+	if err := conn.QueryRow(ctx, ownReady).Scan(&ready); err != nil || !ready {
 		return err
-	})
+	}
+	if f.fence, err = fenceOf(ctx, conn); err != nil {
+		return err
+	}
+	if f.lineage, err = lineageOf(ctx, conn); err != nil {
+		return err
+	}
+	rows, err := conn.Query(ctx, "select kind || ' ' || name from dr.made")
+	if err != nil {
+		return fmt.Errorf("read what a copy made: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	for _, name := range names {
+		f.made[name] = true
+	}
+	return err
 }
 
 // prepareCopy looks whether the target may be written to at all.

@@ -8,6 +8,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sync/errgroup"
 )
 
 // The states of a side, in our own database.
@@ -35,6 +36,10 @@ create table if not exists dr.baseline (like dr.counter including all);
 create table if not exists dr.own_xid (xid bigint primary key);
 create table if not exists dr.digest (database text not null, kind text not null, object text not null,
 	row_count bigint not null, sum text not null, fence text not null, primary key (database, kind, object));`
+
+// ownReady tells whether our own database has its tables; the last one is made
+// in the same transaction as all.
+const ownReady = "select to_regclass('dr.digest') is not null"
 
 // ensureOwn makes our own database where it is missing.
 func (s *server) ensureOwn(ctx context.Context) error {
@@ -70,7 +75,7 @@ func (s *server) hasOwn(ctx context.Context) (ready bool, err error) {
 		return false, err
 	}
 	err = s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
-		if err := conn.QueryRow(ctx, "select to_regclass('dr.digest') is not null").Scan(&ready); err != nil {
+		if err := conn.QueryRow(ctx, ownReady).Scan(&ready); err != nil {
 			return fmt.Errorf("look for our tables: %w", err)
 		}
 		return nil
@@ -143,9 +148,6 @@ func (m *mover) commit(ctx context.Context) error {
 	case standing.State != stateCopied || standing.Move != mark.Move:
 		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target is %s by move %q, not copied by %q", standing.State, standing.Move, mark.Move)
 	default:
-		if err := m.unmoved(ctx); err != nil {
-			return err
-		}
 		if err := m.decide(ctx, mark); err != nil {
 			return err
 		}
@@ -157,7 +159,7 @@ func (m *mover) commit(ctx context.Context) error {
 	return m.source.mark(ctx, mark)
 }
 
-// decide makes the target the truth. In the same transaction it records how
+// decide makes the target the truth, if the source stood still. In the same transaction it records how
 // the target is now, which is what a withdrawal compares with: once decided,
 // it is never recorded again, because the application may have written.
 func (m *mover) decide(ctx context.Context, mark reconcile.LineageMark) error {
@@ -165,14 +167,18 @@ func (m *mover) decide(ctx context.Context, mark reconcile.LineageMark) error {
 		return err
 	}
 	var state map[string]reconcile.WriteCounter
-	err := m.target.with(ctx, maintenance, func(conn *pgx.Conn) error {
-		all, err := listDatabases(ctx, conn, m.target.version)
-		if err == nil {
-			state, err = m.target.state(ctx, conn, databaseNames(connectable(all)))
-		}
-		return err
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return m.unmoved(gctx) })
+	g.Go(func() error {
+		return m.target.with(gctx, maintenance, func(conn *pgx.Conn) error {
+			all, err := listDatabases(gctx, conn, m.target.version)
+			if err == nil {
+				state, err = m.target.state(gctx, conn, databaseNames(connectable(all)))
+			}
+			return err
+		})
 	})
-	if err != nil {
+	if err := g.Wait(); err != nil {
 		return err
 	}
 	return m.target.with(ctx, ownDatabase, func(conn *pgx.Conn) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -130,17 +131,18 @@ func (s *server) state(ctx context.Context, conn *pgx.Conn, names []string) (map
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		err := s.with(ctx, name, func(conn *pgx.Conn) error {
-			sequences, err := listSequences(ctx, conn)
-			c := state[name]
-			c.LastWrite += fmt.Sprintf(" sequences %v", hashOf(sequences))
-			state[name] = c
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+	var mu sync.Mutex
+	err = s.each(ctx, names, func(ctx context.Context, name string, conn *pgx.Conn) error {
+		sequences, err := listSequences(ctx, conn)
+		mu.Lock()
+		defer mu.Unlock()
+		c := state[name]
+		c.LastWrite += fmt.Sprintf(" sequences %d", hashOf(sequences))
+		state[name] = c
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	var roles reconcile.WriteCounter
 	err = conn.QueryRow(ctx, `select 'roles ' || (select coalesce(sum(hashtext(r::text)::numeric), 0) from pg_roles r)

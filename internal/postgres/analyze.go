@@ -1,0 +1,89 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+)
+
+// analyzeJobs is how many tables of a database are analyzed at a time.
+const analyzeJobs = 2
+
+// analyze gives the planner what it needs before the application comes. It
+// runs beside the copy of the next database.
+func (d *databaseCopy) analyze() {
+	d.progress.enter("analyze", d.database.name, 0)
+	d.analyzers.Go(func(ctx context.Context) error {
+		return d.mover.target.analyze(ctx, d.database.name)
+	})
+}
+
+// analyze analyzes every table of a database, the biggest first. The tables
+// are named, because the catalogs are the server's own.
+func (s *server) analyze(ctx context.Context, database string) error {
+	return s.with(ctx, database, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, "select "+qualified+" from "+relation("'r', 'p', 'm'")+
+			" where c.relkind <> 'm' or c.relispopulated order by c.relpages desc, pg_relation_size(c.oid) desc")
+		if err != nil {
+			return fmt.Errorf("analyze: %w", err)
+		}
+		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return fmt.Errorf("analyze: %w", err)
+		}
+		var next atomic.Int64
+		g, gctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return analyzeNext(gctx, conn, names, &next) })
+		if len(names) >= manyTables {
+			for range analyzeJobs - 1 {
+				g.Go(func() error {
+					return s.with(gctx, database, func(conn *pgx.Conn) error { return analyzeNext(gctx, conn, names, &next) })
+				})
+			}
+		}
+		return g.Wait()
+	})
+}
+
+// manyTables is from when on a second session is worth its making.
+const manyTables = 20
+
+func analyzeNext(ctx context.Context, conn *pgx.Conn, names []string, next *atomic.Int64) error {
+	if _, err := conn.Exec(ctx, "set row_security = on; set synchronous_commit = off"); err != nil {
+		return fmt.Errorf("analyze: %w", err)
+	}
+	for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
+		if _, err := conn.Exec(ctx, "analyze "+names[i]); err != nil {
+			return fmt.Errorf("analyze %s: %w", names[i], err)
+		}
+	}
+	return nil
+}
+
+// background runs work beside the copy. Its owner waits for it, also where
+// the copy has failed.
+type background struct {
+	group *errgroup.Group
+	ctx   context.Context
+	stop  context.CancelFunc
+}
+
+func newBackground(ctx context.Context) *background {
+	ctx, stop := context.WithCancel(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	return &background{group: group, ctx: ctx, stop: stop}
+}
+
+// Go starts work.
+func (b *background) Go(f func(context.Context) error) { b.group.Go(func() error { return f(b.ctx) }) }
+
+// abandon ends what still runs. After wait it does nothing.
+func (b *background) abandon() {
+	b.stop()
+	_ = b.group.Wait() // the copy's own error is the one to report
+}
+
+func (b *background) wait() error { return b.group.Wait() }
