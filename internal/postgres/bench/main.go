@@ -3,7 +3,7 @@
 // as a table and as JSON; it asserts nothing. pgcopydb is measured too where
 // it is installed.
 //
-//	go run ./internal/postgres/bench -size 1200 -cycles 3
+//	go run ./internal/postgres/bench -size 1GB -cycles 3
 package main
 
 import (
@@ -16,7 +16,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"sort"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,17 +34,39 @@ func main() {
 		mover()
 		return
 	}
-	size := flag.Int("size", 1200, "size of the data in MB")
+	size := megabytes(1200)
+	flag.Var(&size, "size", "size of the data, such as 1200MB or 2GB")
 	cycles := flag.Int("cycles", 3, "how often each method runs")
 	target := flag.Int("target", 15, "PostgreSQL major of the target; the manual's way needs pg_dumpall of the same major")
 	out := flag.String("json", "", "file for the result as JSON")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *size, *cycles, *target, *out); err != nil {
+	if err := run(ctx, int(size), *cycles, *target, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// megabytes is a size as people write it.
+type megabytes int
+
+// String is for the flag's default.
+func (m *megabytes) String() string { return fmt.Sprintf("%dMB", int(*m)) }
+
+// Set reads 1GB, 1200MB or, as megabytes, 1200.
+func (m *megabytes) Set(value string) error {
+	unit := 1
+	number := strings.TrimSuffix(value, "MB")
+	if gb, ok := strings.CutSuffix(value, "GB"); ok {
+		number, unit = gb, 1<<10
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil || n <= 0 {
+		return fmt.Errorf("%q is no size such as 1200MB or 2GB", value)
+	}
+	*m = megabytes(n * unit)
+	return nil
 }
 
 // result is what one run found.
@@ -237,54 +260,4 @@ func mover() {
 			os.Exit(1)
 		}
 	}
-}
-
-// report prints the table and writes the JSON.
-func (b *bench) report(out string) error {
-	r := &b.result
-	for name, seconds := range r.Seconds {
-		r.Median[name] = median(seconds)
-	}
-	r.ManualOverCopy = medianRatio(r.Seconds["manual"], r.Seconds["copy"])
-	r.ProvenOverMan = medianRatio(r.Seconds["copy+proof"], r.Seconds["manual"])
-	fmt.Printf("%d MB, PostgreSQL %d to %d, medians of %d\n", r.MB, r.SourceMajor, r.TargetMajor, len(r.Seconds["manual"]))
-	for _, name := range []string{"manual", "copy", "copy+proof", "pgcopydb"} {
-		if m, ok := r.Median[name]; ok {
-			fmt.Printf("  %-12s %7.1f s\n", name, m)
-		}
-	}
-	fmt.Printf("  manual / copy            %5.2f   (bar ≥ 2.2)\n", r.ManualOverCopy)
-	fmt.Printf("  (copy + proof) / manual  %5.2f   (bar ≤ 0.6)\n", r.ProvenOverMan)
-	if _, ok := r.Seconds["pgcopydb"]; ok {
-		r.CopyOverPgcopy = medianRatio(r.Seconds["copy"], r.Seconds["pgcopydb"])
-		fmt.Printf("  copy / pgcopydb          %5.2f   (bar ≤ 0.8)\n", r.CopyOverPgcopy)
-	}
-	fmt.Printf("  peak memory of the mover %5.1f MiB (bar ≤ 64)\n", float64(r.PeakRSS)/(1<<20))
-	raw, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	if out == "" {
-		fmt.Println(string(raw))
-		return nil
-	}
-	return os.WriteFile(out, append(raw, '\n'), 0o644)
-}
-
-func median(values []float64) float64 {
-	sorted := append([]float64(nil), values...)
-	sort.Float64s(sorted)
-	if len(sorted) == 0 {
-		return 0
-	}
-	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
-}
-
-// medianRatio compares run by run, so that both share the machine's mood.
-func medianRatio(a, b []float64) float64 {
-	var ratios []float64
-	for i := range min(len(a), len(b)) {
-		ratios = append(ratios, a[i]/b[i])
-	}
-	return median(ratios)
 }
