@@ -79,10 +79,13 @@ func (s *server) readCountersOnce(ctx context.Context, names []string, autovacuu
 	return counters, err
 }
 
+// sessionsAtOnce is how many short sessions are open at a time.
+const sessionsAtOnce = 4
+
 // each runs f in a session on every one of the databases, a few at a time.
 func (s *server) each(ctx context.Context, names []string, f func(ctx context.Context, name string, conn *pgx.Conn) error) error {
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(4)
+	g.SetLimit(sessionsAtOnce)
 	for _, name := range names {
 		g.Go(func() error {
 			return s.with(gctx, name, func(conn *pgx.Conn) error { return f(gctx, name, conn) })

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 )
 
 // inspect reads both sides at once. A side that cannot be read has its error;
@@ -79,13 +81,8 @@ func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database
 	if f.fence != nil {
 		db.Fence = &f.fence.state
 	}
-	for _, d := range f.databases {
-		info, found, err := s.inspectDatabase(ctx, d)
-		if err != nil {
-			return nil, err
-		}
-		db.Databases = append(db.Databases, info)
-		db.Unsupported = append(db.Unsupported, found...)
+	if err := s.inspectDatabases(ctx, f.databases, db); err != nil {
+		return nil, err
 	}
 	if err := s.inspectMaintenance(ctx, db); err != nil {
 		return nil, err
@@ -171,6 +168,24 @@ func (s *server) inspectSessions(ctx context.Context, conn *pgx.Conn, db *reconc
 	if err != nil {
 		return fmt.Errorf("count sessions: %w", err)
 	}
+	return nil
+}
+
+// inspectDatabases looks at a few databases at a time and keeps their order.
+func (s *server) inspectDatabases(ctx context.Context, all []database, db *reconcile.Database) error {
+	infos, found := make([]reconcile.DatabaseInfo, len(all)), make([][]reconcile.UnsupportedObject, len(all))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(sessionsAtOnce)
+	for i, d := range all {
+		g.Go(func() (err error) {
+			infos[i], found[i], err = s.inspectDatabase(gctx, d)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	db.Databases, db.Unsupported = infos, slices.Concat(found...)
 	return nil
 }
 

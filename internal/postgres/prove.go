@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -234,33 +235,33 @@ func (p *proof) compareInside(ctx context.Context, d database) error {
 // secureWrite shows that the application can work on the target: DDL and a
 // write in every database, rolled back.
 func (p *proof) secureWrite(ctx context.Context) (bool, error) {
-	written := 0
-	for _, d := range p.facts.source.databases {
-		err := p.target.with(ctx, d.name, func(conn *pgx.Conn) error {
-			tx, err := conn.Begin(ctx)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // rolling back is the point
-			_, err = tx.Exec(ctx, `create schema circleci_dr_probe; create table circleci_dr_probe.probe (id serial primary key, note text);
-				alter table circleci_dr_probe.probe add column at timestamptz default now(); insert into circleci_dr_probe.probe (note) values ('probe')`)
-			if err != nil {
-				return err
-			}
-			var n int
-			if err := tx.QueryRow(ctx, "select count(*) from circleci_dr_probe.probe").Scan(&n); err != nil {
-				return err
-			}
-			written += n
+	var written atomic.Int64
+	err := p.target.each(ctx, databaseNames(p.facts.source.databases), func(ctx context.Context, name string, conn *pgx.Conn) error {
+		n, err := probe(ctx, conn)
+		if codeOfError(err) == reconcile.CodePrivilege {
+			p.differ(name, "write", p.target.endpoint.Username, "role cannot create and write: "+err.Error(), "", "")
 			return nil
-		})
-		if err != nil {
-			if codeOfError(err) == reconcile.CodePrivilege {
-				p.differ(d.name, "write", p.target.endpoint.Username, "role cannot create and write: "+err.Error(), "", "")
-				continue
-			}
-			return false, err
 		}
+		written.Add(n)
+		return err
+	})
+	if err != nil {
+		return false, err
 	}
-	return written > 0 && written == len(p.facts.source.databases), nil
+	return written.Load() > 0 && written.Load() == int64(len(p.facts.source.databases)), nil
+}
+
+// probe makes a table, writes a row, reads it and takes all back.
+func probe(ctx context.Context, conn *pgx.Conn) (rows int64, err error) {
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // rolling back is the point
+	_, err = tx.Exec(ctx, `create schema circleci_dr_probe; create table circleci_dr_probe.probe (id serial primary key, note text);
+		alter table circleci_dr_probe.probe add column at timestamptz default now(); insert into circleci_dr_probe.probe (note) values ('probe')`)
+	if err == nil {
+		err = tx.QueryRow(ctx, "select count(*) from circleci_dr_probe.probe").Scan(&rows)
+	}
+	return rows, err
 }

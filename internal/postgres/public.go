@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -26,23 +27,27 @@ func defaultPublic(version int) publicSchema {
 // target's role names; a database without one has no entry.
 func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, error) {
 	found := map[string]publicSchema{}
-	for _, d := range f.source.databases {
-		err := m.source.with(ctx, d.name, func(conn *pgx.Conn) error {
-			s := side{conn: conn, version: m.source.version, owners: f.adapted.owners}
-			var p publicSchema
-			from, to := s.ownerLists()
-			err := conn.QueryRow(ctx, "with roles(f, t) as (select * from unnest($1::text[], $2::text[])) select o, coalesce(a, '') from (select "+
-				schemaOwner()+" as o, (select q.value from ("+privilegeFacts+") q(object, what, value, owner) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x",
-				from, to).Scan(&p.owner, &p.acl)
-			if errors.Is(err, pgx.ErrNoRows) {
-				return nil
-			}
-			found[d.name] = p
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("read schema public of database %q: %w", d.name, err)
+	var mu sync.Mutex
+	err := m.source.each(ctx, databaseNames(f.source.databases), func(ctx context.Context, name string, conn *pgx.Conn) error {
+		s := side{conn: conn, version: m.source.version, owners: f.adapted.owners}
+		var p publicSchema
+		from, to := s.ownerLists()
+		err := conn.QueryRow(ctx, "with roles(f, t) as (select * from unnest($1::text[], $2::text[])) select o, coalesce(a, '') from (select "+
+			schemaOwner()+" as o, (select q.value from ("+privilegeFacts+") q(object, what, value, owner) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x",
+			from, to).Scan(&p.owner, &p.acl)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
 		}
+		if err != nil {
+			return fmt.Errorf("read schema public of database %q: %w", name, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		found[name] = p
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return found, nil
 }
