@@ -76,6 +76,9 @@ func (t Table) Start(s Spec) error {
 		return fmt.Errorf("start %s: %w", s.Name, err)
 	}
 	defer log.Close()
+	if err := keepInherited(); err != nil {
+		return fmt.Errorf("start %s: %w", s.Name, err)
+	}
 	//nolint:noctx // it outlives whoever starts it
 	cmd := exec.Command(s.Args[0], s.Args[1:]...)
 	cmd.Dir = "/" // keep no other directory busy

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -138,5 +139,32 @@ func TestTruncatedRecordIsAbsent(t *testing.T) {
 	}
 	if names := strings.Join(tb.Names(), ","); names != "x" {
 		t.Fatalf("names %q", names)
+	}
+}
+
+// What the caller left open must not live on in what is started: a lock would
+// stay taken, and the reader of a pipe would wait for ever.
+func TestNothingOfTheCallerIsInherited(t *testing.T) {
+	file := t.TempDir() + "/lock"
+	fd, err := syscall.Open(file, syscall.O_CREAT|syscall.O_RDWR, 0o600) // as a shell leaves it: not close-on-exec
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	tb, ctx := table(t), context.Background()
+	if err := tb.Start(sleeper); err != nil {
+		t.Fatal(err)
+	}
+	defer tb.Stop(ctx, "sleeper", syscall.SIGKILL, time.Minute)
+	r, _ := tb.Find("sleeper")
+	dir := "/proc/" + strconv.Itoa(r.PID) + "/fd/"
+	open, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range open {
+		if name, err := os.Readlink(dir + e.Name()); err == nil && name == file {
+			t.Errorf("descriptor %s of the started process is the caller's %s", e.Name(), name)
+		}
 	}
 }
