@@ -110,6 +110,7 @@ func New(o Options) (*Client, error) {
 	}
 	calls := &Calls{}
 	calls.Count(config)
+	bounded(config, answerTime)
 	if o.ReadOnly {
 		ReadOnly(config)
 	}
