@@ -17,7 +17,7 @@ func Permissions(s *spec.Spec) []Permission {
 	add("", "secrets", "get", "list", "create", "update", "patch", "delete")
 	add("", "configmaps", "get", "list", "create", "update", "patch", "delete")
 	add("", "services", "get", "list", "create", "patch", "delete")
-	add("", "serviceaccounts", "get", "create", "patch", "delete")
+	add("", "serviceaccounts", "get", "list", "create", "patch", "delete")
 	add("", "persistentvolumeclaims", "get", "list", "patch")
 	add("", "pods", "get", "list")
 	add("", "pods/log", "get")
