@@ -2,10 +2,13 @@ package spec
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // source is what a loaded Spec remembers of its file.
@@ -18,17 +21,25 @@ type source struct {
 // Load reads and checks the file at path; it touches no other file. An error
 // about the content is a *Problems with everything that is wrong.
 func Load(path string) (*Spec, error) {
-	f, err := os.Open(path)
+	// A pipe nobody writes to would otherwise never be opened at all.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read spec: %w (name another file with --file)", err)
 	}
 	defer f.Close() //nolint:errcheck // read only: nothing is lost when closing fails
+	if err := f.SetReadDeadline(time.Now().Add(pipeTime)); err != nil && !errors.Is(err, os.ErrNoDeadline) {
+		return nil, fmt.Errorf("read spec: %w", err)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, readLimit))
 	if err != nil {
 		return nil, fmt.Errorf("read spec: %w (name another file with --file)", err)
 	}
 	return Parse(path, data)
 }
+
+// pipeTime is how long a pipe, such as the shell's <(…), may take to give the
+// whole file. Other files know no deadline.
+const pipeTime = 30 * time.Second
 
 // readLimit leaves room for a byte order mark and for CRLF, and lets Parse see
 // that there is more.
@@ -75,12 +86,12 @@ func (r *reporter) read(data []byte) *fault {
 		return stop
 	}
 	if body == nil {
-		return &fault{place{1, 1}, CodeFile, "the file is empty", "start from a file in examples/, or let circleci-dr init write one"}
+		return &fault{place{1, 1}, CodeFile, "the file is empty", "start from a file in examples/"}
 	}
 	b := builder{report: r}
 	root := b.build(body, startOf(body, place{1, 1}), nil)
 	if root != nil && root.kind == kindNull {
-		return &fault{place{1, 1}, CodeFile, "the file is empty", "start from a file in examples/, or let circleci-dr init write one"}
+		return &fault{place{1, 1}, CodeFile, "the file is empty", "start from a file in examples/"}
 	}
 	if root == nil || root.kind != kindMap {
 		return &fault{startOf(body, place{1, 1}), CodeType, "the file must be a mapping of fields", "it begins with apiVersion: " + APIVersion}
