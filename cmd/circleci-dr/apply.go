@@ -126,12 +126,16 @@ func (p *program) events(steps ...reconcile.Step) (reconcile.Events, func()) {
 // is lost.
 func (p *program) lease(ctx context.Context, ses *session, purpose string, patience time.Duration) (context.Context, func(), error) {
 	told := false
-	return ses.kube.Acquire(ctx, kube.LeaseOptions{Purpose: purpose, Wait: patience, OnHeld: func(h reconcile.LeaseHolder) {
+	held, release, err := ses.kube.Acquire(ctx, kube.LeaseOptions{Purpose: purpose, Wait: patience, OnHeld: func(h reconcile.LeaseHolder) {
 		if !told && patience > 0 {
 			fmt.Fprintf(p.err, "waiting up to %s for %s, who holds the lease for %s since %s\n", patience, h.Owner, h.Purpose, h.Since.UTC().Format(time.RFC3339))
 			told = true
 		}
 	}})
+	if err != nil {
+		err = &unreachable{err} // unless it is held: that has a code of its own
+	}
+	return held, release, err
 }
 
 func readPlanFile(path string) (*reconcile.Plan, error) {

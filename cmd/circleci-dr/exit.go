@@ -46,6 +46,15 @@ func (e *hint) Error() string { return e.err.Error() }
 // Unwrap gives the cause to errors.Is and errors.As.
 func (e *hint) Unwrap() error { return e.err }
 
+// unreachable is a cluster that could not be asked anything at all.
+type unreachable struct{ err error }
+
+// Error gives the cause.
+func (e *unreachable) Error() string { return e.err.Error() }
+
+// Unwrap gives the cause to errors.Is and errors.As.
+func (e *unreachable) Unwrap() error { return e.err }
+
 // verdict is an outcome that is no error and has a code of its own.
 type verdict struct {
 	code int
@@ -62,6 +71,7 @@ func codeOf(ctx context.Context, err error) int {
 		usage      *usageError
 		problems   *spec.Problems
 		unreadable *reconcile.UnreadableError
+		away       *unreachable
 		stale      *reconcile.StaleError
 		blocked    *reconcile.BlockedError
 		held       *kube.HeldError
@@ -79,7 +89,7 @@ func codeOf(ctx context.Context, err error) int {
 		return codeHeld
 	case errors.Is(context.Cause(ctx), errInterrupted):
 		return codeInterrupted
-	case errors.As(err, &unreadable):
+	case errors.As(err, &unreadable), errors.As(err, &away):
 		return codeUnreadable
 	case errors.As(err, &stale):
 		return codeStale
@@ -173,6 +183,7 @@ func nextStep(err error) string {
 	var (
 		h          *hint
 		unreadable *reconcile.UnreadableError
+		away       *unreachable
 		stale      *reconcile.StaleError
 		held       *kube.HeldError
 		usage      *usageError
@@ -182,12 +193,12 @@ func nextStep(err error) string {
 		return h.next
 	case errors.As(err, &usage):
 		return "circleci-dr help lists the commands, and circleci-dr COMMAND --help its flags"
-	case errors.As(err, &unreadable):
+	case errors.As(err, &held):
+		return "wait for it with --wait 10m; circleci-dr unlock shows the holder and removes the lease of one that is dead"
+	case errors.As(err, &unreadable), errors.As(err, &away):
 		return "nothing was changed; repair the access and run it again"
 	case errors.As(err, &stale):
 		return "make a new plan and have it reviewed"
-	case errors.As(err, &held):
-		return "wait for it with --wait 10m; circleci-dr unlock shows the holder and removes the lease of one that is dead"
 	}
 	return ""
 }

@@ -59,7 +59,7 @@ func (p *program) open(o common, a access) (*session, error) {
 	}
 	client, err := kube.New(options)
 	if err != nil {
-		return nil, err
+		return nil, &unreachable{err}
 	}
 	chart := s.Server.Chart
 	if chart != "" && o.chart == "" && !strings.Contains(chart, "://") && !filepath.IsAbs(chart) {

@@ -15,7 +15,7 @@ func (p *program) unlockCommand() *cli.Command {
 	return &cli.Command{
 		Name: "unlock", Usage: "show who holds the lease; remove it with --holder",
 		Description: "The lease of a run that died is taken over by itself after 15 seconds; this is for one that hangs.\n" +
-			"Exit codes: 0 fine, 1 failed, 64 usage.",
+			"Exit codes: 0 fine, 1 failed, 4 the lease could not be read, 64 usage.",
 		Flags: append(p.clusterFlags(&o),
 			&cli.StringFlag{Name: "holder", Usage: "remove the lease of this `OWNER`, as shown without the flag", Destination: &owner}),
 		Action: func(c *cli.Context) error { return p.runUnlock(c.Context, o, owner) },
@@ -33,7 +33,7 @@ func (p *program) runUnlock(ctx context.Context, o common, owner string) error {
 	held := ses.kube.Holder(ctx)
 	switch {
 	case held.Unread():
-		return errors.New("read the lease: " + held.Why)
+		return &unreachable{errors.New("read the lease: " + held.Why)}
 	case held.IsNot():
 		_, err := fmt.Fprintln(p.out, "nobody holds the lease")
 		return err

@@ -29,8 +29,8 @@ func (p *program) validateCommand() *cli.Command {
 			for _, n := range s.Notes() {
 				fmt.Fprintln(p.err, n.String())
 			}
-			fmt.Fprintf(p.out, "%s is valid\n", o.file)
-			return nil
+			_, err = fmt.Fprintf(p.out, "%s is valid\n", o.file)
+			return err
 		},
 	}
 }
