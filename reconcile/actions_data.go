@@ -38,11 +38,24 @@ func applyCopy(ctx context.Context, r *run, st Step) error {
 	return r.saveMove(ctx, func(m *Move) { m.Copy = &res })
 }
 
-func lookProve(_ context.Context, r *run, _ Step) (Look, error) {
-	if p := r.move.Proof; p != nil && p.Equal() && p.Fence == r.move.FenceID() {
+// lookProve trusts a proof of this run, and one that the switch was made on.
+// Before the switch, an earlier run's proof is made again: the fence holds the
+// source only, and anybody may have been at the target since.
+func lookProve(ctx context.Context, r *run, _ Step) (Look, error) {
+	switch p := r.move.Proof; {
+	case p == nil || !p.Equal() || p.Fence != r.move.FenceID():
+		return Look{Why: "there is no proof under this fence"}, nil
+	case r.proved:
 		return Look{true, "both sides were compared and are equal"}, nil
 	}
-	return Look{Why: "there is no proof under this fence"}, nil
+	rel, err := r.release(ctx)
+	if err != nil {
+		return Look{}, err
+	}
+	if rel.Postgres.Internal {
+		return Look{Why: "the proof is of an earlier run; the target may have changed since"}, nil
+	}
+	return Look{true, "both sides were equal when the release was switched"}, nil
 }
 
 // DifferentError means that the proof found the two sides unequal.
@@ -78,6 +91,11 @@ func (d Difference) String() string {
 
 func applyProve(ctx context.Context, r *run, st Step) error {
 	job := r.mover(OpProve)
+	if r.move.Proof != nil { // its Job still holds the result of then
+		if err := r.p.Movers.Stop(ctx, job.Name); err != nil {
+			return err
+		}
+	}
 	res, err := runMover[Proof](ctx, r, st, job)
 	if err != nil {
 		return err
@@ -86,7 +104,11 @@ func applyProve(ctx context.Context, r *run, st Step) error {
 		// Kept, it would be adopted by the next attempt and fail it unasked.
 		return errors.Join(&DifferentError{Proof: res}, r.p.Movers.Stop(ctx, job.Name))
 	}
-	return r.saveMove(ctx, func(m *Move) { m.Proof = &res })
+	if err := r.saveMove(ctx, func(m *Move) { m.Proof = &res }); err != nil {
+		return err
+	}
+	r.proved = true
+	return nil
 }
 
 func lookCommit(ctx context.Context, r *run, _ Step) (Look, error) {

@@ -184,7 +184,7 @@ func remaining(s *spec.Spec, o Observation) []Step {
 		done[ActQuiesce] = stopped(o.Workloads.Value) && !m.Quiesced.IsZero()
 		done[ActFence] = m.Fence != nil && m.Fence.Fence.ID == m.FenceID()
 		done[ActCopy] = m.Copy != nil && m.Copy.Fence == m.FenceID()
-		done[ActProve] = m.Proof != nil && m.Proof.Equal() && m.Proof.Fence == m.FenceID()
+		done[ActProve] = m.Proof != nil && m.Proof.Equal() && m.Proof.Fence == m.FenceID() && !o.Release.Value.Postgres.Internal
 	}
 	done[ActRemove] = o.Postgres.Internal.Is() && o.Postgres.Internal.Value.StatefulSet.IsNot()
 	var steps []Step

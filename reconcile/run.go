@@ -30,6 +30,8 @@ type run struct {
 	// ours tells that the move in the record is this run's business: it stood
 	// open when the run began, or the run opened it.
 	ours bool
+	// proved tells that this run itself compared both sides.
+	proved bool
 	// noSource tells that the internal server was not there when we looked.
 	noSource bool
 	// lost tells that the lease went to somebody else.

@@ -108,7 +108,11 @@ func (w *world) operate(q MoverRequest) (any, error) {
 	case OpProve:
 		// Like the real one it trusts the digests taken in flight: it does not
 		// see what the source took since.
-		return Proof{At: w.clock, Fence: q.Fence, Compared: map[string]int{"databases": 2, "tables": 3}, Counters: w.src.counters(), SecureWrite: true}, nil
+		proof := Proof{At: w.clock, Fence: q.Fence, Compared: map[string]int{"databases": 2, "tables": 3}, Counters: w.src.counters(), SecureWrite: true}
+		if !maps.Equal(w.dst.rows, w.dst.copied) {
+			proof.Differences = []Difference{{Kind: "table", Object: "public.builds", Database: "circleci", What: "rows differ"}}
+		}
+		return proof, nil
 	case OpCommit:
 		return w.commit(q)
 	case OpWithdraw:
@@ -145,7 +149,7 @@ func (w *world) copy(q MoverRequest) (any, error) {
 	if m := w.dst.mark; m != nil && (m.State == "authoritative" || m.State == "superseded") {
 		return nil, refuse(CodeNotEmpty, "target", "the target is %s", m.State)
 	}
-	w.dst.rows = maps.Clone(w.src.rows)
+	w.dst.rows, w.dst.copied = maps.Clone(w.src.rows), maps.Clone(w.src.rows)
 	w.dst.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "copied", Move: q.Move, Fence: q.Fence, At: w.clock}
 	return CopyResult{Fence: q.Fence, Tables: 3, Rows: int64(len(w.src.rows)), Bytes: 1 << 20, Duration: 2 * time.Second}, nil
 }

@@ -63,6 +63,7 @@ type revision struct {
 
 type server struct {
 	rows     map[int]int // row id → how often it is there
+	copied   map[int]int // the rows of the last copy
 	writes   int64       // counted by the server
 	appSince int         // application writes since the commit
 	fence    string
