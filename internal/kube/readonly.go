@@ -16,7 +16,7 @@ var ErrReadOnly = errors.New("this command only reads; refused to send a request
 
 // ReadOnly makes every client of config refuse what could change something:
 // every verb but GET, HEAD and OPTIONS, and the GETs that open a stream into
-// a pod. A question about our own rights is let through.
+// a pod. Questions about our own rights are let through.
 func ReadOnly(config *rest.Config) {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return guard{next} })
 }
@@ -33,15 +33,18 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.next.RoundTrip(r)
 }
 
-// accessReview is the one question that Kubernetes wants asked by POST.
-const accessReview = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+// The questions that Kubernetes wants asked by POST.
+const (
+	accessReview = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+	rulesReview  = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+)
 
 func mutating(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return intoPod(r.URL.Path)
 	case http.MethodPost:
-		return !strings.HasSuffix(r.URL.Path, accessReview)
+		return !strings.HasSuffix(r.URL.Path, accessReview) && !strings.HasSuffix(r.URL.Path, rulesReview)
 	}
 	return true
 }

@@ -37,6 +37,7 @@ func TestReadOnlyRefusesWhatCouldChange(t *testing.T) {
 		{"HEAD", pod, true},
 		{"OPTIONS", pod, true},
 		{"POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", true},
+		{"POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", true},
 		{"GET", "/api/v1/namespaces/a/configmaps/exec", true},
 		{"GET", "/api/v1/namespaces/exec/configmaps/proxy", true},
 		{"GET", pod + "/exec", false},
