@@ -20,6 +20,11 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 		return p, nil
 	}
 	if missing := unread(s, o); len(missing) > 0 {
+		if o.Denied.Is() { // all at once: a single refused read names only its own
+			for _, f := range preflightAccess(o) {
+				missing = append(missing, f.What)
+			}
+		}
 		return Plan{}, &UnreadableError{What: missing}
 	}
 	if o.Release.IsNot() {

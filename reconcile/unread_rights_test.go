@@ -1,0 +1,33 @@
+package reconcile
+
+import (
+	"errors"
+	"slices"
+	"testing"
+)
+
+// A read that is refused for want of a right names every right that is
+// missing, and where rights are complete nothing is said of them.
+func TestAnUnreadableStateNamesTheMissingRights(t *testing.T) {
+	for _, c := range []struct {
+		denied []Permission
+		want   []string
+	}{
+		{nil, []string{"application workloads: forbidden"}},
+		{
+			[]Permission{{Verb: "list", Resource: "pods"}, {Verb: "get", Group: "batch", Resource: "jobs"}},
+			[]string{"application workloads: forbidden", "this user lacks 2 rights the plan uses: get jobs.batch, list pods"},
+		},
+	} {
+		o, _, err := newWorld().plan(externalSpec())
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Workloads, o.Denied = CouldNot[[]Workload](errors.New("forbidden")), Found(c.denied)
+		_, err = MakePlan(externalSpec(), o, "test")
+		var unread *UnreadableError
+		if !errors.As(err, &unread) || !slices.Equal(unread.What, c.want) {
+			t.Errorf("with %v denied: %v", c.denied, err)
+		}
+	}
+}
