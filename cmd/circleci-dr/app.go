@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"os"
 
 	"github.com/urfave/cli/v2"
 )
@@ -73,8 +74,31 @@ func (p *program) finishCommand(cmd *cli.Command) {
 			return err
 		}
 		p.color = color
+		if err := p.overwrites(c); err != nil {
+			return err
+		}
 		return action(c)
 	}
+}
+
+// overwrites refuses a file to write that is a file to read: a spec that was
+// not committed yet would be gone.
+func (p *program) overwrites(c *cli.Context) error {
+	for _, out := range []string{"result", "out"} {
+		name := c.String(out)
+		to, err := os.Stat(name)
+		if err != nil || !to.Mode().IsRegular() {
+			continue // not there yet, or nothing that can be lost
+		}
+		for _, in := range []string{"file", "plan"} {
+			from, err := os.Stat(c.String(in))
+			if err == nil && os.SameFile(from, to) {
+				p.resultFile = ""
+				return usagef("--%s would overwrite %s, which --%s reads", out, name, in)
+			}
+		}
+	}
+	return nil
 }
 
 func usage(_ *cli.Context, err error, _ bool) error { return usagef("%s", err) }

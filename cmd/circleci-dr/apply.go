@@ -41,6 +41,9 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.wait < 0 {
+		return usagef("--wait must not be negative (got %s)", o.wait)
+	}
 	var given *reconcile.Plan
 	if o.plan != "" {
 		if given, err = readPlanFile(o.plan); err != nil {
