@@ -65,7 +65,9 @@ func (c *Client) rules(ctx context.Context) ([]authv1.ResourceRule, error) {
 
 // grants tells whether one of the rules gives the right for every object.
 func grants(rules []authv1.ResourceRule, p reconcile.Permission) bool {
-	has := func(list []string, want string) bool { return slices.Contains(list, want) || slices.Contains(list, "*") }
+	has := func(list []string, want string) bool {
+		return slices.Contains(list, want) || slices.Contains(list, "*")
+	}
 	return slices.ContainsFunc(rules, func(r authv1.ResourceRule) bool {
 		return len(r.ResourceNames) == 0 && has(r.Verbs, p.Verb) && has(r.APIGroups, p.Group) && has(r.Resources, p.Resource)
 	})
