@@ -205,6 +205,9 @@ func TestCommitNeedsAnUntouchedSource(t *testing.T) {
 			runAs[struct{}](t, with(reconcile.OpWithdraw))
 			runAs[struct{}](t, req)
 			runAs[struct{}](t, with(reconcile.OpWithdraw))
+			earlier := req // a target put back from a snapshot of an earlier attempt
+			earlier.Fence = "another-fence"
+			codeIs(t, earlier, reconcile.CodeInconclusive, targetSide)
 			writeAround(t, p.source)
 			codeIs(t, req, reconcile.CodeMoved, sourceSide)
 			if got := p.lineages(t); got != withdrawn {
