@@ -61,7 +61,7 @@ services: testbed-up ## tests against the real Kubernetes and PostgreSQL
 	@mkdir -p $(OUT)
 	exports=$$($(TESTBED) env) && eval "$$exports"; \
 	packages=$$(grep -rl '^//go:build testbed' --include='*_test.go' internal | xargs dirname | sort -u | sed 's,^,./,'); \
-	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/services.json -- -tags testbed -timeout 60m -p 1 $$packages
+	$(TOOL) gotestsum --format testname --jsonfile $(OUT)/services.json -- -tags testbed -timeout 60m -p 1 $$packages
 
 test: ## everything: vet, lint, unit tests, real services
 	@.ci/run-tests
