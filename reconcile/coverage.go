@@ -16,6 +16,9 @@ func CoverageOf(s *spec.Spec) []Coverage {
 	if s.Server != nil {
 		add("server", Enforced, fmt.Sprintf("release %s in %s", s.Server.Release, s.Server.Namespace))
 	}
+	if s.Server != nil && len(s.Server.Values) > 0 {
+		add("server.values", Declared, "the files are not read yet")
+	}
 	if s.ServicesMachine != nil {
 		add("servicesMachine", Declared, "images and restore of the VM generation")
 	}
