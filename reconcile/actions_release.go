@@ -102,7 +102,9 @@ func (r *run) bringUp(ctx context.Context, st Step) error {
 	var failed []error // one that cannot start must not keep the others down
 	for _, w := range ws {
 		n, ok := r.move.Replicas[w.Key()]
-		if !ok || w.Replicas == n || w.Autoscaler != "" && w.Replicas > 0 && n > 0 {
+		// An autoscaler may have gone further up, and may; it would take its time
+		// to come up to where it was.
+		if !ok || w.Replicas == n || w.Autoscaler != "" && w.Replicas > n && n > 0 {
 			continue
 		}
 		if err := r.alive(ctx); err != nil {
@@ -214,17 +216,33 @@ func lookSettle(ctx context.Context, r *run, _ Step) (Look, error) {
 	if err != nil {
 		return Look{}, err
 	}
-	if strings.HasPrefix(rel.Description, "circleci-dr switch") || rel.Status != "deployed" {
+	if held(rel) {
 		return Look{Why: fmt.Sprintf("revision %d holds the application at zero", rel.Revision)}, nil
+	}
+	ws, err := r.workloads(ctx)
+	if err != nil {
+		return Look{}, err
+	}
+	if why := notUp(ws, r.move.Replicas); why != "" {
+		return Look{Why: why}, nil // a run that was cut off between the upgrade and the counts
 	}
 	return Look{true, fmt.Sprintf("revision %d has the application up", rel.Revision)}, nil
 }
 
+// held tells whether the newest revision is the one that switched, with the
+// application at zero, or one that never came to its end.
+func held(rel Release) bool {
+	return strings.HasPrefix(rel.Description, "circleci-dr switch") || rel.Status != "deployed"
+}
+
 func applySettle(ctx context.Context, r *run, st Step) error {
-	change := switchChange(r.s, r.rel, r.move.ID)
-	change.HoldAtZero = false
-	change.Description = "circleci-dr settled " + r.move.ID
-	err := r.p.Switcher.Upgrade(ctx, change)
+	rel, err := r.release(ctx)
+	if err == nil && held(rel) {
+		change := switchChange(r.s, r.rel, r.move.ID)
+		change.HoldAtZero = false
+		change.Description = "circleci-dr settled " + r.move.ID
+		err = r.p.Switcher.Upgrade(ctx, change)
+	}
 	if errors.Is(context.Cause(ctx), ErrLeaseLost) {
 		return errors.Join(err, context.Cause(ctx))
 	}
