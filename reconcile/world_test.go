@@ -45,6 +45,7 @@ type app struct {
 	ending         int // polls until superfluous pods are gone
 	recorded       *int
 	want           int  // what its autoscaler wants, 0 without one
+	off            int  // ticks its count has been another; an autoscaler syncs every 15 s
 	chart          *int // replicas in the chart's manifest, nil without the field
 	manifest       *int // replicas in the newest revision's manifest
 	host           string
@@ -142,8 +143,10 @@ func (w *world) tick() {
 }
 
 func (a *app) tick() {
-	if a.want > 0 && a.replicas > 0 {
-		a.replicas = a.want
+	if a.want > 0 && a.replicas > 0 && a.replicas != a.want {
+		if a.off++; a.off >= 30 {
+			a.replicas, a.off = a.want, 0
+		}
 	}
 	switch {
 	case a.pods > a.replicas:
