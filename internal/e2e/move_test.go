@@ -49,6 +49,7 @@ func (s *site) settled(before map[string]int32) {
 	if c := s.count(); !strings.HasPrefix(c.Frontend.Host, "pg14.testbed") {
 		s.t.Errorf("the frontend writes to %s", c.Frontend.Host)
 	}
+	s.want(0, "drift") // right away: apply has recorded what drift needs
 	o := s.want(0, "plan", "--detailed-exitcode")
 	s.contains("the second plan", o.out, "nothing to do")
 	s.want(0, "drift")
