@@ -26,11 +26,8 @@ type Events interface {
 	Note(string)
 }
 
-// ApplyOptions is who applies and with which program.
-type ApplyOptions struct {
-	By   string
-	Tool string
-}
+// ApplyOptions is who applies.
+type ApplyOptions struct{ By string }
 
 // StepReport is what became of one step.
 type StepReport struct {

@@ -76,7 +76,7 @@ func (w *world) apply(ctx context.Context, s *spec.Spec, o Observation, plan Pla
 			panic(v)
 		}
 	}()
-	rep, err = Apply(ctx, s, o, plan, w.providers(), ApplyOptions{By: "me", Tool: "test"}, &quiet{})
+	rep, err = Apply(ctx, s, o, plan, w.providers(), ApplyOptions{By: "me"}, &quiet{})
 	return rep, err, false
 }
 

@@ -50,7 +50,7 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 			return err
 		}
 	}
-	ses, err := p.open(o.common, access{preview: true})
+	ses, err := p.open(o.common, access{})
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (p *program) consent(ses *session, plan reconcile.Plan, given *reconcile.Pl
 
 func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Observation, plan reconcile.Plan, asJSON bool) error {
 	events, done := p.events(plan.Steps...)
-	report, err := reconcile.Apply(ctx, ses.spec, seen, plan, ses.providers, reconcile.ApplyOptions{By: owner(), Tool: toolVersion()}, events)
+	report, err := reconcile.Apply(ctx, ses.spec, seen, plan, ses.providers, reconcile.ApplyOptions{By: owner()}, events)
 	done()
 	var shown error
 	if asJSON {

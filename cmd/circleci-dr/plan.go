@@ -40,7 +40,7 @@ func (p *program) runPlan(ctx context.Context, o planOptions) error {
 	if err != nil {
 		return err
 	}
-	ses, err := p.open(o.common, access{preview: true})
+	ses, err := p.open(o.common, access{})
 	if err != nil {
 		return err
 	}

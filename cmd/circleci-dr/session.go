@@ -28,7 +28,6 @@ type session struct {
 // access is how far a command may reach.
 type access struct {
 	readOnly bool // refuses every mutating verb
-	preview  bool // needs the chart
 }
 
 // open loads the spec and connects. No call is made yet.
