@@ -2,11 +2,13 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // dropOurs drops what an earlier copy made, and empty databases that stand in
@@ -26,18 +28,43 @@ func (c *copyRun) dropOurs(ctx context.Context, facts *copyFacts) error {
 	return nil
 }
 
-// dropDatabase ends the sessions on a database and drops it.
+// dropDatabase ends the sessions on a database and drops it. Sessions we have
+// no right to end, a superuser's or an autovacuum worker's, are left to the
+// server: DROP DATABASE ends autovacuum workers itself and waits some seconds
+// for the others.
 func (s *server) dropDatabase(ctx context.Context, name string) error {
 	return s.with(ctx, maintenance, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()", name)
+		_, err := conn.Exec(ctx, `select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
+			where a.datname = $1 and a.pid <> pg_backend_pid()
+			and ($2 or not r.rolsuper and (pg_has_role(r.oid, 'member') or pg_has_role('pg_signal_backend', 'member')))`, name, s.superuser)
 		if err != nil {
 			return fmt.Errorf("end sessions on database %q: %w", name, err)
 		}
-		if _, err := conn.Exec(ctx, "drop database if exists "+ident(name)); err != nil {
+		_, err = conn.Exec(ctx, "drop database if exists "+ident(name))
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && pg.Code == "55006" { // object_in_use
+			return fmt.Errorf("drop database %q: %w: %s", name, err, sessionsOn(ctx, conn, name))
+		}
+		if err != nil {
 			return fmt.Errorf("drop database %q: %w", name, err)
 		}
 		return nil
 	})
+}
+
+// sessionsOn names who is connected to a database, for an error that tells
+// whom to ask.
+func sessionsOn(ctx context.Context, conn *pgx.Conn, database string) string {
+	var who string
+	err := conn.QueryRow(ctx, `select coalesce(string_agg(format('role %s (pid %s, %s)', coalesce(usename, '?'), pid, coalesce(nullif(application_name, ''), 'no application name')), ', '), '')
+		from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()`, database).Scan(&who)
+	switch {
+	case err != nil:
+		return "who is connected could not be read: " + err.Error()
+	case who == "":
+		return "the sessions have ended meanwhile, run it again"
+	}
+	return "end these sessions on the target and run it again: " + who
 }
 
 // note records that we are about to make something, before we do: what a
