@@ -25,6 +25,18 @@ type Endpoint struct {
 	TLSMode string `json:"tlsMode,omitempty"`
 	// CAFile is the path of the PEM bundle that verify-ca and verify-full use.
 	CAFile string `json:"caFile,omitempty"`
+
+	// Hosts is MongoDB's seed list, host:port each; Host and Port are then
+	// those of the first. The other fields below are MongoDB's too, in the
+	// words of its connection string.
+	Hosts      []string `json:"hosts,omitempty"`
+	AuthSource string   `json:"authSource,omitempty"`
+	Mechanism  string   `json:"mechanism,omitempty"`
+	ReplicaSet string   `json:"replicaSet,omitempty"`
+	// Options are further connection string options, URL-encoded.
+	Options string `json:"options,omitempty"`
+	// CertificateFile is the path of the client's certificate and key, PEM.
+	CertificateFile string `json:"certificateFile,omitempty"`
 }
 
 // Database is what an inspection found on one side: facts, no judgement.
