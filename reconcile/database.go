@@ -168,6 +168,7 @@ const (
 	OpFence   Operation = "fence"   // end sessions, make the source read-only
 	OpUnfence Operation = "unfence" // let the source take writes again
 	OpCopy    Operation = "copy"    // source to target, digesting in flight
+	OpRead    Operation = "read"    // read the whole source, to know that it can be
 	OpProve   Operation = "prove"   // compare both sides
 	OpCommit  Operation = "commit"  // write the new epoch on both sides
 	OpClear   Operation = "clear"   // drop what an abandoned copy left on the target
@@ -194,6 +195,9 @@ type MoverRequest struct {
 	// Counters are the source's write counters under the fence; commit fails
 	// with CodeMoved when they differ from what it reads.
 	Counters map[string]WriteCounter `json:"counters,omitempty"`
+	// Replaces is the epoch at which the target was superseded by the very
+	// source, when copy may drop what it holds; 0 means that it may not.
+	Replaces int `json:"replaces,omitempty"`
 	// Thorough makes prove read the source again instead of trusting the
 	// digests taken in flight under the same fence.
 	Thorough bool `json:"thorough,omitempty"`
@@ -301,6 +305,15 @@ type CopyResult struct {
 	// Adapted lists what was changed on purpose, such as an attribute the
 	// target's admin role may not give.
 	Adapted []string `json:"adapted,omitempty"`
+}
+
+// ReadResult is the result of OpRead: how much was read, and how fast.
+type ReadResult struct {
+	At       time.Time     `json:"at"`
+	Tables   int           `json:"tables"`
+	Rows     int64         `json:"rows"`
+	Bytes    int64         `json:"bytes"`
+	Duration time.Duration `json:"duration"`
 }
 
 // Proof is the result of OpProve. It proves equality when Differences is

@@ -53,7 +53,7 @@ func adapt(source, target globals, to admin, owners map[string]string, databases
 		a.note("what role %s owns and may do, role %s owns and may do", from, a.owners[from])
 	}
 	a.adaptRoles(source, target, to)
-	a.adaptMembers(source, to)
+	a.adaptMembers(source, target, to)
 	a.adaptSettings(source, target, to, databases)
 	return a
 }
@@ -96,21 +96,59 @@ func (a *adapted) adaptRoles(source, target globals, to admin) {
 				a.note("role %s loses %s: role %s is no superuser and cannot give it", r.name, strings.Join(lost, ", "), to.name)
 			}
 		}
+		if there, ok := target.role(r.name); ok && to.superuser && !source.verifiersKnown {
+			a.keepOnTarget(&r, there)
+		}
 		if !source.verifiersKnown && r.login {
-			a.note("role %s gets no password: the source does not show it to us", r.name)
+			if target.foreign[r.name] {
+				a.note("role %s keeps the password it has on the target: the source does not show us its own", r.name)
+			} else {
+				a.note("role %s gets no password: the source does not show it to us", r.name)
+			}
 		}
 		a.roles = append(a.roles, r)
 	}
 }
 
+// keepOnTarget keeps what a role may do on the target and a managed source
+// could not give it, when it comes back from there.
+func (a *adapted) keepOnTarget(r *role, there role) {
+	var kept []string
+	for _, attr := range []struct {
+		name     string
+		on       *bool
+		onTarget bool
+	}{{"SUPERUSER", &r.super, there.super}, {"REPLICATION", &r.replication, there.replication}, {"BYPASSRLS", &r.bypassRLS, there.bypassRLS}} {
+		if attr.onTarget && !*attr.on {
+			*attr.on = true
+			kept = append(kept, attr.name)
+		}
+	}
+	if len(kept) > 0 {
+		a.note("role %s keeps %s, which it has on the target: the source's admin role is no superuser and could not give it", r.name, strings.Join(kept, ", "))
+	}
+}
+
+// role finds a role by name.
+func (g globals) role(name string) (role, bool) {
+	for _, r := range g.roles {
+		if r.name == name {
+			return r, true
+		}
+	}
+	return role{}, false
+}
+
 // adaptMembers adds the admin to every role when it is no superuser: it must
 // own and read what they own. A membership in the admin would then be a
-// circle, and is left out.
-func (a *adapted) adaptMembers(source globals, to admin) {
+// circle, and is left out; where the way leads back to a superuser, it is kept
+// as it stands there, and the superuser itself needs no membership.
+func (a *adapted) adaptMembers(source, target globals, to admin) {
 	merged := map[membership]bool{}
 	for _, m := range source.members {
+		_, renamed := a.owners[m.member]
 		m.role, m.member = a.mapped(m.role), a.mapped(m.member)
-		if m.role == m.member {
+		if m.role == m.member || renamed && to.superuser && m.member == to.name {
 			continue
 		}
 		if !to.superuser && m.role == to.name {
@@ -127,6 +165,12 @@ func (a *adapted) adaptMembers(source globals, to admin) {
 				merged[key] = false
 				a.note("role %s becomes a member of %s, to own and read what is its", to.name, r.name)
 			}
+		}
+	}
+	for _, m := range target.members {
+		if to.superuser && !source.verifiersKnown && m.role == to.name {
+			merged[membership{role: m.role, member: m.member}] = m.admin
+			a.note("role %s stays a member of %s", m.member, m.role)
 		}
 	}
 	for m, admin := range merged {

@@ -50,7 +50,7 @@ func (m *mover) copy(ctx context.Context) (reconcile.CopyResult, error) {
 	if facts.target, err = m.target.facts(ctx); err != nil {
 		return c.result, m.orTakenOver(ctx, err)
 	}
-	if err := m.mayOverwrite(ctx, facts.target); err != nil {
+	if err := m.mayOverwrite(ctx, facts); err != nil {
 		return c.result, m.orTakenOver(ctx, err)
 	}
 	if err := c.carry(ctx, facts); err != nil {

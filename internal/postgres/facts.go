@@ -108,7 +108,7 @@ func (m *mover) prepareCopy(ctx context.Context) (*copyFacts, error) {
 	if m.req.Fence != "" && (f.source.fence == nil || f.source.fence.state.ID != m.req.Fence) {
 		return nil, failf(sourceSide, reconcile.CodeMoved, "copy: fence %q does not stand on the source", m.req.Fence)
 	}
-	if err := m.mayOverwrite(ctx, f.target); err != nil {
+	if err := m.mayOverwrite(ctx, f); err != nil {
 		return nil, err
 	}
 	for from, to := range f.adapted.owners {
@@ -120,9 +120,14 @@ func (m *mover) prepareCopy(ctx context.Context) (*copyFacts, error) {
 }
 
 // mayOverwrite refuses a target that was ever the truth, that belongs to
-// another installation, or that holds a database we did not make.
-func (m *mover) mayOverwrite(ctx context.Context, f sideFacts) error {
+// another installation, or that holds a database we did not make. One that the
+// very source superseded may be replaced when the request says so.
+func (m *mover) mayOverwrite(ctx context.Context, both *copyFacts) error {
+	f := both.target
 	if everAuthoritative(f.lineage) {
+		if m.replaceable(both) {
+			return nil
+		}
 		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it is %s since epoch %d (move %q); a side that ever held the truth is not overwritten",
 			f.lineage.State, f.lineage.Epoch, f.lineage.Move)
 	}
@@ -137,6 +142,14 @@ func (m *mover) mayOverwrite(ctx context.Context, f sideFacts) error {
 		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: database %s is not empty and none of ours", strings.Join(foreign, ", "))
 	}
 	return nil
+}
+
+// replaceable tells whether the target is the side that the source took over
+// from at the epoch the request names: what it holds, the source has had.
+func (m *mover) replaceable(both *copyFacts) bool {
+	from, to := both.source.lineage, both.target.lineage
+	return m.req.Replaces > 0 && from != nil && to != nil && from.Installation == m.req.Installation && to.Installation == m.req.Installation &&
+		to.State == stateSuperseded && from.State == stateAuthoritative && to.Epoch == m.req.Replaces && from.Epoch == m.req.Replaces
 }
 
 // foreign names the databases that hold something and are not on our record.

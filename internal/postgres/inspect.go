@@ -157,7 +157,7 @@ func (s *server) inspectSessions(ctx context.Context, conn *pgx.Conn, db *reconc
 		return fmt.Errorf("read locales: %w", err)
 	}
 	rows, err = conn.Query(ctx, `select coalesce(usename::text, ''), datname::text, count(*)::int from pg_stat_activity
-		where backend_type = 'client backend' and datname is not null and pid <> pg_backend_pid()
+		where usesysid is not null and datname is not null and pid <> pg_backend_pid()
 		and not (usename = current_user and application_name like 'circleci-dr%') group by 1, 2 order by 1, 2`)
 	if err != nil {
 		return fmt.Errorf("count sessions: %w", err)

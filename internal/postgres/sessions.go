@@ -54,9 +54,10 @@ func (s *server) waitReadOnly(ctx context.Context, databases []string, want, rel
 
 // endSessions ends the client sessions on the given databases that began
 // before now, and waits until they are gone. Sessions that begin later see
-// the fence. It returns how many there were.
+// the fence. It returns how many there were. A session is told by having a
+// role: what kind of backend it is is hidden from one who is no superuser.
 func (s *server) endSessions(ctx context.Context, conn *pgx.Conn, databases []string) (int, error) {
-	const others = `from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()
+	const others = `from pg_stat_activity where usesysid is not null and pid <> pg_backend_pid()
 		and datname = any($1) and backend_start < $2 and not (usename = current_user and application_name like 'circleci-dr%')`
 	var since time.Time
 	if err := conn.QueryRow(ctx, "select clock_timestamp()").Scan(&since); err != nil {

@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/internal/pgtest"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// leg is one move of a round trip.
+func (p pair) leg(op reconcile.Operation, back bool, epoch, replaces int) reconcile.MoverRequest {
+	req := p.request(op)
+	req.Epoch, req.Replaces = epoch, replaces
+	req.Move, req.Fence = "move-"+string('0'+rune(epoch)), "fence-"+string('0'+rune(epoch))
+	if back {
+		req.Source, req.Target = req.Target, req.Source
+		req.OwnerMap = map[string]string{p.admin: pgtest.Superuser}
+	}
+	return req
+}
+
+func perform[T any](t *testing.T, req reconcile.MoverRequest) T {
+	t.Helper()
+	result, err := Run(context.Background(), req, nil)
+	if err != nil {
+		t.Fatalf("%s of %s: %v", req.Operation, req.Move, err)
+	}
+	return result.(T)
+}
+
+// TestThereAndBackAndThereAgain moves out to a server where we are no
+// superuser, back onto the old internal one, and out again. Every leg carries
+// what was written since, and no side is overwritten that did not lose its
+// turn to the very source.
+func TestThereAndBackAndThereAgain(t *testing.T) {
+	for _, major := range []int{12, 14} {
+		p := newPair(t, major, major)
+		p.source.Exec(t, "postgres", "create role app login password 'secret'; create role reporting bypassrls")
+		p.source.Exec(t, "postgres", "create database main")
+		p.source.Exec(t, "main", simple+"alter table jobs owner to app; grant select on steps to reporting")
+		for epoch, back := range []bool{false, true, false} {
+			epoch++
+			replaces := 0
+			if epoch > 1 {
+				replaces = epoch - 1
+				perform[reconcile.ReadResult](t, p.leg(reconcile.OpRead, back, epoch, 0))
+			}
+			to := p.target
+			if back {
+				to = p.source
+				lifted := p.leg(reconcile.OpUnfence, false, epoch, 0) // the old internal side's own
+				lifted.Fence = ""
+				perform[reconcile.UnfenceResult](t, lifted)
+			}
+			perform[reconcile.FenceResult](t, p.leg(reconcile.OpFence, back, epoch, 0))
+			if replaces > 0 {
+				_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, 0), reconcile.CodeNotEmpty, targetSide)
+				_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces+7), reconcile.CodeNotEmpty, targetSide)
+			}
+			perform[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, back, epoch, replaces))
+			proof := perform[reconcile.Proof](t, p.leg(reconcile.OpProve, back, epoch, replaces))
+			if !proof.Equal() {
+				t.Fatalf("%d, leg %d: not equal: %q (secure write %v)", major, epoch, differences(proof), proof.SecureWrite)
+			}
+			commit := p.leg(reconcile.OpCommit, back, epoch, replaces)
+			commit.Counters = proof.Counters
+			perform[struct{}](t, commit)
+			if back {
+				perform[reconcile.UnfenceResult](t, p.leg(reconcile.OpUnfence, back, epoch, 0))
+			}
+			rows := to.Value(t, "main", "select count(*) from jobs")
+			if want := map[int]string{1: "5000", 2: "5001", 3: "5002"}[epoch]; rows != want {
+				t.Fatalf("%d, leg %d: %s rows, want %s", major, epoch, rows, want)
+			}
+			to.Exec(t, "main", "insert into jobs (name) values ('written since')")
+		}
+		if got := p.source.Value(t, "postgres", "select rolbypassrls from pg_roles where rolname = 'reporting'"); got != "true" {
+			t.Errorf("%d: BYPASSRLS of the internal role was lost on the way back", major)
+		}
+	}
+}
+
+// TestBackWithAwkwardData takes everything awkward out and back, from a server
+// where we are no superuser. What such a role may not read is said before.
+func TestBackWithAwkwardData(t *testing.T) {
+	p := newPair(t, 14, 14)
+	fill(t, p.source)
+	perform[reconcile.FenceResult](t, p.leg(reconcile.OpFence, false, 1, 0))
+	perform[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, false, 1, 0))
+	commit := p.leg(reconcile.OpCommit, false, 1, 0)
+	commit.Counters = perform[reconcile.Proof](t, p.leg(reconcile.OpProve, false, 1, 0)).Counters
+	perform[struct{}](t, commit)
+
+	lift := p.leg(reconcile.OpUnfence, false, 1, 0)
+	perform[reconcile.UnfenceResult](t, lift)
+	blocked := perform[reconcile.InspectResult](t, p.leg(reconcile.OpInspect, true, 2, 0)).Blocked
+	want := []reconcile.UnsupportedObject{
+		{Database: "main", Object: "table odd.closed", Reason: reasons["no right"]},
+		{Database: "main", Object: "table odd.forced", Reason: reasons["row security"]},
+	}
+	if !slices.Equal(blocked, want) {
+		t.Errorf("blocked: %+v, want %+v", blocked, want)
+	}
+	_ = codeIs(t, p.leg(reconcile.OpRead, true, 2, 0), reconcile.CodePrivilege, sourceSide)
+	p.target.Exec(t, "main", "alter table odd.forced no force row level security; drop table odd.closed")
+
+	perform[reconcile.FenceResult](t, p.leg(reconcile.OpFence, true, 2, 0))
+	if read := perform[reconcile.ReadResult](t, p.leg(reconcile.OpRead, true, 2, 0)); read.Tables < 15 || read.Rows < 4000 {
+		t.Errorf("read only %+v", read)
+	}
+	perform[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, true, 2, 1))
+	if proof := perform[reconcile.Proof](t, p.leg(reconcile.OpProve, true, 2, 1)); !proof.Equal() {
+		t.Errorf("not equal: %q", differences(proof))
+	}
+}

@@ -1,0 +1,82 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+)
+
+// readWhole reads every row and every large object of the source and keeps
+// nothing: before another side's data is given up, this one has to be known to
+// be readable. It needs no fence and changes nothing.
+func (m *mover) readWhole(ctx context.Context) (reconcile.ReadResult, error) {
+	began := time.Now()
+	result := reconcile.ReadResult{At: began.UTC()}
+	var databases []database
+	err := m.source.with(ctx, maintenance, func(conn *pgx.Conn) (err error) {
+		databases, err = listDatabases(ctx, conn, m.source.version)
+		return err
+	})
+	if err != nil {
+		return result, err
+	}
+	for _, d := range connectable(databases) {
+		if err := m.readDatabase(ctx, d.name, &result); err != nil {
+			return result, fmt.Errorf("read database %q: %w", d.name, err)
+		}
+	}
+	result.Duration = time.Since(began)
+	return result, nil
+}
+
+func (m *mover) readDatabase(ctx context.Context, name string, result *reconcile.ReadResult) error {
+	var tables []table
+	err := m.source.with(ctx, name, func(conn *pgx.Conn) (err error) {
+		if tables, err = listTables(ctx, conn); err != nil {
+			return err
+		}
+		_, err = objectsOf(ctx, conn, nil)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var total int64
+	for _, t := range tables {
+		total += t.bytes
+	}
+	m.progress.enter("read", name, total)
+	var next, rows, bytes atomic.Int64
+	g, gctx := errgroup.WithContext(ctx)
+	for range min(m.req.Streams, len(tables)) {
+		g.Go(func() error {
+			pg, err := m.source.connectRaw(gctx, name)
+			if err != nil {
+				return err
+			}
+			w := &wire{pg: pg}
+			defer func() { w.close(gctx) }()
+			for i := next.Add(1) - 1; i < int64(len(tables)); i = next.Add(1) - 1 {
+				t := tables[i]
+				sum, _, err := w.readTable(gctx, t.copyOut(), t.binary, func(p []byte) error {
+					bytes.Add(int64(len(p)))
+					m.progress.add(t.shown(), len(p))
+					return nil
+				})
+				if err != nil {
+					return classify(sourceSide, fmt.Errorf("read table %s: %w", t.shown(), err))
+				}
+				rows.Add(sum.rows)
+			}
+			return nil
+		})
+	}
+	err = g.Wait()
+	result.Tables, result.Rows, result.Bytes = result.Tables+len(tables), result.Rows+rows.Load(), result.Bytes+bytes.Load()
+	return err
+}
