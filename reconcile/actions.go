@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ func init() { // an initialiser would be a cycle: go-back is an action and ends 
 	actionsByKind = map[ActionKind]action{
 		ActCredentials: {lookCredentials, applyCredentials},
 		ActProtect:     {lookProtect, applyProtect},
+		ActRead:        {lookRead, applyRead},
 		ActRecord:      {lookRecord, applyRecord},
 		ActQuiesce:     {lookQuiesce, applyQuiesce},
 		ActFence:       {lookFence, applyFence},
@@ -32,36 +34,44 @@ func init() { // an initialiser would be a cycle: go-back is an action and ends 
 	}
 }
 
-func lookCredentials(ctx context.Context, r *run, _ Step) (Look, error) {
-	c := r.p.Passwords.Compare(ctx, CredentialsName, CredentialsKeys, r.external().Password)
+func lookCredentials(ctx context.Context, r *run, st Step) (Look, error) {
+	e := engineOf(st)
+	t := traitsOf[e]
+	c := r.p.Passwords.Compare(ctx, t.credentials, t.keys, declared(r.s, e).external.password)
 	switch {
 	case c.Unread():
-		return Look{}, fmt.Errorf("read Secret %s: %s", CredentialsName, c.Why)
+		return Look{}, fmt.Errorf("read Secret %s: %s", t.credentials, c.Why)
 	case c.Is() && c.Value.Matches:
-		return Look{true, "Secret " + CredentialsName + " is as wanted"}, nil
+		return Look{true, "Secret " + t.credentials + " is as wanted"}, nil
 	}
-	return Look{Why: "Secret " + CredentialsName + " does not hold the referenced password"}, nil
+	return Look{Why: "Secret " + t.credentials + " does not hold the referenced password"}, nil
 }
 
-func applyCredentials(ctx context.Context, r *run, _ Step) error {
-	return r.p.Passwords.Copy(ctx, CredentialsName, CredentialsKeys, r.external().Password)
+func applyCredentials(ctx context.Context, r *run, st Step) error {
+	e := engineOf(st)
+	return r.p.Passwords.Copy(ctx, traitsOf[e].credentials, traitsOf[e].keys, declared(r.s, e).external.password)
 }
 
-func (r *run) store() string { return r.rel.Postgres.FullName }
+// store is the name of a datastore's StatefulSet and Service.
+func (r *run) store(e Engine) string { return r.rel.Store(e).FullName }
 
-func lookProtect(ctx context.Context, r *run, _ Step) (Look, error) {
-	in := r.p.Stores.Internal(ctx, PostgreSQL, r.store())
+func lookProtect(ctx context.Context, r *run, st Step) (Look, error) {
+	return r.protected(ctx, engineOf(st))
+}
+
+func (r *run) protected(ctx context.Context, e Engine) (Look, error) {
+	in := r.p.Stores.Internal(ctx, e, r.store(e))
 	switch {
 	case in.Unread():
-		return Look{}, fmt.Errorf("read the objects of %s: %s", r.store(), in.Why)
+		return Look{}, fmt.Errorf("read the objects of %s: %s", r.store(e), in.Why)
 	case in.Is() && in.Value.Protected:
 		return Look{true, "volume, StatefulSet and Secret are protected"}, nil
 	}
 	return Look{Why: strings.Join(in.Value.Unprotected, "; ")}, nil
 }
 
-func applyProtect(ctx context.Context, r *run, _ Step) error {
-	return r.p.Stores.Protect(ctx, PostgreSQL, r.store())
+func applyProtect(ctx context.Context, r *run, st Step) error {
+	return r.p.Stores.Protect(ctx, engineOf(st), r.store(engineOf(st)))
 }
 
 func (r *run) workloads(ctx context.Context) ([]Workload, error) {
@@ -134,30 +144,39 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 	if err != nil {
 		return err
 	}
-	if !rel.Postgres.Internal || rel.Status != "deployed" {
-		return fmt.Errorf("open the move: revision %d of release %s is %s and reads %s:%d; there is no revision to go back to",
-			rel.Revision, rel.Name, rel.Status, rel.Postgres.Host, rel.Postgres.Port)
+	parts := slices.Clone(r.parts)
+	if len(parts) == 0 { // a way back in this very run has closed the move that is made anew
+		parts = slices.Clone(r.move.Parts)
 	}
-	lineage, _ := readRecord[Lineage](ctx, r.p.Records, RecordLineage)
-	if lineage.Unread() {
-		return fmt.Errorf("read record %s: %s", RecordLineage, lineage.Why)
+	for i := range parts {
+		p := &parts[i]
+		if live := rel.Store(p.Engine); live.Internal != (p.From == spec.Internal) || rel.Status != "deployed" {
+			return fmt.Errorf("open the move: revision %d of release %s is %s and reads %s %s; there is no revision to go back to",
+				rel.Revision, rel.Name, rel.Status, p.Engine.title(), orElse(live.At(), "nowhere"))
+		}
+		lineage, _ := readRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
+		if lineage.Unread() {
+			return fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), lineage.Why)
+		}
+		p.Epoch = nextEpoch(lineage)
+		p.Fence, p.Proof, p.Committed = nil, nil, false
+		if was := r.move.part(p.Engine); was != nil {
+			p.Copy = was.Copy // how fast it went
+		}
+		if p.Read != nil || r.read[p.Engine] != nil {
+			p.Read = r.read[p.Engine]
+		}
 	}
-	r.rel, r.epoch = rel, nextEpoch(lineage)
-	id, attempt := MoveID(PostgreSQL, r.epoch), 1
+	r.rel = rel
+	id, attempt := MoveID(parts), 1
 	if r.move.ID == id {
 		attempt = r.move.Attempt + 1
-	}
-	key := spec.SecretKey{}
-	if r.in.SourceSecret != nil {
-		key = *r.in.SourceSecret.Secret
 	}
 	r.ours = true
 	return r.saveMove(ctx, func(m *Move) {
 		*m = Move{
-			ID: id, Engine: PostgreSQL, From: spec.Internal, To: spec.External, Epoch: r.epoch, Attempt: attempt,
-			Phase: MoveOpen, Target: endpointOf(r.external()), Opened: r.p.Now(), Replicas: counts,
-			Revision: rel.Revision, Announced: r.plan.Total.DownHigh.Seconds(), OwnerMap: r.own,
-			Plan: r.plan.ID, SourceSecret: key, Store: r.store(), Copy: m.Copy,
+			ID: id, Attempt: attempt, Phase: MoveOpen, Opened: r.p.Now(), Parts: parts, Replicas: counts,
+			Revision: rel.Revision, Announced: r.plan.Total.DownHigh.Seconds(), Plan: r.plan.ID,
 		}
 	})
 }

@@ -6,53 +6,127 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-func lookFence(_ context.Context, r *run, _ Step) (Look, error) {
-	if f := r.move.Fence; f != nil && f.Fence.ID == r.move.FenceID() {
-		return Look{true, "the internal database is read-only"}, nil
+// lookRead trusts a reading of this run only, or of the run that opened the
+// move: it has to be no older than the outage it was made for.
+func lookRead(_ context.Context, r *run, st Step) (Look, error) {
+	p := r.part(st)
+	if res := orValue(r.readOf(p.Engine), p.Read); res != nil {
+		return Look{true, fmt.Sprintf("%s was read whole: %s in %d tables", p.Source(), Bytes(res.Bytes), res.Tables)}, nil
 	}
-	return Look{Why: "the internal database takes writes"}, nil
+	return Look{Why: p.Source() + " was not read yet"}, nil
 }
 
-func applyFence(ctx context.Context, r *run, st Step) error {
-	res, err := runMover[FenceResult](ctx, r, st, r.mover(OpFence))
+func orValue[T any](a, b *T) *T {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func applyRead(ctx context.Context, r *run, st Step) error {
+	p := r.part(st)
+	job := r.mover(OpRead, p)
+	job.Name = "circleci-dr-read-" + p.ID()
+	res, err := runMover[ReadResult](ctx, r, st, job)
 	if err != nil {
 		return err
 	}
-	return r.saveMove(ctx, func(m *Move) { m.Fence = &res })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.read[p.Engine] = &res
+	return nil
 }
 
-func lookCopy(_ context.Context, r *run, _ Step) (Look, error) {
-	if c := r.move.Copy; c != nil && c.Fence == r.move.FenceID() {
+func (r *run) readOf(e Engine) *ReadResult {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.read[e]
+}
+
+func lookFence(_ context.Context, r *run, st Step) (Look, error) {
+	p := r.part(st)
+	if f := p.Fence; f != nil && f.Fence.ID == r.move.FenceID(p) {
+		return Look{true, p.Source() + " is read-only"}, nil
+	}
+	return Look{Why: p.Source() + " takes writes"}, nil
+}
+
+func applyFence(ctx context.Context, r *run, st Step) error {
+	p := r.part(st)
+	res, err := runMover[FenceResult](ctx, r, st, r.mover(OpFence, p))
+	if err != nil {
+		return err
+	}
+	return r.savePart(ctx, p.Engine, func(p *Part) { p.Fence = &res })
+}
+
+func lookCopy(_ context.Context, r *run, st Step) (Look, error) {
+	p := r.part(st)
+	if c := p.Copy; c != nil && c.Fence == r.fenceID(p) {
 		return Look{true, fmt.Sprintf("%d tables are copied under this fence", c.Tables)}, nil
 	}
 	return Look{Why: "no finished copy under this fence"}, nil
 }
 
+func (r *run) fenceID(p Part) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.move.FenceID(p)
+}
+
 func applyCopy(ctx context.Context, r *run, st Step) error {
-	res, err := runMover[CopyResult](ctx, r, st, r.mover(OpCopy))
+	p := r.part(st)
+	if err := r.lift(ctx, st, p); err != nil {
+		return err
+	}
+	res, err := runMover[CopyResult](ctx, r, st, r.mover(OpCopy, p))
 	if err != nil {
 		return err
 	}
-	return r.saveMove(ctx, func(m *Move) { m.Copy = &res })
+	return r.savePart(ctx, p.Engine, func(p *Part) { p.Copy = &res })
+}
+
+// lift takes the fence off a target that was the source of an earlier move: it
+// stands there since that side lost its turn.
+func (r *run) lift(ctx context.Context, st Step, p Part) error {
+	if p.Replaces == 0 {
+		return nil
+	}
+	in := r.sides(p)
+	in.Source, in.Target = in.Target, MoverSide{}
+	job := in.job("circleci-dr-lift-"+r.fenceID(p), MoverRequest{Operation: OpUnfence, Installation: r.id, Move: p.ID(), Epoch: p.Epoch})
+	job.Deadline = quickTime
+	if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {
+		return fmt.Errorf("let %s take writes again: %w", p.Target(), err)
+	}
+	return nil
 }
 
 // lookProve trusts a proof of this run, and one that the switch was made on.
 // Before the switch, an earlier run's proof is made again: the fence holds the
 // source only, and anybody may have been at the target since.
-func lookProve(ctx context.Context, r *run, _ Step) (Look, error) {
-	switch p := r.move.Proof; {
-	case p == nil || !p.Equal() || p.Fence != r.move.FenceID():
+func lookProve(ctx context.Context, r *run, st Step) (Look, error) {
+	part := r.part(st)
+	r.mu.Lock()
+	proved := r.proved[part.Engine]
+	r.mu.Unlock()
+	switch p := part.Proof; {
+	case p == nil || !p.Equal() || p.Fence != r.fenceID(part):
 		return Look{Why: "there is no proof under this fence"}, nil
-	case r.proved:
+	case proved:
 		return Look{true, "both sides were compared and are equal"}, nil
+	case part.To == spec.Internal:
+		return Look{Why: "the proof is of an earlier run; the target may have changed since"}, nil
 	}
 	rel, err := r.release(ctx)
 	if err != nil {
 		return Look{}, err
 	}
-	if rel.Postgres.Internal {
+	if rel.Store(part.Engine).Internal {
 		return Look{Why: "the proof is of an earlier run; the target may have changed since"}, nil
 	}
 	return Look{true, "both sides were equal when the release was switched"}, nil
@@ -90,8 +164,9 @@ func (d Difference) String() string {
 }
 
 func applyProve(ctx context.Context, r *run, st Step) error {
-	job := r.mover(OpProve)
-	if r.move.Proof != nil { // its Job still holds the result of then
+	part := r.part(st)
+	job := r.mover(OpProve, part)
+	if part.Proof != nil { // its Job still holds the result of then
 		if err := r.p.Movers.Stop(ctx, job.Name); err != nil {
 			return err
 		}
@@ -102,42 +177,57 @@ func applyProve(ctx context.Context, r *run, st Step) error {
 	}
 	if !res.Equal() {
 		// Kept, it would be adopted by the next attempt and fail it unasked.
-		return errors.Join(&DifferentError{Proof: res}, r.p.Movers.Stop(ctx, job.Name))
+		return errors.Join(&DifferentError{Proof: res}, r.p.Movers.Stop(context.WithoutCancel(ctx), job.Name))
 	}
-	if err := r.saveMove(ctx, func(m *Move) { m.Proof = &res }); err != nil {
+	if err := r.savePart(ctx, part.Engine, func(p *Part) { p.Proof = &res }); err != nil {
 		return err
 	}
-	r.proved = true
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.proved[part.Engine] = true
 	return nil
 }
 
-func lookCommit(ctx context.Context, r *run, _ Step) (Look, error) {
-	l, _ := readRecord[Lineage](ctx, r.p.Records, RecordLineage)
+func lookCommit(ctx context.Context, r *run, st Step) (Look, error) {
+	p := r.part(st)
+	name := RecordLineage(p.Engine)
+	l, _ := readRecord[Lineage](ctx, r.p.Records, name)
 	switch {
 	case l.Unread():
-		return Look{}, fmt.Errorf("read record %s: %s", RecordLineage, l.Why)
-	case l.Is() && l.Value.Epoch == r.move.Epoch && r.move.Phase == MoveCommitted && !r.move.Deciding:
+		return Look{}, fmt.Errorf("read record %s: %s", name, l.Why)
+	case l.Is() && l.Value.Epoch == p.Epoch && r.move.Phase == MoveCommitted && p.Committed && !r.move.Deciding:
 		return Look{true, fmt.Sprintf("epoch %d is committed", l.Value.Epoch)}, nil
 	}
 	return Look{Why: "the new epoch is not committed"}, nil
 }
 
-// applyCommit writes the epoch on both servers first and in the cluster last:
-// the cluster's record is what the next run believes.
 func applyCommit(ctx context.Context, r *run, st Step) error {
+	return r.commit(ctx, st, r.part(st))
+}
+
+// commit writes the epoch on both servers first and in the cluster last: the
+// cluster's record is what the next run believes. A move of several parts is
+// decided with the first: from then on the others follow.
+func (r *run) commit(ctx context.Context, st Step, p Part) error {
 	if err := r.saveMove(ctx, func(m *Move) { m.Deciding = true }); err != nil {
 		return err
 	}
-	job := r.mover(OpCommit)
-	if r.move.Proof != nil {
-		job.Request.Counters = r.move.Proof.Counters
+	job := r.mover(OpCommit, p)
+	if p.Proof != nil {
+		job.Request.Counters = p.Proof.Counters
 	}
 	if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {
 		return err
 	}
-	l := Lineage{Epoch: r.move.Epoch, Authoritative: r.move.To, Endpoint: r.move.Target, Move: r.move.ID, At: r.p.Now()}
-	if err := replaceRecord(ctx, r.p.Records, RecordLineage, l); err != nil {
+	l := Lineage{
+		Epoch: p.Epoch, Authoritative: p.To, Endpoint: p.External, Move: r.move.ID, At: r.p.Now(),
+		Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret,
+	}
+	if err := replaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
 		return err
 	}
-	return r.saveMove(ctx, func(m *Move) { m.Phase, m.Deciding = MoveCommitted, false })
+	return r.saveMove(ctx, func(m *Move) {
+		m.part(p.Engine).Committed = true
+		m.Phase, m.Deciding = MoveCommitted, false
+	})
 }

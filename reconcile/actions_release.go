@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 func (r *run) release(ctx context.Context) (Release, error) {
@@ -27,8 +29,11 @@ func lookSwitch(ctx context.Context, r *run, _ Step) (Look, error) {
 	if err != nil {
 		return Look{}, err
 	}
-	if !switched(r.s, rel) || rel.Postgres.ExistingSecret != CredentialsName {
-		return Look{Why: fmt.Sprintf("release %s reads %s:%d", rel.Name, rel.Postgres.Host, rel.Postgres.Port)}, nil
+	for _, p := range r.move.Parts {
+		live := rel.Store(p.Engine)
+		if !switched(r.s, rel, p) || p.To == spec.External && live.ExistingSecret != traitsOf[p.Engine].credentials {
+			return Look{Why: fmt.Sprintf("release %s reads %s %s", rel.Name, p.Engine.title(), orElse(live.At(), "nowhere"))}, nil
+		}
 	}
 	if rel.Status != "deployed" {
 		return Look{Why: fmt.Sprintf("revision %d of release %s is %s", rel.Revision, rel.Name, rel.Status)}, nil
@@ -37,11 +42,31 @@ func lookSwitch(ctx context.Context, r *run, _ Step) (Look, error) {
 	if err != nil {
 		return Look{}, err
 	}
+	for _, p := range r.move.Parts {
+		if why := r.referenced(ws, p); why != "" {
+			return Look{Why: why}, nil
+		}
+		if p.To == spec.Internal {
+			if look, err := r.running(ctx, p); err != nil || !look.Settled {
+				return look, err
+			}
+		}
+	}
+	return Look{true, fmt.Sprintf("revision %d references %s", rel.Revision, r.move.Target())}, nil
+}
+
+// referenced says why not every workload that names a host of this engine
+// names the target's, or "". A workload names a host of the internal server by
+// its Service, with or without its namespace.
+func (r *run) referenced(ws []Workload, p Part) string {
+	target := r.sides(p).Target.Endpoint
 	var wrong []string
 	found := 0
 	for _, w := range ws {
-		for _, host := range w.Hosts {
-			if host == r.external().Host {
+		for _, host := range w.Hosts[p.Engine] {
+			if slices.ContainsFunc(target.hosts(), func(want string) bool {
+				return host == want || p.To == spec.Internal && strings.HasPrefix(host, want+".")
+			}) {
 				found++
 			} else {
 				wrong = append(wrong, w.Key()+" names "+host)
@@ -49,13 +74,68 @@ func lookSwitch(ctx context.Context, r *run, _ Step) (Look, error) {
 		}
 	}
 	if len(wrong) > 0 || found == 0 {
-		return Look{Why: fmt.Sprintf("not every workload references %s: %s", r.external().Host, orNone(strings.Join(clip(wrong, 5), ", ")))}, nil
+		return fmt.Sprintf("not every workload references %s: %s", target.at(), orNone(strings.Join(clip(wrong, 5), ", ")))
 	}
-	return Look{true, fmt.Sprintf("revision %d references %s", rel.Revision, r.external().Host)}, nil
+	return ""
 }
 
-func applySwitch(ctx context.Context, r *run, _ Step) error {
-	return r.p.Switcher.Upgrade(ctx, switchChange(r.s, r.rel, r.move.ID))
+// running tells whether the internal server that Helm brought back is up and
+// protected from the release's next change.
+func (r *run) running(ctx context.Context, p Part) (Look, error) {
+	name := r.store(p.Engine)
+	in := r.p.Stores.Internal(ctx, p.Engine, name)
+	switch set := in.Value.StatefulSet; {
+	case in.Unread() || in.Is() && set.Unread():
+		return Look{}, fmt.Errorf("read the objects of %s: %s%s", name, in.Why, set.Why)
+	case !in.Is() || !set.Is():
+		return Look{Why: "StatefulSet " + name + " is not there"}, nil
+	case set.Value.Ready < 1:
+		return Look{Why: fmt.Sprintf("StatefulSet %s has %d of %d ready", name, set.Value.Ready, set.Value.Replicas)}, nil
+	}
+	return r.protected(ctx, p.Engine)
+}
+
+func applySwitch(ctx context.Context, r *run, st Step) error {
+	if err := r.p.Switcher.Upgrade(ctx, switchChange(r.s, r.rel, r.move.Parts)); err != nil {
+		return err
+	}
+	for _, p := range r.move.Parts {
+		if p.To == spec.Internal {
+			if err := r.raise(ctx, st, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// raiseTime bounds the wait for an internal server's pod.
+const raiseTime = 15 * time.Minute
+
+// raise puts the internal server that came back with the release under
+// protection and waits for it.
+func (r *run) raise(ctx context.Context, st Step, p Part) error {
+	if err := r.p.Stores.Protect(ctx, p.Engine, r.store(p.Engine)); err != nil {
+		return err
+	}
+	until := r.p.Now().Add(raiseTime)
+	for {
+		look, err := r.running(ctx, p)
+		if err != nil {
+			return err
+		}
+		if look.Settled {
+			break
+		}
+		if r.p.Now().After(until) {
+			return fmt.Errorf("the internal %s did not become ready within %s: %s", p.Engine.title(), raiseTime, look.Why)
+		}
+		r.ev.StepProgress(st, MoverEvent{Phase: "starting", Message: look.Why})
+		if err := r.p.Wait(ctx, 500*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func lookResume(ctx context.Context, r *run, _ Step) (Look, error) {
@@ -179,8 +259,20 @@ func (r *run) seeSessions(ctx context.Context, st Step) error {
 	if want == 0 {
 		return nil // the application was at zero before, nothing will connect
 	}
-	in := sides{Target: r.in.Target, TargetSecret: r.in.TargetSecret, TargetCA: r.in.TargetCA}
 	until := r.p.Now().Add(sessionsTime)
+	for _, p := range r.move.Parts {
+		if err := r.seeSessionsOf(ctx, st, p, until); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) seeSessionsOf(ctx context.Context, st Step, p Part, until time.Time) error {
+	// What drift will be asked about next is the external side alone after a
+	// move out, and both or the internal one after a move in.
+	in := sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: p.To == spec.Internal}
+	role := in.Target.Endpoint.Username
 	for {
 		found := inspect(ctx, r.p, in, r.id, func(MoverEvent) {})
 		switch {
@@ -189,20 +281,27 @@ func (r *run) seeSessions(ctx context.Context, st Step) error {
 		case found.Value.Target == nil || found.Value.Target.Database == nil:
 			return errors.New("look for the application's sessions on the target: " + sideError(found.Value.Target))
 		}
-		if slices.ContainsFunc(found.Value.Target.Database.Sessions, func(c SessionCount) bool {
-			return c.Role == r.external().Username && c.Count > 0
-		}) {
-			// What drift will be asked about next: the target, and no source.
-			return replaceRecord(ctx, r.p.Records, RecordInspection, found.Value)
+		if slices.ContainsFunc(found.Value.Target.Database.Sessions, func(c SessionCount) bool { return c.Role == role && c.Count > 0 }) {
+			return r.keepInspection(ctx, p, found.Value)
 		}
 		if r.p.Now().After(until) {
-			return fmt.Errorf("the application is up, but has no session as %s on %s after %s", r.external().Username, r.move.Target, sessionsTime)
+			return fmt.Errorf("the application is up, but has no session as %s on %s after %s", role, p.Target(), sessionsTime)
 		}
 		r.ev.StepProgress(st, MoverEvent{Phase: "starting", Message: "waiting for sessions on the target"})
 		if err := r.p.Wait(ctx, time.Second); err != nil {
 			return err
 		}
 	}
+}
+
+// keepInspection records what drift will be asked about next. After a move out
+// that is the target without a source; after a move in the sides are the other
+// way round, and the next plan looks for itself.
+func (r *run) keepInspection(ctx context.Context, p Part, found Inspection) error {
+	if p.To != spec.External {
+		return nil
+	}
+	return replaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found)
 }
 
 func sideError(side *InspectedSide) string {
@@ -239,7 +338,7 @@ func held(rel Release) bool {
 func applySettle(ctx context.Context, r *run, st Step) error {
 	rel, err := r.release(ctx)
 	if err == nil && held(rel) {
-		change := switchChange(r.s, r.rel, r.move.ID)
+		change := switchChange(r.s, r.rel, r.move.Parts)
 		change.HoldAtZero = false
 		change.Description = "circleci-dr settled " + r.move.ID
 		err = r.p.Switcher.Upgrade(ctx, change)
@@ -254,20 +353,22 @@ func applySettle(ctx context.Context, r *run, st Step) error {
 	return errors.Join(err, r.bringUp(up, st))
 }
 
-func lookRemove(ctx context.Context, r *run, _ Step) (Look, error) {
-	in := r.p.Stores.Internal(ctx, PostgreSQL, r.store())
+func lookRemove(ctx context.Context, r *run, st Step) (Look, error) {
+	e := engineOf(st)
+	name := r.store(e)
+	in := r.p.Stores.Internal(ctx, e, name)
 	switch {
 	case in.Unread() || in.Is() && in.Value.StatefulSet.Unread():
-		return Look{}, fmt.Errorf("read the objects of %s: %s%s", r.store(), in.Why, in.Value.StatefulSet.Why)
+		return Look{}, fmt.Errorf("read the objects of %s: %s%s", name, in.Why, in.Value.StatefulSet.Why)
 	case in.IsNot() || in.Value.StatefulSet.IsNot():
-		return Look{true, "StatefulSet " + r.store() + " is gone"}, nil
+		return Look{true, "StatefulSet " + name + " is gone"}, nil
 	}
-	return Look{Why: "StatefulSet " + r.store() + " still runs"}, nil
+	return Look{Why: "StatefulSet " + name + " still runs"}, nil
 }
 
-func applyRemove(ctx context.Context, r *run, _ Step) error {
+func applyRemove(ctx context.Context, r *run, st Step) error {
 	if r.move.Phase != MoveCommitted && r.move.Phase != MoveFinished {
 		return errors.New("remove the internal database: the move is not committed")
 	}
-	return r.p.Stores.Remove(ctx, PostgreSQL, r.store(), r.p.Now())
+	return r.p.Stores.Remove(ctx, engineOf(st), r.store(engineOf(st)), r.p.Now())
 }

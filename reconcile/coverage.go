@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -22,18 +23,17 @@ func CoverageOf(s *spec.Spec) []Coverage {
 	if s.ServicesMachine != nil {
 		add("servicesMachine", Declared, "images and restore of the VM generation")
 	}
-	switch pg := s.Datastores.PostgreSQL; {
-	case pg == nil:
-		add("datastores.postgresql", Uncovered, "not in the file: nobody decided where it lives")
-	case s.Server == nil:
-		add("datastores.postgresql", Declared, "on a services machine")
-	default:
-		add("datastores.postgresql", Enforced, "location "+string(pg.Location))
-	}
-	if m := s.Datastores.MongoDB; m == nil {
-		add("datastores.mongodb", Uncovered, "not in the file: nobody decided where it lives")
-	} else {
-		add("datastores.mongodb", Declared, "location "+string(m.Location)+" is neither checked nor changed")
+	for _, e := range []Engine{PostgreSQL, MongoDB} {
+		switch d := declared(s, e); {
+		case d == nil:
+			add(e.field(), Uncovered, "not in the file: nobody decided where it lives")
+		case s.Server == nil:
+			add(e.field(), Declared, "on a services machine")
+		case !slices.Contains(engines, e):
+			add(e.field(), Declared, "location "+string(d.location)+" is neither checked nor changed")
+		default:
+			add(e.field(), Enforced, "location "+string(d.location))
+		}
 	}
 	if s.Backup == nil {
 		add("backup", Uncovered, "no backups are declared")

@@ -117,6 +117,8 @@ type UnsupportedObject struct {
 	Database string `json:"database"`
 	Object   string `json:"object"`
 	Reason   string `json:"reason"`
+	// Superuser tells that a target where we are superuser can take it.
+	Superuser bool `json:"superuser,omitempty"`
 }
 
 // SessionCount is how many client sessions a role holds on a database.

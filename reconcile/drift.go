@@ -27,7 +27,7 @@ type DriftItem struct {
 // could not be looked at, it gives both: what has drifted for certain, and the
 // error that says what is not known.
 func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, error) {
-	if s.Server == nil || s.Datastores.PostgreSQL == nil {
+	if s.Server == nil || s.Datastores.PostgreSQL == nil && s.Datastores.MongoDB == nil {
 		return nil, nil
 	}
 	if o.Release.IsNot() {
@@ -37,25 +37,36 @@ func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, erro
 		return nil, &UnreadableError{What: missing}
 	}
 	var out []DriftItem
+	var missing []string
 	out = append(out, driftMove(o)...)
-	out = append(out, driftLocation(s, o)...)
+	for _, e := range engines {
+		if d := declared(s, e); d != nil && !openMove(o) {
+			out = append(out, driftLocation(o, e, *d)...)
+		}
+	}
 	out = append(out, driftRelease(s, o)...)
 	out = append(out, driftReplicas(o)...)
-	out = append(out, driftDatabases(o)...)
-	if missing := uninspected(s, o, maxAge); len(missing) > 0 {
+	for _, e := range engines {
+		if d := declared(s, e); d != nil {
+			out = append(out, driftDatabases(o, e)...)
+			missing = append(missing, uninspected(o, e, *d, maxAge)...)
+		}
+	}
+	if len(missing) > 0 {
 		return out, &UnreadableError{What: missing}
 	}
 	return out, nil
 }
 
 // uninspected says why the recorded inspection tells nothing about now.
-func uninspected(s *spec.Spec, o Observation, maxAge time.Duration) (missing []string) {
-	if in := o.Postgres.Inspection; in.Unread() {
-		missing = append(missing, "databases: "+orElse(in.Why, "they were not looked at"))
-	} else if in.IsNot() && (o.Postgres.Internal.Value.StatefulSet.Is() || s.Datastores.PostgreSQL.External != nil) {
-		missing = append(missing, "databases: never inspected; run circleci-dr plan")
+func uninspected(o Observation, e Engine, d declaration, maxAge time.Duration) (missing []string) {
+	store, what := o.store(e), e.title()+" servers: "
+	if in := store.Inspection; in.Unread() {
+		missing = append(missing, what+orElse(in.Why, "they were not looked at"))
+	} else if in.IsNot() && (store.Internal.Value.StatefulSet.Is() || d.external != nil) {
+		missing = append(missing, what+"never inspected; run circleci-dr plan")
 	} else if in.Is() && o.At.Sub(in.Value.At) > maxAge {
-		missing = append(missing, fmt.Sprintf("databases: the newest inspection is %s old; run circleci-dr plan", o.At.Sub(in.Value.At).Round(time.Minute)))
+		missing = append(missing, fmt.Sprintf("%sthe newest inspection is %s old; run circleci-dr plan", what, o.At.Sub(in.Value.At).Round(time.Minute)))
 	}
 	return missing
 }
@@ -64,7 +75,7 @@ func driftMove(o Observation) []DriftItem {
 	if !openMove(o) {
 		return nil
 	}
-	m := o.Postgres.Move.Value
+	m := o.Move.Value
 	what := "is unfinished since " + m.Opened.UTC().Format(time.RFC3339)
 	if !m.Quiesced.IsZero() && m.Resumed.IsZero() {
 		what += " and the application is stopped since " + m.Quiesced.UTC().Format(time.RFC3339)
@@ -72,39 +83,37 @@ func driftMove(o Observation) []DriftItem {
 	return []DriftItem{{Class: "unfinished", Object: "move " + m.ID, What: what, Fix: "run circleci-dr apply again"}}
 }
 
-func driftLocation(s *spec.Spec, o Observation) []DriftItem {
-	rel, pg := o.Release.Value, s.Datastores.PostgreSQL
-	l := o.Postgres.Lineage
+func driftLocation(o Observation, e Engine, d declaration) []DriftItem {
+	rel, store := o.Release.Value, o.store(e)
+	live, l, t := rel.Store(e), store.Lineage, traitsOf[e]
 	apply := "run circleci-dr plan"
 	switch {
-	case openMove(o):
-		return nil
-	case pg.Location == spec.External && rel.Postgres.Internal && l.Is() && l.Value.Authoritative == spec.External:
-		f := twoTruths(rel, l.Value)
+	case live.Internal && l.Is() && l.Value.Authoritative == spec.External:
+		f := twoTruths(rel, e, l.Value)
 		return []DriftItem{{Class: "changed", Object: "release " + rel.Name, What: f.What, From: l.Value.Endpoint, To: "internal", Fix: f.Fix}}
-	case pg.Location == spec.External && rel.Postgres.Internal:
-		return []DriftItem{{Class: "pending", Object: locationField, What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: apply}}
-	case pg.Location == spec.Internal && !rel.Postgres.Internal:
-		return []DriftItem{{Class: "changed", Object: locationField, What: "PostgreSQL is external", From: "internal",
-			To: fmt.Sprintf("%s:%d", rel.Postgres.Host, rel.Postgres.Port), Fix: apply}}
-	case pg.Location == spec.Internal:
+	case d.location == spec.External && live.Internal:
+		return []DriftItem{{Class: "pending", Object: e.field("location"), What: e.title() + " is still internal", From: "internal", To: "external", Fix: apply}}
+	case d.location == spec.Internal && !live.Internal && l.Is():
+		return []DriftItem{{Class: "pending", Object: e.field("location"), What: e.title() + " is still external", From: live.At(), To: "internal", Fix: apply}}
+	case d.location == spec.Internal && !live.Internal:
+		return []DriftItem{{Class: "changed", Object: e.field("location"), What: e.title() + " is external", From: "internal", To: live.At(), Fix: apply}}
+	case d.location == spec.Internal:
 		return nil
 	}
 	var out []DriftItem
-	if !switched(s, rel) {
-		out = append(out, DriftItem{Class: "changed", Object: "release " + rel.Name, What: "uses another server than the spec",
-			From: endpointOf(pg.External), To: fmt.Sprintf("%s:%d", rel.Postgres.Host, rel.Postgres.Port), Fix: apply})
+	if !d.external.isReadBy(live) {
+		out = append(out, DriftItem{Class: "changed", Object: "release " + rel.Name, What: "uses another server than the spec", From: d.external.at(), To: live.At(), Fix: apply})
 	}
-	if rel.Postgres.ExistingSecret == CredentialsName && needsCredentials(o) {
+	if live.ExistingSecret == t.credentials && needsCredentials(o, e) {
 		problem := "is gone"
-		if o.Postgres.Credentials.Is() {
-			problem = o.Postgres.Credentials.Value.Problem
+		if store.Credentials.Is() {
+			problem = store.Credentials.Value.Problem
 		}
-		out = append(out, DriftItem{Class: "changed", Object: "Secret " + CredentialsName, What: problem, Fix: "run circleci-dr apply: it writes the referenced password again"})
+		out = append(out, DriftItem{Class: "changed", Object: "Secret " + t.credentials, What: problem, Fix: "run circleci-dr apply: it writes the referenced password again"})
 	}
-	if st := o.Postgres.Internal.Value.StatefulSet; st.Is() && l.Is() {
+	if st := store.Internal.Value.StatefulSet; st.Is() && l.Is() {
 		out = append(out, DriftItem{Class: "changed", Object: "StatefulSet " + st.Value.Name,
-			What: "the internal PostgreSQL is running again although the data moved to " + l.Value.Endpoint, Fix: "find out who started it before anything writes to it"})
+			What: "the internal " + e.title() + " is running again although the data moved to " + l.Value.Endpoint, Fix: "find out who started it before anything writes to it"})
 	}
 	return out
 }
@@ -151,19 +160,25 @@ func driftReplicas(o Observation) []DriftItem {
 	return out
 }
 
-func driftDatabases(o Observation) []DriftItem {
-	in := o.Postgres.Inspection
+func driftDatabases(o Observation, e Engine) []DriftItem {
+	store := o.store(e)
+	in, l := store.Inspection, store.Lineage
 	if !in.Is() || openMove(o) {
 		return nil
 	}
-	var out []DriftItem
-	if side := in.Value.Target; side != nil && side.Database == nil && !o.Release.Value.Postgres.Internal {
-		out = append(out, DriftItem{Class: "changed", Object: "external PostgreSQL", What: "could not be inspected from the cluster: " + side.Error, Fix: "run circleci-dr plan"})
+	side, where, object := in.Value.Target, spec.External, "external "+e.title()
+	if o.Release.Value.Store(e).Internal {
+		side, where, object = in.Value.Source, spec.Internal, "internal "+e.title()
 	}
-	if side := in.Value.Target; side != nil && side.Database != nil && side.Database.Lineage != nil && o.Postgres.Lineage.Is() &&
-		o.Postgres.Lineage.Value.Authoritative == spec.External && side.Database.Lineage.Epoch != o.Postgres.Lineage.Value.Epoch {
-		out = append(out, DriftItem{Class: "changed", Object: "external PostgreSQL", What: "belongs to another lineage epoch than the cluster's record",
-			From: itoa(o.Postgres.Lineage.Value.Epoch), To: itoa(side.Database.Lineage.Epoch), Fix: "find out who switched; nothing may be overwritten"})
+	if side == nil {
+		return nil
+	}
+	var out []DriftItem
+	if side.Database == nil {
+		out = append(out, DriftItem{Class: "changed", Object: object, What: "could not be inspected from the cluster: " + side.Error, Fix: "run circleci-dr plan"})
+	} else if mark := side.Database.Lineage; mark != nil && l.Is() && l.Value.Authoritative == where && mark.Epoch != l.Value.Epoch {
+		out = append(out, DriftItem{Class: "changed", Object: object, What: "belongs to another lineage epoch than the cluster's record",
+			From: itoa(l.Value.Epoch), To: itoa(mark.Epoch), Fix: "find out who switched; nothing may be overwritten"})
 	}
 	return out
 }

@@ -38,7 +38,7 @@ func TestDriftReportsWhatMattersAndNothingElse(t *testing.T) {
 			f.o.Workloads.Value = slices.DeleteFunc(f.o.Workloads.Value, func(w Workload) bool { return w.Name == "frontend" })
 		}, []DriftItem{{Class: "changed", Object: "Deployment/frontend", What: "is gone", From: "3 replicas", Fix: "helm upgrade brings it back"}}},
 		{"our Secret is gone", func(f *facts) { f.o.Postgres.Credentials = NotThere[Credentials]() }, []DriftItem{{Class: "changed",
-			Object: "Secret " + CredentialsName, What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
+			Object: "Secret " + traitsOf[PostgreSQL].credentials, What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
 		{"the internal database runs again", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = Found(StatefulSet{Name: internalHost}) },
 			[]DriftItem{{Class: "changed", Object: "StatefulSet postgresql", What: "the internal PostgreSQL is running again although the data moved to pg.example.com:5432",
 				Fix: "find out who started it before anything writes to it"}}},
@@ -69,11 +69,11 @@ func TestDriftIsInconclusiveWhereItCouldNotLook(t *testing.T) {
 		{"release", func(f *facts) { f.o.Release = CouldNot[Release](errRead) }, "release: connection refused"},
 		{"workloads", func(f *facts) { f.o.Workloads = CouldNot[[]Workload](errRead) }, "application workloads: connection refused"},
 		{"Secret", func(f *facts) { f.o.Postgres.Credentials = CouldNot[Credentials](errRead) }, "Secret circleci-dr-postgresql: connection refused"},
-		{"inspection", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errRead) }, "databases: connection refused"},
-		{"no inspection", func(f *facts) { f.o.Postgres.Inspection = NotThere[Inspection]() }, "databases: never inspected; run circleci-dr plan"},
-		{"old inspection", func(f *facts) { f.o.At = f.o.Postgres.Inspection.Value.At.Add(2 * time.Hour) }, "databases: the newest inspection is 2h0m0s old; run circleci-dr plan"},
-		{"lineage", func(f *facts) { f.o.Postgres.Lineage = CouldNot[Lineage](errRead) }, "lineage record: connection refused"},
-		{"move", func(f *facts) { f.o.Postgres.Move = CouldNot[Move](errRead) }, "move record: connection refused"},
+		{"inspection", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errRead) }, "PostgreSQL servers: connection refused"},
+		{"no inspection", func(f *facts) { f.o.Postgres.Inspection = NotThere[Inspection]() }, "PostgreSQL servers: never inspected; run circleci-dr plan"},
+		{"old inspection", func(f *facts) { f.o.At = f.o.Postgres.Inspection.Value.At.Add(2 * time.Hour) }, "PostgreSQL servers: the newest inspection is 2h0m0s old; run circleci-dr plan"},
+		{"lineage", func(f *facts) { f.o.Postgres.Lineage = CouldNot[Lineage](errRead) }, "lineage record of PostgreSQL: connection refused"},
+		{"move", func(f *facts) { f.o.Move = CouldNot[Move](errRead) }, "move record: connection refused"},
 		{"applied", func(f *facts) { f.o.Applied = CouldNot[Applied](errRead) }, "last-applied record: connection refused"},
 	} {
 		_, f := after(t)
@@ -92,7 +92,7 @@ func TestDriftNamesAnUnfinishedMoveAndThePendingOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []DriftItem{{Class: "pending", Object: locationField, What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: "run circleci-dr plan"}}
+	want := []DriftItem{{Class: "pending", Object: PostgreSQL.field("location"), What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: "run circleci-dr plan"}}
 	if got, err := Drift(s, o, time.Hour); err != nil || !slices.Equal(got, want) {
 		t.Errorf("pending: %+v, error %v", got, err)
 	}
@@ -126,7 +126,7 @@ func TestAnInspectionCountsOnlyForWhatAndWhenItLooked(t *testing.T) {
 	if !o.Postgres.Inspection.Unread() {
 		t.Error("an inspection of another server was taken for this one")
 	}
-	in := sidesOf(s, o.Release.Value, o.Postgres.Internal, o.Postgres.Move)
+	in := sidesOf(s, &o, PostgreSQL)
 	old := inspectJob(in, InstallationID(o.Cluster.Value, s.Server))
 	w.jobs[old.Name] = &job{spec: old, running: 1}
 	w.clock = w.clock.Add(-time.Hour)

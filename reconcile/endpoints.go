@@ -10,63 +10,115 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// internalSuperuser is the superuser of the internal PostgreSQL (operator
-// guide of Server 4.x).
-const internalSuperuser = "postgres"
+// MoverSide is how a mover reaches one side of a datastore: the address, and
+// where what it must not be told openly is kept.
+type MoverSide struct {
+	Endpoint *Endpoint       `json:"endpoint,omitempty"`
+	Password *spec.SecretRef `json:"password,omitempty"`
+	// CA is the bundle for the server's certificate, nil for the system's.
+	CA *spec.SecretRef `json:"ca,omitempty"`
+	// Certificate is the client's own, with its key.
+	Certificate *spec.SecretRef `json:"certificate,omitempty"`
+}
 
-// sides says how a mover reaches both sides of the PostgreSQL datastore.
-// Source is nil when there is no internal server to look at.
+// sides are both sides of a datastore in the direction it moves, or would
+// move. A side without an endpoint is not there to look at.
 type sides struct {
-	Source, Target             *Endpoint
-	SourceSecret, TargetSecret *spec.SecretRef
-	TargetCA                   *spec.SecretRef
+	Engine         Engine
+	Source, Target MoverSide
+	// Inwards tells that the source is the external side.
+	Inwards bool
 }
 
-func sidesOf(s *spec.Spec, rel Release, store Observed[InternalStore], mv Observed[Move]) sides {
-	var out sides
-	if pg := s.Datastores.PostgreSQL; pg != nil && pg.External != nil {
-		e := pg.External
-		out.Target = &Endpoint{Host: e.Host, Port: e.Port, Username: e.Username, TLSMode: string(e.TLS.Mode)}
-		password := e.Password
-		out.TargetSecret, out.TargetCA = &password, e.TLS.CA
+// heading is where a datastore moves, or would move: inwards only where the
+// spec wants it inside and the release has it outside.
+func heading(s *spec.Spec, o *Observation, e Engine) spec.Location {
+	if m := o.Move; m.Is() && m.Value.Open() {
+		if p := m.Value.part(e); p != nil {
+			return p.To
+		}
 	}
-	if store.Is() && store.Value.StatefulSet.Is() {
-		key := sourceSecret(rel, store.Value, mv)
-		out.Source = &Endpoint{Host: rel.Postgres.FullName, Port: 5432, Username: internalSuperuser, TLSMode: "prefer"}
-		out.SourceSecret = &spec.SecretRef{Secret: &key}
+	if d := declared(s, e); d != nil && d.location == spec.Internal && o.Release.Is() && !o.Release.Value.Store(e).Internal {
+		return spec.Internal
 	}
-	return out
+	return spec.External
 }
 
-// sourceSecret finds the key with the internal superuser's password: 4.x
-// Secrets hold postgres-password, 3.x ones postgresql-password, and the
-// vendor's page reads the wrong one of the two.
-func sourceSecret(rel Release, store InternalStore, mv Observed[Move]) spec.SecretKey {
-	if mv.Is() && mv.Value.Open() && mv.Value.SourceSecret.Name != "" {
-		return mv.Value.SourceSecret
+// sidesOf says how both sides are reached, as far as they are there: the
+// internal one only while its StatefulSet is.
+func sidesOf(s *spec.Spec, o *Observation, e Engine) sides {
+	var in, out MoverSide
+	if store := o.store(e).Internal; store.Is() && store.Value.StatefulSet.Is() {
+		in = internalSide(o.Release.Value.Store(e), e, internalSecret(o, e))
 	}
-	key := spec.SecretKey{Name: rel.Postgres.FullName, Key: "postgres-password"}
-	if rel.Postgres.Internal && rel.Postgres.ExistingSecret != "" {
-		key.Name = rel.Postgres.ExistingSecret
+	if d := declared(s, e); d != nil && d.external != nil {
+		out = externalSide(*d.external)
 	}
-	if store.Secret.Is() && !slices.Contains(store.Secret.Value.Keys, key.Key) &&
-		slices.Contains(store.Secret.Value.Keys, "postgresql-password") {
-		key.Key = "postgresql-password"
+	return oriented(e, heading(s, o, e), in, out)
+}
+
+func oriented(e Engine, to spec.Location, in, out MoverSide) sides {
+	if to == spec.Internal {
+		return sides{Engine: e, Source: out, Target: in, Inwards: true}
+	}
+	return sides{Engine: e, Source: in, Target: out}
+}
+
+// internalSide is the server in the release. Its TLS is the chart's own affair
+// (postgresql.tls); inside the cluster it is used where it is offered.
+func internalSide(live ReleaseStore, e Engine, key spec.SecretKey) MoverSide {
+	t := traitsOf[e]
+	endpoint := &Endpoint{Host: live.FullName, Port: t.port, Username: t.superuser, TLSMode: "prefer"}
+	if e == MongoDB {
+		endpoint.Hosts, endpoint.AuthSource, endpoint.TLSMode = []string{live.FullName + ":27017"}, "admin", string(spec.TLSDisable)
+	}
+	return MoverSide{Endpoint: endpoint, Password: &spec.SecretRef{Secret: &key}}
+}
+
+func externalSide(x externalServer) MoverSide {
+	endpoint, password := x.endpoint, x.password
+	return MoverSide{Endpoint: &endpoint, Password: &password, CA: x.ca, Certificate: x.certificate}
+}
+
+// internalSecret finds the key with the internal superuser's password: the one
+// on record where a move is open or over, else the one that the chart's Secret
+// has. 4.x Secrets hold postgres-password, 3.x ones postgresql-password, and
+// the vendor's page reads the wrong one of the two.
+func internalSecret(o *Observation, e Engine) spec.SecretKey {
+	if m := o.Move; m.Is() && m.Value.Open() {
+		if p := m.Value.part(e); p != nil && p.InternalSecret.Name != "" {
+			return p.InternalSecret
+		}
+	}
+	live, t := o.Release.Value.Store(e), traitsOf[e]
+	if l := o.store(e).Lineage; !live.Internal && l.Is() && l.Value.InternalSecret.Name != "" {
+		return l.Value.InternalSecret
+	}
+	key := spec.SecretKey{Name: live.FullName, Key: t.chartKeys[0]}
+	if live.Internal && live.ExistingSecret != "" {
+		key.Name = live.ExistingSecret
+	}
+	if secret := o.store(e).Internal.Value.Secret; secret.Is() {
+		for _, k := range t.chartKeys {
+			if slices.Contains(secret.Value.Keys, k) {
+				key.Key = k
+				break
+			}
+		}
 	}
 	return key
 }
 
+// job is a mover Job on these sides.
+func (in sides) job(name string, req MoverRequest) MoverJob {
+	req.Engine, req.Source, req.Target = in.Engine, in.Source.Endpoint, in.Target.Endpoint
+	return MoverJob{Name: name, Request: req, Source: in.Source, Target: in.Target}
+}
+
 // inspectJob is the Job that looks at both sides.
 func inspectJob(in sides, installation string) MoverJob {
-	req := MoverRequest{
-		Operation: OpInspect, Engine: PostgreSQL, Source: in.Source, Target: in.Target,
-		Installation: installation,
-	}
-	job := MoverJob{
-		Request: req, Source: in.SourceSecret, Target: in.TargetSecret, TargetCA: in.TargetCA,
-		Deadline: 3 * time.Minute,
-	}
-	job.Name = "circleci-dr-inspect-" + subjectOf(in, installation)[:10]
+	job := in.job("circleci-dr-inspect-"+subjectOf(in, installation)[:10], MoverRequest{Operation: OpInspect, Installation: installation})
+	job.Deadline = 3 * time.Minute
 	return job
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -102,16 +103,46 @@ func Apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provid
 	if err != nil {
 		return rep, err
 	}
-	for _, st := range plan.Steps {
-		sr, err := r.step(ctx, st)
-		rep.Steps = append(rep.Steps, sr)
+	for left := plan.Steps; len(left) > 0; {
+		n := beside(left)
+		done, st, err := r.group(ctx, left[:n])
+		rep.Steps = append(rep.Steps, done...)
 		if err != nil {
 			rep.Downtime = r.downtime()
 			return r.fail(ctx, rep, st, err)
 		}
+		left = left[n:]
 	}
 	rep.Downtime = r.downtime()
 	return rep, r.finish(ctx)
+}
+
+// group does steps that run side by side and waits for all of them. The first
+// that fails ends the others: none of them counts without the rest.
+func (r *run) group(ctx context.Context, steps []Step) ([]StepReport, Step, error) {
+	if len(steps) == 1 {
+		sr, err := r.step(ctx, steps[0])
+		return []StepReport{sr}, steps[0], err
+	}
+	shared, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	reports, errs := make([]StepReport, len(steps)), make([]error, len(steps))
+	first := atomic.Int64{}
+	first.Store(-1)
+	var runs []func()
+	for i, st := range steps {
+		runs = append(runs, func() {
+			reports[i], errs[i] = r.step(shared, st)
+			if errs[i] != nil && first.CompareAndSwap(-1, int64(i)) {
+				cancel(fmt.Errorf("%s failed", st.Title))
+			}
+		})
+	}
+	together(runs...)
+	if n := first.Load(); n >= 0 {
+		return reports, steps[n], errs[n]
+	}
+	return reports, steps[0], nil
 }
 
 // step looks, acts, and looks again. The second look decides.
@@ -183,7 +214,7 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 	back, cancel := uninterrupted(ctx, goBackTime)
 	defer cancel()
 	if r.isDown() {
-		r.ev.Note("bringing the application back on the internal database")
+		r.ev.Note("bringing the application back on " + r.move.Source())
 	}
 	backErr := r.persist(back, err)
 	rep.Downtime = r.downtime()

@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,9 +20,30 @@ const (
 type sizes struct {
 	bytes  int64
 	tables int
+	noun   string // tables or collections
 	// rate is measured on a former copy of this installation, 0 without one.
 	rate float64
-	pods int
+}
+
+// measured is what one part's copy and proof have to carry, as its source was
+// last seen.
+func measured(o Observation, p Part) sizes {
+	z := sizes{noun: "tables"}
+	if p.Engine == MongoDB {
+		z.noun = "collections"
+	}
+	if in := o.store(p.Engine).Inspection; in.Is() && in.Value.Source != nil && in.Value.Source.Database != nil {
+		for _, db := range in.Value.Source.Database.Databases {
+			z.bytes += db.Bytes
+			z.tables += db.Tables
+		}
+	}
+	if m := o.Move; m.Is() {
+		if was := m.Value.part(p.Engine); was != nil && was.Copy != nil && was.Copy.Duration > 0 {
+			z.rate = float64(was.Copy.Bytes) / was.Copy.Duration.Seconds()
+		}
+	}
+	return z
 }
 
 func (z sizes) copying() Estimate {
@@ -48,9 +71,9 @@ func (z sizes) at(rate int64) time.Duration {
 // String says in words what an estimate assumes.
 func (z sizes) String() string {
 	if z.rate > 0 {
-		return fmt.Sprintf("%s in %d tables at the %s/s measured here before", Bytes(z.bytes), z.tables, Bytes(int64(z.rate)))
+		return fmt.Sprintf("%s in %d %s at the %s/s measured here before", Bytes(z.bytes), z.tables, z.noun, Bytes(int64(z.rate)))
 	}
-	return fmt.Sprintf("%s in %d tables at %s/s to %s/s, not yet measured here", Bytes(z.bytes), z.tables, Bytes(slowRate), Bytes(fastRate))
+	return fmt.Sprintf("%s in %d %s at %s/s to %s/s, not yet measured here", Bytes(z.bytes), z.tables, z.noun, Bytes(slowRate), Bytes(fastRate))
 }
 
 // down marks the whole of an estimate as downtime.
@@ -59,18 +82,30 @@ func (e Estimate) down() Estimate {
 	return e
 }
 
+// total adds up a plan's steps; of those that run side by side the longest
+// counts.
 func total(steps []Step) Estimate {
 	var t Estimate
-	for _, s := range steps {
-		t.Low += s.Estimate.Low
-		t.High += s.Estimate.High
-		t.DownLow += s.Estimate.DownLow
-		t.DownHigh += s.Estimate.DownHigh
-		if s.Action == ActCopy {
-			t.Assumption = s.Estimate.Assumption
+	for len(steps) > 0 {
+		n := beside(steps)
+		var longest Estimate
+		for _, s := range steps[:n] {
+			e := s.Estimate
+			longest.Low, longest.High = max(longest.Low, e.Low), max(longest.High, e.High)
+			longest.DownLow, longest.DownHigh = max(longest.DownLow, e.DownLow), max(longest.DownHigh, e.DownHigh)
+			if s.Action == ActCopy {
+				t.Assumption = joinNonEmpty("; ", t.Assumption, e.Assumption)
+			}
 		}
+		t.Low, t.High = t.Low+longest.Low, t.High+longest.High
+		t.DownLow, t.DownHigh = t.DownLow+longest.DownLow, t.DownHigh+longest.DownHigh
+		steps = steps[n:]
 	}
 	return t
+}
+
+func joinNonEmpty(sep string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
 }
 
 // Bytes prints a size the way people say it: binary steps, one decimal.

@@ -185,31 +185,33 @@ func TestAConflictBringsNothingBack(t *testing.T) {
 }
 
 func TestAnAcceptedPlanCoversItsOwnResume(t *testing.T) {
-	for _, point := range points() {
-		if strings.HasPrefix(point, string(ActGoBack)) {
-			continue
+	eachFlow(t, func(t *testing.T, f flow) {
+		for _, point := range f.points() {
+			if strings.HasPrefix(point, string(ActGoBack)) {
+				continue
+			}
+			w, s := f.begin(t), f.spec()
+			o, accepted, err := w.plan(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.killAt(point)
+			if _, _, dead := w.apply(context.Background(), s, o, accepted); !dead {
+				t.Fatalf("was not killed at %s", point)
+			}
+			w.calm()
+			_, now, err := w.plan(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if now.Resumes == "" {
+				continue // nothing was opened yet
+			}
+			if err := CheckPlan(accepted, now); err != nil {
+				t.Errorf("killed at %s: %v", point, err)
+			}
 		}
-		w, s := newWorld(), externalSpec()
-		o, accepted, err := w.plan(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.killAt(point)
-		if _, _, dead := w.apply(context.Background(), s, o, accepted); !dead {
-			t.Fatalf("was not killed at %s", point)
-		}
-		w.calm()
-		_, now, err := w.plan(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if now.Resumes == "" {
-			continue // nothing was opened yet
-		}
-		if err := CheckPlan(accepted, now); err != nil {
-			t.Errorf("killed at %s: %v", point, err)
-		}
-	}
+	})
 }
 
 func TestAPlanGoesStaleWithItsFacts(t *testing.T) {

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 func lookGoBack(_ context.Context, r *run, _ Step) (Look, error) {
-	return Look{!r.move.Open(), "the application is back on the internal database"}, nil
+	return Look{!r.move.Open(), "the application is back on " + r.move.Source()}, nil
 }
 
 func applyGoBack(ctx context.Context, r *run, _ Step) error {
@@ -22,11 +24,13 @@ func (r *run) goBack(ctx context.Context, cause error) error {
 	if r.move.Quiesced.IsZero() && r.move.Phase == MoveOpen {
 		return r.closeMove(ctx, cause) // nothing was stopped or fenced yet
 	}
-	st := newStep(ActGoBack, string(PostgreSQL), "Bring the application back on the internal database")
+	st := newStep(ActGoBack, r.move.ID, "Bring the application back on "+r.move.Source())
 	// One that still runs would undo what is done below.
-	for _, op := range []Operation{OpFence, OpCopy, OpProve, OpCommit} {
-		if err := r.p.Movers.Stop(ctx, JobName(op, r.move)); err != nil {
-			return err
+	for _, p := range r.move.Parts {
+		for _, op := range []Operation{OpFence, OpCopy, OpProve, OpCommit} {
+			if err := r.p.Movers.Stop(ctx, JobName(op, r.move, p)); err != nil {
+				return err
+			}
 		}
 	}
 	if r.move.Phase == MoveCommitted || r.move.Deciding {
@@ -55,37 +59,69 @@ func (r *run) closeMove(ctx context.Context, cause error) error {
 		if !m.Quiesced.IsZero() {
 			m.Resumed = r.p.Now()
 		}
-		m.Fence, m.Proof = nil, nil
+		for i := range m.Parts {
+			m.Parts[i].Fence, m.Parts[i].Proof, m.Parts[i].Committed = nil, nil, false
+		}
 	})
 }
 
-// restoreSource lifts the fence and gives the release its old revision. The
+// restoreSource lifts the fences and gives the release its old revision. The
 // fence goes first, so that no pod starts on a read-only database; a server
-// that was deleted has to come back with the release before.
+// that was deleted has to come back with the release before. What a move in
+// brought into the cluster goes again, but for its volume.
 func (r *run) restoreSource(ctx context.Context, st Step) error {
-	unfence := func() error {
-		if _, err := runMover[json.RawMessage](ctx, r, st, r.mover(OpUnfence)); err != nil {
-			return fmt.Errorf("let the internal database take writes again: %w", err)
+	for _, p := range r.move.Parts {
+		if p.To != spec.Internal {
+			continue
 		}
-		return nil
-	}
-	back := func() error {
-		rel, err := r.release(ctx)
-		if err != nil || rel.Postgres.Internal && rel.Status == "deployed" && !r.noSource {
+		// A run that was cut off may not have come to it; Helm would take the
+		// claim with the StatefulSet.
+		if err := r.p.Stores.Protect(ctx, p.Engine, r.store(p.Engine)); err != nil {
 			return err
 		}
-		return r.p.Switcher.Rollback(ctx, r.move.Revision, false)
 	}
-	order := []func() error{unfence, back}
+	order := []func(context.Context, Step) error{r.unfence, r.rollBack}
 	if r.noSource {
-		order = []func() error{back, unfence}
+		order = []func(context.Context, Step) error{r.rollBack, r.unfence}
 	}
 	for _, do := range order {
-		if err := do(); err != nil {
+		if err := do(ctx, st); err != nil {
+			return err
+		}
+	}
+	if !r.move.Back() {
+		return nil
+	}
+	for _, p := range r.move.Parts {
+		if err := r.p.Stores.Remove(ctx, p.Engine, r.store(p.Engine), r.p.Now()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *run) unfence(ctx context.Context, st Step) error {
+	for _, p := range r.move.Parts {
+		if _, err := runMover[json.RawMessage](ctx, r, st, r.mover(OpUnfence, p)); err != nil {
+			return fmt.Errorf("let %s take writes again: %w", p.Source(), err)
+		}
+	}
+	return nil
+}
+
+func (r *run) rollBack(ctx context.Context, _ Step) error {
+	rel, err := r.release(ctx)
+	if err != nil {
+		return err
+	}
+	there := rel.Status == "deployed" && !r.noSource
+	for _, p := range r.move.Parts {
+		there = there && rel.Store(p.Engine).Internal == (p.From == spec.Internal)
+	}
+	if there {
+		return nil
+	}
+	return r.p.Switcher.Rollback(ctx, r.move.Revision, false)
 }
 
 // forwardError means that the way back is closed.
@@ -115,12 +151,17 @@ func (r *run) withdraw(ctx context.Context, st Step) error {
 	if err := r.saveMove(ctx, func(m *Move) { m.Deciding = true }); err != nil {
 		return err
 	}
-	if _, err := runMover[json.RawMessage](ctx, r, st, r.mover(OpWithdraw)); err != nil {
-		return r.forward(ctx, st, err)
+	for _, p := range r.move.Parts {
+		if _, err := runMover[json.RawMessage](ctx, r, st, r.mover(OpWithdraw, p)); err != nil {
+			return r.forward(ctx, st, err)
+		}
 	}
-	l := Lineage{Epoch: r.move.Epoch, Authoritative: r.move.From, Move: r.move.ID, At: r.p.Now()}
-	if err := replaceRecord(ctx, r.p.Records, RecordLineage, l); err != nil {
-		return err
+	for _, p := range r.move.Parts {
+		l := Lineage{Epoch: p.Epoch, Authoritative: p.From, Endpoint: p.External, Move: r.move.ID, At: r.p.Now(),
+			Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret}
+		if err := replaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
+			return err
+		}
 	}
 	return r.saveMove(ctx, func(m *Move) { m.Phase, m.Deciding = MoveReturning, false })
 }
@@ -135,11 +176,15 @@ func (r *run) forward(ctx context.Context, st Step, cause error) error {
 	} else {
 		cause = fmt.Errorf("whether the target holds writes of the application could not be found out: %w", cause)
 	}
-	if err := r.p.Movers.Stop(ctx, JobName(OpWithdraw, r.move)); err != nil {
-		return errors.Join(cause, err)
+	for _, p := range r.move.Parts {
+		if err := r.p.Movers.Stop(ctx, JobName(OpWithdraw, r.move, p)); err != nil {
+			return errors.Join(cause, err)
+		}
 	}
-	if err := applyCommit(ctx, r, st); err != nil {
-		return errors.Join(cause, fmt.Errorf("commit again: %w", err))
+	for _, p := range r.move.Parts {
+		if err := r.commit(ctx, st, p); err != nil {
+			return errors.Join(cause, fmt.Errorf("commit again: %w", err))
+		}
 	}
 	if err := r.bringUp(ctx, st); err != nil {
 		return &forwardError{err: errors.Join(cause, err)}

@@ -168,7 +168,8 @@ func (w *world) moved(t *testing.T, s *spec.Spec, where string) {
 	if got := w.replicas(); !maps.Equal(got, wantReplicas) {
 		t.Errorf("%s: replicas are %v, want %v", where, got, wantReplicas)
 	}
-	if w.newest().internal || w.newest().held || w.newest().status != "deployed" || w.store {
+	want := s.Datastores.PostgreSQL.Location
+	if inside := want == spec.Internal; w.newest().internal != inside || w.newest().held || w.newest().status != "deployed" || w.store != inside {
 		t.Errorf("%s: release %+v, StatefulSet there: %t", where, *w.newest(), w.store)
 	}
 	o, plan, err := w.plan(s)
@@ -178,8 +179,8 @@ func (w *world) moved(t *testing.T, s *spec.Spec, where string) {
 	if items, err := Drift(s, o, time.Hour); err != nil || len(items) != 0 {
 		t.Errorf("%s: drift %v, error %v", where, items, err)
 	}
-	m := o.Postgres.Move.Value
-	if m.Phase != MoveFinished || m.Deciding || !o.Applied.Is() || o.Postgres.Lineage.Value.Authoritative != spec.External {
+	m := o.Move.Value
+	if m.Phase != MoveFinished || m.Deciding || !o.Applied.Is() || o.Postgres.Lineage.Value.Authoritative != want {
 		t.Errorf("%s: move %+v, applied %v, lineage %+v", where, m, o.Applied.Known, o.Postgres.Lineage.Value)
 	}
 	if open := o.Journal.Value.Cut(); len(open) > 1 {
@@ -195,8 +196,12 @@ func (w *world) home(t *testing.T, where string) {
 	if got := w.replicas(); !maps.Equal(got, wantReplicas) {
 		t.Errorf("%s: replicas are %v, want %v", where, got, wantReplicas)
 	}
-	if !w.newest().internal || w.newest().status != "deployed" || !w.store || w.src.fence != "" {
-		t.Errorf("%s: release %+v, StatefulSet there: %t, fence %q", where, *w.newest(), w.store, w.src.fence)
+	side := w.src
+	if !w.inside {
+		side = w.dst
+	}
+	if w.newest().internal != w.inside || w.newest().status != "deployed" || w.store != w.inside || side.fence != "" {
+		t.Errorf("%s: release %+v, StatefulSet there: %t, fence %q", where, *w.newest(), w.store, side.fence)
 	}
 }
 

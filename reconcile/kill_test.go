@@ -4,16 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// The named points of every action, and the middle of the copy. They are made
-// from the closed set, so that a new action is killed here too.
-func points() []string {
+// The named points of every step of a flow, of its way back, and the middle of
+// the copy. They are made from the flow's own plan, which TestThereAndBack
+// compares with what MakePlan gives, and TestNoActionIsForgotten with the
+// closed set: a new action is killed here too.
+func (f flow) points() []string {
 	out := []string{"copying"}
-	for _, kind := range kinds() {
+	for _, kind := range append(slices.Clone(f.steps), ActGoBack) {
 		for _, where := range []string{"begin", "before-effect", "after-effect", "end"} {
 			out = append(out, string(kind)+":"+where)
 		}
@@ -34,23 +38,25 @@ func (w *world) killAt(point string) *bool {
 }
 
 func TestKilledAtEveryPointTheNextRunConverges(t *testing.T) {
-	for _, point := range points() {
-		t.Run(point, func(t *testing.T) {
-			w, s := newWorld(), externalSpec()
-			if len(point) > len(ActGoBack) && point[:len(ActGoBack)] == string(ActGoBack) {
-				w.leaveBehind(t, s)
-			}
-			hit := w.killAt(point)
-			a := w.process(t.Context(), s)
-			if !*hit || !a.dead {
-				t.Fatalf("the process was not killed: %v", a.err)
-			}
-			w.calm()
-			w.truth(t, "dead at "+point)
-			w.converge(t, s)
-			w.moved(t, s, "killed at "+point)
-		})
-	}
+	eachFlow(t, func(t *testing.T, f flow) {
+		for _, point := range f.points() {
+			t.Run(point, func(t *testing.T) {
+				w, s := f.begin(t), f.spec()
+				if len(point) > len(ActGoBack) && point[:len(ActGoBack)] == string(ActGoBack) {
+					w.leaveBehind(t, s)
+				}
+				hit := w.killAt(point)
+				a := w.process(t.Context(), s)
+				if !*hit || !a.dead {
+					t.Fatalf("the process was not killed: %v", a.err)
+				}
+				w.calm()
+				w.truth(t, "dead at "+point)
+				w.converge(t, s)
+				w.moved(t, s, "killed at "+point)
+			})
+		}
+	})
 }
 
 // leaveBehind is a move whose way back was cut off in the middle: the fence is
@@ -62,7 +68,7 @@ func (w *world) leaveBehind(t *testing.T, s *spec.Spec) {
 		t.Fatal(err)
 	}
 	w.hook = func(_ int, name, when string) {
-		if name == "Run unfence" && when == "after" {
+		if name == "Run unfence" && when == "after" && strings.Contains(string(w.records[RecordMove].Data), string(MoveReturning)) {
 			panic(killed{name})
 		}
 	}
@@ -79,29 +85,31 @@ func (w *world) leaveBehind(t *testing.T, s *spec.Spec) {
 // Sharper than the named points: the process dies before and after every
 // single call it makes of the outside.
 func TestKilledAroundEveryCallTheNextRunConverges(t *testing.T) {
-	s := externalSpec()
-	total := callsOf(t, s)
-	for n := total.planned + 1; n <= total.all; n++ {
-		for _, when := range []string{"before", "after"} {
-			w := newWorld()
-			o, plan, err := w.plan(s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.dieAt(n, when)
-			if _, err, dead := w.apply(t.Context(), s, o, plan); !dead {
-				t.Fatalf("call %d was not reached: %v", n, err)
-			}
-			where := fmt.Sprintf("killed %s %s (call %d)", when, w.calls[n-1], n)
-			w.calm()
-			w.truth(t, where)
-			w.converge(t, s)
-			w.moved(t, s, where)
-			if t.Failed() {
-				t.FailNow()
+	eachFlow(t, func(t *testing.T, f flow) {
+		s := f.spec()
+		total := f.calls(t)
+		for n := total.planned + 1; n <= total.all; n++ {
+			for _, when := range []string{"before", "after"} {
+				w := f.begin(t)
+				o, plan, err := w.plan(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.dieAt(n, when)
+				if _, err, dead := w.apply(t.Context(), s, o, plan); !dead {
+					t.Fatalf("call %d was not reached: %v", n, err)
+				}
+				where := fmt.Sprintf("killed %s %s (call %d)", when, w.calls[n-1], n)
+				w.calm()
+				w.truth(t, where)
+				w.converge(t, s)
+				w.moved(t, s, where)
+				if t.Failed() {
+					t.FailNow()
+				}
 			}
 		}
-	}
+	})
 }
 
 func (w *world) dieAt(n int, when string) {
@@ -115,74 +123,92 @@ func (w *world) dieAt(n int, when string) {
 // The way back dies too: a step fails, and the process is killed around every
 // call of what follows.
 func TestKilledOnTheWayBackTheNextRunConverges(t *testing.T) {
-	s := externalSpec()
-	for _, kind := range wholeMove[3:10] {
-		for n := 1; ; n++ {
-			died := false
-			for _, when := range []string{"before", "after"} {
-				w := newWorld()
-				broken := actionsByKind[kind]
-				failedAt := 0
-				actionsByKind[kind] = action{broken.look, func(ctx context.Context, r *run, st Step) error {
-					err := broken.apply(ctx, r, st)
-					if kind == ActResume { // before anything was written
-						err = nil
+	eachFlow(t, func(t *testing.T, f flow) {
+		s := f.spec()
+		for _, kind := range f.steps[slices.Index(f.steps, ActQuiesce) : slices.Index(f.steps, ActResume)+1] {
+			for n := 1; ; n++ {
+				died := false
+				for _, when := range []string{"before", "after"} {
+					w := f.begin(t)
+					broken := actionsByKind[kind]
+					failedAt := 0
+					actionsByKind[kind] = action{broken.look, func(ctx context.Context, r *run, st Step) error {
+						err := broken.apply(ctx, r, st)
+						if kind == ActResume { // before anything was written
+							err = nil
+						}
+						failedAt = len(w.calls)
+						return errors.Join(errInjected, err)
+					}}
+					if kind == ActResume {
+						w.apps["Deployment/frontend"].writesThrough = false
 					}
-					failedAt = len(w.calls)
-					return errors.Join(errInjected, err)
-				}}
-				if kind == ActResume {
-					w.apps["Deployment/frontend"].writesThrough = false
-				}
-				w.hook = func(call int, name, at string) {
-					if failedAt > 0 && call == failedAt+n && at == when {
-						panic(killed{name})
+					w.hook = func(call int, name, at string) {
+						if failedAt > 0 && call == failedAt+n && at == when {
+							panic(killed{name})
+						}
+					}
+					a := w.process(t.Context(), s)
+					actionsByKind[kind] = broken
+					where := fmt.Sprintf("%s failed, killed %s call %d of the way back", kind, when, n)
+					died = died || a.dead
+					w.calm()
+					w.apps["Deployment/frontend"].writesThrough = true
+					w.truth(t, where)
+					w.converge(t, s)
+					w.moved(t, s, where)
+					if t.Failed() {
+						t.FailNow()
 					}
 				}
-				a := w.process(t.Context(), s)
-				actionsByKind[kind] = broken
-				where := fmt.Sprintf("%s failed, killed %s call %d of the way back", kind, when, n)
-				died = died || a.dead
-				w.calm()
-				w.apps["Deployment/frontend"].writesThrough = true
-				w.truth(t, where)
-				w.converge(t, s)
-				w.moved(t, s, where)
-				if t.Failed() {
-					t.FailNow()
+				if !died {
+					break
 				}
-			}
-			if !died {
-				break
 			}
 		}
-	}
+	})
 }
 
 // A withdraw that a killed run left complete answers for its own time only:
 // by the next failure the application has written on the target.
 func TestAnOldAnswerIsNotTakenForANewOne(t *testing.T) {
-	w, s := newWorld(), externalSpec()
-	for _, a := range w.apps {
-		a.neverGetsReady, a.writesThrough = true, false
-	}
-	w.hook = func(_ int, name, when string) {
-		if name == "Run withdraw" && when == "before" {
-			panic(killed{name})
+	eachFlow(t, func(t *testing.T, f flow) {
+		w, s := f.begin(t), f.spec()
+		for _, a := range w.apps {
+			a.neverGetsReady, a.writesThrough = true, false
+		}
+		w.hook = func(_ int, name, when string) {
+			if name == "Run withdraw" && when == "before" {
+				panic(killed{name})
+			}
+		}
+		if a := w.process(t.Context(), s); !a.dead {
+			t.Fatalf("the process was not killed: %v", a.err)
+		}
+		w.calm() // the Job completes without us
+		w.apps["Deployment/frontend"].writesThrough = true
+		a := w.process(t.Context(), s)
+		if a.err == nil || a.rep.WentBack || w.newest().internal == w.inside {
+			t.Fatalf("report %+v, error %v", a.rep, a.err)
+		}
+		for _, a := range w.apps {
+			a.neverGetsReady = false
+		}
+		w.converge(t, s)
+		w.moved(t, s, "after an old answer")
+	})
+}
+
+func TestNoActionIsForgotten(t *testing.T) {
+	killed := map[ActionKind]bool{ActGoBack: true}
+	for _, f := range flows {
+		for _, kind := range f.steps {
+			killed[kind] = true
 		}
 	}
-	if a := w.process(t.Context(), s); !a.dead {
-		t.Fatalf("the process was not killed: %v", a.err)
+	for _, kind := range kinds() {
+		if !killed[kind] {
+			t.Errorf("no flow has a step %s", kind)
+		}
 	}
-	w.calm() // the Job completes without us
-	w.apps["Deployment/frontend"].writesThrough = true
-	a := w.process(t.Context(), s)
-	if a.err == nil || a.rep.WentBack || w.newest().internal {
-		t.Fatalf("report %+v, error %v", a.rep, a.err)
-	}
-	for _, a := range w.apps {
-		a.neverGetsReady = false
-	}
-	w.converge(t, s)
-	w.moved(t, s, "after an old answer")
 }

@@ -11,190 +11,324 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-const locationField = "datastores.postgresql.location"
-
 // The words that accept a danger.
 const (
-	AcceptOutage         = "outage"
-	AcceptRemoveInternal = "remove-internal-database"
+	AcceptOutage          = "outage"
+	AcceptRemoveInternal  = "remove-internal-database"
+	AcceptReplaceInternal = "replace-internal-data"
+	AcceptReplaceExternal = "replace-external-data"
 )
 
-func wantsSwitch(s *spec.Spec, rel Release) bool {
-	pg := s.Datastores.PostgreSQL
-	return pg != nil && pg.Location == spec.External && pg.External != nil && rel.Postgres.Internal
+// partsWanted are the datastores that do not live where the spec says, as the
+// parts of the move that would take them there. All go in one direction: where
+// the spec wants both, outwards comes first and a finding says so.
+func partsWanted(s *spec.Spec, o *Observation) []Part {
+	var parts []Part
+	for _, e := range engines {
+		d, live, to := declared(s, e), o.Release.Value.Store(e), spec.External
+		if d == nil || d.external == nil || (d.location == spec.Internal) == live.Internal {
+			continue
+		}
+		if d.location == spec.Internal {
+			to = spec.Internal
+		}
+		if len(parts) > 0 && parts[0].To != to {
+			continue
+		}
+		parts = append(parts, newPart(o, e, *d, to))
+	}
+	return parts
 }
+
+func newPart(o *Observation, e Engine, d declaration, to spec.Location) Part {
+	lineage, live := o.store(e).Lineage, o.Release.Value.Store(e)
+	p := Part{
+		Engine: e, From: spec.Internal, To: to, Epoch: nextEpoch(lineage), External: d.external.at(), Outside: externalSide(*d.external),
+		InternalSecret: internalSecret(o, e), Internal: live, Replaces: replaces(o, e, to),
+	}
+	if to == spec.Internal {
+		p.From = spec.External
+		p.Internal, p.InternalVersion = ReleaseStore{FullName: live.FullName}, 0
+		if l := lineage; l.Is() {
+			p.Internal, p.InternalVersion = l.Value.Internal, l.Value.InternalVersion
+			p.Internal.FullName = live.FullName
+		}
+	} else if in := o.store(e).Inspection; in.Is() && in.Value.Source != nil && in.Value.Source.Database != nil {
+		p.InternalVersion = in.Value.Source.Database.VersionNum
+	}
+	p.OwnerMap = ownerMap(*d.external, o, e, to)
+	return p
+}
+
+// replaces is the epoch at which the source took over from the target, when
+// the cluster's record says that it did: what the target holds is old then.
+func replaces(o *Observation, e Engine, to spec.Location) int {
+	l := o.store(e).Lineage
+	if !l.Is() || l.Value.Authoritative == to {
+		return 0
+	}
+	if to == spec.Internal {
+		if !keptVolume(o.store(e).Internal.Value) {
+			return 0
+		}
+		return l.Value.Epoch
+	}
+	if in := o.store(e).Inspection; in.Is() && in.Value.Target != nil && in.Value.Target.Database != nil {
+		if mark := in.Value.Target.Database.Lineage; mark != nil && mark.State == "superseded" && mark.Epoch == l.Value.Epoch {
+			return l.Value.Epoch
+		}
+	}
+	return 0
+}
+
+func keptVolume(store InternalStore) bool { return len(store.Volumes) > 0 }
 
 func nextEpoch(l Observed[Lineage]) int { return l.Value.Epoch + 1 }
 
-// switchChange is the Helm upgrade that points the release at the external
-// server and changes nothing else.
-func switchChange(s *spec.Spec, rel Release, move string) ReleaseChange {
-	e := s.Datastores.PostgreSQL.External
-	block := map[string]any{
-		"internal":       false,
-		"postgresqlHost": e.Host,
-		"postgresqlPort": e.Port,
-		"auth":           map[string]any{"username": e.Username, "existingSecret": CredentialsName},
-	}
-	if atLeast(rel.ChartVersion, 4, 9) { // the key appeared in 4.9
-		block["secureMode"] = e.TLS.Mode != spec.TLSDisable
-	}
-	name := rel.Postgres.FullName
-	return ReleaseChange{
-		Set:        map[string]any{"postgresql": block},
-		Keep:       []string{"StatefulSet/" + name, "Service/" + name, "Secret/" + name},
-		HoldAtZero: true, Description: "circleci-dr switch " + move,
-	}
-}
-
-// switched tells whether the release reads the external server of the spec.
-func switched(s *spec.Spec, rel Release) bool {
-	pg := s.Datastores.PostgreSQL
-	if pg == nil || pg.External == nil || rel.Postgres.Internal {
-		return false
-	}
-	e := pg.External
-	return rel.Postgres.Host == e.Host && rel.Postgres.Port == e.Port && rel.Postgres.Username == e.Username
-}
-
-// planLocation plans where PostgreSQL lives. It is the policy of docs/moving-postgresql.md.
-func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
-	pg := s.Datastores.PostgreSQL
-	rel, move := o.Release.Value, o.Postgres.Move
-	switch {
-	case pg == nil && openMove(o):
-		return planOtherWay(o)
-	case pg == nil:
-		return nil, nil
-	case openMove(o) && move.Value.Phase == MoveCommitted && rel.Postgres.Internal:
-		return nil, []Finding{twoTruths(rel, committedLineage(move.Value))}
-	case openMove(o) && pg.Location == spec.External && move.Value.Target == endpointOf(pg.External):
-		return remaining(s, o), nil
-	case openMove(o):
-		return planOtherWay(o)
-	case pg.Location == spec.External && rel.Postgres.Internal:
-		if l := o.Postgres.Lineage; l.Is() && l.Value.Authoritative == spec.External {
-			return nil, []Finding{twoTruths(rel, l.Value)}
+// switchChange is the Helm upgrade that points the release at the other side
+// of each part and changes nothing else.
+func switchChange(s *spec.Spec, rel Release, parts []Part) ReleaseChange {
+	change := ReleaseChange{Set: map[string]any{}, HoldAtZero: true, Description: "circleci-dr switch " + MoveID(parts)}
+	for _, p := range parts {
+		d := declared(s, p.Engine)
+		if d == nil {
+			d = &declaration{}
 		}
-		return moveOut(s, o), nil
-	case pg.Location == spec.External:
-		return settledExternal(s, o)
-	case !rel.Postgres.Internal:
-		return nil, []Finding{block("move-back", locationField, "", "set "+locationField+" to external, as it is",
-			"PostgreSQL lives at %s:%d and the spec says internal: moving back is not in this version", rel.Postgres.Host, rel.Postgres.Port)}
+		change.Set[string(p.Engine)] = valuesBlock(*d, p.Engine, p.To, rel.ChartVersion, p.Internal)
+		if p.To == spec.External {
+			name := rel.Store(p.Engine).FullName
+			change.Keep = append(change.Keep, "StatefulSet/"+name, "Service/"+name, "Secret/"+name)
+		}
+	}
+	return change
+}
+
+// switched tells whether the release reads the side a part moves to.
+func switched(s *spec.Spec, rel Release, p Part) bool {
+	live := rel.Store(p.Engine)
+	if p.To == spec.Internal {
+		return live.Internal
+	}
+	d := declared(s, p.Engine)
+	return d != nil && d.external != nil && d.external.isReadBy(live)
+}
+
+// planLocation plans where the datastores live. It is the policy of
+// docs/moving-postgresql.md and docs/moving-back.md.
+func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
+	if openMove(o) {
+		return planOpen(s, o)
+	}
+	parts := partsWanted(s, &o)
+	var steps []Step
+	var findings []Finding
+	for _, e := range engines {
+		d := declared(s, e)
+		if d == nil {
+			continue
+		}
+		st, found := planStore(s, o, e, *d, len(parts) > 0)
+		steps, findings = append(steps, st...), append(findings, found...)
+	}
+	if len(findings) > 0 {
+		return nil, findings
+	}
+	if len(parts) > 0 {
+		findings = append(findings, oneDirection(s, o, parts)...)
+		steps = append(steps, moveSteps(s, o, parts)...)
+	}
+	return chain(steps), findings
+}
+
+// planStore judges one datastore that no open move is about: what forbids a
+// move, and the small repairs where none is wanted.
+func planStore(s *spec.Spec, o Observation, e Engine, d declaration, moving bool) ([]Step, []Finding) {
+	rel, l := o.Release.Value, o.store(e).Lineage
+	live := rel.Store(e)
+	switch {
+	case live.Internal && l.Is() && l.Value.Authoritative == spec.External:
+		return nil, []Finding{twoTruths(rel, e, l.Value)}
+	case d.location == spec.External && !live.Internal:
+		return settledExternal(s, o, e, d, moving)
+	case d.location == spec.Internal && !live.Internal:
+		return nil, wayBackKnown(rel, e, d)
 	}
 	return nil, nil
 }
 
+// wayBackKnown asks that the file still says how to reach the server the data
+// come back from.
+func wayBackKnown(rel Release, e Engine, d declaration) []Finding {
+	live := rel.Store(e)
+	switch {
+	case d.external == nil:
+		return []Finding{block("external-block-missing", e.field("external"), sourceBack,
+			fmt.Sprintf("keep %s in the file until the data are back: it says how to reach %s", e.field("external"), live.At()),
+			"%s lives at %s and the spec wants it internal, but says nothing about the server it has to be copied from", e.title(), live.At())}
+	case !d.external.isReadBy(live):
+		return []Finding{block("other-external", e.field("external"), sourceBack, "write the server the release uses into the spec",
+			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.external.endpoint.Username, d.external.at())}
+	}
+	return nil
+}
+
+// oneDirection refuses a move of one datastore out and another in at once.
+func oneDirection(s *spec.Spec, o Observation, parts []Part) []Finding {
+	for _, e := range engines {
+		d := declared(s, e)
+		if d == nil || d.external == nil || (d.location == spec.Internal) == o.Release.Value.Store(e).Internal {
+			continue
+		}
+		if d.location != parts[0].To {
+			return []Finding{block("two-directions", e.field("location"), sourceBack, "move one of them first, then the other",
+				"the spec wants %s %s and %s %s: one move goes in one direction", parts[0].Engine.title(), parts[0].To, e.title(), d.location)}
+		}
+	}
+	return nil
+}
+
 // twoTruths is the release that was pointed back at the old database after a
 // switch: both sides may hold writes, and nobody may choose silently.
-func twoTruths(rel Release, l Lineage) Finding {
-	return block("two-truths", locationField, sourceDocs,
+func twoTruths(rel Release, e Engine, l Lineage) Finding {
+	return block("two-truths", e.field("location"), sourceDocs,
 		fmt.Sprintf("stop the application, then point the release at %s again: helm get values %s -n %s shows the block to restore", l.Endpoint, rel.Name, rel.Namespace),
-		"the release reads the internal PostgreSQL again although %s is authoritative since %s (epoch %d); writes made meanwhile are on the wrong side",
-		l.Endpoint, l.At.UTC().Format(time.RFC3339), l.Epoch)
+		"the release reads the internal %s again although %s is authoritative since %s (epoch %d); writes made meanwhile are on the wrong side",
+		e.title(), l.Endpoint, l.At.UTC().Format(time.RFC3339), l.Epoch)
+}
+
+// planOpen plans how an unfinished move goes on, or back.
+func planOpen(s *spec.Spec, o Observation) ([]Step, []Finding) {
+	m, rel := o.Move.Value, o.Release.Value
+	if m.Phase == MoveCommitted {
+		var findings []Finding
+		for _, p := range m.Parts {
+			if p.To == spec.External && rel.Store(p.Engine).Internal {
+				findings = append(findings, twoTruths(rel, p.Engine, committedLineage(m, p)))
+			}
+		}
+		if len(findings) > 0 {
+			return nil, findings
+		}
+	}
+	for _, p := range m.Parts {
+		if d := declared(s, p.Engine); d == nil || d.location != p.To || d.external == nil || d.external.at() != p.External {
+			return planOtherWay(o)
+		}
+	}
+	return remaining(s, o), nil
 }
 
 // committedLineage is what a committed move wrote, for a cluster whose record
 // may have been lost since.
-func committedLineage(m Move) Lineage {
-	return Lineage{Epoch: m.Epoch, Authoritative: m.To, Endpoint: m.Target, Move: m.ID, At: m.Opened}
+func committedLineage(m Move, p Part) Lineage {
+	return Lineage{Epoch: p.Epoch, Authoritative: p.To, Endpoint: p.External, Move: m.ID, At: m.Opened}
 }
 
 // planOtherWay handles an unfinished move that the spec no longer wants.
 func planOtherWay(o Observation) ([]Step, []Finding) {
-	m := o.Postgres.Move.Value
+	m := o.Move.Value
 	if m.Phase == MoveCommitted {
-		return nil, []Finding{block("move-committed", locationField, sourceDocs, "finish it: set the spec to "+string(m.To)+" "+m.Target+" and apply",
-			"move %s is committed to %s and can only go forward", m.ID, m.Target)}
+		return nil, []Finding{block("move-committed", m.Parts[0].Engine.field("location"), sourceDocs,
+			fmt.Sprintf("finish it: set the spec to %s %s and apply", m.Parts[0].To, m.Target()),
+			"move %s is committed to %s and can only go forward", m.ID, m.Target())}
 	}
-	return []Step{goBackStep(fmt.Sprintf("move %s to %s was begun and the spec no longer asks for it", m.ID, m.Target))}, nil
+	return []Step{goBackStep(m, fmt.Sprintf("move %s to %s was begun and the spec no longer asks for it", m.ID, m.Target()))}, nil
 }
 
-func goBackStep(reason string) Step {
-	step := newStep(ActGoBack, string(PostgreSQL), "Bring the application back on the internal PostgreSQL")
+func goBackStep(m Move, reason string) Step {
+	step := newStep(ActGoBack, m.ID, "Bring the application back on "+m.Source())
 	step.Reason = reason
 	step.Estimate = Estimate{Low: 10 * time.Second, High: 2 * time.Minute}
 	return step
 }
 
 // settledExternal is the state after a move, or an adopted external server.
-func settledExternal(s *spec.Spec, o Observation) ([]Step, []Finding) {
-	rel := o.Release.Value
-	var steps []Step
-	if !switched(s, rel) {
-		return nil, []Finding{block("other-external", targetField, "", "write the server the release uses into the spec; moving between external servers is not in this version",
-			"the release uses %s@%s:%d, the spec says %s@%s", rel.Postgres.Username, rel.Postgres.Host, rel.Postgres.Port,
-			s.Datastores.PostgreSQL.External.Username, endpointOf(s.Datastores.PostgreSQL.External))}
+func settledExternal(s *spec.Spec, o Observation, e Engine, d declaration, moving bool) ([]Step, []Finding) {
+	live := o.Release.Value.Store(e)
+	if !d.external.isReadBy(live) {
+		return nil, []Finding{block("other-external", e.field("external"), "", "write the server the release uses into the spec; moving between external servers is not in this version",
+			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.external.endpoint.Username, d.external.at())}
 	}
-	if rel.Postgres.ExistingSecret == CredentialsName && needsCredentials(o) {
-		steps = append(steps, credentialsStep(s, o))
+	if live.ExistingSecret == traitsOf[e].credentials && needsCredentials(o, e) {
+		return []Step{credentialsStep(s, o, e)}, nil
 	}
-	return steps, nil
+	return nil, nil
 }
 
-func needsCredentials(o Observation) bool {
-	c := o.Postgres.Credentials
+func needsCredentials(o Observation, e Engine) bool {
+	c := o.store(e).Credentials
 	return c.IsNot() || c.Is() && !c.Value.Matches
 }
 
-// moveOut is the whole move. Its first steps may find their work done; they
-// stand in the plan all the same, so that a plan made after a failed attempt
-// reads like the first one.
-func moveOut(s *spec.Spec, o Observation) []Step {
-	rel := o.Release.Value
-	e := s.Datastores.PostgreSQL.External
-	m := Move{ID: MoveID(PostgreSQL, nextEpoch(o.Postgres.Lineage)), Target: endpointOf(e)}
-	if openMove(o) {
-		m.ID = o.Postgres.Move.Value.ID
-	}
-	z := measured(o)
-	steps := []Step{
-		credentialsStep(s, o), protectStep(o), recordStep(o), quiesceStep(o, z),
-		fenceStep(rel), copyStep(s, o, z), proveStep(z), switchStep(s, rel, o),
-		commitStep(m), resumeStep(o, m.Target), settleStep(), removeStep(o),
-	}
-	return chain(steps)
-}
-
-// chain makes each step need the one before it.
+// chain makes each step need the ones before it; steps that run side by side
+// need the same.
 func chain(steps []Step) []Step {
-	for i := 1; i < len(steps); i++ {
-		steps[i].Needs = []StepID{steps[i-1].ID}
+	var before []StepID
+	for i := 0; i < len(steps); {
+		n := beside(steps[i:])
+		var group []StepID
+		for j := i; j < i+n; j++ {
+			steps[j].Needs = before
+			group = append(group, steps[j].ID)
+		}
+		before, i = group, i+n
 	}
 	return steps
 }
 
 // remaining is what is left of an unfinished move, by looking.
 func remaining(s *spec.Spec, o Observation) []Step {
-	m := o.Postgres.Move.Value
+	m := o.Move.Value
 	if m.Phase == MoveReturning {
-		back := goBackStep(fmt.Sprintf("the way back of move %s was cut off; it ends before the move begins anew", m.ID))
-		return chain(append([]Step{back}, moveOut(s, o)...))
+		back := goBackStep(m, fmt.Sprintf("the way back of move %s was cut off; it ends before the move begins anew", m.ID))
+		return chain(append([]Step{back}, moveSteps(s, o, m.Parts)...))
 	}
-	done := map[ActionKind]bool{ActCredentials: !needsCredentials(o)}
-	if m.Phase == MoveCommitted {
-		for _, k := range []ActionKind{ActProtect, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch} {
-			done[k] = true
-		}
-		done[ActCommit] = !m.Deciding
-		done[ActResume] = !m.Resumed.IsZero() && atRecorded(o.Workloads.Value, m.Replicas)
-	} else {
-		done[ActRecord] = len(m.Replicas) > 0 && recordStands(o.Workloads.Value, m)
-		done[ActQuiesce] = stopped(o.Workloads.Value) && !m.Quiesced.IsZero()
-		done[ActFence] = m.Fence != nil && m.Fence.Fence.ID == m.FenceID()
-		done[ActCopy] = m.Copy != nil && m.Copy.Fence == m.FenceID()
-		done[ActProve] = m.Proof != nil && m.Proof.Equal() && m.Proof.Fence == m.FenceID() && !o.Release.Value.Postgres.Internal
-	}
-	done[ActRemove] = o.Postgres.Internal.Is() && o.Postgres.Internal.Value.StatefulSet.IsNot()
 	var steps []Step
-	for _, st := range moveOut(s, o) {
-		if !done[st.Action] {
-			st.Needs = nil
+	for _, st := range moveSteps(s, o, m.Parts) {
+		if !settledInRecord(o, m, st) {
 			steps = append(steps, st)
 		}
 	}
 	return chain(steps)
+}
+
+// settledInRecord tells from the move's record which steps are behind it.
+func settledInRecord(o Observation, m Move, st Step) bool {
+	p := m.part(engineOf(st))
+	if st.Action == ActRemove {
+		in := o.store(p.Engine).Internal
+		return in.Is() && in.Value.StatefulSet.IsNot()
+	}
+	if m.Phase == MoveCommitted {
+		switch st.Action {
+		case ActCommit:
+			return p.Committed && !m.Deciding
+		case ActResume:
+			return !m.Resumed.IsZero() && atRecorded(o.Workloads.Value, m.Replicas)
+		case ActSettle:
+			return false
+		case ActCredentials:
+			return !needsCredentials(o, p.Engine)
+		}
+		return true
+	}
+	switch st.Action {
+	case ActCredentials:
+		return !needsCredentials(o, p.Engine)
+	case ActRead:
+		return p.Read != nil
+	case ActRecord:
+		return len(m.Replicas) > 0 && recordStands(o.Workloads.Value, m)
+	case ActQuiesce:
+		return stopped(o.Workloads.Value) && !m.Quiesced.IsZero()
+	case ActFence:
+		return p.Fence != nil && p.Fence.Fence.ID == m.FenceID(*p)
+	case ActCopy:
+		return p.Copy != nil && p.Copy.Fence == m.FenceID(*p)
+	case ActProve:
+		return p.To == spec.External && p.Proof != nil && p.Proof.Equal() && p.Proof.Fence == m.FenceID(*p) && !o.Release.Value.Store(p.Engine).Internal
+	}
+	return false
 }
 
 func stopped(ws []Workload) bool {
@@ -240,36 +374,34 @@ func atRecorded(ws []Workload, want map[string]int) bool {
 	return true
 }
 
-func measured(o Observation) sizes {
-	var z sizes
-	if in := o.Postgres.Inspection; in.Is() && in.Value.Source != nil && in.Value.Source.Database != nil {
-		for _, db := range in.Value.Source.Database.Databases {
-			z.bytes += db.Bytes
-			z.tables += db.Tables
-		}
-	}
-	if m := o.Postgres.Move; m.Is() && m.Value.Copy != nil && m.Value.Copy.Duration > 0 {
-		z.rate = float64(m.Value.Copy.Bytes) / m.Value.Copy.Duration.Seconds()
-	}
-	for _, w := range o.Workloads.Value {
-		z.pods += w.Replicas
-	}
-	return z
-}
-
-// ownerMap renames the internal superuser on a target whose admin role is no
-// superuser, as a managed service gives it.
-func ownerMap(s *spec.Spec, o Observation) map[string]string {
-	in := o.Postgres.Inspection
-	if !in.Is() || in.Value.Target == nil || in.Value.Target.Database == nil || in.Value.Target.Database.Role.Superuser {
+// ownerMap renames the superuser of one side to that of the other, where the
+// external admin role is no superuser, as a managed service gives it.
+func ownerMap(x externalServer, o *Observation, e Engine, to spec.Location) map[string]string {
+	in := o.store(e).Inspection
+	if e != PostgreSQL || !in.Is() {
 		return nil
 	}
-	return map[string]string{internalSuperuser: s.Datastores.PostgreSQL.External.Username}
+	outside, from, into := in.Value.Target, traitsOf[e].superuser, x.endpoint.Username
+	if to == spec.Internal {
+		outside, from, into = in.Value.Source, into, from
+	}
+	if outside == nil || outside.Database == nil || outside.Database.Role.Superuser {
+		return nil
+	}
+	return map[string]string{from: into}
 }
 
 func newStep(kind ActionKind, object, title string) Step {
 	return Step{ID: StepID(string(kind) + "/" + object), Action: kind, Title: title, Risk: Safe}
 }
+
+// ofEngine marks a step as one datastore's.
+func ofEngine(e Engine, st Step) Step {
+	st.Args = map[string]string{"engine": string(e)}
+	return st
+}
+
+func engineOf(st Step) Engine { return Engine(st.Args["engine"]) }
 
 func countsOf(ws []Workload) (counts map[string]int, text []string) {
 	counts = map[string]int{}

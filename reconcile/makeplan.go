@@ -40,7 +40,7 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 		p.Findings = append(p.Findings, findingsFor(s, o)...)
 	}
 	if openMove(o) {
-		p.Resumes = o.Postgres.Move.Value.ID
+		p.Resumes = o.Move.Value.ID
 	}
 	p.Notices = notices(s, o)
 	p.Binding = bindingOf(s, o, tool)
@@ -52,8 +52,8 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 // findingsFor is preflight before a move; an unfinished one has had its
 // preflight, and what it left behind would fail it.
 func findingsFor(s *spec.Spec, o Observation) []Finding {
-	if wantsSwitch(s, o.Release.Value) && !openMove(o) {
-		return preflight(s, o)
+	if parts := partsWanted(s, &o); len(parts) > 0 && !openMove(o) {
+		return preflight(s, o, parts)
 	}
 	return append(preflightRelease(s, o), preflightAccess(o)...)
 }
@@ -63,19 +63,24 @@ func bindingOf(s *spec.Spec, o Observation, tool string) Binding {
 	b := Binding{
 		SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID,
 		Release: rel.Namespace + "/" + rel.Name, Revision: rel.Revision,
-		Chart: rel.Chart + "-" + rel.ChartVersion, Epoch: o.Postgres.Lineage.Value.Epoch, Tool: tool,
+		Chart: rel.Chart + "-" + rel.ChartVersion, Tool: tool,
 	}
-	if pv := o.Postgres.Preview; pv.Is() && pv.Value.ChartDigest != "" {
+	if pv := o.Preview; pv.Is() && pv.Value.ChartDigest != "" {
 		b.Chart += "@" + pv.Value.ChartDigest
 	}
-	if pg := s.Datastores.PostgreSQL; pg != nil && pg.External != nil {
-		b.Target = pg.External.Username + "@" + endpointOf(pg.External)
-		b.Secret = describeRef(pg.External.Password)
-	}
-	if in := o.Postgres.Inspection; in.Is() {
-		b.Source = identityOf(in.Value.Source)
-		if id := identityOf(in.Value.Target); id != "" {
-			b.Target += " " + id
+	for _, e := range engines {
+		d := declared(s, e)
+		if d == nil {
+			continue
+		}
+		b.Epoch += o.store(e).Lineage.Value.Epoch
+		if d.external != nil {
+			b.Target = joinNonEmpty(" ", b.Target, d.external.endpoint.Username+"@"+d.external.at())
+			b.Secret = joinNonEmpty(", ", b.Secret, describeRef(d.external.password))
+		}
+		if in := o.store(e).Inspection; in.Is() {
+			b.Source = joinNonEmpty(" ", b.Source, identityOf(in.Value.Source))
+			b.Target = joinNonEmpty(" ", b.Target, identityOf(in.Value.Target))
 		}
 	}
 	return b
@@ -141,20 +146,22 @@ func (e *StaleError) Error() string {
 
 func notices(s *spec.Spec, o Observation) []string {
 	var out []string
-	pg := o.Postgres
 	if openMove(o) {
-		m := pg.Move.Value
+		m := o.Move.Value
 		state := "the application is up"
 		if !m.Quiesced.IsZero() && m.Resumed.IsZero() {
 			state = "the application is stopped since " + m.Quiesced.UTC().Format("2006-01-02 15:04:05 MST")
 		}
-		out = append(out, fmt.Sprintf("move %s to %s was cut off and goes on (%s)", m.ID, m.Target, state))
+		out = append(out, fmt.Sprintf("move %s to %s was cut off and goes on (%s)", m.ID, m.Target(), state))
 	}
-	if m := pg.Move; m.Is() && m.Value.Phase == MoveReverted && m.Value.LastError != "" {
-		out = append(out, "the last attempt went back to the internal database: "+m.Value.LastError)
+	if m := o.Move; m.Is() && m.Value.Phase == MoveReverted && m.Value.LastError != "" {
+		out = append(out, "the last attempt went back to "+m.Value.Source()+": "+m.Value.LastError)
 	}
-	if d := s.Datastores.PostgreSQL; d != nil && d.Location == spec.External && o.Release.Is() && !o.Release.Value.Postgres.Internal && !pg.Lineage.Is() {
-		out = append(out, "PostgreSQL was already external when first seen: settled, unproven")
+	for _, e := range engines {
+		d := declared(s, e)
+		if d != nil && d.location == spec.External && o.Release.Is() && !o.Release.Value.Store(e).Internal && !o.store(e).Lineage.Is() {
+			out = append(out, e.title()+" was already external when first seen: settled, unproven")
+		}
 	}
 	return out
 }

@@ -2,45 +2,41 @@ package reconcile
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// The names of the engine's records in the release's namespace.
+// The names of the engine's records in the release's namespace. Lineage and
+// inspection have one for each datastore.
 const (
-	RecordJournal    = "journal"
-	RecordApplied    = "applied"
-	RecordLineage    = "lineage-postgresql"
-	RecordMove       = "move-postgresql"
-	RecordInspection = "inspection-postgresql"
+	RecordJournal = "journal"
+	RecordApplied = "applied"
+	RecordMove    = "move"
 )
 
-// CredentialsName is the Secret the switched release reads its password
-// from. It is ours, so that a password may come from anywhere the spec allows
-// and so that the chart's own Secret can stay for the way back.
-const CredentialsName = "circleci-dr-postgresql"
+// RecordLineage names the lineage record of a datastore.
+func RecordLineage(e Engine) string { return "lineage-" + string(e) }
 
-// CredentialsKeys are the keys the chart may read: the values table of Server
-// 4.x says "password" for an external database, the operator guide says
-// "postgres-password". Both are written.
-var CredentialsKeys = []string{"password", "postgres-password"}
+// RecordInspection names the record of the newest look at a datastore.
+func RecordInspection(e Engine) string { return "inspection-" + string(e) }
 
 // InstallationID names an installation across clusters and namespaces.
 func InstallationID(c Cluster, s *spec.Server) string {
 	return fmt.Sprintf("%s/%s/%s", c.UID, s.Namespace, s.Release)
 }
 
-// MoveID names the move that would reach epoch.
-func MoveID(engine Engine, epoch int) string {
-	return fmt.Sprintf("%s-e%d", engine, epoch)
+// MoveID names the move of some parts: their engines and epochs.
+func MoveID(parts []Part) string {
+	var out []string
+	for _, p := range parts {
+		out = append(out, p.ID())
+	}
+	return strings.Join(out, "-")
 }
 
-// JobName names the mover Job of an operation of one attempt of a move, so
-// that a Job whose starter died is found again.
-func JobName(op Operation, m Move) string {
-	return fmt.Sprintf("circleci-dr-%s-%s", op, m.FenceID())
-}
-
-func endpointOf(e *spec.PostgreSQLExternal) string {
-	return fmt.Sprintf("%s:%d", e.Host, e.Port)
+// JobName names the mover Job of an operation on one part in one attempt of a
+// move, so that a Job whose starter died is found again.
+func JobName(op Operation, m Move, p Part) string {
+	return fmt.Sprintf("circleci-dr-%s-%s", op, m.FenceID(p))
 }

@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -8,14 +10,19 @@ import (
 
 // Observation is live state, read once per plan.
 type Observation struct {
-	At        time.Time             `json:"at"`
-	Cluster   Observed[Cluster]     `json:"cluster"`
-	Release   Observed[Release]     `json:"release"`
-	Workloads Observed[[]Workload]  `json:"workloads"`
-	Postgres  DatastoreObservation  `json:"postgresql"`
-	Applied   Observed[Applied]     `json:"applied"`
-	Journal   Observed[Journal]     `json:"journal"`
-	Lease     Observed[LeaseHolder] `json:"lease"`
+	At        time.Time            `json:"at"`
+	Cluster   Observed[Cluster]    `json:"cluster"`
+	Release   Observed[Release]    `json:"release"`
+	Workloads Observed[[]Workload] `json:"workloads"`
+	Postgres  DatastoreObservation `json:"postgresql"`
+	Mongo     DatastoreObservation `json:"mongodb"`
+	// Move is the cluster's own record of the newest move.
+	Move Observed[Move] `json:"move"`
+	// Preview is the Helm upgrade that would switch; only read when needed.
+	Preview Observed[Preview]     `json:"preview"`
+	Applied Observed[Applied]     `json:"applied"`
+	Journal Observed[Journal]     `json:"journal"`
+	Lease   Observed[LeaseHolder] `json:"lease"`
 	// Denied are the permissions the plan would need and we do not have.
 	Denied Observed[[]Permission] `json:"denied"`
 	// RunnerIsPatient says why the process that asks is itself a job of the
@@ -29,11 +36,16 @@ type DatastoreObservation struct {
 	Inspection Observed[Inspection]    `json:"inspection"`
 	// Credentials is the Secret the switched release reads.
 	Credentials Observed[Credentials] `json:"credentials"`
-	// Lineage and Move are the cluster's own records.
+	// Lineage is the cluster's own record of whose turn it is.
 	Lineage Observed[Lineage] `json:"lineage"`
-	Move    Observed[Move]    `json:"move"`
-	// Preview is the Helm upgrade that would switch; only read when needed.
-	Preview Observed[Preview] `json:"preview"`
+}
+
+// store is what was observed of one engine.
+func (o *Observation) store(e Engine) *DatastoreObservation {
+	if e == MongoDB {
+		return &o.Mongo
+	}
+	return &o.Postgres
 }
 
 // Cluster is the identity of a Kubernetes cluster.
@@ -46,17 +58,18 @@ type Cluster struct {
 
 // Release is a detached copy of what a Helm release record says.
 type Release struct {
-	Name         string          `json:"name"`
-	Namespace    string          `json:"namespace"`
-	Revision     int             `json:"revision"`
-	Status       string          `json:"status"`
-	Description  string          `json:"description"`
-	Chart        string          `json:"chart"`
-	ChartVersion string          `json:"chartVersion"`
-	AppVersion   string          `json:"appVersion"`
-	ConfigDigest string          `json:"configDigest"`
-	Domain       string          `json:"domain"`
-	Postgres     ReleasePostgres `json:"postgresql"`
+	Name         string       `json:"name"`
+	Namespace    string       `json:"namespace"`
+	Revision     int          `json:"revision"`
+	Status       string       `json:"status"`
+	Description  string       `json:"description"`
+	Chart        string       `json:"chart"`
+	ChartVersion string       `json:"chartVersion"`
+	AppVersion   string       `json:"appVersion"`
+	ConfigDigest string       `json:"configDigest"`
+	Domain       string       `json:"domain"`
+	Postgres     ReleaseStore `json:"postgresql"`
+	Mongo        ReleaseStore `json:"mongodb"`
 	// Manager is who reconciles the release, found by labels and annotations,
 	// and Evidence says which.
 	Manager  spec.ManagedBy `json:"manager"`
@@ -77,17 +90,33 @@ func (r Release) Pending() bool {
 	return false
 }
 
-// ReleasePostgres is the release's postgresql values with chart defaults
+// Store is the release's values of one engine.
+func (r Release) Store(e Engine) ReleaseStore {
+	if e == MongoDB {
+		return r.Mongo
+	}
+	return r.Postgres
+}
+
+// ReleaseStore is one datastore in the release's values, with chart defaults
 // applied (CircleCI Server 4.x values table).
-type ReleasePostgres struct {
-	Internal       bool   `json:"internal"`
-	Host           string `json:"host"`
-	Port           int    `json:"port"`
-	Username       string `json:"username"`
-	ExistingSecret string `json:"existingSecret"`
-	SecureMode     bool   `json:"secureMode"`
+type ReleaseStore struct {
+	Internal bool `json:"internal"`
+	// Host is postgresql.postgresqlHost; Port belongs to it.
+	Host string `json:"host,omitempty"`
+	Port int    `json:"port,omitempty"`
+	// Hosts is mongodb.hosts, host:port each.
+	Hosts          []string `json:"hosts,omitempty"`
+	Username       string   `json:"username"`
+	ExistingSecret string   `json:"existingSecret"`
+	SecureMode     bool     `json:"secureMode,omitempty"`
 	// FullName is the name of the internal StatefulSet and Service.
 	FullName string `json:"fullName"`
+}
+
+// At is the address the release's values name, for people.
+func (r ReleaseStore) At() string {
+	return Endpoint{Host: r.Host, Port: r.Port, Hosts: r.Hosts}.at()
 }
 
 // Workload is one Deployment or StatefulSet with layer=application.
@@ -101,9 +130,9 @@ type Workload struct {
 	// Recorded is the count our annotation remembers, nil without one.
 	Recorded   *int   `json:"recorded,omitempty"`
 	Autoscaler string `json:"autoscaler,omitempty"`
-	// Hosts are the PostgreSQL hosts its pod template names, directly or
-	// through a ConfigMap.
-	Hosts []string `json:"hosts,omitempty"`
+	// Hosts are the database hosts its pod template names for each engine,
+	// directly or through a ConfigMap.
+	Hosts map[Engine][]string `json:"hosts,omitempty"`
 	// Trouble says why pods do not become ready (ImagePullBackOff …).
 	Trouble string `json:"trouble,omitempty"`
 }
@@ -168,30 +197,36 @@ type Inspection struct {
 	// Subject is the digest of what was asked, so that a record of other
 	// endpoints is never taken for this one.
 	Subject string `json:"subject"`
+	// Inwards tells that the source is the external side.
+	Inwards bool `json:"inwards,omitempty"`
 }
 
-// Lineage is the cluster's record of which side is authoritative.
+// Lineage is the cluster's record of which side of a datastore is
+// authoritative.
 type Lineage struct {
 	Epoch         int           `json:"epoch"`
 	Authoritative spec.Location `json:"authoritative"`
-	// Endpoint is host:port of the external side of this epoch.
+	// Endpoint is the address of the external side of this epoch.
 	Endpoint string    `json:"endpoint,omitempty"`
 	Move     string    `json:"move,omitempty"`
 	At       time.Time `json:"at"`
+	// Internal is what the release said while the datastore was internal, and
+	// InternalVersion what its server was: both are needed on the way back.
+	Internal        ReleaseStore `json:"internal"`
+	InternalVersion int          `json:"internalVersion,omitempty"`
+	// InternalSecret is the key with the internal superuser's password.
+	InternalSecret spec.SecretKey `json:"internalSecret"`
 }
 
-// Move is a migration of one datastore, from its first change to its last.
+// Move is a migration of one or more datastores in the same direction, from
+// its first change to its last: one outage, one switch.
 type Move struct {
-	ID      string        `json:"id"`
-	Engine  Engine        `json:"engine"`
-	From    spec.Location `json:"from"`
-	To      spec.Location `json:"to"`
-	Epoch   int           `json:"epoch"`
-	Attempt int           `json:"attempt"`
-	Phase   MovePhase     `json:"phase"`
-	// Target is host:port of the external side.
-	Target string    `json:"target"`
-	Opened time.Time `json:"opened"`
+	ID      string    `json:"id"`
+	Attempt int       `json:"attempt"`
+	Phase   MovePhase `json:"phase"`
+	Opened  time.Time `json:"opened"`
+	// Parts are the datastores that move, in the order of engines.
+	Parts []Part `json:"parts"`
 	// Replicas is the second copy of the recorded counts, by Workload.Key.
 	Replicas map[string]int `json:"replicas,omitempty"`
 	// Quiesced is when the application was stopped, zero while it is up.
@@ -200,18 +235,9 @@ type Move struct {
 	// Revision is the Helm revision to go back to.
 	Revision int `json:"revision,omitempty"`
 	// Announced is the downtime the plan gave, in seconds.
-	Announced float64      `json:"announcedDowntime,omitempty"`
-	Fence     *FenceResult `json:"fence,omitempty"`
-	Copy      *CopyResult  `json:"copy,omitempty"`
-	Proof     *Proof       `json:"proof,omitempty"`
-	// OwnerMap is the ownership map the plan printed.
-	OwnerMap map[string]string `json:"ownerMap,omitempty"`
+	Announced float64 `json:"announcedDowntime,omitempty"`
 	// Plan is the id of the plan that opened the move.
 	Plan string `json:"plan,omitempty"`
-	// SourceSecret is the key that holds the internal superuser's password.
-	SourceSecret spec.SecretKey `json:"sourceSecret"`
-	// Store is the name of the internal StatefulSet and Service.
-	Store string `json:"store"`
 	// LastError is why the last attempt went back, for status.
 	LastError string `json:"lastError,omitempty"`
 	// Deciding stands while the servers are told, or told to forget, that the
@@ -219,13 +245,88 @@ type Move struct {
 	Deciding bool `json:"deciding,omitempty"`
 }
 
+// Part is one datastore of a move.
+type Part struct {
+	Engine Engine        `json:"engine"`
+	From   spec.Location `json:"from"`
+	To     spec.Location `json:"to"`
+	// Epoch is the lineage epoch the move would reach.
+	Epoch int `json:"epoch"`
+	// External is the address of the external side, Outside how it is reached:
+	// the file may have lost it when an unfinished move has to go back.
+	External string       `json:"external"`
+	Outside  MoverSide    `json:"outside"`
+	Fence    *FenceResult `json:"fence,omitempty"`
+	Copy     *CopyResult  `json:"copy,omitempty"`
+	Proof    *Proof       `json:"proof,omitempty"`
+	// Read is when the source was last read whole, before the target's data
+	// are given up.
+	Read *ReadResult `json:"read,omitempty"`
+	// Committed tells that both servers know of the switch.
+	Committed bool `json:"committed,omitempty"`
+	// OwnerMap is the ownership map the plan printed.
+	OwnerMap map[string]string `json:"ownerMap,omitempty"`
+	// InternalSecret is the key that holds the internal superuser's password.
+	InternalSecret spec.SecretKey `json:"internalSecret"`
+	// Internal is what the release says, or said, while it is internal, and
+	// InternalVersion what that server is.
+	Internal        ReleaseStore `json:"internal"`
+	InternalVersion int          `json:"internalVersion,omitempty"`
+	// Replaces is the epoch at which the source took over from the target,
+	// whose old data the copy drops; 0 when the target is empty.
+	Replaces int `json:"replaces,omitempty"`
+}
+
+// ID names a part: engine and epoch.
+func (p Part) ID() string { return fmt.Sprintf("%s-e%d", p.Engine, p.Epoch) }
+
+// Target is where the part moves to, for people.
+func (p Part) Target() string { return p.sideName(p.To) }
+
+// Source is where the part comes from, for people.
+func (p Part) Source() string { return p.sideName(p.From) }
+
+func (p Part) sideName(l spec.Location) string {
+	if l == spec.External {
+		return p.External
+	}
+	return "the internal " + p.Engine.title()
+}
+
+// part finds a datastore's part, nil when it does not move.
+func (m *Move) part(e Engine) *Part {
+	for i := range m.Parts {
+		if m.Parts[i].Engine == e {
+			return &m.Parts[i]
+		}
+	}
+	return nil
+}
+
+// Back tells whether the move leads into the cluster.
+func (m Move) Back() bool { return len(m.Parts) > 0 && m.Parts[0].To == spec.Internal }
+
+// Target is where the move leads, for people.
+func (m Move) Target() string { return eachPart(m.Parts, Part.Target) }
+
+// Source is where the move comes from, for people.
+func (m Move) Source() string { return eachPart(m.Parts, Part.Source) }
+
+func eachPart(parts []Part, name func(Part) string) string {
+	var out []string
+	for _, p := range parts {
+		out = append(out, name(p))
+	}
+	return strings.Join(out, " and ")
+}
+
 // Open tells whether the move has begun and neither finished nor gone back.
 func (m Move) Open() bool {
 	return m.Phase == MoveOpen || m.Phase == MoveCommitted || m.Phase == MoveReturning
 }
 
-// FenceID names the fence of the current attempt.
-func (m Move) FenceID() string { return m.ID + "-a" + itoa(m.Attempt) }
+// FenceID names the fence of one part in the current attempt.
+func (m Move) FenceID(p Part) string { return p.ID() + "-a" + itoa(m.Attempt) }
 
 // MovePhase is how far a move got.
 type MovePhase string
@@ -245,16 +346,21 @@ const (
 // Applied is what the last successful apply left behind; drift is measured
 // against it.
 type Applied struct {
-	At           time.Time      `json:"at"`
-	By           string         `json:"by"`
-	SpecDigest   string         `json:"specDigest"`
-	Plan         string         `json:"plan"`
-	Revision     int            `json:"revision"`
-	ChartVersion string         `json:"chartVersion"`
-	ConfigDigest string         `json:"configDigest"`
-	Location     spec.Location  `json:"location"`
-	Endpoint     string         `json:"endpoint,omitempty"`
-	Replicas     map[string]int `json:"replicas,omitempty"`
+	At           time.Time               `json:"at"`
+	By           string                  `json:"by"`
+	SpecDigest   string                  `json:"specDigest"`
+	Plan         string                  `json:"plan"`
+	Revision     int                     `json:"revision"`
+	ChartVersion string                  `json:"chartVersion"`
+	ConfigDigest string                  `json:"configDigest"`
+	Stores       map[Engine]AppliedStore `json:"stores,omitempty"`
+	Replicas     map[string]int          `json:"replicas,omitempty"`
+}
+
+// AppliedStore is where a datastore lived after the last apply.
+type AppliedStore struct {
+	Location spec.Location `json:"location"`
+	Endpoint string        `json:"endpoint,omitempty"`
 }
 
 // Permission is one right on one kind of object.

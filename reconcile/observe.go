@@ -28,73 +28,94 @@ type ObserveOptions struct {
 // Unknown in the result, with its reason.
 func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions) Observation {
 	o := Observation{At: p.Now()}
-	pg := &o.Postgres
-	together(
+	reads := []func(){
 		func() { o.Cluster = p.Cluster.Cluster(ctx) },
 		func() { o.Release = p.Releases.Release(ctx) },
 		func() { o.Workloads = p.Workloads.List(ctx) },
 		func() { o.Lease = p.Leases.Holder(ctx) },
 		func() { o.Applied, _ = readRecord[Applied](ctx, p.Records, RecordApplied) },
 		func() { o.Journal, _ = readRecord[Journal](ctx, p.Records, RecordJournal) },
-		func() { pg.Lineage, _ = readRecord[Lineage](ctx, p.Records, RecordLineage) },
-		func() { pg.Move, _ = readRecord[Move](ctx, p.Records, RecordMove) },
-		func() { pg.Inspection, _ = readRecord[Inspection](ctx, p.Records, RecordInspection) },
-		func() { pg.Credentials = observeCredentials(ctx, s, p) },
+		func() { o.Move, _ = readRecord[Move](ctx, p.Records, RecordMove) },
 		func() { o.Denied = p.Access.Denied(ctx, Permissions(s)) },
-	)
+	}
+	for _, e := range engines {
+		d := o.store(e)
+		reads = append(reads,
+			func() { d.Lineage, _ = readRecord[Lineage](ctx, p.Records, RecordLineage(e)) },
+			func() { d.Inspection, _ = readRecord[Inspection](ctx, p.Records, RecordInspection(e)) },
+			func() { d.Credentials = observeCredentials(ctx, s, p, e) },
+		)
+	}
+	together(reads...)
 	if !o.Release.Is() {
 		return o
 	}
 	if p.Patient != nil {
 		o.RunnerIsPatient = p.Patient(o.Release.Value)
 	}
-	rel := o.Release.Value
-	together(
-		func() { pg.Internal = p.Stores.Internal(ctx, PostgreSQL, rel.Postgres.FullName) },
-		func() {
-			if opt.Preview && wantsSwitch(s, rel) {
-				pg.Preview = p.Releases.Preview(ctx, switchChange(s, rel, MoveID(PostgreSQL, nextEpoch(pg.Lineage))))
-			}
-		},
-	)
-	observeDatabases(ctx, s, p, opt, &o)
+	observeStores(ctx, s, p, opt, &o)
 	return o
 }
 
-func observeCredentials(ctx context.Context, s *spec.Spec, p Providers) Observed[Credentials] {
-	pg := s.Datastores.PostgreSQL
-	if pg == nil || pg.External == nil {
+// observeStores reads what can only be asked for once the release is known.
+func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions, o *Observation) {
+	rel := o.Release.Value
+	reads := []func(){func() {
+		if parts := partsWanted(s, o); opt.Preview && len(parts) > 0 {
+			o.Preview = p.Releases.Preview(ctx, switchChange(s, rel, parts))
+		}
+	}}
+	for _, e := range engines {
+		reads = append(reads, func() { o.store(e).Internal = p.Stores.Internal(ctx, e, rel.Store(e).FullName) })
+	}
+	together(reads...)
+	var looks []func()
+	for _, e := range engines {
+		looks = append(looks, func() { observeDatabases(ctx, s, p, opt, o, e) })
+	}
+	together(looks...)
+}
+
+func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e Engine) Observed[Credentials] {
+	d := declared(s, e)
+	if d == nil || d.external == nil {
 		return NotThere[Credentials]()
 	}
-	return p.Passwords.Compare(ctx, CredentialsName, CredentialsKeys, pg.External.Password)
+	return p.Passwords.Compare(ctx, traitsOf[e].credentials, traitsOf[e].keys, d.external.password)
 }
 
 // observeDatabases runs the inspect Job, or holds the recorded inspection
 // against what would be asked now.
-func observeDatabases(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions, o *Observation) {
-	if s.Datastores.PostgreSQL == nil || !o.Cluster.Is() || s.Server == nil {
+func observeDatabases(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions, o *Observation, e Engine) {
+	if !observed(s, o, e) || !o.Cluster.Is() || s.Server == nil {
 		return
 	}
-	pg := &o.Postgres
-	in := sidesOf(s, o.Release.Value, pg.Internal, pg.Move)
-	if in.Source == nil && in.Target == nil {
-		pg.Inspection = NotThere[Inspection]()
+	d := o.store(e)
+	in := sidesOf(s, o, e)
+	if in.Source.Endpoint == nil && in.Target.Endpoint == nil {
+		d.Inspection = NotThere[Inspection]()
 		return
 	}
 	installation := InstallationID(o.Cluster.Value, s.Server)
 	subject := subjectOf(in, installation)
 	if !opt.Inspect {
-		if pg.Inspection.Is() && pg.Inspection.Value.Subject != subject {
-			pg.Inspection = CouldNot[Inspection](errors.New(otherServers))
+		if d.Inspection.Is() && d.Inspection.Value.Subject != subject {
+			d.Inspection = CouldNot[Inspection](errors.New(otherServers))
 		}
 		return
 	}
-	pg.Inspection = inspect(ctx, p, in, installation, opt.Progress)
-	if pg.Inspection.Is() {
-		if err := replaceRecord(ctx, p.Records, RecordInspection, pg.Inspection.Value); err != nil {
-			pg.Inspection = CouldNot[Inspection](err)
+	d.Inspection = inspect(ctx, p, in, installation, opt.Progress)
+	if d.Inspection.Is() {
+		if err := replaceRecord(ctx, p.Records, RecordInspection(e), d.Inspection.Value); err != nil {
+			d.Inspection = CouldNot[Inspection](err)
 		}
 	}
+}
+
+// observed tells whether a datastore is this spec's business: it is declared,
+// or an open move has it on its way.
+func observed(s *spec.Spec, o *Observation, e Engine) bool {
+	return declared(s, e) != nil || openMove(*o) && o.Move.Value.part(e) != nil
 }
 
 func inspect(ctx context.Context, p Providers, in sides, installation string, progress Progress) Observed[Inspection] {
@@ -110,6 +131,7 @@ func inspect(ctx context.Context, p Providers, in sides, installation string, pr
 		return CouldNot[Inspection](fmt.Errorf("inspect the databases from inside the cluster: %w", err))
 	}
 	rec.Subject = subjectOf(in, installation)
+	rec.Inwards = in.Inwards
 	return Found(rec)
 }
 
@@ -129,13 +151,27 @@ func inspectOnce(ctx context.Context, p Providers, job MoverJob, progress Progre
 	return rec, nil
 }
 
-// together runs reads side by side and waits for all of them.
-func together(reads ...func()) {
+// together runs functions side by side and waits for all of them. A panic in
+// one of them is the caller's.
+func together(all ...func()) {
 	var wg sync.WaitGroup
-	for _, read := range reads {
-		wg.Go(read)
+	panics := make(chan any, len(all))
+	for _, f := range all {
+		wg.Go(func() {
+			defer func() {
+				if v := recover(); v != nil {
+					panics <- v
+				}
+			}()
+			f()
+		})
 	}
 	wg.Wait()
+	select {
+	case v := <-panics:
+		panic(v)
+	default:
+	}
 }
 
 // unread lists what MakePlan needs and could not be read.
@@ -152,30 +188,32 @@ func unread(s *spec.Spec, o Observation) []string {
 	add("cluster", o.Cluster.Known, o.Cluster.Why)
 	add("release", o.Release.Known, o.Release.Why)
 	add("application workloads", o.Workloads.Known, o.Workloads.Why)
-	pg := o.Postgres
 	add("last-applied record", o.Applied.Known, o.Applied.Why)
 	if !o.Release.Is() {
 		return out
 	}
-	add("lineage record", pg.Lineage.Known, pg.Lineage.Why)
-	add("move record", pg.Move.Known, pg.Move.Why)
-	if s.Datastores.PostgreSQL == nil && !openMove(o) {
-		return out
-	}
-	if readsOurSecret(s, o.Release.Value) {
-		add("Secret "+CredentialsName, pg.Credentials.Known, pg.Credentials.Why)
-	}
-	add("internal PostgreSQL", pg.Internal.Known, pg.Internal.Why)
-	if pg.Internal.Is() {
-		add("StatefulSet "+o.Release.Value.Postgres.FullName, pg.Internal.Value.StatefulSet.Known, pg.Internal.Value.StatefulSet.Why)
+	add("move record", o.Move.Known, o.Move.Why)
+	for _, e := range engines {
+		d := o.store(e)
+		add("lineage record of "+e.title(), d.Lineage.Known, d.Lineage.Why)
+		if !observed(s, &o, e) {
+			continue
+		}
+		if readsOurSecret(s, o.Release.Value, e) {
+			add("Secret "+traitsOf[e].credentials, d.Credentials.Known, d.Credentials.Why)
+		}
+		add("internal "+e.title(), d.Internal.Known, d.Internal.Why)
+		if d.Internal.Is() {
+			add("StatefulSet "+o.Release.Value.Store(e).FullName, d.Internal.Value.StatefulSet.Known, d.Internal.Value.StatefulSet.Why)
+		}
 	}
 	return out
 }
 
 // readsOurSecret tells whether the release reads the Secret we keep, or will.
-func readsOurSecret(s *spec.Spec, rel Release) bool {
-	pg := s.Datastores.PostgreSQL
-	return pg != nil && pg.Location == spec.External && (rel.Postgres.Internal || rel.Postgres.ExistingSecret == CredentialsName)
+func readsOurSecret(s *spec.Spec, rel Release, e Engine) bool {
+	d, live := declared(s, e), rel.Store(e)
+	return d != nil && d.location == spec.External && (live.Internal || live.ExistingSecret == traitsOf[e].credentials)
 }
 
 // UnreadableError means that live state could not be read, so that there can

@@ -8,17 +8,30 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// sourceDocs is where our own rules are explained.
-const sourceDocs = "docs/moving-postgresql.md"
+// sourceDocs and sourceBack are where our own rules are explained.
+const (
+	sourceDocs = "docs/moving-postgresql.md"
+	sourceBack = "docs/moving-back.md"
+)
 
 // preflight checks everything that can fail before anything is changed, and
 // reports all of it at once.
-func preflight(s *spec.Spec, o Observation) []Finding {
+func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 	var out []Finding
 	out = append(out, preflightRelease(s, o)...)
 	out = append(out, preflightAccess(o)...)
-	out = append(out, preflightChart(o.Release.Value, o.Postgres.Preview)...)
-	out = append(out, preflightPostgres(s, o)...)
+	out = append(out, preflightChart(o.Release.Value, o.Preview, parts)...)
+	for _, p := range parts {
+		if p.To == spec.Internal {
+			out = append(out, preflightBack(o, p)...)
+		}
+		switch p.Engine {
+		case PostgreSQL:
+			out = append(out, preflightPostgres(s, o, p)...)
+		case MongoDB:
+			out = append(out, preflightMongo(s, o, p)...)
+		}
+	}
 	return out
 }
 
@@ -135,7 +148,7 @@ func (p Permission) String() string {
 
 // preflightChart refuses an upgrade that would do anything but switch the
 // datastore.
-func preflightChart(rel Release, pv Observed[Preview]) []Finding {
+func preflightChart(rel Release, pv Observed[Preview], parts []Part) []Finding {
 	if !pv.Is() {
 		return []Finding{block("chart-unread", "server.chart", "helm/helm#8421: a release keeps no subcharts",
 			"set server.chart (or --chart) to the release's chart: an oci:// reference, a directory or a .tgz",
@@ -148,7 +161,7 @@ func preflightChart(rel Release, pv Observed[Preview]) []Finding {
 			"the chart is not the deployed one: %s", strings.Join(clip(pv.Value.Unfaithful, 5), "; ")))
 		return out
 	}
-	if foreign := foreignChanges(rel, pv.Value); len(foreign) > 0 {
+	if foreign := foreignChanges(rel, pv.Value, parts); len(foreign) > 0 {
 		out = append(out, block("upgrade-does-more", "server.values", sourceDocs,
 			"bring the live objects and the release's values into line first (helm diff), then plan again",
 			"the upgrade would change more than the datastore: %s", strings.Join(clip(foreign, 8), "; ")))
@@ -158,11 +171,11 @@ func preflightChart(rel Release, pv Observed[Preview]) []Finding {
 
 // foreignChanges are effects of the upgrade outside the datastore's own
 // objects and the application's database settings.
-func foreignChanges(rel Release, pv Preview) []string {
+func foreignChanges(rel Release, pv Preview, parts []Part) []string {
 	var out []string
 	for _, obj := range pv.Objects {
 		name := obj.Kind + "/" + obj.Name
-		if ofStore(rel, obj) {
+		if slices.ContainsFunc(parts, func(p Part) bool { return ofEngineStore(rel, obj, p.Engine) }) {
 			continue
 		}
 		if obj.Action != "update" {
@@ -184,10 +197,14 @@ func foreignChanges(rel Release, pv Preview) []string {
 	return out
 }
 
-// ofStore tells whether an object belongs to the datastore's subchart.
+// ofStore tells whether an object belongs to a datastore's subchart.
 func ofStore(rel Release, obj ObjectPreview) bool {
-	return strings.Contains(obj.Template, "/charts/postgresql/") ||
-		(obj.Name == rel.Postgres.FullName && (obj.Kind == "Secret" || obj.Kind == "Service" || obj.Kind == "StatefulSet"))
+	return slices.ContainsFunc(engines, func(e Engine) bool { return ofEngineStore(rel, obj, e) })
+}
+
+func ofEngineStore(rel Release, obj ObjectPreview, e Engine) bool {
+	return strings.Contains(obj.Template, "/charts/"+string(e)+"/") ||
+		(obj.Name == rel.Store(e).FullName && (obj.Kind == "Secret" || obj.Kind == "Service" || obj.Kind == "StatefulSet"))
 }
 
 // databaseSetting tells whether a field of the application's objects is one
@@ -213,4 +230,4 @@ func clip(list []string, n int) []string {
 	return append(slices.Clone(list[:n]), fmt.Sprintf("and %d more", len(list)-n))
 }
 
-func openMove(o Observation) bool { return o.Postgres.Move.Is() && o.Postgres.Move.Value.Open() }
+func openMove(o Observation) bool { return o.Move.Is() && o.Move.Value.Open() }

@@ -10,30 +10,36 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-const targetField = "datastores.postgresql.external"
+// postgresField is where the external PostgreSQL is declared.
+var postgresField = PostgreSQL.field("external")
 
-// preflightPostgres judges what the inspect Job found on both sides.
-func preflightPostgres(s *spec.Spec, o Observation) []Finding {
+// preflightPostgres judges what the inspect Job found on both sides. On the
+// way back there is no internal server yet: what can only be asked of it is
+// asked by the mover, before it changes anything there.
+func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	insp := o.Postgres.Inspection
 	if !insp.Is() {
-		return []Finding{unreadFinding(insp)}
+		return []Finding{unreadFinding(PostgreSQL, insp)}
+	}
+	if p.To == spec.Internal {
+		return preflightPostgresBack(o, p, insp.Value)
 	}
 	var out []Finding
-	out = append(out, sideTrouble("source", "datastores.postgresql", insp.Value.Source)...)
-	out = append(out, sideTrouble("target", targetField, insp.Value.Target)...)
+	out = append(out, sideTrouble(PostgreSQL, "source", spec.Internal, insp.Value.Source)...)
+	out = append(out, sideTrouble(PostgreSQL, "target", spec.External, insp.Value.Target)...)
 	if len(out) > 0 {
 		return out
 	}
 	src, dst := *insp.Value.Source.Database, *insp.Value.Target.Database
 	out = append(out, checkIdentity(src, dst)...)
-	out = append(out, checkSourceFree(src)...)
+	out = append(out, checkSourceFree(p, src)...)
 	out = append(out, checkVersions(o.Release.Value, src, dst)...)
 	out = append(out, checkTLS(s, o.Release.Value, dst)...)
 	out = append(out, checkPrivileges(src, dst)...)
 	out = append(out, checkLocales(src, dst)...)
 	out = append(out, checkBlocked(insp.Value.Blocked)...)
 	out = append(out, checkExtensions(src, dst)...)
-	out = append(out, checkTargetFree(o, dst)...)
+	out = append(out, checkTargetFree(o, p, dst)...)
 	out = append(out, checkDisk(s, src)...)
 	return out
 }
@@ -43,7 +49,7 @@ const otherServers = "the recorded inspection looked at other servers; run circl
 
 // unreadFinding says what to do: look for the first time or again, or mend what
 // kept the mover from looking.
-func unreadFinding(insp Observed[Inspection]) Finding {
+func unreadFinding(e Engine, insp Observed[Inspection]) Finding {
 	why, fix := insp.Why, "repair what the message names, then plan again"
 	switch why {
 	case "":
@@ -51,14 +57,18 @@ func unreadFinding(insp Observed[Inspection]) Finding {
 	case otherServers:
 		fix = "run plan without --no-inspect"
 	}
-	return block("databases-unread", "datastores.postgresql", sourceDocs, fix,
-		"both PostgreSQL servers must be looked at from inside the cluster: %s", why)
+	return block("databases-unread", e.field(), sourceDocs, fix, "both %s servers must be looked at from inside the cluster: %s", e.title(), why)
 }
 
-func sideTrouble(side, field string, in *InspectedSide) []Finding {
+// sideTrouble says why a side could not be looked at.
+func sideTrouble(e Engine, side string, where spec.Location, in *InspectedSide) []Finding {
+	field := e.field()
+	if where == spec.External {
+		field = e.field("external")
+	}
 	if in == nil {
-		return []Finding{block(side+"-missing", field, sourceDocs, "check that the StatefulSet of the internal PostgreSQL runs",
-			"there is no %s PostgreSQL server to look at", side)}
+		return []Finding{block(side+"-missing", field, sourceDocs, "check that the StatefulSet of the internal "+e.title()+" runs",
+			"there is no %s %s server to look at", side, e.title())}
 	}
 	if in.Database != nil {
 		return nil
@@ -68,18 +78,18 @@ func sideTrouble(side, field string, in *InspectedSide) []Finding {
 		CodeCredentials: "check " + field + ".username and the Secret that " + field + ".password refers to",
 		CodePrivilege:   "grant the role what the message names",
 	}[in.Code]
-	if side == "source" && in.Code == CodeCredentials {
+	if where == spec.Internal && in.Code == CodeCredentials {
 		fix = "the chart's Secret does not hold the password the database was initialised with: put the right one back"
 	}
 	if fix == "" {
 		fix = "see the message"
 	}
-	return []Finding{block(side+"-"+in.Code, field, sourceDocs, fix, "%s PostgreSQL: %s", side, in.Error)}
+	return []Finding{block(side+"-"+in.Code, field, sourceDocs, fix, "%s %s: %s", side, e.title(), in.Error)}
 }
 
 func checkIdentity(src, dst Database) []Finding {
 	if src.SystemIdentifier != "" && src.SystemIdentifier == dst.SystemIdentifier {
-		return []Finding{block("same-server", targetField+".host", sourceDocs, "name another server",
+		return []Finding{block("same-server", postgresField+".host", sourceDocs, "name another server",
 			"source and target are one and the same server (system identifier %s)", src.SystemIdentifier)}
 	}
 	return nil
@@ -90,17 +100,17 @@ func major(num int) int { return num / 10000 }
 func checkVersions(rel Release, src, dst Database) []Finding {
 	from, to := major(src.VersionNum), major(dst.VersionNum)
 	if to < from {
-		return []Finding{block("target-older", targetField, sourceDocs, "use a target of at least the source's major version",
+		return []Finding{block("target-older", postgresField, sourceDocs, "use a target of at least the source's major version",
 			"the target runs PostgreSQL %s, older than the source's %s", dst.ServerVersion, src.ServerVersion)}
 	}
 	var out []Finding
 	if to > 14 {
-		out = append(out, Finding{ID: "target-new", Field: targetField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
+		out = append(out, Finding{ID: "target-new", Field: postgresField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
 			What: fmt.Sprintf("PostgreSQL %s is newer than what CircleCI documents for Server %s (12, with 13 and 14 usable)", dst.ServerVersion, rel.ChartVersion),
 			Fix:  "ask the vendor, or use 14"})
 	}
 	if to > from {
-		out = append(out, Finding{ID: "no-way-back", Field: targetField, Source: sourceDocs,
+		out = append(out, Finding{ID: "no-way-back", Field: postgresField, Source: sourceDocs,
 			What: fmt.Sprintf("there is no way back to the internal PostgreSQL %d once the data is on %d", from, to),
 			Fix:  "accept it, or use a target of major version " + strconv.Itoa(from)})
 	}
@@ -109,17 +119,18 @@ func checkVersions(rel Release, src, dst Database) []Finding {
 
 // checkSourceFree refuses a source that is no longer the truth, or that
 // somebody else holds: both outlive the cluster's own records.
-func checkSourceFree(src Database) []Finding {
+func checkSourceFree(p Part, src Database) []Finding {
+	name := string(p.From) + " database"
 	var out []Finding
 	if l := src.Lineage; l != nil && l.State == "superseded" {
-		out = append(out, block("source-superseded", "datastores.postgresql", sourceDocs,
+		out = append(out, block("source-superseded", p.Engine.field(), sourceDocs,
 			"point the release at the other side again, or restore the cluster's records; nothing may be copied from here",
-			"the internal database was superseded at epoch %d by move %s, and the cluster's records do not know", l.Epoch, l.Move))
+			"the %s was superseded at epoch %d by move %s, and the cluster's records do not know", name, l.Epoch, l.Move))
 	}
 	if f := src.Fence; f != nil {
-		out = append(out, block("source-fenced", "datastores.postgresql", sourceDocs,
+		out = append(out, block("source-fenced", p.Engine.field(), sourceDocs,
 			"find out who made it read-only and let them lift it; no move of this installation stands open",
-			"the internal database is read-only under fence %s since %s", f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
+			"the %s is read-only under fence %s since %s", name, f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
 	}
 	return out
 }
@@ -127,11 +138,11 @@ func checkSourceFree(src Database) []Finding {
 func checkTLS(s *spec.Spec, rel Release, dst Database) []Finding {
 	mode := s.Datastores.PostgreSQL.External.TLS.Mode
 	if mode == spec.TLSDisable {
-		return []Finding{{ID: "tls-off", Field: targetField + ".tls.mode", Source: sourceDocs,
+		return []Finding{{ID: "tls-off", Field: postgresField + ".tls.mode", Source: sourceDocs,
 			What: "the connection to the external database is not encrypted", Fix: "use verify-full"}}
 	}
 	if atLeast(rel.ChartVersion, 4, 9) && dst.TLSVersion != "TLS 1.3" && dst.TLSVersion != "TLSv1.3" {
-		return []Finding{block("tls-version", targetField, "CircleCI Server 4.9 operator guide, configuring external services", "enable TLS 1.3 on the target",
+		return []Finding{block("tls-version", postgresField, "CircleCI Server 4.9 operator guide, configuring external services", "enable TLS 1.3 on the target",
 			"Server %s needs TLS 1.3; the target offers %s", rel.ChartVersion, orNone(dst.TLSVersion))}
 	}
 	return nil
@@ -173,7 +184,7 @@ func checkPrivileges(src, dst Database) []Finding {
 		lacks = append(lacks, "CREATEROLE")
 	}
 	if len(lacks) > 0 {
-		out = append(out, block("target-privileges", targetField+".username", sourceDocs,
+		out = append(out, block("target-privileges", postgresField+".username", sourceDocs,
 			fmt.Sprintf("ALTER ROLE %s %s", dst.Role.Name, strings.Join(lacks, " ")),
 			"role %s of the target lacks %s", dst.Role.Name, strings.Join(lacks, " and ")))
 	}
@@ -203,7 +214,7 @@ func checkLocales(src, dst Database) []Finding {
 	if len(wants) == 1 {
 		use = strings.Replace(use, "use", "uses", 1)
 	}
-	return []Finding{block("locale", targetField, sourceDocs, which,
+	return []Finding{block("locale", postgresField, sourceDocs, which,
 		"%s %s %s, which the target does not know", databaseWord(wants), use, strings.Join(clip(unknown, 5), ", "))}
 }
 
@@ -249,14 +260,14 @@ func checkExtensions(src, dst Database) []Finding {
 			switch {
 			case name == "plpgsql":
 			case len(have) == 0:
-				out = append(out, block("extension-missing", targetField, "CircleCI Server 4.10 operator guide, configuring external services", "make the extension available on the target",
+				out = append(out, block("extension-missing", postgresField, "CircleCI Server 4.10 operator guide, configuring external services", "make the extension available on the target",
 					"database %s uses extension %s %s, which the target does not offer", db.Name, name, version))
 			case !slices.Contains(have, version):
-				out = append(out, block("extension-version", targetField, "CircleCI Server 4.10 operator guide, configuring external services",
+				out = append(out, block("extension-version", postgresField, "CircleCI Server 4.10 operator guide, configuring external services",
 					"install version "+version+" on the target, or update the source's first",
 					"database %s uses extension %s %s; the target offers %s", db.Name, name, version, strings.Join(have, ", ")))
 			case name == "pg_partman" && !strings.HasPrefix(version, "4.5."):
-				out = append(out, Finding{ID: "pg-partman", Field: targetField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
+				out = append(out, Finding{ID: "pg-partman", Field: postgresField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
 					What: fmt.Sprintf("pg_partman is %s; CircleCI supports 4.5.x", version), Fix: "ask the vendor before an upgrade"})
 			}
 		}
@@ -265,25 +276,25 @@ func checkExtensions(src, dst Database) []Finding {
 	return out
 }
 
-// checkTargetFree refuses a target that holds anything but an earlier,
-// never authoritative copy of this very installation.
-func checkTargetFree(o Observation, dst Database) []Finding {
+// checkTargetFree refuses a target that holds anything but an earlier copy of
+// this very installation, or what the source itself took over from.
+func checkTargetFree(o Observation, p Part, dst Database) []Finding {
 	if o.Cluster.Is() && dst.Lineage != nil {
 		l := dst.Lineage
 		if l.Installation != InstallationID(o.Cluster.Value, &spec.Server{Namespace: o.Release.Value.Namespace, Release: o.Release.Value.Name}) {
-			return []Finding{block("target-of-other", targetField+".host", sourceDocs, "use another server",
+			return []Finding{block("target-of-other", p.Engine.hostField(), sourceDocs, "use another server",
 				"the target belongs to another installation (%s)", l.Installation)}
 		}
-		if l.State == "authoritative" || l.State == "superseded" {
-			return []Finding{block("target-was-authoritative", targetField, sourceDocs,
-				"look at both sides; a side that was ever switched to is never overwritten",
+		if (l.State == "authoritative" || l.State == "superseded") && p.Replaces == 0 {
+			return []Finding{block("target-was-authoritative", p.Engine.field("external"), sourceDocs,
+				"look at both sides; a side that was ever switched to is never overwritten unless this side took over from it",
 				"the target was switched to at epoch %d and may hold newer data", l.Epoch)}
 		}
-		if l.State != "copying" && l.State != "copied" {
-			return []Finding{block("target-state", targetField, sourceDocs, "use the version of circleci-dr that wrote it, or another server",
+		if !slices.Contains([]string{"copying", "copied", "superseded"}, l.State) {
+			return []Finding{block("target-state", p.Engine.field("external"), sourceDocs, "use the version of circleci-dr that wrote it, or another server",
 				"the target says it is %q, which this version does not know", l.State)}
 		}
-		return nil // a copy of ours that was cut off
+		return nil // a copy of ours that was cut off, or what the source took over from
 	}
 	var names []string
 	for _, db := range dst.Databases {
@@ -293,7 +304,7 @@ func checkTargetFree(o Observation, dst Database) []Finding {
 	}
 	if len(names) > 0 {
 		slices.Sort(names)
-		return []Finding{block("target-not-empty", targetField, sourceDocs, "use an empty server, or drop what you know you do not need",
+		return []Finding{block("target-not-empty", p.Engine.hostField(), sourceDocs, "use an empty server, or drop what you know you do not need",
 			"the target holds databases that are not ours: %s", strings.Join(names, ", "))}
 	}
 	return nil
@@ -305,7 +316,7 @@ func checkDisk(s *spec.Spec, src Database) []Finding {
 		need += db.Bytes
 	}
 	declared := int64(s.Datastores.PostgreSQL.External.DiskGiB) << 30
-	const field = targetField + ".diskGiB"
+	field := postgresField + ".diskGiB"
 	switch {
 	case declared == 0:
 		return []Finding{{ID: "disk-unknown", Field: field, Source: sourceDocs,

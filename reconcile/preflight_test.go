@@ -9,7 +9,7 @@ import (
 
 func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 	object := func(o ObjectPreview) func(*facts) {
-		return func(f *facts) { f.o.Postgres.Preview.Value.Objects = []ObjectPreview{o} }
+		return func(f *facts) { f.o.Preview.Value.Objects = []ObjectPreview{o} }
 	}
 	mark := func(l LineageMark) func(*facts) { return func(f *facts) { f.dst().Lineage = &l } }
 	const ours = "uid-1/ci/server"
@@ -31,7 +31,7 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 			f.o.Denied = Found([]Permission{{Verb: "create", Group: "batch", Resource: "jobs"}, {Verb: "get", Resource: "pods/log"}, {Verb: "patch", Group: "apps", Resource: "deployments/scale"}})
 		}},
 		{"another chart", func(f *facts) {
-			f.o.Postgres.Preview.Value.Faithful, f.o.Postgres.Preview.Value.Unfaithful = false, []string{"Service/x is missing"}
+			f.o.Preview.Value.Faithful, f.o.Preview.Value.Unfaithful = false, []string{"Service/x is missing"}
 		}},
 		{"the upgrade creates something", object(ObjectPreview{Kind: "Job", Name: "x", Action: "create"})},
 		{"the upgrade removes the datastore", object(ObjectPreview{Kind: "StatefulSet", Name: internalHost, Action: "delete"})},

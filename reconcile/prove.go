@@ -3,37 +3,37 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// Prove compares the internal and the external database now, both read whole.
-// It is inconclusive where one of them is not there any more.
-func Prove(ctx context.Context, s *spec.Spec, p Providers, progress Progress) (Proof, error) {
+// Prove compares the internal and the external side of a datastore now, both
+// read whole. It is inconclusive where one of them is not there any more.
+func Prove(ctx context.Context, s *spec.Spec, p Providers, e Engine, progress Progress) (Proof, error) {
 	var proof Proof
 	o := Observe(ctx, s, p, ObserveOptions{})
 	if missing := unread(s, o); len(missing) > 0 {
 		return proof, &UnreadableError{What: missing}
 	}
-	in := sidesOf(s, o.Release.Value, o.Postgres.Internal, o.Postgres.Move)
+	in := sidesOf(s, &o, e)
+	inside, outside := in.Source, in.Target
+	if in.Inwards {
+		inside, outside = outside, inside
+	}
 	switch {
-	case in.Target == nil:
-		return proof, errors.New("prove: the spec names no external PostgreSQL to compare with")
-	case in.Source == nil:
-		return proof, &UnreadableError{What: []string{"internal PostgreSQL: it does not run, so there is nothing to compare with" + lastProof(o)}}
+	case outside.Endpoint == nil:
+		return proof, fmt.Errorf("prove: the spec names no external %s to compare with", e.title())
+	case inside.Endpoint == nil:
+		return proof, &UnreadableError{What: []string{"internal " + e.title() + ": it does not run, so there is nothing to compare with" + lastProof(o, e)}}
 	}
-	m := o.Postgres.Move.Value
-	req := MoverRequest{
-		Operation: OpProve, Engine: PostgreSQL, Source: in.Source, Target: in.Target, Installation: InstallationID(o.Cluster.Value, s.Server),
-		Move: m.ID, Epoch: m.Epoch, Streams: s.Mover.Streams, OwnerMap: m.OwnerMap, Thorough: true,
+	req := MoverRequest{Operation: OpProve, Installation: InstallationID(o.Cluster.Value, s.Server), Streams: s.Mover.Streams, Thorough: true}
+	if part := o.Move.Value.part(e); part != nil && (part.To == spec.Internal) == in.Inwards {
+		req.Move, req.Epoch, req.OwnerMap = part.ID(), part.Epoch, part.OwnerMap
 	}
-	raw, err := p.Movers.Run(ctx, MoverJob{
-		Name: "circleci-dr-prove-again-" + subjectOf(in, req.Installation)[:10], Request: req,
-		Source: in.SourceSecret, Target: in.TargetSecret, TargetCA: in.TargetCA, Deadline: 72 * time.Hour,
-	}, progress)
+	job := in.job("circleci-dr-prove-again-"+subjectOf(in, req.Installation)[:10], req)
+	job.Deadline = longTime
+	raw, err := p.Movers.Run(ctx, job, progress)
 	if err != nil {
 		return proof, err
 	}
@@ -43,10 +43,10 @@ func Prove(ctx context.Context, s *spec.Spec, p Providers, progress Progress) (P
 	return proof, nil
 }
 
-func lastProof(o Observation) string {
-	m := o.Postgres.Move
-	if !m.Is() || m.Value.Proof == nil {
+func lastProof(o Observation, e Engine) string {
+	part := o.Move.Value.part(e)
+	if part == nil || part.Proof == nil {
 		return ""
 	}
-	return fmt.Sprintf(" (they were proven equal on %s, before the switch)", when(m.Value.Proof.At))
+	return fmt.Sprintf(" (they were proven equal on %s, before the switch)", when(part.Proof.At))
 }

@@ -110,12 +110,9 @@ type Passwords interface {
 type MoverJob struct {
 	Name    string
 	Request MoverRequest
-	// Source is the Secret key with the source's password.
-	Source *spec.SecretRef
-	Target *spec.SecretRef
-	// TargetCA is the bundle for the target's certificate, nil for the
-	// system's.
-	TargetCA *spec.SecretRef
+	// Source and Target say where passwords and certificates are.
+	Source MoverSide
+	Target MoverSide
 	// Deadline ends the pod.
 	Deadline time.Duration
 	// Keep leaves a finished Job behind; without it the Job is deleted.

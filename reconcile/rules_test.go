@@ -25,10 +25,10 @@ type facts struct {
 func (f *facts) src() *Database       { return f.o.Postgres.Inspection.Value.Source.Database }
 func (f *facts) dst() *Database       { return f.o.Postgres.Inspection.Value.Target.Database }
 func (f *facts) pg() *spec.PostgreSQL { return f.s.Datastores.PostgreSQL }
-func (f *facts) move(m Move)          { f.o.Postgres.Move = Found(m) }
+func (f *facts) move(m Move)          { f.o.Move = Found(m) }
 func (f *facts) lineage(l Lineage)    { f.o.Postgres.Lineage = Found(l) }
 func (f *facts) external(secret string) {
-	f.o.Release.Value.Postgres = ReleasePostgres{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: secret, FullName: internalHost}
+	f.o.Release.Value.Postgres = ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: secret, FullName: internalHost}
 }
 
 // before is an installation whose PostgreSQL is internal and should not be.
@@ -133,8 +133,8 @@ func TestUnknownIsNeverPlannedOn(t *testing.T) {
 		{"workloads absent", func(f *facts) { f.o.Workloads = NotThere[[]Workload]() }},
 		{"last-applied record unknown", func(f *facts) { f.o.Applied = CouldNot[Applied](errRead) }},
 		{"lineage unknown", func(f *facts) { f.o.Postgres.Lineage = CouldNot[Lineage](errRead) }},
-		{"move unknown", func(f *facts) { f.o.Postgres.Move = CouldNot[Move](errRead) }},
-		{"move unknown, no datastore in the spec", func(f *facts) { f.s.Datastores.PostgreSQL, f.o.Postgres.Move = nil, CouldNot[Move](errRead) }},
+		{"move unknown", func(f *facts) { f.o.Move = CouldNot[Move](errRead) }},
+		{"move unknown, no datastore in the spec", func(f *facts) { f.s.Datastores.PostgreSQL, f.o.Move = nil, CouldNot[Move](errRead) }},
 		{"internal objects unknown", func(f *facts) { f.o.Postgres.Internal = CouldNot[InternalStore](errRead) }},
 		{"StatefulSet unknown", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = CouldNot[StatefulSet](errRead) }},
 		{"credentials unknown", func(f *facts) { f.o.Postgres.Credentials = CouldNot[Credentials](errRead) }},
@@ -142,8 +142,8 @@ func TestUnknownIsNeverPlannedOn(t *testing.T) {
 		{"inspection unknown", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errRead) }},
 		{"inspection absent", func(f *facts) { f.o.Postgres.Inspection = NotThere[Inspection]() }},
 		{"inspection of other servers", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errors.New(otherServers)) }},
-		{"preview unknown", func(f *facts) { f.o.Postgres.Preview = CouldNot[Preview](errRead) }},
-		{"preview absent", func(f *facts) { f.o.Postgres.Preview = NotThere[Preview]() }},
+		{"preview unknown", func(f *facts) { f.o.Preview = CouldNot[Preview](errRead) }},
+		{"preview absent", func(f *facts) { f.o.Preview = NotThere[Preview]() }},
 		{"rights unknown", func(f *facts) { f.o.Denied = CouldNot[[]Permission](errRead) }},
 		{"journal unknown", func(f *facts) { f.o.Journal = CouldNot[Journal](errRead) }},
 		{"lease unknown", func(f *facts) { f.o.Lease = CouldNot[LeaseHolder](errRead) }},
@@ -157,8 +157,8 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		return c
 	}
 	open := func(f *facts, phase MovePhase) Move {
-		return Move{ID: "postgresql-e1", Engine: PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, Attempt: 1, Phase: phase,
-			Target: externalHost + ":5432", Opened: at, Replicas: counts(f), Revision: 5, Store: internalHost}
+		return Move{ID: "postgresql-e1", Attempt: 1, Phase: phase, Opened: at, Replicas: counts(f), Revision: 5,
+			Parts: []Part{{Engine: PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, External: externalHost + ":5432"}}}
 	}
 	golden(t, "location.golden", []row{
 		{"wanted internal, is internal", func(f *facts) { f.s = internalSpec() }},
@@ -166,9 +166,9 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"not in the spec", func(f *facts) { f.s.Datastores.PostgreSQL = nil }},
 		{"wanted external, is internal", func(*facts) {}},
 		{"wanted external, adopted", func(f *facts) { f.external("theirs") }},
-		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(CredentialsName) }},
+		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(traitsOf[PostgreSQL].credentials) }},
 		{"wanted external, is external, our Secret is unknown", func(f *facts) {
-			f.external(CredentialsName)
+			f.external(traitsOf[PostgreSQL].credentials)
 			f.o.Postgres.Credentials = CouldNot[Credentials](errRead)
 		}},
 		{"wanted external, adopted, our Secret is unknown", func(f *facts) {
@@ -185,23 +185,27 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"fenced", func(f *facts) {
 			m := open(f, MoveOpen)
 			m.Quiesced = at
-			m.Fence = &FenceResult{Fence: FenceState{ID: m.FenceID()}}
+			m.Parts[0].Fence = &FenceResult{Fence: FenceState{ID: m.FenceID(m.Parts[0])}}
 			f.stopped()
 			f.move(m)
 		}},
 		{"copied under another fence", func(f *facts) {
 			m := open(f, MoveOpen)
 			m.Quiesced = at
-			m.Fence = &FenceResult{Fence: FenceState{ID: m.FenceID()}}
-			m.Copy = &CopyResult{Fence: "postgresql-e1-a0"}
+			m.Parts[0].Fence = &FenceResult{Fence: FenceState{ID: m.FenceID(m.Parts[0])}}
+			m.Parts[0].Copy = &CopyResult{Fence: "postgresql-e1-a0"}
 			f.stopped()
 			f.move(m)
 		}},
 		{"proven", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveOpen), at)) }},
-		{"committed", func(f *facts) { f.stopped(); f.external(CredentialsName); f.move(proven(open(f, MoveCommitted), at)) }},
+		{"committed", func(f *facts) {
+			f.stopped()
+			f.external(traitsOf[PostgreSQL].credentials)
+			f.move(proven(open(f, MoveCommitted), at))
+		}},
 		{"committed, in doubt", func(f *facts) {
 			f.stopped()
-			f.external(CredentialsName)
+			f.external(traitsOf[PostgreSQL].credentials)
 			m := proven(open(f, MoveCommitted), at)
 			m.Deciding = true
 			f.move(m)
@@ -209,7 +213,7 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"committed, release internal again", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveCommitted), at)) }},
 		{"committed, wanted internal", func(f *facts) {
 			f.s = internalSpec()
-			f.external(CredentialsName)
+			f.external(traitsOf[PostgreSQL].credentials)
 			f.move(proven(open(f, MoveCommitted), at))
 		}},
 		{"returning", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveReturning), at)) }},
@@ -229,8 +233,11 @@ func (f *facts) stopped() {
 
 func proven(m Move, at time.Time) Move {
 	m.Quiesced = at
-	m.Fence = &FenceResult{Fence: FenceState{ID: m.FenceID()}}
-	m.Copy = &CopyResult{Fence: m.FenceID()}
-	m.Proof = &Proof{Fence: m.FenceID(), Compared: map[string]int{"databases": 1}, SecureWrite: true}
+	p := &m.Parts[0]
+	id := m.FenceID(*p)
+	p.Committed = m.Phase == MoveCommitted
+	p.Fence = &FenceResult{Fence: FenceState{ID: id}}
+	p.Copy = &CopyResult{Fence: id}
+	p.Proof = &Proof{Fence: id, Compared: map[string]int{"databases": 1}, SecureWrite: true}
 	return m
 }

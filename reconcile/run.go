@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -18,20 +20,23 @@ type run struct {
 	opt  ApplyOptions
 	ev   Events
 	rel  Release
-	in   sides
 	id   string // installation
-	own  map[string]string
+	// parts are what the plan would move; once the move is open, its record has
+	// them.
+	parts []Part
 
+	mu             sync.Mutex // guards the records: steps may run side by side
 	move           Move
 	moveVersion    string
 	journal        Journal
 	journalVersion string
-	epoch          int
 	// ours tells that the move in the record is this run's business: it stood
 	// open when the run began, or the run opened it.
 	ours bool
-	// proved tells that this run itself compared both sides.
-	proved bool
+	// proved tells which datastores this run itself compared.
+	proved map[Engine]bool
+	// read is what this run itself read whole, before the move was open.
+	read map[Engine]*ReadResult
 	// noSource tells that the internal server was not there when we looked.
 	noSource bool
 	// lost tells that the lease went to somebody else.
@@ -54,9 +59,8 @@ type action struct {
 
 func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Providers, opt ApplyOptions, ev Events) (*run, error) {
 	r := &run{
-		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value,
-		in: sidesOf(s, o.Release.Value, o.Postgres.Internal, o.Postgres.Move),
-		id: InstallationID(o.Cluster.Value, s.Server), own: ownerMap(s, o),
+		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, parts: partsWanted(s, &o),
+		id: InstallationID(o.Cluster.Value, s.Server), proved: map[Engine]bool{}, read: map[Engine]*ReadResult{},
 		lost: func() bool { return errors.Is(context.Cause(ctx), ErrLeaseLost) },
 	}
 	move, version := readRecord[Move](ctx, p.Records, RecordMove)
@@ -65,12 +69,10 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 	}
 	r.move, r.moveVersion = move.Value, version
 	if r.move.Open() {
-		r.own, r.ours = r.move.OwnerMap, true
-		if r.in.Source == nil { // it may be gone; going back makes it again
-			key := r.move.SourceSecret
-			r.in.Source = &Endpoint{Host: r.move.Store, Port: 5432, Username: internalSuperuser, TLSMode: "prefer"}
-			r.in.SourceSecret = &spec.SecretRef{Secret: &key}
-			r.noSource = true
+		r.ours = true
+		for _, part := range r.move.Parts { // it may be gone; going back makes it again
+			in := o.store(part.Engine).Internal
+			r.noSource = r.noSource || part.From == spec.Internal && !(in.Is() && in.Value.StatefulSet.Is())
 		}
 	}
 	journal, version := readRecord[Journal](ctx, p.Records, RecordJournal)
@@ -81,11 +83,24 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 		ev.Note("the journal is begun anew: " + journal.Why)
 	}
 	r.journal, r.journalVersion = journal.Value, version
-	r.epoch = nextEpoch(o.Postgres.Lineage)
-	if r.move.Open() {
-		r.epoch = r.move.Epoch
-	}
 	return r, nil
+}
+
+// part is the datastore a step is about, as the record has it.
+func (r *run) part(st Step) Part {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.move.Open() {
+		if p := r.move.part(engineOf(st)); p != nil {
+			return *p
+		}
+	}
+	for _, p := range r.parts {
+		if p.Engine == engineOf(st) {
+			return p
+		}
+	}
+	return Part{Engine: engineOf(st)}
 }
 
 // alive asks at once, where uninterrupted hears of a lost lease a moment later.
@@ -103,11 +118,15 @@ func (r *run) at(st Step, where string) {
 }
 
 func (r *run) journalBegin(ctx context.Context, st Step) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.journal.begin(JournalEntry{Step: st.ID, Title: st.Title, Plan: r.plan.ID, By: r.opt.By, Begun: r.p.Now()})
 	return r.saveJournal(ctx)
 }
 
 func (r *run) journalEnd(ctx context.Context, st Step, cause error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.journal.end(st.ID, r.p.Now(), cause)
 	// The outcome is written even when the run was interrupted meanwhile.
 	return r.saveJournal(context.WithoutCancel(ctx))
@@ -138,7 +157,10 @@ func (r *run) write(ctx context.Context, name string, v any, version string) (st
 // saveMove changes the move record and stores it; in memory it changes only
 // when it is stored.
 func (r *run) saveMove(ctx context.Context, change func(*Move)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	next := r.move
+	next.Parts = slices.Clone(r.move.Parts)
 	change(&next)
 	version, err := r.write(ctx, RecordMove, next, r.moveVersion)
 	if err != nil {
@@ -146,6 +168,11 @@ func (r *run) saveMove(ctx context.Context, change func(*Move)) error {
 	}
 	r.move, r.moveVersion = next, version
 	return nil
+}
+
+// savePart changes one datastore's part of the move.
+func (r *run) savePart(ctx context.Context, e Engine, change func(*Part)) error {
+	return r.saveMove(ctx, func(m *Move) { change(m.part(e)) })
 }
 
 // isDown tells whether this installation's application was stopped by the
@@ -159,24 +186,37 @@ func (r *run) downtime() time.Duration {
 	return r.move.Resumed.Sub(r.move.Quiesced)
 }
 
-func (r *run) external() *spec.PostgreSQLExternal { return r.s.Datastores.PostgreSQL.External }
+// sides are both sides of a part, whether they run or not.
+func (r *run) sides(p Part) sides {
+	out := p.Outside
+	if d := declared(r.s, p.Engine); d != nil && d.external != nil && d.external.at() == p.External {
+		out = externalSide(*d.external)
+	}
+	return oriented(p.Engine, p.To, internalSide(p.Internal, p.Engine, p.InternalSecret), out)
+}
 
 // mover builds the Job of one operation of this attempt.
-func (r *run) mover(op Operation) MoverJob {
-	deadline := 10 * time.Minute
-	if op == OpCopy || op == OpProve {
-		deadline = 72 * time.Hour
+func (r *run) mover(op Operation, p Part) MoverJob {
+	job := r.sides(p).job(JobName(op, r.move, p), MoverRequest{
+		Operation: op, Installation: r.id, Move: p.ID(), Epoch: p.Epoch, Fence: r.move.FenceID(p),
+		Streams: r.s.Mover.Streams, OwnerMap: p.OwnerMap, Replaces: p.Replaces,
+	})
+	job.Deadline = quickTime
+	switch op {
+	case OpCopy, OpProve:
+		job.Deadline, job.Keep = longTime, true
+	case OpRead:
+		job.Deadline = longTime
+	default: // quick
 	}
-	return MoverJob{
-		Name: JobName(op, r.move), Source: r.in.SourceSecret, Target: r.in.TargetSecret, TargetCA: r.in.TargetCA,
-		Deadline: deadline, Keep: op == OpCopy || op == OpProve,
-		Request: MoverRequest{
-			Operation: op, Engine: PostgreSQL, Source: r.in.Source, Target: r.in.Target,
-			Installation: r.id, Move: r.move.ID, Epoch: r.move.Epoch, Fence: r.move.FenceID(),
-			Streams: r.s.Mover.Streams, OwnerMap: r.own,
-		},
-	}
+	return job
 }
+
+// longTime bounds what reads or writes all data, quickTime what does not.
+const (
+	longTime  = 72 * time.Hour
+	quickTime = 10 * time.Minute
+)
 
 // runMover runs a mover and decodes its result.
 func runMover[T any](ctx context.Context, r *run, st Step, job MoverJob) (T, error) {
@@ -212,12 +252,15 @@ func (r *run) writeApplied(ctx context.Context) error {
 	}
 	a := Applied{
 		At: r.p.Now(), By: r.opt.By, SpecDigest: r.s.Digest(), Plan: r.plan.ID, Revision: rel.Value.Revision,
-		ChartVersion: rel.Value.ChartVersion, ConfigDigest: rel.Value.ConfigDigest, Replicas: map[string]int{},
+		ChartVersion: rel.Value.ChartVersion, ConfigDigest: rel.Value.ConfigDigest, Replicas: map[string]int{}, Stores: map[Engine]AppliedStore{},
 	}
-	if pg := r.s.Datastores.PostgreSQL; pg != nil {
-		a.Location = pg.Location
-		if pg.Location == spec.External {
-			a.Endpoint = endpointOf(pg.External)
+	for _, e := range engines {
+		if d := declared(r.s, e); d != nil {
+			at := AppliedStore{Location: d.location}
+			if d.location == spec.External {
+				at.Endpoint = d.external.at()
+			}
+			a.Stores[e] = at
 		}
 	}
 	for _, w := range ws.Value {

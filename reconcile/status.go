@@ -25,10 +25,16 @@ func Status(s *spec.Spec, o Observation, file string) []StatusLine {
 	if openMove(o) {
 		out = append(out, statusMove(o, file))
 	}
-	if o.Postgres.Move.Unread() && s.Server != nil {
-		out = append(out, StatusLine{Topic: "move", Alarm: true, Text: "could not be read: " + o.Postgres.Move.Why})
+	if o.Move.Unread() && s.Server != nil {
+		out = append(out, StatusLine{Topic: "move", Alarm: true, Text: "could not be read: " + o.Move.Why})
 	}
-	out = append(out, statusRelease(o), statusApplication(o), statusPostgres(o), statusDatabases(o), statusLast(o), statusLease(o))
+	out = append(out, statusRelease(o), statusApplication(o))
+	for _, e := range engines {
+		if declared(s, e) != nil || e == PostgreSQL {
+			out = append(out, statusStore(o, e), statusServers(o, e))
+		}
+	}
+	out = append(out, statusLast(o), statusLease(o))
 	for _, e := range o.Journal.Value.Cut() {
 		out = append(out, StatusLine{Topic: "cut off", Text: fmt.Sprintf("%s, begun %s by %s", e.Title, when(e.Begun), e.By)})
 	}
@@ -38,13 +44,15 @@ func Status(s *spec.Spec, o Observation, file string) []StatusLine {
 func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 func statusMove(o Observation, file string) StatusLine {
-	m := o.Postgres.Move.Value
+	m := o.Move.Value
 	line := StatusLine{Topic: "move", Alarm: true, Command: "circleci-dr apply --file " + file}
-	line.Text = fmt.Sprintf("%s to %s is unfinished since %s", m.ID, m.Target, when(m.Opened))
+	line.Text = fmt.Sprintf("%s to %s is unfinished since %s", m.ID, m.Target(), when(m.Opened))
 	if !m.Quiesced.IsZero() && m.Resumed.IsZero() {
-		line.Text = fmt.Sprintf("THE APPLICATION IS STOPPED since %s: move %s to %s was cut off", when(m.Quiesced), m.ID, m.Target)
-		if m.Fence != nil {
-			line.Text += "; the internal database is read-only"
+		line.Text = fmt.Sprintf("THE APPLICATION IS STOPPED since %s: move %s to %s was cut off", when(m.Quiesced), m.ID, m.Target())
+		for _, p := range m.Parts {
+			if p.Fence != nil {
+				line.Text += "; " + p.Source() + " is read-only"
+			}
 		}
 	}
 	if o.Lease.Is() {
@@ -94,48 +102,52 @@ func statusApplication(o Observation) StatusLine {
 	return line
 }
 
-func statusPostgres(o Observation) StatusLine {
-	line := StatusLine{Topic: "postgresql"}
+func statusStore(o Observation, e Engine) StatusLine {
+	line := StatusLine{Topic: string(e)}
 	if !o.Release.Is() {
 		line.Text = "unknown without the release"
 		return line
 	}
-	p := o.Release.Value.Postgres
-	if p.Internal {
-		line.Text = "internal, StatefulSet " + p.FullName
+	live := o.Release.Value.Store(e)
+	if live.Internal {
+		line.Text = "internal, StatefulSet " + live.FullName
 	} else {
-		line.Text = fmt.Sprintf("external, %s@%s:%d", p.Username, p.Host, p.Port)
+		line.Text = "external, " + live.Username + "@" + live.At()
 	}
-	if l := o.Postgres.Lineage; l.Is() {
+	if l := o.store(e).Lineage; l.Is() {
 		line.Text += fmt.Sprintf("; epoch %d, %s is authoritative since %s", l.Value.Epoch, l.Value.Authoritative, when(l.Value.At))
-		if l.Value.Authoritative == spec.External && p.Internal {
+		if (l.Value.Authoritative == spec.Internal) != live.Internal {
 			line.Alarm = true
 		}
 	}
-	for _, v := range o.Postgres.Internal.Value.Volumes {
-		if !v.KeptSince.IsZero() {
+	for _, v := range o.store(e).Internal.Value.Volumes {
+		if !v.KeptSince.IsZero() && !live.Internal {
 			line.Text += fmt.Sprintf("; volume %s kept since %s", v.Name, when(v.KeptSince))
 		}
 	}
 	return line
 }
 
-func statusDatabases(o Observation) StatusLine {
-	line := StatusLine{Topic: "databases"}
-	in := o.Postgres.Inspection
+func statusServers(o Observation, e Engine) StatusLine {
+	line := StatusLine{Topic: "servers"}
+	in := o.store(e).Inspection
 	switch {
 	case in.IsNot():
 		line.Text = "never inspected: run circleci-dr plan"
 	case in.Unread():
 		line.Text = "unknown: " + orElse(in.Why, "never inspected")
 	default:
+		inside, outside := in.Value.Source, in.Value.Target
+		if in.Value.Inwards {
+			inside, outside = outside, inside
+		}
 		line.Text = fmt.Sprintf("inspected %s ago: ", o.At.Sub(in.Value.At).Round(time.Second))
-		line.Text += describeSide("internal", in.Value.Source) + ", " + describeSide("external", in.Value.Target)
+		line.Text += describeSide(e, "internal", inside) + ", " + describeSide(e, "external", outside)
 	}
 	return line
 }
 
-func describeSide(name string, side *InspectedSide) string {
+func describeSide(e Engine, name string, side *InspectedSide) string {
 	switch {
 	case side == nil:
 		return name + " none"
@@ -146,7 +158,7 @@ func describeSide(name string, side *InspectedSide) string {
 	for _, db := range side.Database.Databases {
 		bytes += db.Bytes
 	}
-	text := fmt.Sprintf("%s PostgreSQL %s with %s", name, side.Database.ServerVersion, Bytes(bytes))
+	text := fmt.Sprintf("%s %s %s with %s", name, e.title(), side.Database.ServerVersion, Bytes(bytes))
 	if side.Database.Fence != nil {
 		text += " (READ-ONLY: a fence stands since " + when(side.Database.Fence.Since) + ")"
 	}
@@ -164,7 +176,7 @@ func statusLast(o Observation) StatusLine {
 	default:
 		line.Text = "unknown: " + o.Applied.Why
 	}
-	if m := o.Postgres.Move; m.Is() && m.Value.Phase == MoveReverted {
+	if m := o.Move; m.Is() && m.Value.Phase == MoveReverted {
 		line.Text += "; the last move went back by itself: " + m.Value.LastError
 	}
 	return line

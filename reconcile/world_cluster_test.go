@@ -82,7 +82,7 @@ func (l workloads) List(ctx context.Context) Observed[[]Workload] {
 		var out []Workload
 		for _, key := range slices.Sorted(maps.Keys(l.w.apps)) {
 			a := l.w.apps[key]
-			v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded, Hosts: []string{a.host}}
+			v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded, Hosts: map[Engine][]string{PostgreSQL: {a.host}}}
 			if a.want > 0 {
 				v.Autoscaler = "HorizontalPodAutoscaler/" + a.name
 			}
@@ -156,10 +156,10 @@ func (r releases) Release(ctx context.Context) Observed[Release] {
 		rel := Release{
 			Name: "server", Namespace: "ci", Revision: now.number, Status: now.status, Description: now.description,
 			Chart: "circleci-server", ChartVersion: "4.10.0", ConfigDigest: fmt.Sprint(now.internal, now.secret),
-			Postgres: ReleasePostgres{Internal: true, Host: internalHost, Port: 5432, Username: "postgres", FullName: internalHost},
+			Postgres: ReleaseStore{Internal: true, Host: internalHost, Port: 5432, Username: "postgres", FullName: internalHost},
 		}
 		if !now.internal {
-			rel.Postgres = ReleasePostgres{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: now.secret, FullName: internalHost}
+			rel.Postgres = ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: now.secret, FullName: internalHost}
 		}
 		return Found(rel)
 	})
@@ -173,20 +173,22 @@ func (r releases) Preview(ctx context.Context, _ ReleaseChange) Observed[Preview
 
 func (r releases) Upgrade(ctx context.Context, change ReleaseChange) error {
 	w := r.w
+	block, _ := change.Set[string(PostgreSQL)].(map[string]any)
+	inside, _ := block["internal"].(bool)
+	auth, _ := block["auth"].(map[string]any)
+	secret, _ := auth["existingSecret"].(string)
 	if _, err := w.call(ctx, "Upgrade: pending", func() error {
 		if last := w.newest(); strings.HasPrefix(last.status, "pending") && last.description != change.Description {
 			return errors.New("another operation is in progress")
 		}
-		w.revise("pending-upgrade", change.Description, revision{internal: false, secret: CredentialsName, held: change.HoldAtZero})
+		w.revise("pending-upgrade", change.Description, revision{internal: inside, secret: secret, held: change.HoldAtZero})
 		return nil
 	}); err != nil {
 		return err
 	}
 	// Helm goes on when the caller's context has ended.
 	_, err := w.call(context.WithoutCancel(ctx), "Upgrade", func() error {
-		if !slices.Contains(change.Keep, "StatefulSet/"+internalHost) {
-			w.store = false
-		}
+		w.store = inside || w.store && slices.Contains(change.Keep, "StatefulSet/"+internalHost)
 		w.render()
 		return nil
 	})
@@ -210,7 +212,12 @@ func (r releases) Rollback(ctx context.Context, to int, hold bool) error {
 	}); err != nil {
 		return err
 	}
-	_, err := w.call(context.WithoutCancel(ctx), "Rollback", func() error { w.store = true; w.render(); return nil })
+	_, err := w.call(context.WithoutCancel(ctx), "Rollback", func() error {
+		// What is under protection outlives a manifest that lacks it.
+		w.store = old.internal || w.store && w.safe
+		w.render()
+		return nil
+	})
 	return err
 }
 

@@ -79,51 +79,75 @@ func refuse(code, side, format string, args ...any) error {
 	return &MoverError{Code: code, Side: side, Err: fmt.Errorf(format, args...)}
 }
 
+// side is the server at an endpoint.
+func (w *world) side(e *Endpoint) *server {
+	if e.Host == internalHost {
+		return w.src
+	}
+	return w.dst
+}
+
+func (w *world) reachable(e *Endpoint) bool {
+	if e.Host == internalHost {
+		return w.store
+	}
+	return !w.noTarget
+}
+
 // operate is what the mover's pod does to the two servers.
 func (w *world) operate(q MoverRequest) (any, error) {
-	if q.Operation != OpInspect && !w.store {
-		return nil, refuse(CodeUnreachable, "source", "no server at %s", internalHost)
-	}
-	if q.Operation != OpInspect && q.Operation != OpFence && q.Operation != OpUnfence && w.noTarget {
-		return nil, refuse(CodeUnreachable, "target", "no server at %s", externalHost)
-	}
-	w.mayOperate(q)
-	switch q.Operation {
-	case OpInspect:
+	if q.Operation == OpInspect {
 		return w.inspect(q), nil
+	}
+	if !w.reachable(q.Source) {
+		return nil, refuse(CodeUnreachable, "source", "no server at %s", q.Source.Host)
+	}
+	src := w.side(q.Source)
+	w.mayOperate(q, src)
+	switch q.Operation {
 	case OpFence:
-		if w.src.fence != "" && w.src.fence != q.Fence {
-			return nil, refuse(CodeOtherHolder, "source", "fence %s stands", w.src.fence)
+		if src.fence != "" && src.fence != q.Fence {
+			return nil, refuse(CodeOtherHolder, "source", "fence %s stands", src.fence)
 		}
-		w.src.fence = q.Fence
-		return FenceResult{Fence: FenceState{ID: q.Fence, Since: w.clock, How: "system"}, Counters: w.src.counters()}, nil
+		src.fence = q.Fence
+		return FenceResult{Fence: FenceState{ID: q.Fence, Since: w.clock, How: "system"}, Counters: src.counters()}, nil
 	case OpUnfence:
-		if w.src.fence != "" && w.src.fence != q.Fence {
-			return nil, refuse(CodeOtherHolder, "source", "fence %s stands", w.src.fence)
+		if src.fence != "" && q.Fence != "" && src.fence != q.Fence {
+			return nil, refuse(CodeOtherHolder, "source", "fence %s stands", src.fence)
 		}
-		w.src.fence = ""
+		src.fence = ""
 		return UnfenceResult{}, nil
+	case OpRead:
+		src.read = true
+		return ReadResult{At: w.clock, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20}, nil
+	default:
+	}
+	if !w.reachable(q.Target) {
+		return nil, refuse(CodeUnreachable, "target", "no server at %s", q.Target.Host)
+	}
+	dst := w.side(q.Target)
+	switch q.Operation {
 	case OpCopy:
-		return w.copy(q)
+		return w.copy(q, src, dst)
 	case OpProve:
 		// Like the real one it trusts the digests taken in flight: it does not
 		// see what the source took since.
-		proof := Proof{At: w.clock, Fence: q.Fence, Compared: map[string]int{"databases": 2, "tables": 3}, Counters: w.src.counters(), SecureWrite: true}
-		if !maps.Equal(w.dst.rows, w.dst.copied) {
+		proof := Proof{At: w.clock, Fence: q.Fence, Compared: map[string]int{"databases": 2, "tables": 3}, Counters: src.counters(), SecureWrite: true}
+		if !maps.Equal(dst.rows, dst.copied) {
 			proof.Differences = []Difference{{Kind: "table", Object: "public.builds", Database: "circleci", What: "rows differ"}}
 		}
 		return proof, nil
 	case OpCommit:
-		return w.commit(q)
+		return commit(q, src, dst)
 	case OpWithdraw:
-		return w.withdraw()
+		return withdraw(src, dst)
 	default:
 	}
 	return nil, refuse(CodeFailed, "", "operation %q is none of ours", q.Operation)
 }
 
 // mayOperate notes an operation that comes at a time it must not.
-func (w *world) mayOperate(q MoverRequest) {
+func (w *world) mayOperate(q MoverRequest, src *server) {
 	pods := 0
 	for _, a := range w.apps {
 		pods += a.pods
@@ -134,10 +158,10 @@ func (w *world) mayOperate(q MoverRequest) {
 			w.wrong("%s while %d pods of the application run", q.Operation, pods)
 		}
 	case OpCopy, OpProve, OpCommit:
-		if w.src.fence != q.Fence {
-			w.wrong("%s under fence %q, asked for %q", q.Operation, w.src.fence, q.Fence)
+		if src.fence != q.Fence {
+			w.wrong("%s under fence %q, asked for %q", q.Operation, src.fence, q.Fence)
 		}
-	case OpInspect, OpUnfence, OpClear:
+	case OpInspect, OpUnfence, OpClear, OpRead:
 	}
 }
 
@@ -145,73 +169,74 @@ func (s *server) counters() map[string]WriteCounter {
 	return map[string]WriteCounter{"circleci": {Inserted: s.writes}}
 }
 
-func (w *world) copy(q MoverRequest) (any, error) {
-	if m := w.dst.mark; m != nil && (m.State == "authoritative" || m.State == "superseded") {
-		return nil, refuse(CodeNotEmpty, "target", "the target is %s", m.State)
+func (w *world) copy(q MoverRequest, src, dst *server) (any, error) {
+	if m := dst.mark; m != nil && (m.State == "authoritative" || m.State == "superseded") {
+		if q.Replaces == 0 || m.State != "superseded" || m.Epoch != q.Replaces || src.mark == nil || src.mark.Epoch != q.Replaces {
+			return nil, refuse(CodeNotEmpty, "target", "the target is %s", m.State)
+		}
+		if !src.read {
+			w.wrong("the old data of %s was given up before the source was read", q.Target.Host)
+		}
 	}
-	w.dst.rows, w.dst.copied = maps.Clone(w.src.rows), maps.Clone(w.src.rows)
-	w.dst.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "copied", Move: q.Move, Fence: q.Fence, At: w.clock}
-	return CopyResult{Fence: q.Fence, Tables: 3, Rows: int64(len(w.src.rows)), Bytes: 1 << 20, Duration: 2 * time.Second}, nil
+	dst.rows, dst.copied = maps.Clone(src.rows), maps.Clone(src.rows)
+	dst.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "copied", Move: q.Move, Fence: q.Fence, At: w.clock}
+	return CopyResult{Fence: q.Fence, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20, Duration: 2 * time.Second}, nil
 }
 
-func (w *world) commit(q MoverRequest) (any, error) {
-	if !maps.Equal(q.Counters, w.src.counters()) {
+func commit(q MoverRequest, src, dst *server) (any, error) {
+	if !maps.Equal(q.Counters, src.counters()) {
 		return nil, refuse(CodeMoved, "source", "the source was written to")
 	}
-	m := w.dst.mark
+	m := dst.mark
 	if m == nil || m.Move != q.Move || m.State != "copied" && m.State != "authoritative" {
 		return nil, refuse(CodeInconclusive, "target", "the target holds no copy of %s", q.Move)
 	}
 	if m.State == "copied" {
-		w.dst.appSince = 0
+		dst.appSince = 0
 	}
 	m.State, m.Epoch = "authoritative", q.Epoch
-	w.src.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "superseded", Move: q.Move}
+	src.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "superseded", Move: q.Move}
 	return struct{}{}, nil
 }
 
-func (w *world) withdraw() (any, error) {
-	m := w.dst.mark
+func withdraw(src, dst *server) (any, error) {
+	m := dst.mark
 	if m == nil || m.State != "authoritative" {
 		return struct{}{}, nil
 	}
-	if w.dst.appSince > 0 {
-		return nil, refuse(CodeMoved, "target", "the application wrote %d rows", w.dst.appSince)
+	if dst.appSince > 0 {
+		return nil, refuse(CodeMoved, "target", "the application wrote %d rows", dst.appSince)
 	}
-	m.State, w.src.mark = "copied", nil
+	m.State = "copied"
+	src.mark = &LineageMark{Installation: m.Installation, Epoch: m.Epoch, State: "authoritative", Move: m.Move}
 	return struct{}{}, nil
 }
 
 func (w *world) inspect(q MoverRequest) InspectResult {
 	out := InspectResult{At: w.clock}
-	db := func(s *server, id string) *InspectedSide {
+	look := func(e *Endpoint) *InspectedSide {
+		switch {
+		case e == nil:
+			return nil
+		case !w.reachable(e):
+			return &InspectedSide{Code: CodeUnreachable, Error: "no server"}
+		}
+		s := w.side(e)
 		d := &Database{
-			ServerVersion: "12.22", VersionNum: 120022, SystemIdentifier: id, TLSVersion: "TLS 1.3",
+			ServerVersion: "12.22", VersionNum: 120022, SystemIdentifier: map[string]string{internalHost: "1", externalHost: "2"}[e.Host], TLSVersion: "TLS 1.3",
 			Role: RolePrivileges{Name: "postgres", Superuser: true}, Lineage: s.mark, Counters: s.counters(),
 			Databases: []DatabaseInfo{{Name: "circleci", Owner: "circleci", Bytes: 1 << 30, Tables: 3, Empty: len(s.rows) == 0}},
 		}
 		if s.fence != "" {
 			d.Fence = &FenceState{ID: s.fence}
 		}
-		return &InspectedSide{Database: d}
-	}
-	if q.Source != nil {
-		out.Source = &InspectedSide{Code: CodeUnreachable, Error: "no server"}
-		if w.store {
-			out.Source = db(w.src, "1")
-		}
-	}
-	if q.Target != nil {
-		out.Target = db(w.dst, "2")
-		if w.noTarget {
-			out.Target = &InspectedSide{Code: CodeUnreachable, Error: "no server"}
-			return out
-		}
 		for _, key := range slices.Sorted(maps.Keys(w.apps)) {
-			if a := w.apps[key]; a.host == externalHost && a.pods > 0 {
-				out.Target.Database.Sessions = append(out.Target.Database.Sessions, SessionCount{Role: "circleci", Database: "circleci", Count: a.pods})
+			if a := w.apps[key]; a.host == e.Host && a.pods > 0 {
+				d.Sessions = append(d.Sessions, SessionCount{Role: e.Username, Database: "circleci", Count: a.pods})
 			}
 		}
+		return &InspectedSide{Database: d}
 	}
+	out.Source, out.Target = look(q.Source), look(q.Target)
 	return out
 }

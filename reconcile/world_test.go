@@ -27,6 +27,7 @@ type world struct {
 	records map[string]Record
 	version int
 
+	inside   bool  // the database lives in the cluster before the move
 	acked    []int // ids of rows whose write was acknowledged
 	wrongs   []string
 	calls    []string
@@ -50,7 +51,8 @@ type app struct {
 	manifest       *int // replicas in the newest revision's manifest
 	host           string
 	writesThrough  bool
-	neverGetsReady bool
+	neverGetsReady bool   // on the other side than home
+	home           string // where it reads before the move
 }
 
 type revision struct {
@@ -69,6 +71,7 @@ type server struct {
 	appSince int         // application writes since the commit
 	fence    string
 	mark     *LineageMark
+	read     bool // whole, since the last commit
 }
 
 type job struct {
@@ -90,7 +93,7 @@ func count(n int) *int { return &n }
 // one at zero, and rows in the database.
 func newWorld() *world {
 	w := &world{
-		clock: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC), store: true,
+		clock: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC), store: true, inside: true,
 		src: &server{rows: map[int]int{}}, dst: &server{rows: map[int]int{}},
 		jobs: map[string]*job{}, records: map[string]Record{}, faults: map[int]string{},
 		history: []revision{{number: 5, status: "deployed", description: "Upgrade complete", internal: true, secret: internalHost}},
@@ -105,6 +108,7 @@ func newWorld() *world {
 	for key, a := range w.apps {
 		a.kind, a.name = splitKey(key)
 		a.pods, a.ready, a.host, a.manifest = a.replicas, a.replicas, internalHost, a.chart
+		a.home = internalHost
 	}
 	for range 5 {
 		w.tick()
@@ -155,7 +159,7 @@ func (a *app) tick() {
 		}
 	case a.pods < a.replicas:
 		a.pods = a.replicas
-	case !a.neverGetsReady || a.host == internalHost:
+	case !a.neverGetsReady || a.host == a.home:
 		a.ready = a.pods
 	}
 	a.ready = min(a.ready, a.replicas)
@@ -164,9 +168,9 @@ func (a *app) tick() {
 // write is one transaction of the frontend. It counts as acknowledged only
 // where a server took it.
 func (w *world) write(host string) {
-	side := w.src
+	side, other := w.src, w.dst
 	if host == externalHost {
-		side = w.dst
+		side, other = w.dst, w.src
 		if w.noTarget {
 			return
 		}
@@ -174,8 +178,8 @@ func (w *world) write(host string) {
 	if side.fence != "" || host == internalHost && !w.store {
 		return
 	}
-	if host == internalHost && w.dst.mark != nil && w.dst.mark.State == "authoritative" {
-		w.wrong("the application wrote on the source although the target is authoritative")
+	if side.mark != nil && side.mark.State == "superseded" && other.mark != nil && other.mark.State == "authoritative" {
+		w.wrong("the application wrote on %s although the other side is authoritative", host)
 	}
 	id := len(w.acked) + 1
 	w.acked = append(w.acked, id)

@@ -33,7 +33,7 @@ func (p *program) runStatus(ctx context.Context, o common) error {
 	if ses.spec.Server != nil {
 		seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{})
 		lines = reconcile.Status(ses.spec, seen, o.file)
-		unread = seen.Release.Unread() || seen.Workloads.Unread() || seen.Postgres.Move.Unread()
+		unread = seen.Release.Unread() || seen.Workloads.Unread() || seen.Move.Unread()
 	}
 	coverage := reconcile.CoverageOf(ses.spec)
 	if asJSON {

@@ -68,12 +68,12 @@ func detach(rel *release.Release) (reconcile.Release, error) {
 }
 
 // postgres reads the postgresql block, defaults applied.
-func postgres(values map[string]any) (reconcile.ReleasePostgres, error) {
+func postgres(values map[string]any) (reconcile.ReleaseStore, error) {
 	block, ok := values["postgresql"].(map[string]any)
 	if !ok {
-		return reconcile.ReleasePostgres{}, errors.New("its values have no postgresql block: is this a CircleCI Server release?")
+		return reconcile.ReleaseStore{}, errors.New("its values have no postgresql block: is this a CircleCI Server release?")
 	}
-	out := reconcile.ReleasePostgres{
+	out := reconcile.ReleaseStore{
 		Host:           text(block["postgresqlHost"]),
 		Username:       text(at(block, "auth", "username")),
 		ExistingSecret: text(at(block, "auth", "existingSecret")),

@@ -27,7 +27,7 @@ func TestReleaseReadsTheRecord(t *testing.T) {
 		Name: "server", Namespace: "ci", Revision: 1, Status: "deployed", Description: "Install complete",
 		Chart: "fixture", ChartVersion: "4.9.0", AppVersion: "4.9.0",
 		ConfigDigest: "9cd91cfb", Domain: "ci.example.test",
-		Postgres:         reconcile.ReleasePostgres{Internal: true, Host: "postgresql", Port: 6432, ExistingSecret: "pg", FullName: "postgresql"},
+		Postgres:         reconcile.ReleaseStore{Internal: true, Host: "postgresql", Port: 6432, ExistingSecret: "pg", FullName: "postgresql"},
 		Manager:          spec.ManagedByHelm,
 		Evidence:         "no label or annotation of Argo CD or Flux and no field manager of Terraform on 6 objects of release server; older Terraform providers leave no trace, so declare server.managedBy if one is used; live workloads could not be read: no cluster",
 		ImagePullSecrets: []string{"regcred", "older"},

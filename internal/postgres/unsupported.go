@@ -8,14 +8,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// superuserOnly marks the reason of an object that stops a move only where
-// the target's admin is no superuser.
-const superuserOnly = "only a superuser can create it on the target"
-
 // reasons are why an object is listed, by the query's word.
 var reasons = map[string]string{
 	"":             "a move does not carry it",
-	"superuser":    superuserOnly,
+	"superuser":    "only a superuser can create it on the target",
 	"no right":     "the role we log in with may not read it, and is no superuser",
 	"row security": "row level security hides rows from the role we log in with, which is no superuser",
 }
@@ -54,7 +50,7 @@ func unsupportedIn(ctx context.Context, conn *pgx.Conn, name string) ([]reconcil
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (o reconcile.UnsupportedObject, err error) {
 		var why string
 		err = row.Scan(&o.Object, &why)
-		o.Database, o.Reason = name, reasons[why]
+		o.Database, o.Reason, o.Superuser = name, reasons[why], why == "superuser"
 		return o, err
 	})
 }
@@ -65,7 +61,7 @@ func unsupportedIn(ctx context.Context, conn *pgx.Conn, name string) ([]reconcil
 func blocked(source, target *reconcile.Database) []reconcile.UnsupportedObject {
 	var list []reconcile.UnsupportedObject
 	for _, o := range source.Unsupported {
-		if o.Reason != superuserOnly || !target.Role.Superuser {
+		if !o.Superuser || !target.Role.Superuser {
 			list = append(list, o)
 		}
 	}

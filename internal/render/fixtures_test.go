@@ -40,7 +40,7 @@ func installation() reconcile.Observation {
 		Release: reconcile.Found(reconcile.Release{
 			Name: "circleci-server", Namespace: "circleci-server", Revision: 7, Status: "deployed",
 			Chart: "circleci-server", ChartVersion: "4.10.0", AppVersion: "4.10.0", ConfigDigest: "c0ffee", Manager: spec.ManagedByHelm,
-			Postgres: reconcile.ReleasePostgres{Internal: true, Host: "postgresql", Port: 5432, Username: "postgres", FullName: "postgresql"},
+			Postgres: reconcile.ReleaseStore{Internal: true, Host: "postgresql", Port: 5432, Username: "postgres", FullName: "postgresql"},
 		}),
 		Workloads: reconcile.Found([]reconcile.Workload{
 			workload("Deployment", "api-service", 1), workload("Deployment", "builds-service", 2), workload("Deployment", "contexts-service", 1),
@@ -122,7 +122,7 @@ func stopped() reconcile.Observation {
 	o.Postgres.Internal.Value.Protected = true
 	o.Postgres.Internal.Value.Volumes[0].ReclaimPolicy = "Retain"
 	o.Postgres.Credentials = reconcile.Found(reconcile.Credentials{Name: "circleci-dr-postgresql", Matches: true})
-	o.Postgres.Move = reconcile.Found(reconcile.Move{
+	o.Move = reconcile.Found(reconcile.Move{
 		ID: "postgresql-e1", Engine: reconcile.PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, Attempt: 1,
 		Phase: reconcile.MoveOpen, Target: "pg.example.com:5432", Opened: t0.Add(-6 * time.Minute), Quiesced: t0.Add(-5 * time.Minute),
 		Replicas: counts, Revision: 7, Store: "postgresql",
@@ -139,7 +139,7 @@ func moved() reconcile.Observation {
 	o := installation()
 	rel := &o.Release.Value
 	rel.Revision = 9
-	rel.Postgres = reconcile.ReleasePostgres{Host: "pg.example.com", Port: 5432, Username: "circleci", ExistingSecret: "circleci-dr-postgresql", SecureMode: true, FullName: "postgresql"}
+	rel.Postgres = reconcile.ReleaseStore{Host: "pg.example.com", Port: 5432, Username: "circleci", ExistingSecret: "circleci-dr-postgresql", SecureMode: true, FullName: "postgresql"}
 	counts := map[string]int{}
 	for _, w := range o.Workloads.Value {
 		counts[w.Key()] = w.Replicas
@@ -174,7 +174,7 @@ func makePlan(t *testing.T, s *spec.Spec, o reconcile.Observation) reconcile.Pla
 func blockedInstallation() reconcile.Observation {
 	o := installation()
 	o.Postgres.Inspection.Value.Target = &reconcile.InspectedSide{Code: reconcile.CodeCredentials, Error: `role "circleci" of pg.example.com:5432 was refused: password authentication failed`}
-	o.Postgres.Preview = reconcile.CouldNot[reconcile.Preview](errors.New("chart circleci-server 4.10.0 in ./chart lacks its subchart postgresql"))
+	o.Preview = reconcile.CouldNot[reconcile.Preview](errors.New("chart circleci-server 4.10.0 in ./chart lacks its subchart postgresql"))
 	o.Release.Value.Manager, o.Release.Value.Evidence = spec.ManagedBy("argocd"), "label argocd.argoproj.io/instance"
 	return o
 }

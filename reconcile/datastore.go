@@ -1,0 +1,211 @@
+package reconcile
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// engines are the datastores a move knows, in the order plans list them.
+var engines = []Engine{PostgreSQL}
+
+// traits is what the policy has to know of an engine by name. Sources: values
+// table and operator guide (configuring external services) of Server 4.x.
+type traits struct {
+	title string
+	// superuser is the internal server's own; chartKeys are the keys of the
+	// chart's Secret with its password, the newest release's first.
+	superuser string
+	chartKeys []string
+	// credentials is the Secret the switched release reads its password from.
+	// It is ours, so that a password may come from anywhere the spec allows and
+	// the chart's own Secret can stay for the way back. keys are those the chart
+	// may read; where pages of the vendor contradict each other, all of them.
+	credentials string
+	keys        []string
+	port        int
+}
+
+var traitsOf = map[Engine]traits{
+	PostgreSQL: {
+		title: "PostgreSQL", superuser: "postgres", port: 5432,
+		chartKeys:   []string{"postgres-password", "postgresql-password"}, // 4.x, 3.x
+		credentials: "circleci-dr-postgresql", keys: []string{"password", "postgres-password"},
+	},
+	MongoDB: {
+		title: "MongoDB", superuser: "root", port: 27017,
+		chartKeys:   []string{"mongodb-root-password"},
+		credentials: "circleci-dr-mongodb", keys: []string{"mongodb-password", "mongodb-root-password"},
+	},
+}
+
+func (e Engine) title() string { return traitsOf[e].title }
+
+// field is the spec's path of the engine's block, or of something in it.
+func (e Engine) field(below ...string) string {
+	return strings.Join(append([]string{"datastores", string(e)}, below...), ".")
+}
+
+// hostField is where the external server's address is declared.
+func (e Engine) hostField() string {
+	if e == MongoDB {
+		return e.field("external", "hosts")
+	}
+	return e.field("external", "host")
+}
+
+// declaration is one datastore's block of the spec, whichever engine's.
+type declaration struct {
+	location spec.Location
+	external *externalServer // nil when the file has none
+}
+
+// externalServer is a server outside the release, as the spec declares it.
+type externalServer struct {
+	// endpoint is how a mover reaches it, but for what it reads from files.
+	endpoint        Endpoint
+	password        spec.SecretRef
+	ca, certificate *spec.SecretRef
+	diskGiB         int
+	// options are MongoDB's, for the chart's values.
+	mongo *spec.MongoDBExternal
+}
+
+// at is the server's address for people and records: host:port, or a list.
+func (x externalServer) at() string { return x.endpoint.at() }
+
+func (e Endpoint) at() string {
+	if len(e.Hosts) > 0 {
+		return strings.Join(e.Hosts, ",")
+	}
+	return fmt.Sprintf("%s:%d", e.Host, e.Port)
+}
+
+// declared is an engine's block of the spec, nil when there is none.
+func declared(s *spec.Spec, e Engine) *declaration {
+	switch pg, mg := s.Datastores.PostgreSQL, s.Datastores.MongoDB; {
+	case e == PostgreSQL && pg != nil:
+		d := &declaration{location: pg.Location}
+		if x := pg.External; x != nil {
+			d.external = &externalServer{
+				endpoint: Endpoint{Host: x.Host, Port: x.Port, Username: x.Username, TLSMode: string(x.TLS.Mode)},
+				password: x.Password, ca: x.TLS.CA, diskGiB: x.DiskGiB,
+			}
+		}
+		return d
+	case e == MongoDB && mg != nil:
+		d := &declaration{location: mg.Location}
+		if mg.External != nil {
+			d.external = externalMongo(mg.External)
+		}
+		return d
+	}
+	return nil
+}
+
+func externalMongo(x *spec.MongoDBExternal) *externalServer {
+	out := &externalServer{
+		endpoint: Endpoint{
+			Username: x.Username, AuthSource: x.AuthSource, Mechanism: x.Mechanism, ReplicaSet: x.ReplicaSet, Options: x.Options,
+			TLSMode: string(spec.TLSVerifyFull),
+		},
+		password: x.Password, ca: x.TLS.CA, certificate: x.TLS.ClientCertificate, diskGiB: x.DiskGiB, mongo: x,
+	}
+	if x.TLS.Enabled != nil && !*x.TLS.Enabled {
+		out.endpoint.TLSMode = string(spec.TLSDisable)
+	}
+	for i, seed := range x.Hosts {
+		host, port := splitSeed(seed)
+		if i == 0 {
+			out.endpoint.Host, out.endpoint.Port = host, port
+		}
+		out.endpoint.Hosts = append(out.endpoint.Hosts, net.JoinHostPort(host, strconv.Itoa(port)))
+	}
+	return out
+}
+
+// splitSeed splits one of MongoDB's hosts, which may lack its port.
+func splitSeed(seed string) (host string, port int) {
+	host, text, err := net.SplitHostPort(seed)
+	if err != nil {
+		return strings.Trim(seed, "[]"), traitsOf[MongoDB].port
+	}
+	port, err = strconv.Atoi(text)
+	if err != nil { // the spec's own rules have refused it
+		port = traitsOf[MongoDB].port
+	}
+	return host, port
+}
+
+// hosts are the names under which workloads may reference the server.
+func (e Endpoint) hosts() []string {
+	if len(e.Hosts) == 0 {
+		return []string{e.Host}
+	}
+	var out []string
+	for _, seed := range e.Hosts {
+		host, _ := splitSeed(seed)
+		out = append(out, host)
+	}
+	return out
+}
+
+// reads tells whether the release's values name this very server.
+func (x externalServer) isReadBy(live ReleaseStore) bool {
+	return !live.Internal && live.At() == x.at() && live.Username == x.endpoint.Username
+}
+
+// valuesBlock is an engine's block of the chart's values for a location. A nil
+// leaf takes the user's override away, so that the chart's default speaks.
+// prior is what the release said while the datastore was internal, if known.
+func valuesBlock(d declaration, e Engine, to spec.Location, chartVersion string, prior ReleaseStore) map[string]any {
+	if to == spec.Internal {
+		return internalBlock(e, chartVersion, prior)
+	}
+	x := d.external
+	auth := map[string]any{"username": x.endpoint.Username, "existingSecret": traitsOf[e].credentials}
+	if e == MongoDB {
+		auth["database"], auth["mechanism"] = x.endpoint.AuthSource, x.endpoint.Mechanism
+		return map[string]any{
+			"internal": false, "hosts": x.at(), "ssl": x.endpoint.TLSMode != string(spec.TLSDisable), "tlsInsecure": false,
+			"options": x.connectionOptions(), "auth": auth,
+		}
+	}
+	block := map[string]any{"internal": false, "postgresqlHost": x.endpoint.Host, "postgresqlPort": x.endpoint.Port, "auth": auth}
+	if atLeast(chartVersion, 4, 9) { // the key appeared in 4.9
+		block["secureMode"] = x.endpoint.TLSMode != string(spec.TLSDisable)
+	}
+	return block
+}
+
+func internalBlock(e Engine, chartVersion string, prior ReleaseStore) map[string]any {
+	auth := map[string]any{"username": nil, "existingSecret": nil}
+	if prior.ExistingSecret != "" && prior.ExistingSecret != traitsOf[e].credentials {
+		auth["existingSecret"] = prior.ExistingSecret
+	}
+	if e == MongoDB {
+		auth["database"], auth["mechanism"] = nil, nil
+		return map[string]any{"internal": true, "hosts": nil, "ssl": nil, "tlsInsecure": nil, "options": nil, "auth": auth}
+	}
+	block := map[string]any{"internal": true, "postgresqlHost": nil, "postgresqlPort": nil, "auth": auth}
+	if atLeast(chartVersion, 4, 9) {
+		block["secureMode"] = nil
+	}
+	return block
+}
+
+// connectionOptions is the chart's options string: what the spec says, and the
+// replica set, which the chart has no key for.
+func (x externalServer) connectionOptions() string {
+	var out []string
+	if x.endpoint.ReplicaSet != "" {
+		out = append(out, "replicaSet="+x.endpoint.ReplicaSet)
+	}
+	if x.endpoint.Options != "" {
+		out = append(out, x.endpoint.Options)
+	}
+	return strings.Join(out, "&")
+}

@@ -1,0 +1,94 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// preflightBack checks what a way back needs of the cluster: the volume and the
+// Secret that are there must be those the cluster's records know.
+func preflightBack(o Observation, p Part) []Finding {
+	store, e := o.store(p.Engine), p.Engine
+	in := store.Internal.Value
+	var out []Finding
+	if in.StatefulSet.Is() {
+		out = append(out, block("internal-runs", e.field("location"), sourceBack, "find out who started it and what wrote to it; remove the StatefulSet, keep its volume, and plan again",
+			"StatefulSet %s runs although the release reads %s", in.StatefulSet.Value.Name, p.External))
+	}
+	if len(in.Volumes) > 0 && p.Replaces == 0 && !ours(o, p) {
+		var claims []string
+		for _, v := range in.Volumes {
+			claims = append(claims, v.Claim)
+		}
+		out = append(out, block("volume-unknown", e.field("location"), sourceBack, "look what is on it; if nobody needs it, delete the claim and plan again",
+			"claim %s is there and no move of ours left it: it may hold data nobody else has", strings.Join(claims, ", ")))
+	}
+	if p.Replaces > 0 {
+		secret := p.InternalSecret
+		if !in.Secret.Is() || !slices.Contains(in.Secret.Value.Keys, secret.Key) {
+			out = append(out, block("secret-lost", e.field("location"), sourceBack,
+				fmt.Sprintf("put Secret %s with key %s back: the kept volume was initialised with that password", secret.Name, secret.Key),
+				"the Secret with the password of the kept volume is not there"))
+		}
+	}
+	return out
+}
+
+// ours tells whether an earlier attempt of this way back made the volume.
+func ours(o Observation, p Part) bool {
+	m := o.Move
+	if !m.Is() {
+		return false
+	}
+	was := m.Value.part(p.Engine)
+	return was != nil && was.To == spec.Internal && was.Epoch <= p.Epoch
+}
+
+// preflightPostgresBack judges the external side as a source. A managed
+// service's admin role is no superuser: what it may not read is in the way, and
+// passwords of roles stay what they are on the kept volume.
+func preflightPostgresBack(o Observation, p Part, insp Inspection) []Finding {
+	out := sideTrouble(PostgreSQL, "source", spec.External, insp.Source)
+	if len(out) > 0 {
+		return out
+	}
+	src := *insp.Source.Database
+	out = append(out, checkSourceFree(p, src)...)
+	out = append(out, checkWayBack(p, src)...)
+	out = append(out, checkBlocked(slices.DeleteFunc(slices.Clone(src.Unsupported), func(u UnsupportedObject) bool { return u.Superuser }))...)
+	if p.Replaces > 0 || src.Role.Superuser {
+		return out
+	}
+	var logins []string
+	for _, r := range src.Roles {
+		if r.Login && r.Name != src.Role.Name {
+			logins = append(logins, r.Name)
+		}
+	}
+	if len(logins) > 0 {
+		out = append(out, Finding{ID: "role-passwords", Field: PostgreSQL.field("location"), Source: sourceBack,
+			What: fmt.Sprintf("there is no kept volume, and role %s of the external PostgreSQL is no superuser: the roles %s arrive without a password", src.Role.Name, strings.Join(clip(logins, 8), ", ")),
+			Fix:  "set their passwords after the move; the application itself logs in as the internal superuser"})
+	}
+	return out
+}
+
+// checkWayBack compares with the version the internal server had when the data
+// left it, which is what its volume and the chart's image are made for.
+func checkWayBack(p Part, src Database) []Finding {
+	from, to := major(src.VersionNum), major(p.InternalVersion)
+	switch {
+	case p.InternalVersion == 0:
+		return []Finding{{ID: "internal-version-unknown", Field: p.Engine.field("location"), Source: sourceBack,
+			What: fmt.Sprintf("which version the internal %s will have is not on record; %s runs %s", p.Engine.title(), p.External, src.ServerVersion),
+			Fix:  "check the image of the chart: an older version than the external one stops the move, and it goes back by itself"}}
+	case to < from:
+		return []Finding{block("internal-older", p.Engine.field("location"), sourceBack,
+			"upgrade the internal server first (its image in the chart's values), or stay outside",
+			"%s runs version %s, and the internal %s was %d: there is no way back to an older major version", p.External, src.ServerVersion, p.Engine.title(), to)}
+	}
+	return nil
+}
