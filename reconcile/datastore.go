@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 
@@ -122,22 +121,26 @@ func externalMongo(x *spec.MongoDBExternal) *externalServer {
 		if i == 0 {
 			out.endpoint.Host, out.endpoint.Port = host, port
 		}
-		out.endpoint.Hosts = append(out.endpoint.Hosts, net.JoinHostPort(host, strconv.Itoa(port)))
+		if strings.Contains(host, ":") { // an IPv6 address
+			host = "[" + host + "]"
+		}
+		out.endpoint.Hosts = append(out.endpoint.Hosts, host+":"+itoa(port))
 	}
 	return out
 }
 
 // splitSeed splits one of MongoDB's hosts, which may lack its port.
 func splitSeed(seed string) (host string, port int) {
-	host, text, err := net.SplitHostPort(seed)
-	if err != nil {
-		return strings.Trim(seed, "[]"), traitsOf[MongoDB].port
+	standard := traitsOf[MongoDB].port
+	at := strings.LastIndex(seed, ":")
+	if at < 0 || strings.HasSuffix(seed, "]") || strings.Count(seed, ":") > 1 && !strings.HasPrefix(seed, "[") {
+		return strings.Trim(seed, "[]"), standard
 	}
-	port, err = strconv.Atoi(text)
+	port, err := strconv.Atoi(seed[at+1:])
 	if err != nil { // the spec's own rules have refused it
-		port = traitsOf[MongoDB].port
+		port = standard
 	}
-	return host, port
+	return strings.Trim(seed[:at], "[]"), port
 }
 
 // hosts are the names under which workloads may reference the server.

@@ -10,27 +10,37 @@ import (
 )
 
 func (p *program) proveCommand() *cli.Command {
-	var o common
+	var o proveOptions
 	return &cli.Command{
 		Name: "prove", Usage: "compare the internal and the external database again, now, both read whole",
 		Description: "Runs a Job in the cluster; changes no data.\n" +
 			"Exit codes: 0 equal, 1 different or failed, 4 one side cannot be read, 6 lease held by someone else, 64 usage.",
-		Flags:  p.clusterFlags(&o),
+		Flags: append(p.clusterFlags(&o.common),
+			&cli.StringFlag{Name: "datastore", Usage: "which `ENGINE` to compare: postgresql or mongodb", Value: string(reconcile.PostgreSQL), Destination: &o.datastore}),
 		Action: func(c *cli.Context) error { return p.runProve(c.Context, o) },
 	}
 }
 
-func (p *program) runProve(ctx context.Context, o common) error {
+type proveOptions struct {
+	common
+	datastore string
+}
+
+func (p *program) runProve(ctx context.Context, o proveOptions) error {
+	engine := reconcile.Engine(o.datastore)
+	if engine != reconcile.PostgreSQL && engine != reconcile.MongoDB {
+		return usagef("--datastore must be postgresql or mongodb (got %q)", o.datastore)
+	}
 	asJSON, err := o.json()
 	if err != nil {
 		return err
 	}
-	ses, err := p.open(o, access{})
+	ses, err := p.open(o.common, access{})
 	if err != nil {
 		return err
 	}
 	if ses.spec.Server == nil {
-		return errNoServer(o)
+		return errNoServer(o.common)
 	}
 	ctx, release, err := p.lease(ctx, ses, "prove", 0)
 	if err != nil {
@@ -38,7 +48,7 @@ func (p *program) runProve(ctx context.Context, o common) error {
 	}
 	defer release()
 	events, done := p.events()
-	proof, err := reconcile.Prove(ctx, ses.spec, ses.providers, func(e reconcile.MoverEvent) {
+	proof, err := reconcile.Prove(ctx, ses.spec, ses.providers, engine, func(e reconcile.MoverEvent) {
 		events.StepProgress(reconcile.Step{ID: "prove", Title: "Prove"}, e)
 	})
 	done()
@@ -48,7 +58,7 @@ func (p *program) runProve(ctx context.Context, o common) error {
 	if asJSON {
 		err = render.ProofJSON(p.out, proof)
 	} else {
-		err = render.ProofText(p.out, proof, p.renderOptions(ses, o))
+		err = render.ProofText(p.out, proof, p.renderOptions(ses, o.common))
 	}
 	if err == nil && !proof.Equal() {
 		return &verdict{codeFailed, "source and target differ"}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
+	"strings"
 
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/release"
@@ -64,6 +66,9 @@ func detach(rel *release.Release) (reconcile.Release, error) {
 	if out.Postgres, err = postgres(values); err != nil {
 		return out, err
 	}
+	if out.Mongo, err = mongo(values); err != nil {
+		return out, err
+	}
 	return out, placement(values, &out)
 }
 
@@ -83,10 +88,10 @@ func postgres(values map[string]any) (reconcile.ReleaseStore, error) {
 		out.FullName = "postgresql"
 	}
 	var err error
-	if out.Internal, err = flag(block, "internal"); err != nil {
+	if out.Internal, err = flag(block, "postgresql.internal"); err != nil {
 		return out, err
 	}
-	if out.SecureMode, err = flag(block, "secureMode"); err != nil {
+	if out.SecureMode, err = flag(block, "postgresql.secureMode"); err != nil {
 		return out, err
 	}
 	if port := show(block["postgresqlPort"]); port != "" {
@@ -97,15 +102,50 @@ func postgres(values map[string]any) (reconcile.ReleaseStore, error) {
 	return out, nil
 }
 
-// flag reads a boolean, absent meaning false; anything else is no answer.
-func flag(block map[string]any, name string) (bool, error) {
+// mongo reads the mongodb block, defaults applied. A chart without one has no
+// MongoDB of its own to move.
+func mongo(values map[string]any) (reconcile.ReleaseStore, error) {
+	block, ok := values["mongodb"].(map[string]any)
+	if !ok {
+		return reconcile.ReleaseStore{Internal: true, FullName: "mongodb"}, nil
+	}
+	out := reconcile.ReleaseStore{
+		Username:       text(at(block, "auth", "username")),
+		ExistingSecret: text(at(block, "auth", "existingSecret")),
+		FullName:       text(block["fullnameOverride"]),
+	}
+	if out.FullName == "" {
+		out.FullName = "mongodb"
+	}
+	for _, host := range strings.Split(text(block["hosts"]), ",") {
+		host = strings.TrimSpace(host)
+		switch _, _, err := net.SplitHostPort(host); {
+		case host == "":
+		case err != nil:
+			out.Hosts = append(out.Hosts, net.JoinHostPort(strings.Trim(host, "[]"), "27017"))
+		default:
+			out.Hosts = append(out.Hosts, host)
+		}
+	}
+	var err error
+	if out.Internal, err = flag(block, "mongodb.internal"); err != nil {
+		return out, err
+	}
+	out.SecureMode, err = flag(block, "mongodb.ssl")
+	return out, err
+}
+
+// flag reads a boolean by its path, absent meaning false; anything else is no
+// answer.
+func flag(block map[string]any, path string) (bool, error) {
+	_, name, _ := strings.Cut(path, ".")
 	switch v := block[name].(type) {
 	case nil:
 		return false, nil
 	case bool:
 		return v, nil
 	}
-	return false, fmt.Errorf("postgresql.%s is not true or false", name)
+	return false, fmt.Errorf("%s is not true or false", path)
 }
 
 // placement reads the global values that say where pods run and with which

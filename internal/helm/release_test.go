@@ -21,6 +21,7 @@ func TestReleaseReadsTheRecord(t *testing.T) {
 			"tolerations":      []any{map[string]any{"key": "ci", "operator": "Exists"}},
 		},
 		"postgresql": map[string]any{"auth": map[string]any{"existingSecret": "pg"}, "postgresqlPort": 6432},
+		"mongodb":    map[string]any{"internal": false, "hosts": "m1:27018, m2", "ssl": true, "auth": map[string]any{"username": "circleci", "existingSecret": "m"}},
 	})
 	got := b.Release(context.Background())
 	want := reconcile.Found(reconcile.Release{
@@ -28,6 +29,7 @@ func TestReleaseReadsTheRecord(t *testing.T) {
 		Chart: "fixture", ChartVersion: "4.9.0", AppVersion: "4.9.0",
 		ConfigDigest: "9cd91cfb", Domain: "ci.example.test",
 		Postgres:         reconcile.ReleaseStore{Internal: true, Host: "postgresql", Port: 6432, ExistingSecret: "pg", FullName: "postgresql"},
+		Mongo:            reconcile.ReleaseStore{Hosts: []string{"m1:27018", "m2:27017"}, Username: "circleci", ExistingSecret: "m", SecureMode: true, FullName: "mongodb"},
 		Manager:          spec.ManagedByHelm,
 		Evidence:         "no label or annotation of Argo CD or Flux and no field manager of Terraform on 6 objects of release server; older Terraform providers leave no trace, so declare server.managedBy if one is used; live workloads could not be read: no cluster",
 		ImagePullSecrets: []string{"regcred", "older"},

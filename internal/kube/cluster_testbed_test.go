@@ -85,7 +85,7 @@ func TestWorkloadsAreRecordedScaledAndForgotten(t *testing.T) {
 	check(b.admin.AutoscalingV2().HorizontalPodAutoscalers(b.namespace).Create(t.Context(), scaler, metav1.CreateOptions{}))
 
 	c := b.client(nil)
-	web := reconcile.Workload{Kind: "Deployment", Name: "web", Replicas: 2, Ready: 2, Pods: 2, Autoscaler: "web-scaler", Hosts: []string{"postgresql"}}
+	web := reconcile.Workload{Kind: "Deployment", Name: "web", Replicas: 2, Ready: 2, Pods: 2, Autoscaler: "web-scaler", Hosts: map[reconcile.Engine][]string{reconcile.PostgreSQL: {"postgresql"}}}
 	queue := reconcile.Workload{Kind: "StatefulSet", Name: "queue", Replicas: 1, Pods: 1,
 		Trouble: `ErrImageNeverPull: container postgresql: Container image "tb/none:1" is not present with pull policy of Never`}
 	c.settled(t, []reconcile.Workload{web, queue})

@@ -8,24 +8,31 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
-// postgresHosts gives the PostgreSQL hosts that a pod template names in its
+// databaseHosts gives the hosts of each engine that a pod template names in its
 // environment, directly or through ConfigMaps, sorted and each once. Values
 // from Secrets are not looked at.
-func postgresHosts(pod corev1.PodSpec, configs map[string]map[string]string) []string {
-	var out []string
+func databaseHosts(pod corev1.PodSpec, configs map[string]map[string]string) map[reconcile.Engine][]string {
+	out := map[reconcile.Engine][]string{}
 	for _, container := range append(slices.Clone(pod.InitContainers), pod.Containers...) {
 		for name, value := range environment(container, configs) {
-			if !namesPostgres(name) {
-				continue
-			}
-			if host := hostOf(value); host != "" && !slices.Contains(out, host) {
-				out = append(out, host)
+			engine := namedEngine(name)
+			for _, host := range hostsOf(engine, value) {
+				if host != "" && !slices.Contains(out[engine], host) {
+					out[engine] = append(out[engine], host)
+				}
 			}
 		}
 	}
-	slices.Sort(out)
+	if len(out) == 0 {
+		return nil
+	}
+	for _, hosts := range out {
+		slices.Sort(hosts)
+	}
 	return out
 }
 
@@ -65,23 +72,70 @@ func expand(value string, defined map[string]string) string {
 	})
 }
 
-// namesPostgres is the rule for variable names: something of PostgreSQL and
+// namedEngine is the rule for variable names: something of an engine and
 // something of an address, and nothing of another kind of server.
-func namesPostgres(name string) bool {
+func namedEngine(name string) reconcile.Engine {
 	name = strings.ToUpper(name)
-	for _, other := range []string{"MONGO", "REDIS", "RABBIT", "MYSQL", "VAULT", "INFLUX"} {
+	for _, other := range []string{"REDIS", "RABBIT", "MYSQL", "VAULT", "INFLUX"} {
 		if strings.Contains(name, other) {
-			return false
+			return ""
 		}
 	}
+	mongo := strings.Contains(name, "MONGO")
 	var database, address bool
 	for _, word := range strings.FieldsFunc(name, func(r rune) bool { return r == '_' || r == '.' || r == '-' }) {
 		database = database || strings.HasPrefix(word, "PG") || strings.Contains(word, "POSTGRES") || strings.HasPrefix(word, "DB") || strings.HasPrefix(word, "DATABASE")
-		for _, suffix := range []string{"HOST", "HOSTNAME", "URL", "URI", "DSN"} {
+		for _, suffix := range []string{"HOST", "HOSTS", "HOSTNAME", "URL", "URI", "DSN"} {
 			address = address || strings.HasSuffix(word, suffix)
 		}
 	}
-	return database && address
+	switch {
+	case mongo && address:
+		return reconcile.MongoDB
+	case database && address && !mongo:
+		return reconcile.PostgreSQL
+	}
+	return ""
+}
+
+// hostsOf takes the hosts out of a value, by the engine's own syntax.
+func hostsOf(engine reconcile.Engine, value string) []string {
+	switch engine {
+	case reconcile.PostgreSQL:
+		return []string{hostOf(value)}
+	case reconcile.MongoDB:
+		return mongoHosts(value)
+	}
+	return nil
+}
+
+// mongoHosts takes the hosts out of a list host:port,host:port or a connection
+// string mongodb://user:password@list/database?options.
+func mongoHosts(value string) []string {
+	value = strings.TrimSpace(value)
+	if scheme, rest, ok := strings.Cut(value, "://"); ok {
+		if scheme != "mongodb" && scheme != "mongodb+srv" {
+			return nil
+		}
+		value, _, _ = strings.Cut(rest, "/")
+		value, _, _ = strings.Cut(value, "?")
+		if _, hosts, ok := strings.Cut(value, "@"); ok {
+			value = hosts
+		}
+	}
+	if strings.ContainsAny(value, "\t\n/$=@") {
+		return nil
+	}
+	var out []string
+	for _, item := range strings.Split(value, ",") {
+		item = strings.TrimSpace(item)
+		host, _, err := net.SplitHostPort(item)
+		if err != nil {
+			host = item
+		}
+		out = append(out, host)
+	}
+	return out
 }
 
 var dsnHost = regexp.MustCompile(`(?:^|\s)host\s*=\s*'?([^'\s]+)`)

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
 func TestHostOf(t *testing.T) {
@@ -31,20 +33,22 @@ func TestHostOf(t *testing.T) {
 	}
 }
 
-func TestNamesPostgres(t *testing.T) {
-	for name, want := range map[string]bool{
-		"POSTGRES_HOST": true, "POSTGRESQL_HOSTNAME": true, "PGHOST": true, "DATABASE_URL": true, "DB_HOST": true,
-		"CONDUCTOR_DB_URL": true, "db_dsn": true, "spring.datasource.postgres.url": true, "PG_URI": true,
-		"POSTGRES_PORT": false, "MONGODB_URI": false, "MONGO_DB_HOST": false, "REDIS_URL": false, "HOSTNAME": false,
-		"RABBITMQ_URL": false, "FEEDBACK_URL": false, "POSTGRES_PASSWORD": false,
+func TestNamedEngine(t *testing.T) {
+	const postgres, mongo = reconcile.PostgreSQL, reconcile.MongoDB
+	for name, want := range map[string]reconcile.Engine{
+		"POSTGRES_HOST": postgres, "POSTGRESQL_HOSTNAME": postgres, "PGHOST": postgres, "DATABASE_URL": postgres, "DB_HOST": postgres,
+		"CONDUCTOR_DB_URL": postgres, "db_dsn": postgres, "spring.datasource.postgres.url": postgres, "PG_URI": postgres,
+		"MONGODB_URI": mongo, "MONGO_DB_HOST": mongo, "MONGO_HOSTS": mongo, "spring.data.mongodb.uri": mongo,
+		"POSTGRES_PORT": "", "REDIS_URL": "", "HOSTNAME": "", "MONGODB_PORT": "",
+		"RABBITMQ_URL": "", "FEEDBACK_URL": "", "POSTGRES_PASSWORD": "",
 	} {
-		if got := namesPostgres(name); got != want {
-			t.Errorf("namesPostgres(%q) = %v, want %v", name, got, want)
+		if got := namedEngine(name); got != want {
+			t.Errorf("namedEngine(%q) = %q, want %q", name, got, want)
 		}
 	}
 }
 
-func TestPostgresHosts(t *testing.T) {
+func TestDatabaseHosts(t *testing.T) {
 	pod := corev1.PodSpec{
 		InitContainers: []corev1.Container{{Env: []corev1.EnvVar{{Name: "DB_HOST", Value: "init"}}}},
 		Containers: []corev1.Container{{
@@ -56,13 +60,17 @@ func TestPostgresHosts(t *testing.T) {
 				{Name: "POSTGRES_HOST", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{
 					LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}, Key: "host"}}},
 				{Name: "DATABASE_URL", Value: "postgres://u@$(POSTGRES_HOST):5432/x"},
+				{Name: "MONGODB_URI", Value: "mongodb://root:$(PW)@m1:27017,m2.example.com/circle_ghe?replicaSet=rs0"},
+				{Name: "MONGO_HOSTS", Value: "m1:27017, m3"},
 				{Name: "DB_URL", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{Key: "url"}}},
 			},
 		}},
 	}
 	configs := map[string]map[string]string{"settings": {"host": "direct", "POSTGRES_HOST": "prefixed", "PORT": "5432"}}
-	want := []string{"direct", "init", "prefixed"}
-	if got := postgresHosts(pod, configs); !reflect.DeepEqual(got, want) {
+	want := map[reconcile.Engine][]string{
+		reconcile.PostgreSQL: {"direct", "init", "prefixed"}, reconcile.MongoDB: {"m1", "m2.example.com", "m3"},
+	}
+	if got := databaseHosts(pod, configs); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

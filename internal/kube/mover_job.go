@@ -25,9 +25,6 @@ const (
 	moverContainer = "mover"
 	moverDir       = "/run/circleci-dr"
 	requestPath    = "request/request.json"
-	sourcePassword = "source/password"
-	targetPassword = "target/password"
-	targetCA       = "target/ca.pem"
 	moverUser      = 1001
 )
 
@@ -42,32 +39,34 @@ type moverFile struct {
 // moverFiles puts the paths into a copy of the request and lists the files.
 func moverFiles(job reconcile.MoverJob) (reconcile.MoverRequest, []moverFile, error) {
 	request := job.Request
+	request.Source, request.Target = clone(request.Source), clone(request.Target)
+	source, errSource := sideFiles("source", request.Source, job.Source)
+	target, errTarget := sideFiles("target", request.Target, job.Target)
+	return request, append(source, target...), errors.Join(errSource, errTarget)
+}
+
+// sideFiles lists the files of one side, and tells its endpoint where they are.
+func sideFiles(side string, endpoint *reconcile.Endpoint, refs reconcile.MoverSide) ([]moverFile, error) {
 	var files []moverFile
-	add := func(side string, endpoint *reconcile.Endpoint, ref *spec.SecretRef, path, key string) (string, error) {
-		if ref == nil {
-			return "", nil
+	for _, f := range []struct {
+		ref  *spec.SecretRef
+		name string
+		path func() *string
+	}{
+		{refs.Password, "password", func() *string { return &endpoint.PasswordFile }},
+		{refs.CA, "ca.pem", func() *string { return &endpoint.CAFile }},
+		{refs.Certificate, "certificate.pem", func() *string { return &endpoint.CertificateFile }},
+	} {
+		if f.ref == nil {
+			continue
 		}
 		if endpoint == nil {
-			return "", fmt.Errorf("a secret for the %s is given, but no %s", side, side)
+			return nil, fmt.Errorf("a secret for the %s is given, but no %s", side, side)
 		}
-		files = append(files, moverFile{path: path, ref: *ref, key: key})
-		return moverDir + "/" + path, nil
+		*f.path() = moverDir + "/" + side + "/" + f.name
+		files = append(files, moverFile{path: side + "/" + f.name, ref: *f.ref, key: side + "-" + f.name})
 	}
-	request.Source, request.Target = clone(request.Source), clone(request.Target)
-	source, errSource := add("source", request.Source, job.Source, sourcePassword, "source-password")
-	target, errTarget := add("target", request.Target, job.Target, targetPassword, "target-password")
-	ca, errCA := add("target", request.Target, job.TargetCA, targetCA, "target-ca.pem")
-	if err := errors.Join(errSource, errTarget, errCA); err != nil {
-		return request, nil, err
-	}
-	if request.Source != nil && source != "" {
-		request.Source.PasswordFile = source
-	}
-	if request.Target != nil {
-		request.Target.PasswordFile = cmp.Or(target, request.Target.PasswordFile)
-		request.Target.CAFile = cmp.Or(ca, request.Target.CAFile)
-	}
-	return request, files, nil
+	return files, nil
 }
 
 func clone(e *reconcile.Endpoint) *reconcile.Endpoint {

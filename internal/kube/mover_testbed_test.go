@@ -31,9 +31,8 @@ func twoSides(name string) reconcile.MoverJob {
 			Source: &reconcile.Endpoint{Host: "postgresql", Port: 5432, Username: "postgres"},
 			Target: &reconcile.Endpoint{Host: "pg.example.com", Port: 5432, Username: "circleci"},
 		},
-		Source:   &spec.SecretRef{Secret: &spec.SecretKey{Name: "postgresql", Key: "postgres-password"}},
-		Target:   &spec.SecretRef{Env: "TARGET_PASSWORD"},
-		TargetCA: &spec.SecretRef{Secret: &spec.SecretKey{Name: "target-ca", Key: "ca.pem"}},
+		Source: reconcile.MoverSide{Password: &spec.SecretRef{Secret: &spec.SecretKey{Name: "postgresql", Key: "postgres-password"}}},
+		Target: reconcile.MoverSide{Password: &spec.SecretRef{Env: "TARGET_PASSWORD"}, CA: &spec.SecretRef{Secret: &spec.SecretKey{Name: "target-ca", Key: "ca.pem"}}},
 	}
 }
 
@@ -199,11 +198,11 @@ func TestMoverLacksSomething(t *testing.T) {
 		change func(*reconcile.MoverJob)
 		want   string
 	}{
-		{"no Secret", func(j *reconcile.MoverJob) { j.Source.Secret.Name = "nothing" },
+		{"no Secret", func(j *reconcile.MoverJob) { j.Source.Password.Secret.Name = "nothing" },
 			"run Job lacks: the mover needs source/password: read Secret nothing: it is not there in namespace " + b.namespace},
 		{"no key", func(*reconcile.MoverJob) {},
 			"run Job lacks: the mover needs source/password: key postgres-password of Secret postgresql is not there; it has: password, username"},
-		{"no variable", func(j *reconcile.MoverJob) { j.Source.Secret.Key = "password" },
+		{"no variable", func(j *reconcile.MoverJob) { j.Source.Password.Secret.Key = "password" },
 			"run Job lacks: the mover needs target/password: environment variable TARGET_PASSWORD is not set"},
 	}
 	for _, c := range cases {

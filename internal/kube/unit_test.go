@@ -114,9 +114,8 @@ func TestMoverManifest(t *testing.T) {
 			Source: &reconcile.Endpoint{Host: "postgresql", Port: 5432, Username: "postgres"},
 			Target: &reconcile.Endpoint{Host: "pg.example.com", Port: 5432, Username: "circleci"},
 		},
-		Source:   &spec.SecretRef{Secret: &spec.SecretKey{Name: "postgresql", Key: "postgres-password"}},
-		Target:   &spec.SecretRef{Env: "TARGET_PASSWORD"},
-		TargetCA: &spec.SecretRef{File: "ca.pem"},
+		Source:   reconcile.MoverSide{Password: &spec.SecretRef{Secret: &spec.SecretKey{Name: "postgresql", Key: "postgres-password"}}},
+		Target:   reconcile.MoverSide{Password: &spec.SecretRef{Env: "TARGET_PASSWORD"}, CA: &spec.SecretRef{File: "ca.pem"}},
 		Deadline: 2 * time.Hour,
 	}
 	request, files, err := moverFiles(job)
@@ -163,7 +162,7 @@ func TestMoverManifestRefuses(t *testing.T) {
 	if err == nil || err.Error() != `mover.resources.limits.memory: "lots" is no quantity such as 500m or 256Mi` {
 		t.Errorf("with a bad quantity: %v", err)
 	}
-	_, _, err = moverFiles(reconcile.MoverJob{Source: &spec.SecretRef{Env: "X"}})
+	_, _, err = moverFiles(reconcile.MoverJob{Source: reconcile.MoverSide{Password: &spec.SecretRef{Env: "X"}}})
 	if err == nil || err.Error() != "a secret for the source is given, but no source" {
 		t.Errorf("with a secret for nothing: %v", err)
 	}

@@ -151,7 +151,7 @@ func view(w workload, pods []corev1.Pod, scalers []autoscalingv2.HorizontalPodAu
 	}
 	out := reconcile.Workload{
 		Kind: w.kind, Name: w.meta.Name, Replicas: w.count(), Ready: int(w.ready), Pods: len(mine),
-		Hosts: postgresHosts(w.template.Spec, configs), Trouble: trouble(mine),
+		Hosts: databaseHosts(w.template.Spec, configs), Trouble: trouble(mine),
 	}
 	if out.Trouble == "" {
 		out.Trouble = w.refused

@@ -64,13 +64,14 @@ func installation() reconcile.Observation {
 		Inspection:  reconcile.Found(inspection()),
 		Credentials: reconcile.NotThere[reconcile.Credentials](),
 		Lineage:     reconcile.NotThere[reconcile.Lineage](),
-		Move:        reconcile.NotThere[reconcile.Move](),
-		Preview: reconcile.Found(reconcile.Preview{
-			Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:5d1c", Faithful: true,
-			Objects: append(switchedObjects("api-service", "builds-service", "contexts-service", "cron-service", "frontend", "orb-service", "workflows-conductor"),
-				storeObject("StatefulSet"), storeObject("Service"), storeObject("Secret")),
-		}),
 	}
+	o.Mongo.Lineage = reconcile.NotThere[reconcile.Lineage]()
+	o.Move = reconcile.NotThere[reconcile.Move]()
+	o.Preview = reconcile.Found(reconcile.Preview{
+		Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:5d1c", Faithful: true,
+		Objects: append(switchedObjects("api-service", "builds-service", "contexts-service", "cron-service", "frontend", "orb-service", "workflows-conductor"),
+			storeObject("StatefulSet"), storeObject("Service"), storeObject("Secret")),
+	})
 	return o
 }
 
@@ -123,10 +124,11 @@ func stopped() reconcile.Observation {
 	o.Postgres.Internal.Value.Volumes[0].ReclaimPolicy = "Retain"
 	o.Postgres.Credentials = reconcile.Found(reconcile.Credentials{Name: "circleci-dr-postgresql", Matches: true})
 	o.Move = reconcile.Found(reconcile.Move{
-		ID: "postgresql-e1", Engine: reconcile.PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, Attempt: 1,
-		Phase: reconcile.MoveOpen, Target: "pg.example.com:5432", Opened: t0.Add(-6 * time.Minute), Quiesced: t0.Add(-5 * time.Minute),
-		Replicas: counts, Revision: 7, Store: "postgresql",
-		Fence: &reconcile.FenceResult{Fence: reconcile.FenceState{ID: "postgresql-e1-a1", Since: t0.Add(-5 * time.Minute), How: "system"}},
+		ID: "postgresql-e1", Attempt: 1, Phase: reconcile.MoveOpen, Opened: t0.Add(-6 * time.Minute), Quiesced: t0.Add(-5 * time.Minute),
+		Replicas: counts, Revision: 7,
+		Parts: []reconcile.Part{{Engine: reconcile.PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, External: "pg.example.com:5432",
+			OwnerMap: map[string]string{"postgres": "circleci"},
+			Fence: &reconcile.FenceResult{Fence: reconcile.FenceState{ID: "postgresql-e1-a1", Since: t0.Add(-5 * time.Minute), How: "system"}}}},
 	})
 	o.Journal = reconcile.Found(reconcile.Journal{Entries: []reconcile.JournalEntry{
 		{Step: "copy/pg.example.com:5432", Title: "Copy every database", By: "ana@laptop", Begun: t0.Add(-4 * time.Minute)},
@@ -151,14 +153,14 @@ func moved() reconcile.Observation {
 	})
 	pg.Credentials = reconcile.Found(reconcile.Credentials{Name: "circleci-dr-postgresql", Matches: true})
 	pg.Lineage = reconcile.Found(reconcile.Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: "pg.example.com:5432", At: t0.Add(-26 * time.Hour)})
-	pg.Move = reconcile.Found(reconcile.Move{ID: "postgresql-e1", Phase: reconcile.MoveFinished, Target: "pg.example.com:5432"})
+	o.Move = reconcile.Found(reconcile.Move{ID: "postgresql-e1", Phase: reconcile.MoveFinished})
 	insp := inspection()
 	insp.Source = nil
 	insp.Target.Database.Databases = inspection().Source.Database.Databases
 	insp.Target.Database.Lineage = &reconcile.LineageMark{Installation: "x", Epoch: 1, State: "authoritative"}
 	pg.Inspection = reconcile.Found(insp)
 	o.Applied = reconcile.Found(reconcile.Applied{At: t0.Add(-26 * time.Hour), By: "ana@laptop", Plan: "4f2a9c1b0e", Revision: 9, ChartVersion: "4.10.0", ConfigDigest: "c0ffee",
-		Location: spec.External, Endpoint: "pg.example.com:5432", Replicas: counts})
+		Stores: map[reconcile.Engine]reconcile.AppliedStore{reconcile.PostgreSQL: {Location: spec.External, Endpoint: "pg.example.com:5432"}}, Replicas: counts})
 	return o
 }
 
