@@ -27,7 +27,7 @@ func TestReleaseReadsTheRecord(t *testing.T) {
 	want := reconcile.Found(reconcile.Release{
 		Name: "server", Namespace: "ci", Revision: 1, Status: "deployed", Description: "Install complete",
 		Chart: "fixture", ChartVersion: "4.9.0", AppVersion: "4.9.0",
-		ConfigDigest: "9cd91cfb", Domain: "ci.example.test",
+		ConfigDigest: "8e8e0e10", Domain: "ci.example.test",
 		Postgres:         reconcile.ReleaseStore{Internal: true, Host: "postgresql", Port: 6432, ExistingSecret: "pg", FullName: "postgresql"},
 		Mongo:            reconcile.ReleaseStore{Hosts: []string{"m1:27018", "m2:27017"}, Username: "circleci", ExistingSecret: "m", SecureMode: true, FullName: "mongodb"},
 		Manager:          spec.ManagedByHelm,
