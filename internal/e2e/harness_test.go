@@ -70,10 +70,10 @@ server:
   release: circleci-server
 datastores:
   postgresql:
-    location: external
+    location: %s
     external:
-      host: pg14.testbed
-      port: 15414
+      host: %s.testbed
+      port: %d
       username: circleci
       password: {secret: {name: pg-external, key: password}}
       tls: {mode: verify-full, ca: {file: ca.pem}}
@@ -98,10 +98,10 @@ func newSite(t *testing.T, ns, size string) *site {
 		t.Fatal(err)
 	}
 	s.write("ca.pem", string(ca))
-	s.write("circleci-dr.yaml", fmt.Sprintf(specText, ns))
+	s.declare("external", 14)
 	// Another installation that was moved, such as the demo's, would go on
 	// writing to the server we are about to empty.
-	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof"} {
+	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof", "e2e-back"} {
 		s.testbed("uninstall", "--namespace", other)
 	}
 	s.testbed("reset")
@@ -109,6 +109,17 @@ func newSite(t *testing.T, ns, size string) *site {
 	t.Cleanup(func() { s.testbed("uninstall", "--namespace", ns) })
 	s.secrets = s.secretValues()
 	return s
+}
+
+// declare writes the spec: where PostgreSQL should live, and which of the
+// external servers is meant.
+func (s *site) declare(location string, major int) {
+	s.t.Helper()
+	s.write("circleci-dr.yaml", s.specOf(location, major))
+}
+
+func (s *site) specOf(location string, major int) string {
+	return fmt.Sprintf(specText, s.ns, location, fmt.Sprintf("pg%d", major), 15400+major)
 }
 
 func (s *site) write(name, text string) string {
@@ -202,6 +213,17 @@ func (s *site) plan() (id string, steps []string) {
 }
 
 const acceptAll = "outage,remove-internal-database"
+
+// carryOut plans, applies with the given words, and demands that it worked.
+func (s *site) carryOut(accept string) {
+	s.t.Helper()
+	s.plan()
+	o := s.run(nil, "apply", "--plan", "plan.json", "--accept", accept)
+	s.t.Logf("apply:\n%s%s", o.err, o.out)
+	if o.code != 0 {
+		s.t.Fatalf("apply: %s", o)
+	}
+}
 
 // apply applies the plan file.
 func (s *site) apply(vars ...string) outcome {

@@ -40,13 +40,20 @@ func (s *site) replicas() map[string]int32 {
 	return out
 }
 
-// settled demands what must hold after every finished move.
+// settled demands what must hold after every finished move out.
 func (s *site) settled(before map[string]int32) {
+	s.t.Helper()
+	s.settledOn("pg14.testbed", before)
+}
+
+// settledOn demands what must hold after every finished move: the application
+// as it was, writing to the given host, and nothing left to do.
+func (s *site) settledOn(host string, before map[string]int32) {
 	s.t.Helper()
 	if got := s.replicas(); !maps.Equal(got, before) {
 		s.t.Errorf("replicas = %v, before the move %v", got, before)
 	}
-	if c := s.count(); !strings.HasPrefix(c.Frontend.Host, "pg14.testbed") {
+	if c := s.count(); !strings.HasPrefix(c.Frontend.Host, host) {
 		s.t.Errorf("the frontend writes to %s", c.Frontend.Host)
 	}
 	s.want(0, "drift") // right away: apply has recorded what drift needs
@@ -242,7 +249,7 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
-	original := fmt.Sprintf(specText, s.ns)
+	original := s.specOf("external", 14)
 	with := func(from, to string) { s.write("circleci-dr.yaml", strings.Replace(original, from, to, 1)) }
 
 	with("port: 15414", "port: 15499")
