@@ -9,7 +9,7 @@ import (
 // and has only the notes named here.
 func TestExamplesAreValid(t *testing.T) {
 	notes := map[string]string{
-		"server-internal.yaml": "datastores.postgresql.external: is not used while location is internal; it is kept for a later move",
+		"server-internal.yaml": "datastores.postgresql.external: is used for a move only; while location is internal it says where the data come back from",
 	}
 	files, err := filepath.Glob("../examples/*.yaml")
 	if err != nil || len(files) < 5 {

@@ -16,7 +16,7 @@ func external(r *reporter, p path, location Location, given bool) {
 	case location == External && !given && !r.has(block):
 		r.at(r.placeOf(p.key("location")), block, CodeMissing, "is required because location is external", "", exampleHint(block))
 	case location == Internal && given:
-		r.note(block, CodeNote, "is not used while location is internal; it is kept for a later move", "")
+		r.note(block, CodeNote, "is used for a move only; while location is internal it says where the data come back from", "")
 	}
 }
 

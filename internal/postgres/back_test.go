@@ -39,6 +39,8 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 		p := newPair(t, major, major)
 		p.source.Exec(t, "postgres", "create role app login password 'secret'; create role reporting bypassrls")
 		p.source.Exec(t, "postgres", "create database main")
+		p.source.Exec(t, "postgres", "create database dropped_outside")
+		p.source.Exec(t, "dropped_outside", "create table t (id int)")
 		p.source.Exec(t, "main", simple+"alter table jobs owner to app; grant select on steps to reporting")
 		for epoch, back := range []bool{false, true, false} {
 			epoch++
@@ -75,6 +77,9 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 				t.Fatalf("%d, leg %d: %s rows, want %s", major, epoch, rows, want)
 			}
 			to.Exec(t, "main", "insert into jobs (name) values ('written since')")
+			if epoch == 1 {
+				to.Exec(t, "postgres", "drop database dropped_outside")
+			}
 		}
 		if got := p.source.Value(t, "postgres", "select rolbypassrls from pg_roles where rolname = 'reporting'"); got != "true" {
 			t.Errorf("%d: BYPASSRLS of the internal role was lost on the way back", major)

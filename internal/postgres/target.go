@@ -11,15 +11,16 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// dropOurs drops what an earlier copy made, and empty databases that stand in
-// the way. mayOverwrite has looked at them before.
+// dropOurs drops what an earlier copy made, what the source took over from, and
+// empty databases that stand in the way. mayOverwrite has looked at them before.
 func (c *copyRun) dropOurs(ctx context.Context, facts *copyFacts) error {
 	wanted := map[string]bool{}
 	for _, d := range facts.source.databases {
 		wanted[d.name] = true
 	}
+	replaces := c.replaceable(facts)
 	for _, d := range facts.target.databases {
-		if wanted[d.name] || facts.target.made["database "+d.name] {
+		if wanted[d.name] || facts.target.made["database "+d.name] || replaces && d.connectable {
 			if err := c.target.dropDatabase(ctx, d.name); err != nil {
 				return err
 			}
