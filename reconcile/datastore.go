@@ -9,7 +9,7 @@ import (
 )
 
 // engines are the datastores a move knows, in the order plans list them.
-var engines = []Engine{PostgreSQL}
+var engines = []Engine{PostgreSQL, MongoDB}
 
 // traits is what the policy has to know of an engine by name. Sources: values
 // table and operator guide (configuring external services) of Server 4.x.

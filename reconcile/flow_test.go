@@ -20,6 +20,46 @@ var flows = []flow{
 	{"out", nil, externalSpec, wholeMove},
 	{"back", []func() *spec.Spec{externalSpec}, backSpec, wayBack},
 	{"out again", []func() *spec.Spec{externalSpec, backSpec}, externalSpec, outAgain},
+	{"MongoDB out", nil, mongoSpec, wholeMove},
+	{"both out", nil, bothSpec, twice(wholeMove)},
+	{"both back", []func() *spec.Spec{bothSpec}, bothBackSpec, twice(wayBack)},
+}
+
+// twice repeats the steps that each datastore has.
+func twice(steps []ActionKind) []ActionKind {
+	once := map[ActionKind]bool{ActRecord: true, ActQuiesce: true, ActSwitch: true, ActResume: true, ActSettle: true}
+	var out []ActionKind
+	for _, k := range steps {
+		out = append(out, k)
+		if !once[k] {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// outwards tells whether the flow leaves the cluster.
+func (f flow) outwards() bool { return slices.Contains(f.steps, ActRemove) }
+
+// mongoSpec wants MongoDB outside, and says nothing of PostgreSQL.
+func mongoSpec() *spec.Spec {
+	s := bothSpec()
+	s.Datastores.PostgreSQL = nil
+	return s
+}
+
+func bothSpec() *spec.Spec {
+	s := externalSpec()
+	s.Datastores.MongoDB = &spec.MongoDB{Location: spec.External, External: &spec.MongoDBExternal{
+		Hosts: []string{"m.example.com"}, Username: "circleci", DiskGiB: 200, Password: spec.SecretRef{Secret: &spec.SecretKey{Name: "mongo", Key: "password"}},
+	}}
+	return s.WithDefaults()
+}
+
+func bothBackSpec() *spec.Spec {
+	s := bothSpec()
+	s.Datastores.PostgreSQL.Location, s.Datastores.MongoDB.Location = spec.Internal, spec.Internal
+	return s
 }
 
 var (
@@ -40,16 +80,14 @@ func (f flow) begin(t *testing.T) *world {
 	w := newWorld()
 	for _, s := range f.before {
 		w.converge(t, s())
-		w.inside = !w.inside
 	}
-	home := internalHost
-	if !w.inside {
-		home = externalHost
+	for _, db := range w.databases() {
+		db.inside = w.newest().inside(db.engine)
+		for _, a := range w.apps {
+			a.home[db.engine] = a.hosts[db.engine]
+		}
+		db.creds, db.safe = !db.inside, !db.inside // somebody tidied up meanwhile
 	}
-	for _, a := range w.apps {
-		a.home = home
-	}
-	w.creds, w.safe = !w.inside, !w.inside // somebody tidied up meanwhile
 	w.rest()
 	return w
 }

@@ -135,18 +135,20 @@ func (w *world) truth(t *testing.T, where string) {
 	for _, wrong := range w.wrongs {
 		t.Errorf("%s: %s", where, wrong)
 	}
-	side := w.src
-	if !w.newest().internal {
-		side = w.dst
-	}
-	if lost := w.missing(side); lost != "" {
-		t.Errorf("%s: the side the release reads: %s", where, lost)
+	for _, db := range w.databases() {
+		side := db.src
+		if !w.newest().inside(db.engine) {
+			side = db.dst
+		}
+		if lost := db.missing(side); lost != "" {
+			t.Errorf("%s: the side of %s the release reads: %s", where, db.engine.title(), lost)
+		}
 	}
 }
 
-func (w *world) missing(side *server) string {
+func (db *database) missing(side *server) string {
 	lost, doubled := 0, 0
-	for _, id := range w.acked {
+	for _, id := range db.acked {
 		switch n := side.rows[id]; {
 		case n == 0:
 			lost++
@@ -154,10 +156,10 @@ func (w *world) missing(side *server) string {
 			doubled++
 		}
 	}
-	if lost+doubled+len(side.rows)-len(w.acked) == 0 {
+	if lost+doubled+len(side.rows)-len(db.acked) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d rows lost, %d doubled, %d foreign", lost, len(w.acked), doubled, len(side.rows)-len(w.acked)+lost)
+	return fmt.Sprintf("%d of %d rows lost, %d doubled, %d foreign", lost, len(db.acked), doubled, len(side.rows)-len(db.acked)+lost)
 }
 
 // moved checks that the move is over and complete.
@@ -168,9 +170,11 @@ func (w *world) moved(t *testing.T, s *spec.Spec, where string) {
 	if got := w.replicas(); !maps.Equal(got, wantReplicas) {
 		t.Errorf("%s: replicas are %v, want %v", where, got, wantReplicas)
 	}
-	want := s.Datastores.PostgreSQL.Location
-	if inside := want == spec.Internal; w.newest().internal != inside || w.newest().held || w.newest().status != "deployed" || w.store != inside {
-		t.Errorf("%s: release %+v, StatefulSet there: %t", where, *w.newest(), w.store)
+	for _, db := range w.databases() {
+		inside := wantsInside(s, db.engine)
+		if now := w.newest(); now.inside(db.engine) != inside || now.held || now.status != "deployed" || db.store != inside {
+			t.Errorf("%s: release %+v, StatefulSet of %s there: %t", where, *now, db.engine.title(), db.store)
+		}
 	}
 	o, plan, err := w.plan(s)
 	if err != nil || len(plan.Steps) != 0 || len(plan.Findings) != 0 {
@@ -180,8 +184,13 @@ func (w *world) moved(t *testing.T, s *spec.Spec, where string) {
 		t.Errorf("%s: drift %v, error %v", where, items, err)
 	}
 	m := o.Move.Value
-	if m.Phase != MoveFinished || m.Deciding || !o.Applied.Is() || o.Postgres.Lineage.Value.Authoritative != want {
-		t.Errorf("%s: move %+v, applied %v, lineage %+v", where, m, o.Applied.Known, o.Postgres.Lineage.Value)
+	if m.Phase != MoveFinished || m.Deciding || !o.Applied.Is() {
+		t.Errorf("%s: move %+v, applied %v", where, m, o.Applied.Known)
+	}
+	for _, p := range m.Parts {
+		if l := o.store(p.Engine).Lineage; l.Value.Authoritative != p.To || (p.To == spec.Internal) != wantsInside(s, p.Engine) {
+			t.Errorf("%s: lineage of %s %+v", where, p.Engine.title(), l.Value)
+		}
 	}
 	if open := o.Journal.Value.Cut(); len(open) > 1 {
 		t.Logf("%s: %d entries were cut off", where, len(open))
@@ -196,13 +205,22 @@ func (w *world) home(t *testing.T, where string) {
 	if got := w.replicas(); !maps.Equal(got, wantReplicas) {
 		t.Errorf("%s: replicas are %v, want %v", where, got, wantReplicas)
 	}
-	side := w.src
-	if !w.inside {
-		side = w.dst
+	for _, db := range w.databases() {
+		side := db.src
+		if !db.inside {
+			side = db.dst
+		}
+		if now := w.newest(); now.inside(db.engine) != db.inside || now.status != "deployed" || db.store != db.inside || side.fence != "" {
+			t.Errorf("%s: release %+v, StatefulSet of %s there: %t, fence %q", where, *now, db.engine.title(), db.store, side.fence)
+		}
 	}
-	if w.newest().internal != w.inside || w.newest().status != "deployed" || w.store != w.inside || side.fence != "" {
-		t.Errorf("%s: release %+v, StatefulSet there: %t, fence %q", where, *w.newest(), w.store, side.fence)
-	}
+}
+
+// wantsInside tells whether a spec wants a datastore in the cluster, or says
+// nothing of it.
+func wantsInside(s *spec.Spec, e Engine) bool {
+	d := declared(s, e)
+	return d == nil || d.location == spec.Internal
 }
 
 func ids(steps []Step) []StepID {

@@ -66,7 +66,9 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 		}
 	}}
 	for _, e := range engines {
-		reads = append(reads, func() { o.store(e).Internal = p.Stores.Internal(ctx, e, rel.Store(e).FullName) })
+		if observed(s, o, e) {
+			reads = append(reads, func() { o.store(e).Internal = p.Stores.Internal(ctx, e, rel.Store(e).FullName) })
+		}
 	}
 	together(reads...)
 	var looks []func()

@@ -46,7 +46,7 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"the target cannot be reached", func(f *facts) {
 			f.o.Postgres.Inspection.Value.Target = &InspectedSide{Code: CodeUnreachable, Error: "dial tcp: timeout"}
 		}},
-		{"one and the same server", func(f *facts) { f.dst().SystemIdentifier = "1" }},
+		{"one and the same server", func(f *facts) { f.dst().SystemIdentifier = f.src().SystemIdentifier }},
 		{"older target", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "11.22", 110022 }},
 		{"newer target", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "14.20", 140020 }},
 		{"target newer than documented", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "17.1", 170001 }},

@@ -101,7 +101,7 @@ func (w *world) broken(a attempt) string {
 	}
 	var out []string
 	out = append(out, w.wrongs...)
-	if lost := w.missing(side); lost != "" {
+	if lost := w.missing(side); lost != "" { // MongoDB is not in these specs
 		out = append(out, lost)
 	}
 	down := w.apps["Deployment/frontend"].replicas == 0

@@ -27,15 +27,16 @@ func (w *world) Denied(ctx context.Context, _ []Permission) Observed[[]Permissio
 	return look(ctx, w, "Denied", func() Observed[[]Permission] { return Found([]Permission(nil)) })
 }
 
-func (w *world) Internal(ctx context.Context, _ Engine, name string) Observed[InternalStore] {
+func (w *world) Internal(ctx context.Context, e Engine, name string) Observed[InternalStore] {
 	return look(ctx, w, "Internal", func() Observed[InternalStore] {
+		w := w.of(e)
 		vol := Volume{Claim: "data-" + name + "-0", Name: "pv-1", ReclaimPolicy: "Delete", Bytes: 10 << 30}
 		if w.safe {
 			vol.ReclaimPolicy = "Retain"
 		}
 		in := InternalStore{
 			StatefulSet: NotThere[StatefulSet](), Protected: w.safe, Volumes: []Volume{vol},
-			Secret: Found(SecretInfo{Name: name, Keys: []string{"postgres-password"}}),
+			Secret: Found(SecretInfo{Name: name, Keys: traitsOf[e].chartKeys}),
 		}
 		if w.store {
 			in.StatefulSet = Found(StatefulSet{Name: name, Replicas: 1, Ready: 1})
@@ -47,27 +48,36 @@ func (w *world) Internal(ctx context.Context, _ Engine, name string) Observed[In
 	})
 }
 
-func (w *world) Protect(ctx context.Context, _ Engine, _ string) error {
-	_, err := w.call(ctx, "Protect", func() error { w.safe = true; return nil })
+func (w *world) Protect(ctx context.Context, e Engine, _ string) error {
+	_, err := w.call(ctx, "Protect", func() error { w.of(e).safe = true; return nil })
 	return err
 }
 
-func (w *world) Remove(ctx context.Context, _ Engine, _ string, _ time.Time) error {
-	_, err := w.call(ctx, "Remove", func() error { w.store = false; return nil })
+func (w *world) Remove(ctx context.Context, e Engine, _ string, _ time.Time) error {
+	_, err := w.call(ctx, "Remove", func() error { w.of(e).store = false; return nil })
 	return err
 }
 
 func (w *world) Compare(ctx context.Context, name string, _ []string, _ spec.SecretRef) Observed[Credentials] {
 	return look(ctx, w, "Compare", func() Observed[Credentials] {
-		if !w.creds {
+		if !w.ofSecret(name).creds {
 			return NotThere[Credentials]()
 		}
 		return Found(Credentials{Name: name, Matches: true})
 	})
 }
 
-func (w *world) Copy(ctx context.Context, _ string, _ []string, _ spec.SecretRef) error {
-	_, err := w.call(ctx, "Copy", func() error { w.creds = true; return nil })
+func (w *world) ofSecret(name string) *database {
+	for _, db := range w.databases() {
+		if traitsOf[db.engine].credentials == name {
+			return db
+		}
+	}
+	panic("no datastore has Secret " + name)
+}
+
+func (w *world) Copy(ctx context.Context, name string, _ []string, _ spec.SecretRef) error {
+	_, err := w.call(ctx, "Copy", func() error { w.ofSecret(name).creds = true; return nil })
 	return err
 }
 
@@ -82,7 +92,10 @@ func (l workloads) List(ctx context.Context) Observed[[]Workload] {
 		var out []Workload
 		for _, key := range slices.Sorted(maps.Keys(l.w.apps)) {
 			a := l.w.apps[key]
-			v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded, Hosts: map[Engine][]string{PostgreSQL: {a.host}}}
+			v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded, Hosts: map[Engine][]string{}}
+			for e, host := range a.hosts {
+				v.Hosts[e] = []string{host}
+			}
 			if a.want > 0 {
 				v.Autoscaler = "HorizontalPodAutoscaler/" + a.name
 			}
@@ -155,11 +168,15 @@ func (r releases) Release(ctx context.Context) Observed[Release] {
 		now := r.w.newest()
 		rel := Release{
 			Name: "server", Namespace: "ci", Revision: now.number, Status: now.status, Description: now.description,
-			Chart: "circleci-server", ChartVersion: "4.10.0", ConfigDigest: fmt.Sprint(now.internal, now.secret),
+			Chart: "circleci-server", ChartVersion: "4.10.0", ConfigDigest: fmt.Sprint(now.internal, now.secret, now.mongoInside, now.mongoSecret),
 			Postgres: ReleaseStore{Internal: true, Host: internalHost, Port: 5432, Username: "postgres", FullName: internalHost},
 		}
 		if !now.internal {
 			rel.Postgres = ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: now.secret, FullName: internalHost}
+		}
+		rel.Mongo = ReleaseStore{Internal: true, Hosts: []string{r.w.mongo.in + ":27017"}, Username: "root", FullName: r.w.mongo.in}
+		if !now.mongoInside {
+			rel.Mongo = ReleaseStore{Hosts: []string{r.w.mongo.out + ":27017"}, Username: "circleci", ExistingSecret: now.mongoSecret, FullName: r.w.mongo.in}
 		}
 		return Found(rel)
 	})
@@ -173,26 +190,40 @@ func (r releases) Preview(ctx context.Context, _ ReleaseChange) Observed[Preview
 
 func (r releases) Upgrade(ctx context.Context, change ReleaseChange) error {
 	w := r.w
-	block, _ := change.Set[string(PostgreSQL)].(map[string]any)
-	inside, _ := block["internal"].(bool)
-	auth, _ := block["auth"].(map[string]any)
-	secret, _ := auth["existingSecret"].(string)
+	next := revision{internal: w.newest().internal, secret: w.newest().secret, mongoInside: w.newest().mongoInside, mongoSecret: w.newest().mongoSecret, held: change.HoldAtZero}
+	if inside, secret, given := blockOf(change, PostgreSQL); given {
+		next.internal, next.secret = inside, secret
+	}
+	if inside, secret, given := blockOf(change, MongoDB); given {
+		next.mongoInside, next.mongoSecret = inside, secret
+	}
 	if _, err := w.call(ctx, "Upgrade: pending", func() error {
 		if last := w.newest(); strings.HasPrefix(last.status, "pending") && last.description != change.Description {
 			return errors.New("another operation is in progress")
 		}
-		w.revise("pending-upgrade", change.Description, revision{internal: inside, secret: secret, held: change.HoldAtZero})
+		w.revise("pending-upgrade", change.Description, next)
 		return nil
 	}); err != nil {
 		return err
 	}
 	// Helm goes on when the caller's context has ended.
 	_, err := w.call(context.WithoutCancel(ctx), "Upgrade", func() error {
-		w.store = inside || w.store && slices.Contains(change.Keep, "StatefulSet/"+internalHost)
+		for _, db := range w.databases() {
+			db.store = next.inside(db.engine) || db.store && slices.Contains(change.Keep, "StatefulSet/"+db.in)
+		}
 		w.render()
 		return nil
 	})
 	return err
+}
+
+// blockOf is what a change says of one datastore.
+func blockOf(change ReleaseChange, e Engine) (inside bool, secret string, given bool) {
+	block, given := change.Set[string(e)].(map[string]any)
+	inside, _ = block["internal"].(bool)
+	auth, _ := block["auth"].(map[string]any)
+	secret, _ = auth["existingSecret"].(string)
+	return inside, secret, given
 }
 
 func (r releases) Rollback(ctx context.Context, to int, hold bool) error {
@@ -207,14 +238,16 @@ func (r releases) Rollback(ctx context.Context, to int, hold bool) error {
 		return fmt.Errorf("revision %d is not in the history", to)
 	}
 	if _, err := w.call(ctx, "Rollback: pending", func() error {
-		w.revise("pending-rollback", "circleci-dr: back to revision "+itoa(to), revision{internal: old.internal, secret: old.secret, held: hold})
+		w.revise("pending-rollback", "circleci-dr: back to revision "+itoa(to), revision{internal: old.internal, secret: old.secret, mongoInside: old.mongoInside, mongoSecret: old.mongoSecret, held: hold})
 		return nil
 	}); err != nil {
 		return err
 	}
 	_, err := w.call(context.WithoutCancel(ctx), "Rollback", func() error {
 		// What is under protection outlives a manifest that lacks it.
-		w.store = old.internal || w.store && w.safe
+		for _, db := range w.databases() {
+			db.store = old.inside(db.engine) || db.store && db.safe
+		}
 		w.render()
 		return nil
 	})
@@ -239,9 +272,14 @@ func (w *world) render() {
 		if now.held {
 			next = count(0)
 		}
-		a.host = externalHost
-		if now.internal {
-			a.host = internalHost
+		for _, db := range w.databases() {
+			if a.hosts[db.engine] == "" {
+				continue
+			}
+			a.hosts[db.engine] = db.out
+			if now.inside(db.engine) {
+				a.hosts[db.engine] = db.in
+			}
 		}
 		switch {
 		case next == nil && a.manifest != nil:

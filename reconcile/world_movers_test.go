@@ -79,19 +79,17 @@ func refuse(code, side, format string, args ...any) error {
 	return &MoverError{Code: code, Side: side, Err: fmt.Errorf(format, args...)}
 }
 
-// side is the server at an endpoint.
-func (w *world) side(e *Endpoint) *server {
-	if e.Host == internalHost {
-		return w.src
+// side is the server at an endpoint, and whether it can be reached.
+func (w *world) side(e *Endpoint) (s *server, reachable bool) {
+	for _, db := range w.databases() {
+		switch e.Host {
+		case db.in:
+			return db.src, db.store
+		case db.out:
+			return db.dst, !db.noTarget
+		}
 	}
-	return w.dst
-}
-
-func (w *world) reachable(e *Endpoint) bool {
-	if e.Host == internalHost {
-		return w.store
-	}
-	return !w.noTarget
+	return nil, false
 }
 
 // operate is what the mover's pod does to the two servers.
@@ -99,10 +97,10 @@ func (w *world) operate(q MoverRequest) (any, error) {
 	if q.Operation == OpInspect {
 		return w.inspect(q), nil
 	}
-	if !w.reachable(q.Source) {
+	src, reachable := w.side(q.Source)
+	if !reachable {
 		return nil, refuse(CodeUnreachable, "source", "no server at %s", q.Source.Host)
 	}
-	src := w.side(q.Source)
 	w.mayOperate(q, src)
 	switch q.Operation {
 	case OpFence:
@@ -122,10 +120,10 @@ func (w *world) operate(q MoverRequest) (any, error) {
 		return ReadResult{At: w.clock, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20}, nil
 	default:
 	}
-	if !w.reachable(q.Target) {
+	dst, reachable := w.side(q.Target)
+	if !reachable {
 		return nil, refuse(CodeUnreachable, "target", "no server at %s", q.Target.Host)
 	}
-	dst := w.side(q.Target)
 	switch q.Operation {
 	case OpCopy:
 		return w.copy(q, src, dst)
@@ -215,15 +213,15 @@ func withdraw(src, dst *server) (any, error) {
 func (w *world) inspect(q MoverRequest) InspectResult {
 	out := InspectResult{At: w.clock}
 	look := func(e *Endpoint) *InspectedSide {
-		switch {
-		case e == nil:
+		if e == nil {
 			return nil
-		case !w.reachable(e):
+		}
+		s, reachable := w.side(e)
+		if !reachable {
 			return &InspectedSide{Code: CodeUnreachable, Error: "no server"}
 		}
-		s := w.side(e)
 		d := &Database{
-			ServerVersion: "12.22", VersionNum: 120022, SystemIdentifier: map[string]string{internalHost: "1", externalHost: "2"}[e.Host], TLSVersion: "TLS 1.3",
+			ServerVersion: "12.22", VersionNum: 120022, Settings: map[string]string{"featureCompatibilityVersion": "4.4", "product": "mongodb", "writable": "true"}, SystemIdentifier: e.Host, TLSVersion: "TLS 1.3",
 			Role: RolePrivileges{Name: "postgres", Superuser: true}, Lineage: s.mark, Counters: s.counters(),
 			Databases: []DatabaseInfo{{Name: "circleci", Owner: "circleci", Bytes: 1 << 30, Tables: 3, Empty: len(s.rows) == 0}},
 		}
@@ -231,7 +229,7 @@ func (w *world) inspect(q MoverRequest) InspectResult {
 			d.Fence = &FenceState{ID: s.fence}
 		}
 		for _, key := range slices.Sorted(maps.Keys(w.apps)) {
-			if a := w.apps[key]; a.host == e.Host && a.pods > 0 {
+			if a := w.apps[key]; a.hosts[q.Engine] == e.Host && a.pods > 0 {
 				d.Sessions = append(d.Sessions, SessionCount{Role: e.Username, Database: "circleci", Count: a.pods})
 			}
 		}

@@ -18,24 +18,42 @@ type world struct {
 	clock   time.Time
 	apps    map[string]*app
 	history []revision
-	store   bool // the internal StatefulSet is there
-	safe    bool // … and protected
-	src     *server
-	dst     *server
-	creds   bool
+	// PostgreSQL's servers are the world's own fields, MongoDB's stand beside.
+	*database
+	mongo   *database
 	jobs    map[string]*job
 	records map[string]Record
 	version int
 
-	inside   bool  // the database lives in the cluster before the move
+	wrongs []string
+	calls  []string
+	hook   func(call int, name, when string) // outside every lock; may panic or cancel
+	faults map[int]string                    // by call: before, after, garbage
+	fired  int
+	at     func(string)
+}
+
+// database is one engine's pair of servers.
+type database struct {
+	engine   Engine
+	in, out  string // the names of its hosts
+	src, dst *server
+	store    bool  // the internal StatefulSet is there
+	safe     bool  // … and protected
+	creds    bool  // our Secret is there
+	noTarget bool  // the external server cannot be reached
+	inside   bool  // it lives in the cluster before the move
 	acked    []int // ids of rows whose write was acknowledged
-	wrongs   []string
-	calls    []string
-	hook     func(call int, name, when string) // outside every lock; may panic or cancel
-	faults   map[int]string                    // by call: before, after, garbage
-	fired    int
-	at       func(string)
-	noTarget bool // the external server cannot be reached
+}
+
+// databases are both.
+func (w *world) databases() []*database { return []*database{w.database, w.mongo} }
+
+func (w *world) of(e Engine) *database {
+	if e == MongoDB {
+		return w.mongo
+	}
+	return w.database
 }
 
 // app is one workload of the application layer.
@@ -49,19 +67,28 @@ type app struct {
 	off            int  // ticks its count has been another; an autoscaler syncs every 15 s
 	chart          *int // replicas in the chart's manifest, nil without the field
 	manifest       *int // replicas in the newest revision's manifest
-	host           string
+	hosts          map[Engine]string
 	writesThrough  bool
-	neverGetsReady bool   // on the other side than home
-	home           string // where it reads before the move
+	neverGetsReady bool              // on the other side than home
+	home           map[Engine]string // where it reads before the move
 }
 
 type revision struct {
 	number      int
 	status      string
 	description string
-	internal    bool
+	internal    bool // PostgreSQL's
 	secret      string
+	mongoInside bool
+	mongoSecret string
 	held        bool
+}
+
+func (r revision) inside(e Engine) bool {
+	if e == MongoDB {
+		return r.mongoInside
+	}
+	return r.internal
 }
 
 type server struct {
@@ -93,10 +120,10 @@ func count(n int) *int { return &n }
 // one at zero, and rows in the database.
 func newWorld() *world {
 	w := &world{
-		clock: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC), store: true, inside: true,
-		src: &server{rows: map[int]int{}}, dst: &server{rows: map[int]int{}},
+		clock:    time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC),
+		database: newDatabase(PostgreSQL, internalHost, externalHost), mongo: newDatabase(MongoDB, "mongodb", "m.example.com"),
 		jobs: map[string]*job{}, records: map[string]Record{}, faults: map[int]string{},
-		history: []revision{{number: 5, status: "deployed", description: "Upgrade complete", internal: true, secret: internalHost}},
+		history: []revision{{number: 5, status: "deployed", description: "Upgrade complete", internal: true, secret: internalHost, mongoInside: true}},
 		apps: map[string]*app{
 			"Deployment/frontend":   {replicas: 3, chart: count(1), writesThrough: true},
 			"Deployment/api":        {replicas: 2, chart: nil},
@@ -107,13 +134,20 @@ func newWorld() *world {
 	}
 	for key, a := range w.apps {
 		a.kind, a.name = splitKey(key)
-		a.pods, a.ready, a.host, a.manifest = a.replicas, a.replicas, internalHost, a.chart
-		a.home = internalHost
+		a.pods, a.ready, a.manifest = a.replicas, a.replicas, a.chart
+		a.hosts, a.home = map[Engine]string{}, map[Engine]string{}
+		for _, db := range w.databases() {
+			a.hosts[db.engine], a.home[db.engine] = db.in, db.in
+		}
 	}
 	for range 5 {
 		w.tick()
 	}
 	return w
+}
+
+func newDatabase(e Engine, in, out string) *database {
+	return &database{engine: e, in: in, out: out, src: &server{rows: map[int]int{}}, dst: &server{rows: map[int]int{}}, store: true, inside: true}
 }
 
 func splitKey(key string) (string, string) {
@@ -141,7 +175,11 @@ func (w *world) tick() {
 	}
 	for _, key := range slices.Sorted(maps.Keys(w.apps)) {
 		if a := w.apps[key]; a.pods > 0 && a.writesThrough {
-			w.write(a.host)
+			for _, db := range w.databases() {
+				if host := a.hosts[db.engine]; host != "" {
+					w.write(db, host)
+				}
+			}
 		}
 	}
 }
@@ -159,7 +197,7 @@ func (a *app) tick() {
 		}
 	case a.pods < a.replicas:
 		a.pods = a.replicas
-	case !a.neverGetsReady || a.host == a.home:
+	case !a.neverGetsReady || maps.Equal(a.hosts, a.home):
 		a.ready = a.pods
 	}
 	a.ready = min(a.ready, a.replicas)
@@ -167,25 +205,38 @@ func (a *app) tick() {
 
 // write is one transaction of the frontend. It counts as acknowledged only
 // where a server took it.
-func (w *world) write(host string) {
-	side, other := w.src, w.dst
-	if host == externalHost {
-		side, other = w.dst, w.src
-		if w.noTarget {
+func (w *world) write(db *database, host string) {
+	side, other := db.src, db.dst
+	if host == db.out {
+		side, other = db.dst, db.src
+		if db.noTarget {
 			return
 		}
 	}
-	if side.fence != "" || host == internalHost && !w.store {
+	if side.fence != "" || host == db.in && !db.store {
 		return
 	}
 	if side.mark != nil && side.mark.State == "superseded" && other.mark != nil && other.mark.State == "authoritative" {
 		w.wrong("the application wrote on %s although the other side is authoritative", host)
 	}
-	id := len(w.acked) + 1
-	w.acked = append(w.acked, id)
+	id := len(db.acked) + 1
+	db.acked = append(db.acked, id)
 	side.rows[id]++
 	side.writes++
 	side.appSince++
+}
+
+// at is where a workload finds PostgreSQL; MongoDB it does not use.
+func at(host string) map[Engine]string { return map[Engine]string{PostgreSQL: host} }
+
+// isHome tells whether the release reads every datastore where it was.
+func (w *world) isHome() bool {
+	for _, db := range w.databases() {
+		if w.newest().inside(db.engine) != db.inside {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *world) wrong(format string, args ...any) {
