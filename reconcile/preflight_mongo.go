@@ -1,12 +1,122 @@
 package reconcile
 
-import "github.com/circleci-dr/circleci-dr/spec"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// Where MongoDB's rules come from.
+const (
+	sourceMongoGuide   = "CircleCI Server 4.10 operator guide, upgrade MongoDB and configuring external services"
+	sourceMongoRestore = "MongoDB manual, mongodump and mongorestore, supported versions"
+)
 
 // preflightMongo judges what the inspect Job found on both sides of MongoDB.
-func preflightMongo(_ *spec.Spec, o Observation, p Part) []Finding {
+func preflightMongo(s *spec.Spec, o Observation, p Part) []Finding {
 	insp := o.Mongo.Inspection
 	if !insp.Is() {
 		return []Finding{unreadFinding(MongoDB, insp)}
 	}
-	return sideTrouble(MongoDB, "source", p.From, insp.Value.Source)
+	out := sideTrouble(MongoDB, "source", p.From, insp.Value.Source)
+	if p.To == spec.External {
+		out = append(out, sideTrouble(MongoDB, "target", spec.External, insp.Value.Target)...)
+	}
+	if len(out) > 0 {
+		return out
+	}
+	src := *insp.Value.Source.Database
+	out = append(out, checkSourceFree(p, src)...)
+	out = append(out, checkBlocked(insp.Value.Blocked)...)
+	if p.To == spec.Internal {
+		return append(out, checkWayBackMongo(p, src)...)
+	}
+	dst := *insp.Value.Target.Database
+	out = append(out, checkProduct(dst)...)
+	out = append(out, checkMongoVersions(o.Release.Value, src, dst)...)
+	out = append(out, checkMongoTarget(dst)...)
+	out = append(out, checkTargetFree(o, p, dst)...)
+	return append(out, checkMongoDisk(s, src)...)
+}
+
+func checkProduct(dst Database) []Finding {
+	if dst.Settings["product"] != "documentdb" {
+		return nil
+	}
+	return []Finding{block("documentdb", MongoDB.hostField(), sourceMongoGuide, "use MongoDB itself",
+		"the target is Amazon DocumentDB, which CircleCI Server is not compatible with")}
+}
+
+// checkMongoVersions wants the same release series and feature compatibility
+// on both sides: dump and restore are made for that, and a server climbs the
+// ladder one rung at a time, before a move or after it.
+func checkMongoVersions(rel Release, src, dst Database) []Finding {
+	var out []Finding
+	if a, b := series(src.VersionNum), series(dst.VersionNum); a != b {
+		out = append(out, block("mongodb-series", MongoDB.hostField(), sourceMongoRestore,
+			fmt.Sprintf("use a target of series %s, and upgrade it there one series at a time, or bring the internal one to %s first", a, b),
+			"the internal MongoDB is %s and the target %s: a move does not cross release series", src.ServerVersion, dst.ServerVersion))
+	} else if from, to := src.Settings["featureCompatibilityVersion"], dst.Settings["featureCompatibilityVersion"]; from != "unreadable" && to != "unreadable" && from != to {
+		out = append(out, block("mongodb-compatibility", MongoDB.hostField(), sourceMongoRestore,
+			"setFeatureCompatibilityVersion "+from+" on the target",
+			"feature compatibility is %s inside and %s on the target", orNone(from), orNone(to)))
+	}
+	if floor := mongoFloor(rel.ChartVersion); dst.VersionNum < floor && series(src.VersionNum) == series(dst.VersionNum) {
+		// What runs today wins over the table: the release works with it, or it does
+		// not, and the move changes neither.
+		out = append(out, Finding{ID: "mongodb-floor", Field: MongoDB.hostField(), Source: sourceMongoGuide,
+			What: fmt.Sprintf("Server %s asks for MongoDB %s or newer; both sides run %s", rel.ChartVersion, series(floor), series(dst.VersionNum)),
+			Fix:  "upgrade MongoDB one series at a time after the move, before the next upgrade of the release"})
+	}
+	return out
+}
+
+// mongoFloor is the oldest MongoDB a Server release works with (4.9 and 4.10
+// upgrade pages), as VersionNum; 0 where every one in use will do.
+func mongoFloor(chart string) int {
+	switch {
+	case atLeast(chart, 4, 10):
+		return 70000
+	case atLeast(chart, 4, 9):
+		return 40400
+	}
+	return 0
+}
+
+func series(num int) string { return fmt.Sprintf("%d.%d", num/10000, num/100%100) }
+
+func checkMongoTarget(dst Database) []Finding {
+	var out []Finding
+	if dst.Settings["writable"] == "false" {
+		out = append(out, block("target-read-only", MongoDB.hostField(), sourceMongoRestore, "name the replica set, or the host that is its primary",
+			"the target is not a primary and takes no writes"))
+	}
+	if !dst.Role.CreateDB {
+		out = append(out, block("target-privileges", MongoDB.field("external", "username"), sourceMongoGuide,
+			"grant readWriteAnyDatabase and dbAdminAnyDatabase on admin",
+			"user %s of the target may not create, index and drop in every database (roles: %s)", dst.Role.Name, orNone(strings.Join(dst.Role.MemberOf, ", "))))
+	}
+	return out
+}
+
+func checkMongoDisk(s *spec.Spec, src Database) []Finding {
+	var need int64
+	for _, db := range src.Databases {
+		need += db.Bytes
+	}
+	return diskFinding(MongoDB, int64(s.Datastores.MongoDB.External.DiskGiB)<<30, need)
+}
+
+// checkWayBackMongo compares with what the internal server was.
+func checkWayBackMongo(p Part, src Database) []Finding {
+	if p.InternalVersion > 0 && series(p.InternalVersion) != series(src.VersionNum) {
+		return []Finding{block("internal-older", MongoDB.field("location"), sourceBack,
+			"bring the image of the chart's MongoDB to the same series first, or stay outside",
+			"%s runs %s, and the internal MongoDB was of series %s: a move does not cross release series", p.External, src.ServerVersion, series(p.InternalVersion))}
+	}
+	if p.InternalVersion == 0 {
+		return checkWayBack(p, src)
+	}
+	return nil
 }

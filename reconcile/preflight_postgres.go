@@ -315,15 +315,20 @@ func checkDisk(s *spec.Spec, src Database) []Finding {
 	for _, db := range src.Databases {
 		need += db.Bytes
 	}
-	declared := int64(s.Datastores.PostgreSQL.External.DiskGiB) << 30
-	field := postgresField + ".diskGiB"
+	return diskFinding(PostgreSQL, int64(s.Datastores.PostgreSQL.External.DiskGiB)<<30, need)
+}
+
+// diskFinding compares the disk the file declares with what the data need:
+// no database can be asked for free disk.
+func diskFinding(e Engine, disk, need int64) []Finding {
+	field := e.field("external", "diskGiB")
 	switch {
-	case declared == 0:
+	case disk == 0:
 		return []Finding{{ID: "disk-unknown", Field: field, Source: sourceDocs,
 			What: fmt.Sprintf("free disk of the target could not be checked; the data needs about %s", Bytes(need*3/2)), Fix: "declare " + field}}
-	case declared < need*3/2:
+	case disk < need*3/2:
 		return []Finding{block("disk", field, sourceDocs, "grow the target's disk",
-			"the target declares %s of disk; %s of data need about %s", Bytes(declared), Bytes(need), Bytes(need*3/2))}
+			"the target declares %s of disk; %s of data need about %s", Bytes(disk), Bytes(need), Bytes(need*3/2))}
 	}
 	return nil
 }

@@ -62,9 +62,14 @@ type row struct {
 
 func golden(t *testing.T, file string, rows []row) {
 	t.Helper()
+	goldenFrom(t, file, before, rows)
+}
+
+func goldenFrom(t *testing.T, file string, start func(*testing.T) *facts, rows []row) {
+	t.Helper()
 	var out strings.Builder
 	for _, r := range rows {
-		f := before(t)
+		f := start(t)
 		r.change(f)
 		p, err := MakePlan(f.s, f.o, "test")
 		l := line{Row: r.name, Steps: actions(p.Steps), Findings: p.Findings, Notices: p.Notices, Resumes: p.Resumes}

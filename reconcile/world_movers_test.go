@@ -221,9 +221,12 @@ func (w *world) inspect(q MoverRequest) InspectResult {
 			return &InspectedSide{Code: CodeUnreachable, Error: "no server"}
 		}
 		d := &Database{
-			ServerVersion: "12.22", VersionNum: 120022, Settings: map[string]string{"featureCompatibilityVersion": "4.4", "product": "mongodb", "writable": "true"}, SystemIdentifier: e.Host, TLSVersion: "TLS 1.3",
+			ServerVersion: "12.22", VersionNum: 120022, Settings: map[string]string{"featureCompatibilityVersion": "7.0", "product": "mongodb", "writable": "true"}, SystemIdentifier: e.Host, TLSVersion: "TLS 1.3",
 			Role: RolePrivileges{Name: "postgres", Superuser: true}, Lineage: s.mark, Counters: s.counters(),
 			Databases: []DatabaseInfo{{Name: "circleci", Owner: "circleci", Bytes: 1 << 30, Tables: 3, Empty: len(s.rows) == 0}},
+		}
+		if q.Engine == MongoDB {
+			d.ServerVersion, d.VersionNum, d.Role.CreateDB = "7.0.15", 70015, true
 		}
 		if s.fence != "" {
 			d.Fence = &FenceState{ID: s.fence}

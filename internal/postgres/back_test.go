@@ -120,3 +120,14 @@ func TestBackWithAwkwardData(t *testing.T) {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }
+
+// TestNeverToAnOlderMajor refuses before anything is changed.
+func TestNeverToAnOlderMajor(t *testing.T) {
+	p := newPair(t, 14, 12)
+	p.source.Exec(t, "postgres", "create database main")
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	_ = codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeUnsupported, targetSide)
+	if got := p.target.Value(t, "postgres", "select count(*) from pg_database where datname = 'main'"); got != "0" {
+		t.Error("the target was changed")
+	}
+}

@@ -102,6 +102,9 @@ func (m *mover) prepareCopy(ctx context.Context) (*copyFacts, error) {
 	if err != nil {
 		return nil, err
 	}
+	if from, to := m.source.version/10000, m.target.version/10000; to < from {
+		return nil, failf(targetSide, reconcile.CodeUnsupported, "copy: the target runs PostgreSQL %d, older than the source's %d", to, from)
+	}
 	if len(f.source.databases) == 0 {
 		return nil, failf(sourceSide, reconcile.CodeUnsupported, "copy: the source has no database to copy")
 	}

@@ -1,0 +1,109 @@
+package reconcile
+
+import (
+	"testing"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// factsOf is the installation a flow begins with, as its plan sees it.
+func factsOf(name string) func(*testing.T) *facts {
+	return func(t *testing.T) *facts {
+		t.Helper()
+		for _, f := range flows {
+			if f.name != name {
+				continue
+			}
+			w := f.begin(t)
+			w.apps["Deployment/unused"].replicas = 1
+			w.rest()
+			o, _, err := w.plan(f.spec())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &facts{f.spec(), o}
+		}
+		t.Fatalf("there is no flow %s", name)
+		return nil
+	}
+}
+
+func TestPreflightOfMongoDB(t *testing.T) {
+	src := func(f *facts) *Database { return f.o.Mongo.Inspection.Value.Source.Database }
+	dst := func(f *facts) *Database { return f.o.Mongo.Inspection.Value.Target.Database }
+	goldenFrom(t, "preflight-mongodb.golden", factsOf("MongoDB out"), []row{
+		{"nothing", func(*facts) {}},
+		{"not inspected", func(f *facts) { f.o.Mongo.Inspection = CouldNot[Inspection](errRead) }},
+		{"the target cannot be reached", func(f *facts) {
+			f.o.Mongo.Inspection.Value.Target = &InspectedSide{Code: CodeUnreachable, Error: "no reachable servers"}
+		}},
+		{"Amazon DocumentDB", func(f *facts) { dst(f).Settings["product"] = "documentdb" }},
+		{"another series", func(f *facts) { dst(f).ServerVersion, dst(f).VersionNum = "6.0.27", 60027 }},
+		{"another patch", func(f *facts) { dst(f).ServerVersion, dst(f).VersionNum = "7.0.2", 70002 }},
+		{"another compatibility", func(f *facts) { dst(f).Settings["featureCompatibilityVersion"] = "6.0" }},
+		{"a compatibility nobody may read", func(f *facts) { dst(f).Settings["featureCompatibilityVersion"] = "unreadable" }},
+		{"below the floor of the release", func(f *facts) {
+			for _, d := range []*Database{src(f), dst(f)} {
+				d.ServerVersion, d.VersionNum = "4.4.2", 40402
+			}
+		}},
+		{"below the floor, and so is the release", func(f *facts) {
+			f.o.Release.Value.ChartVersion = "4.8.2"
+			for _, d := range []*Database{src(f), dst(f)} {
+				d.ServerVersion, d.VersionNum = "3.6.22", 30622
+			}
+		}},
+		{"a secondary", func(f *facts) { dst(f).Settings["writable"] = "false" }},
+		{"a user without rights", func(f *facts) { dst(f).Role = RolePrivileges{Name: "circleci", MemberOf: []string{"read@admin"}} }},
+		{"something that is not ours", func(f *facts) {
+			dst(f).Databases = []DatabaseInfo{{Name: "theirs", Bytes: 1}}
+		}},
+		{"a copy of another installation", func(f *facts) { dst(f).Lineage = &LineageMark{Installation: "other", State: "copied"} }},
+		{"the source is fenced by somebody", func(f *facts) { src(f).Fence = &FenceState{ID: "mongodb-e9-a9"} }},
+		{"no disk declared", func(f *facts) { f.s.Datastores.MongoDB.External.DiskGiB = 0 }},
+		{"too little disk", func(f *facts) { f.s.Datastores.MongoDB.External.DiskGiB = 1 }},
+	})
+}
+
+func TestPreflightOfTheWayBack(t *testing.T) {
+	src := func(f *facts) *Database { return f.o.Postgres.Inspection.Value.Source.Database }
+	goldenFrom(t, "preflight-back.golden", factsOf("back"), []row{
+		{"nothing", func(*facts) {}},
+		{"not inspected", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errRead) }},
+		{"the external server cannot be reached", func(f *facts) {
+			f.o.Postgres.Inspection.Value.Source = &InspectedSide{Code: CodeUnreachable, Error: "dial tcp: timeout"}
+		}},
+		{"the external server is newer", func(f *facts) { src(f).ServerVersion, src(f).VersionNum = "14.20", 140020 }},
+		{"the internal version is not on record", func(f *facts) { f.o.Postgres.Lineage.Value.InternalVersion = 0 }},
+		{"the internal server runs already", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = Found(StatefulSet{Name: internalHost}) }},
+		{"the Secret is lost", func(f *facts) { f.o.Postgres.Internal.Value.Secret = NotThere[SecretInfo]() }},
+		{"a volume nobody knows", func(f *facts) { f.o.Postgres.Lineage = NotThere[Lineage](); f.o.Move = NotThere[Move]() }},
+		{"no volume, roles without a password", func(f *facts) {
+			f.o.Postgres.Internal.Value.Volumes = nil
+			src(f).Role.Superuser = false
+			src(f).Roles = []RoleInfo{{Name: "reporting", Login: true}, {Name: "owners"}}
+		}},
+		{"a table we may not read", func(f *facts) {
+			src(f).Unsupported = []UnsupportedObject{{Database: "circleci", Object: "table secrets", Reason: "row level security hides rows"}, {Object: "event trigger x", Reason: "superuser", Superuser: true}}
+		}},
+		{"the file forgot the server", func(f *facts) { f.pg().External = nil }},
+		{"the file names another server", func(f *facts) { f.pg().External.Host = "other.example.com" }},
+		{"the kept volume, and its date", func(f *facts) {
+			f.o.Postgres.Internal.Value.Volumes[0].KeptSince = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+		}},
+	})
+}
+
+func TestOneDirectionAtATime(t *testing.T) {
+	f := factsOf("both out")(t)
+	f.external("circleci-dr-postgresql")
+	f.pg().Location = spec.Internal
+	p, err := MakePlan(f.s, f.o, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if blocked := p.Blocked(); len(blocked) == 0 || blocked[0].ID != "two-directions" {
+		t.Errorf("findings are %+v", p.Findings)
+	}
+}
