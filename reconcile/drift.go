@@ -42,7 +42,8 @@ func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, erro
 	out = append(out, driftRelease(s, o)...)
 	out = append(out, driftReplicas(o)...)
 	out = append(out, driftDatabases(o)...)
-	if missing := uninspected(s, o, maxAge); len(missing) > 0 {
+	out = append(out, driftValues(s, o)...)
+	if missing := append(uninspected(s, o, maxAge), unreadValues(s, o)...); len(missing) > 0 {
 		return out, &UnreadableError{What: missing}
 	}
 	return out, nil

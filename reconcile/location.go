@@ -29,19 +29,9 @@ func nextEpoch(l Observed[Lineage]) int { return l.Value.Epoch + 1 }
 // switchChange is the Helm upgrade that points the release at the external
 // server and changes nothing else.
 func switchChange(s *spec.Spec, rel Release, move string) ReleaseChange {
-	e := s.Datastores.PostgreSQL.External
-	block := map[string]any{
-		"internal":       false,
-		"postgresqlHost": e.Host,
-		"postgresqlPort": e.Port,
-		"auth":           map[string]any{"username": e.Username, "existingSecret": CredentialsName},
-	}
-	if atLeast(rel.ChartVersion, 4, 9) { // the key appeared in 4.9
-		block["secureMode"] = e.TLS.Mode != spec.TLSDisable
-	}
 	name := rel.Postgres.FullName
 	return ReleaseChange{
-		Set:        map[string]any{"postgresql": block},
+		Set:        ValuesTree(DatastoreValues(s, PostgreSQL, rel.ChartVersion)),
 		Keep:       []string{"StatefulSet/" + name, "Service/" + name, "Secret/" + name},
 		HoldAtZero: true, Description: "circleci-dr switch " + move,
 	}

@@ -19,6 +19,7 @@ func preflight(s *spec.Spec, o Observation) []Finding {
 	out = append(out, preflightAccess(o)...)
 	out = append(out, preflightChart(o.Release.Value, o.Postgres.Preview)...)
 	out = append(out, preflightPostgres(s, o)...)
+	out = append(out, preflightValues(s, o)...)
 	return out
 }
 

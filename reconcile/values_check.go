@@ -1,0 +1,215 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+const (
+	valuesField  = "server.values"
+	sourceValues = "docs/values-files.md"
+	writeValues  = "circleci-dr values --write"
+)
+
+func observeValues(ctx context.Context, s *spec.Spec, p Providers) Observed[DeclaredValues] {
+	switch {
+	case s.Server == nil || len(s.Server.Values) == 0:
+		return NotThere[DeclaredValues]()
+	case p.Values == nil:
+		return CouldNot[DeclaredValues](errors.New("they are out of reach of this process"))
+	}
+	return p.Values.Values(ctx)
+}
+
+// unreadValues says why files that are declared tell nothing.
+func unreadValues(s *spec.Spec, o Observation) []string {
+	if len(s.Server.Values) > 0 && o.Values.Unread() {
+		return []string{"values files: " + orElse(o.Values.Why, "they were not looked at")}
+	}
+	return nil
+}
+
+// settled tells whether the release uses PostgreSQL where the spec says.
+func settled(s *spec.Spec, rel Release) bool {
+	pg := s.Datastores.PostgreSQL
+	switch {
+	case pg == nil:
+		return false
+	case pg.Location == spec.External:
+		return switched(s, rel)
+	}
+	return rel.Postgres.Internal
+}
+
+// belongsThere tells whether PostgreSQL is where the spec says, or was until
+// somebody pointed the release back, perhaps with these very files.
+func belongsThere(s *spec.Spec, o Observation) bool {
+	if settled(s, o.Release.Value) {
+		return true
+	}
+	pg, l := s.Datastores.PostgreSQL, o.Postgres.Lineage
+	return pg != nil && !openMove(o) && l.Is() && l.Value.Authoritative == pg.Location
+}
+
+// valuesDeviations is where the files disagree with the spec. On a release that
+// is where the spec says, its own Secret is the one to name.
+func valuesDeviations(s *spec.Spec, o Observation) []Deviation {
+	rel := o.Release.Value
+	if !settled(s, rel) || rel.Postgres.Internal {
+		return Deviations(WantedValues(s, PostgreSQL, rel.ChartVersion, "", o.Values.Value), o.Values.Value)
+	}
+	settings := WantedValues(s, PostgreSQL, rel.ChartVersion, rel.Postgres.ExistingSecret, o.Values.Value)
+	if rel.Postgres.ExistingSecret == "" { // an adopted one, with its password in the values
+		settings = slices.DeleteFunc(settings, func(st Setting) bool { return strings.HasSuffix(st.Path, ".existingSecret") })
+	}
+	return Deviations(settings, o.Values.Value)
+}
+
+// fixValues is the command that brings the files into line.
+func fixValues(o Observation, devs []Deviation) string {
+	for _, d := range devs {
+		if d.Path == "postgresql.auth.existingSecret" && !o.Release.Value.Postgres.Internal {
+			return fmt.Sprintf("%s --postgresql-secret %v", writeValues, d.Value)
+		}
+	}
+	return writeValues
+}
+
+// describe says one deviation as a person would: what stands where.
+func (d Deviation) describe() string {
+	switch {
+	case d.Fact != nil:
+		return fmt.Sprintf("%s is %s (%s)", d.Path, valueText(d.Fact.Value), d.Fact.Where())
+	case d.Default != nil:
+		return fmt.Sprintf("%s is not set, which means %s", d.Path, orElse(valueText(d.Default), `""`))
+	}
+	return d.Path + " is not set"
+}
+
+func describeDeviations(devs []Deviation) string {
+	var out []string
+	for _, d := range devs {
+		out = append(out, d.describe())
+	}
+	return strings.Join(out, ", ")
+}
+
+// trap is what a plain helm upgrade with the files would do.
+func trap(s *spec.Spec, devs []Deviation) string {
+	pg := s.Datastores.PostgreSQL
+	for _, d := range devs {
+		switch {
+		case d.Path != "postgresql.internal":
+		case pg.Location == spec.External:
+			return "would bring the internal PostgreSQL back, empty or old, and point the application at it"
+		default:
+			return "would point the application at another PostgreSQL than the internal one"
+		}
+	}
+	return "would change the application's database settings"
+}
+
+// valuesFindings are notes for a plan; a file that is wrong does not stop a
+// move, which uses the release's own values.
+func valuesFindings(s *spec.Spec, o Observation) []Finding {
+	note := func(id, fix, what string, args ...any) []Finding {
+		return []Finding{{ID: id, Field: valuesField, Source: sourceValues, Fix: fix, What: fmt.Sprintf(what, args...)}}
+	}
+	if s.Datastores.PostgreSQL == nil {
+		return nil
+	}
+	if missing := unreadValues(s, o); len(missing) > 0 {
+		return note("values-unread", "look yourself whether they would undo a move", "could not be read: %s", missing[0])
+	}
+	if !o.Values.Is() {
+		return nil
+	}
+	devs := valuesDeviations(s, o)
+	switch {
+	case len(devs) == 0 && belongsThere(s, o):
+		return nil
+	case len(devs) == 0:
+		return note("values-ahead", "upgrade nothing before the move is over",
+			"the values files already say where PostgreSQL is to live: a plain helm upgrade with them would point the application there before its data is")
+	case belongsThere(s, o):
+		return note("values-trap", "run "+fixValues(o, devs), "a plain helm upgrade with the values files %s: %s", trap(s, devs), describeDeviations(devs))
+	}
+	return note("values-change", "run "+fixValues(o, devs)+" once the move is over",
+		"the values files have to change with the move, or the next plain helm upgrade undoes it: %s", describeDeviations(devs))
+}
+
+// driftValues reports files that would undo what the release and the spec
+// agree on. While a move stands open they are expected to lag behind.
+func driftValues(s *spec.Spec, o Observation) []DriftItem {
+	if openMove(o) || !o.Values.Is() || !belongsThere(s, o) {
+		return nil
+	}
+	devs := valuesDeviations(s, o)
+	if len(devs) == 0 {
+		return nil
+	}
+	object := "values files"
+	for _, d := range devs { // the first line to look at
+		if d.Fact != nil {
+			object = d.Fact.Where()
+			break
+		}
+	}
+	return []DriftItem{{Class: "changed", Object: object, Fix: "run " + fixValues(o, devs),
+		What: fmt.Sprintf("a plain helm upgrade with the values files %s: %s", trap(s, devs), describeDeviations(devs))}}
+}
+
+// preflightValues holds the files against the release before a move: files
+// that name neither the server the release uses nor the one it is to use are
+// not this release's, or somebody's unfinished change.
+func preflightValues(s *spec.Spec, o Observation) []Finding {
+	if !o.Values.Is() {
+		return nil
+	}
+	files := o.Values.Value
+	wanted := ValuesTree(DatastoreValues(s, PostgreSQL, o.Release.Value.ChartVersion))["postgresql"].(map[string]any)
+	p := o.Release.Value.Postgres
+	var elsewhere, other []string
+	for _, v := range []struct {
+		name     string
+		released any
+		wanted   any
+		location bool
+	}{
+		{"internal", p.Internal, wanted["internal"], true},
+		{"postgresqlHost", p.Host, wanted["postgresqlHost"], true},
+		{"postgresqlPort", p.Port, wanted["postgresqlPort"], true},
+		{"auth.username", p.Username, at(wanted, "auth", "username"), false},
+		{"auth.existingSecret", p.ExistingSecret, at(wanted, "auth", "existingSecret"), false},
+	} {
+		f, ok := files.Fact("postgresql." + v.name)
+		if !ok || SameValue(f.Value, v.released) || SameValue(f.Value, v.wanted) {
+			continue
+		}
+		text := fmt.Sprintf("%s is %s in %s and %s in the release", f.Path, valueText(f.Value), f.Where(), orElse(valueText(v.released), `""`))
+		if v.location {
+			elsewhere = append(elsewhere, text)
+		} else {
+			other = append(other, text)
+		}
+	}
+	if len(elsewhere) > 0 {
+		return []Finding{block("values-differ", valuesField, sourceValues, "declare the files this release is upgraded with, as they were last used",
+			"the values files name another PostgreSQL than the release and the spec: %s", strings.Join(append(elsewhere, other...), ", "))}
+	}
+	if len(other) > 0 {
+		return []Finding{{ID: "values-differ", Field: valuesField, Source: sourceValues, Fix: "find out who changed the release without them, or them without the release",
+			What: "the values files and the release do not agree: " + strings.Join(other, ", ")}}
+	}
+	return nil
+}
+
+func at(tree map[string]any, block, name string) any {
+	table, _ := tree[block].(map[string]any)
+	return table[name]
+}
