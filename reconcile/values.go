@@ -52,8 +52,13 @@ type ValuesFact struct {
 	Value any `json:"value"`
 }
 
-// Where is the fact's file:line.
-func (f ValuesFact) Where() string { return f.File + ":" + itoa(f.Line) }
+// Where is the fact's file:line, or the file where the line is not known.
+func (f ValuesFact) Where() string {
+	if f.Line == 0 {
+		return f.File
+	}
+	return f.File + ":" + itoa(f.Line)
+}
 
 // Fact gives what the files say for a path, and false when none sets it.
 func (v DeclaredValues) Fact(path string) (ValuesFact, bool) {
@@ -310,4 +315,21 @@ func valueText(v any) string {
 		return v
 	}
 	return fmt.Sprint(v)
+}
+
+// ValuesEdit is what has to change in one file.
+type ValuesEdit struct {
+	File  string       `json:"file"`
+	Hunks []ValuesHunk `json:"hunks"`
+}
+
+// ValuesHunk is one change: a line that is replaced, or lines that are added.
+// Its lines are for showing: what could be a secret is left out of them.
+type ValuesHunk struct {
+	Path string `json:"path"`
+	// Line and NewLine are where it begins before and after, counted from 1.
+	Line    int      `json:"line"`
+	NewLine int      `json:"newLine"`
+	Old     []string `json:"old,omitempty"`
+	New     []string `json:"new"`
 }

@@ -1,0 +1,330 @@
+package values
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// ways are the edits that may bring the value to names, the nicest first. Each
+// is only a proposal: set takes the one that reads back right.
+func (d *document) ways(names []string, v any) ([]change, error) {
+	path, err := d.find(names)
+	if err != nil {
+		return nil, err
+	}
+	n := len(path)
+	refuse := func(what, fix string) ([]change, error) {
+		return nil, &Refusal{File: d.path, Line: lineOf(path[n-1].Key), What: strings.Join(names[:n], ".") + " " + what, Fix: fix}
+	}
+	if n == 0 {
+		if m, ok := d.root.(*ast.MappingNode); ok && m.IsFlowStyle {
+			return d.intoFlow(m, names, n, v), nil
+		}
+		list, _ := fields(unanchor(d.root)) // nil for an empty file
+		return d.intoBlock(nil, list, names, v)
+	}
+	if n == len(names) {
+		return d.replaceValue(path[n-1], v)
+	}
+	switch node := unanchor(path[n-1].Value).(type) {
+	case *ast.AliasNode:
+		return refuse("is an alias", "write the block itself there")
+	case *ast.NullNode, nil:
+		return d.intoNothing(path[n-1], names[n:], v)
+	case *ast.MappingNode:
+		if node.IsFlowStyle && len(node.Values) == 0 && !path[n-1].flow {
+			return d.intoNothing(path[n-1], names[n:], v)
+		}
+		if node.IsFlowStyle {
+			return d.intoFlow(node, names, n, v), nil
+		}
+		return d.intoBlock(path, node.Values, names, v)
+	case *ast.MappingValueNode:
+		return d.intoBlock(path, []*ast.MappingValueNode{node}, names, v)
+	}
+	return refuse("is no mapping", "write it as a block")
+}
+
+// replaceValue writes another value after a key.
+func (d *document) replaceValue(e entry, v any) ([]change, error) {
+	at, err := d.spanOf(e)
+	if err != nil {
+		return nil, err
+	}
+	line := d.lines[at.line]
+	text := write(v, at.style)
+	if at.missing {
+		text = " " + text
+	}
+	c := change{at: at.line, replace: true, text: []string{line[:at.start] + text + line[at.end:]}}
+	key := keyText(e.MappingValueNode)
+	if e.flow { // the line may hold anything, also a password
+		was := strings.TrimSpace(line[at.start:at.end])
+		c.old, c.added = []string{"… " + key + ": " + shownValue(was) + " …"}, []string{"… " + key + ": " + strings.TrimSpace(text) + " …"}
+		return []change{c}, nil
+	}
+	rest := shownComment(line[at.end:])
+	c.old = []string{line[:at.start] + shownValue(line[at.start:at.end]) + rest}
+	c.added = []string{line[:at.start] + text + rest}
+	return []change{c}, nil
+}
+
+// intoNothing puts a block under a key that has no value yet, or an empty one.
+func (d *document) intoNothing(e entry, rest []string, v any) ([]change, error) {
+	at, err := d.spanOf(e)
+	if err != nil {
+		return nil, err
+	}
+	line := d.lines[at.line]
+	if e.flow {
+		text := "{" + flowText(rest, v, false) + "}"
+		if at.missing {
+			text = " " + text
+		}
+		return []change{{at: at.line, replace: true, text: []string{line[:at.start] + text + line[at.end:]},
+			added: []string{"… " + keyText(e.MappingValueNode) + ": " + strings.TrimSpace(text) + " …"}}}, nil
+	}
+	keyLine, column := placeOf(e.Key.GetToken())
+	if keyLine-1 != at.line {
+		return nil, d.byHand(e)
+	}
+	block := d.blockLines(rest, v, column-1+d.step(), at.line)
+	if at.missing {
+		return []change{d.insert(at.line+1, block)}, nil
+	}
+	head := strings.TrimRight(line[:at.start], " ") + line[at.end:]
+	if !strings.HasSuffix(head, "\n") {
+		head += d.eol(at.line)
+	}
+	return []change{{at: at.line, replace: true, text: append([]string{head}, block...),
+		old: []string{line[:at.end] + shownComment(line[at.end:])}, added: append([]string{strings.TrimRight(line[:at.start], " ") + shownComment(line[at.end:])}, block...)}}, nil
+}
+
+// intoFlow adds a key between brackets.
+func (d *document) intoFlow(m *ast.MappingNode, names []string, n int, v any) []change {
+	quoted := len(m.Values) > 0 && m.Values[0].Key.GetToken().Type == token.DoubleQuoteType // JSON stays JSON
+	text := flowText(names[n:], v, quoted)
+	var out []change
+	if before := sibling(m.Values, names[:n+1]); before != nil {
+		if at, err := d.spanOf(entry{before, true}); err == nil {
+			line := d.lines[at.line]
+			out = append(out, change{at: at.line, replace: true, text: []string{line[:at.end] + ", " + text + line[at.end:]}, added: []string{"… " + text + " …"}})
+		}
+	}
+	if line, start, ok := d.byteAt(placeOf(m.Start)); ok && strings.HasPrefix(d.lines[line][start:], "{") {
+		l := d.lines[line]
+		head, rest := l[:start+1], l[start+1:]
+		body := strings.TrimLeft(rest, " ")
+		pad := rest[:len(rest)-len(body)]
+		switch {
+		case len(m.Values) == 0:
+			head += text + rest
+		case strings.TrimSpace(rest) == "": // the entries begin on the next line
+			head += " " + text + "," + body
+		default:
+			head += pad + text + ", " + body
+		}
+		out = append(out, change{at: line, replace: true, text: []string{head}, added: []string{"… " + text + " …"}})
+	}
+	return out
+}
+
+// flowText is a value as it stands between brackets.
+func flowText(rest []string, v any, quoted bool) string {
+	was, quote := plainStyle, ""
+	if _, isString := v.(string); quoted && isString {
+		was = doubleStyle
+	}
+	if quoted {
+		quote = `"`
+	}
+	text := quote + rest[len(rest)-1] + quote + ": " + write(v, was)
+	for _, name := range slices.Backward(rest[:len(rest)-1]) {
+		text = quote + name + quote + ": {" + text + "}"
+	}
+	return text
+}
+
+// intoBlock adds a line, or a block of them, to a mapping; without entries it
+// is the file's own.
+func (d *document) intoBlock(path []entry, list []*ast.MappingValueNode, names []string, v any) ([]change, error) {
+	n := len(path)
+	indent := 0
+	if len(list) > 0 {
+		line, start, ok := d.byteAt(placeOf(list[0].Key.GetToken()))
+		if !ok || strings.Trim(strings.TrimRight(d.lines[line][:start], `"'`), " ") != "" {
+			return nil, d.byHand(entry{MappingValueNode: list[0]})
+		}
+		indent = len(d.lines[line]) - len(strings.TrimLeft(d.lines[line], " "))
+	}
+	var out []change
+	put := func(at int, blank bool) {
+		block := d.blockLines(names[n:], v, indent, at-1)
+		if blank {
+			block = append([]string{d.eol(at - 1)}, block...)
+		}
+		out = append(out, d.insert(at, block))
+	}
+	if before := sibling(list, names[:n+1]); before != nil {
+		if last := lastLine(before); last > 0 {
+			put(last, false)
+		}
+	}
+	if n > 0 && len(list) > 0 && merges(list) { // what is merged in wins over what stands before it
+		put(lastLine(list[len(list)-1]), false)
+	}
+	if n > 0 {
+		if line, _ := placeOf(path[n-1].Key.GetToken()); len(list) > 0 && lineOf(list[0].Key) > line {
+			put(line, false)
+		}
+	} else {
+		end := d.end()
+		if end > 0 && strings.TrimSpace(d.lines[end-1]) != "" && slices.ContainsFunc(d.lines, func(l string) bool { return strings.TrimSpace(l) == "" }) {
+			put(end, true)
+		}
+		put(end, false)
+	}
+	if len(list) > 0 {
+		put(lineOf(list[0].Key)-1, false)
+	}
+	return out, nil
+}
+
+// insert puts lines before line at, behind a last line that has no end too.
+func (d *document) insert(at int, lines []string) change {
+	c := change{at: at, text: lines, added: slices.Clone(lines)}
+	if at > 0 && !strings.HasSuffix(d.lines[at-1], "\n") {
+		last := len(lines) - 1
+		c.at, c.replace, c.same = at-1, true, true
+		c.text = append([]string{d.lines[at-1] + d.eol(at-1)}, lines...)
+		c.text[last+1] = strings.TrimRight(c.text[last+1], "\r\n") // the file keeps its bare end
+	}
+	return c
+}
+
+func (d *document) blockLines(rest []string, v any, indent, near int) []string {
+	var out []string
+	for i, name := range rest {
+		text := strings.Repeat(" ", indent+i*d.step()) + name + ":"
+		if i == len(rest)-1 {
+			text += " " + write(v, plainStyle)
+		}
+		out = append(out, text+d.eol(near))
+	}
+	return out
+}
+
+// eol is the line end used at a line.
+func (d *document) eol(line int) string {
+	for i := min(max(line, 0), len(d.lines)-1); i >= 0; i-- {
+		if strings.HasSuffix(d.lines[i], "\r\n") {
+			return "\r\n"
+		}
+		if strings.HasSuffix(d.lines[i], "\n") {
+			return "\n"
+		}
+	}
+	return "\n"
+}
+
+// step is how deep the file indents.
+func (d *document) step() int {
+	list, _ := fields(d.root)
+	for _, v := range list {
+		_, outer := placeOf(v.Key.GetToken())
+		if m, ok := v.Value.(*ast.MappingNode); ok && m.IsFlowStyle {
+			continue
+		}
+		if below, ok := fields(v.Value); ok && len(below) > 0 {
+			if _, inner := placeOf(below[0].Key.GetToken()); inner > outer {
+				return inner - outer
+			}
+		}
+	}
+	return 2
+}
+
+// end is where the first document ends: before '...', or a '---' that is not
+// its own.
+func (d *document) end() int {
+	begun := false
+	for i, l := range d.lines {
+		text := strings.TrimRight(l, "\r\n")
+		marker := strings.HasPrefix(text, "---") && (len(text) == 3 || text[3] == ' ' || text[3] == '\t')
+		switch {
+		case strings.HasPrefix(text, "...") && (len(text) == 3 || text[3] == ' '), marker && begun:
+			return i
+		case marker:
+			begun = true
+		case text != "" && text[0] != '#' && text[0] != '%' && strings.TrimSpace(text) != "":
+			begun = true
+		}
+	}
+	return len(d.lines)
+}
+
+// sibling is the entry that the chart documents nearest before path's last
+// name, where the file has it.
+func sibling(list []*ast.MappingValueNode, path []string) *ast.MappingValueNode {
+	var before []string
+	prefix := strings.Join(path[:len(path)-1], ".")
+	for _, p := range reconcile.ValuesPaths() {
+		names := strings.Split(p, ".")
+		if len(names) < len(path) || strings.Join(names[:len(path)-1], ".") != prefix {
+			continue
+		}
+		if names[len(path)-1] == path[len(path)-1] {
+			break
+		}
+		before = append(before, names[len(path)-1])
+	}
+	for _, name := range slices.Backward(before) {
+		if i := slices.IndexFunc(list, func(v *ast.MappingValueNode) bool { return keyText(v) == name }); i >= 0 {
+			return list[i]
+		}
+	}
+	return nil
+}
+
+// lastLine is the last line of an entry of plain values, 0 for one that cannot
+// be told.
+func lastLine(v *ast.MappingValueNode) int {
+	switch node := unanchor(v.Value).(type) {
+	case *ast.MappingNode:
+		if node.IsFlowStyle {
+			line, _ := placeOf(node.End)
+			return line
+		}
+		last := 0
+		for _, below := range node.Values {
+			n := lastLine(below)
+			if n == 0 {
+				return 0
+			}
+			last = max(last, n)
+		}
+		return last
+	case *ast.MappingValueNode:
+		return lastLine(node)
+	case *ast.NullNode:
+		return lineOf(v.Key)
+	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.StringNode, *ast.AliasNode:
+		return max(lineOf(v.Key), lineOf(node))
+	}
+	return 0
+}
+
+func merges(list []*ast.MappingValueNode) bool {
+	return slices.ContainsFunc(list, func(v *ast.MappingValueNode) bool { return v.Key.Type() == ast.MergeKeyType })
+}
+
+func (d *document) byHand(e entry) error {
+	return &Refusal{File: d.path, Line: lineOf(e.Key), Fix: "edit it by hand: circleci-dr values prints the block",
+		What: fmt.Sprintf("%s is written in a way that cannot be edited safely", keyText(e.MappingValueNode))}
+}
