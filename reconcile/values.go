@@ -323,13 +323,18 @@ type ValuesEdit struct {
 	Hunks []ValuesHunk `json:"hunks"`
 }
 
-// ValuesHunk is one change: a line that is replaced, or lines that are added.
-// Its lines are for showing: what could be a secret is left out of them.
+// ValuesHunk is one change: lines that are replaced, and lines that are added.
 type ValuesHunk struct {
+	// Path is the value that changes, or the block around all of them.
 	Path string `json:"path"`
-	// Line and NewLine are where it begins before and after, counted from 1.
-	Line    int      `json:"line"`
-	NewLine int      `json:"newLine"`
-	Old     []string `json:"old,omitempty"`
-	New     []string `json:"new"`
+	// Line and Lines are where it begins and how long it is before the change,
+	// NewLine and NewLines after it, as in a unified diff.
+	Line     int `json:"line"`
+	Lines    int `json:"lines"`
+	NewLine  int `json:"newLine"`
+	NewLines int `json:"newLines"`
+	// Old and New are for showing. What could be a secret is left out, and of a
+	// line with brackets only the part that changes is there.
+	Old []string `json:"old,omitempty"`
+	New []string `json:"new"`
 }

@@ -79,6 +79,11 @@ func (t *trace) hunks() []reconcile.ValuesHunk {
 			out, paths = append(out, reconcile.ValuesHunk{Line: last, NewLine: i + 1}), nil
 		}
 		h := &out[len(out)-1]
+		if h.NewLines++; l.from > 0 {
+			if h.Lines++; h.Lines == 1 {
+				h.Line = l.from
+			}
+		}
 		paths = append(paths, l.paths...)
 		h.Path, h.Old, h.New, prev = common(paths), append(h.Old, bare(l.old)...), append(h.New, bare(l.added)...), i
 	}
