@@ -25,7 +25,7 @@ var wanted = []reconcile.Setting{
 	{Path: "postgresql.auth.existingSecret", Value: "circleci-dr-postgresql"},
 }
 
-func document1(t *testing.T, text string) *document {
+func parsed(t *testing.T, text string) *document {
 	t.Helper()
 	d, err := parse("values.yaml", []byte(text))
 	if err != nil {
