@@ -29,7 +29,7 @@ func observeValues(ctx context.Context, s *spec.Spec, p Providers) Observed[Decl
 // unreadValues says why files that are declared tell nothing.
 func unreadValues(s *spec.Spec, o Observation) []string {
 	if len(s.Server.Values) > 0 && o.Values.Unread() {
-		return []string{"values files: " + orElse(o.Values.Why, "they were not looked at")}
+		return []string{"server.values: " + orElse(o.Values.Why, "they were not looked at")}
 	}
 	return nil
 }
@@ -80,21 +80,29 @@ func fixValues(o Observation, devs []Deviation) string {
 	return writeValues
 }
 
-// describe says one deviation as a person would: what stands where.
-func (d Deviation) describe() string {
-	switch {
-	case d.Fact != nil:
-		return fmt.Sprintf("%s is %s (%s)", d.Path, valueText(d.Fact.Value), d.Fact.Where())
-	case d.Default != nil:
-		return fmt.Sprintf("%s is not set, which means %s", d.Path, orElse(valueText(d.Default), `""`))
-	}
-	return d.Path + " is not set"
-}
-
+// describeDeviations names the lines that say something else, and the location
+// when it is left to the chart; of other values that are missing it gives the
+// number.
 func describeDeviations(devs []Deviation) string {
 	var out []string
+	missing := 0
 	for _, d := range devs {
-		out = append(out, d.describe())
+		switch {
+		case d.Fact != nil:
+			out = append(out, fmt.Sprintf("%s is %s (%s)", d.Path, orElse(valueText(d.Fact.Value), `""`), d.Fact.Where()))
+		case strings.HasSuffix(d.Path, ".internal"):
+			out = append(out, fmt.Sprintf("%s is not set, which means %v", d.Path, d.Default))
+		default:
+			missing++
+		}
+	}
+	switch {
+	case missing > 0 && len(out) > 0:
+		out = append(out, itoa(missing)+" more not set")
+	case missing == 1:
+		out = append(out, devs[0].Path+" is not set")
+	case missing > 0:
+		out = append(out, fmt.Sprintf("%d values are not set, first %s", missing, devs[0].Path))
 	}
 	return strings.Join(out, ", ")
 }
@@ -124,7 +132,7 @@ func valuesFindings(s *spec.Spec, o Observation) []Finding {
 		return nil
 	}
 	if missing := unreadValues(s, o); len(missing) > 0 {
-		return note("values-unread", "look yourself whether they would undo a move", "could not be read: %s", missing[0])
+		return note("values-unread", "look yourself whether they would undo a move", "the values files could not be read (%s)", missing[0])
 	}
 	if !o.Values.Is() {
 		return nil

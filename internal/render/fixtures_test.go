@@ -49,6 +49,7 @@ func installation() reconcile.Observation {
 			workload("StatefulSet", "schedulerer", 1),
 		}),
 		Applied: reconcile.NotThere[reconcile.Applied](),
+		Values:  reconcile.Found(valuesFiles(true)),
 		Journal: reconcile.NotThere[reconcile.Journal](),
 		Lease:   reconcile.NotThere[reconcile.LeaseHolder](),
 		Denied:  reconcile.Found[[]reconcile.Permission](nil),
@@ -157,6 +158,7 @@ func moved() reconcile.Observation {
 	insp.Target.Database.Databases = inspection().Source.Database.Databases
 	insp.Target.Database.Lineage = &reconcile.LineageMark{Installation: "x", Epoch: 1, State: "authoritative"}
 	pg.Inspection = reconcile.Found(insp)
+	o.Values = reconcile.Found(valuesFiles(false))
 	o.Applied = reconcile.Found(reconcile.Applied{At: t0.Add(-26 * time.Hour), By: "ana@laptop", Plan: "4f2a9c1b0e", Revision: 9, ChartVersion: "4.10.0", ConfigDigest: "c0ffee",
 		Location: spec.External, Endpoint: "pg.example.com:5432", Replicas: counts})
 	return o
