@@ -70,10 +70,12 @@ func valuesDeviations(s *spec.Spec, o Observation) []Deviation {
 	return Deviations(settings, o.Values.Value)
 }
 
-// fixValues is the command that brings the files into line.
-func fixValues(o Observation, devs []Deviation) string {
+// fixValues is the command that brings the files into line. It sees no release,
+// so it is told the Secret where it would take another one.
+func fixValues(s *spec.Spec, o Observation, devs []Deviation) string {
+	byItself := WantedValues(s, PostgreSQL, o.Release.Value.ChartVersion, "", o.Values.Value)
 	for _, d := range devs {
-		if d.Path == "postgresql.auth.existingSecret" && !o.Release.Value.Postgres.Internal {
+		if d.Path == "postgresql.auth.existingSecret" && !slices.Contains(byItself, d.Setting) {
 			return fmt.Sprintf("%s --postgresql-secret %v", writeValues, d.Value)
 		}
 	}
@@ -145,9 +147,9 @@ func valuesFindings(s *spec.Spec, o Observation) []Finding {
 		return note("values-ahead", "upgrade nothing before the move is over",
 			"the values files already say where PostgreSQL is to live: a plain helm upgrade with them would point the application there before its data is")
 	case belongsThere(s, o):
-		return note("values-trap", "run "+fixValues(o, devs), "a plain helm upgrade with the values files %s: %s", trap(s, devs), describeDeviations(devs))
+		return note("values-trap", "run "+fixValues(s, o, devs), "a plain helm upgrade with the values files %s: %s", trap(s, devs), describeDeviations(devs))
 	}
-	return note("values-change", "run "+fixValues(o, devs)+" once the move is over",
+	return note("values-change", "run "+fixValues(s, o, devs)+" once the move is over",
 		"the values files have to change with the move, or the next plain helm upgrade undoes it: %s", describeDeviations(devs))
 }
 
@@ -168,7 +170,7 @@ func driftValues(s *spec.Spec, o Observation) []DriftItem {
 			break
 		}
 	}
-	return []DriftItem{{Class: "changed", Object: object, Fix: "run " + fixValues(o, devs),
+	return []DriftItem{{Class: "changed", Object: object, Fix: "run " + fixValues(s, o, devs),
 		What: fmt.Sprintf("a plain helm upgrade with the values files %s: %s", trap(s, devs), describeDeviations(devs))}}
 }
 
