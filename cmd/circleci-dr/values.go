@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -56,6 +57,9 @@ func (p *program) runValues(o valuesOptions) error {
 	case (o.write || o.check) && len(s.Server.Values) == 0:
 		return &hint{errors.New(o.file + " names no values files"), "list them in server.values; without --write the block is printed"}
 	}
+	if err := o.checkSecrets(s); err != nil {
+		return err
+	}
 	out, edit, err := compareValues(s, o)
 	if err != nil {
 		return err
@@ -75,6 +79,23 @@ func (p *program) runValues(o valuesOptions) error {
 	}
 	if o.check && len(out.Edits) > 0 {
 		return &verdict{codeChanges, "the values files would change"}
+	}
+	return nil
+}
+
+var secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+
+// checkSecrets refuses a Secret for a datastore that reads none of ours.
+func (o valuesOptions) checkSecrets(s *spec.Spec) error {
+	for engine, name := range o.secrets {
+		settings := reconcile.DatastoreValues(s, engine, "")
+		switch {
+		case *name == "":
+		case !secretName.MatchString(*name):
+			return usagef("--%s-secret must be the name of a Secret (got %q)", engine, *name)
+		case len(settings) == 0 || settings[0].Value != false:
+			return usagef("--%s-secret is for an external %s, which %s does not describe", engine, engine, o.file)
+		}
 	}
 	return nil
 }
@@ -101,6 +122,7 @@ func compareValues(s *spec.Spec, o valuesOptions) (render.Values, *values.Edit, 
 		if len(out.Files) > 0 && !out.Agree {
 			out.Notes = append(out.Notes, "the values files do not agree with it yet: circleci-dr values --write changes them, --check shows how")
 		}
+		noteUnused(&out, said)
 		return out, nil, nil
 	}
 	edit, err := files.Plan(write)
@@ -108,6 +130,12 @@ func compareValues(s *spec.Spec, o valuesOptions) (render.Values, *values.Edit, 
 		return out, nil, err
 	}
 	out.Edits = edit.Changes
+	if o.write {
+		if said, err = edit.Facts(); err != nil {
+			return out, nil, err
+		}
+	}
+	noteUnused(&out, said)
 	return out, edit, nil
 }
 
@@ -126,15 +154,28 @@ func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said reconc
 		if len(settings) > 0 && len(settings) < len(reconcile.DatastoreValues(s, engine, s.Server.Version)) {
 			note("the values files name the external %s already and keep their own password or Secret; --%s-secret NAME says otherwise", engine, engine)
 		}
-		for _, f := range reconcile.UnusedPasswords(engine, settings, said) {
-			note("%s: %s holds a password that nothing reads any more: remove it, and change it if the file was ever shared", f.Where(), f.Path)
-		}
 	}
 	out.Block = values.Block(out.Settings)
 	if s.Server.Version == "" && strings.Contains(out.Block, "secureMode") {
 		note("server.version is not given, so 4.9 or later is assumed: older charts do not know postgresql.secureMode and ignore it")
 	}
 	return write
+}
+
+// noteUnused names passwords in the files that nothing reads any more, in the
+// lines where they stand when the command is over.
+func noteUnused(out *render.Values, files reconcile.DeclaredValues) {
+	for _, engine := range []reconcile.Engine{reconcile.PostgreSQL, reconcile.MongoDB} {
+		var settings []reconcile.Setting
+		for _, st := range out.Settings {
+			if strings.HasPrefix(st.Path, string(engine)+".") {
+				settings = append(settings, st)
+			}
+		}
+		for _, f := range reconcile.UnusedPasswords(engine, settings, files) {
+			out.Notes = append(out.Notes, fmt.Sprintf("%s: %s holds a password that nothing reads any more: remove it, and change it if the file was ever shared", f.Where(), f.Path))
+		}
+	}
 }
 
 func (p *program) showValues(v render.Values, o valuesOptions, asJSON bool) error {

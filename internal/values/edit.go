@@ -27,6 +27,9 @@ func (f *Files) Plan(settings []reconcile.Setting) (*Edit, error) {
 	return plan(docs, settings)
 }
 
+// Facts is what the files say once they are written.
+func (e *Edit) Facts() (reconcile.DeclaredValues, error) { return facts(e.after) }
+
 func plan(docs []*document, settings []reconcile.Setting) (*Edit, error) {
 	e := &Edit{before: slices.Clone(docs), after: slices.Clone(docs)}
 	traces := make([]*trace, len(docs))
