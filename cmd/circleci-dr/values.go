@@ -136,6 +136,9 @@ func compareValues(s *spec.Spec, o valuesOptions) (render.Values, *values.Edit, 
 		}
 	}
 	noteUnused(&out, said)
+	if len(out.Edits) > 0 {
+		noteEarly(&out, write)
+	}
 	return out, edit, nil
 }
 
@@ -160,6 +163,16 @@ func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said reconc
 		note("server.version is not given, so 4.9 or later is assumed: older charts do not know postgresql.secureMode and ignore it")
 	}
 	return write
+}
+
+// noteEarly warns of files that are ahead of a move, which cannot be seen here.
+func noteEarly(out *render.Values, written []reconcile.Setting) {
+	for _, st := range written {
+		if strings.HasSuffix(st.Path, ".internal") {
+			engine, _, _ := strings.Cut(st.Path, ".")
+			out.Notes = append(out.Notes, fmt.Sprintf("if %s has not moved yet, no helm upgrade with these files before circleci-dr apply has moved it", engine))
+		}
+	}
 }
 
 // noteUnused names passwords in the files that nothing reads any more, in the

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,6 +19,8 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 	helmyaml "sigs.k8s.io/yaml"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
 // maxBytes is more than any values file has; the parser's time grows with the
@@ -242,15 +245,23 @@ func (d *document) line(names []string) int {
 	return lineOf(path[len(path)-1].Key)
 }
 
+// sealed tells that SOPS encrypted the file, or parts of it. Its checksum covers
+// also what can be read.
+func (d *document) sealed() bool { return at(d.tree, []string{"sops", "mac"}) != nil }
+
 // scalar says why the value of names is none that a chart could read, and finds
 // keys that stand there twice.
 func (d *document) scalar(names []string) error {
 	if _, err := d.find(names); err != nil {
 		return err
 	}
-	switch at(d.tree, names).(type) {
+	switch v := at(d.tree, names).(type) {
 	case map[string]any, []any:
 		return &Refusal{File: d.path, Line: d.line(names), What: strings.Join(names, ".") + " must be a plain value"}
+	case string:
+		if d.sealed() && strings.HasPrefix(v, "ENC[") && !slices.Contains(reconcile.ValuesSecrets(), strings.Join(names, ".")) {
+			return &Refusal{File: d.path, Line: d.line(names), What: strings.Join(names, ".") + " is encrypted with SOPS", Fix: "leave it readable (encrypted_regex): it is no secret"}
+		}
 	}
 	return nil
 }

@@ -120,6 +120,10 @@ func (d *document) set(names []string, v any) (*document, change, error) {
 	if d.unplaced != nil {
 		return nil, change{}, d.unplaced
 	}
+	if d.sealed() {
+		return nil, change{}, &Refusal{File: d.path, What: "is encrypted with SOPS, whose checksum an edit from outside would break",
+			Fix: "edit it with sops: circleci-dr values prints the block"}
+	}
 	ways, err := d.ways(names, v)
 	if err != nil {
 		return nil, change{}, err

@@ -62,6 +62,7 @@ func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 		{"cr", "a: 1\rb: 2\n", "cr:1: has a carriage return"},
 		{"large", strings.Repeat("# large\n", maxBytes/8+1), "large: is larger than 1024 KiB"},
 		{"twice", "postgresql:\n  internal: true\n  internal: false\n", "twice:3: postgresql.internal is given twice, first in line 2"},
+		{"sops", "postgresql:\n  internal: ENC[AES256_GCM,data:x]\nsops:\n  mac: ENC[y]\n", "sops:2: postgresql.internal is encrypted with SOPS"},
 		{"list", "postgresql:\n  internal: [hunter2-canary]\n", "list:2: postgresql.internal must be a plain value"},
 	} {
 		dir := folder(t, nil)

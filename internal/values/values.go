@@ -109,7 +109,7 @@ func facts(docs []*document) (reconcile.DeclaredValues, error) {
 		}
 		fact := reconcile.ValuesFact{Path: path, File: d.path, Line: d.line(names), Value: at(d.tree, names)}
 		if slices.Contains(secrets, path) {
-			if fact.Value == nil || fact.Value == "" {
+			if text, _ := fact.Value.(string); fact.Value == nil || fact.Value == "" || d.sealed() && strings.HasPrefix(text, "ENC[") {
 				continue
 			}
 			fact.Value = nil
