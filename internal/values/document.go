@@ -25,7 +25,7 @@ import (
 
 // maxBytes is more than any values file has; the parser's time grows with the
 // square of the keys in one mapping.
-const maxBytes = 1 << 20
+const maxBytes = 512 << 10
 
 const bom = "\xef\xbb\xbf"
 

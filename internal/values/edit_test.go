@@ -48,7 +48,7 @@ func TestFilesAreEditedInPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := edited(t, data)
-			out := strings.TrimSuffix(name, ".in.yaml") + ".out"
+			out := strings.TrimSuffix(name, ".in.yaml") + ".golden"
 			if *update {
 				if err := os.WriteFile(out, []byte(got), 0o644); err != nil {
 					t.Fatal(err)

@@ -60,7 +60,7 @@ func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 		{"nul", "a: 1\nb: \x00\n", "nul:2: holds a NUL"},
 		{"latin1", "a: 1\nb: \xfc\n", "latin1:2: is not UTF-8"},
 		{"cr", "a: 1\rb: 2\n", "cr:1: has a carriage return"},
-		{"large", strings.Repeat("# large\n", maxBytes/8+1), "large: is larger than 1024 KiB"},
+		{"large", strings.Repeat("# large\n", maxBytes/8+1), "large: is larger than 512 KiB"},
 		{"twice", "postgresql:\n  internal: true\n  internal: false\n", "twice:3: postgresql.internal is given twice, first in line 2"},
 		{"sops", "postgresql:\n  internal: ENC[AES256_GCM,data:x]\nsops:\n  mac: ENC[y]\n", "sops:2: postgresql.internal is encrypted with SOPS"},
 		{"list", "postgresql:\n  internal: [hunter2-canary]\n", "list:2: postgresql.internal must be a plain value"},
