@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,7 +122,7 @@ func mongoValues(e *spec.MongoDBExternal) []Setting {
 	field := func(name string) string { return "datastores.mongodb.external." + name }
 	options := e.Options
 	if e.ReplicaSet != "" {
-		options = strings.TrimSuffix("replicaSet="+url.QueryEscape(e.ReplicaSet)+"&"+e.Options, "&")
+		options = strings.TrimSuffix("replicaSet="+escapeQuery(e.ReplicaSet)+"&"+e.Options, "&")
 	}
 	return []Setting{
 		{Path: "mongodb.internal", Value: false, Default: true, Field: "datastores.mongodb.location"},
@@ -136,6 +135,19 @@ func mongoValues(e *spec.MongoDBExternal) []Setting {
 		{Path: "mongodb.auth.username", Value: e.Username, Default: "root", Field: field("username")},
 		{Path: "mongodb.auth.existingSecret", Value: MongoCredentialsName, Field: field("password")},
 	}
+}
+
+// escapeQuery makes text a part of a URL's query (RFC 3986, unreserved).
+func escapeQuery(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 // ValuesTree is settings as the tree that Helm takes.

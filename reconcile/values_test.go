@@ -70,7 +70,7 @@ func TestTheBlockOfALocation(t *testing.T) {
 		{"internal", internalSpec(), PostgreSQL, "4.10.0", []string{"postgresql.internal=true"}},
 		{"nothing said", externalSpec(), MongoDB, "4.10.0", nil},
 		{"MongoDB", mongoSpec(), MongoDB, "4.10.0", []string{"mongodb.internal=false", "mongodb.hosts=m0:27017,m1:27017", "mongodb.ssl=true", "mongodb.tlsInsecure=false",
-			"mongodb.options=replicaSet=rs+0&retryWrites=false", "mongodb.auth.database=admin", "mongodb.auth.mechanism=SCRAM-SHA-256",
+			"mongodb.options=replicaSet=rs%200&retryWrites=false", "mongodb.auth.database=admin", "mongodb.auth.mechanism=SCRAM-SHA-256",
 			"mongodb.auth.username=circleci", "mongodb.auth.existingSecret=circleci-dr-mongodb"}},
 	} {
 		settings := DatastoreValues(row.s, row.engine, row.version)
@@ -214,6 +214,13 @@ func TestDriftReportsValuesFilesThatWouldUndoTheMove(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %+v, error %v", got, err)
 	}
+
+	finished := f.o.Postgres.Move.Value
+	f.move(Move{ID: "m", Phase: MoveCommitted, Target: finished.Target})
+	if got, err := Drift(f.s, f.o, time.Hour); err != nil || slices.ContainsFunc(got, func(d DriftItem) bool { return d.Class != "unfinished" }) {
+		t.Errorf("while a move stands open: %+v, error %v", got, err)
+	}
+	f.move(finished)
 
 	f.o.Values = Found(carried(DatastoreValues(f.s, PostgreSQL, "4.10.0")))
 	if got, err := Drift(f.s, f.o, time.Hour); err != nil || len(got) != 0 {

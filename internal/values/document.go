@@ -316,24 +316,3 @@ func lineOf(n ast.Node) int {
 	line, _ := placeOf(n.GetToken())
 	return line
 }
-
-// doubled counts keys that stand twice in one mapping.
-func doubled(n ast.Node) int {
-	count, seen := 0, map[string]bool{}
-	n = unanchor(n)
-	if list, ok := n.(*ast.SequenceNode); ok {
-		for _, item := range list.Values {
-			count += doubled(item)
-		}
-	}
-	list, _ := fields(n)
-	for _, v := range list {
-		if name := keyText(v); seen[name] {
-			count++
-		} else {
-			seen[name] = true
-		}
-		count += doubled(v.Value)
-	}
-	return count
-}

@@ -59,9 +59,9 @@ func plan(docs []*document, settings []reconcile.Setting) (*Edit, error) {
 	if err := onlyThese(e.before, e.after, settings); err != nil {
 		return nil, err
 	}
-	for i, t := range traces {
-		if hunks := t.hunks(); len(hunks) > 0 {
-			e.Changes = append(e.Changes, reconcile.ValuesEdit{File: docs[i].path, Hunks: hunks})
+	for i, d := range docs {
+		if hunks := traces[i].hunks(); len(hunks) > 0 {
+			e.Changes = append(e.Changes, reconcile.ValuesEdit{File: d.path, Hunks: hunks})
 		}
 	}
 	return e, nil
@@ -129,10 +129,9 @@ func (d *document) set(names []string, v any) (*document, change, error) {
 		return nil, change{}, err
 	}
 	want := with(d.tree, names, nil)
-	doubles := doubled(d.root)
 	for _, c := range ways {
 		next, err := parse(d.path, d.spliced(c))
-		if err != nil || next.unplaced != nil || doubled(next.root) != doubles {
+		if err != nil || next.unplaced != nil {
 			continue
 		}
 		if reconcile.SameValue(v, at(next.tree, names)) && reflect.DeepEqual(with(next.tree, names, nil), want) {

@@ -113,7 +113,7 @@ func drawn(t *rapid.T) []byte {
 	if d.may() {
 		d.b.WriteString(d.one("", "# values\n", "---\n", "# a\n---\n"))
 	}
-	there := d.may() || d.may()
+	there := d.one("yes", "yes", "yes", "no") == "yes"
 	for range rapid.IntRange(0, 3).Draw(t, "before") {
 		d.foreign(0, 0)
 	}

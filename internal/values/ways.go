@@ -22,6 +22,18 @@ func (d *document) ways(names []string, v any) ([]change, error) {
 	refuse := func(what, fix string) ([]change, error) {
 		return nil, &Refusal{File: d.path, Line: lineOf(path[n-1].Key), What: strings.Join(names[:n], ".") + " " + what, Fix: fix}
 	}
+	if _, depth := d.reach(names); n < depth {
+		block := d.root
+		if n > 0 {
+			block = path[n-1].Value
+		}
+		// Helm sees it, and it is no key of its own: merged in, or a key that
+		// is an alias. What is merged in, a key of its own wins over.
+		if list, ok := fields(unanchor(block)); ok && !merges(list) {
+			return nil, &Refusal{File: d.path, Line: d.line(names), Fix: "edit it by hand: circleci-dr values prints the block",
+				What: strings.Join(names[:n+1], ".") + " is written in a way that cannot be edited safely"}
+		}
+	}
 	if n == 0 {
 		if m, ok := d.root.(*ast.MappingNode); ok && m.IsFlowStyle {
 			return d.intoFlow(m, names, n, v), nil
