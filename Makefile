@@ -72,7 +72,7 @@ fuzz: ## run every fuzz target for FUZZTIME each
 	    go test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME); done; done
 
 golden: ## rewrite golden files; read the diff before you commit it
-	go test ./spec ./schema ./reconcile ./internal/render ./cmd/... -update
+	go test ./spec ./schema ./reconcile ./internal/render ./internal/values ./cmd/... -update
 	go -C internal/testbed test ./chart -update
 
 bench: ## measure the copy and the proof against the manual's way (SIZE=1GB)

@@ -18,7 +18,7 @@ func CoverageOf(s *spec.Spec) []Coverage {
 		add("server", Enforced, fmt.Sprintf("release %s in %s", s.Server.Release, s.Server.Namespace))
 	}
 	if s.Server != nil && len(s.Server.Values) > 0 {
-		add("server.values", Declared, "the files are not read yet")
+		add("server.values", Enforced, "compared with the spec; values --write brings them into line")
 	}
 	if s.ServicesMachine != nil {
 		add("servicesMachine", Declared, "images and restore of the VM generation")

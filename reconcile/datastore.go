@@ -41,6 +41,10 @@ var traitsOf = map[Engine]traits{
 	},
 }
 
+// CredentialsName is the Secret that the switched release reads an engine's
+// password from.
+func CredentialsName(e Engine) string { return traitsOf[e].credentials }
+
 func (e Engine) title() string { return traitsOf[e].title }
 
 // field is the spec's path of the engine's block, or of something in it.
@@ -69,8 +73,6 @@ type externalServer struct {
 	password        spec.SecretRef
 	ca, certificate *spec.SecretRef
 	diskGiB         int
-	// options are MongoDB's, for the chart's values.
-	mongo *spec.MongoDBExternal
 }
 
 // at is the server's address for people and records: host:port, or a list.
@@ -111,7 +113,7 @@ func externalMongo(x *spec.MongoDBExternal) *externalServer {
 			Username: x.Username, AuthSource: x.AuthSource, Mechanism: x.Mechanism, ReplicaSet: x.ReplicaSet, Options: x.Options,
 			TLSMode: string(spec.TLSVerifyFull),
 		},
-		password: x.Password, ca: x.TLS.CA, certificate: x.TLS.ClientCertificate, diskGiB: x.DiskGiB, mongo: x,
+		password: x.Password, ca: x.TLS.CA, certificate: x.TLS.ClientCertificate, diskGiB: x.DiskGiB,
 	}
 	if x.TLS.Enabled != nil && !*x.TLS.Enabled {
 		out.endpoint.TLSMode = string(spec.TLSDisable)
@@ -161,29 +163,9 @@ func (x externalServer) isReadBy(live ReleaseStore) bool {
 	return !live.Internal && live.At() == x.at() && live.Username == x.endpoint.Username
 }
 
-// valuesBlock is an engine's block of the chart's values for a location. A nil
-// leaf takes the user's override away, so that the chart's default speaks.
+// internalBlock is an engine's block of the chart's values on the way back. A
+// nil leaf takes the user's override away, so that the chart's default speaks.
 // prior is what the release said while the datastore was internal, if known.
-func valuesBlock(d declaration, e Engine, to spec.Location, chartVersion string, prior ReleaseStore) map[string]any {
-	if to == spec.Internal {
-		return internalBlock(e, chartVersion, prior)
-	}
-	x := d.external
-	auth := map[string]any{"username": x.endpoint.Username, "existingSecret": traitsOf[e].credentials}
-	if e == MongoDB {
-		auth["database"], auth["mechanism"] = x.endpoint.AuthSource, x.endpoint.Mechanism
-		return map[string]any{
-			"internal": false, "hosts": x.at(), "ssl": x.endpoint.TLSMode != string(spec.TLSDisable), "tlsInsecure": false,
-			"options": x.connectionOptions(), "auth": auth,
-		}
-	}
-	block := map[string]any{"internal": false, "postgresqlHost": x.endpoint.Host, "postgresqlPort": x.endpoint.Port, "auth": auth}
-	if atLeast(chartVersion, 4, 9) { // the key appeared in 4.9
-		block["secureMode"] = x.endpoint.TLSMode != string(spec.TLSDisable)
-	}
-	return block
-}
-
 func internalBlock(e Engine, chartVersion string, prior ReleaseStore) map[string]any {
 	auth := map[string]any{"username": nil, "existingSecret": nil}
 	if prior.ExistingSecret != "" && prior.ExistingSecret != traitsOf[e].credentials {
@@ -198,17 +180,4 @@ func internalBlock(e Engine, chartVersion string, prior ReleaseStore) map[string
 		block["secureMode"] = nil
 	}
 	return block
-}
-
-// connectionOptions is the chart's options string: what the spec says, and the
-// replica set, which the chart has no key for.
-func (x externalServer) connectionOptions() string {
-	var out []string
-	if x.endpoint.ReplicaSet != "" {
-		out = append(out, "replicaSet="+x.endpoint.ReplicaSet)
-	}
-	if x.endpoint.Options != "" {
-		out = append(out, x.endpoint.Options)
-	}
-	return strings.Join(out, "&")
 }

@@ -49,9 +49,11 @@ func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, erro
 	for _, e := range engines {
 		if d := declared(s, e); d != nil {
 			out = append(out, driftDatabases(o, e)...)
+			out = append(out, driftValues(s, o, e)...)
 			missing = append(missing, uninspected(o, e, *d, maxAge)...)
 		}
 	}
+	missing = append(missing, unreadValues(s, o)...)
 	if len(missing) > 0 {
 		return out, &UnreadableError{What: missing}
 	}

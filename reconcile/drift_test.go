@@ -38,7 +38,7 @@ func TestDriftReportsWhatMattersAndNothingElse(t *testing.T) {
 			f.o.Workloads.Value = slices.DeleteFunc(f.o.Workloads.Value, func(w Workload) bool { return w.Name == "frontend" })
 		}, []DriftItem{{Class: "changed", Object: "Deployment/frontend", What: "is gone", From: "3 replicas", Fix: "helm upgrade brings it back"}}},
 		{"our Secret is gone", func(f *facts) { f.o.Postgres.Credentials = NotThere[Credentials]() }, []DriftItem{{Class: "changed",
-			Object: "Secret " + traitsOf[PostgreSQL].credentials, What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
+			Object: "Secret " + CredentialsName(PostgreSQL), What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
 		{"the internal database runs again", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = Found(StatefulSet{Name: internalHost}) },
 			[]DriftItem{{Class: "changed", Object: "StatefulSet postgresql", What: "the internal PostgreSQL is running again although the data moved to pg.example.com:5432",
 				Fix: "find out who started it before anything writes to it"}}},

@@ -98,7 +98,7 @@ func TestAWorkloadThatTurnsUpWhileStoppingComesBack(t *testing.T) {
 	w, s := newWorld(), externalSpec()
 	w.at = func(p string) {
 		if p == "quiesce:before-effect" {
-			w.apps["Deployment/late"] = &app{kind: "Deployment", name: "late", replicas: 2, pods: 2, ready: 2, chart: count(2), manifest: count(2), hosts: at(internalHost), home: at(internalHost)}
+			w.apps["Deployment/late"] = &app{kind: "Deployment", name: "late", replicas: 2, pods: 2, ready: 2, chart: count(2), manifest: count(2), hosts: reads(internalHost), home: reads(internalHost)}
 		}
 	}
 	broken := actionsByKind[ActFence]
@@ -243,7 +243,7 @@ func TestAPlanGoesStaleWithItsFacts(t *testing.T) {
 // The switched release may have workloads more, or fewer, than before.
 func TestWorkloadsThatComeAndGoWithTheReleaseAreNoObstacle(t *testing.T) {
 	w, s := cutAt(t, "switch-release:end")
-	w.apps["Deployment/pgbouncer"] = &app{kind: "Deployment", name: "pgbouncer", chart: count(1), manifest: count(0), hosts: at(externalHost), home: at(externalHost)}
+	w.apps["Deployment/pgbouncer"] = &app{kind: "Deployment", name: "pgbouncer", chart: count(1), manifest: count(0), hosts: reads(externalHost), home: reads(externalHost)}
 	delete(w.apps, "Deployment/api")
 	for _, a := range w.apps {
 		a.recorded = nil // a forced upgrade loses annotations

@@ -90,15 +90,13 @@ func nextEpoch(l Observed[Lineage]) int { return l.Value.Epoch + 1 }
 func switchChange(s *spec.Spec, rel Release, parts []Part) ReleaseChange {
 	change := ReleaseChange{Set: map[string]any{}, HoldAtZero: true, Description: "circleci-dr switch " + MoveID(parts)}
 	for _, p := range parts {
-		d := declared(s, p.Engine)
-		if d == nil {
-			d = &declaration{}
+		if p.To == spec.Internal {
+			change.Set[string(p.Engine)] = internalBlock(p.Engine, rel.ChartVersion, p.Internal)
+			continue
 		}
-		change.Set[string(p.Engine)] = valuesBlock(*d, p.Engine, p.To, rel.ChartVersion, p.Internal)
-		if p.To == spec.External {
-			name := rel.Store(p.Engine).FullName
-			change.Keep = append(change.Keep, "StatefulSet/"+name, "Service/"+name, "Secret/"+name)
-		}
+		change.Set[string(p.Engine)] = ValuesTree(DatastoreValues(s, p.Engine, rel.ChartVersion))[string(p.Engine)]
+		name := rel.Store(p.Engine).FullName
+		change.Keep = append(change.Keep, "StatefulSet/"+name, "Service/"+name, "Secret/"+name)
 	}
 	return change
 }

@@ -39,6 +39,7 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 	if len(steps) > 0 {
 		p.Findings = append(p.Findings, findingsFor(s, o)...)
 	}
+	p.Findings = append(p.Findings, valuesFindings(s, o)...)
 	if openMove(o) {
 		p.Resumes = o.Move.Value.ID
 	}

@@ -23,6 +23,8 @@ type Observation struct {
 	Applied Observed[Applied]     `json:"applied"`
 	Journal Observed[Journal]     `json:"journal"`
 	Lease   Observed[LeaseHolder] `json:"lease"`
+	// Values are the user's own values files; absent when none is declared.
+	Values Observed[DeclaredValues] `json:"values"`
 	// Denied are the permissions the plan would need and we do not have.
 	Denied Observed[[]Permission] `json:"denied"`
 	// RunnerIsPatient says why the process that asks is itself a job of the

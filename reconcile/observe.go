@@ -36,6 +36,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 		func() { o.Applied, _ = readRecord[Applied](ctx, p.Records, RecordApplied) },
 		func() { o.Journal, _ = readRecord[Journal](ctx, p.Records, RecordJournal) },
 		func() { o.Move, _ = readRecord[Move](ctx, p.Records, RecordMove) },
+		func() { o.Values = observeValues(ctx, s, p) },
 		func() { o.Denied = p.Access.Denied(ctx, Permissions(s)) },
 	}
 	for _, e := range engines {

@@ -31,6 +31,7 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 		case MongoDB:
 			out = append(out, preflightMongo(s, o, p)...)
 		}
+		out = append(out, preflightValues(s, o, p.Engine)...)
 	}
 	return out
 }

@@ -21,6 +21,8 @@ type Providers struct {
 	Records   Records
 	Access    Access
 	Leases    LeaseReader
+	// Values is nil where the files of the spec's owner are out of reach.
+	Values ValuesFiles
 	// Now is the clock.
 	Now func() time.Time
 	// Wait returns after d, or earlier with the context's error.

@@ -171,9 +171,9 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"not in the spec", func(f *facts) { f.s.Datastores.PostgreSQL = nil }},
 		{"wanted external, is internal", func(*facts) {}},
 		{"wanted external, adopted", func(f *facts) { f.external("theirs") }},
-		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(traitsOf[PostgreSQL].credentials) }},
+		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(CredentialsName(PostgreSQL)) }},
 		{"wanted external, is external, our Secret is unknown", func(f *facts) {
-			f.external(traitsOf[PostgreSQL].credentials)
+			f.external(CredentialsName(PostgreSQL))
 			f.o.Postgres.Credentials = CouldNot[Credentials](errRead)
 		}},
 		{"wanted external, adopted, our Secret is unknown", func(f *facts) {
@@ -205,12 +205,12 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"proven", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveOpen), at)) }},
 		{"committed", func(f *facts) {
 			f.stopped()
-			f.external(traitsOf[PostgreSQL].credentials)
+			f.external(CredentialsName(PostgreSQL))
 			f.move(proven(open(f, MoveCommitted), at))
 		}},
 		{"committed, in doubt", func(f *facts) {
 			f.stopped()
-			f.external(traitsOf[PostgreSQL].credentials)
+			f.external(CredentialsName(PostgreSQL))
 			m := proven(open(f, MoveCommitted), at)
 			m.Deciding = true
 			f.move(m)
@@ -218,7 +218,7 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"committed, release internal again", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveCommitted), at)) }},
 		{"committed, wanted internal", func(f *facts) {
 			f.s = internalSpec()
-			f.external(traitsOf[PostgreSQL].credentials)
+			f.external(CredentialsName(PostgreSQL))
 			f.move(proven(open(f, MoveCommitted), at))
 		}},
 		{"returning", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveReturning), at)) }},

@@ -226,8 +226,8 @@ func (w *world) write(db *database, host string) {
 	side.appSince++
 }
 
-// at is where a workload finds PostgreSQL; MongoDB it does not use.
-func at(host string) map[Engine]string { return map[Engine]string{PostgreSQL: host} }
+// reads is where a workload finds PostgreSQL; MongoDB it does not use.
+func reads(host string) map[Engine]string { return map[Engine]string{PostgreSQL: host} }
 
 // isHome tells whether the release reads every datastore where it was.
 func (w *world) isHome() bool {

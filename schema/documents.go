@@ -19,6 +19,6 @@ var report string
 // prints and plan --out writes.
 func Plan() []byte { return []byte(plan) }
 
-// Report returns the JSON Schema (draft 7) of what apply, status, drift and
-// prove print with --output json; the field format tells them apart.
+// Report returns the JSON Schema (draft 7) of what apply, status, drift,
+// prove and values print with --output json; the field format tells them apart.
 func Report() []byte { return []byte(report) }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/helm"
 	"github.com/circleci-dr/circleci-dr/internal/kube"
+	"github.com/circleci-dr/circleci-dr/internal/values"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -73,7 +74,8 @@ func (p *program) open(o common, a access) (*session, error) {
 	return &session{spec: s, kube: client, providers: reconcile.Providers{
 		Cluster: client, Releases: release, Switcher: release, Workloads: client, Stores: client, Passwords: client,
 		Movers: client, Records: client, Access: client, Leases: client,
-		Now: time.Now, Wait: wait, Patient: p.patient, At: testHook,
+		Values: values.New(filepath.Dir(o.file), s.Server.Values),
+		Now:    time.Now, Wait: wait, Patient: p.patient, At: testHook,
 	}}, nil
 }
 

@@ -41,6 +41,7 @@ func installation() reconcile.Observation {
 			Name: "circleci-server", Namespace: "circleci-server", Revision: 7, Status: "deployed",
 			Chart: "circleci-server", ChartVersion: "4.10.0", AppVersion: "4.10.0", ConfigDigest: "c0ffee", Manager: spec.ManagedByHelm,
 			Postgres: reconcile.ReleaseStore{Internal: true, Host: "postgresql", Port: 5432, Username: "postgres", FullName: "postgresql"},
+			Mongo:    reconcile.ReleaseStore{Internal: true, Hosts: []string{"mongodb:27017"}, Username: "root", FullName: "mongodb"},
 		}),
 		Workloads: reconcile.Found([]reconcile.Workload{
 			workload("Deployment", "api-service", 1), workload("Deployment", "builds-service", 2), workload("Deployment", "contexts-service", 1),
@@ -49,6 +50,7 @@ func installation() reconcile.Observation {
 			workload("StatefulSet", "schedulerer", 1),
 		}),
 		Applied: reconcile.NotThere[reconcile.Applied](),
+		Values:  reconcile.Found(valuesFiles(true)),
 		Journal: reconcile.NotThere[reconcile.Journal](),
 		Lease:   reconcile.NotThere[reconcile.LeaseHolder](),
 		Denied:  reconcile.Found[[]reconcile.Permission](nil),
@@ -65,7 +67,21 @@ func installation() reconcile.Observation {
 		Credentials: reconcile.NotThere[reconcile.Credentials](),
 		Lineage:     reconcile.NotThere[reconcile.Lineage](),
 	}
-	o.Mongo.Lineage = reconcile.NotThere[reconcile.Lineage]()
+	o.Mongo = reconcile.DatastoreObservation{
+		Internal: reconcile.Found(reconcile.InternalStore{
+			StatefulSet: reconcile.Found(reconcile.StatefulSet{Name: "mongodb", Replicas: 1, Ready: 1, Image: "mongodb:7.0.15"}),
+			Secret:      reconcile.Found(reconcile.SecretInfo{Name: "mongodb", Keys: []string{"mongodb-password", "mongodb-root-password"}}),
+			Services:    []string{"mongodb"},
+			Volumes:     []reconcile.Volume{{Claim: "datadir-mongodb-0", Name: "pvc-71d0c2aa", ReclaimPolicy: "Delete", Bytes: 100 << 30}},
+		}),
+		Inspection: reconcile.Found(reconcile.Inspection{InspectResult: reconcile.InspectResult{
+			At: t0.Add(-4 * time.Second),
+			Source: &reconcile.InspectedSide{Database: &reconcile.Database{ServerVersion: "7.0.15", VersionNum: 70015,
+				Databases: []reconcile.DatabaseInfo{{Name: "circle_ghe", Bytes: 3 << 30, Tables: 41}}}},
+		}}),
+		Credentials: reconcile.NotThere[reconcile.Credentials](),
+		Lineage:     reconcile.NotThere[reconcile.Lineage](),
+	}
 	o.Move = reconcile.NotThere[reconcile.Move]()
 	o.Preview = reconcile.Found(reconcile.Preview{
 		Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:5d1c", Faithful: true,
@@ -128,7 +144,7 @@ func stopped() reconcile.Observation {
 		Replicas: counts, Revision: 7,
 		Parts: []reconcile.Part{{Engine: reconcile.PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, External: "pg.example.com:5432",
 			OwnerMap: map[string]string{"postgres": "circleci"},
-			Fence: &reconcile.FenceResult{Fence: reconcile.FenceState{ID: "postgresql-e1-a1", Since: t0.Add(-5 * time.Minute), How: "system"}}}},
+			Fence:    &reconcile.FenceResult{Fence: reconcile.FenceState{ID: "postgresql-e1-a1", Since: t0.Add(-5 * time.Minute), How: "system"}}}},
 	})
 	o.Journal = reconcile.Found(reconcile.Journal{Entries: []reconcile.JournalEntry{
 		{Step: "copy/pg.example.com:5432", Title: "Copy every database", By: "ana@laptop", Begun: t0.Add(-4 * time.Minute)},
@@ -159,6 +175,7 @@ func moved() reconcile.Observation {
 	insp.Target.Database.Databases = inspection().Source.Database.Databases
 	insp.Target.Database.Lineage = &reconcile.LineageMark{Installation: "x", Epoch: 1, State: "authoritative"}
 	pg.Inspection = reconcile.Found(insp)
+	o.Values = reconcile.Found(valuesFiles(false))
 	o.Applied = reconcile.Found(reconcile.Applied{At: t0.Add(-26 * time.Hour), By: "ana@laptop", Plan: "4f2a9c1b0e", Revision: 9, ChartVersion: "4.10.0", ConfigDigest: "c0ffee",
 		Stores: map[reconcile.Engine]reconcile.AppliedStore{reconcile.PostgreSQL: {Location: spec.External, Endpoint: "pg.example.com:5432"}}, Replicas: counts})
 	return o

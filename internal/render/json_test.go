@@ -163,6 +163,8 @@ func TestResultsFitTheirSchema(t *testing.T) {
 		"report-back":    func(w io.Writer) error { return render.ReportJSON(w, back, different) },
 		"report-nothing": func(w io.Writer) error { return render.ReportJSON(w, reconcile.Report{}, errors.New("x")) },
 		"proof":          func(w io.Writer) error { return render.ProofJSON(w, different.Proof) },
+		"values":         func(w io.Writer) error { return render.ValuesJSON(w, changedValues()) },
+		"values-nothing": func(w io.Writer) error { return render.ValuesJSON(w, render.Values{}) },
 		"proof-nothing":  func(w io.Writer) error { return render.ProofJSON(w, reconcile.Proof{At: t0}) },
 	} {
 		t.Run(name, func(t *testing.T) {

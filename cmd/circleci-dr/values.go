@@ -1,0 +1,216 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/circleci-dr/circleci-dr/internal/render"
+	"github.com/circleci-dr/circleci-dr/internal/values"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+type valuesOptions struct {
+	common
+	write, check bool
+	secrets      map[reconcile.Engine]*string
+}
+
+func (p *program) valuesCommand() *cli.Command {
+	o := valuesOptions{secrets: map[reconcile.Engine]*string{reconcile.PostgreSQL: new(string), reconcile.MongoDB: new(string)}}
+	return &cli.Command{
+		Name: "values", Usage: "print the datastore block for your own Helm values files, or write it into them",
+		Description: "Needs no cluster. --write edits the files of server.values in place and shows the difference; comments, order and\n" +
+			"quoting stay. No secret is written or shown.\n" +
+			"Exit codes: 0 fine, 1 failed, nothing was changed, 2 the files would change (with --check), 64 usage.",
+		Flags: append(p.specFlags(&o.common),
+			&cli.BoolFlag{Name: "write", Usage: "edit the files of server.values", Destination: &o.write},
+			&cli.BoolFlag{Name: "check", Usage: "show what --write would change, change nothing, exit 2 when there is something", Destination: &o.check},
+			&cli.StringFlag{Name: "postgresql-secret", Usage: "the Secret `NAME` the release reads; default: " + reconcile.CredentialsName(reconcile.PostgreSQL) + ", or the files' own where they already name the server",
+				Destination: o.secrets[reconcile.PostgreSQL]},
+			&cli.StringFlag{Name: "mongodb-secret", Usage: "the same for MongoDB; default: " + reconcile.CredentialsName(reconcile.MongoDB), Destination: o.secrets[reconcile.MongoDB]},
+		),
+		Action: func(*cli.Context) error { return p.runValues(o) },
+	}
+}
+
+func (p *program) runValues(o valuesOptions) error {
+	asJSON, err := o.json()
+	if err != nil {
+		return err
+	}
+	if o.write && o.check {
+		return usagef("--write changes the files and --check does not: give one of them")
+	}
+	s, err := p.load(o.common, asJSON)
+	if err != nil {
+		return err
+	}
+	switch {
+	case s.Server == nil:
+		return &hint{errors.New(o.file + " describes a services machine, which has no Helm values"), "values is for CircleCI Server 4.x"}
+	case (o.write || o.check) && len(s.Server.Values) == 0:
+		return &hint{errors.New(o.file + " names no values files"), "list them in server.values; without --write the block is printed"}
+	}
+	if err := o.checkSecrets(s); err != nil {
+		return err
+	}
+	out, edit, err := compareValues(s, o)
+	if err != nil {
+		return err
+	}
+	if o.write {
+		out.Written, err = edit.Write()
+		if err != nil && len(out.Written) > 0 {
+			return &hint{err, "written before: " + strings.Join(out.Written, ", ") + "; run it again"}
+		}
+		if err != nil {
+			return err
+		}
+		out.Agree = true
+	}
+	if err := p.showValues(out, o, asJSON); err != nil {
+		return err
+	}
+	if o.check && len(out.Edits) > 0 {
+		return &verdict{codeChanges, "the values files would change"}
+	}
+	return nil
+}
+
+var secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+
+// checkSecrets refuses a Secret for a datastore that reads none of ours.
+func (o valuesOptions) checkSecrets(s *spec.Spec) error {
+	for engine, name := range o.secrets {
+		settings := reconcile.DatastoreValues(s, engine, "")
+		switch {
+		case *name == "":
+		case !secretName.MatchString(*name):
+			return usagef("--%s-secret must be the name of a Secret (got %q)", engine, *name)
+		case len(settings) == 0 || settings[0].Value != false:
+			return usagef("--%s-secret is for an external %s, which %s does not describe", engine, engine, o.file)
+		}
+	}
+	return nil
+}
+
+// compareValues works out the wanted block and what the files lack of it. The
+// block alone is printed also where they cannot be read.
+func compareValues(s *spec.Spec, o valuesOptions) (render.Values, *values.Edit, error) {
+	var out render.Values
+	files := values.New(filepath.Dir(o.file), s.Server.Values)
+	said, err := files.Read()
+	switch {
+	case err != nil && (o.write || o.check):
+		return out, nil, err
+	case err != nil:
+		out.Notes = append(out.Notes, "the values files could not be read: "+err.Error())
+	}
+	out.Files = said.Files
+	write := wantedValues(&out, s, o, said)
+	if len(out.Settings) == 0 {
+		return out, nil, &hint{fmt.Errorf("%s does not say where a datastore lives", o.file), "give datastores.postgresql or datastores.mongodb"}
+	}
+	out.Agree = len(out.Files) > 0 && len(write) == 0
+	if !o.write && !o.check {
+		if len(out.Files) > 0 && !out.Agree {
+			out.Notes = append(out.Notes, "the values files do not agree with it yet: circleci-dr values --write changes them, --check shows how")
+		}
+		noteUnused(&out, said)
+		return out, nil, nil
+	}
+	edit, err := files.Plan(write)
+	if err != nil {
+		return out, nil, err
+	}
+	out.Edits = edit.Changes
+	if o.write {
+		if said, err = edit.Facts(); err != nil {
+			return out, nil, err
+		}
+	}
+	noteUnused(&out, said)
+	if len(out.Edits) > 0 {
+		noteEarly(&out, write)
+	}
+	return out, edit, nil
+}
+
+// wantedValues fills settings, block and notes, and gives the settings to write.
+func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said reconcile.DeclaredValues) []reconcile.Setting {
+	var write []reconcile.Setting
+	note := func(format string, args ...any) { out.Notes = append(out.Notes, fmt.Sprintf(format, args...)) }
+	for _, engine := range []reconcile.Engine{reconcile.PostgreSQL, reconcile.MongoDB} {
+		settings := reconcile.WantedValues(s, engine, s.Server.Version, *o.secrets[engine], said)
+		// A block that has to change is written in full: it reads better than
+		// one that leans on the chart's defaults.
+		if len(reconcile.Deviations(settings, said)) > 0 {
+			write = append(write, settings...)
+		}
+		out.Settings = append(out.Settings, settings...)
+		if len(settings) > 0 && len(settings) < len(reconcile.DatastoreValues(s, engine, s.Server.Version)) {
+			note("the values files name the external %s already and keep their own password or Secret; --%s-secret NAME says otherwise", engine, engine)
+		}
+	}
+	out.Block = values.Block(out.Settings)
+	if s.Server.Version == "" && strings.Contains(out.Block, "secureMode") {
+		note("server.version is not given, so 4.9 or later is assumed: older charts do not know postgresql.secureMode and ignore it")
+	}
+	return write
+}
+
+// noteEarly warns of files that are ahead of a move, which cannot be seen here.
+func noteEarly(out *render.Values, written []reconcile.Setting) {
+	for _, st := range written {
+		if strings.HasSuffix(st.Path, ".internal") {
+			engine, _, _ := strings.Cut(st.Path, ".")
+			out.Notes = append(out.Notes, fmt.Sprintf("if %s has not moved yet, no helm upgrade with these files before circleci-dr apply has moved it", engine))
+		}
+	}
+}
+
+// noteUnused names passwords in the files that nothing reads any more, in the
+// lines where they stand when the command is over.
+func noteUnused(out *render.Values, files reconcile.DeclaredValues) {
+	for _, engine := range []reconcile.Engine{reconcile.PostgreSQL, reconcile.MongoDB} {
+		var settings []reconcile.Setting
+		for _, st := range out.Settings {
+			if strings.HasPrefix(st.Path, string(engine)+".") {
+				settings = append(settings, st)
+			}
+		}
+		for _, f := range reconcile.UnusedPasswords(engine, settings, files) {
+			out.Notes = append(out.Notes, fmt.Sprintf("%s: %s holds a password that nothing reads any more: remove it, and change it if the file was ever shared", f.Where(), f.Path))
+		}
+	}
+}
+
+func (p *program) showValues(v render.Values, o valuesOptions, asJSON bool) error {
+	if asJSON {
+		return render.ValuesJSON(p.out, v)
+	}
+	for _, n := range v.Notes {
+		fmt.Fprintln(p.err, "circleci-dr: note: "+n)
+	}
+	switch {
+	case !o.write && !o.check:
+		_, err := fmt.Fprint(p.out, v.Block)
+		return err
+	case len(v.Edits) == 0:
+		_, err := fmt.Fprintf(p.out, "nothing to change: %s and %s agree\n", strings.Join(v.Files, ", "), o.file)
+		return err
+	}
+	if err := render.ValuesDiff(p.out, v.Edits, render.Options{Color: p.color}); err != nil {
+		return err
+	}
+	if o.write {
+		fmt.Fprintf(p.err, "circleci-dr: wrote %s\n", strings.Join(v.Written, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,267 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// Setting is one Helm value that the spec decides.
+type Setting struct {
+	// Path is the value's path, such as postgresql.auth.username.
+	Path string `json:"path"`
+	// Value is a bool, an int or a string.
+	Value any `json:"value"`
+	// Default is what the chart takes where nobody sets the value, nil where
+	// that is no answer (values table of Server 4.x).
+	Default any `json:"-"`
+	// Field is the spec's path it comes from.
+	Field string `json:"field"`
+}
+
+// DatastoreValues is the block of Helm values by which a release of a chart
+// version uses the engine where the spec says it lives. The switch sets it and
+// the user's own files must carry it: both take it from here. A missing
+// version means the newest. Nil means that the spec does not say.
+func DatastoreValues(s *spec.Spec, engine Engine, version string) []Setting {
+	switch pg, mg := s.Datastores.PostgreSQL, s.Datastores.MongoDB; {
+	case engine == PostgreSQL && pg != nil && pg.Location == spec.External && pg.External != nil:
+		return postgresValues(pg.External, version)
+	case engine == PostgreSQL && pg != nil && pg.Location == spec.Internal:
+		return []Setting{{Path: "postgresql.internal", Value: true, Default: true, Field: PostgreSQL.field("location")}}
+	case engine == MongoDB && mg != nil && mg.Location == spec.External && mg.External != nil:
+		return mongoValues(mg.External)
+	case engine == MongoDB && mg != nil && mg.Location == spec.Internal:
+		return []Setting{{Path: "mongodb.internal", Value: true, Default: true, Field: "datastores.mongodb.location"}}
+	}
+	return nil
+}
+
+func postgresValues(e *spec.PostgreSQLExternal, version string) []Setting {
+	field := func(name string) string { return PostgreSQL.field("external", name) }
+	out := []Setting{
+		{Path: "postgresql.internal", Value: false, Default: true, Field: PostgreSQL.field("location")},
+		{Path: "postgresql.postgresqlHost", Value: e.Host, Default: "postgresql", Field: field("host")},
+		{Path: "postgresql.postgresqlPort", Value: e.Port, Default: 5432, Field: field("port")},
+	}
+	if version == "" || atLeast(version, 4, 9) { // the key appeared in 4.9
+		out = append(out, Setting{Path: "postgresql.secureMode", Value: e.TLS.Mode != spec.TLSDisable, Default: false, Field: field("tls.mode")})
+	}
+	return append(out,
+		Setting{Path: "postgresql.auth.username", Value: e.Username, Field: field("username")},
+		Setting{Path: "postgresql.auth.existingSecret", Value: CredentialsName(PostgreSQL), Field: field("password")})
+}
+
+func mongoValues(e *spec.MongoDBExternal) []Setting {
+	field := func(name string) string { return "datastores.mongodb.external." + name }
+	options := e.Options
+	if e.ReplicaSet != "" {
+		options = strings.TrimSuffix("replicaSet="+escapeQuery(e.ReplicaSet)+"&"+e.Options, "&")
+	}
+	return []Setting{
+		{Path: "mongodb.internal", Value: false, Default: true, Field: "datastores.mongodb.location"},
+		{Path: "mongodb.hosts", Value: strings.Join(e.Hosts, ","), Default: "mongodb:27017", Field: field("hosts")},
+		{Path: "mongodb.ssl", Value: e.TLS.Enabled == nil || *e.TLS.Enabled, Default: false, Field: field("tls.enabled")},
+		{Path: "mongodb.tlsInsecure", Value: false, Default: false, Field: field("tls")},
+		{Path: "mongodb.options", Value: options, Default: "", Field: field("options")},
+		{Path: "mongodb.auth.database", Value: e.AuthSource, Default: "admin", Field: field("authSource")},
+		{Path: "mongodb.auth.mechanism", Value: e.Mechanism, Default: "SCRAM-SHA-1", Field: field("mechanism")},
+		{Path: "mongodb.auth.username", Value: e.Username, Default: "root", Field: field("username")},
+		{Path: "mongodb.auth.existingSecret", Value: CredentialsName(MongoDB), Field: field("password")},
+	}
+}
+
+// escapeQuery makes text a part of a URL's query (RFC 3986, unreserved).
+func escapeQuery(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// ValuesTree is settings as the tree that Helm takes.
+func ValuesTree(settings []Setting) map[string]any {
+	out := map[string]any{}
+	for _, st := range settings {
+		table := out
+		names := strings.Split(st.Path, ".")
+		for _, name := range names[:len(names)-1] {
+			below, ok := table[name].(map[string]any)
+			if !ok {
+				below = map[string]any{}
+				table[name] = below
+			}
+			table = below
+		}
+		table[names[len(names)-1]] = st.Value
+	}
+	return out
+}
+
+// WantedValues is DatastoreValues for files that say what they say today: a
+// server that the files have long named keeps the Secret they name for it, and
+// a datastore that comes back from outside leaves nothing of the outside
+// behind. secret is the Secret the release is known or told to read; without
+// one it is ours.
+func WantedValues(s *spec.Spec, engine Engine, version, secret string, files DeclaredValues) []Setting {
+	settings := DatastoreValues(s, engine, version)
+	if len(settings) == 0 {
+		return nil
+	}
+	if settings[0].Value == true {
+		return append(settings, leftovers(engine, version, files)...)
+	}
+	at := string(engine) + ".auth.existingSecret"
+	own := slices.IndexFunc(settings, func(st Setting) bool { return st.Path == at })
+	switch {
+	case secret != "":
+		settings[own].Value = secret
+	case namesServer(settings, files) && hasCredential(engine, files):
+		settings = slices.Delete(settings, own, own+1)
+	}
+	return settings
+}
+
+// namesServer tells whether the files use the settings' server already, with
+// whatever password.
+func namesServer(settings []Setting, files DeclaredValues) bool {
+	for _, st := range settings {
+		name := st.Path[strings.Index(st.Path, ".")+1:]
+		if slices.Contains([]string{"internal", "postgresqlHost", "postgresqlPort", "hosts", "auth.username"}, name) && !agrees(st, files) {
+			return false
+		}
+	}
+	return true
+}
+
+func hasCredential(engine Engine, files DeclaredValues) bool {
+	for _, name := range []string{"existingSecret", "password", "rootPassword"} {
+		f, ok := files.Fact(string(engine) + ".auth." + name)
+		if ok && f.Value != "" && (f.Value != nil || name != "existingSecret") {
+			return true
+		}
+	}
+	return false
+}
+
+// leftovers are values that files keep from an external datastore and that the
+// internal one would trip over: the chart reads host and port wherever it lives,
+// and our Secret holds the other server's password.
+func leftovers(engine Engine, version string, files DeclaredValues) []Setting {
+	name, ours, field := "postgresql", CredentialsName(PostgreSQL), PostgreSQL.field("location")
+	if engine == MongoDB {
+		name, ours, field = "mongodb", CredentialsName(MongoDB), "datastores.mongodb.location"
+	}
+	internal, set := files.Fact(name + ".internal")
+	secret, _ := files.Fact(name + ".auth.existingSecret")
+	if (!set || internal.Value == true) && secret.Value != ours {
+		return nil
+	}
+	store := name
+	if f, ok := files.Fact(name + ".fullnameOverride"); ok && f.Value != nil && f.Value != "" {
+		store = valueText(f.Value)
+	}
+	var out []Setting
+	add := func(key string, value, standard any) {
+		out = append(out, Setting{Path: name + "." + key, Value: value, Default: standard, Field: field})
+	}
+	if engine == PostgreSQL {
+		add("postgresqlHost", store, "postgresql")
+		add("postgresqlPort", 5432, 5432)
+		if version == "" || atLeast(version, 4, 9) {
+			add("secureMode", false, false)
+		}
+	} else {
+		add("hosts", store+":27017", "mongodb:27017")
+		add("ssl", false, false)
+		add("options", "", "")
+		add("auth.database", "admin", "admin")
+		add("auth.username", "root", "root")
+	}
+	if secret.Value == ours {
+		add("auth.existingSecret", store, nil) // the chart's own, which the move keeps
+	}
+	return out
+}
+
+// Deviation is a setting that the files do not agree with.
+type Deviation struct {
+	Setting
+	// Fact is what they say instead, nil when no file sets the value.
+	Fact *ValuesFact
+}
+
+// Deviations are the settings that the files do not agree with, in order.
+func Deviations(settings []Setting, files DeclaredValues) []Deviation {
+	var out []Deviation
+	for _, st := range settings {
+		if agrees(st, files) {
+			continue
+		}
+		d := Deviation{Setting: st}
+		if f, ok := files.Fact(st.Path); ok {
+			d.Fact = &f
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// UnusedPasswords are passwords in the files that nothing reads once the files
+// carry the settings: an existingSecret wins over them.
+func UnusedPasswords(engine Engine, settings []Setting, files DeclaredValues) []ValuesFact {
+	if len(settings) == 0 || settings[0].Value == true {
+		return nil
+	}
+	at := string(engine) + ".auth.existingSecret"
+	kept, has := files.Fact(at)
+	reads := has && kept.Value != nil && kept.Value != "" || slices.ContainsFunc(settings, func(st Setting) bool { return st.Path == at })
+	var out []ValuesFact
+	for _, path := range ValuesSecrets() {
+		f, ok := files.Fact(path)
+		// The superuser's password of the internal server is never an external one's.
+		if ok && strings.HasPrefix(path, string(engine)+".") && (reads || strings.HasSuffix(path, ".postgresPassword")) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func agrees(st Setting, files DeclaredValues) bool {
+	f, ok := files.Fact(st.Path)
+	if !ok {
+		return st.Default != nil && SameValue(st.Value, st.Default)
+	}
+	return SameValue(st.Value, f.Value)
+}
+
+// SameValue tells whether a chart reads two values alike. Templates print
+// numbers and strings the same way, and take every string but "" for true.
+func SameValue(a, b any) bool {
+	_, aBool := a.(bool)
+	_, bBool := b.(bool)
+	if aBool != bBool || a == nil || b == nil {
+		return a == b
+	}
+	return valueText(a) == valueText(b)
+}
+
+func valueText(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case float64: // how JSON reads every number
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case string:
+		return v
+	}
+	return fmt.Sprint(v)
+}
