@@ -124,7 +124,7 @@ func WantedValues(s *spec.Spec, engine Engine, version, secret string, files Dec
 	switch {
 	case secret != "":
 		settings[own].Value = secret
-	case namesServer(settings, files) && hasCredential(engine, files):
+	case namesServer(settings, files) && hasCredential(engine, files) && !agrees(settings[own], files):
 		settings = slices.Delete(settings, own, own+1)
 	}
 	return settings

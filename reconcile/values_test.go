@@ -138,6 +138,9 @@ func TestWantedValuesRespectWhatTheFilesSay(t *testing.T) {
 		for _, d := range Deviations(settings, row.files) {
 			lacks = append(lacks, d.Setting)
 		}
+		if kept := len(settings) < len(DatastoreValues(row.s, PostgreSQL, "4.10.0")); kept != strings.HasPrefix(row.name, "adopted") {
+			t.Errorf("%s: the files keep a Secret of their own: %t", row.name, kept)
+		}
 		if got := texts(lacks); !slices.Equal(got, row.lacks) {
 			t.Errorf("%s: has to change %v, want %v", row.name, got, row.lacks)
 		}

@@ -27,13 +27,13 @@ func (p *program) valuesCommand() *cli.Command {
 		Name: "values", Usage: "print the datastore block for your own Helm values files, or write it into them",
 		Description: "Needs no cluster. --write edits the files of server.values in place and shows the difference; comments, order and\n" +
 			"quoting stay. No secret is written or shown.\n" +
-			"Exit codes: 0 fine, 1 failed, nothing was changed, 2 the files would change (with --check), 64 usage.",
+			"Exit codes: 0 fine, 1 failed or refused, 2 the files would change (with --check), 64 usage.",
 		Flags: append(p.specFlags(&o.common),
 			&cli.BoolFlag{Name: "write", Usage: "edit the files of server.values", Destination: &o.write},
 			&cli.BoolFlag{Name: "check", Usage: "show what --write would change, change nothing, exit 2 when there is something", Destination: &o.check},
 			&cli.StringFlag{Name: "postgresql-secret", Usage: "the Secret `NAME` the release reads; default: " + reconcile.CredentialsName(reconcile.PostgreSQL) + ", or the files' own where they already name the server",
 				Destination: o.secrets[reconcile.PostgreSQL]},
-			&cli.StringFlag{Name: "mongodb-secret", Usage: "the same for MongoDB; default: " + reconcile.CredentialsName(reconcile.MongoDB), Destination: o.secrets[reconcile.MongoDB]},
+			&cli.StringFlag{Name: "mongodb-secret", Usage: "the same `NAME` for MongoDB; default: " + reconcile.CredentialsName(reconcile.MongoDB), Destination: o.secrets[reconcile.MongoDB]},
 		),
 		Action: func(*cli.Context) error { return p.runValues(o) },
 	}
