@@ -172,7 +172,8 @@ func (s *server) readCollection(ctx context.Context, c *collection) error {
 		return classify(s.side, fmt.Errorf("list indexes of %s: %w", c, err))
 	}
 	for _, i := range indexes {
-		if indexName(i) != "_id_" {
+		// The one on _id comes with the collection, clustered or not.
+		if clustered, ok := i.Lookup("clustered").BooleanOK(); indexName(i) != "_id_" && (!ok || !clustered) {
 			c.indexes = append(c.indexes, i)
 		}
 	}

@@ -83,7 +83,7 @@ func equal(t *testing.T, p pair) reconcile.Proof {
 	t.Helper()
 	proof := do[reconcile.Proof](t, p, reconcile.OpProve)
 	if !proof.Equal() {
-		t.Fatalf("not equal: %q (secure write %v, compared %v)", differences(proof), proof.SecureWrite, proof.Compared)
+		t.Fatalf("not equal: %q %+v (secure write %v, compared %v)", differences(proof), proof.Differences, proof.SecureWrite, proof.Compared)
 	}
 	return proof
 }

@@ -157,22 +157,6 @@ func living(expiring []expiry, now time.Time) bson.D {
 	return bson.D{{Key: "$nor", Value: dying}}
 }
 
-// fields gives the top-level fields of a specification as text that keeps
-// order and number types.
-func fields(spec bson.Raw, ignored []string) map[string]string {
-	out := map[string]string{}
-	elements, err := spec.Elements()
-	if len(spec) == 0 || err != nil {
-		return out
-	}
-	for _, e := range elements {
-		if !slices.Contains(ignored, e.Key()) {
-			out[e.Key()] = e.Value().String()
-		}
-	}
-	return out
-}
-
 // sortedKeys are the keys of both maps.
 func sortedKeys(a, b map[string]string) []string {
 	keys := slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b))
