@@ -165,7 +165,7 @@ func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
 	if err := c.create(ctx, what); err != nil {
 		return err
 	}
-	c.progress.add(what.String(), 0)
+	c.progress.at(what.String())
 	n, err := c.documents(ctx, what)
 	if err != nil {
 		return err

@@ -48,6 +48,14 @@ func (r *reporter) add(object string, n int) {
 	}
 }
 
+// at says that work on an object begins.
+func (r *reporter) at(object string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.object = object
+	r.emit(time.Now(), "")
+}
+
 // say sends a message for people.
 func (r *reporter) say(format string, args ...any) {
 	r.mu.Lock()

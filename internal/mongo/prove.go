@@ -112,6 +112,12 @@ func shown(value string) string {
 
 // compareDatabases compares what exists, and then the documents.
 func (p *proof) compareDatabases(ctx context.Context, source, target []database) error {
+	return p.compareContents(ctx, p.pairs(source, target))
+}
+
+// pairs compares what exists and gives the collections whose documents are
+// still to be compared.
+func (p *proof) pairs(source, target []database) []pairOf {
 	there := map[string]database{}
 	for _, d := range target {
 		there[d.name] = d
@@ -132,7 +138,7 @@ func (p *proof) compareDatabases(ctx context.Context, source, target []database)
 			p.differ(d.name, "database", d.name, "is on the target only", "", "")
 		}
 	}
-	return p.compareContents(ctx, contents)
+	return contents
 }
 
 // pairOf is one collection on both sides.

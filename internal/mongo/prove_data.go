@@ -63,7 +63,8 @@ func (p *proof) compareContents(ctx context.Context, all []pairOf) error {
 // reading them.
 func (p *proof) compareContent(ctx context.Context, c pairOf) error {
 	expiring := c.source.expiries()
-	if !p.scan && len(expiring) == 0 {
+	// The hash goes by _id, so it does not see the order of a capped collection.
+	if !p.scan && len(expiring) == 0 && !c.source.capped() {
 		want, have, err := p.hashes(ctx, c)
 		if err != nil {
 			return err
