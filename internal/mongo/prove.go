@@ -141,6 +141,9 @@ func (p *proof) pairs(source, target []database) []pairOf {
 	return contents
 }
 
+// plural is what Compared calls several of a kind.
+var plural = map[string]string{kindCollection: "collections", kindView: "views", kindTimeseries: "time series"}
+
 // pairOf is one collection on both sides.
 type pairOf struct{ source, target collection }
 
@@ -153,7 +156,7 @@ func (p *proof) compareCollections(source, target database) []pairOf {
 	}
 	var contents []pairOf
 	for _, want := range source.collections {
-		p.compared(want.kind+"s", 1)
+		p.compared(plural[want.kind], 1)
 		have, ok := there[want.name]
 		delete(there, want.name)
 		switch {
