@@ -32,17 +32,18 @@ func child(raw string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	result, err := Run(context.Background(), req, func(e reconcile.MoverEvent) { fmt.Println(strings.TrimSpace(e.Phase + " " + e.Object)) })
+	_, err := Run(context.Background(), req, func(e reconcile.MoverEvent) { fmt.Println(strings.TrimSpace(e.Phase + " " + e.Object)) })
 	var known *reconcile.MoverError
 	if errors.As(err, &known) {
 		fmt.Println("error " + known.Code)
 		return 2
 	}
-	if copied, ok := result.(reconcile.CopyResult); ok {
-		fmt.Println("documents copied", copied.Rows)
-	}
+	fmt.Println(peakLine, peakRSS()>>20)
 	return 0
 }
+
+// peakLine is before the memory a child has held, in MiB.
+const peakLine = "peak"
 
 // startChild runs a request in a process of its own.
 func startChild(t *testing.T, req reconcile.MoverRequest) (*exec.Cmd, *bufio.Scanner) {

@@ -3,11 +3,12 @@ package mongo
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
-	"golang.org/x/sys/unix"
 )
 
 // reporter turns bytes into progress events, two a second at most.
@@ -75,13 +76,23 @@ func (r *reporter) emit(now time.Time, message string) {
 	r.send(e)
 }
 
-// peakRSS is the most memory this process has held, in bytes.
+// peakRSS is the most memory this process has held, in bytes, and 0 where the
+// kernel does not say. What getrusage says includes the process that started
+// this one.
 func peakRSS() int64 {
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+	raw, err := os.ReadFile("/proc/self/status")
+	if err != nil {
 		return 0
 	}
-	return usage.Maxrss * 1024
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			var kib int64
+			if _, err := fmt.Sscan(rest, &kib); err == nil {
+				return kib << 10
+			}
+		}
+	}
+	return 0
 }
 
 // pause waits, unless ctx ends.
