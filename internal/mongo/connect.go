@@ -49,6 +49,8 @@ type server struct {
 	client *mongo.Client
 	hello  hello
 	build  buildInfo
+	// direct is true when we stay with the one host we were given.
+	direct bool
 }
 
 // hello is what a server says of itself before anybody logs in.
@@ -132,6 +134,7 @@ func (s *server) clientOptions() (*options.ClientOptions, error) {
 		// Asked for one host, we talk to that host: the names its set has for
 		// its members need not be known here.
 		o.SetDirect(true)
+		s.direct = true
 	}
 	if credential := s.credential(); credential != nil {
 		o.SetAuth(*credential)

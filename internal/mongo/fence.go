@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -173,10 +174,10 @@ func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 	return result, s.removeMatter(ctx, matterFence)
 }
 
-// markBehindFence writes the lineage on a side that may be locked. The lock is
-// let go for that moment; the target has the truth already by then, so what
-// waits for the lock is ended first and must not come through.
-func (s *server) markBehindFence(ctx context.Context, l lineage) error {
+// markBehindFence writes the lineage of the source, which may be locked. The
+// lock is let go for that moment; what waits for it is ended first.
+func (m *mover) markBehindFence(ctx context.Context, l lineage) error {
+	s := m.source
 	had, err := s.readLineage(ctx)
 	if err != nil {
 		return err
@@ -190,21 +191,44 @@ func (s *server) markBehindFence(ctx context.Context, l lineage) error {
 	if done && (!locks || now.locked) {
 		return nil
 	}
-	if locks && now.locked {
-		if _, err := s.endSessions(ctx); err != nil {
+	if !locks {
+		return s.writeLineage(ctx, l)
+	}
+	if !now.locked { // cut off in the moment below, or the server was restarted
+		if err := s.writeLineage(ctx, l); err != nil {
 			return err
 		}
-		if err := s.unlock(ctx); err != nil {
-			return err
-		}
-	}
-	if err := s.writeLineage(ctx, l); err != nil {
-		return err
-	}
-	if locks {
 		return s.lock(ctx)
 	}
-	return nil
+	return m.openFor(ctx, func() error { return s.writeLineage(ctx, l) })
+}
+
+// openFor lets the source's lock go, does something, and takes it again. It
+// says so if somebody else used the moment: the mark is right all the same.
+func (m *mover) openFor(ctx context.Context, do func() error) error {
+	s := m.source
+	databases, err := s.databases(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := s.readCounters(ctx, names(databases))
+	if err != nil {
+		return err
+	}
+	if _, err := s.endSessions(ctx); err != nil {
+		return err
+	}
+	if err := s.unlock(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(do(), s.lock(ctx)); err != nil {
+		return err
+	}
+	after, err := s.readCounters(ctx, names(databases))
+	if err == nil && !sameCounters(before, after) {
+		m.progress.say("somebody wrote to the source while its lock was open for our mark: look who still connects to it")
+	}
+	return err
 }
 
 // endSessions ends what other clients have under way: transactions, cursors

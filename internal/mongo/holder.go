@@ -66,7 +66,7 @@ func (h *holder) outwait(ctx context.Context) error {
 		return err
 	}
 	for range 600 {
-		left, err := h.olderOperations(ctx)
+		left, err := h.endOlder(ctx)
 		if err != nil {
 			return err
 		}
@@ -80,9 +80,9 @@ func (h *holder) outwait(ctx context.Context) error {
 	return failf(targetSide, reconcile.CodeInconclusive, "take over the target: what an older mover began there does not end")
 }
 
-// olderOperations counts what other movers have running on the target. A user
-// may see its own operations without any right.
-func (h *holder) olderOperations(ctx context.Context) (int, error) {
+// endOlder ends what other movers have running on the target and says how much
+// there was. A user may see and end its own operations without any right.
+func (h *holder) endOlder(ctx context.Context) (int, error) {
 	cursor, err := h.server.client.Database("admin").Aggregate(ctx, mongo.Pipeline{
 		{{Key: "$currentOp", Value: bson.D{}}},
 		{{Key: "$match", Value: bson.D{{Key: "active", Value: true}, {Key: "appName", Value: bson.D{
@@ -92,9 +92,14 @@ func (h *holder) olderOperations(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, classify(targetSide, fmt.Errorf("look for an older mover's operations: %w", err))
 	}
-	var found []bson.Raw
+	var found []operation
 	if err := cursor.All(ctx, &found); err != nil {
 		return 0, classify(targetSide, fmt.Errorf("look for an older mover's operations: %w", err))
+	}
+	for _, o := range found {
+		if err := h.server.command(ctx, "admin", bson.D{{Key: "killOp", Value: 1}, {Key: "op", Value: o.ID}}, nil); err != nil {
+			return 0, err
+		}
 	}
 	return len(found), nil
 }

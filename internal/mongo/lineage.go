@@ -64,6 +64,10 @@ func (l *lineage) made(database string) bool {
 // matter is one document of our own collection.
 func matter(name string) bson.D { return bson.D{{Key: "_id", Value: name}} }
 
+// matterPatience is how long a write of ours may wait, for a majority that is
+// not there or for a lock somebody else holds.
+const matterPatience = time.Minute
+
 const (
 	matterLineage = "lineage"
 	matterFence   = "fence"
@@ -90,6 +94,8 @@ func (s *server) writeMatter(ctx context.Context, name string, value any) error 
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, matterPatience)
+	defer cancel()
 	if _, err := s.own().ReplaceOne(ctx, matter(name), value, options.Replace().SetUpsert(true)); err != nil {
 		return classify(s.side, fmt.Errorf("write %s in database %s: %w", name, ownDatabase, err))
 	}
@@ -97,6 +103,8 @@ func (s *server) writeMatter(ctx context.Context, name string, value any) error 
 }
 
 func (s *server) removeMatter(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, matterPatience)
+	defer cancel()
 	if _, err := s.own().DeleteOne(ctx, matter(name)); err != nil {
 		return classify(s.side, fmt.Errorf("remove %s in database %s: %w", name, ownDatabase, err))
 	}
@@ -140,7 +148,7 @@ func (m *mover) commit(ctx context.Context) error {
 		}
 	}
 	mark := lineage{Installation: m.req.Installation, Epoch: m.req.Epoch, State: stateSuperseded, Move: m.req.Move, Fence: m.req.Fence}
-	return m.source.markBehindFence(ctx, mark)
+	return m.markBehindFence(ctx, mark)
 }
 
 // decide makes the target the truth, if the source stood still. With it goes

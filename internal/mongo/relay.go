@@ -47,7 +47,7 @@ func (s *server) newRelay(ctx context.Context) (*relay, error) {
 // dialer opens connections to the server that takes writes.
 func (s *server) dialer() func(ctx context.Context) (net.Conn, error) {
 	address := s.endpoint.Hosts[0]
-	if s.endpoint.ReplicaSet != "" && s.hello.PrimaryAt != "" {
+	if !s.direct && s.hello.PrimaryAt != "" {
 		address = s.hello.PrimaryAt
 	}
 	plain := &net.Dialer{Timeout: connectTimeout}

@@ -39,7 +39,7 @@ func (m *mover) reinstate(ctx context.Context) error {
 		return nil
 	}
 	l.State = stateAuthoritative
-	return m.source.markBehindFence(ctx, *l)
+	return m.markBehindFence(ctx, *l)
 }
 
 // takeBack makes the target a mere copy again.
