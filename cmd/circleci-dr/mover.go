@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/circleci-dr/circleci-dr/internal/mongo"
 	"github.com/circleci-dr/circleci-dr/internal/postgres"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
@@ -57,12 +58,14 @@ func (p *program) runMover(ctx context.Context, path string) error {
 		return fmt.Errorf("read the mover's request: %w", err)
 	}
 	out := &lines{enc: json.NewEncoder(p.out)}
-	if req.Engine != reconcile.PostgreSQL {
-		err = fmt.Errorf("this version moves no %q", req.Engine)
-	}
 	var result any
-	if err == nil {
+	switch req.Engine {
+	case reconcile.PostgreSQL:
 		result, err = postgres.Run(ctx, req, out.write)
+	case reconcile.MongoDB:
+		result, err = mongo.Run(ctx, req, out.write)
+	default:
+		err = fmt.Errorf("this version moves no %q", req.Engine)
 	}
 	var raw json.RawMessage
 	if err == nil {

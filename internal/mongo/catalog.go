@@ -1,0 +1,194 @@
+package mongo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/bson"
+)
+
+const (
+	kindCollection = "collection"
+	kindView       = "view"
+	kindTimeseries = "timeseries"
+
+	// bucketPrefix is where a time series keeps its data.
+	bucketPrefix = "system.buckets."
+	// storedFunctions is the one system collection that is the application's.
+	storedFunctions = "system.js"
+	// probeCollection is made and dropped by a proof.
+	probeCollection = "circleci_dr_probe"
+)
+
+// collection is one collection, view or time series.
+type collection struct {
+	database, name, kind string
+	options              bson.Raw
+	indexes              []bson.Raw // without the one on _id
+	bytes, documents     int64
+}
+
+func (c collection) String() string { return c.database + "." + c.name }
+
+// data is the name of the collection that holds the documents.
+func (c collection) data() string {
+	if c.kind == kindTimeseries {
+		return bucketPrefix + c.name
+	}
+	return c.name
+}
+
+// option looks an option up; the zero value when it is not set.
+func (c collection) option(name string) bson.RawValue {
+	if len(c.options) == 0 {
+		return bson.RawValue{}
+	}
+	return c.options.Lookup(name)
+}
+
+func (c collection) capped() bool {
+	capped, ok := c.option("capped").BooleanOK()
+	return ok && capped
+}
+
+// database is one of the application's databases. One without a collection
+// does not exist.
+type database struct {
+	name        string
+	bytes       int64
+	collections []collection
+	// left are system collections a move does not carry, by reason.
+	left map[string]string
+}
+
+func names(all []database) []string {
+	var out []string
+	for _, d := range all {
+		out = append(out, d.name)
+	}
+	return out
+}
+
+// ours tells whether a database is the server's own or ours.
+func notTheApplications(name string) bool {
+	return slices.Contains([]string{"admin", "config", "local", ownDatabase}, name)
+}
+
+// databases lists the application's databases and what they hold, by name.
+func (s *server) databases(ctx context.Context) ([]database, error) {
+	var listed struct {
+		Databases []struct {
+			Name  string `bson:"name"`
+			Bytes int64  `bson:"sizeOnDisk"`
+		} `bson:"databases"`
+	}
+	// Without authorizedDatabases a user with few rights gets a short list
+	// and no error.
+	err := s.command(ctx, "admin", bson.D{{Key: "listDatabases", Value: 1}, {Key: "authorizedDatabases", Value: false}}, &listed)
+	if err != nil {
+		return nil, err
+	}
+	var all []database
+	for _, l := range listed.Databases {
+		if notTheApplications(l.Name) {
+			continue
+		}
+		d := database{name: l.Name, bytes: l.Bytes, left: map[string]string{}}
+		if err := s.readCollections(ctx, &d); err != nil {
+			return nil, err
+		}
+		if len(d.collections) > 0 {
+			all = append(all, d)
+		}
+	}
+	slices.SortFunc(all, func(a, b database) int { return strings.Compare(a.name, b.name) })
+	return all, nil
+}
+
+// readCollections reads what a database holds.
+func (s *server) readCollections(ctx context.Context, d *database) error {
+	cursor, err := s.client.Database(d.name).ListCollections(ctx, bson.D{})
+	if err != nil {
+		return classify(s.side, fmt.Errorf("list collections of database %s: %w", d.name, err))
+	}
+	var listed []struct {
+		Name    string   `bson:"name"`
+		Type    string   `bson:"type"`
+		Options bson.Raw `bson:"options"`
+	}
+	if err := cursor.All(ctx, &listed); err != nil {
+		return classify(s.side, fmt.Errorf("list collections of database %s: %w", d.name, err))
+	}
+	present := map[string]bool{}
+	for _, l := range listed {
+		present[l.Name] = true
+	}
+	for _, l := range listed {
+		switch why := leftBehind(l.Name, present); {
+		case why != "":
+			d.left[l.Name] = why
+			continue
+		case l.Name == probeCollection, strings.HasPrefix(l.Name, "system.") && l.Name != storedFunctions:
+			continue
+		}
+		c := collection{database: d.name, name: l.Name, kind: l.Type, options: l.Options}
+		if c.kind == "" {
+			c.kind = kindCollection
+		}
+		if c.kind != kindView {
+			if err := s.readCollection(ctx, &c); err != nil {
+				return err
+			}
+		}
+		d.collections = append(d.collections, c)
+	}
+	slices.SortFunc(d.collections, func(a, b collection) int { return strings.Compare(a.name, b.name) })
+	return nil
+}
+
+// leftBehind says why a system collection stays where it is, empty when it
+// need not be said.
+func leftBehind(name string, present map[string]bool) string {
+	series, bucket := strings.CutPrefix(name, bucketPrefix)
+	switch {
+	case name == "system.profile":
+		return "it is the server's own profile, which a move does not carry"
+	case bucket && !present[series]:
+		return "its time series is gone"
+	}
+	return ""
+}
+
+// readCollection reads indexes and sizes.
+func (s *server) readCollection(ctx context.Context, c *collection) error {
+	cursor, err := s.client.Database(c.database).Collection(c.name).Indexes().List(ctx)
+	if err != nil {
+		return classify(s.side, fmt.Errorf("list indexes of %s: %w", c, err))
+	}
+	var indexes []bson.Raw
+	if err := cursor.All(ctx, &indexes); err != nil {
+		return classify(s.side, fmt.Errorf("list indexes of %s: %w", c, err))
+	}
+	for _, i := range indexes {
+		// The one on _id comes with the collection, clustered or not.
+		if clustered, ok := i.Lookup("clustered").BooleanOK(); indexName(i) != "_id_" && (!ok || !clustered) {
+			c.indexes = append(c.indexes, i)
+		}
+	}
+	var stats struct {
+		Bytes     float64 `bson:"size"`
+		Documents float64 `bson:"count"`
+	}
+	if err := s.command(ctx, c.database, bson.D{{Key: "collStats", Value: c.data()}}, &stats); err != nil {
+		return err
+	}
+	c.bytes, c.documents = int64(stats.Bytes), int64(stats.Documents)
+	return nil
+}
+
+func indexName(index bson.Raw) string {
+	name, _ := index.Lookup("name").StringValueOK()
+	return name
+}

@@ -1,0 +1,278 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"go.mongodb.org/mongo-driver/bson"
+	"golang.org/x/sync/errgroup"
+)
+
+// copyRun is one copy under way.
+type copyRun struct {
+	*mover
+	hold                     *holder
+	sourceRelay, targetRelay *relay
+	documentCount, byteCount atomic.Int64
+	result                   reconcile.CopyResult
+}
+
+// readFacts reads both sides at once.
+func (m *mover) readFacts(ctx context.Context) (source, target sideFacts, err error) {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { source, err = m.source.facts(gctx); return err })
+	g.Go(func() (err error) { target, err = m.target.facts(gctx); return err })
+	return source, target, g.Wait()
+}
+
+// copy carries the whole source to the target. A copy that was cut off left
+// databases on record as ours; they are dropped and made anew.
+func (m *mover) copy(ctx context.Context) (reconcile.CopyResult, error) {
+	began := time.Now()
+	c := &copyRun{mover: m, result: reconcile.CopyResult{Fence: m.req.Fence}}
+	source, _, err := m.prepareCopy(ctx)
+	if err != nil {
+		return c.result, err
+	}
+	if c.result.Adapted, err = m.adapted(ctx, source.databases); err != nil {
+		return c.result, err
+	}
+	held, hold, err := m.hold(ctx)
+	if err != nil {
+		return c.result, err
+	}
+	c.hold = hold
+	defer hold.release(ctx)
+	if err := c.underHold(held, source); err != nil {
+		if cause := context.Cause(held); cause != nil && !errors.Is(err, cause) {
+			err = cause
+		}
+		return c.result, hold.orTakenOver(ctx, err)
+	}
+	c.result.Rows, c.result.Bytes = c.documentCount.Load(), c.byteCount.Load()
+	c.result.Duration = time.Since(began)
+	c.result.PeakRSS = peakRSS()
+	return c.result, nil
+}
+
+func (c *copyRun) underHold(ctx context.Context, source sideFacts) (err error) {
+	// An older mover may have written until it lost the target to us.
+	target, err := c.target.facts(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.mayOverwrite(target); err != nil {
+		return err
+	}
+	if c.sourceRelay, err = c.source.newRelay(ctx); err != nil {
+		return fail(sourceSide, reconcile.CodeFailed, err)
+	}
+	defer func() { err = errors.Join(err, c.sourceRelay.close()) }()
+	if c.targetRelay, err = c.target.newRelay(ctx); err != nil {
+		return fail(targetSide, reconcile.CodeFailed, err)
+	}
+	defer func() { err = errors.Join(err, c.targetRelay.close()) }()
+	return c.carry(ctx, source, target)
+}
+
+// carry does the copy under the hold.
+func (c *copyRun) carry(ctx context.Context, source, target sideFacts) error {
+	c.progress.enter("prepare", "", 0)
+	if err := c.target.dropMade(ctx, c.hold, target.lineage); err != nil {
+		return err
+	}
+	l := lineage{Installation: c.req.Installation, Epoch: c.req.Epoch, State: stateCopying, Move: c.req.Move, Fence: c.req.Fence, Made: names(source.databases)}
+	if err := c.target.writeLineage(ctx, l); err != nil {
+		return err
+	}
+	all, views, total := plan(source.databases)
+	c.progress.enter("documents", "", total)
+	if err := c.each(ctx, all, c.copyCollection); err != nil {
+		return err
+	}
+	c.progress.enter("views", "", 0)
+	if err := c.each(ctx, views, c.create); err != nil {
+		return err
+	}
+	if err := c.hold.guard(ctx); err != nil {
+		return err
+	}
+	// This write waits for the disks of a majority, and so for all before it.
+	l.State = stateCopied
+	return c.target.writeLineage(ctx, l)
+}
+
+// plan puts the largest collections first, so that none of them is the last
+// to begin, and views apart: what they show must be there.
+func plan(all []database) (collections, views []collection, total int64) {
+	for _, d := range all {
+		for _, c := range d.collections {
+			if c.kind == kindView {
+				views = append(views, c)
+				continue
+			}
+			collections = append(collections, c)
+			total += c.bytes
+		}
+	}
+	slices.SortStableFunc(collections, func(a, b collection) int { return int(min(max(b.bytes-a.bytes, -1), 1)) })
+	return collections, views, total
+}
+
+// each works on a few collections at a time. No mover begins one when a newer
+// mover has taken over.
+func (c *copyRun) each(ctx context.Context, all []collection, work func(context.Context, collection) error) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(c.req.Streams)
+	var mu sync.Mutex
+	for _, what := range all {
+		g.Go(func() error {
+			if err := c.hold.guard(gctx); err != nil {
+				return err
+			}
+			if err := work(gctx, what); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			c.result.Tables++
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (c *copyRun) create(ctx context.Context, what collection) error {
+	command, err := what.createCommand()
+	if err != nil {
+		return fail(sourceSide, reconcile.CodeFailed, err)
+	}
+	if err := c.target.command(ctx, what.database, command, nil); err != nil {
+		return fmt.Errorf("create %s %s: %w", what.kind, what, err)
+	}
+	return nil
+}
+
+// copyCollection makes one collection, carries its documents, and then builds
+// its indexes.
+func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
+	if err := c.create(ctx, what); err != nil {
+		return err
+	}
+	c.progress.at(what.String())
+	n, err := c.documents(ctx, what)
+	if err != nil {
+		return err
+	}
+	c.documentCount.Add(n.documents)
+	c.byteCount.Add(n.bytes)
+	command, err := what.indexCommand()
+	if err != nil {
+		return fail(sourceSide, reconcile.CodeFailed, err)
+	}
+	if command == nil {
+		return nil
+	}
+	if err := c.hold.guard(ctx); err != nil {
+		return err
+	}
+	if err := c.target.command(ctx, what.database, command, nil); err != nil {
+		return fmt.Errorf("build the indexes of %s: %w", what, err)
+	}
+	return nil
+}
+
+// adapted lists what a copy leaves out or changes on purpose.
+func (m *mover) adapted(ctx context.Context, all []database) ([]string, error) {
+	var lines []string
+	for _, d := range all {
+		for _, c := range d.collections {
+			lines = append(lines, c.adapted()...)
+		}
+		for name, why := range d.left {
+			lines = append(lines, fmt.Sprintf("%s.%s is not carried: %s", d.name, name, why))
+		}
+		accounts, err := m.source.accounts(ctx, d.name)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, accounts...)
+	}
+	slices.Sort(lines)
+	return lines, nil
+}
+
+// accounts names the users and roles of a database, which a move leaves to
+// the target: an account brought along could replace the one we log in with.
+func (s *server) accounts(ctx context.Context, name string) ([]string, error) {
+	var lines []string
+	var users struct {
+		Users []struct {
+			User string `bson:"user"`
+		} `bson:"users"`
+	}
+	err := s.command(ctx, name, bson.D{{Key: "usersInfo", Value: 1}}, &users)
+	if number := numberOf(err); number == codeUnauthorized || notThere(number) {
+		return []string{fmt.Sprintf("users of database %s, if there are any, are not carried: they cannot be read", name)}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range users.Users {
+		lines = append(lines, fmt.Sprintf("user %s of database %s is not carried: users are the target's own", u.User, name))
+	}
+	var roles struct {
+		Roles []struct {
+			Role string `bson:"role"`
+		} `bson:"roles"`
+	}
+	if err := s.command(ctx, name, bson.D{{Key: "rolesInfo", Value: 1}}, &roles); err != nil {
+		return nil, err
+	}
+	for _, r := range roles.Roles {
+		lines = append(lines, fmt.Sprintf("role %s of database %s is not carried: roles are the target's own", r.Role, name))
+	}
+	return lines, nil
+}
+
+// blocked lists what the source holds and this target cannot take.
+func (m *mover) blocked(all []database) []reconcile.UnsupportedObject {
+	var found []reconcile.UnsupportedObject
+	version := m.target.build.number()
+	for _, d := range all {
+		for _, c := range d.collections {
+			if why := blockedBy(c, version); why != "" {
+				found = append(found, reconcile.UnsupportedObject{Database: d.name, Object: c.name, Reason: why})
+			}
+		}
+	}
+	return found
+}
+
+func blockedBy(c collection, version int) string {
+	if c.kind == kindTimeseries && version < 50000 {
+		return "a time series needs MongoDB 5.0 or newer on the target"
+	}
+	if c.option("clusteredIndex").Type != 0 && version < 50300 {
+		return "a clustered collection needs MongoDB 5.3 or newer on the target"
+	}
+	for _, index := range c.indexes {
+		key, _ := index.Lookup("key").DocumentOK()
+		values, err := key.Values()
+		if err != nil {
+			continue
+		}
+		for _, v := range values {
+			if kind, ok := v.StringValueOK(); ok && kind == "geoHaystack" && version >= 40900 {
+				return "index " + indexName(index) + " is a geoHaystack index, which MongoDB 5.0 and newer no longer have"
+			}
+		}
+	}
+	return ""
+}

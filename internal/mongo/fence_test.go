@@ -1,0 +1,194 @@
+package mongo
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/internal/mongotest"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"go.mongodb.org/mongo-driver/bson"
+)
+
+// TestFenceStopsWrites holds a write back until the fence is lifted, through
+// repeated runs and a server that goes on to be read.
+func TestFenceStopsWrites(t *testing.T) {
+	t.Parallel()
+	for _, release := range []string{"4.4", "5.0", "6.0"} {
+		for _, set := range []string{"", "rs0"} {
+			t.Run(release+set, func(t *testing.T) {
+				s := mongotest.New(t, mongotest.Options{Release: release, ReplicaSet: set})
+				p := pair{source: s, target: s}
+				simple(t, s)
+				first := do[reconcile.FenceResult](t, p, reconcile.OpFence)
+				again := do[reconcile.FenceResult](t, p, reconcile.OpFence)
+				if first.Fence != again.Fence || !sameCounters(first.Counters, again.Counters) || first.Fence.How != howLock {
+					t.Errorf("fenced twice: %+v and %+v", first, again)
+				}
+				other := p.request(reconcile.OpFence)
+				other.Fence = "fence-2"
+				codeIs(t, other, reconcile.CodeOtherHolder, sourceSide)
+				other.Operation = reconcile.OpUnfence
+				codeIs(t, other, reconcile.CodeOtherHolder, sourceSide)
+				written := make(chan error, 1)
+				go func() {
+					_, err := s.Client(t).Database("circle_ghe").Collection("jobs").InsertOne(context.Background(), bson.D{{Key: "_id", Value: "late"}})
+					written <- err
+				}()
+				late := bson.D{{Key: "find", Value: "jobs"}, {Key: "filter", Value: matter("late")}}
+				waitForLock(t, s)
+				var found struct {
+					Cursor struct {
+						Batch []bson.Raw `bson:"firstBatch"`
+					} `bson:"cursor"`
+				}
+				if err := s.Client(t).Database("circle_ghe").RunCommand(context.Background(), late).Decode(&found); err != nil || len(found.Cursor.Batch) > 0 {
+					t.Errorf("behind the fence: %v, %v", found.Cursor.Batch, err)
+				}
+				inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+				if f := inspected.Source.Database.Fence; f == nil || *f != first.Fence || !sameCounters(inspected.Source.Database.Counters, first.Counters) {
+					t.Errorf("inspected fence %+v, counters %v", f, inspected.Source.Database.Counters)
+				}
+				lifted := do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence)
+				if lifted.Lifted == nil || *lifted.Lifted != first.Fence {
+					t.Errorf("lifted %+v, want %+v", lifted.Lifted, first.Fence)
+				}
+				if err := <-written; err != nil {
+					t.Errorf("the write that waited: %v", err)
+				}
+				if twice := do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence); twice.Lifted != nil {
+					t.Errorf("lifted a second time: %+v", twice.Lifted)
+				}
+				if now := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database; now.Fence != nil || sameCounters(now.Counters, first.Counters) {
+					t.Errorf("after the write: fence %+v, counters still %v", now.Fence, now.Counters)
+				}
+			})
+		}
+	}
+}
+
+// waitForLock waits until an insert hangs at the server's lock.
+func waitForLock(t *testing.T, s *mongotest.Server) {
+	t.Helper()
+	for range 200 {
+		var now struct {
+			Operations []bson.Raw `bson:"inprog"`
+		}
+		if err := bson.Unmarshal(s.Command(t, "admin", `{"currentOp": 1, "waitingForLock": true, "op": "insert"}`), &now); err != nil {
+			t.Fatal(err)
+		}
+		if len(now.Operations) > 0 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("no write waits for the lock")
+}
+
+// TestFenceIsLostWithTheProcess restarts a fenced server.
+func TestFenceIsLostWithTheProcess(t *testing.T) {
+	t.Parallel()
+	s := mongotest.New(t, mongotest.Options{Release: "4.4"})
+	p := pair{source: s, target: s}
+	simple(t, s)
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	s.Restart(t)
+	if f := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database.Fence; f != nil {
+		t.Errorf("after a restart %+v still stands", f)
+	}
+	other := p.request(reconcile.OpFence)
+	other.Fence = "fence-2" // what is left of the first one does not matter
+	if got := run[reconcile.FenceResult](t, other); got.Fence.ID != "fence-2" {
+		t.Errorf("fenced %+v", got.Fence)
+	}
+	other.Operation = reconcile.OpUnfence
+	run[reconcile.UnfenceResult](t, other)
+	s.Command(t, "admin", `{"fsync": 1, "lock": true}`)
+	err := codeIs(t, p.request(reconcile.OpFence), reconcile.CodeOtherHolder, sourceSide)
+	if want := "fence: somebody else has locked the server against writes; run db.fsyncUnlock() on it first"; err.Error() != want {
+		t.Errorf("got %q", err)
+	}
+	s.Command(t, "admin", `{"fsyncUnlock": 1}`)
+}
+
+// watched is a source whose admin may do what a managed service's may: no
+// lock, but reading the oplog or the counters.
+func watched(t *testing.T, release, set string) (pair, func(reconcile.Operation) reconcile.MoverRequest) {
+	t.Helper()
+	p := pair{source: mongotest.New(t, mongotest.Options{Release: release, ReplicaSet: set}), target: mongotest.New(t, mongotest.Options{Release: "6.0", ReplicaSet: "rs0"})}
+	simple(t, p.source)
+	p.source.User(t, "admin", "admin", `["readWriteAnyDatabase", "dbAdminAnyDatabase", "clusterMonitor", {"role": "read", "db": "local"}]`)
+	p.target.User(t, "admin", "admin", `["readWriteAnyDatabase", "dbAdminAnyDatabase", "clusterMonitor", {"role": "read", "db": "local"}]`)
+	return p, func(op reconcile.Operation) reconcile.MoverRequest {
+		req := p.request(op)
+		req.Source.Username, req.Target.Username = "admin", "admin"
+		return req
+	}
+}
+
+// TestWatchedFence notices every kind of write between fence and commit.
+func TestWatchedFence(t *testing.T) {
+	t.Parallel()
+	for _, set := range []string{"", "rs0"} {
+		t.Run("set "+set, func(t *testing.T) {
+			p, request := watched(t, "4.4", set)
+			for i, write := range []string{
+				`{"insert": "jobs", "documents": [{"_id": "late"}]}`,
+				`{"update": "jobs", "updates": [{"q": {"_id": 1}, "u": {"$set": {"late": 1}}}]}`,
+				`{"delete": "jobs", "deletes": [{"q": {"_id": 2}, "limit": 1}]}`,
+				`{"findAndModify": "jobs", "query": {"_id": 3}, "update": {"$set": {"late": 1}}}`,
+				`{"create": "late"}`,
+				`{"collMod": "jobs", "validator": {"late": 1}}`,
+				`{"dropIndexes": "jobs", "index": "by name"}`,
+			} {
+				fenced := run[reconcile.FenceResult](t, request(reconcile.OpFence))
+				if fenced.Fence.How != howWatch {
+					t.Fatalf("fenced %+v", fenced.Fence)
+				}
+				if i == 0 {
+					run[reconcile.CopyResult](t, request(reconcile.OpCopy))
+					proof := run[reconcile.Proof](t, request(reconcile.OpProve))
+					if !proof.Equal() || !sameCounters(proof.Counters, fenced.Counters) {
+						t.Fatalf("not equal %q, or counters moved: %v, %v", differences(proof), fenced.Counters, proof.Counters)
+					}
+				}
+				p.source.Command(t, "circle_ghe", write)
+				commit := request(reconcile.OpCommit)
+				commit.Counters = fenced.Counters
+				codeIs(t, commit, reconcile.CodeMoved, sourceSide)
+				run[reconcile.UnfenceResult](t, request(reconcile.OpUnfence))
+			}
+		})
+	}
+}
+
+// TestExpiringDocuments moves documents that the target's server may delete
+// at any moment.
+func TestExpiringDocuments(t *testing.T) {
+	t.Parallel()
+	p := pair{source: mongotest.New(t, mongotest.Options{Release: "4.4", Arguments: []string{"--setParameter", "ttlMonitorEnabled=false"}}),
+		target: mongotest.New(t, mongotest.Options{Release: "5.0", ReplicaSet: "rs0", Arguments: []string{"--setParameter", "ttlMonitorSleepSecs=1"}})}
+	insert(t, p.source, "main", "expiring", bson.D{{Key: "_id", Value: 1}, {Key: "at", Value: longAgo}}, bson.D{{Key: "_id", Value: 2}, {Key: "at", Value: farAhead}},
+		bson.D{{Key: "_id", Value: 3}, {Key: "at", Value: bson.A{farAhead, longAgo}}}, bson.D{{Key: "_id", Value: 4}}, bson.D{{Key: "_id", Value: 5}, {Key: "at", Value: "never"}})
+	p.source.Command(t, "main", `{"createIndexes": "expiring", "indexes": [{"key": {"at": 1}, "name": "ttl", "expireAfterSeconds": 60}]}`)
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	for {
+		n, err := p.target.Client(t).Database("main").Collection("expiring").CountDocuments(context.Background(), bson.D{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 3 {
+			break // the server has deleted what it deletes
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if got := fmt.Sprint(equal(t, p).Compared); got != "map[collections:1 databases:1 documents:3 indexes:1]" {
+		t.Errorf("compared %s", got)
+	}
+	p.target.Command(t, "main", `{"update": "expiring", "updates": [{"q": {"_id": 2}, "u": {"$set": {"x": 1}}}]}`)
+	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); proof.Equal() {
+		t.Error("a changed document among expiring ones is not found")
+	}
+}

@@ -1,0 +1,254 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"go.mongodb.org/mongo-driver/bson"
+)
+
+const (
+	productMongoDB    = "mongodb"
+	productDocumentDB = "documentdb"
+)
+
+// inspect reads both sides at once. A side that cannot be read has its error;
+// the other is read all the same.
+func (m *mover) inspect(ctx context.Context) reconcile.InspectResult {
+	result := reconcile.InspectResult{At: time.Now().UTC()}
+	var databases []database
+	var wg sync.WaitGroup
+	look := func(s *server, into **reconcile.InspectedSide, found *[]database) {
+		if s == nil {
+			return
+		}
+		*into = &reconcile.InspectedSide{}
+		wg.Go(func() {
+			db, all, err := s.inspect(ctx)
+			if err != nil {
+				(*into).Code, (*into).Error = errorCode(err), err.Error()
+				return
+			}
+			(*into).Database = db
+			if found != nil {
+				*found = all
+			}
+		})
+	}
+	look(m.source, &result.Source, &databases)
+	look(m.target, &result.Target, nil)
+	wg.Wait()
+	if result.Source == nil || result.Source.Database == nil {
+		return result
+	}
+	var err error
+	if result.Adapted, err = m.adapted(ctx, databases); err != nil {
+		result.Source = &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
+		return result
+	}
+	if result.Target != nil && result.Target.Database != nil {
+		result.Blocked = m.blocked(databases)
+	}
+	return result
+}
+
+func errorCode(err error) string {
+	var known *reconcile.MoverError
+	if errors.As(err, &known) {
+		return known.Code
+	}
+	return reconcile.CodeFailed
+}
+
+// inspect reads everything a plan wants to know about one side.
+func (s *server) inspect(ctx context.Context) (*reconcile.Database, []database, error) {
+	if err := s.connect(ctx); err != nil {
+		return nil, nil, err
+	}
+	db := &reconcile.Database{ServerVersion: s.build.Version, VersionNum: s.build.number(), Settings: map[string]string{}}
+	began := time.Now()
+	if err := s.command(ctx, "admin", bson.D{{Key: "ping", Value: 1}}, nil); err != nil {
+		return nil, nil, err
+	}
+	db.Latency, db.TLSVersion = time.Since(began), s.tlsVersion()
+	for _, read := range []func(context.Context, *reconcile.Database) error{s.inspectRole, s.inspectSettings, s.inspectSessions} {
+		if err := read(ctx, db); err != nil {
+			return nil, nil, err
+		}
+	}
+	f, err := s.facts(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	db.Fence, db.Lineage = f.fence.state(), f.lineage.mark()
+	for _, d := range f.databases {
+		db.Databases = append(db.Databases, d.info())
+		for name, why := range d.left {
+			if strings.HasPrefix(name, bucketPrefix) {
+				db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Database: d.name, Object: "collection " + name, Reason: why})
+			}
+		}
+	}
+	if s.hello.Message == "isdbgrid" {
+		db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Object: "server " + s.where(), Reason: "it is a mongos: a move carries no sharded cluster"})
+	}
+	db.Counters, err = s.readCounters(ctx, names(f.databases))
+	if errorCode(err) == reconcile.CodePrivilege {
+		// A target needs none before a switch; a fence asks again.
+		db.Settings["counters"], err = "unreadable", nil
+	}
+	return db, f.databases, err
+}
+
+func (d database) info() reconcile.DatabaseInfo {
+	info := reconcile.DatabaseInfo{Name: d.name, Bytes: d.bytes}
+	for _, c := range d.collections {
+		if c.kind != kindView {
+			info.Tables++
+			info.Rows += c.documents
+		}
+	}
+	return info
+}
+
+// inspectRole reads who we are and what we may do.
+func (s *server) inspectRole(ctx context.Context, db *reconcile.Database) error {
+	var status struct {
+		Info struct {
+			Users []struct {
+				User string `bson:"user"`
+			} `bson:"authenticatedUsers"`
+			Roles []struct {
+				Role string `bson:"role"`
+				DB   string `bson:"db"`
+			} `bson:"authenticatedUserRoles"`
+			Privileges []struct {
+				Resource struct {
+					DB         *string `bson:"db"`
+					Collection *string `bson:"collection"`
+					Any        bool    `bson:"anyResource"`
+				} `bson:"resource"`
+				Actions []string `bson:"actions"`
+			} `bson:"authenticatedUserPrivileges"`
+		} `bson:"authInfo"`
+	}
+	err := s.command(ctx, "admin", bson.D{{Key: "connectionStatus", Value: 1}, {Key: "showPrivileges", Value: true}}, &status)
+	if err != nil {
+		return err
+	}
+	for _, u := range status.Info.Users {
+		db.Role.Name = u.User
+	}
+	for _, r := range status.Info.Roles {
+		db.Role.MemberOf = append(db.Role.MemberOf, r.Role+"@"+r.DB)
+		db.Role.Superuser = db.Role.Superuser || r.DB == "admin" && (r.Role == "root" || r.Role == "__system")
+	}
+	slices.Sort(db.Role.MemberOf)
+	may := map[string]bool{}
+	for _, p := range status.Info.Privileges {
+		anywhere := p.Resource.Any || p.Resource.DB != nil && *p.Resource.DB == "" && p.Resource.Collection != nil && *p.Resource.Collection == ""
+		for _, action := range p.Actions {
+			may[action] = may[action] || anywhere
+		}
+	}
+	db.Role.CreateDB = db.Role.Superuser || may["createCollection"] && may["createIndex"] && may["insert"] && may["dropDatabase"] && may["collMod"]
+	db.Role.CreateRole = db.Role.Superuser || may["createUser"]
+	return nil
+}
+
+// inspectSettings reads what a move depends on. What may not be read is said
+// to be so; it is not left out.
+func (s *server) inspectSettings(ctx context.Context, db *reconcile.Database) error {
+	db.Settings["setName"] = s.hello.SetName
+	db.Settings["writable"] = fmt.Sprint(s.hello.Primary)
+	var err error
+	if db.Settings["product"], err = s.product(ctx); err != nil {
+		return err
+	}
+	var parameter struct {
+		Compatibility struct {
+			Version string `bson:"version"`
+		} `bson:"featureCompatibilityVersion"`
+	}
+	err = s.command(ctx, "admin", bson.D{{Key: "getParameter", Value: 1}, {Key: "featureCompatibilityVersion", Value: 1}}, &parameter)
+	if db.Settings["featureCompatibilityVersion"], err = orUnreadable(parameter.Compatibility.Version, err); err != nil {
+		return err
+	}
+	var status struct {
+		Engine struct {
+			Name string `bson:"name"`
+		} `bson:"storageEngine"`
+	}
+	err = s.command(ctx, "admin", bson.D{{Key: "serverStatus", Value: 1}, {Key: "repl", Value: 0}, {Key: "metrics", Value: 0}, {Key: "locks", Value: 0}}, &status)
+	db.Settings["storageEngine"], err = orUnreadable(status.Engine.Name, err)
+	return err
+}
+
+// orUnreadable gives a value, or says that it may not be read.
+func orUnreadable(value string, err error) (string, error) {
+	if number := numberOf(err); number == codeUnauthorized || notThere(number) {
+		return "unreadable", nil
+	}
+	return value, err
+}
+
+// product tells MongoDB from Amazon DocumentDB, which speaks its protocol and
+// lacks much of it. DocumentDB has a name of its own for commands it does not
+// know, and every MongoDB knows this one.
+func (s *server) product(ctx context.Context) (string, error) {
+	if slices.ContainsFunc(append(slices.Clone(s.endpoint.Hosts), append(s.hello.Hosts, s.hello.Me)...), amazonHost) {
+		return productDocumentDB, nil
+	}
+	err := s.command(ctx, "admin", bson.D{{Key: "getCmdLineOpts", Value: 1}}, nil)
+	switch numberOf(err) {
+	case codeNotSupportedByAmazon:
+		return productDocumentDB, nil
+	case codeUnauthorized, codeCommandNotFound, codeCommandNotSupported:
+		return productMongoDB, nil
+	}
+	return productMongoDB, err
+}
+
+// amazonHost knows the names DocumentDB's endpoints have, in every partition.
+func amazonHost(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	for _, suffix := range []string{".amazonaws.com", ".amazonaws.com.cn"} {
+		if rest, ok := strings.CutSuffix(host, suffix); ok {
+			return strings.Contains(rest+".", ".docdb.") || strings.Contains(rest+".", ".docdb-elastic.")
+		}
+	}
+	return false
+}
+
+func (s *server) inspectSessions(ctx context.Context, db *reconcile.Database) error {
+	others, err := s.operations(ctx, true)
+	if err != nil {
+		return err
+	}
+	counts := map[reconcile.SessionCount]int{}
+	for _, o := range others {
+		name, _, _ := strings.Cut(o.NS, ".")
+		for _, u := range o.Users {
+			counts[reconcile.SessionCount{Role: u.User, Database: name}]++
+		}
+	}
+	for key, n := range counts {
+		key.Count = n
+		db.Sessions = append(db.Sessions, key)
+	}
+	slices.SortFunc(db.Sessions, func(a, b reconcile.SessionCount) int {
+		return strings.Compare(a.Role+"\x00"+a.Database, b.Role+"\x00"+b.Database)
+	})
+	return nil
+}

@@ -1,0 +1,80 @@
+package mongo
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+)
+
+func TestMoveAwkward(t *testing.T) {
+	for _, to := range []string{"4.4", "5.0", "6.0"} {
+		t.Run("to "+to, func(t *testing.T) {
+			p := newPair(t, "4.4", to)
+			awkward(t, p.source)
+			inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+			if len(inspected.Blocked) > 0 || inspected.Source.Error+inspected.Target.Error != "" {
+				t.Fatalf("blocked %+v, source %+v, target %+v", inspected.Blocked, inspected.Source, inspected.Target)
+			}
+			do[reconcile.FenceResult](t, p, reconcile.OpFence)
+			copied := do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+			want := []string{"user app of database main is not carried: users are the target's own"}
+			if !slices.Equal(copied.Adapted, want) || !slices.Equal(inspected.Adapted, want) {
+				t.Errorf("adapted %q, announced %q, want %q", copied.Adapted, inspected.Adapted, want)
+			}
+			proof := equal(t, p)
+			compared := fmt.Sprint(proof.Compared)
+			if compared != "map[collections:13 databases:3 documents:542 indexes:15 options:21 views:4]" {
+				t.Errorf("compared %s", compared)
+			}
+		})
+	}
+}
+
+// TestMoveNewKinds moves what 5.0 and 6.0 brought.
+func TestMoveNewKinds(t *testing.T) {
+	t.Parallel()
+	for _, release := range []string{"5.0", "6.0"} {
+		t.Run("from "+release, func(t *testing.T) {
+			p := newPair(t, release, "6.0")
+			p.source.Command(t, "main", `{"create": "series", "timeseries": {"timeField": "at", "metaField": "host", "granularity": "minutes"}, "expireAfterSeconds": 3600}`)
+			p.source.Command(t, "main", `{"createIndexes": "series", "indexes": [{"key": {"host": 1, "at": -1}, "name": "by host"}]}`)
+			p.source.Command(t, "main", `{"create": "on the series", "viewOn": "series", "pipeline": [{"$match": {"host": "a"}}]}`)
+			for i := range 300 {
+				insert(t, p.source, "main", "series", bson.D{{Key: "at", Value: farAhead + primitive.DateTime(i*1000)}, {Key: "host", Value: string(rune('a' + i%3))}, {Key: "n", Value: i}, {Key: fmt.Sprintf("field %d", i%7), Value: nil}})
+			}
+			p.source.Command(t, "main", `{"insert": "dollars", "documents": [{"_id": {"b": 2}, "$top": {"$b.c": 1}}]}`)
+			views := 1
+			if release == "6.0" {
+				p.source.Command(t, "main", `{"create": "clustered", "clusteredIndex": {"key": {"_id": 1}, "unique": true, "name": "by itself"}, "expireAfterSeconds": 100}`)
+				p.source.Command(t, "main", `{"insert": "clustered", "documents": [{"_id": 1}, {"_id": "x"}]}`)
+				p.source.Command(t, "main", `{"create": "images", "changeStreamPreAndPostImages": {"enabled": true}}`)
+			}
+			do[reconcile.FenceResult](t, p, reconcile.OpFence)
+			do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+			proof := equal(t, p)
+			if proof.Compared["timeseriess"] != 0 || proof.Compared["time series"] != 1 || proof.Compared["views"] != views {
+				t.Errorf("compared %v", proof.Compared)
+			}
+			n, err := p.target.Client(t).Database("main").Collection("series").CountDocuments(t.Context(), bson.D{})
+			if err != nil || n != 300 {
+				t.Errorf("the series has %d measurements, %v", n, err)
+			}
+			p.target.Command(t, "main", `{"insert": "series", "documents": [{"at": {"$date": "2998-01-01T00:00:00Z"}, "host": "z"}]}`)
+			if got := differences(do[reconcile.Proof](t, p, reconcile.OpProve)); !slices.Equal(got, []string{"main: timeseries series: document count differs"}) {
+				t.Errorf("an extra measurement gives %q", got)
+			}
+		})
+	}
+	old := newPair(t, "6.0", "4.4")
+	old.source.Command(t, "main", `{"create": "series", "timeseries": {"timeField": "at"}}`)
+	do[reconcile.FenceResult](t, old, reconcile.OpFence)
+	want := []reconcile.UnsupportedObject{{Database: "main", Object: "series", Reason: "a time series needs MongoDB 5.0 or newer on the target"}}
+	if got := do[reconcile.InspectResult](t, old, reconcile.OpInspect).Blocked; !slices.Equal(got, want) {
+		t.Errorf("blocked %+v", got)
+	}
+	codeIs(t, old.request(reconcile.OpCopy), reconcile.CodeUnsupported, targetSide)
+}

@@ -1,0 +1,130 @@
+package mongo
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/bson"
+)
+
+// Some of what old servers wrote down no server takes any more. It is left
+// out, and a copy says so; none of it changes what a collection or an index
+// does.
+var (
+	deadCollectionOptions = []string{"autoIndexId", "flags", "temp", "uuid"}
+	deadIndexOptions      = []string{"ns", "background", "dropDups", "safe", "w", "j", "fsync", "wtimeout"}
+)
+
+// deadOf names what is left out of a specification; the index's own
+// namespace, and that it was built in the background, never mattered.
+func deadOf(spec bson.Raw, dead []string) (found []string) {
+	elements, err := spec.Elements()
+	if err != nil {
+		return nil
+	}
+	for _, e := range elements {
+		if name := e.Key(); slices.Contains(dead, name) && name != "ns" && name != "background" && name != "uuid" {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
+// alive is a specification without what no server takes any more.
+func alive(spec bson.Raw, dead []string) (bson.D, error) {
+	out := bson.D{}
+	if len(spec) == 0 {
+		return out, nil
+	}
+	elements, err := spec.Elements()
+	if err != nil {
+		return nil, fmt.Errorf("read a specification: %w", err)
+	}
+	for _, e := range elements {
+		if !slices.Contains(dead, e.Key()) {
+			out = append(out, bson.E{Key: e.Key(), Value: e.Value()})
+		}
+	}
+	return out, nil
+}
+
+// createCommand makes a collection, view or time series.
+func (c collection) createCommand() (bson.D, error) {
+	rest, err := alive(c.options, deadCollectionOptions)
+	if err != nil {
+		return nil, fmt.Errorf("read the options of %s: %w", c, err)
+	}
+	return append(bson.D{{Key: "create", Value: c.name}}, rest...), nil
+}
+
+// indexCommand makes all indexes but the one on _id; nil when there are none.
+func (c collection) indexCommand() (bson.D, error) {
+	var specs bson.A
+	for _, index := range c.indexes {
+		spec, err := alive(index, deadIndexOptions)
+		if err != nil {
+			return nil, fmt.Errorf("read index %s of %s: %w", indexName(index), c, err)
+		}
+		if c.option("collation").Type != 0 && index.Lookup("collation").Type == 0 && !has(spec, "collation") {
+			// It compares bytes, and would inherit the collection's collation.
+			spec = append(spec, bson.E{Key: "collation", Value: bson.D{{Key: "locale", Value: "simple"}}})
+		}
+		specs = append(specs, spec)
+	}
+	if len(specs) == 0 {
+		return nil, nil
+	}
+	return bson.D{{Key: "createIndexes", Value: c.name}, {Key: "indexes", Value: specs}}, nil
+}
+
+func has(d bson.D, key string) bool {
+	return slices.ContainsFunc(d, func(e bson.E) bool { return e.Key == key })
+}
+
+// expiry is one TTL index, or the TTL of a time series or clustered collection.
+type expiry struct {
+	field   string
+	seconds int64
+	partial bson.RawValue
+}
+
+// expiries are the rules by which the server itself deletes documents.
+func (c collection) expiries() []expiry {
+	var found []expiry
+	for _, index := range c.indexes {
+		seconds, ok := index.Lookup("expireAfterSeconds").AsInt64OK()
+		key, isDocument := index.Lookup("key").DocumentOK()
+		if !ok || !isDocument {
+			continue
+		}
+		elements, err := key.Elements()
+		if err != nil || len(elements) != 1 {
+			continue // the server ignores it on a compound index too
+		}
+		found = append(found, expiry{field: elements[0].Key(), seconds: seconds, partial: index.Lookup("partialFilterExpression")})
+	}
+	seconds, ok := c.option("expireAfterSeconds").AsInt64OK()
+	switch {
+	case ok && c.kind == kindTimeseries:
+		field, _ := c.option("timeseries").Document().Lookup("timeField").StringValueOK()
+		found = append(found, expiry{field: "control.min." + field, seconds: seconds})
+	case ok:
+		found = append(found, expiry{field: "_id", seconds: seconds})
+	}
+	return found
+}
+
+// adapted says in words what a copy of this collection leaves out.
+func (c collection) adapted() []string {
+	var lines []string
+	if dead := deadOf(c.options, deadCollectionOptions); len(dead) > 0 {
+		lines = append(lines, fmt.Sprintf("collection %s loses %s, which no server knows any more", c, strings.Join(dead, ", ")))
+	}
+	for _, index := range c.indexes {
+		if dead := deadOf(index, deadIndexOptions); len(dead) > 0 {
+			lines = append(lines, fmt.Sprintf("index %s of %s loses %s, which no server knows any more", indexName(index), c, strings.Join(dead, ", ")))
+		}
+	}
+	return lines
+}

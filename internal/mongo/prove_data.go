@@ -1,0 +1,166 @@
+package mongo
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math/bits"
+	"slices"
+	"time"
+
+	"github.com/zeebo/xxh3"
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo/options"
+	"golang.org/x/sync/errgroup"
+)
+
+// expiryMargin is how far ahead of now a document must live to be compared:
+// the server deletes expired ones by itself, on each side when it likes.
+const expiryMargin = 30 * time.Minute
+
+// digest is the fingerprint of a collection: how many documents, and the
+// 128-bit hashes of all added modulo 2^128, so that their order does not
+// matter and a document that is there twice counts. It finds accidents, not
+// an adversary.
+type digest struct {
+	documents int64
+	hi, lo    uint64
+}
+
+func (d *digest) add(h xxh3.Uint128) {
+	var carry uint64
+	d.lo, carry = bits.Add64(d.lo, h.Lo, 0)
+	d.hi, _ = bits.Add64(d.hi, h.Hi, carry)
+	d.documents++
+}
+
+// compareContents compares documents, a few collections at a time.
+func (p *proof) compareContents(ctx context.Context, all []pairOf) error {
+	var total int64
+	for _, c := range all {
+		total += c.source.bytes
+	}
+	slices.SortStableFunc(all, func(a, b pairOf) int { return int(min(max(b.source.bytes-a.source.bytes, -1), 1)) })
+	p.progress.enter("compare", "", total)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(p.req.Streams)
+	for _, c := range all {
+		g.Go(func() error {
+			if err := p.compareContent(gctx, c); err != nil {
+				return fmt.Errorf("compare %s: %w", c.source, err)
+			}
+			p.progress.add(c.source.String(), int(c.source.bytes))
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// compareContent compares the documents of one collection: by the hash the
+// servers make of it where both do, otherwise, and to say what differs, by
+// reading them.
+func (p *proof) compareContent(ctx context.Context, c pairOf) error {
+	expiring := c.source.expiries()
+	// The hash goes by _id, so it does not see the order of a capped collection.
+	if !p.scan && len(expiring) == 0 && !c.source.capped() {
+		want, have, err := p.hashes(ctx, c)
+		if err != nil {
+			return err
+		}
+		if want != "" && want == have {
+			p.compared("documents", int(c.source.documents))
+			return nil
+		}
+	}
+	filter := living(expiring, time.Now())
+	var want, have digest
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { want, err = p.source.read(gctx, c.source, filter); return err })
+	g.Go(func() (err error) { have, err = p.target.read(gctx, c.target, filter); return err })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	p.compared("documents", int(want.documents))
+	switch {
+	case want.documents != have.documents:
+		p.differ(c.source.database, c.source.kind, c.source.name, "document count differs", fmt.Sprint(want.documents), fmt.Sprint(have.documents))
+	case want != have:
+		p.differ(c.source.database, c.source.kind, c.source.name, "content differs: same document count, other content", "", "")
+	}
+	return nil
+}
+
+// hashes asks both servers at once for their hash of one collection. It is
+// empty where a server gives none.
+func (p *proof) hashes(ctx context.Context, c pairOf) (want, have string, err error) {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { want, err = p.source.hash(gctx, c.source); return err })
+	g.Go(func() (err error) { have, err = p.target.hash(gctx, c.target); return err })
+	return want, have, g.Wait()
+}
+
+func (s *server) hash(ctx context.Context, c collection) (string, error) {
+	var answer struct {
+		Collections map[string]string `bson:"collections"`
+	}
+	err := s.command(ctx, c.database, bson.D{{Key: "dbHash", Value: 1}, {Key: "collections", Value: bson.A{c.data()}}}, &answer)
+	if number := numberOf(err); number == codeUnauthorized || notThere(number) {
+		return "", nil
+	}
+	return answer.Collections[c.data()], err
+}
+
+// read reads every document that passes the filter. The order of a capped
+// collection is part of it.
+func (s *server) read(ctx context.Context, c collection, filter bson.D) (digest, error) {
+	var d digest
+	cursor, err := s.client.Database(c.database).Collection(c.data()).Find(ctx, filter, options.Find().SetHint(bson.D{{Key: "$natural", Value: 1}}))
+	if err != nil {
+		return d, classify(s.side, err)
+	}
+	ordered := c.capped()
+	var place [8]byte
+	h := xxh3.New()
+	for cursor.Next(ctx) {
+		if !ordered {
+			d.add(xxh3.Hash128(cursor.Current))
+			continue
+		}
+		binary.LittleEndian.PutUint64(place[:], uint64(d.documents))
+		h.Reset()
+		_, _ = h.Write(place[:]) // a hash takes everything
+		_, _ = h.Write(cursor.Current)
+		d.add(h.Sum128())
+	}
+	if err := cursor.Err(); err != nil {
+		return d, classify(s.side, err)
+	}
+	return d, classify(s.side, cursor.Close(ctx))
+}
+
+// living leaves out the documents that the server may delete by itself before
+// the comparison ends. Both sides are asked with the same filter.
+func living(expiring []expiry, now time.Time) bson.D {
+	var dying bson.A
+	for _, e := range expiring {
+		at := primitive.NewDateTimeFromTime(now.Add(expiryMargin).Add(-time.Duration(e.seconds) * time.Second))
+		one := bson.D{{Key: e.field, Value: bson.D{{Key: "$lte", Value: at}}}}
+		if e.partial.Type != 0 {
+			one = bson.D{{Key: "$and", Value: bson.A{one, e.partial}}}
+		}
+		dying = append(dying, one)
+	}
+	if len(dying) == 0 {
+		return bson.D{}
+	}
+	return bson.D{{Key: "$nor", Value: dying}}
+}
+
+// sortedKeys are the keys of both maps.
+func sortedKeys(a, b map[string]string) []string {
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b))
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}

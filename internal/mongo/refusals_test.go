@@ -1,0 +1,157 @@
+package mongo
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/internal/mongotest"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"go.mongodb.org/mongo-driver/bson"
+)
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, "4.4", "4.4")
+	simple(t, p.source)
+	wrong := filepath.Join(t.TempDir(), "wrong")
+	if err := os.WriteFile(wrong, []byte("not the password"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.target.User(t, "admin", "reader", `["readAnyDatabase", "clusterMonitor"]`)
+	p.target.User(t, "admin", "nobody", `[]`)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	for _, row := range []struct {
+		name       string
+		change     func(req *reconcile.MoverRequest)
+		code, side string
+	}{
+		{"wrong password", func(r *reconcile.MoverRequest) { r.Target.PasswordFile = wrong }, reconcile.CodeCredentials, targetSide},
+		{"wrong user", func(r *reconcile.MoverRequest) { r.Source.Username = "mallory" }, reconcile.CodeCredentials, sourceSide},
+		{"wrong authSource", func(r *reconcile.MoverRequest) { r.Target.AuthSource = "circle_ghe" }, reconcile.CodeCredentials, targetSide},
+		{"no password file", func(r *reconcile.MoverRequest) { r.Target.PasswordFile = "/nowhere" }, reconcile.CodeCredentials, targetSide},
+		{"unreachable", func(r *reconcile.MoverRequest) { r.Source.Hosts = []string{closed} }, reconcile.CodeUnreachable, sourceSide},
+		{"other replica set", func(r *reconcile.MoverRequest) { r.Target.ReplicaSet = "rs7" }, reconcile.CodeUnreachable, targetSide},
+		{"TLS where there is none", func(r *reconcile.MoverRequest) { r.Target.TLSMode = "require" }, reconcile.CodeUnreachable, targetSide},
+		{"may not write", func(r *reconcile.MoverRequest) { r.Target.Username = "reader" }, reconcile.CodePrivilege, targetSide},
+		{"may do nothing", func(r *reconcile.MoverRequest) { r.Target.Username = "nobody" }, reconcile.CodePrivilege, targetSide},
+		{"no host", func(r *reconcile.MoverRequest) { r.Target.Hosts, r.Target.Host = nil, "" }, reconcile.CodeFailed, targetSide},
+		{"other fence", func(r *reconcile.MoverRequest) { r.Fence = "fence-2" }, reconcile.CodeMoved, sourceSide},
+		{"unknown TLS mode", func(r *reconcile.MoverRequest) { r.Target.TLSMode = "perhaps" }, reconcile.CodeFailed, targetSide},
+		{"odd options", func(r *reconcile.MoverRequest) { r.Target.Options = "w=%zz" }, reconcile.CodeFailed, targetSide},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			req := p.request(reconcile.OpCopy)
+			row.change(&req)
+			err := codeIs(t, req, row.code, row.side)
+			if strings.Contains(err.Error(), mongotest.Password) || strings.Contains(err.Error(), "not the password") {
+				t.Errorf("the error holds a password: %v", err)
+			}
+			req.Operation = reconcile.OpInspect
+			if row.code == reconcile.CodeFailed || row.code == reconcile.CodeMoved || row.name == "may not write" || row.name == "no password file" {
+				return
+			}
+			inspected := run[reconcile.InspectResult](t, req)
+			side := map[string]*reconcile.InspectedSide{sourceSide: inspected.Source, targetSide: inspected.Target}[row.side]
+			if side.Database != nil || side.Code != row.code {
+				t.Errorf("inspected %+v, want no facts and code %s", side, row.code)
+			}
+		})
+	}
+	insert(t, p.target, "somebody", "else", bson.D{{Key: "x", Value: 1}})
+	err = codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeNotEmpty, targetSide)
+	if want := "overwrite the target: database somebody is not empty and none of ours"; err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+	p.target.Command(t, "somebody", `{"dropDatabase": 1}`)
+	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	other := p.request(reconcile.OpCopy)
+	other.Installation = "another"
+	codeIs(t, other, reconcile.CodeNotEmpty, targetSide)
+	other.Operation = reconcile.OpClear
+	codeIs(t, other, reconcile.CodeNotEmpty, targetSide)
+	do[struct{}](t, p, reconcile.OpClear)
+	do[struct{}](t, p, reconcile.OpClear)
+	var left struct {
+		Databases []struct {
+			Name string `bson:"name"`
+		} `bson:"databases"`
+	}
+	if err := bson.Unmarshal(p.target.Command(t, "admin", `{"listDatabases": 1, "nameOnly": true}`), &left); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(left.Databases); got != "[{admin} {config} {local}]" {
+		t.Errorf("cleared, the target holds %s", got)
+	}
+}
+
+// TestAnEmptySourceIsNoCopy is one of the manual's two mistakes: restoring
+// nothing, and ending well.
+func TestAnEmptySourceIsNoCopy(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, "4.4", "4.4")
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeUnsupported, sourceSide)
+	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); proof.Equal() {
+		t.Errorf("nothing equals nothing: %+v", proof)
+	}
+}
+
+// TestNothingGoesToTheSource is the other: a restore without a host goes to
+// whatever server is near, and a whole-server archive replaces its accounts.
+func TestNothingGoesToTheSource(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, "4.4", "5.0")
+	awkward(t, p.source)
+	p.source.User(t, "admin", "application", `[{"role": "readWrite", "db": "main"}]`)
+	p.target.User(t, "admin", "own", `["root"]`)
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	before, accounts := state(t, p.source), state(t, p.target, "system.users")
+	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	equal(t, p)
+	if after := state(t, p.source); after != before {
+		t.Errorf("the source is not as it was:\n%s\n%s", before, after)
+	}
+	if after := state(t, p.target, "system.users"); after != accounts {
+		t.Errorf("the accounts of the target changed:\n%s\n%s", accounts, after)
+	}
+}
+
+// state is the hash of every database, or of some collections of admin.
+func state(t *testing.T, s *mongotest.Server, collections ...string) string {
+	t.Helper()
+	names, err := s.Client(t).ListDatabaseNames(context.Background(), bson.D{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for _, name := range names {
+		if name == "local" || name == "config" || len(collections) > 0 && name != "admin" {
+			continue
+		}
+		command := bson.D{{Key: "dbHash", Value: 1}}
+		if len(collections) > 0 {
+			command = append(command, bson.E{Key: "collections", Value: collections})
+		}
+		var hash struct {
+			Collections map[string]string `bson:"collections"`
+		}
+		if err := s.Client(t).Database(name).RunCommand(context.Background(), command).Decode(&hash); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&out, name, hash.Collections)
+	}
+	return out.String()
+}

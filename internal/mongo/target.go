@@ -1,0 +1,128 @@
+package mongo
+
+import (
+	"context"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"go.mongodb.org/mongo-driver/bson"
+)
+
+// sideFacts is what copy and proof know of a server before they begin.
+type sideFacts struct {
+	databases []database
+	fence     *fenceRecord
+	lineage   *lineage
+}
+
+func (s *server) facts(ctx context.Context) (f sideFacts, err error) {
+	if f.databases, err = s.databases(ctx); err != nil {
+		return f, err
+	}
+	if f.fence, err = s.readFence(ctx); err != nil {
+		return f, err
+	}
+	f.lineage, err = s.readLineage(ctx)
+	return f, err
+}
+
+// prepareCopy looks whether the target may be written to at all.
+func (m *mover) prepareCopy(ctx context.Context) (source, target sideFacts, err error) {
+	if source, target, err = m.readFacts(ctx); err != nil {
+		return source, target, err
+	}
+	if len(source.databases) == 0 {
+		return source, target, failf(sourceSide, reconcile.CodeUnsupported, "copy: the source has no database to copy")
+	}
+	if err := m.underFence(source, "copy"); err != nil {
+		return source, target, err
+	}
+	if err := m.target.mustWrite(ctx); err != nil {
+		return source, target, err
+	}
+	if blocked := m.blocked(source.databases); len(blocked) > 0 {
+		return source, target, failf(targetSide, reconcile.CodeUnsupported, "copy %s.%s: %s", blocked[0].Database, blocked[0].Object, blocked[0].Reason)
+	}
+	return source, target, m.mayOverwrite(target)
+}
+
+// underFence fails unless the fence of the request stands.
+func (m *mover) underFence(source sideFacts, what string) error {
+	if m.req.Fence != "" && (!source.fence.stands() || source.fence.ID != m.req.Fence) {
+		return failf(sourceSide, reconcile.CodeMoved, "%s: fence %q does not stand on the source", what, m.req.Fence)
+	}
+	return nil
+}
+
+// mayOverwrite refuses a target that was ever the truth, that belongs to
+// another installation, or that holds a database we did not make.
+func (m *mover) mayOverwrite(f sideFacts) error {
+	if f.lineage.everAuthoritative() {
+		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it is %s since epoch %d (move %q); a side that ever held the truth is not overwritten",
+			f.lineage.State, f.lineage.Epoch, f.lineage.Move)
+	}
+	if f.lineage != nil && f.lineage.Installation != m.req.Installation {
+		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it holds a copy of installation %s", f.lineage.Installation)
+	}
+	var foreign []string
+	for _, d := range f.databases {
+		if !f.lineage.made(d.name) {
+			foreign = append(foreign, d.name)
+		}
+	}
+	if len(foreign) > 0 {
+		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: database %s is not empty and none of ours", strings.Join(foreign, ", "))
+	}
+	return nil
+}
+
+func (s *server) dropDatabase(ctx context.Context, name string) error {
+	return s.command(ctx, name, bson.D{{Key: "dropDatabase", Value: 1}, {Key: "writeConcern", Value: bson.D{{Key: "w", Value: "majority"}}}}, nil)
+}
+
+// dropMade drops what copies made. mayOverwrite has looked at it before.
+func (s *server) dropMade(ctx context.Context, h *holder, l *lineage) error {
+	if l == nil {
+		return nil
+	}
+	for _, name := range l.Made {
+		if err := h.guard(ctx); err != nil {
+			return err
+		}
+		if err := s.dropDatabase(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear drops what an abandoned copy left on the target, unless that copy was
+// ever the truth.
+func (m *mover) clear(ctx context.Context) error {
+	l, err := m.target.readLineage(ctx)
+	if err != nil {
+		return err
+	}
+	if l.everAuthoritative() {
+		return failf(targetSide, reconcile.CodeNotEmpty, "clear the target: it is %s since epoch %d; it is no abandoned copy", l.State, l.Epoch)
+	}
+	if l != nil && l.Installation != m.req.Installation {
+		return failf(targetSide, reconcile.CodeNotEmpty, "clear the target: it holds a copy of installation %s", l.Installation)
+	}
+	if l == nil {
+		return nil
+	}
+	held, h, err := m.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.release(ctx)
+	// An older mover may have gone on until it lost the target to us.
+	if l, err = m.target.readLineage(held); err != nil {
+		return h.orTakenOver(ctx, err)
+	}
+	if err := m.target.dropMade(held, h, l); err != nil {
+		return h.orTakenOver(ctx, err)
+	}
+	return m.target.dropDatabase(held, ownDatabase)
+}

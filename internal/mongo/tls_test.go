@@ -1,0 +1,84 @@
+package mongo
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/internal/mongotest"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// TestTLS moves to a server that asks for a certificate, in every mode, and
+// with the certificate as the only login.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	p := pair{source: mongotest.New(t, mongotest.Options{Release: "4.4"}), target: mongotest.New(t, mongotest.Options{Release: "5.0", ReplicaSet: "rs0", ClientCertificate: true})}
+	simple(t, p.source)
+	p.target.Command(t, "$external", `{"createUser": "CN=mover,O=clients", "roles": [{"role": "root", "db": "admin"}]}`)
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	byAddress := "127.0.0.1:" + p.target.Address()[len("localhost:"):]
+	stranger := mongotest.New(t, mongotest.Options{Release: "4.4", ClientCertificate: true})
+	for _, row := range []struct {
+		name   string
+		change func(e *reconcile.Endpoint)
+		code   string // empty moves
+	}{
+		{"verify-full", func(*reconcile.Endpoint) {}, ""},
+		{"no mode is verify-full", func(e *reconcile.Endpoint) { e.TLSMode = "" }, ""},
+		{"verify-ca with another name", func(e *reconcile.Endpoint) { e.TLSMode, e.Hosts, e.ReplicaSet = "verify-ca", []string{byAddress}, "" }, ""},
+		{"require without a CA", func(e *reconcile.Endpoint) { e.TLSMode, e.CAFile = "require", "" }, ""},
+		{"certificate for a password", func(e *reconcile.Endpoint) {
+			e.Mechanism, e.Username, e.PasswordFile, e.AuthSource = mechanismX509, "", "", ""
+		}, ""},
+		{"verify-full with another name", func(e *reconcile.Endpoint) { e.Hosts, e.ReplicaSet = []string{byAddress}, "" }, reconcile.CodeUnreachable},
+		{"verify-full with another CA", func(e *reconcile.Endpoint) { e.CAFile = stranger.CAFile }, reconcile.CodeUnreachable},
+		{"verify-ca with another CA", func(e *reconcile.Endpoint) { e.TLSMode, e.CAFile = "verify-ca", stranger.CAFile }, reconcile.CodeUnreachable},
+		{"require with another CA", func(e *reconcile.Endpoint) { e.TLSMode, e.CAFile = "require", stranger.CAFile }, reconcile.CodeUnreachable},
+		{"no certificate", func(e *reconcile.Endpoint) { e.CertificateFile = "" }, reconcile.CodeUnreachable},
+		{"certificate of another CA", func(e *reconcile.Endpoint) { e.CertificateFile = stranger.CertificateFile }, reconcile.CodeUnreachable},
+		{"no TLS", func(e *reconcile.Endpoint) { e.TLSMode = "disable" }, reconcile.CodeUnreachable},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			req := p.request(reconcile.OpCopy)
+			row.change(req.Target)
+			if row.code != "" {
+				codeIs(t, req, row.code, targetSide)
+				return
+			}
+			run[reconcile.CopyResult](t, req)
+			req.Operation = reconcile.OpProve
+			if proof := run[reconcile.Proof](t, req); !proof.Equal() {
+				t.Errorf("not equal: %q", differences(proof))
+			}
+			req.Operation = reconcile.OpInspect
+			if got := run[reconcile.InspectResult](t, req).Target.Database; got == nil || got.TLSVersion != "TLSv1.3" || !got.Role.Superuser {
+				t.Errorf("inspected %+v", got)
+			}
+		})
+	}
+}
+
+// TestUsersOfADatabase logs in as users that are not admin's.
+func TestUsersOfADatabase(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, "4.4", "6.0")
+	simple(t, p.source)
+	p.source.User(t, "circle_ghe", "inner", `[{"role": "root", "db": "admin"}]`)
+	p.target.User(t, "accounts", "outer", `[{"role": "root", "db": "admin"}]`)
+	other := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(other, []byte(mongotest.Password), 0o600); err != nil { // without a newline
+		t.Fatal(err)
+	}
+	request := func(op reconcile.Operation) reconcile.MoverRequest {
+		req := p.request(op)
+		req.Source.Username, req.Source.AuthSource, req.Source.PasswordFile = "inner", "circle_ghe", other
+		req.Target.Username, req.Target.AuthSource, req.Target.Mechanism = "outer", "accounts", "SCRAM-SHA-256"
+		return req
+	}
+	run[reconcile.FenceResult](t, request(reconcile.OpFence))
+	run[reconcile.CopyResult](t, request(reconcile.OpCopy))
+	if proof := run[reconcile.Proof](t, request(reconcile.OpProve)); !proof.Equal() {
+		t.Errorf("not equal: %q", differences(proof))
+	}
+}

@@ -1,0 +1,107 @@
+package mongo
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/internal/mongotest"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// committed moves to a target and commits.
+func committed(t *testing.T, p pair) {
+	t.Helper()
+	simple(t, p.source)
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	commit := p.request(reconcile.OpCommit)
+	commit.Counters = equal(t, p).Counters
+	run[struct{}](t, commit)
+}
+
+func states(t *testing.T, p pair) string {
+	t.Helper()
+	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	var out []string
+	for _, side := range []*reconcile.InspectedSide{inspected.Source, inspected.Target} {
+		if side.Database == nil {
+			t.Fatalf("inspect: %s", side.Error)
+		}
+		if side.Database.Lineage == nil {
+			out = append(out, "none")
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s %d", side.Database.Lineage.State, side.Database.Lineage.Epoch))
+	}
+	return fmt.Sprintf("%q fenced %t", out, inspected.Source.Database.Fence != nil)
+}
+
+func TestWithdraw(t *testing.T) {
+	t.Parallel()
+	for _, set := range []string{"", "rs0"} {
+		t.Run("set "+set, func(t *testing.T) {
+			p := pair{source: mongotest.New(t, mongotest.Options{Release: "4.4"}), target: mongotest.New(t, mongotest.Options{Release: "5.0", ReplicaSet: set})}
+			committed(t, p)
+			if got := states(t, p); got != `["superseded 1" "authoritative 1"] fenced true` {
+				t.Errorf("committed: %s", got)
+			}
+			equal(t, p) // a proof writes nothing that counts
+			do[struct{}](t, p, reconcile.OpWithdraw)
+			do[struct{}](t, p, reconcile.OpWithdraw)
+			if got := states(t, p); got != `["authoritative 1" "copied 1"] fenced true` {
+				t.Errorf("withdrawn: %s", got)
+			}
+			do[struct{}](t, p, reconcile.OpCommit) // the same move may be committed again
+			if got := states(t, p); got != `["superseded 1" "authoritative 1"] fenced true` {
+				t.Errorf("committed again: %s", got)
+			}
+		})
+	}
+}
+
+func TestWithdrawAfterAWrite(t *testing.T) {
+	t.Parallel()
+	for _, set := range []string{"", "rs0"} {
+		t.Run("set "+set, func(t *testing.T) {
+			p := pair{source: mongotest.New(t, mongotest.Options{Release: "4.4"}), target: mongotest.New(t, mongotest.Options{Release: "6.0", ReplicaSet: set})}
+			committed(t, p)
+			p.target.Command(t, "circle_ghe", `{"findAndModify": "jobs", "query": {"_id": 1}, "update": {"$set": {"late": 1}}}`)
+			codeIs(t, p.request(reconcile.OpWithdraw), reconcile.CodeMoved, targetSide)
+			// Written back: the contents are the same, and somebody was there.
+			p.target.Command(t, "circle_ghe", `{"findAndModify": "jobs", "query": {"_id": 1}, "update": {"$unset": {"late": 1}}}`)
+			codeIs(t, p.request(reconcile.OpWithdraw), reconcile.CodeMoved, targetSide)
+			if got := states(t, p); got != `["superseded 1" "authoritative 1"] fenced true` {
+				t.Errorf("after a refused withdrawal: %s", got)
+			}
+			codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeNotEmpty, targetSide)
+			codeIs(t, p.request(reconcile.OpClear), reconcile.CodeNotEmpty, targetSide)
+		})
+	}
+}
+
+// TestWayBack moves out and back again, with what was written meanwhile.
+func TestWayBack(t *testing.T) {
+	t.Parallel()
+	there := newPair(t, "4.4", "4.4")
+	committed(t, there)
+	do[reconcile.UnfenceResult](t, there, reconcile.OpUnfence)
+	there.target.Command(t, "circle_ghe", `{"insert": "jobs", "documents": [{"_id": "made there"}]}`)
+	back := pair{source: there.target, target: mongotest.New(t, mongotest.Options{Release: "4.4"})}
+	request := func(op reconcile.Operation) reconcile.MoverRequest {
+		req := back.request(op)
+		req.Move, req.Epoch, req.Fence = "move-2", 2, "fence-2"
+		return req
+	}
+	run[reconcile.FenceResult](t, request(reconcile.OpFence))
+	run[reconcile.CopyResult](t, request(reconcile.OpCopy))
+	proof := run[reconcile.Proof](t, request(reconcile.OpProve))
+	if !proof.Equal() || proof.Compared["documents"] != 3002 {
+		t.Fatalf("way back: %q, compared %v", differences(proof), proof.Compared)
+	}
+	commit := request(reconcile.OpCommit)
+	commit.Counters = proof.Counters
+	run[struct{}](t, commit)
+	if got := states(t, back); got != `["superseded 2" "authoritative 2"] fenced true` {
+		t.Errorf("back: %s", got)
+	}
+}
