@@ -67,7 +67,7 @@ func (c *copyRun) underHold(ctx context.Context, source sideFacts) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.mayOverwrite(target); err != nil {
+	if err := c.mayOverwrite(source, target); err != nil {
 		return err
 	}
 	if c.sourceRelay, err = c.source.newRelay(ctx); err != nil {
@@ -84,6 +84,11 @@ func (c *copyRun) underHold(ctx context.Context, source sideFacts) (err error) {
 // carry does the copy under the hold.
 func (c *copyRun) carry(ctx context.Context, source, target sideFacts) error {
 	c.progress.enter("prepare", "", 0)
+	if c.replaceable(source, target) {
+		if err := c.target.dropAll(ctx, c.hold, names(target.databases)); err != nil {
+			return err
+		}
+	}
 	if err := c.target.dropMade(ctx, c.hold, target.lineage); err != nil {
 		return err
 	}

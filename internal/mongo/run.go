@@ -49,7 +49,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 	needs := map[reconcile.Operation][2]bool{
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true}, reconcile.OpClear: {false, true},
-		reconcile.OpInspect: {false, false}, reconcile.OpWithdraw: {true, true},
+		reconcile.OpInspect: {false, false}, reconcile.OpWithdraw: {true, true}, reconcile.OpRead: {true, false},
 	}
 	need, known := needs[req.Operation]
 	if !known {
@@ -91,6 +91,8 @@ func (m *mover) run(ctx context.Context) (any, error) {
 		return m.unfence(ctx)
 	case reconcile.OpCopy:
 		return m.copy(ctx)
+	case reconcile.OpRead:
+		return m.readWhole(ctx)
 	case reconcile.OpProve:
 		return m.prove(ctx)
 	case reconcile.OpCommit:

@@ -43,7 +43,10 @@ func (m *mover) prepareCopy(ctx context.Context) (source, target sideFacts, err 
 	if blocked := m.blocked(source.databases); len(blocked) > 0 {
 		return source, target, failf(targetSide, reconcile.CodeUnsupported, "copy %s.%s: %s", blocked[0].Database, blocked[0].Object, blocked[0].Reason)
 	}
-	return source, target, m.mayOverwrite(target)
+	if m.target.build.number()/100 < m.source.build.number()/100 {
+		return source, target, failf(targetSide, reconcile.CodeUnsupported, "copy: the target runs MongoDB %s, older than the source's %s", m.target.build.Version, m.source.build.Version)
+	}
+	return source, target, m.mayOverwrite(source, target)
 }
 
 // underFence fails unless the fence of the request stands.
@@ -55,9 +58,13 @@ func (m *mover) underFence(source sideFacts, what string) error {
 }
 
 // mayOverwrite refuses a target that was ever the truth, that belongs to
-// another installation, or that holds a database we did not make.
-func (m *mover) mayOverwrite(f sideFacts) error {
+// another installation, or that holds a database we did not make. One that the
+// very source superseded may be replaced when the request says so.
+func (m *mover) mayOverwrite(source, f sideFacts) error {
 	if f.lineage.everAuthoritative() {
+		if m.replaceable(source, f) {
+			return nil
+		}
 		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it is %s since epoch %d (move %q); a side that ever held the truth is not overwritten",
 			f.lineage.State, f.lineage.Epoch, f.lineage.Move)
 	}
@@ -76,6 +83,14 @@ func (m *mover) mayOverwrite(f sideFacts) error {
 	return nil
 }
 
+// replaceable tells whether the target is the side that the source took over
+// from at the epoch the request names: what it holds, the source has had.
+func (m *mover) replaceable(source, target sideFacts) bool {
+	from, to := source.lineage, target.lineage
+	return m.req.Replaces > 0 && from != nil && to != nil && from.Installation == m.req.Installation && to.Installation == m.req.Installation &&
+		to.State == stateSuperseded && from.State == stateAuthoritative && to.Epoch == m.req.Replaces && from.Epoch == m.req.Replaces
+}
+
 func (s *server) dropDatabase(ctx context.Context, name string) error {
 	return s.command(ctx, name, bson.D{{Key: "dropDatabase", Value: 1}, {Key: "writeConcern", Value: bson.D{{Key: "w", Value: "majority"}}}}, nil)
 }
@@ -85,7 +100,11 @@ func (s *server) dropMade(ctx context.Context, h *holder, l *lineage) error {
 	if l == nil {
 		return nil
 	}
-	for _, name := range l.Made {
+	return s.dropAll(ctx, h, l.Made)
+}
+
+func (s *server) dropAll(ctx context.Context, h *holder, databases []string) error {
+	for _, name := range databases {
 		if err := h.guard(ctx); err != nil {
 			return err
 		}

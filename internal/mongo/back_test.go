@@ -1,0 +1,76 @@
+package mongo
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"go.mongodb.org/mongo-driver/bson"
+)
+
+// leg is one move of a round trip.
+func (p pair) leg(op reconcile.Operation, back bool, epoch, replaces int) reconcile.MoverRequest {
+	req := p.request(op)
+	req.Epoch, req.Replaces = epoch, replaces
+	req.Move, req.Fence = fmt.Sprintf("move-%d", epoch), fmt.Sprintf("fence-%d", epoch)
+	if back {
+		req.Source, req.Target = req.Target, req.Source
+	}
+	return req
+}
+
+// TestThereAndBackAndThereAgain carries what was written since in every leg,
+// and overwrites no side that did not lose its turn to the very source.
+func TestThereAndBackAndThereAgain(t *testing.T) {
+	p := newPair(t, "4.4", "4.4")
+	simple(t, p.source)
+	insert(t, p.source, "dropped_outside", "things", bson.D{{Key: "a", Value: 1}})
+	for epoch, back := range []bool{false, true, false} {
+		epoch++
+		to := p.target
+		if back {
+			to = p.source
+		}
+		replaces := epoch - 1
+		if replaces > 0 {
+			if read := run[reconcile.ReadResult](t, p.leg(reconcile.OpRead, back, epoch, 0)); read.Rows < 3001 || read.Tables < 2 {
+				t.Errorf("leg %d: read only %+v", epoch, read)
+			}
+			lift := p.leg(reconcile.OpUnfence, !back, epoch, 0) // what stands on the side that lost its turn
+			lift.Fence = ""
+			run[reconcile.UnfenceResult](t, lift)
+		}
+		run[reconcile.FenceResult](t, p.leg(reconcile.OpFence, back, epoch, 0))
+		if replaces > 0 {
+			_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, 0), reconcile.CodeNotEmpty, targetSide)
+			_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces+7), reconcile.CodeNotEmpty, targetSide)
+		}
+		run[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, back, epoch, replaces))
+		proof := run[reconcile.Proof](t, p.leg(reconcile.OpProve, back, epoch, replaces))
+		if !proof.Equal() {
+			t.Fatalf("leg %d: not equal: %q", epoch, differences(proof))
+		}
+		commit := p.leg(reconcile.OpCommit, back, epoch, replaces)
+		commit.Counters = proof.Counters
+		run[struct{}](t, commit)
+		jobs := to.Client(t).Database("circle_ghe").Collection("jobs")
+		n, err := jobs.CountDocuments(context.Background(), bson.D{})
+		if err != nil || n != int64(2999+epoch) {
+			t.Fatalf("leg %d: %d documents, want %d (%v)", epoch, n, 2999+epoch, err)
+		}
+		insert(t, to, "circle_ghe", "jobs", bson.D{{Key: "_id", Value: 9000 + epoch}, {Key: "name", Value: fmt.Sprint("since ", epoch)}})
+		if epoch == 1 {
+			if err := to.Client(t).Database("dropped_outside").Drop(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestNeverToAnOlderRelease(t *testing.T) {
+	p := newPair(t, "5.0", "4.4")
+	simple(t, p.source)
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	_ = codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeUnsupported, targetSide)
+}
