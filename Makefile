@@ -43,7 +43,7 @@ lint-product:
 lint-testbed:
 	cd internal/testbed && $(TESTBED_TOOL) golangci-lint run --config ../../.golangci.yml --build-tags fixture ./...
 
-servers: ## fetch what the unit tests need: PostgreSQL servers, a C compiler
+servers: ## fetch what the unit tests need: PostgreSQL and MongoDB servers, a C compiler
 	@$(TESTBED) fetch
 
 unit: unit-product unit-testbed ## unit tests of every module

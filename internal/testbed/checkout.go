@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cache"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/mongoserver"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
 )
 
@@ -57,4 +58,8 @@ func (c checkout) path(elem ...string) string {
 
 func (c checkout) servers() pgserver.Source {
 	return pgserver.Source{Cache: c.cache, Extension: c.path("seed/extension")}
+}
+
+func (c checkout) mongoServers() mongoserver.Source {
+	return mongoserver.Source{Cache: c.cache, PostgreSQL: c.servers()}
 }

