@@ -75,23 +75,29 @@ func importProduct(ctx context.Context, c checkout, r *progress.Reporter, binary
 	return name, writeProductImage(c, name)
 }
 
-// importFixed imports the images whose names do not change.
-func importFixed(ctx context.Context, c checkout, r *progress.Reporter, parts obtained) error {
+// named is an image whose name does not change.
+type named struct {
+	name  string
+	image images.Image
+}
+
+func fixedImages(parts obtained) []named {
 	base := images.NewBase(pgserver.ClientDir)
-	list := []struct {
-		name  string
-		image images.Image
-	}{
+	list := []named{
 		{images.PauseName, images.Pause(parts.pause)},
-		{images.PostgresName, base.Postgres(parts.servers[12])},
+		{images.PostgresName(12), base.Postgres(parts.servers[12])},
+		{images.PostgresName(14), base.Postgres(parts.servers[14])},
+		{images.MongoDBName, base.MongoDB(parts.mongoServers[internalMongoDB], parts.mongosetup)},
 	}
 	if parts.fixture != "" {
-		list = append(list, struct {
-			name  string
-			image images.Image
-		}{images.FixtureName, base.Fixture(parts.fixture)})
+		list = append(list, named{images.FixtureName, base.Fixture(parts.fixture)})
 	}
-	for _, i := range list {
+	return list
+}
+
+// importFixed imports the images whose names do not change.
+func importFixed(ctx context.Context, c checkout, r *progress.Reporter, parts obtained) error {
+	for _, i := range fixedImages(parts) {
 		built, err := images.Build(i.image)
 		if err != nil {
 			return fmt.Errorf("build the image %s: %w", i.name, err)
