@@ -65,12 +65,38 @@ func variables(ctx context.Context, c checkout) ([]variable, error) {
 			variable{fmt.Sprintf("%s_PG%d", prefix, s.Major), dir},
 			variable{fmt.Sprintf("%s_PG%d_ADDRESS", prefix, s.Major), s.Address()})
 	}
+	mongo, err := mongoVariables(c, prefix+"_MONGO")
+	if err != nil {
+		return nil, err
+	}
+	vars = append(vars, mongo...)
 	name, err := readProductImage(c)
 	if err != nil {
 		return nil, err
 	}
 	if name != "" {
 		vars = append(vars, variable{prefix + "_IMAGE", name})
+	}
+	return vars, nil
+}
+
+func mongoVariables(c checkout, prefix string) ([]variable, error) {
+	vars := []variable{
+		{prefix + "_USER", external.MongoAdmin},
+		{prefix + "_PASSWORD_FILE", external.MongoPasswordFile()},
+		{prefix + "_ROOT_PASSWORD_FILE", external.MongoRootPasswordFile()},
+		{prefix + "_REPLICA_SET", external.ReplicaSet},
+	}
+	for _, s := range external.MongoServers {
+		dir, err := c.mongoServers().Dir(s.Release)
+		if err != nil {
+			return nil, err
+		}
+		name := prefix + strings.ReplaceAll(s.Release, ".", "")
+		vars = append(vars,
+			variable{name, dir},
+			variable{name + "_ADDRESS", s.Address()},
+			variable{name + "_HOST", fmt.Sprintf("%s:%d", s.Host(), s.Port)})
 	}
 	return vars, nil
 }

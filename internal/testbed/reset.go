@@ -16,5 +16,10 @@ func reset(ctx context.Context, args []string) error {
 			return err
 		}
 	}
+	for _, s := range external.MongoServers {
+		if err := s.Reset(ctx); err != nil {
+			return err
+		}
+	}
 	return nil
 }

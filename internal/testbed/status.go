@@ -36,6 +36,9 @@ func partNames() []string {
 	for _, s := range external.Servers {
 		names = append(names, s.Name())
 	}
+	for _, s := range external.MongoServers {
+		names = append(names, s.Name())
+	}
 	return names
 }
 

@@ -124,10 +124,26 @@ func bootAll(ctx context.Context, c checkout, r *progress.Reporter, parts obtain
 	return errors.Join(err, serverErr, productErr)
 }
 
+// startServers starts the two kinds of servers side by side.
 func startServers(ctx context.Context, r *progress.Reporter, parts obtained) error {
+	mongo := background(func() (struct{}, error) { return struct{}{}, startMongoServers(ctx, r, parts) })
 	for _, s := range external.Servers {
 		err := r.Do(fmt.Sprintf("PostgreSQL %d outside the cluster", s.Major), func(*progress.Task) error {
 			return s.Ensure(ctx, filepath.Join(parts.servers[s.Major], "bin"))
+		})
+		if err != nil {
+			_, mongoErr := mongo()
+			return errors.Join(err, mongoErr)
+		}
+	}
+	_, err := mongo()
+	return err
+}
+
+func startMongoServers(ctx context.Context, r *progress.Reporter, parts obtained) error {
+	for _, s := range external.MongoServers {
+		err := r.Do(fmt.Sprintf("MongoDB %s outside the cluster", s.Release), func(*progress.Task) error {
+			return s.Ensure(ctx, parts.mongoServers[s.Release])
 		})
 		if err != nil {
 			return err

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/testbed/frontend/mongoenv"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/frontend/writes"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -23,66 +21,9 @@ type mongoDatabase struct {
 	host    string // the hosts as configured
 }
 
-// mongoFromEnv reads the settings that the chart gives every service.
 func mongoFromEnv(role string) (mongoDatabase, error) {
-	values := map[string]string{}
-	for _, name := range []string{"HOSTS", "SSL", "TLS_INSECURE", "AUTH_SOURCE", "AUTH_MECHANISM", "USERNAME", "PASSWORD", "DATABASE"} {
-		value := os.Getenv("MONGO_" + name)
-		if value == "" {
-			return mongoDatabase{}, fmt.Errorf("read settings: environment variable MONGO_%s is not set", name)
-		}
-		values[name] = value
-	}
-	uri := "mongodb://" + values["HOSTS"] + "/?" + os.Getenv("MONGO_OPTIONS")
-	o := options.Client().ApplyURI(uri).SetAppName("circleci " + role).
-		SetAuth(options.Credential{AuthMechanism: values["AUTH_MECHANISM"], AuthSource: values["AUTH_SOURCE"],
-			Username: values["USERNAME"], Password: values["PASSWORD"]}).
-		// The writer itself wants to know what became of a write, and many
-		// services share one small server.
-		SetRetryWrites(false).SetRetryReads(false).SetMaxPoolSize(2).SetServerMonitoringMode("poll").
-		SetConnectTimeout(3 * time.Second).SetServerSelectionTimeout(3 * time.Second)
-	tlsConfig, err := mongoTLS(values["SSL"], values["TLS_INSECURE"])
-	if err != nil {
-		return mongoDatabase{}, err
-	}
-	if tlsConfig != nil {
-		o.SetTLSConfig(tlsConfig)
-	}
-	if err := o.Validate(); err != nil {
-		return mongoDatabase{}, fmt.Errorf("read settings: %w", err)
-	}
-	return mongoDatabase{options: o, name: values["DATABASE"], host: values["HOSTS"]}, nil
-}
-
-// mongoTLS is nil for a connection without TLS.
-func mongoTLS(ssl, insecure string) (*tls.Config, error) {
-	wanted, err := strconv.ParseBool(ssl)
-	if err != nil {
-		return nil, fmt.Errorf("read settings: MONGO_SSL: %w", err)
-	}
-	blind, err := strconv.ParseBool(insecure)
-	if err != nil {
-		return nil, fmt.Errorf("read settings: MONGO_TLS_INSECURE: %w", err)
-	}
-	if !wanted {
-		return nil, nil
-	}
-	config := &tls.Config{InsecureSkipVerify: blind, MinVersion: tls.VersionTLS12} //nolint:gosec // what the chart's tlsInsecure says
-	file := os.Getenv("TLS_CERTIFICATES")
-	if file == "" {
-		return config, nil
-	}
-	if config.RootCAs, err = x509.SystemCertPool(); err != nil {
-		return nil, fmt.Errorf("read settings: the system's certificates: %w", err)
-	}
-	trusted, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read settings: TLS_CERTIFICATES: %w", err)
-	}
-	if !config.RootCAs.AppendCertsFromPEM(trusted) {
-		return nil, fmt.Errorf("read settings: TLS_CERTIFICATES: %s holds no certificate", file)
-	}
-	return config, nil
+	s, err := mongoenv.Read(mongoenv.Environment{Variable: os.Getenv, File: os.ReadFile}, "circleci "+role)
+	return mongoDatabase{options: s.Options, name: s.Database, host: s.Hosts}, err
 }
 
 // connect opens a session and returns the server's version.

@@ -76,10 +76,17 @@ func Run(ctx context.Context, client *mongo.Client, command bson.D, into any) er
 // FirstUser makes a root user over the localhost exception. A server that has
 // users already is left as it is.
 func FirstUser(ctx context.Context, client *mongo.Client, user, password string) error {
-	err := Run(ctx, client, bson.D{
-		{Key: "createUser", Value: user}, {Key: "pwd", Value: password}, {Key: "roles", Value: bson.A{"root"}},
-	}, nil)
-	if err != nil && !code(err, codeUnauthorized, codeUserExists) {
+	err := User(ctx, client, user, password, bson.A{"root"})
+	if code(err, codeUnauthorized) {
+		return nil
+	}
+	return err
+}
+
+// User makes a user of the database admin. One that is there is left as it is.
+func User(ctx context.Context, client *mongo.Client, user, password string, roles bson.A) error {
+	err := Run(ctx, client, bson.D{{Key: "createUser", Value: user}, {Key: "pwd", Value: password}, {Key: "roles", Value: roles}}, nil)
+	if err != nil && !code(err, codeUserExists) {
 		return fmt.Errorf("make the user %s: %w", user, err)
 	}
 	return nil
