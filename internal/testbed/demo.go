@@ -23,6 +23,9 @@ func demo(ctx context.Context, args []string) error {
 	if err := flags(args, nil); err != nil {
 		return err
 	}
+	if err := onlyOwn("move PostgreSQL to the server outside"); err != nil {
+		return err
+	}
 	if err := up(ctx, nil); err != nil {
 		return err
 	}

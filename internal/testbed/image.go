@@ -21,6 +21,9 @@ func image(ctx context.Context, args []string) error {
 	if err := flags(args, nil); err != nil {
 		return err
 	}
+	if err := onlyOwn("import the product's image"); err != nil {
+		return err
+	}
 	c, err := findCheckout()
 	if err != nil {
 		return err
@@ -32,8 +35,8 @@ func image(ctx context.Context, args []string) error {
 	if found != cluster.Live {
 		return fmt.Errorf("import the product's image: no testbed is running; run: go -C internal/testbed run . up")
 	}
-	if state.Store != storeDir(c) {
-		return fmt.Errorf("import the product's image: the running testbed keeps its images in another cache; run: go -C internal/testbed run . up")
+	if state.Checkout != c.root || state.Store != storeDir(c) {
+		return fmt.Errorf("import the product's image: the running testbed belongs to %s; to boot this checkout's instead, run: go -C internal/testbed run . up", state.Checkout)
 	}
 	r := progress.New(os.Stderr)
 	defer r.Close()
@@ -75,16 +78,16 @@ func importProduct(ctx context.Context, c checkout, r *progress.Reporter, binary
 	return name, writeProductImage(c, name)
 }
 
-// named is an image whose name does not change.
+// named is an image with its name.
 type named struct {
 	name  string
 	image images.Image
 }
 
-func fixedImages(parts obtained) []named {
+// releaseImages are those of the fixture release.
+func releaseImages(parts obtained) []named {
 	base := images.NewBase(pgserver.ClientDir)
 	list := []named{
-		{images.PauseName, images.Pause(parts.pause)},
 		{images.PostgresName(12), base.Postgres(parts.servers[12])},
 		{images.PostgresName(14), base.Postgres(parts.servers[14])},
 		{images.MongoDBName, base.MongoDB(parts.mongoServers[internalMongoDB], parts.mongosetup)},
@@ -97,7 +100,7 @@ func fixedImages(parts obtained) []named {
 
 // importFixed imports the images whose names do not change.
 func importFixed(ctx context.Context, c checkout, r *progress.Reporter, parts obtained) error {
-	for _, i := range fixedImages(parts) {
+	for _, i := range append(releaseImages(parts), named{images.PauseName, images.Pause(parts.pause)}) {
 		built, err := images.Build(i.image)
 		if err != nil {
 			return fmt.Errorf("build the image %s: %w", i.name, err)

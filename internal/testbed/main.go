@@ -37,6 +37,8 @@ var commands = append([]command{
 	{"reset", "", "empty the external PostgreSQL and MongoDB servers", reset},
 }, fixtureCommands()...)
 
+const existingHelp = "look whether the cluster of TESTBED_KUBECONFIG has what the tests need; up does it too"
+
 // errUsage marks an error that deserves the usage text.
 var errUsage = errors.New("usage")
 

@@ -31,7 +31,7 @@ const internalMongoDB = "4.4"
 // obtain builds or fetches what is not in the cache.
 func obtain(ctx context.Context, c checkout, r *progress.Reporter) (obtained, error) {
 	var o obtained
-	servers := background(func() (serverDirs, error) { return findServers(ctx, c, r) })
+	inImages := background(func() (obtained, error) { return obtainForImages(ctx, c, r) })
 	targets := []struct {
 		what, name string
 		target     gobuild.Target
@@ -50,11 +50,20 @@ func obtain(ctx context.Context, c checkout, r *progress.Reporter) (obtained, er
 			return o, err
 		}
 	}
-	var err error
-	if o.fixture, err = buildFixture(ctx, c, r); err != nil {
+	provisioner, err := buildKept(ctx, c, r, "provisioner", "the volume provisioner")
+	if err != nil {
 		return o, err
 	}
-	if o.provisioner, err = buildKept(ctx, c, r, "provisioner", "the volume provisioner"); err != nil {
+	images, err := inImages()
+	o.provisioner, o.fixture, o.mongosetup = provisioner, images.fixture, images.mongosetup
+	o.servers, o.mongoServers = images.servers, images.mongoServers
+	return o, err
+}
+
+// obtainForImages is obtain for an existing cluster: only what is in images.
+func obtainForImages(ctx context.Context, c checkout, r *progress.Reporter) (o obtained, err error) {
+	servers := background(func() (serverDirs, error) { return findServers(ctx, c, r) })
+	if o.fixture, err = buildFixture(ctx, c, r); err != nil {
 		return o, err
 	}
 	if o.mongosetup, err = buildKept(ctx, c, r, "mongosetup", "the setup of MongoDB"); err != nil {

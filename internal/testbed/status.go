@@ -49,6 +49,9 @@ func status(_ context.Context, args []string) error {
 	if err := flags(args, map[string]*bool{"--json": &asJSON}); err != nil {
 		return err
 	}
+	if err := onlyOwn("look at the testbed's parts"); err != nil {
+		return err
+	}
 	r, err := look()
 	if err != nil {
 		return err
