@@ -94,7 +94,7 @@ func (t *tracker) read() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.s
-	s.Link, s.MongoDB = s.Link.copied(), s.MongoDB.copied()
+	s.Link, s.MongoDB = s.copied(), s.MongoDB.copied()
 	s.Ready = s.broken() == ""
 	return s
 }

@@ -104,41 +104,38 @@ func refused(ctx context.Context, db *mongo.Database) error {
 // are in them.
 func indexes(ctx context.Context, client *mongo.Client, o Options) error {
 	db := client.Database(Application)
-	key := func(parts ...any) bson.E {
-		d := bson.D{}
-		for i := 0; i < len(parts); i += 2 {
-			d = append(d, bson.E{Key: parts[i].(string), Value: parts[i+1]})
-		}
-		return bson.E{Key: "key", Value: d}
+	key := func(field string, kind any, more ...bson.E) bson.E {
+		return bson.E{Key: "key", Value: append(bson.D{{Key: field, Value: kind}}, more...)}
 	}
+	and := func(field string, kind any) bson.E { return bson.E{Key: field, Value: kind} }
 	index := func(name string, parts bson.E, more ...bson.E) bson.D {
 		return append(bson.D{{Key: "name", Value: name}, parts}, more...)
 	}
 	on := func(option string) bson.E { return bson.E{Key: option, Value: true} }
 	list := bson.A{
-		index("compound", key("a", 1, "b", -1, "c.d", 1)),
+		index("compound", key("a", 1, and("b", -1), and("c.d", 1))),
 		index("unique", key("u", 1), on("unique")),
 		index("unique sparse", key("us", 1), on("unique"), on("sparse")),
 		index("partial", key("p", 1), bson.E{Key: "partialFilterExpression", Value: bson.D{{Key: "p", Value: bson.D{{Key: "$gt", Value: 5}}}}}, on("unique")),
 		index("ttl", key("expires", 1), bson.E{Key: "expireAfterSeconds", Value: int32(50 * 365 * 86400)}),
-		index("text", key("title", "text", "body", "text"), bson.E{Key: "weights", Value: bson.D{{Key: "title", Value: 10}}},
+		index("text", key("title", "text", and("body", "text")), bson.E{Key: "weights", Value: bson.D{{Key: "title", Value: 10}}},
 			bson.E{Key: "default_language", Value: "german"}, bson.E{Key: "language_override", Value: "sprache"}),
-		index("sphere", key("place", "2dsphere", "a", 1)),
+		index("sphere", key("place", "2dsphere", and("a", 1))),
 		index("flat", key("flat", "2d"), bson.E{Key: "bits", Value: 20}, bson.E{Key: "min", Value: -500.0}, bson.E{Key: "max", Value: 500.0}),
 		index("hashed", key("h", "hashed")),
-		index("compound hashed", key("a", 1, "h", "hashed")),
+		index("compound hashed", key("a", 1, and("h", "hashed"))),
 		index("wildcard", key("$**", 1), bson.E{Key: "wildcardProjection", Value: bson.D{{Key: "w", Value: 1}, {Key: "x.y", Value: 1}}}),
 		index("wildcard below", key("w.$**", 1)),
 		index("collated", key("s", 1), bson.E{Key: "collation", Value: french}, on("unique")),
 		index("hidden", key("hide", 1), on("hidden")),
 		index("first version", key("v1", 1), bson.E{Key: "v", Value: 1}),
-		index("multikey", key("tags", 1, "a", 1)),
+		index("multikey", key("tags", 1, and("a", 1))),
 		index("in the background", key("bg", 1), on("background")),
 		index("a \"name\" with $igns & späces", key("odd", 1)),
 		index("number of a direction", key("dir", -2.5)),
 	}
 	if o.Removed {
-		list = append(list, index("haystack", key("flat", "geoHaystack", "a", 1), bson.E{Key: "bucketSize", Value: 1}))
+		list = append(list, index("haystack", key("flat", "geoHaystack", and("a", 1)), bson.E{Key: "bucketSize", Value: 1}))
 	}
 	if err := commands(ctx, db, bson.D{{Key: "createIndexes", Value: "indexed"}, {Key: "indexes", Value: list}}); err != nil {
 		return err

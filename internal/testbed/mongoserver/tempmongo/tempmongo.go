@@ -39,7 +39,7 @@ func Start(t testing.TB, release string, flags ...string) *options.ClientOptions
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(program, "bin", "mongod"), append([]string{"--dbpath=" + data, "--logpath=" + log,
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(program, "bin", "mongod"), append([]string{"--dbpath=" + data, "--logpath=" + log,
 		"--bind_ip=" + socket, "--unixSocketPrefix=" + dir, "--wiredTigerCacheSizeGB=0.25",
 		"--setParameter=diagnosticDataCollectionEnabled=false"}, flags...)...)
 	cmd.Dir = dir
