@@ -28,15 +28,8 @@ func image(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	state, found, err := cluster.Find()
-	if err != nil {
+	if err := c.owns("import the product's image"); err != nil {
 		return err
-	}
-	if found != cluster.Live {
-		return fmt.Errorf("import the product's image: no testbed is running; run: go -C internal/testbed run . up")
-	}
-	if state.Checkout != c.root || state.Store != storeDir(c) {
-		return fmt.Errorf("import the product's image: the running testbed belongs to %s; to boot this checkout's instead, run: go -C internal/testbed run . up", state.Checkout)
 	}
 	r := progress.New(os.Stderr)
 	defer r.Close()
