@@ -21,7 +21,7 @@ build: ## build bin/circleci-dr
 demo: ## boot the testbed, move PostgreSQL out by plan and apply, show the proof
 	@go -C internal/testbed run . demo
 
-testbed-up: ## boot the testbed (Kubernetes, PostgreSQL servers, images)
+testbed-up: ## boot the testbed (Kubernetes, database servers, images)
 	@$(TESTBED) up
 
 testbed-down: ## take the testbed down
@@ -57,7 +57,7 @@ unit-testbed: servers
 	cd internal/testbed && $(TESTBED_TOOL) $(GOTESTSUM) --jsonfile ../../$(OUT)/testbed.json -- -tags fixture ./...
 
 # Only the packages with such tests: the others have had their turn in unit.
-services: testbed-up ## tests against the real Kubernetes and PostgreSQL
+services: testbed-up ## tests against the real Kubernetes and databases
 	@mkdir -p $(OUT)
 	exports=$$($(TESTBED) env) && eval "$$exports"; \
 	packages=$$(grep -rl '^//go:build testbed' --include='*_test.go' internal | xargs dirname | sort -u | sed 's,^,./,'); \

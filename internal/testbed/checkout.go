@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cache"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/cluster"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/mongoserver"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
 )
@@ -39,6 +40,22 @@ func findCheckout() (checkout, error) {
 			return checkout{}, fmt.Errorf("find the checkout: %s is not inside one; run: go -C internal/testbed run . COMMAND", wd)
 		}
 	}
+}
+
+// owns refuses what would mix this checkout with the one that booted the
+// testbed.
+func (c checkout) owns(what string) error {
+	state, found, err := cluster.Find()
+	if err != nil {
+		return err
+	}
+	if found != cluster.Live {
+		return fmt.Errorf("%s: no testbed is running; run: go -C internal/testbed run . up", what)
+	}
+	if state.Checkout != c.root || state.Store != storeDir(c) {
+		return fmt.Errorf("%s: the running testbed belongs to %s; to boot this checkout's instead, run: go -C internal/testbed run . up", what, state.Checkout)
+	}
+	return nil
 }
 
 func isModule(dir string) bool {

@@ -23,6 +23,9 @@ func demo(ctx context.Context, args []string) error {
 	if err := flags(args, nil); err != nil {
 		return err
 	}
+	if err := onlyOwn("move PostgreSQL to the server outside"); err != nil {
+		return err
+	}
 	if err := up(ctx, nil); err != nil {
 		return err
 	}
@@ -69,7 +72,7 @@ func prepareDemo(ctx context.Context, c checkout) (demonstration, error) {
 		}
 	}
 	d.install = fixture.Options{Kubeconfig: cluster.Kubeconfig(), Bytes: 50 << 20, Progress: say}
-	d.install.Secrets, err = fixture.ExternalSecret(external.PasswordFile())
+	d.install.Secrets, err = fixture.ExternalSecrets(external.PasswordFile(), external.MongoPasswordFile())
 	return d, err
 }
 
@@ -131,19 +134,20 @@ func (d demonstration) circleci(ctx context.Context, args ...string) error {
 }
 
 // count compares what the frontend says it wrote with what stands in the
-// database it says it writes to.
+// databases it says it writes to.
 func (d demonstration) count(ctx context.Context, when string) error {
 	status, err := fixture.FrontendStatus(ctx, d.install)
 	if err != nil {
 		return err
 	}
-	report, err := fixture.Count(ctx, d.install)
+	counts, err := fixture.Count(ctx, d.install)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("   %s the frontend writes to %s (PostgreSQL %s)\n   %s\n", when, status.Host, status.Server, report)
-	if !report.Whole() {
-		return errors.New("the frontend's rows are not whole")
+	fmt.Printf("   %s the frontend writes to %s (PostgreSQL %s)\n   %s\n", when, status.Host, status.Server, counts.Table)
+	fmt.Printf("   and to %s (MongoDB %s)\n   %s\n", status.MongoDB.Host, status.MongoDB.Server, counts.Collection)
+	if !counts.Whole() {
+		return errors.New("the frontend's rows or documents are not whole")
 	}
 	return nil
 }
@@ -180,7 +184,7 @@ func (d demonstration) farewell() {
 	fmt.Printf(`   eval "$(go -C internal/testbed run . env)"     # KUBECONFIG and the rest
    kubectl -n circleci-server get pods,pvc,configmap   # if you have kubectl
    cd %s && %s status --kubeconfig %s
-   go -C internal/testbed run . count              # the frontend's rows, again
+   go -C internal/testbed run . count              # the frontend's rows and documents, again
    make testbed-down                               # take it down
 `, d.dir, d.tool, cluster.Kubeconfig())
 }

@@ -22,6 +22,9 @@ func down(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := onlyOwn("take the testbed down"); err != nil {
+		return err
+	}
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("take the testbed down: it needs root")
 	}
@@ -32,6 +35,13 @@ func down(ctx context.Context, args []string) error {
 		return err
 	}
 	defer unlock()
+	state, found, err := cluster.Find()
+	if err != nil {
+		return err
+	}
+	if found != cluster.None && state.Checkout != c.root {
+		r.Say("this testbed was booted by %s", state.Checkout)
+	}
 	if err := r.Do("take the testbed down", func(*progress.Task) error { return removeAll(ctx) }); err != nil {
 		return err
 	}
@@ -56,4 +66,12 @@ func removeAll(ctx context.Context) error {
 		return fmt.Errorf("take the testbed down: %w; run down again", err)
 	}
 	return nil
+}
+
+// onlyOwn refuses what makes no sense with an existing cluster.
+func onlyOwn(what string) error {
+	if cluster.Existing() == "" {
+		return nil
+	}
+	return fmt.Errorf("%s: %s is set, and the cluster it names is not the testbed's own; unset it", what, cluster.Variable)
 }

@@ -9,14 +9,19 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cluster"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/external"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/mongoserver"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
 )
+
+const prefix = "CIRCLECI_DR_TESTBED"
 
 // variable is one line of env.
 type variable struct{ name, value string }
 
 // env prints where everything is, or will be after fetch or up: it works with
-// the cluster down. Only the image's name is left out until it was built.
+// the cluster down. Only the image's name is left out until it was built. With
+// an existing cluster there are no servers outside, and nothing is said of
+// them.
 func env(ctx context.Context, args []string) error {
 	var asJSON bool
 	if err := flags(args, map[string]*bool{"--json": &asJSON}); err != nil {
@@ -46,24 +51,20 @@ func env(ctx context.Context, args []string) error {
 }
 
 func variables(ctx context.Context, c checkout) ([]variable, error) {
-	const prefix = "CIRCLECI_DR_TESTBED"
-	vars := []variable{
-		{"KUBECONFIG", cluster.Kubeconfig()},
-		{prefix, cluster.RunDir},
-		{prefix + "_CHART", c.path("chart/circleci-server")},
-		{prefix + "_CA", external.CAFile()},
-		{prefix + "_PG_PASSWORD_FILE", external.PasswordFile()},
-		{prefix + "_PG_SOCKETS", external.SocketDir()},
-		{prefix + "_PG_CLIENTS", pgserver.ClientDir},
-	}
-	for _, s := range external.Servers {
-		dir, err := c.servers().Dir(ctx, s.Major)
+	vars := []variable{{"KUBECONFIG", cluster.Kubeconfig()}, {prefix + "_CHART", c.path("chart/circleci-server")}, {prefix + "_PG_CLIENTS", pgserver.ClientDir}}
+	for _, major := range pgserver.Majors {
+		dir, err := c.servers().Dir(ctx, major)
 		if err != nil {
 			return nil, err
 		}
-		vars = append(vars,
-			variable{fmt.Sprintf("%s_PG%d", prefix, s.Major), dir},
-			variable{fmt.Sprintf("%s_PG%d_ADDRESS", prefix, s.Major), s.Address()})
+		vars = append(vars, variable{fmt.Sprintf("%s_PG%d", prefix, major), dir})
+	}
+	for _, release := range mongoserver.Releases {
+		dir, err := c.mongoServers().Dir(release)
+		if err != nil {
+			return nil, err
+		}
+		vars = append(vars, variable{prefix + "_MONGO" + strings.ReplaceAll(release, ".", ""), dir})
 	}
 	name, err := readProductImage(c)
 	if err != nil {
@@ -72,5 +73,32 @@ func variables(ctx context.Context, c checkout) ([]variable, error) {
 	if name != "" {
 		vars = append(vars, variable{prefix + "_IMAGE", name})
 	}
-	return vars, nil
+	if cluster.Existing() != "" {
+		return vars, nil
+	}
+	return append(vars, outside()...), nil
+}
+
+// outside is where the servers outside the testbed's own cluster are.
+func outside() []variable {
+	vars := []variable{
+		{prefix, cluster.RunDir},
+		{prefix + "_CA", external.CAFile()},
+		{prefix + "_PG_PASSWORD_FILE", external.PasswordFile()},
+		{prefix + "_PG_SOCKETS", external.SocketDir()},
+		{prefix + "_MONGO_USER", external.MongoAdmin},
+		{prefix + "_MONGO_PASSWORD_FILE", external.MongoPasswordFile()},
+		{prefix + "_MONGO_ROOT_PASSWORD_FILE", external.MongoRootPasswordFile()},
+		{prefix + "_MONGO_REPLICA_SET", external.ReplicaSet},
+	}
+	for _, s := range external.Servers {
+		vars = append(vars, variable{fmt.Sprintf("%s_PG%d_ADDRESS", prefix, s.Major), s.Address()})
+	}
+	for _, s := range external.MongoServers {
+		name := prefix + "_" + strings.ToUpper(s.Name())
+		vars = append(vars,
+			variable{name + "_ADDRESS", s.Address()},
+			variable{name + "_HOST", fmt.Sprintf("%s:%d", s.Host(), s.Port)}) // as pods reach it
+	}
+	return vars
 }

@@ -21,19 +21,15 @@ func image(ctx context.Context, args []string) error {
 	if err := flags(args, nil); err != nil {
 		return err
 	}
+	if err := onlyOwn("import the product's image"); err != nil {
+		return err
+	}
 	c, err := findCheckout()
 	if err != nil {
 		return err
 	}
-	state, found, err := cluster.Find()
-	if err != nil {
+	if err := c.owns("import the product's image"); err != nil {
 		return err
-	}
-	if found != cluster.Live {
-		return fmt.Errorf("import the product's image: no testbed is running; run: go -C internal/testbed run . up")
-	}
-	if state.Store != storeDir(c) {
-		return fmt.Errorf("import the product's image: the running testbed keeps its images in another cache; run: go -C internal/testbed run . up")
 	}
 	r := progress.New(os.Stderr)
 	defer r.Close()
@@ -75,23 +71,29 @@ func importProduct(ctx context.Context, c checkout, r *progress.Reporter, binary
 	return name, writeProductImage(c, name)
 }
 
-// importFixed imports the images whose names do not change.
-func importFixed(ctx context.Context, c checkout, r *progress.Reporter, parts obtained) error {
+// named is an image with its name.
+type named struct {
+	name  string
+	image images.Image
+}
+
+// releaseImages are those of the fixture release.
+func releaseImages(parts obtained) []named {
 	base := images.NewBase(pgserver.ClientDir)
-	list := []struct {
-		name  string
-		image images.Image
-	}{
-		{images.PauseName, images.Pause(parts.pause)},
-		{images.PostgresName, base.Postgres(parts.servers[12])},
+	list := []named{
+		{images.PostgresName(12), base.Postgres(parts.servers[12])},
+		{images.PostgresName(14), base.Postgres(parts.servers[14])},
+		{images.MongoDBName, base.MongoDB(parts.mongoServers[internalMongoDB], parts.mongosetup)},
 	}
 	if parts.fixture != "" {
-		list = append(list, struct {
-			name  string
-			image images.Image
-		}{images.FixtureName, base.Fixture(parts.fixture)})
+		list = append(list, named{images.FixtureName, base.Fixture(parts.fixture)})
 	}
-	for _, i := range list {
+	return list
+}
+
+// importFixed imports the images whose names do not change.
+func importFixed(ctx context.Context, c checkout, r *progress.Reporter, parts obtained) error {
+	for _, i := range append(releaseImages(parts), named{images.PauseName, images.Pause(parts.pause)}) {
 		built, err := images.Build(i.image)
 		if err != nil {
 			return fmt.Errorf("build the image %s: %w", i.name, err)

@@ -33,9 +33,11 @@ var commands = append([]command{
 	{"env", "[--json]", "print what tests and people need as shell exports", env},
 	{"logs", "[part]", "print the end of every log, or one log whole", logs},
 	{"image", "", "build and import the product's image, print its name", image},
-	{"fetch", "", "only fetch what unit tests need: PostgreSQL servers, a C compiler", fetch},
-	{"reset", "", "empty the external PostgreSQL servers", reset},
+	{"fetch", "", "only fetch what unit tests need: database servers, a C compiler", fetch},
+	{"reset", "", "empty the external PostgreSQL and MongoDB servers", reset},
 }, fixtureCommands()...)
+
+const existingHelp = "look whether the cluster of TESTBED_KUBECONFIG has what the tests need; up does it too"
 
 // errUsage marks an error that deserves the usage text.
 var errUsage = errors.New("usage")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cache"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/gobuild"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/mongoserver"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/progress"
 )
@@ -17,15 +18,20 @@ const kubernetesVersion = "v1.34.2"
 
 // obtained are the programs a boot needs.
 type obtained struct {
-	kube, coredns, pause, provisioner string
-	fixture                           string         // "" while there is no fixture application
-	servers                           map[int]string // directories with bin, by major
+	kube, coredns, pause, provisioner, mongosetup string
+
+	fixture      string            // "" while there is no fixture application
+	servers      map[int]string    // directories with bin, by major
+	mongoServers map[string]string // directories with bin and lib, by release
 }
+
+// internalMongoDB is the release of the MongoDB inside the cluster.
+const internalMongoDB = "4.4"
 
 // obtain builds or fetches what is not in the cache.
 func obtain(ctx context.Context, c checkout, r *progress.Reporter) (obtained, error) {
 	var o obtained
-	servers := background(func() (map[int]string, error) { return serverDirs(ctx, c, r) })
+	inImages := background(func() (obtained, error) { return obtainForImages(ctx, c, r) })
 	targets := []struct {
 		what, name string
 		target     gobuild.Target
@@ -44,14 +50,27 @@ func obtain(ctx context.Context, c checkout, r *progress.Reporter) (obtained, er
 			return o, err
 		}
 	}
-	var err error
+	provisioner, err := buildKept(ctx, c, r, "provisioner", "the volume provisioner")
+	if err != nil {
+		return o, err
+	}
+	images, err := inImages()
+	o.provisioner, o.fixture, o.mongosetup = provisioner, images.fixture, images.mongosetup
+	o.servers, o.mongoServers = images.servers, images.mongoServers
+	return o, err
+}
+
+// obtainForImages is obtain for an existing cluster: only what is in images.
+func obtainForImages(ctx context.Context, c checkout, r *progress.Reporter) (o obtained, err error) {
+	servers := background(func() (serverDirs, error) { return findServers(ctx, c, r) })
 	if o.fixture, err = buildFixture(ctx, c, r); err != nil {
 		return o, err
 	}
-	if o.provisioner, err = buildProvisioner(ctx, c, r); err != nil {
+	if o.mongosetup, err = buildKept(ctx, c, r, "mongosetup", "the setup of MongoDB"); err != nil {
 		return o, err
 	}
-	o.servers, err = servers()
+	dirs, err := servers()
+	o.servers, o.mongoServers = dirs.postgresql, dirs.mongodb
 	return o, err
 }
 
@@ -64,17 +83,27 @@ func versionFlags() string {
 	return flags
 }
 
-func serverDirs(ctx context.Context, c checkout, r *progress.Reporter) (map[int]string, error) {
+// serverDirs are where the database servers' programs are.
+type serverDirs struct {
+	postgresql map[int]string
+	mongodb    map[string]string
+}
+
+func findServers(ctx context.Context, c checkout, r *progress.Reporter) (serverDirs, error) {
+	dirs := serverDirs{postgresql: map[int]string{}, mongodb: map[string]string{}}
 	if err := fetchServers(ctx, c, r); err != nil {
-		return nil, err
+		return dirs, err
 	}
-	dirs := map[int]string{}
+	var err error
 	for _, major := range pgserver.Majors {
-		dir, err := c.servers().Dir(ctx, major)
-		if err != nil {
-			return nil, err
+		if dirs.postgresql[major], err = c.servers().Dir(ctx, major); err != nil {
+			return dirs, err
 		}
-		dirs[major] = dir
+	}
+	for _, release := range mongoserver.Releases {
+		if dirs.mongodb[release], err = c.mongoServers().Dir(release); err != nil {
+			return dirs, err
+		}
 	}
 	return dirs, nil
 }
@@ -93,12 +122,12 @@ func buildFixture(ctx context.Context, c checkout, r *progress.Reporter) (string
 	return out, err
 }
 
-// buildProvisioner builds the volume provisioner and keeps it by its content:
-// a running one must not be overwritten, and an unchanged one not restarted.
-func buildProvisioner(ctx context.Context, c checkout, r *progress.Reporter) (kept string, err error) {
-	out := filepath.Join(productDir(c), "provisioner")
-	err = r.Do("build the volume provisioner", func(t *progress.Task) error {
-		return gobuild.Build(ctx, gobuild.Target{Dir: c.path(), Package: "./provisioner"}, out, func(s string) { t.Note("%s", s) })
+// buildKept builds a program and keeps it by its content: a running one must
+// not be overwritten, and an unchanged one not restarted.
+func buildKept(ctx context.Context, c checkout, r *progress.Reporter, name, what string) (kept string, err error) {
+	out := filepath.Join(productDir(c), name)
+	err = r.Do("build "+what, func(t *progress.Task) error {
+		return gobuild.Build(ctx, gobuild.Target{Dir: c.path(), Package: "./" + name}, out, func(s string) { t.Note("%s", s) })
 	})
 	if err != nil {
 		return "", err
@@ -107,11 +136,11 @@ func buildProvisioner(ctx context.Context, c checkout, r *progress.Reporter) (ke
 	if err != nil {
 		return "", err
 	}
-	kept = filepath.Join(c.cache.Dir, "bin", "provisioner-"+sum[:16], "provisioner")
+	kept = filepath.Join(c.cache.Dir, "bin", name+"-"+sum[:16], name)
 	err = cache.Once(ctx, kept, func(tmp string) error {
 		data, err := os.ReadFile(out)
 		if err != nil {
-			return fmt.Errorf("keep the volume provisioner: %w", err)
+			return fmt.Errorf("keep %s: %w", what, err)
 		}
 		return os.WriteFile(tmp, data, 0o755)
 	})

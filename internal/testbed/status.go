@@ -36,6 +36,9 @@ func partNames() []string {
 	for _, s := range external.Servers {
 		names = append(names, s.Name())
 	}
+	for _, s := range external.MongoServers {
+		names = append(names, s.Name())
+	}
 	return names
 }
 
@@ -44,6 +47,9 @@ func partNames() []string {
 func status(_ context.Context, args []string) error {
 	var asJSON bool
 	if err := flags(args, map[string]*bool{"--json": &asJSON}); err != nil {
+		return err
+	}
+	if err := onlyOwn("look at the testbed's parts"); err != nil {
 		return err
 	}
 	r, err := look()

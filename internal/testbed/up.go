@@ -21,6 +21,9 @@ func up(ctx context.Context, args []string) error {
 	if err := flags(args, map[string]*bool{"--without-product": &withoutProduct}); err != nil {
 		return err
 	}
+	if cluster.Existing() != "" {
+		return existing(ctx, nil)
+	}
 	c, err := findCheckout()
 	if err != nil {
 		return err
@@ -63,26 +66,40 @@ func up(ctx context.Context, args []string) error {
 	return nil
 }
 
-// settle looks at what an earlier up left, and removes what is dead.
+// settle looks at what an earlier up left, and removes what is not to be used.
 func settle(ctx context.Context, c checkout, r *progress.Reporter) (cluster.Condition, error) {
 	state, found, err := cluster.Find()
 	if err != nil {
 		return found, err
 	}
-	switch {
-	case found == cluster.Stale:
-		from := state.Checkout
-		if from == "" {
-			from = "an unknown checkout"
-		}
-		r.Say("found a dead testbed of %s, removing it", from)
-		return cluster.None, removeAll(ctx)
-	case found == cluster.Live && state.Checkout != c.root:
-		r.Say("a testbed booted by %s is running; using it with this checkout's servers and images", state.Checkout)
-	case found == cluster.Live:
-		r.Say("a testbed is running; starting what it lacks")
+	keep, say := judge(state, found, c.root)
+	if say != "" {
+		r.Say("%s", say)
 	}
-	return found, nil
+	if found == cluster.None || keep {
+		return found, nil
+	}
+	return cluster.None, removeAll(ctx)
+}
+
+// judge decides whether what is found is used, and what is said about it. A
+// machine has room for one testbed, and it belongs to the checkout that booted
+// it: its servers, certificates and images are of that checkout's code. The up
+// of another checkout takes it down, live or dead.
+func judge(state cluster.State, found cluster.Condition, root string) (keep bool, say string) {
+	owner := state.Checkout
+	if owner == "" {
+		owner = "an unknown checkout"
+	}
+	switch {
+	case found == cluster.None:
+		return false, ""
+	case found == cluster.Stale:
+		return false, fmt.Sprintf("found a dead testbed of %s, removing it", owner)
+	case state.Checkout != root:
+		return false, fmt.Sprintf("the running testbed belongs to %s, and a machine has room for one: taking it down to boot that of %s", owner, root)
+	}
+	return true, "a testbed is running; starting what it lacks"
 }
 
 // bootAll boots the cluster and, beside it, the servers outside and the images.
@@ -124,10 +141,26 @@ func bootAll(ctx context.Context, c checkout, r *progress.Reporter, parts obtain
 	return errors.Join(err, serverErr, productErr)
 }
 
+// startServers starts the two kinds of servers side by side.
 func startServers(ctx context.Context, r *progress.Reporter, parts obtained) error {
+	mongo := background(func() (struct{}, error) { return struct{}{}, startMongoServers(ctx, r, parts) })
 	for _, s := range external.Servers {
 		err := r.Do(fmt.Sprintf("PostgreSQL %d outside the cluster", s.Major), func(*progress.Task) error {
 			return s.Ensure(ctx, filepath.Join(parts.servers[s.Major], "bin"))
+		})
+		if err != nil {
+			_, mongoErr := mongo()
+			return errors.Join(err, mongoErr)
+		}
+	}
+	_, err := mongo()
+	return err
+}
+
+func startMongoServers(ctx context.Context, r *progress.Reporter, parts obtained) error {
+	for _, s := range external.MongoServers {
+		err := r.Do(fmt.Sprintf("MongoDB %s outside the cluster", s.Release), func(*progress.Task) error {
+			return s.Ensure(ctx, parts.mongoServers[s.Release])
 		})
 		if err != nil {
 			return err

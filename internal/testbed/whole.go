@@ -21,8 +21,11 @@ func fixtureCommands() []command {
 		{"uninstall", "[flags]", "remove the fixture release with its namespace and volumes", whole("uninstall")},
 		{"count", "[flags]", "count what the frontend wrote, lost and doubled", whole("count")},
 		{"chart", "[flags]", "pack the fixture chart and print the archive's path", whole("chart")},
+		{"existing", "", existingHelp, whole("existing")},
 	}
 }
+
+func existing(ctx context.Context, args []string) error { return whole("existing")(ctx, args) }
 
 // whole builds the program with all commands and becomes it.
 func whole(name string) func(context.Context, []string) error {

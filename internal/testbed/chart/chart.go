@@ -27,9 +27,9 @@ const (
 	NextVersion = "4.10.0"
 )
 
-// Subchart is the real name of the dependency that the release knows by its
-// alias postgresql.
-const Subchart = "server-postgres"
+// Subcharts are the real names of the dependencies that the release knows by
+// the aliases postgresql and mongodb.
+var Subcharts = []string{"server-postgres", "server-mongodb"}
 
 //go:embed all:circleci-server
 var files embed.FS
@@ -41,7 +41,7 @@ func Archive(dir, version string) (string, error) {
 }
 
 // ArchiveWithoutSubchart writes an archive as it must never be upgraded with:
-// Chart.yaml still names the PostgreSQL subchart, and the archive lacks it.
+// Chart.yaml still names the databases' subcharts, and the archive lacks them.
 func ArchiveWithoutSubchart(dir, version string) (string, error) {
 	return pack(dir, Name+"-"+version+"-without-subchart.tgz", version, func(name string) bool {
 		return !strings.HasPrefix(name, path.Join(Name, "charts")+"/")

@@ -2,6 +2,7 @@ package chart_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"flag"
 	"fmt"
 	"os"
@@ -21,19 +22,47 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
+// withMongo are values for a release whose MongoDB is inside.
+func withMongo(postgresql map[string]any) map[string]any {
+	return map[string]any{
+		"postgresql": postgresql,
+		"mongodb":    map[string]any{"auth": map[string]any{"rootPassword": "m0ngo"}},
+	}
+}
+
+func withInternal(mongodb map[string]any) map[string]any {
+	return map[string]any{
+		"postgresql": map[string]any{"auth": map[string]any{"postgresPassword": "s3cret"}},
+		"mongodb":    mongodb,
+	}
+}
+
 func TestRenderedObjects(t *testing.T) {
-	external := map[string]any{"postgresql": map[string]any{
-		"internal": false, "postgresqlHost": "pg.example.test", "postgresqlPort": 6432, "secureMode": true,
-		"auth": map[string]any{"username": "circleci", "existingSecret": "pg-external"},
-	}}
+	mongodb := withInternal(map[string]any{
+		"internal": false, "hosts": "m0.example.test:27017,m1.example.test:27017", "ssl": true, "options": "replicaSet=rs0",
+		"auth": map[string]any{"username": "circleci", "mechanism": "SCRAM-SHA-256", "existingSecret": "mongodb-credentials"},
+	})
+	mongodb["tls"] = map[string]any{"certificates": []any{base64.StdEncoding.EncodeToString([]byte("PEM 1\n")), base64.StdEncoding.EncodeToString([]byte("PEM 2"))}}
 	cases := map[string]map[string]any{
-		"internal": {"postgresql": map[string]any{"auth": map[string]any{"postgresPassword": "s3cret"}}},
-		"external": external,
-		"external-password": {"postgresql": map[string]any{
-			"internal": false, "auth": map[string]any{"username": "circleci", "password": "s3cret"}}},
-		"existing-claim": {"postgresql": map[string]any{
-			"auth":    map[string]any{"existingSecret": "mine"},
-			"primary": map[string]any{"persistence": map[string]any{"existingClaim": "data-postgresql-0"}}}},
+		"internal": withMongo(map[string]any{"auth": map[string]any{"postgresPassword": "s3cret"}}),
+		"external": withMongo(map[string]any{
+			"internal": false, "postgresqlHost": "pg.example.test", "postgresqlPort": 6432, "secureMode": true,
+			"auth": map[string]any{"username": "circleci", "existingSecret": "pg-external"}}),
+		"external-password": withMongo(map[string]any{
+			"internal": false, "auth": map[string]any{"username": "circleci", "password": "s3cret"}}),
+		"existing-claim": {
+			"postgresql": map[string]any{
+				"auth":    map[string]any{"existingSecret": "mine"},
+				"image":   map[string]any{"tag": "14"},
+				"primary": map[string]any{"persistence": map[string]any{"existingClaim": "data-postgresql-0"}}},
+			"mongodb": map[string]any{
+				"auth":        map[string]any{"existingSecret": "mongodb-credentials"},
+				"persistence": map[string]any{"existingClaim": "datadir-mongodb-0"}},
+		},
+		"mongodb-external": mongodb,
+		"mongodb-external-password": withInternal(map[string]any{
+			"internal": false, "hosts": "m.example.test:27017", "auth": map[string]any{"rootPassword": "m0ngo", "password": "other"}}),
+		"mongodb-deployment": withInternal(map[string]any{"useStatefulSet": false, "auth": map[string]any{"rootPassword": "m0ngo"}}),
 	}
 	for name, values := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -49,12 +78,20 @@ func TestValuesAreChecked(t *testing.T) {
 		want   string
 	}{
 		"internal without a password": {
-			map[string]any{}, "postgresql.auth.postgresPassword or postgresql.auth.existingSecret is required when postgresql.internal is true"},
+			withMongo(map[string]any{}), "postgresql.auth.postgresPassword or postgresql.auth.existingSecret is required when postgresql.internal is true"},
 		"external without a password": {
-			map[string]any{"postgresql": map[string]any{"internal": false}},
+			withMongo(map[string]any{"internal": false}),
 			"postgresql.auth.password or postgresql.auth.existingSecret is required when postgresql.internal is false"},
 		"internal as text": {
-			map[string]any{"postgresql": map[string]any{"internal": "false"}}, "got string, want boolean"},
+			withMongo(map[string]any{"internal": "false"}), "got string, want boolean"},
+		"internal MongoDB without a password": {
+			withInternal(map[string]any{}), "mongodb.auth.rootPassword or mongodb.auth.existingSecret is required when mongodb.internal is true"},
+		"external MongoDB without a password": {
+			withInternal(map[string]any{"internal": false}), "mongodb.auth.rootPassword or mongodb.auth.existingSecret is required when mongodb.internal is false"},
+		"MongoDB's hosts as a list": {
+			withInternal(map[string]any{"hosts": []any{"m:27017"}}), "got array, want string"},
+		"a replica set inside": {
+			withInternal(map[string]any{"architecture": "replicaset"}), "must be 'standalone'"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +104,7 @@ func TestValuesAreChecked(t *testing.T) {
 }
 
 func TestVersionsDifferInTheirLabelsOnly(t *testing.T) {
-	values := map[string]any{"postgresql": map[string]any{"auth": map[string]any{"postgresPassword": "s3cret"}}}
+	values := withMongo(map[string]any{"auth": map[string]any{"postgresPassword": "s3cret"}})
 	old := render(t, load(t, chart.Archive, chart.Version), values)
 	next := render(t, load(t, chart.Archive, chart.NextVersion), values)
 	if diff := cmp.Diff(strings.ReplaceAll(old, chart.Version, chart.NextVersion), next); diff != "" {
@@ -82,14 +119,14 @@ func TestArchiveIsTheSameEveryTime(t *testing.T) {
 	}
 }
 
-func TestBrokenArchiveNamesASubchartItLacks(t *testing.T) {
+func TestBrokenArchiveNamesTheSubchartsItLacks(t *testing.T) {
 	broken := load(t, chart.ArchiveWithoutSubchart, chart.Version)
 	if n := len(broken.Dependencies()); n != 0 {
 		t.Errorf("the archive has %d subcharts, want none", n)
 	}
 	err := action.CheckDependencies(broken, broken.Metadata.Dependencies)
-	if err == nil || !strings.Contains(err.Error(), chart.Subchart) {
-		t.Errorf("got error %v, want one that names %s", err, chart.Subchart)
+	if want := strings.Join(chart.Subcharts, ", "); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want one that names %s", err, want)
 	}
 }
 

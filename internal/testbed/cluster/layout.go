@@ -5,6 +5,7 @@
 package cluster
 
 import (
+	"os"
 	"path/filepath"
 
 	"github.com/circleci-dr/circleci-dr/internal/testbed/proc"
@@ -35,8 +36,24 @@ const Context = "testbed"
 // Paths inside RunDir.
 func path(elem ...string) string { return filepath.Join(append([]string{RunDir}, elem...)...) }
 
-// Kubeconfig is the administrator's kubeconfig.
-func Kubeconfig() string { return path("admin.kubeconfig") }
+// Variable names the environment variable that makes the tests use an existing
+// cluster: the path of its kubeconfig.
+const Variable = "TESTBED_KUBECONFIG"
+
+// Existing is the kubeconfig of the cluster to use instead of the testbed's
+// own, "" when there is none.
+func Existing() string { return os.Getenv(Variable) }
+
+// OwnKubeconfig is the administrator's kubeconfig of the testbed's own cluster.
+func OwnKubeconfig() string { return path("admin.kubeconfig") }
+
+// Kubeconfig is that of the cluster to use.
+func Kubeconfig() string {
+	if existing := Existing(); existing != "" {
+		return existing
+	}
+	return OwnKubeconfig()
+}
 
 // Parts are the processes of the testbed, those of other packages too.
 func Parts() proc.Table { return proc.Table{Dir: path("pids"), LogDir: path("log"), Mark: RunDir} }

@@ -10,7 +10,14 @@ func TestCertificatesNameTheServers(t *testing.T) {
 	for _, s := range Servers {
 		got = append(got, fmt.Sprint(s.certificate().Names, s.MinTLS))
 	}
-	want := "[[pg12.testbed 198.18.0.1]TLSv1.2 [pg14.testbed 198.18.0.1]TLSv1.3 [pg15.testbed 198.18.0.1]TLSv1.2]"
+	for _, s := range MongoServers {
+		got = append(got, fmt.Sprint(s.certificate().Names, s.member()))
+	}
+	want := "[[pg12.testbed 198.18.0.1]TLSv1.2 [pg14.testbed 198.18.0.1]TLSv1.3 [pg15.testbed 198.18.0.1]TLSv1.2"
+	for _, name := range []string{"44", "50", "60"} {
+		want += fmt.Sprintf(` [mongo%[1]s.testbed 198.18.0.1] {"_id":{"$numberInt":"0"},"host":"198.18.0.1:270%[1]s","horizons":{"pods":"mongo%[1]s.testbed:270%[1]s"}}`, name)
+	}
+	want += "]"
 	if fmt.Sprint(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -1,5 +1,5 @@
-// Package external runs the PostgreSQL servers outside the cluster, shaped as
-// a managed service gives them: TLS only, an administrator who is no
+// Package external runs the PostgreSQL and MongoDB servers outside the cluster,
+// shaped as a managed service gives them: TLS only, an administrator who is no
 // superuser. It knows how such a server is set up and started; it must not
 // know what is copied into it.
 package external
@@ -51,5 +51,5 @@ func CAFile() string { return filepath.Join(base, "ca.crt") }
 func PasswordFile() string { return filepath.Join(base, "password") }
 
 // SocketDir holds the Unix sockets; only root and the servers may enter it.
-// Over them the real superuser postgres needs no password.
+// Over them the real superuser postgres needs no password; MongoDB's root does.
 func SocketDir() string { return filepath.Join(base, "sockets") }

@@ -28,14 +28,34 @@ func Names() []string {
 	for _, s := range Servers {
 		names = append(names, s.Host())
 	}
+	for _, s := range MongoServers {
+		names = append(names, s.Host())
+	}
 	return names
 }
 
-// Prepare makes what all servers share: the authority, the administrator's
-// password, the directory of the sockets.
+// issuer is a server whose directory has to be filled once for every boot.
+type issuer interface {
+	Name() string
+	issue(ca *pki.Authority, dir string) error
+}
+
+func issuers() []issuer {
+	var all []issuer
+	for _, s := range Servers {
+		all = append(all, s)
+	}
+	for _, s := range MongoServers {
+		all = append(all, s)
+	}
+	return all
+}
+
+// Prepare makes what all servers share: the authority, the administrators'
+// passwords, the directory of the sockets.
 func Prepare() error {
 	if _, err := os.Stat(base); err == nil {
-		return nil
+		return complete()
 	}
 	tmp := base + ".tmp" // whole or not at all
 	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(filepath.Join(tmp, "sockets"), 0o700)); err != nil {
@@ -45,7 +65,7 @@ func Prepare() error {
 	if err != nil {
 		return err
 	}
-	for _, s := range Servers {
+	for _, s := range issuers() {
 		if err := s.issue(ca, filepath.Join(tmp, s.Name())); err != nil {
 			return err
 		}
@@ -53,12 +73,25 @@ func Prepare() error {
 	if err := os.WriteFile(filepath.Join(tmp, "ca.crt"), ca.PEM, 0o644); err != nil {
 		return fmt.Errorf("write the servers' authority: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(tmp, "password"), []byte(rand.Text()), 0o600); err != nil {
-		return fmt.Errorf("write the administrator's password: %w", err)
+	for _, file := range []string{PasswordFile(), MongoPasswordFile(), MongoRootPasswordFile()} {
+		if err := os.WriteFile(filepath.Join(tmp, filepath.Base(file)), []byte(rand.Text()), 0o600); err != nil {
+			return fmt.Errorf("write a password: %w", err)
+		}
 	}
 	err = errors.Join(os.Chown(filepath.Join(tmp, "sockets"), uid, uid), os.Chmod(tmp, 0o711), os.Rename(tmp, base))
 	if err != nil {
 		return fmt.Errorf("make the servers' directory: %w", err)
+	}
+	return nil
+}
+
+// complete tells a testbed from before a server was added: the authority's key
+// is gone, so it cannot be added to it.
+func complete() error {
+	for _, s := range issuers() {
+		if _, err := os.Stat(filepath.Join(base, s.Name())); err != nil {
+			return fmt.Errorf("look for what %s needs: %w; the testbed is from before it was added", s.Name(), err)
+		}
 	}
 	return nil
 }

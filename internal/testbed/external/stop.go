@@ -23,6 +23,10 @@ func Stop(ctx context.Context) error {
 		errs = append(errs, cluster.Parts().Stop(ctx, s.Name(), syscall.SIGQUIT, 5*time.Second))
 		errs = append(errs, killBackends(ctx, s.data()), removeSharedMemory(s.data()))
 	}
+	for _, s := range MongoServers {
+		// One process, whose data goes too.
+		errs = append(errs, cluster.Parts().Stop(ctx, s.Name(), syscall.SIGKILL, 5*time.Second))
+	}
 	return errors.Join(errs...)
 }
 

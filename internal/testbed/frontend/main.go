@@ -1,8 +1,8 @@
 // Command frontend is the application of the fixture release. One static
 // binary plays every role of the application layer: the frontend, which
-// numbers rows and can tell when one was lost, and the other services, which
-// hold a session and read. It knows its environment and one database; it knows
-// no cluster.
+// numbers rows in PostgreSQL and documents in MongoDB and can tell when one was
+// lost, and the other services, which hold a session with both and read. It
+// knows its environment and two databases; it knows no cluster.
 package main
 
 import (

@@ -10,7 +10,7 @@ import (
 // little every second.
 type reader struct {
 	db     database
-	status *tracker
+	status link
 }
 
 func (r *reader) session(ctx context.Context) error {
@@ -30,7 +30,7 @@ func (r *reader) session(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read from %s: %w", r.db.host, err)
 		}
-		r.status.change(func(s *Status) { s.Reads++; s.Tables, s.LastOK = tables, time.Now() })
+		r.status.change(func(s *Link) { s.Reads++; s.Tables, s.LastOK = tables, time.Now() })
 		select {
 		case <-ctx.Done():
 			return nil

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -20,22 +21,11 @@ func serve(ctx context.Context, log *slog.Logger, role, address string) error {
 	if role == "" {
 		return errors.New("serve: --role is missing; " + usage)
 	}
-	db, err := databaseFromEnv(role)
+	sites, status, closeLedgers, err := sitesOf(log, role)
 	if err != nil {
 		return err
 	}
-	status := &tracker{log: log, s: Status{
-		Role: role, Started: time.Now(), Host: db.host, Database: db.config.Database,
-	}}
-	work := session((&reader{db: db, status: status}).session)
-	if role == "frontend" {
-		w, err := newWriter(db, status)
-		if err != nil {
-			return err
-		}
-		defer w.ledger.Close() // every entry was written when it was added
-		work = w.session
-	}
+	defer closeLedgers()
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("serve status: %w", err)
@@ -47,7 +37,7 @@ func serve(ctx context.Context, log *slog.Logger, role, address string) error {
 	go report(ctx, status)
 
 	done := make(chan struct{})
-	go func() { keepWorking(ctx, status, work); close(done) }()
+	go func() { workAll(ctx, sites); close(done) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve status: %w", err)
@@ -57,9 +47,57 @@ func serve(ctx context.Context, log *slog.Logger, role, address string) error {
 	}
 }
 
+// site is one database that this process works on.
+type site struct {
+	status link
+	work   session
+}
+
+// sitesOf makes what a role does, and what closes its ledgers.
+func sitesOf(log *slog.Logger, role string) ([]site, *tracker, func(), error) {
+	pg, err := databaseFromEnv(role)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	mg, err := mongoFromEnv(role)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	status := &tracker{log: log, s: Status{Role: role, Started: time.Now(),
+		Link: Link{Host: pg.host, Database: pg.config.Database}, MongoDB: Link{Host: mg.host, Database: mg.name}}}
+	if role != "frontend" {
+		return []site{
+			{status.postgres(), (&reader{db: pg, status: status.postgres()}).session},
+			{status.mongodb(), (&mongoReader{db: mg, status: status.mongodb()}).session},
+		}, status, func() {}, nil
+	}
+	instance := newUUID()
+	rows, err := newWriter(pg, status, instance)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	documents, err := newMongoWriter(mg, status, instance)
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, rows.ledger.Close())
+	}
+	closeLedgers := func() { // every entry was written when it was added
+		rows.ledger.Close()
+		documents.ledger.Close()
+	}
+	return []site{{status.postgres(), rows.session}, {status.mongodb(), documents.session}}, status, closeLedgers, nil
+}
+
+func workAll(ctx context.Context, sites []site) {
+	var all sync.WaitGroup
+	for _, s := range sites {
+		all.Go(func() { keepWorking(ctx, s.status, s.work) })
+	}
+	all.Wait()
+}
+
 // keepWorking opens session after session until ctx ends; an outage of the
 // database is waited out.
-func keepWorking(ctx context.Context, status *tracker, work session) {
+func keepWorking(ctx context.Context, status link, work session) {
 	for ctx.Err() == nil {
 		if err := work(ctx); err != nil && ctx.Err() == nil {
 			status.failed(ctx, err)
@@ -71,7 +109,7 @@ func keepWorking(ctx context.Context, status *tracker, work session) {
 	}
 }
 
-// report logs one line a second.
+// report logs one line a second and database.
 func report(ctx context.Context, status *tracker) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -82,11 +120,16 @@ func report(ctx context.Context, status *tracker) {
 		case <-tick.C:
 		}
 		s := status.read()
-		if s.Writes == nil {
-			continue
+		for _, l := range []struct {
+			engine string
+			Link
+		}{{"postgresql", s.Link}, {"mongodb", s.MongoDB}} {
+			if l.Writes == nil {
+				continue
+			}
+			status.log.InfoContext(ctx, "wrote", "engine", l.engine, "confirmed", l.Writes.Confirmed, "total", l.Writes.Total, "n", l.Writes.LastN,
+				"host", l.Host, "connected", l.Connected, "longestPauseSeconds", l.Writes.Pause.Seconds)
 		}
-		status.log.InfoContext(ctx, "wrote", "confirmed", s.Writes.Confirmed, "total", s.Writes.Total, "n", s.Writes.LastN,
-			"host", s.Host, "connected", s.Connected, "longestPauseSeconds", s.Writes.Pause.Seconds)
 	}
 }
 
@@ -94,8 +137,8 @@ func pages(status *tracker) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if s := status.read(); !s.Ready {
-			http.Error(w, "no working session: "+s.Error, http.StatusServiceUnavailable)
+		if why := status.read().broken(); why != "" {
+			http.Error(w, why, http.StatusServiceUnavailable)
 		}
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
@@ -106,18 +149,19 @@ func pages(status *tracker) http.Handler {
 			status.log.WarnContext(r.Context(), "answer /status", "error", err)
 		}
 	})
-	mux.HandleFunc("GET /ledger", func(w http.ResponseWriter, r *http.Request) { sendLedger(w, r, status.log) })
+	mux.HandleFunc("GET /ledger", func(w http.ResponseWriter, r *http.Request) { sendLedger(w, r, status.log, "LEDGER") })
+	mux.HandleFunc("GET /ledger/mongodb", func(w http.ResponseWriter, r *http.Request) { sendLedger(w, r, status.log, "LEDGER_MONGODB") })
 	return mux
 }
 
-func sendLedger(w http.ResponseWriter, r *http.Request, log *slog.Logger) {
-	file, err := os.Open(os.Getenv("LEDGER"))
+func sendLedger(w http.ResponseWriter, r *http.Request, log *slog.Logger, variable string) {
+	file, err := os.Open(os.Getenv(variable))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
 	defer file.Close()
 	if _, err := io.Copy(w, file); err != nil {
-		log.WarnContext(r.Context(), "answer /ledger", "error", err)
+		log.WarnContext(r.Context(), "answer "+r.URL.Path, "error", err)
 	}
 }

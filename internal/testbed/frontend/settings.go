@@ -54,19 +54,41 @@ func (d database) connect(ctx context.Context) (*pgx.Conn, string, error) {
 	return conn, conn.PgConn().ParameterStatus("server_version"), nil
 }
 
+// printCount counts in both databases, without a ledger.
 func printCount(ctx context.Context, out io.Writer) error {
-	db, err := databaseFromEnv("count")
+	table, err := countRows(ctx)
 	if err != nil {
 		return err
+	}
+	collection, err := countDocuments(ctx)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(map[string]writes.Report{"table": table, "collection": collection})
+}
+
+func countRows(ctx context.Context) (writes.Report, error) {
+	db, err := databaseFromEnv("count")
+	if err != nil {
+		return writes.Report{}, err
 	}
 	conn, _, err := db.connect(ctx)
 	if err != nil {
-		return err
+		return writes.Report{}, err
 	}
 	defer conn.Close(ctx)
-	report, err := writes.Count(ctx, conn)
+	return writes.Count(ctx, conn)
+}
+
+func countDocuments(ctx context.Context) (writes.Report, error) {
+	db, err := mongoFromEnv("count")
 	if err != nil {
-		return err
+		return writes.Report{}, err
 	}
-	return json.NewEncoder(out).Encode(report)
+	client, _, err := db.connect(ctx)
+	if err != nil {
+		return writes.Report{}, err
+	}
+	defer disconnect(ctx, client)
+	return writes.CountCollection(ctx, db.collection(client))
 }

@@ -37,11 +37,8 @@ func TestCommitOfUnknownOutcome(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			emptyTable(t, server)
 			f := newFrontend(t, server)
-			var commits atomic.Int64
-			f.writer.db.config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-				conn, err := new(net.Dialer).DialContext(ctx, network, address)
-				return &cutting{Conn: conn, commits: &commits, at: 5, deliver: c.deliver}, err
-			}
+			cut := &cut{mark: "commit", at: 5, deliver: c.deliver}
+			f.writer.db.config.DialFunc = cut.DialContext
 			f.runUntil(t, 12)
 			status := f.status.read().Writes
 			if status.Adopted != c.adopted || status.Retried != c.retried || status.Vanished != 0 || status.Lost != 0 {
@@ -60,7 +57,7 @@ func TestSessionsThatAreEndedLoseNothing(t *testing.T) {
 	killer := dial(t, server)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { keepWorking(ctx, f.status, f.writer.session); close(done) }()
+	go func() { keepWorking(ctx, f.status.postgres(), f.writer.session); close(done) }()
 	for session := int64(1); session <= 10; session++ {
 		f.until(t, func(s Status) bool { return s.Connected && s.Sessions >= session })
 		if _, err := killer.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'circleci frontend'`); err != nil {
@@ -118,7 +115,7 @@ func TestRowsThatTheDatabaseForgotAreNamed(t *testing.T) {
 }
 
 func TestPages(t *testing.T) {
-	status := &tracker{log: slog.New(slog.DiscardHandler), s: Status{Role: "frontend", Host: "h:1"}}
+	status := &tracker{log: slog.New(slog.DiscardHandler), s: Status{Role: "frontend", Link: Link{Host: "h:1"}}}
 	page := func(path string) (int, string) {
 		w := httptest.NewRecorder()
 		pages(status).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
@@ -127,33 +124,67 @@ func TestPages(t *testing.T) {
 	if code, _ := page("/healthz"); code != http.StatusOK {
 		t.Errorf("/healthz answers %d without a session, want 200", code)
 	}
-	status.failed(t.Context(), errors.New("refused"))
-	if code, body := page("/readyz"); code != http.StatusServiceUnavailable || body != "no working session: refused\n" {
-		t.Errorf("/readyz answers %d %q without a session", code, body)
+	mustNotBeReady := func(want string) {
+		t.Helper()
+		if code, body := page("/readyz"); code != http.StatusServiceUnavailable || body != want+"\n" {
+			t.Errorf("/readyz answers %d %q, want 503 %q", code, body, want)
+		}
 	}
-	status.connected(t.Context(), "12.22")
-	status.change(func(s *Status) { s.LastOK = time.Now() })
+	status.postgres().failed(t.Context(), errors.New("refused"))
+	mustNotBeReady("no working session with PostgreSQL: refused")
+	works := func(l link, server string) {
+		l.connected(t.Context(), server)
+		l.change(func(s *Link) { s.LastOK = time.Now() })
+	}
+	works(status.postgres(), "12.22")
+	status.mongodb().failed(t.Context(), errors.New("no primary"))
+	mustNotBeReady("no working session with MongoDB: no primary")
+	works(status.mongodb(), "4.4.2")
 	if code, body := page("/readyz"); code != http.StatusOK || body != "" {
-		t.Errorf("/readyz answers %d %q with a session", code, body)
+		t.Errorf("/readyz answers %d %q with both sessions", code, body)
 	}
 	_, body := page("/status")
 	var got Status
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Server != "12.22" || !got.Connected || !got.Ready || got.Sessions != 1 || got.Error != "" {
-		t.Errorf("/status answers %+v", got)
+	got.LastOK, got.MongoDB.LastOK = time.Time{}, time.Time{}
+	want := Status{Role: "frontend", Ready: true,
+		Link:    Link{Connected: true, Host: "h:1", Server: "12.22", Sessions: 1},
+		MongoDB: Link{Connected: true, Server: "4.4.2", Sessions: 1}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("/status differs (-want +got):\n%s", diff)
 	}
 }
 
-func TestMissingSettingIsNamed(t *testing.T) {
-	for _, name := range []string{"HOST", "PORT", "USERNAME", "PASSWORD", "DATABASE", "SSLMODE"} {
+// setSettings sets what the chart gives every service, to what parses.
+func setSettings(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"HOST", "PORT", "USERNAME", "PASSWORD", "DATABASE"} {
 		t.Setenv("POSTGRES_"+name, "1")
 	}
-	t.Setenv("POSTGRES_SSLMODE", "")
-	err := run(t.Context(), []string{"serve", "--role", "api-service"}, io.Discard)
-	if err == nil || err.Error() != "read settings: environment variable POSTGRES_SSLMODE is not set" {
-		t.Errorf("got error %v", err)
+	t.Setenv("POSTGRES_SSLMODE", "disable")
+	for name, value := range map[string]string{"HOSTS": "m0:27017,m1:27017", "SSL": "true", "TLS_INSECURE": "false", "OPTIONS": "replicaSet=rs0",
+		"AUTH_SOURCE": "admin", "AUTH_MECHANISM": "SCRAM-SHA-1", "USERNAME": "root", "PASSWORD": "canary", "DATABASE": "circle_ghe"} {
+		t.Setenv("MONGO_"+name, value)
+	}
+}
+
+func TestWrongSettingsAreNamed(t *testing.T) {
+	for variable, c := range map[string]struct{ value, want string }{
+		"POSTGRES_SSLMODE": {"", "environment variable POSTGRES_SSLMODE is not set"},
+		"MONGO_HOSTS":      {"", "environment variable MONGO_HOSTS is not set"},
+		"MONGO_SSL":        {"perhaps", "MONGO_SSL: strconv.ParseBool: parsing \"perhaps\": invalid syntax"},
+		"TLS_CERTIFICATES": {"/dev/null", "TLS_CERTIFICATES: /dev/null holds no certificate"},
+	} {
+		t.Run(variable, func(t *testing.T) {
+			setSettings(t)
+			t.Setenv(variable, c.value)
+			err := run(t.Context(), []string{"serve", "--role", "api-service"}, io.Discard)
+			if err == nil || err.Error() != "read settings: "+c.want {
+				t.Errorf("got error %v", err)
+			}
+		})
 	}
 }
 
@@ -172,7 +203,7 @@ func newFrontend(t *testing.T, server *pgx.ConnConfig) *frontend {
 	config := server.Copy()
 	config.RuntimeParams["application_name"] = "circleci frontend"
 	status := &tracker{log: slog.New(slog.DiscardHandler)}
-	w, err := newWriter(database{config: config, host: "server:1"}, status)
+	w, err := newWriter(database{config: config, host: "server:1"}, status, newUUID())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +227,7 @@ func (f *frontend) ledger(t *testing.T, before *frontend) {
 	if err := os.WriteFile(f.path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	again, err := newWriter(f.writer.db, f.status)
+	again, err := newWriter(f.writer.db, f.status, newUUID())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +241,7 @@ func (f *frontend) runUntil(t *testing.T, n int64) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { keepWorking(ctx, f.status, f.writer.session); close(done) }()
+	go func() { keepWorking(ctx, f.status.postgres(), f.writer.session); close(done) }()
 	f.wait(t, n)
 	stop()
 	<-done
@@ -277,19 +308,30 @@ func dial(t *testing.T, config *pgx.ConnConfig) *pgx.Conn {
 	return conn
 }
 
-// cutting ends a connection at the commit of the given number.
+// cut makes connections of which one ends when the message with the given
+// number is sent that has the mark in it.
+type cut struct {
+	mark    string
+	at      int64
+	deliver bool // the server gets the message, and its answer is lost
+	seen    atomic.Int64
+}
+
+func (c *cut) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	return &cutting{Conn: conn, cut: c}, err
+}
+
 type cutting struct {
 	net.Conn
-	commits *atomic.Int64
-	at      int64
-	deliver bool
+	cut *cut
 }
 
 func (c *cutting) Write(b []byte) (int, error) {
-	if !strings.Contains(string(b), "commit") || c.commits.Add(1) != c.at {
+	if !strings.Contains(string(b), c.cut.mark) || c.cut.seen.Add(1) != c.cut.at {
 		return c.Conn.Write(b)
 	}
-	if c.deliver {
+	if c.cut.deliver {
 		if _, err := c.Conn.Write(b); err != nil {
 			return 0, err
 		}

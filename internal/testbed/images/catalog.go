@@ -1,14 +1,20 @@
 package images
 
-import "os"
+import (
+	"fmt"
+	"os"
+)
 
 // Names of the images whose names do not depend on their content. The chart's
 // values ask for them without a registry or organization of their own.
 const (
-	PauseName    = "tb/pause:1"
-	PostgresName = "tb/postgresql:12"
-	FixtureName  = "tb/fixture:1"
+	PauseName   = "tb/pause:1"
+	FixtureName = "tb/fixture:1"
+	MongoDBName = "tb/mongodb:4.4"
 )
+
+// PostgresName is the image of the PostgreSQL server of a major.
+func PostgresName(major int) string { return fmt.Sprintf("tb/postgresql:%d", major) }
 
 // ProductName is the product's image; its tag says what is in it.
 func ProductName(b Built) string { return "tb/circleci-dr:" + b.Digest[:12] }
@@ -104,4 +110,22 @@ func (b Base) Postgres(dir string) Image {
 		Entrypoint: []string{home + "/bin/postgres"},
 		User:       user,
 	}
+}
+
+// MongoDB is the image of the MongoDB server in the directory dir, with the
+// program that makes its first user. The chart brings the script that starts
+// it.
+func (b Base) MongoDB(dir, setup string) Image {
+	l := NewLayer()
+	for _, library := range []string{"libssl.so.1.1", "libcrypto.so.1.1"} {
+		l.File(dir+"/lib/"+library, "/usr/lib/x86_64-linux-gnu/"+library)
+	}
+	l.File(dir+"/bin/mongod", "/usr/bin/mongod")
+	l.Dir("/bitnami/mongodb", 0o1777)
+	l.Close(b.clients, b.tools)
+	// Apart, because it changes more often than the server.
+	own := NewLayer()
+	own.File(setup, "/usr/bin/mongosetup")
+	own.Close(b.clients, b.tools, l)
+	return Image{Layers: []*Layer{b.clients, b.tools, l, own}, Env: environment, Entrypoint: []string{"/usr/bin/mongod"}, User: user}
 }

@@ -44,6 +44,9 @@ func (l *Layer) needs(source string, below []*Layer) ([]string, error) {
 	}
 	var added []string
 	for _, want := range b.libraries {
+		if l.given(want) {
+			continue
+		}
 		from, to, ok := l.resolve(source, want, b.runpath)
 		if !ok {
 			return nil, fmt.Errorf("add %s to an image: its library %s is not on this machine", source, want)
@@ -60,6 +63,15 @@ func (l *Layer) needs(source string, below []*Layer) ([]string, error) {
 		added = append(added, real)
 	}
 	return added, nil
+}
+
+// given says whether the layer was given the library itself, for a binary that
+// asks for one this machine does not have.
+func (l *Layer) given(want string) bool {
+	return slices.ContainsFunc(libraryDirs, func(dir string) bool {
+		_, ok := l.nodes[merged(filepath.Join(dir, want))]
+		return ok
+	})
 }
 
 // resolve finds a library as the dynamic linker would: absolute names as they

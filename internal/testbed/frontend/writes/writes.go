@@ -1,6 +1,7 @@
-// Package writes knows the table that the frontend numbers its rows in, and
-// how to count what was lost or doubled. It knows SQL and the ledger's format;
-// it knows no cluster and starts nothing.
+// Package writes knows the table and the collection that the frontend numbers
+// its rows and documents in, and how to count what was lost or doubled. It
+// knows both databases and the ledger's format; it knows no cluster and starts
+// nothing.
 package writes
 
 import (
@@ -70,6 +71,10 @@ func Audit(ctx context.Context, conn *pgx.Conn, ledger io.Reader) (Report, error
 	if err != nil {
 		return Report{}, err
 	}
+	return audit(rows, ledger)
+}
+
+func audit(rows []Entry, ledger io.Reader) (Report, error) {
 	entries, err := ReadLedger(ledger)
 	if err != nil {
 		return Report{}, err
@@ -143,7 +148,11 @@ func Missing(ctx context.Context, conn *pgx.Conn, ledger []Entry) ([]Entry, erro
 	if err != nil {
 		return nil, err
 	}
+	return missing(rows, ledger), nil
+}
+
+func missing(rows, ledger []Entry) []Entry {
 	var r Report
 	compare(&r, rows, ledger)
-	return r.Lost, nil
+	return r.Lost
 }

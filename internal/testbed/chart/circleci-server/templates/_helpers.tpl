@@ -28,6 +28,36 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
       key: {{ ternary "postgres-password" "password" $pg.internal }}
 {{- end }}
 
+{{/* Internal or external, the application logs in with the key of the root password. */}}
+{{- define "circleci.mongodb.env" -}}
+{{- $m := .Values.mongodb -}}
+- name: MONGO_HOSTS
+  value: {{ $m.hosts | quote }}
+- name: MONGO_SSL
+  value: {{ $m.ssl | quote }}
+- name: MONGO_TLS_INSECURE
+  value: {{ $m.tlsInsecure | quote }}
+- name: MONGO_OPTIONS
+  value: {{ $m.options | quote }}
+- name: MONGO_AUTH_SOURCE
+  value: {{ $m.auth.database | quote }}
+- name: MONGO_AUTH_MECHANISM
+  value: {{ $m.auth.mechanism | quote }}
+- name: MONGO_USERNAME
+  value: {{ $m.auth.username | quote }}
+- name: MONGO_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ $m.auth.existingSecret | default "mongodb" }}
+      key: mongodb-root-password
+- name: MONGO_DATABASE
+  value: circle_ghe
+{{- with .Values.tls.certificates }}
+- name: TLS_CERTIFICATES
+  value: /certificates/ca.pem
+{{- end }}
+{{- end }}
+
 {{- define "circleci.pod.placement" -}}
 {{- with .Values.global.imagePullSecrets }}
 imagePullSecrets:
@@ -55,11 +85,14 @@ tolerations:
   {{- include "circleci.postgres.env" .root | nindent 2 }}
   - name: POSTGRES_DATABASE
     value: {{ .service.database | quote }}
+  {{- include "circleci.mongodb.env" .root | nindent 2 }}
   {{- if eq .name "frontend" }}
   - name: WRITE_INTERVAL
     value: {{ .root.Values.frontend.writeInterval | quote }}
   - name: LEDGER
     value: /ledger/confirmed
+  - name: LEDGER_MONGODB
+    value: /ledger/confirmed-mongodb
   {{- end }}
   ports:
   - {name: http, containerPort: 8080}
@@ -76,8 +109,13 @@ tolerations:
   securityContext:
     allowPrivilegeEscalation: false
     capabilities: {drop: [ALL]}
-  {{- if eq .name "frontend" }}
+  {{- if or (eq .name "frontend") .root.Values.tls.certificates }}
   volumeMounts:
+  {{- if eq .name "frontend" }}
   - {name: ledger, mountPath: /ledger}
+  {{- end }}
+  {{- if .root.Values.tls.certificates }}
+  - {name: certificates, mountPath: /certificates, readOnly: true}
+  {{- end }}
   {{- end }}
 {{- end }}
