@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,6 +81,24 @@ datastores:
       diskGiB: 20
 `
 
+// mongoText is what a spec says of MongoDB, by its location and server.
+const mongoText = `  mongodb:
+    location: %s
+    external:
+      hosts: ["%s"]
+      username: circleci
+      password: {secret: {name: mongodb-external, key: mongodb-password}}
+      replicaSet: rs0
+      tls: {ca: {file: ca.pem}}
+      diskGiB: 20
+`
+
+// declareBoth writes a spec of both datastores, each at its location.
+func (s *site) declareBoth(postgres, mongo string) {
+	s.t.Helper()
+	s.write("circleci-dr.yaml", s.specOf(postgres, 12)+fmt.Sprintf(mongoText, mongo, env(s.t, "CIRCLECI_DR_TESTBED_MONGO44_HOST")))
+}
+
 // newSite installs the fixture anew, with its PostgreSQL inside, and empties
 // the external server.
 func newSite(t *testing.T, ns, size string) *site {
@@ -101,11 +120,13 @@ func newSite(t *testing.T, ns, size string) *site {
 	s.declare("external", 14)
 	// Another installation that was moved, such as the demo's, would go on
 	// writing to the server we are about to empty.
-	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof", "e2e-back"} {
+	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof", "e2e-back", "e2e-both"} {
 		s.testbed("uninstall", "--namespace", other)
 	}
 	s.testbed("reset")
-	s.testbed("install", "--namespace", ns, "--size", size)
+	// What an external MongoDB shows is signed by the testbed's own authority.
+	values := s.write("trust.yaml", fmt.Sprintf("tls: {certificates: [%s]}\n", base64.StdEncoding.EncodeToString(ca)))
+	s.testbed("install", "--namespace", ns, "--size", size, "--values", values)
 	t.Cleanup(func() { s.testbed("uninstall", "--namespace", ns) })
 	s.secrets = s.secretValues()
 	return s
@@ -254,14 +275,20 @@ func target(ctx context.Context, t *testing.T, database string) *pgx.Conn {
 // count is the testbed's count of the frontend's rows.
 type count struct {
 	Frontend struct {
-		Host   string `json:"host"`
-		Writes struct {
-			Total int64 `json:"total"`
-			Pause struct {
-				Seconds float64 `json:"seconds"`
-			} `json:"longestPause"`
-		} `json:"writes"`
+		link
+		MongoDB link `json:"mongodb"`
 	} `json:"frontend"`
+}
+
+// link is what the frontend says of one database.
+type link struct {
+	Host   string `json:"host"`
+	Writes struct {
+		Total int64 `json:"total"`
+		Pause struct {
+			Seconds float64 `json:"seconds"`
+		} `json:"longestPause"`
+	} `json:"writes"`
 }
 
 // count demands that no row of the frontend is lost or doubled, and tells
