@@ -18,8 +18,11 @@ help: ## list the targets
 build: ## build bin/circleci-dr
 	CGO_ENABLED=0 go build -trimpath -o bin/circleci-dr ./cmd/circleci-dr
 
-demo: ## boot the testbed, move PostgreSQL out by plan and apply, show the proof
+demo: ## boot the testbed, move both databases out by plan and apply, show the proof
 	@go -C internal/testbed run . demo
+
+demo-back: ## move the demo's databases back into the cluster
+	@go -C internal/testbed run . demo-back
 
 testbed-up: ## boot the testbed (Kubernetes, database servers, images)
 	@$(TESTBED) up
@@ -81,4 +84,4 @@ bench: ## measure the copy and the proof against the manual's way (SIZE=1GB)
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services test fuzz golden bench clean
+.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services test fuzz golden bench clean

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,13 +18,13 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/testbed/fixture"
 )
 
-// demo boots the testbed and moves the PostgreSQL of a fresh installation out
+// demo boots the testbed and moves both databases of a fresh installation out
 // of the cluster, with the program a person would use and nothing else.
 func demo(ctx context.Context, args []string) error {
 	if err := flags(args, nil); err != nil {
 		return err
 	}
-	if err := onlyOwn("move PostgreSQL to the server outside"); err != nil {
+	if err := onlyOwn("move the databases to servers outside"); err != nil {
 		return err
 	}
 	if err := up(ctx, nil); err != nil {
@@ -37,13 +38,34 @@ func demo(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return d.run(ctx)
+	return d.out(ctx)
+}
+
+// demoBack moves the databases of the demo's installation into the cluster
+// again.
+func demoBack(ctx context.Context, args []string) error {
+	if err := flags(args, nil); err != nil {
+		return err
+	}
+	if err := onlyOwn("move the databases back"); err != nil {
+		return err
+	}
+	c, err := findCheckout()
+	if err != nil {
+		return err
+	}
+	d, err := prepareDemo(ctx, c)
+	if err != nil {
+		return err
+	}
+	return d.back(ctx)
 }
 
 // demonstration is one demo: the directory a person would have and the
 // program in it.
 type demonstration struct {
 	dir, tool, chart, image string
+	file                    string // what circleci-dr.yaml says, both databases outside
 	install                 fixture.Options
 }
 
@@ -59,19 +81,23 @@ func prepareDemo(ctx context.Context, c checkout) (demonstration, error) {
 	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return d, fmt.Errorf("make the demo's directory: %w", err)
 	}
-	for from, to := range map[string]string{
-		filepath.Join(c.root, "examples", "demo.yaml"): "circleci-dr.yaml",
-		external.CAFile(): "pg14-ca.pem",
-	} {
-		data, err := os.ReadFile(from)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(d.dir, to), data, 0o644)
-		}
-		if err != nil {
-			return d, fmt.Errorf("fill the demo's directory: %w", err)
-		}
+	ca, err := os.ReadFile(external.CAFile())
+	if err != nil {
+		return d, fmt.Errorf("fill the demo's directory (is the testbed up?): %w", err)
 	}
-	d.install = fixture.Options{Kubeconfig: cluster.Kubeconfig(), Bytes: 50 << 20, Progress: say}
+	file, err := os.ReadFile(filepath.Join(c.root, "examples", "demo.yaml"))
+	if err != nil {
+		return d, fmt.Errorf("fill the demo's directory: %w", err)
+	}
+	d.file = string(file)
+	if err := os.WriteFile(filepath.Join(d.dir, "testbed-ca.pem"), ca, 0o644); err != nil {
+		return d, fmt.Errorf("fill the demo's directory: %w", err)
+	}
+	d.install = fixture.Options{Kubeconfig: cluster.Kubeconfig(), Bytes: 50 << 20, Progress: say, Values: map[string]any{
+		// The server outside is a 14: only the same version inside has a way back.
+		"postgresql": map[string]any{"image": map[string]any{"tag": "14"}},
+		"tls":        map[string]any{"certificates": []any{base64.StdEncoding.EncodeToString(ca)}},
+	}}
 	d.install.Secrets, err = fixture.ExternalSecrets(external.PasswordFile(), external.MongoPasswordFile())
 	return d, err
 }
@@ -80,8 +106,20 @@ func say(what string) { fmt.Println("   " + what) }
 
 func heading(format string, args ...any) { fmt.Printf("\n== "+format+"\n", args...) }
 
-func (d demonstration) run(ctx context.Context) error {
-	heading("a fresh installation with its PostgreSQL inside")
+// declare writes circleci-dr.yaml with both databases at a location.
+func (d demonstration) declare(location string) error {
+	text := strings.ReplaceAll(d.file, "location: external", "location: "+location)
+	if err := os.WriteFile(filepath.Join(d.dir, "circleci-dr.yaml"), []byte(text), 0o644); err != nil {
+		return fmt.Errorf("write the demo's file: %w", err)
+	}
+	return nil
+}
+
+func (d demonstration) out(ctx context.Context) error {
+	heading("a fresh installation with its databases inside")
+	if err := d.declare("external"); err != nil {
+		return err
+	}
 	if err := fixture.Uninstall(ctx, d.install); err != nil {
 		return err
 	}
@@ -91,6 +129,28 @@ func (d demonstration) run(ctx context.Context) error {
 	if err := fixture.Install(ctx, d.install); err != nil {
 		return err
 	}
+	if err := d.move(ctx, "outage,remove-internal-database"); err != nil {
+		return err
+	}
+	d.farewell()
+	return nil
+}
+
+func (d demonstration) back(ctx context.Context) error {
+	heading("the file says: back into the cluster")
+	if err := d.declare("internal"); err != nil {
+		return err
+	}
+	if err := d.move(ctx, "outage,replace-internal-data"); err != nil {
+		return err
+	}
+	heading("and out again")
+	fmt.Printf("   make demo begins anew; or set location: external in %s/circleci-dr.yaml, plan and apply\n", d.dir)
+	return nil
+}
+
+// move is what a person does: look, do it, and look again.
+func (d demonstration) move(ctx context.Context, accept string) error {
 	if err := d.count(ctx, "before the move"); err != nil {
 		return err
 	}
@@ -99,7 +159,7 @@ func (d demonstration) run(ctx context.Context) error {
 		return err
 	}
 	heading("do it")
-	if err := d.circleci(ctx, "apply", "--plan", "plan.json", "--accept", "outage,remove-internal-database"); err != nil {
+	if err := d.circleci(ctx, "apply", "--plan", "plan.json", "--accept", accept); err != nil {
 		return err
 	}
 	heading("nothing lost, nothing doubled?")
@@ -117,7 +177,6 @@ func (d demonstration) run(ctx context.Context) error {
 		return err
 	}
 	say("exit 0: nothing has drifted, and a quiet command says nothing")
-	d.farewell()
 	return nil
 }
 
@@ -175,7 +234,8 @@ func (d demonstration) pause(ctx context.Context) error {
 		return fmt.Errorf("read the plan: %w", err)
 	}
 	down := plan.Total.DowntimeSeconds
-	fmt.Printf("   the frontend's longest pause was %.1f s; the plan announced a downtime of %.0f to %.0f s\n", status.Writes.Pause.Seconds, down.Low, down.High)
+	fmt.Printf("   the frontend's longest pause was %.1f s in PostgreSQL and %.1f s in MongoDB; the plan announced a downtime of %.0f to %.0f s\n",
+		status.Writes.Pause.Seconds, status.MongoDB.Writes.Pause.Seconds, down.Low, down.High)
 	return nil
 }
 
@@ -185,6 +245,7 @@ func (d demonstration) farewell() {
    kubectl -n circleci-server get pods,pvc,configmap   # if you have kubectl
    cd %s && %s status --kubeconfig %s
    go -C internal/testbed run . count              # the frontend's rows and documents, again
+   make demo-back                                  # and in again, with what was written since
    make testbed-down                               # take it down
 `, d.dir, d.tool, cluster.Kubeconfig())
 }

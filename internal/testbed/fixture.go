@@ -11,7 +11,11 @@ import (
 
 // fixtureCommands are the commands that need the Helm SDK.
 func fixtureCommands() []command {
-	list := []command{{"demo", "", "boot, install, and move PostgreSQL out of the release by plan and apply", demo}, {"existing", "", existingHelp, existing}}
+	list := []command{
+		{"demo", "", "boot, install, and move both databases out of the release by plan and apply", demo},
+		{"demo-back", "", "move the databases of the demo back into the cluster", demoBack},
+		{"existing", "", existingHelp, existing},
+	}
 	for _, c := range fixture.Commands() {
 		if c.Name == "install" {
 			c.Run = withOwn(c.Run)

@@ -16,7 +16,8 @@ import (
 // fixtureCommands are the commands of the whole program, which runs them.
 func fixtureCommands() []command {
 	return []command{
-		{"demo", "", "boot, install, and move PostgreSQL out of the release by plan and apply", whole("demo")},
+		{"demo", "", "boot, install, and move both databases out of the release by plan and apply", whole("demo")},
+		{"demo-back", "", "move the databases of the demo back into the cluster", whole("demo-back")},
 		{"install", "[flags]", "install the fixture release and fill its databases", whole("install")},
 		{"uninstall", "[flags]", "remove the fixture release with its namespace and volumes", whole("uninstall")},
 		{"count", "[flags]", "count what the frontend wrote, lost and doubled", whole("count")},
