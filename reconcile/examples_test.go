@@ -2,13 +2,14 @@ package reconcile
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // TestExamplesArePlanned: every file in examples/ makes a plan of an
-// installation whose PostgreSQL is internal, and the plan does what the file
+// installation whose databases are internal, and the plan does what the file
 // says and nothing else.
 func TestExamplesArePlanned(t *testing.T) {
 	files, err := filepath.Glob("../examples/*.yaml")
@@ -32,9 +33,15 @@ func TestExamplesArePlanned(t *testing.T) {
 			if len(plan.Coverage) < 3 {
 				t.Errorf("coverage = %v", plan.Coverage)
 			}
-			moves := s.Server != nil && s.Datastores.PostgreSQL != nil && s.Datastores.PostgreSQL.Location == spec.External
-			if want := map[bool]int{true: 12, false: 0}[moves]; len(plan.Steps) != want {
-				t.Errorf("%d steps, want %d", len(plan.Steps), want)
+			moves := 0
+			for _, e := range engines {
+				if d := declared(s, e); s.Server != nil && d != nil && d.location == spec.External {
+					moves++
+				}
+			}
+			want := [][]ActionKind{nil, wholeMove, twice(wholeMove)}[moves]
+			if got := actions(plan.Steps); !slices.Equal(got, want) {
+				t.Errorf("steps are %v, want %v", got, want)
 			}
 		})
 	}
