@@ -21,7 +21,7 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 	}
 	if missing := unread(s, o); len(missing) > 0 {
 		if o.Denied.Is() { // all at once: a single refused read names only its own
-			for _, f := range preflightAccess(o) {
+			for _, f := range preflightAccess(s, o) {
 				missing = append(missing, f.What)
 			}
 		}
@@ -55,7 +55,7 @@ func findingsFor(s *spec.Spec, o Observation) []Finding {
 	if wantsSwitch(s, o.Release.Value) && !openMove(o) {
 		return preflight(s, o)
 	}
-	return append(preflightRelease(s, o), preflightAccess(o)...)
+	return append(preflightRelease(s, o), preflightAccess(s, o)...)
 }
 
 func bindingOf(s *spec.Spec, o Observation, tool string) Binding {

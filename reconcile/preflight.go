@@ -16,7 +16,7 @@ const sourceDocs = "docs/moving-postgresql.md"
 func preflight(s *spec.Spec, o Observation) []Finding {
 	var out []Finding
 	out = append(out, preflightRelease(s, o)...)
-	out = append(out, preflightAccess(o)...)
+	out = append(out, preflightAccess(s, o)...)
 	out = append(out, preflightChart(o.Release.Value, o.Postgres.Preview)...)
 	out = append(out, preflightPostgres(s, o)...)
 	return out
@@ -101,36 +101,6 @@ func brokenWorkloads(o Observation) []Finding {
 		}
 	}
 	return out
-}
-
-func preflightAccess(o Observation) []Finding {
-	if o.Denied.Unread() {
-		return []Finding{block("access-unknown", "", sourceDocs, "allow selfsubjectaccessreviews, or ask the cluster's owner",
-			"could not find out which rights this user has: %s", o.Denied.Why)}
-	}
-	if len(o.Denied.Value) == 0 {
-		return nil
-	}
-	var denied []string
-	for _, p := range o.Denied.Value {
-		denied = append(denied, p.String())
-	}
-	slices.Sort(denied)
-	return []Finding{block("access-denied", "", sourceDocs, "grant them in the release's namespace (docs/moving-postgresql.md has a Role)",
-		"this user lacks %d rights the plan uses: %s", len(denied), strings.Join(denied, ", "))}
-}
-
-// String gives a right the way kubectl auth can-i asks for it.
-func (p Permission) String() string {
-	resource := p.Resource
-	if p.Group != "" {
-		name, sub, has := strings.Cut(resource, "/")
-		resource = name + "." + p.Group
-		if has {
-			resource += "/" + sub
-		}
-	}
-	return p.Verb + " " + resource
 }
 
 // preflightChart refuses an upgrade that would do anything but switch the

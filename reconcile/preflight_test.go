@@ -30,6 +30,12 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"rights are missing", func(f *facts) {
 			f.o.Denied = Found([]Permission{{Verb: "create", Group: "batch", Resource: "jobs"}, {Verb: "get", Resource: "pods/log"}, {Verb: "patch", Group: "apps", Resource: "deployments/scale"}})
 		}},
+		{"rights are missing that only an apply uses, in a plan", func(f *facts) {
+			f.o.For, f.o.Denied = UsePlan, Found([]Permission{{Verb: "delete", Group: "apps", Resource: "statefulsets"}})
+		}},
+		{"rights of both are missing, in a plan", func(f *facts) {
+			f.o.For, f.o.Denied = UsePlan, Found([]Permission{{Verb: "delete", Group: "apps", Resource: "statefulsets"}, {Verb: "create", Group: "batch", Resource: "jobs"}})
+		}},
 		{"another chart", func(f *facts) {
 			f.o.Postgres.Preview.Value.Faithful, f.o.Postgres.Preview.Value.Unfaithful = false, []string{"Service/x is missing"}
 		}},
