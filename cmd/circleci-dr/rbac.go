@@ -19,7 +19,7 @@ import (
 // useOf says which rights a command needs.
 var useOf = map[string]reconcile.Use{
 	"apply": reconcile.UseApply, "drift": reconcile.UseRead, "plan": reconcile.UsePlan, "prove": reconcile.UseProve,
-	"status": reconcile.UseRead, "unlock": reconcile.UseUnlock,
+	"status": reconcile.UseRead, "support": reconcile.UseSupport, "unlock": reconcile.UseUnlock,
 }
 
 type rbacOptions struct {

@@ -3,7 +3,10 @@
 package e2e
 
 import (
+	"compress/gzip"
 	"encoding/json"
+	"io"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -87,6 +90,25 @@ func (s *site) create(item json.RawMessage) {
 	}
 }
 
+// unpacked is everything a gzipped archive holds.
+func (s *site) unpacked(name string) string {
+	s.t.Helper()
+	f, err := os.Open(filepath.Join(s.dir, name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer f.Close()
+	zip, err := gzip.NewReader(f)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	all, err := io.ReadAll(zip)
+	if err != nil || len(all) < 10000 {
+		s.t.Fatalf("%s has %d bytes: %v", name, len(all), err)
+	}
+	return string(all)
+}
+
 func (s *site) decode(data []byte, into any) {
 	s.t.Helper()
 	if err := json.Unmarshal(data, into); err != nil {
@@ -98,11 +120,13 @@ func (s *site) decode(data []byte, into any) {
 // it, from the first look to the finished move.
 func TestRights(t *testing.T) {
 	s := newSite(t, "e2e-rights", "5MB")
-	drift, plan, apply, prove := s.grant("drift"), s.grant("plan"), s.grant("apply"), s.grant("prove")
+	drift, support, plan, apply, prove := s.grant("drift"), s.grant("support"), s.grant("plan"), s.grant("apply"), s.grant("prove")
 	s.want(0, "status", "--kubeconfig", drift)
 	o := s.want(0, "plan", "--out", "plan.json", "--kubeconfig", plan)
 	s.contains("the plan", o.out, "access-apply")
 	s.want(2, "drift", "--kubeconfig", drift) // the inspection is recorded, the move is pending
+	s.want(0, "support", "--out", "support.tar.gz", "--kubeconfig", support)
+	s.noSecrets("the support bundle", s.unpacked("support.tar.gz"))
 	o = s.run(nil, "apply", "--plan", "plan.json", "--accept", acceptAll, "--kubeconfig", plan)
 	if o.code == 0 {
 		t.Fatalf("applied with the rights of a plan: %s", o)
