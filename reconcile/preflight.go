@@ -17,6 +17,9 @@ func preflight(s *spec.Spec, o Observation) []Finding {
 	var out []Finding
 	out = append(out, preflightRelease(s, o)...)
 	out = append(out, preflightAccess(s, o)...)
+	out = append(out, preflightSupport(o)...)
+	out = append(out, preflightValues(s, o.Release.Value)...)
+	out = append(out, checkSourceSecret(o.Release.Value, o.Postgres)...)
 	out = append(out, preflightChart(o.Release.Value, o.Postgres.Preview)...)
 	out = append(out, preflightPostgres(s, o)...)
 	return out

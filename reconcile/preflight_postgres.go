@@ -93,12 +93,7 @@ func checkVersions(rel Release, src, dst Database) []Finding {
 		return []Finding{block("target-older", targetField, sourceDocs, "use a target of at least the source's major version",
 			"the target runs PostgreSQL %s, older than the source's %s", dst.ServerVersion, src.ServerVersion)}
 	}
-	var out []Finding
-	if to > 14 {
-		out = append(out, Finding{ID: "target-new", Field: targetField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
-			What: fmt.Sprintf("PostgreSQL %s is newer than what CircleCI documents for Server %s (12, with 13 and 14 usable)", dst.ServerVersion, rel.ChartVersion),
-			Fix:  "ask the vendor, or use 14"})
-	}
+	out := checkDocumentedMajor(rel, dst)
 	if to > from {
 		out = append(out, Finding{ID: "no-way-back", Field: targetField, Source: sourceDocs,
 			What: fmt.Sprintf("there is no way back to the internal PostgreSQL %d once the data is on %d", from, to),
@@ -130,7 +125,7 @@ func checkTLS(s *spec.Spec, rel Release, dst Database) []Finding {
 		return []Finding{{ID: "tls-off", Field: targetField + ".tls.mode", Source: sourceDocs,
 			What: "the connection to the external database is not encrypted", Fix: "use verify-full"}}
 	}
-	if atLeast(rel.ChartVersion, 4, 9) && dst.TLSVersion != "TLS 1.3" && dst.TLSVersion != "TLSv1.3" {
+	if doc, known := SupportOf(rel.ChartVersion); (doc.TLS13 || !known && atLeast(rel.ChartVersion, 4, 9)) && dst.TLSVersion != "TLS 1.3" && dst.TLSVersion != "TLSv1.3" {
 		return []Finding{block("tls-version", targetField, "CircleCI Server 4.9 operator guide, configuring external services", "enable TLS 1.3 on the target",
 			"Server %s needs TLS 1.3; the target offers %s", rel.ChartVersion, orNone(dst.TLSVersion))}
 	}
