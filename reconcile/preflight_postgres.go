@@ -35,6 +35,9 @@ func preflightPostgres(s *spec.Spec, o Observation) []Finding {
 	out = append(out, checkExtensions(src, dst)...)
 	out = append(out, checkTargetFree(o, dst)...)
 	out = append(out, checkDisk(s, src)...)
+	out = append(out, checkSizing(s)...)
+	out = append(out, checkConnections(src, dst)...)
+	out = append(out, checkPreload(src, dst)...)
 	return out
 }
 

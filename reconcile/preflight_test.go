@@ -126,5 +126,27 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"source is fenced by somebody", func(f *facts) { f.src().Fence = &FenceState{ID: "postgresql-e9-a9"} }},
 		{"disk not declared", func(f *facts) { f.pg().External.DiskGiB = 0 }},
 		{"disk too small", func(f *facts) { f.pg().External.DiskGiB = 1 }},
+		{"disk smaller than advised", func(f *facts) { f.pg().External.DiskGiB = 93 }},
+		{"disk as advised", func(f *facts) { f.pg().External.DiskGiB = 94 }},
+		{"target takes fewer connections", func(f *facts) {
+			f.src().Settings, f.dst().Settings = map[string]string{"max_connections": "500"}, map[string]string{"max_connections": "100", "superuser_reserved_connections": "3"}
+			f.src().Sessions = []SessionCount{{Role: "postgres", Database: "a", Count: 90}, {Role: "postgres", Database: "b", Count: 7}}
+		}},
+		{"target takes fewer connections than there are", func(f *facts) {
+			f.src().Settings, f.dst().Settings = map[string]string{"max_connections": "500"}, map[string]string{"max_connections": "100", "superuser_reserved_connections": "3"}
+			f.src().Sessions = []SessionCount{{Role: "postgres", Database: "a", Count: 98}}
+		}},
+		{"target takes more connections", func(f *facts) {
+			f.src().Settings, f.dst().Settings = map[string]string{"max_connections": "500"}, map[string]string{"max_connections": "500"}
+		}},
+		{"target without the worker of pg_partman", func(f *facts) {
+			f.src().Databases[0].Extensions, f.dst().Extensions = map[string]string{"pg_partman": "4.5.1"}, map[string][]string{"pg_partman": {"4.5.1"}}
+			f.src().Settings, f.dst().Settings = map[string]string{"shared_preload_libraries": "pg_stat_statements, pg_partman_bgw"}, map[string]string{"shared_preload_libraries": ""}
+		}},
+		{"target with the worker of pg_partman", func(f *facts) {
+			f.src().Databases[0].Extensions, f.dst().Extensions = map[string]string{"pg_partman": "4.5.1"}, map[string][]string{"pg_partman": {"4.5.1"}}
+			f.src().Settings = map[string]string{"shared_preload_libraries": "pg_partman_bgw"}
+			f.dst().Settings = f.src().Settings
+		}},
 	})
 }
