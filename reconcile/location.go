@@ -80,7 +80,7 @@ func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 	case pg.Location == spec.External:
 		return settledExternal(s, o)
 	case !rel.Postgres.Internal:
-		return nil, []Finding{block("move-back", locationField, "", "set "+locationField+" to external, as it is",
+		return nil, []Finding{block("move-back", locationField, sourceDocs, "set "+locationField+" to external, as it is",
 			"PostgreSQL lives at %s:%d and the spec says internal: moving back is not in this version", rel.Postgres.Host, rel.Postgres.Port)}
 	}
 	return nil, nil
@@ -123,7 +123,7 @@ func settledExternal(s *spec.Spec, o Observation) ([]Step, []Finding) {
 	rel := o.Release.Value
 	var steps []Step
 	if !switched(s, rel) {
-		return nil, []Finding{block("other-external", targetField, "", "write the server the release uses into the spec; moving between external servers is not in this version",
+		return nil, []Finding{block("other-external", targetField, sourceDocs, "write the server the release uses into the spec; moving between external servers is not in this version",
 			"the release uses %s@%s:%d, the spec says %s@%s", rel.Postgres.Username, rel.Postgres.Host, rel.Postgres.Port,
 			s.Datastores.PostgreSQL.External.Username, endpointOf(s.Datastores.PostgreSQL.External))}
 	}

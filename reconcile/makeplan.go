@@ -29,7 +29,7 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 	}
 	if o.Release.IsNot() {
 		p.Binding = Binding{SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID, Tool: tool}
-		p.Findings = []Finding{block("no-release", "server.release", "", "check server.kubeContext, server.namespace and server.release",
+		p.Findings = []Finding{block("no-release", "server.release", sourceDocs, "check server.kubeContext, server.namespace and server.release",
 			"there is no Helm release %s in namespace %s", s.Server.Release, s.Server.Namespace)}
 		p.ID = planID(p)
 		return p, nil

@@ -84,7 +84,7 @@ func stoppedWorkloads(o Observation) []Finding {
 	if len(zero) == 0 {
 		return nil
 	}
-	return []Finding{{ID: "workload-at-zero", What: fmt.Sprintf("%d of %d workloads are at zero already and stay there: %s",
+	return []Finding{{ID: "workload-at-zero", Source: sourceDocs, What: fmt.Sprintf("%d of %d workloads are at zero already and stay there: %s",
 		len(zero), len(o.Workloads.Value), strings.Join(clip(zero, 8), ", ")),
 		Fix: "scale them up first if they should run after the move"}}
 }
@@ -99,7 +99,7 @@ func brokenWorkloads(o Observation) []Finding {
 			if why == "" {
 				why = "no reason given"
 			}
-			out = append(out, Finding{ID: "workload-not-ready", What: fmt.Sprintf("%s has %d of %d replicas ready (%s)", w.Key(), w.Ready, w.Replicas, why),
+			out = append(out, Finding{ID: "workload-not-ready", Source: sourceDocs, What: fmt.Sprintf("%s has %d of %d replicas ready (%s)", w.Key(), w.Ready, w.Replicas, why),
 				Fix: "repair it first; apply waits for it to become ready again at the end"})
 		}
 	}
