@@ -46,6 +46,11 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 			Rendered: []Change{{"spec.template.spec.containers[0].image", "a", "b"}, {"spec.template.spec.containers[0].env[3].value", "c", "d"}, {"spec.replicas", "1", "0"}}})},
 		{"the upgrade undoes a change by hand", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
 			Drifted: []Change{{"spec.template.spec.nodeSelector", "{}", "none"}, {"spec.replicas", "5", "1"}}})},
+		{"the upgrade would put an older server on newer files", object(ObjectPreview{Kind: "StatefulSet", Name: "mongodb", Action: "update", Layer: "data",
+			Drifted: []Change{{"spec.template.spec.containers[mongodb].image", "mongodb:4.4.15", "mongodb:3.6.22"}}})},
+		{"the upgrade would write a Secret anew", object(ObjectPreview{Kind: "Secret", Name: "session-cookie", Action: "update",
+			Rendered: []Change{{"data.session-cookie-key", "[redacted]", "[redacted, changed]"}}})},
+		{"the upgrade would replace the load balancer", object(ObjectPreview{Kind: "Service", Name: "circleci-proxy", Action: "delete"})},
 		{"no source", func(f *facts) { f.o.Postgres.Inspection.Value.Source = nil }},
 		{"the source refuses the password", func(f *facts) {
 			f.o.Postgres.Inspection.Value.Source = &InspectedSide{Code: CodeCredentials, Error: "password authentication failed"}
