@@ -124,19 +124,23 @@ func (g *gathered) add(b *bundle.Bundle) {
 	for name, log := range g.logs.value {
 		b.Text("logs/"+name+".log", log)
 	}
-	for _, f := range []struct {
-		name  string
-		value any
-		err   error
-	}{
-		{"history.json", g.history.value, g.history.err}, {"events.json", g.events.value, g.events.err},
-		{"workloads.json", g.parts.value, g.parts.err}, {"records", nil, g.records.err}, {"logs", nil, g.logs.err},
-	} {
-		switch {
-		case f.err != nil:
-			b.Missing(f.name, f.err)
-		case f.value != nil:
-			addJSON(b, f.name, f.value)
-		}
+	if g.records.err != nil {
+		b.Missing("records", g.records.err)
+	}
+	if g.logs.err != nil {
+		b.Missing("logs", g.logs.err)
+	}
+	put(b, "history.json", g.history.value, g.history.err)
+	put(b, "events.json", g.events.value, g.events.err)
+	put(b, "workloads.json", g.parts.value, g.parts.err)
+}
+
+// put adds a list, as far as it could be read, and says what is missing of it.
+func put[T any](b *bundle.Bundle, name string, list []T, err error) {
+	if err != nil {
+		b.Missing(name, err)
+	}
+	if len(list) > 0 || err == nil {
+		addJSON(b, name, list)
 	}
 }

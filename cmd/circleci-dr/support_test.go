@@ -183,13 +183,15 @@ func TestSupportWithoutTheRightToReadSecrets(t *testing.T) {
 	if err := os.WriteFile(spec, []byte(supportSpec), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	a.denied["/apis/batch/v1/namespaces/ci/jobs"] = true
 	a.list("/api/v1/namespaces/ci/configmaps")
 	code, stdout, stderr := runTool(t, "support", "--file", spec, "--kubeconfig", kubeconfig, "--out", out)
 	if code != codeUnreadable {
 		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
 	}
 	files := unpack(t, out)
-	if _, there := files["logs/circleci-dr-copy-x.log"]; there || !strings.Contains(files["unread.json"], "secrets is forbidden") || !strings.Contains(files["events.json"], "Failed") {
+	if _, there := files["logs/circleci-dr-copy-x.log"]; there || !strings.Contains(files["unread.json"], "secrets is forbidden") || !strings.Contains(files["events.json"], "Failed") ||
+		!strings.Contains(files["workloads.json"], "frontend") || !strings.Contains(files["unread.json"], "list Jobs") {
 		t.Errorf("the bundle has %v\n%s\n%s", files, files["unread.json"], files["events.json"])
 	}
 	for name, text := range files {

@@ -122,8 +122,8 @@ func TestRights(t *testing.T) {
 	s := newSite(t, "e2e-rights", "5MB")
 	drift, support, plan, apply, prove := s.grant("drift"), s.grant("support"), s.grant("plan"), s.grant("apply"), s.grant("prove")
 	s.want(0, "status", "--kubeconfig", drift)
-	o := s.want(0, "plan", "--out", "plan.json", "--kubeconfig", plan)
-	s.contains("the plan", o.out, "access-apply")
+	o := s.want(0, "plan", "--out", "plan.json", "--output", "json", "--kubeconfig", plan)
+	s.contains("the plan", o.out, `"access-apply"`, `"blocked": false`)
 	s.want(2, "drift", "--kubeconfig", drift) // the inspection is recorded, the move is pending
 	s.want(0, "support", "--out", "support.tar.gz", "--kubeconfig", support)
 	s.noSecrets("the support bundle", s.unpacked("support.tar.gz"))

@@ -3,6 +3,7 @@ package kube
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -117,14 +118,13 @@ type Container struct {
 	Restarts    int32    `json:"restarts,omitempty"`
 }
 
-// Parts reads Deployments, StatefulSets, Jobs and pods of the namespace.
+// Parts reads Deployments, StatefulSets, Jobs and pods of the namespace. Those
+// it could read come with the error that names the others.
 func (c *Client) Parts(ctx context.Context) ([]Part, error) {
 	ns := c.options.Namespace
-	var out []Part
+	out := []Part{}
 	deployments, err := all[appsv1.Deployment](ctx, "", listOf(c.kube.AppsV1().Deployments(ns).List))
-	if err != nil {
-		return nil, fmt.Errorf("list Deployments: %w", err)
-	}
+	failed := []error{describe(err, "list Deployments")}
 	for _, d := range deployments {
 		p := partOf("Deployment", d.ObjectMeta, d.Spec.Template.Spec)
 		p.Replicas, p.Ready = d.Spec.Replicas, d.Status.ReadyReplicas
@@ -134,18 +134,14 @@ func (c *Client) Parts(ctx context.Context) ([]Part, error) {
 		out = append(out, p)
 	}
 	sets, err := all[appsv1.StatefulSet](ctx, "", listOf(c.kube.AppsV1().StatefulSets(ns).List))
-	if err != nil {
-		return nil, fmt.Errorf("list StatefulSets: %w", err)
-	}
+	failed = append(failed, describe(err, "list StatefulSets"))
 	for _, s := range sets {
 		p := partOf("StatefulSet", s.ObjectMeta, s.Spec.Template.Spec)
 		p.Replicas, p.Ready = s.Spec.Replicas, s.Status.ReadyReplicas
 		out = append(out, p)
 	}
 	jobs, err := all[batchv1.Job](ctx, "", listOf(c.kube.BatchV1().Jobs(ns).List))
-	if err != nil {
-		return nil, fmt.Errorf("list Jobs: %w", err)
-	}
+	failed = append(failed, describe(err, "list Jobs"))
 	for _, j := range jobs {
 		p := partOf("Job", j.ObjectMeta, j.Spec.Template.Spec)
 		for _, s := range j.Status.Conditions {
@@ -154,14 +150,12 @@ func (c *Client) Parts(ctx context.Context) ([]Part, error) {
 		out = append(out, p)
 	}
 	pods, err := all[corev1.Pod](ctx, "", listOf(c.kube.CoreV1().Pods(ns).List))
-	if err != nil {
-		return nil, fmt.Errorf("list pods: %w", err)
-	}
+	failed = append(failed, describe(err, "list pods"))
 	for _, pod := range pods {
 		out = append(out, podPart(pod))
 	}
 	slices.SortFunc(out, func(a, b Part) int { return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name)) })
-	return out, nil
+	return out, errors.Join(failed...)
 }
 
 func partOf(kind string, meta metav1.ObjectMeta, pod corev1.PodSpec) Part {
