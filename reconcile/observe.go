@@ -43,7 +43,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 		func() { pg.Move, _ = readRecord[Move](ctx, p.Records, RecordMove) },
 		func() { pg.Inspection, _ = readRecord[Inspection](ctx, p.Records, RecordInspection) },
 		func() { pg.Credentials = observeCredentials(ctx, s, p) },
-		func() { o.Denied = p.Access.Denied(ctx, Permissions(s)) },
+		func() { o.Denied = p.Access.Denied(ctx, wanted(s, opt.For)) },
 	)
 	if !o.Release.Is() {
 		return o

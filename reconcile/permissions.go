@@ -46,7 +46,8 @@ var rights = []struct {
 	{"", "persistentvolumeclaims", false, map[Use]string{UseRead: "get list", UseApply: "patch"}},
 	{"", "pods", false, map[Use]string{UseRead: "get list"}},
 	{"", "pods/log", false, map[Use]string{UseSupport: "get", UsePlan: "get", UseProve: "get"}},
-	{"", "events", false, map[Use]string{UseSupport: "list"}},
+	// Only an event says why a mover's pod is not made or lacks a Secret.
+	{"", "events", false, map[Use]string{UseSupport: "list", UsePlan: "list", UseProve: "list"}},
 	{"apps", "deployments", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	{"apps", "statefulsets", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	{"batch", "jobs", false, map[Use]string{UseSupport: "list", UsePlan: "get list watch create delete", UseProve: "get list watch create delete"}},
@@ -59,6 +60,15 @@ var rights = []struct {
 // Permissions are the rights an apply of this spec may use; they include those
 // of a plan. Asking for them costs nothing and changes nothing.
 func Permissions(s *spec.Spec) []Permission { return PermissionsFor(s, UseApply) }
+
+// wanted are the rights an observation asks for: who only reads need not be
+// told what else there is.
+func wanted(s *spec.Spec, use Use) []Permission {
+	if use == UseRead {
+		return PermissionsFor(s, UseRead)
+	}
+	return Permissions(s)
+}
 
 // PermissionsFor are the rights of one use.
 func PermissionsFor(s *spec.Spec, use Use) []Permission {

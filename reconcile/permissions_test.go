@@ -28,7 +28,7 @@ func TestRightsOfEachUse(t *testing.T) {
 			if slices.Contains(got[:i], p) {
 				t.Errorf("%s is listed twice for %s", p, use)
 			}
-			if use != UseSupport && !slices.Contains(all, p) {
+			if !slices.Contains(all, p) {
 				t.Errorf("%s may %s, and an apply may not", use, p)
 			}
 		}
