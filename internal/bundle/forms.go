@@ -72,7 +72,7 @@ func formsOf(s string) []string {
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		forms = append(forms, enc.EncodeToString([]byte(s)))
 		if len(s) >= longEnough {
-			forms = append(forms, inner(enc, s, 1), inner(enc, s, 2))
+			forms = append(forms, inner(enc, s, 0), inner(enc, s, 1), inner(enc, s, 2))
 		}
 	}
 	return forms
@@ -90,10 +90,7 @@ func inJSON(s string) string {
 // the characters that depend on its neighbours.
 func inner(enc *base64.Encoding, s string, n int) string {
 	whole := enc.EncodeToString([]byte(strings.Repeat("x", n) + s))
-	cut := 2 // the first bytes share this many characters with s
-	if n == 2 {
-		cut = 3
-	}
+	cut := [3]int{0, 2, 3}[n] // so many characters have bits of what stands before
 	end := len(whole)
 	if (n+len(s))%3 != 0 {
 		end-- // the last character has bits of what follows
