@@ -244,7 +244,7 @@ func goBackStep(m Move, reason string) Step {
 func settledExternal(s *spec.Spec, o Observation, e Engine, d declaration, moving bool) ([]Step, []Finding) {
 	live := o.Release.Value.Store(e)
 	if !d.external.isReadBy(live) {
-		return nil, []Finding{block("other-external", e.field("external"), "", "write the server the release uses into the spec; moving between external servers is not in this version",
+		return nil, []Finding{block("other-external", e.field("external"), sourceDocs, "write the server the release uses into the spec; moving between external servers is not in this version",
 			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.external.endpoint.Username, d.external.at())}
 	}
 	if live.ExistingSecret == traitsOf[e].credentials && needsCredentials(o, e) {

@@ -21,7 +21,7 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 	}
 	if missing := unread(s, o); len(missing) > 0 {
 		if o.Denied.Is() { // all at once: a single refused read names only its own
-			for _, f := range preflightAccess(o) {
+			for _, f := range preflightAccess(s, o) {
 				missing = append(missing, f.What)
 			}
 		}
@@ -29,7 +29,7 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 	}
 	if o.Release.IsNot() {
 		p.Binding = Binding{SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID, Tool: tool}
-		p.Findings = []Finding{block("no-release", "server.release", "", "check server.kubeContext, server.namespace and server.release",
+		p.Findings = []Finding{block("no-release", "server.release", sourceDocs, "check server.kubeContext, server.namespace and server.release",
 			"there is no Helm release %s in namespace %s", s.Server.Release, s.Server.Namespace)}
 		p.ID = planID(p)
 		return p, nil
@@ -56,7 +56,7 @@ func findingsFor(s *spec.Spec, o Observation) []Finding {
 	if parts := partsWanted(s, &o); len(parts) > 0 && !openMove(o) {
 		return preflight(s, o, parts)
 	}
-	return append(preflightRelease(s, o), preflightAccess(o)...)
+	return append(preflightRelease(s, o), preflightAccess(s, o)...)
 }
 
 func bindingOf(s *spec.Spec, o Observation, tool string) Binding {

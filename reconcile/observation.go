@@ -10,7 +10,9 @@ import (
 
 // Observation is live state, read once per plan.
 type Observation struct {
-	At        time.Time            `json:"at"`
+	At time.Time `json:"at"`
+	// For is what it was made for; empty is for an apply.
+	For       Use                  `json:"for,omitempty"`
 	Cluster   Observed[Cluster]    `json:"cluster"`
 	Release   Observed[Release]    `json:"release"`
 	Workloads Observed[[]Workload] `json:"workloads"`

@@ -21,13 +21,16 @@ type ObserveOptions struct {
 	// release's location differs from the spec's.
 	Preview  bool
 	Progress Progress
+	// For is what the observation is made for: a plan need not find the rights
+	// of an apply.
+	For Use
 }
 
 // Observe reads live state. It changes nothing but the inspect Job and its
 // record, and these only when asked. Reads go in parallel; one that fails is
 // Unknown in the result, with its reason.
 func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions) Observation {
-	o := Observation{At: p.Now()}
+	o := Observation{At: p.Now(), For: opt.For}
 	reads := []func(){
 		func() { o.Cluster = p.Cluster.Cluster(ctx) },
 		func() { o.Release = p.Releases.Release(ctx) },
@@ -37,7 +40,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 		func() { o.Journal, _ = readRecord[Journal](ctx, p.Records, RecordJournal) },
 		func() { o.Move, _ = readRecord[Move](ctx, p.Records, RecordMove) },
 		func() { o.Values = observeValues(ctx, s, p) },
-		func() { o.Denied = p.Access.Denied(ctx, Permissions(s)) },
+		func() { o.Denied = p.Access.Denied(ctx, wanted(s, opt.For)) },
 	}
 	for _, e := range engines {
 		d := o.store(e)

@@ -1,34 +1,131 @@
 package reconcile
 
-import "github.com/circleci-dr/circleci-dr/spec"
+import (
+	"slices"
+	"strings"
 
-// Permissions are the rights a plan for this spec may use (internal/helm says
-// which ones Helm itself needs). Asking costs nothing and changes nothing.
-func Permissions(s *spec.Spec) []Permission {
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// Use is what somebody wants to do with the rights: a command, or a group of
+// commands that need the same.
+type Use string
+
+// The uses. UseRead is what drift and status need: it holds no verb that
+// changes anything.
+const (
+	UseRead    Use = "read"
+	UseSupport Use = "support"
+	UseUnlock  Use = "unlock"
+	UsePlan    Use = "plan"
+	UseProve   Use = "prove"
+	UseApply   Use = "apply"
+)
+
+// Uses are all of them, from the smallest to the greatest.
+var Uses = []Use{UseRead, UseSupport, UseUnlock, UsePlan, UseProve, UseApply}
+
+// builtOn says which other use's rights a use includes.
+var builtOn = map[Use]Use{UseSupport: UseRead, UsePlan: UseRead, UseProve: UseRead, UseApply: UsePlan}
+
+// rights is the one list of what commands may do; preflight, the documentation
+// and the roles that rbac prints all come from it. Each entry says what a use
+// adds to the one it is built on. (internal/helm says what Helm itself needs.)
+//
+// A plan asks the API server what Helm's patches would do, as dry runs, and
+// Kubernetes wants the same right for those as for the real ones.
+var rights = []struct {
+	group, resource string
+	cluster         bool
+	verbs           map[Use]string
+}{
+	{"", "secrets", false, map[Use]string{UseRead: "get list", UsePlan: "create update patch delete", UseProve: "create update patch delete"}},
+	{"", "configmaps", false, map[Use]string{UseRead: "get list", UsePlan: "create update patch", UseApply: "delete"}},
+	{"", "services", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	{"", "serviceaccounts", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	{"", "persistentvolumeclaims", false, map[Use]string{UseRead: "get list", UseApply: "patch"}},
+	{"", "pods", false, map[Use]string{UseRead: "get list"}},
+	{"", "pods/log", false, map[Use]string{UseSupport: "get", UsePlan: "get", UseProve: "get"}},
+	// Only an event says why a mover's pod is not made or lacks a Secret.
+	{"", "events", false, map[Use]string{UseSupport: "list", UsePlan: "list", UseProve: "list"}},
+	{"apps", "deployments", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	{"apps", "statefulsets", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	{"batch", "jobs", false, map[Use]string{UseSupport: "list", UsePlan: "get list watch create delete", UseProve: "get list watch create delete"}},
+	{"autoscaling", "horizontalpodautoscalers", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	{"coordination.k8s.io", "leases", false, map[Use]string{UseRead: "get", UseUnlock: "get delete", UseProve: "create update delete", UseApply: "create update delete"}},
+	{"", "persistentvolumes", true, map[Use]string{UseRead: "get", UseApply: "patch"}},
+	{"", "namespaces", true, map[Use]string{UseRead: "get"}},
+}
+
+// Permissions are the rights an apply of this spec may use; they include those
+// of a plan. Asking for them costs nothing and changes nothing.
+func Permissions(s *spec.Spec) []Permission { return PermissionsFor(s, UseApply) }
+
+// wanted are the rights an observation asks for: who only reads need not be
+// told what else there is.
+func wanted(s *spec.Spec, use Use) []Permission {
+	if use == UseRead {
+		return PermissionsFor(s, UseRead)
+	}
+	return Permissions(s)
+}
+
+// PermissionsFor are the rights of one use.
+func PermissionsFor(s *spec.Spec, use Use) []Permission {
 	if s.Server == nil {
 		return nil
 	}
 	var out []Permission
-	add := func(group, resource string, verbs ...string) {
-		for _, v := range verbs {
-			out = append(out, Permission{Verb: v, Group: group, Resource: resource})
+	for _, r := range rights {
+		for _, u := range []Use{builtOn[builtOn[use]], builtOn[use], use} {
+			for _, verb := range strings.Fields(r.verbs[u]) {
+				out = append(out, Permission{Verb: verb, Group: r.group, Resource: r.resource, Cluster: r.cluster})
+			}
 		}
 	}
-	add("", "secrets", "get", "list", "create", "update", "patch", "delete")
-	add("", "configmaps", "get", "list", "create", "update", "patch", "delete")
-	add("", "services", "get", "list", "create", "patch", "delete")
-	add("", "serviceaccounts", "get", "list", "create", "patch", "delete")
-	add("", "persistentvolumeclaims", "get", "list", "patch")
-	add("", "pods", "get", "list")
-	add("", "pods/log", "get")
-	add("apps", "deployments", "get", "list", "create", "patch", "delete")
-	add("apps", "statefulsets", "get", "list", "create", "patch", "delete")
-	add("batch", "jobs", "get", "list", "watch", "create", "delete")
-	add("autoscaling", "horizontalpodautoscalers", "get", "list", "create", "patch", "delete")
-	add("coordination.k8s.io", "leases", "get", "create", "update", "delete")
-	out = append(out,
-		Permission{Verb: "get", Resource: "persistentvolumes", Cluster: true},
-		Permission{Verb: "patch", Resource: "persistentvolumes", Cluster: true},
-		Permission{Verb: "get", Resource: "namespaces", Cluster: true})
 	return out
+}
+
+// preflightAccess blocks on missing rights. Whoever only plans need not have
+// the rights to apply: that somebody lacks those is said and blocks nothing,
+// for apply asks again.
+func preflightAccess(s *spec.Spec, o Observation) []Finding {
+	if o.Denied.Unread() {
+		return []Finding{block("access-unknown", "", sourceDocs, "allow selfsubjectaccessreviews, or ask the cluster's owner",
+			"could not find out which rights this user has: %s", o.Denied.Why)}
+	}
+	plan := PermissionsFor(s, UsePlan)
+	var now, later []string
+	for _, p := range o.Denied.Value {
+		if o.For != UsePlan || slices.Contains(plan, p) {
+			now = append(now, p.String())
+		} else {
+			later = append(later, p.String())
+		}
+	}
+	slices.Sort(now)
+	slices.Sort(later)
+	var out []Finding
+	if len(now) > 0 {
+		out = append(out, block("access-denied", "", sourceDocs, "grant them in the release's namespace (circleci-dr rbac prints the roles)",
+			"this user lacks %d rights the plan uses: %s", len(now), strings.Join(now, ", ")))
+	}
+	if len(later) > 0 {
+		out = append(out, Finding{ID: "access-apply", Source: sourceDocs, Fix: "apply as somebody who has them (circleci-dr rbac --command apply)",
+			What: "this user may plan but not apply, for want of " + itoa(len(later)) + " rights: " + strings.Join(later, ", ")})
+	}
+	return out
+}
+
+// String gives a right the way kubectl auth can-i asks for it.
+func (p Permission) String() string {
+	resource := p.Resource
+	if p.Group != "" {
+		name, sub, has := strings.Cut(resource, "/")
+		resource = name + "." + p.Group
+		if has {
+			resource += "/" + sub
+		}
+	}
+	return p.Verb + " " + resource
 }

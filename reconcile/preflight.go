@@ -19,14 +19,18 @@ const (
 func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 	var out []Finding
 	out = append(out, preflightRelease(s, o)...)
-	out = append(out, preflightAccess(o)...)
+	out = append(out, preflightAccess(s, o)...)
+	out = append(out, preflightSupport(o)...)
 	out = append(out, preflightChart(o.Release.Value, o.Preview, parts)...)
 	for _, p := range parts {
 		if p.To == spec.Internal {
 			out = append(out, preflightBack(o, p)...)
+		} else {
+			out = append(out, checkSourceSecret(o, p.Engine)...)
 		}
 		switch p.Engine {
 		case PostgreSQL:
+			out = append(out, preflightSecureMode(s, o.Release.Value)...)
 			out = append(out, preflightPostgres(s, o, p)...)
 		case MongoDB:
 			out = append(out, preflightMongo(s, o, p)...)
@@ -95,7 +99,7 @@ func stoppedWorkloads(o Observation) []Finding {
 	if len(zero) == 0 {
 		return nil
 	}
-	return []Finding{{ID: "workload-at-zero", What: fmt.Sprintf("%d of %d workloads are at zero already and stay there: %s",
+	return []Finding{{ID: "workload-at-zero", Source: sourceDocs, What: fmt.Sprintf("%d of %d workloads are at zero already and stay there: %s",
 		len(zero), len(o.Workloads.Value), strings.Join(clip(zero, 8), ", ")),
 		Fix: "scale them up first if they should run after the move"}}
 }
@@ -110,41 +114,11 @@ func brokenWorkloads(o Observation) []Finding {
 			if why == "" {
 				why = "no reason given"
 			}
-			out = append(out, Finding{ID: "workload-not-ready", What: fmt.Sprintf("%s has %d of %d replicas ready (%s)", w.Key(), w.Ready, w.Replicas, why),
+			out = append(out, Finding{ID: "workload-not-ready", Source: sourceDocs, What: fmt.Sprintf("%s has %d of %d replicas ready (%s)", w.Key(), w.Ready, w.Replicas, why),
 				Fix: "repair it first; apply waits for it to become ready again at the end"})
 		}
 	}
 	return out
-}
-
-func preflightAccess(o Observation) []Finding {
-	if o.Denied.Unread() {
-		return []Finding{block("access-unknown", "", sourceDocs, "allow selfsubjectaccessreviews, or ask the cluster's owner",
-			"could not find out which rights this user has: %s", o.Denied.Why)}
-	}
-	if len(o.Denied.Value) == 0 {
-		return nil
-	}
-	var denied []string
-	for _, p := range o.Denied.Value {
-		denied = append(denied, p.String())
-	}
-	slices.Sort(denied)
-	return []Finding{block("access-denied", "", sourceDocs, "grant them in the release's namespace (docs/moving-postgresql.md has a Role)",
-		"this user lacks %d rights the plan uses: %s", len(denied), strings.Join(denied, ", "))}
-}
-
-// String gives a right the way kubectl auth can-i asks for it.
-func (p Permission) String() string {
-	resource := p.Resource
-	if p.Group != "" {
-		name, sub, has := strings.Cut(resource, "/")
-		resource = name + "." + p.Group
-		if has {
-			resource += "/" + sub
-		}
-	}
-	return p.Verb + " " + resource
 }
 
 // preflightChart refuses an upgrade that would do anything but switch the

@@ -72,16 +72,14 @@ func checkMongoVersions(rel Release, src, dst Database) []Finding {
 	return out
 }
 
-// mongoFloor is the oldest MongoDB a Server release works with (4.9 and 4.10
-// upgrade pages), as VersionNum; 0 where every one in use will do.
+// mongoFloor is the oldest MongoDB the vendor documents for a Server release, as
+// VersionNum; 0 for a release the table does not have.
 func mongoFloor(chart string) int {
-	switch {
-	case atLeast(chart, 4, 10):
-		return 70000
-	case atLeast(chart, 4, 9):
-		return 40400
+	s, known := SupportOf(chart)
+	if !known {
+		return 0
 	}
-	return 0
+	return s.Mongo.Major*10000 + s.Mongo.Minor*100
 }
 
 func series(num int) string { return fmt.Sprintf("%d.%d", num/10000, num/100%100) }

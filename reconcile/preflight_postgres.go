@@ -41,6 +41,9 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	out = append(out, checkExtensions(src, dst)...)
 	out = append(out, checkTargetFree(o, p, dst)...)
 	out = append(out, checkDisk(s, src)...)
+	out = append(out, checkSizing(s)...)
+	out = append(out, checkConnections(src, dst)...)
+	out = append(out, checkPreload(src, dst)...)
 	return out
 }
 
@@ -103,12 +106,7 @@ func checkVersions(rel Release, src, dst Database) []Finding {
 		return []Finding{block("target-older", postgresField, sourceDocs, "use a target of at least the source's major version",
 			"the target runs PostgreSQL %s, older than the source's %s", dst.ServerVersion, src.ServerVersion)}
 	}
-	var out []Finding
-	if to > 14 {
-		out = append(out, Finding{ID: "target-new", Field: postgresField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
-			What: fmt.Sprintf("PostgreSQL %s is newer than what CircleCI documents for Server %s (12, with 13 and 14 usable)", dst.ServerVersion, rel.ChartVersion),
-			Fix:  "ask the vendor, or use 14"})
-	}
+	out := checkDocumentedMajor(rel, dst)
 	if to > from {
 		out = append(out, Finding{ID: "no-way-back", Field: postgresField, Source: sourceDocs,
 			What: fmt.Sprintf("there is no way back to the internal PostgreSQL %d once the data is on %d", from, to),
@@ -141,7 +139,7 @@ func checkTLS(s *spec.Spec, rel Release, dst Database) []Finding {
 		return []Finding{{ID: "tls-off", Field: postgresField + ".tls.mode", Source: sourceDocs,
 			What: "the connection to the external database is not encrypted", Fix: "use verify-full"}}
 	}
-	if atLeast(rel.ChartVersion, 4, 9) && dst.TLSVersion != "TLS 1.3" && dst.TLSVersion != "TLSv1.3" {
+	if doc, known := SupportOf(rel.ChartVersion); (doc.TLS13 || !known && atLeast(rel.ChartVersion, 4, 9)) && dst.TLSVersion != "TLS 1.3" && dst.TLSVersion != "TLSv1.3" {
 		return []Finding{block("tls-version", postgresField, "CircleCI Server 4.9 operator guide, configuring external services", "enable TLS 1.3 on the target",
 			"Server %s needs TLS 1.3; the target offers %s", rel.ChartVersion, orNone(dst.TLSVersion))}
 	}

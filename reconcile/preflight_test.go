@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -30,6 +31,12 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"rights are missing", func(f *facts) {
 			f.o.Denied = Found([]Permission{{Verb: "create", Group: "batch", Resource: "jobs"}, {Verb: "get", Resource: "pods/log"}, {Verb: "patch", Group: "apps", Resource: "deployments/scale"}})
 		}},
+		{"rights are missing that only an apply uses, in a plan", func(f *facts) {
+			f.o.For, f.o.Denied = UsePlan, Found([]Permission{{Verb: "delete", Group: "apps", Resource: "statefulsets"}})
+		}},
+		{"rights of both are missing, in a plan", func(f *facts) {
+			f.o.For, f.o.Denied = UsePlan, Found([]Permission{{Verb: "delete", Group: "apps", Resource: "statefulsets"}, {Verb: "create", Group: "batch", Resource: "jobs"}})
+		}},
 		{"another chart", func(f *facts) {
 			f.o.Preview.Value.Faithful, f.o.Preview.Value.Unfaithful = false, []string{"Service/x is missing"}
 		}},
@@ -39,6 +46,11 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 			Rendered: []Change{{"spec.template.spec.containers[0].image", "a", "b"}, {"spec.template.spec.containers[0].env[3].value", "c", "d"}, {"spec.replicas", "1", "0"}}})},
 		{"the upgrade undoes a change by hand", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
 			Drifted: []Change{{"spec.template.spec.nodeSelector", "{}", "none"}, {"spec.replicas", "5", "1"}}})},
+		{"the upgrade would put an older server on newer files", object(ObjectPreview{Kind: "StatefulSet", Name: "mongodb", Action: "update", Layer: "data",
+			Drifted: []Change{{"spec.template.spec.containers[mongodb].image", "mongodb:4.4.15", "mongodb:3.6.22"}}})},
+		{"the upgrade would write a Secret anew", object(ObjectPreview{Kind: "Secret", Name: "session-cookie", Action: "update",
+			Rendered: []Change{{"data.session-cookie-key", "[redacted]", "[redacted, changed]"}}})},
+		{"the upgrade would replace the load balancer", object(ObjectPreview{Kind: "Service", Name: "circleci-proxy", Action: "delete"})},
 		{"no source", func(f *facts) { f.o.Postgres.Inspection.Value.Source = nil }},
 		{"the source refuses the password", func(f *facts) {
 			f.o.Postgres.Inspection.Value.Source = &InspectedSide{Code: CodeCredentials, Error: "password authentication failed"}
@@ -50,6 +62,25 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"older target", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "11.22", 110022 }},
 		{"newer target", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "14.20", 140020 }},
 		{"target newer than documented", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "17.1", 170001 }},
+		{"target older than documented", func(f *facts) {
+			f.src().ServerVersion, f.src().VersionNum, f.dst().ServerVersion, f.dst().VersionNum = "11.22", 110022, "11.22", 110022
+		}},
+		{"target newer than documented, of a release that names no limit", func(f *facts) {
+			f.dst().ServerVersion, f.dst().VersionNum, f.o.Release.Value.ChartVersion, f.o.At = "15.4", 150004, "4.7.15", day(2025, 1, 1)
+			f.o.Cluster.Value.Version = "v1.32.0"
+		}},
+		{"Kubernetes newer than documented", func(f *facts) { f.o.Cluster.Value.Version = "v1.36.1-gke.100" }},
+		{"Kubernetes older than documented", func(f *facts) { f.o.Cluster.Value.Version = "v1.9.0" }},
+		{"the last day of support", func(f *facts) { f.o.At = day(2027, 5, 13).Add(23 * time.Hour) }},
+		{"support ended, as was announced", func(f *facts) { f.o.At = day(2027, 5, 14) }},
+		{"support ended", func(f *facts) { f.o.Release.Value.ChartVersion = "4.8.2" }},
+		{"a release nobody knows yet", func(f *facts) { f.o.Release.Value.ChartVersion, f.o.Cluster.Value.Version = "4.11.0", "v1.40.0" }},
+		{"the Secret has the key of 3.x", func(f *facts) {
+			f.o.Postgres.Internal.Value.Secret = Found(SecretInfo{Name: "postgresql", Keys: []string{"postgresql-password"}})
+		}},
+		{"the Secret has no key that fits", func(f *facts) {
+			f.o.Postgres.Internal.Value.Secret = Found(SecretInfo{Name: "postgresql", Keys: []string{"passwrod"}})
+		}},
 		{"TLS is off", func(f *facts) { f.pg().External.TLS.Mode = spec.TLSDisable }},
 		{"TLS is too old", func(f *facts) { f.dst().TLSVersion = "TLS 1.2" }},
 		{"TLS is old, and so is the release", func(f *facts) { f.dst().TLSVersion, f.o.Release.Value.ChartVersion = "TLS 1.2", "4.8.2" }},
@@ -100,5 +131,27 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"source is fenced by somebody", func(f *facts) { f.src().Fence = &FenceState{ID: "postgresql-e9-a9"} }},
 		{"disk not declared", func(f *facts) { f.pg().External.DiskGiB = 0 }},
 		{"disk too small", func(f *facts) { f.pg().External.DiskGiB = 1 }},
+		{"disk smaller than advised", func(f *facts) { f.pg().External.DiskGiB = 93 }},
+		{"disk as advised", func(f *facts) { f.pg().External.DiskGiB = 94 }},
+		{"target takes fewer connections", func(f *facts) {
+			f.src().Settings, f.dst().Settings = map[string]string{"max_connections": "500"}, map[string]string{"max_connections": "100", "superuser_reserved_connections": "3"}
+			f.src().Sessions = []SessionCount{{Role: "postgres", Database: "a", Count: 90}, {Role: "postgres", Database: "b", Count: 7}}
+		}},
+		{"target takes fewer connections than there are", func(f *facts) {
+			f.src().Settings, f.dst().Settings = map[string]string{"max_connections": "500"}, map[string]string{"max_connections": "100", "superuser_reserved_connections": "3"}
+			f.src().Sessions = []SessionCount{{Role: "postgres", Database: "a", Count: 98}}
+		}},
+		{"target takes more connections", func(f *facts) {
+			f.src().Settings, f.dst().Settings = map[string]string{"max_connections": "500"}, map[string]string{"max_connections": "500"}
+		}},
+		{"target without the worker of pg_partman", func(f *facts) {
+			f.src().Databases[0].Extensions, f.dst().Extensions = map[string]string{"pg_partman": "4.5.1"}, map[string][]string{"pg_partman": {"4.5.1"}}
+			f.src().Settings, f.dst().Settings = map[string]string{"shared_preload_libraries": "pg_stat_statements, pg_partman_bgw"}, map[string]string{"shared_preload_libraries": ""}
+		}},
+		{"target with the worker of pg_partman", func(f *facts) {
+			f.src().Databases[0].Extensions, f.dst().Extensions = map[string]string{"pg_partman": "4.5.1"}, map[string][]string{"pg_partman": {"4.5.1"}}
+			f.src().Settings = map[string]string{"shared_preload_libraries": "pg_partman_bgw"}
+			f.dst().Settings = f.src().Settings
+		}},
 	})
 }

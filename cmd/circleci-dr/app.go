@@ -26,7 +26,7 @@ type common struct {
 func (p *program) app() *cli.App {
 	commands := []*cli.Command{
 		p.validateCommand(), p.schemaCommand(), p.planCommand(), p.applyCommand(), p.driftCommand(),
-		p.statusCommand(), p.proveCommand(), p.valuesCommand(), p.unlockCommand(), p.versionCommand(), p.completionCommand(), p.moverCommand(),
+		p.statusCommand(), p.proveCommand(), p.valuesCommand(), p.rbacCommand(), p.supportCommand(), p.unlockCommand(), p.versionCommand(), p.completionCommand(), p.moverCommand(),
 	}
 	app := &cli.App{
 		Name:  "circleci-dr",

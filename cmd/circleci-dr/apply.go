@@ -62,7 +62,7 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 		return err
 	}
 	defer release()
-	plan, seen, err := p.makePlan(ctx, ses, true)
+	plan, seen, err := p.makePlan(ctx, ses, reconcile.ObserveOptions{Inspect: true, For: reconcile.UseApply})
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (p *program) runDrift(ctx context.Context, o common, maxAge time.Duration) 
 	if ses.spec.Server == nil {
 		return errNoServer(o)
 	}
-	seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{})
+	seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{For: reconcile.UseRead})
 	items, unknown := reconcile.Drift(ses.spec, seen, maxAge)
 	if unknown != nil && len(items) == 0 {
 		return unknown

@@ -44,7 +44,7 @@ func (p *program) runPlan(ctx context.Context, o planOptions) error {
 	if err != nil {
 		return err
 	}
-	plan, _, err := p.makePlan(ctx, ses, !o.noInspect)
+	plan, _, err := p.makePlan(ctx, ses, reconcile.ObserveOptions{Inspect: !o.noInspect, For: reconcile.UsePlan})
 	if err != nil {
 		return err
 	}
@@ -68,10 +68,11 @@ func (p *program) runPlan(ctx context.Context, o planOptions) error {
 }
 
 // makePlan observes and plans.
-func (p *program) makePlan(ctx context.Context, ses *session, inspect bool) (reconcile.Plan, reconcile.Observation, error) {
+func (p *program) makePlan(ctx context.Context, ses *session, opt reconcile.ObserveOptions) (reconcile.Plan, reconcile.Observation, error) {
 	var o reconcile.Observation
 	if ses.spec.Server != nil {
-		o = reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{Inspect: inspect, Preview: true, Progress: func(reconcile.MoverEvent) {}})
+		opt.Preview, opt.Progress = true, func(reconcile.MoverEvent) {}
+		o = reconcile.Observe(ctx, ses.spec, ses.providers, opt)
 		if err := context.Cause(ctx); err != nil {
 			return reconcile.Plan{}, o, err
 		}

@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/urfave/cli/v2"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
 
@@ -54,5 +57,20 @@ func TestTheDocumentedRightsAreTheOnesAskedFor(t *testing.T) {
 	slices.Sort(asked)
 	if !slices.Equal(documented, asked) {
 		t.Errorf("documented\n%s\nasked for\n%s", strings.Join(documented, "\n"), strings.Join(asked, "\n"))
+	}
+}
+
+// A command that reaches the cluster has roles of its own.
+func TestEveryCommandHasItsRights(t *testing.T) {
+	p := &program{out: io.Discard, err: io.Discard, env: os.LookupEnv}
+	var reaching []string
+	for _, c := range p.app().Commands {
+		if slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), "kubeconfig") }) {
+			reaching = append(reaching, c.Name)
+		}
+	}
+	slices.Sort(reaching)
+	if known := slices.Sorted(maps.Keys(useOf)); !slices.Equal(reaching, known) {
+		t.Errorf("the commands %v reach the cluster, and rbac knows %v", reaching, known)
 	}
 }

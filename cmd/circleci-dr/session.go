@@ -23,6 +23,7 @@ import (
 type session struct {
 	spec      *spec.Spec
 	kube      *kube.Client
+	release   *helm.Client
 	providers reconcile.Providers
 }
 
@@ -71,7 +72,7 @@ func (p *program) open(o common, a access) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{spec: s, kube: client, providers: reconcile.Providers{
+	return &session{spec: s, kube: client, release: release, providers: reconcile.Providers{
 		Cluster: client, Releases: release, Switcher: release, Workloads: client, Stores: client, Passwords: client,
 		Movers: client, Records: client, Access: client, Leases: client,
 		Values: values.New(filepath.Dir(o.file), s.Server.Values),

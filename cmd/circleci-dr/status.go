@@ -31,7 +31,7 @@ func (p *program) runStatus(ctx context.Context, o common) error {
 	var lines []reconcile.StatusLine
 	unread := false
 	if ses.spec.Server != nil {
-		seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{})
+		seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{For: reconcile.UseRead})
 		lines = reconcile.Status(ses.spec, seen, o.file)
 		unread = seen.Release.Unread() || seen.Workloads.Unread() || seen.Move.Unread()
 	}

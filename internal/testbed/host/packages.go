@@ -36,8 +36,11 @@ var ForServers = []Need{
 	{"/usr/lib/x86_64-linux-gnu/libcurl.so.4", "libcurl4"},
 }
 
-// ForUnitTests is what the unit tests take: the race detector is in C.
+// ForUnitTests is what the unit tests take: the race detector is in C, and
+// completions are tried in their own shells.
 var ForUnitTests = append([]Need{
+	{"zsh", "zsh"},
+	{"fish", "fish"},
 	{"gcc", "gcc"},
 	{"/usr/include/stdlib.h", "libc6-dev"},
 }, ForServers...)

@@ -1,0 +1,27 @@
+package render_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// Everything a finding says is in the plan's JSON, and is read again.
+func TestFindingsAreWholeInJSON(t *testing.T) {
+	want := reconcile.Finding{ID: "id", Blocks: true, What: "what", Fix: "fix", Field: "field", Source: "source"}
+	v := reflect.ValueOf(want)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("this test leaves %s empty", v.Type().Field(i).Name)
+		}
+	}
+	var doc struct{ Findings []map[string]any }
+	if err := json.Unmarshal(planJSON(t, reconcile.Plan{Findings: []reconcile.Finding{want}}), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Findings) != 1 || !reflect.DeepEqual(doc.Findings[0], map[string]any{"id": "id", "blocks": true, "what": "what", "fix": "fix", "field": "field", "source": "source"}) {
+		t.Errorf("the findings are %v", doc.Findings)
+	}
+}

@@ -1,0 +1,185 @@
+package reconcile
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Version is a major and a minor number, such as 4.10 or 1.34.
+type Version struct{ Major, Minor int }
+
+// String gives major.minor.
+func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
+
+// Less compares versions by number: 4.9 comes before 4.10.
+func (v Version) Less(o Version) bool {
+	return v.Major < o.Major || v.Major == o.Major && v.Minor < o.Minor
+}
+
+// versionOf reads the first two numbers of a version, whatever follows them
+// (v1.33.5-eks-1, 4.10.0, 1.30+).
+func versionOf(text string) (Version, bool) {
+	parts := strings.SplitN(strings.TrimPrefix(text, "v"), ".", 3)
+	if len(parts) < 2 {
+		return Version{}, false
+	}
+	minor := strings.TrimRightFunc(parts[1], func(r rune) bool { return r < '0' || r > '9' })
+	major, err1 := strconv.Atoi(parts[0])
+	second, err2 := strconv.Atoi(minor)
+	return Version{major, second}, err1 == nil && err2 == nil
+}
+
+// Support is what the vendor documents for one minor release of Server. What a
+// live server says of itself always wins over it: the pages contradict each
+// other, and the deployed thing does not.
+type Support struct {
+	Server Version
+	// Released and Ends bound its support; Projected tells that the end is
+	// announced and moves with the next release.
+	Released, Ends time.Time
+	Projected      bool
+	// From and To are the first and the last Kubernetes release.
+	From, To Version
+	// Postgres are the majors an external server may have; an open end is 0.
+	PostgresFrom, PostgresTo int
+	// TLS13 and Partman tell that an external PostgreSQL must speak TLS 1.3, and
+	// that pg_partman must be 4.5.x.
+	TLS13, Partman bool
+	// Mongo is the oldest MongoDB that works.
+	Mongo Version
+	// Source is where all of it stands.
+	Source string
+}
+
+func day(year int, month time.Month, d int) time.Time {
+	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC)
+}
+
+func guide(release, pages string) string {
+	return "CircleCI Server " + release + " operator guide: " + pages
+}
+
+const lifecycle = "application lifecycle, installation phase 1, configuring external services"
+
+// supported is the table, oldest release first.
+var supported = []Support{
+	{Server: Version{4, 0}, Released: day(2022, 7, 28), Ends: day(2023, 7, 31), From: Version{1, 22}, To: Version{1, 23}, PostgresFrom: 12, Mongo: Version{3, 6}, Source: guide("4.0", lifecycle)},
+	{Server: Version{4, 1}, Released: day(2023, 3, 21), Ends: day(2024, 3, 31), From: Version{1, 22}, To: Version{1, 24}, PostgresFrom: 12, Mongo: Version{3, 6}, Source: guide("4.1", lifecycle)},
+	{Server: Version{4, 2}, Released: day(2023, 7, 18), Ends: day(2024, 7, 31), From: Version{1, 22}, To: Version{1, 28}, PostgresFrom: 12, Mongo: Version{3, 6}, Source: guide("4.2", lifecycle)},
+	{Server: Version{4, 3}, Released: day(2023, 11, 7), Ends: day(2024, 11, 30), From: Version{1, 26}, To: Version{1, 29}, PostgresFrom: 12, Mongo: Version{3, 6}, Source: guide("4.3", lifecycle)},
+	{Server: Version{4, 4}, Released: day(2024, 2, 5), Ends: day(2025, 2, 28), From: Version{1, 26}, To: Version{1, 31}, PostgresFrom: 12, Mongo: Version{3, 6}, Source: guide("4.4", lifecycle)},
+	{Server: Version{4, 5}, Released: day(2024, 4, 30), Ends: day(2025, 4, 30), From: Version{1, 26}, To: Version{1, 31}, PostgresFrom: 12, Mongo: Version{3, 6}, Source: guide("4.5", lifecycle)},
+	{Server: Version{4, 6}, Released: day(2024, 8, 12), Ends: day(2025, 7, 24), From: Version{1, 26}, To: Version{1, 31}, PostgresFrom: 12, Mongo: Version{3, 6}, Source: guide("4.6", lifecycle)},
+	{Server: Version{4, 7}, Released: day(2024, 11, 7), Ends: day(2026, 2, 9), From: Version{1, 31}, To: Version{1, 33}, PostgresFrom: 12, Mongo: Version{3, 6}, Source: guide("4.7", lifecycle)},
+	{Server: Version{4, 8}, Released: day(2025, 7, 24), Ends: day(2026, 7, 24), From: Version{1, 33}, To: Version{1, 35}, PostgresFrom: 12, PostgresTo: 14, Mongo: Version{3, 6}, Source: guide("4.8", lifecycle)},
+	{Server: Version{4, 9}, Released: day(2025, 12, 9), Ends: day(2026, 12, 9), Projected: true, From: Version{1, 33}, To: Version{1, 35}, PostgresFrom: 12, PostgresTo: 14,
+		TLS13: true, Partman: true, Mongo: Version{4, 4}, Source: guide("4.9", lifecycle+", upgrade MongoDB")},
+	{Server: Version{4, 10}, Released: day(2026, 5, 13), Ends: day(2027, 5, 13), Projected: true, From: Version{1, 33}, To: Version{1, 35}, PostgresFrom: 12, PostgresTo: 14,
+		TLS13: true, Partman: true, Mongo: Version{7, 0}, Source: guide("4.10", lifecycle+", upgrade MongoDB")},
+}
+
+// SupportOf looks up what is documented for a chart version. There is nothing
+// for a release the table does not know; nothing is concluded from that.
+func SupportOf(chartVersion string) (Support, bool) {
+	v, ok := versionOf(chartVersion)
+	if !ok {
+		return Support{}, false
+	}
+	for _, s := range supported {
+		if s.Server == v {
+			return s, true
+		}
+	}
+	return Support{}, false
+}
+
+// Key is a key of a Secret or of the values, with the releases that have it.
+type Key struct {
+	// Of is the Secret's name, empty for a key of the values.
+	Of, Name string
+	// Since and Until bound it, the latter exclusively; the zero Version is an
+	// open end.
+	Since, Until Version
+	Source       string
+}
+
+// In tells whether a release has the key.
+func (k Key) In(v Version) bool {
+	return !v.Less(k.Since) && (k.Until == Version{} || v.Less(k.Until))
+}
+
+const (
+	phase2 = "CircleCI Server 4.10 operator guide: installation phase 2"
+	values = "CircleCI Server 4.10 operator guide: installation reference, values"
+)
+
+// secretKeys are the Secrets a restored or moved installation needs, by the
+// names the chart gives them.
+var secretKeys = []Key{
+	{Of: "postgresql", Name: "postgresql-password", Until: Version{4, 0}, Source: "CircleCI Server 3.x operator guide: externalizing services"},
+	{Of: "postgresql", Name: "postgres-password", Since: Version{4, 0}, Source: phase2},
+	{Of: "mongodb", Name: "mongodb-root-password", Source: phase2},
+	{Of: "mongodb", Name: "mongodb-password", Source: phase2},
+	{Of: "rabbitmq-key", Name: "rabbitmq-password", Since: Version{4, 0}, Source: phase2},
+	{Of: "rabbitmq-key", Name: "rabbitmq-erlang-cookie", Since: Version{4, 0}, Source: phase2},
+	{Of: "signing-keys", Name: "signing-key", Since: Version{4, 0}, Source: phase2},
+	{Of: "signing-keys", Name: "encryption-key", Since: Version{4, 0}, Source: phase2},
+	{Of: "tink", Name: "keyset", Since: Version{4, 1}, Source: phase2},
+	{Of: "vault", Name: "token", Since: Version{4, 0}, Source: phase2},
+	{Of: "session-cookie", Name: "session-cookie-key", Since: Version{4, 0}, Source: phase2},
+	{Of: "api-token", Name: "api-token", Since: Version{4, 0}, Until: Version{4, 8}, Source: "CircleCI Server 4.7 operator guide: installation phase 2"},
+	{Of: "pusher", Name: "secret", Since: Version{4, 0}, Source: phase2},
+	{Of: "nomad-gossip-encryption-key", Name: "gossip-key", Since: Version{4, 0}, Source: phase2},
+	{Of: "license", Name: "license", Since: Version{4, 0}, Source: phase2},
+}
+
+// valuesKeys are the values that a datastore's location is made of.
+var valuesKeys = []Key{
+	{Name: "postgresql.internal", Since: Version{4, 0}, Source: values},
+	{Name: "postgresql.postgresqlHost", Since: Version{4, 0}, Source: values},
+	{Name: "postgresql.postgresqlPort", Since: Version{4, 0}, Source: values},
+	{Name: "postgresql.auth.username", Since: Version{4, 0}, Source: values},
+	{Name: "postgresql.auth.existingSecret", Since: Version{4, 0}, Source: values},
+	{Name: "postgresql.persistence", Since: Version{4, 0}, Until: Version{4, 2}, Source: "CircleCI Server 4.1 operator guide: installation reference, values"},
+	{Name: "postgresql.primary.persistence", Since: Version{4, 1}, Source: "CircleCI Server 4.1 operator guide: expanding internal database volumes"},
+	{Name: "postgresql.secureMode", Since: Version{4, 9}, Source: values},
+	{Name: "mongodb.internal", Since: Version{4, 0}, Source: values},
+	{Name: "mongodb.hosts", Since: Version{4, 0}, Source: values},
+	{Name: "mongodb.ssl", Since: Version{4, 0}, Source: values},
+	{Name: "mongodb.tlsInsecure", Since: Version{4, 0}, Source: values},
+	{Name: "mongodb.options", Since: Version{4, 0}, Source: values},
+	{Name: "mongodb.auth.database", Since: Version{4, 0}, Source: values},
+	{Name: "mongodb.auth.mechanism", Since: Version{4, 0}, Source: values},
+	{Name: "mongodb.auth.username", Since: Version{4, 0}, Source: values},
+	{Name: "mongodb.auth.existingSecret", Since: Version{4, 0}, Source: values},
+	{Name: "rabbitmq.internal", Since: Version{4, 3}, Source: values},
+	{Name: "rabbitmq.secure_amqp", Since: Version{4, 8}, Source: values},
+}
+
+// DocumentedKeys are the keys a Secret has in a release, by the table.
+func DocumentedKeys(secret, chartVersion string) []string {
+	v, ok := versionOf(chartVersion)
+	if !ok {
+		return nil
+	}
+	var out []string
+	for _, k := range secretKeys {
+		if k.Of == secret && k.In(v) {
+			out = append(out, k.Name)
+		}
+	}
+	return out
+}
+
+// HasValue tells whether a release knows a key of the values.
+func HasValue(name, chartVersion string) bool {
+	v, ok := versionOf(chartVersion)
+	for _, k := range valuesKeys {
+		if ok && k.Name == name && k.In(v) {
+			return true
+		}
+	}
+	return false
+}
