@@ -11,6 +11,7 @@ TESTBED_TOOL := go tool -modfile=../tools/go.mod
 GOTESTSUM := gotestsum --format pkgname --format-hide-empty-pkg
 FUZZTIME ?= 30s
 SIZE    ?= 1GB
+MB      ?= 500
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,7 +82,10 @@ golden: ## rewrite golden files; read the diff before you commit it
 bench: ## measure the copy and the proof against the manual's way (SIZE=1GB)
 	go run ./internal/postgres/bench -size $(SIZE)
 
+bench-mongo: ## measure the copy of MongoDB against mongodump and mongorestore (MB=500)
+	go run ./internal/mongo/bench -size $(MB)
+
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services test fuzz golden bench clean
+.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services test fuzz golden bench bench-mongo clean

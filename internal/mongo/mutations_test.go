@@ -116,6 +116,10 @@ func TestHashAndScanAgree(t *testing.T) {
 	for i := 29; i >= 10; i-- { // the same documents in another order
 		insert(t, p.target, "main", "capped", bson.D{{Key: "_id", Value: 100 - i}, {Key: "n", Value: i}})
 	}
+	reordered := "main: collection capped: content differs: same document count, other content"
+	if got := differences(do[reconcile.Proof](t, p, reconcile.OpProve)); !slices.Contains(got, reordered) {
+		t.Errorf("differences %q do not hold %q", got, reordered)
+	}
 	hashed, scanned, _ := verdicts()
 	want := []string{"a.b.c", "capped", "collated", "indexed", "large", "system.js", "types"}
 	// The servers hash in the order of _id, so a capped collection is always read.

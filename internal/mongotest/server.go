@@ -16,7 +16,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
 // Root is the user who may do everything; Password is everybody's password.
@@ -302,69 +301,4 @@ func freePort() (int, error) {
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	return port, l.Close()
-}
-
-// connect opens a client straight to this server.
-func (s *Server) connect(ctx context.Context, auth *options.Credential) (*mongo.Client, error) {
-	o := options.Client().SetHosts([]string{s.Address()}).SetDirect(true).SetServerSelectionTimeout(20 * time.Second)
-	if auth != nil {
-		o.SetAuth(*auth)
-	}
-	if s.TLS {
-		config, err := s.tlsConfig()
-		if err != nil {
-			return nil, err
-		}
-		o.SetTLSConfig(config)
-	}
-	client, err := mongo.Connect(ctx, o)
-	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
-	}
-	return client, nil
-}
-
-// ConnectAs opens a client as a user of a database.
-func (s *Server) ConnectAs(t testing.TB, user, source string) *mongo.Client {
-	t.Helper()
-	client, err := s.connect(context.Background(), &options.Credential{Username: user, Password: Password, AuthSource: source})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })
-	return client
-}
-
-// Client is a client as the root user.
-func (s *Server) Client(t testing.TB) *mongo.Client {
-	t.Helper()
-	if s.client == nil {
-		client, err := s.connect(context.Background(), &options.Credential{Username: Root, Password: Password, AuthSource: "admin"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.client = client
-	}
-	return s.client
-}
-
-// Command runs one command, in MongoDB's extended JSON, and fails the test when it
-// fails.
-func (s *Server) Command(t testing.TB, database, command string) bson.Raw {
-	t.Helper()
-	var doc bson.D
-	if err := bson.UnmarshalExtJSON([]byte(command), false, &doc); err != nil {
-		t.Fatalf("read command %s: %v", command, err)
-	}
-	raw, err := s.Client(t).Database(database).RunCommand(context.Background(), doc).Raw()
-	if err != nil {
-		t.Fatalf("run %s in %s: %v", command, database, err)
-	}
-	return raw
-}
-
-// User makes a user of a database with roles, in extended JSON.
-func (s *Server) User(t testing.TB, database, name, roles string) {
-	t.Helper()
-	s.Command(t, database, fmt.Sprintf(`{"createUser": %q, "pwd": %q, "roles": %s}`, name, Password, roles))
 }
