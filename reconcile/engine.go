@@ -26,8 +26,12 @@ type Events interface {
 	Note(string)
 }
 
-// ApplyOptions is who applies.
-type ApplyOptions struct{ By string }
+// ApplyOptions is who applies, and for how long.
+type ApplyOptions struct {
+	By string
+	// Limit bounds what comes before the commit; nil means without end.
+	Limit Limit
+}
 
 // StepReport is what became of one step.
 type StepReport struct {
@@ -103,7 +107,7 @@ func Apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provid
 		return rep, err
 	}
 	for _, st := range plan.Steps {
-		sr, err := r.step(ctx, st)
+		sr, err := r.inTime(ctx, st)
 		rep.Steps = append(rep.Steps, sr)
 		if err != nil {
 			rep.Downtime = r.downtime()
