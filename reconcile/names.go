@@ -13,6 +13,7 @@ const (
 	RecordLineage    = "lineage-postgresql"
 	RecordMove       = "move-postgresql"
 	RecordInspection = "inspection-postgresql"
+	RecordEngine     = "engine"
 )
 
 // CredentialsName is the Secret the switched release reads its password
