@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // EngineRun is an engine at work in the cluster, or one that was, as its Job
@@ -163,3 +165,21 @@ func lastEngine(rec Observed[EngineRecord]) StatusLine {
 	}
 	return line
 }
+
+// BackPlan is the way back alone, for an engine that cannot go on with what it
+// was handed. It is false where nothing stands open, and after the commit:
+// there is only forward then.
+func BackPlan(s *spec.Spec, o Observation, tool, reason string) (Plan, bool) {
+	if !openMove(o) || o.Postgres.Move.Value.Phase == MoveCommitted {
+		return Plan{}, false
+	}
+	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Binding: bindingOf(s, o, tool), Resumes: o.Postgres.Move.Value.ID, Coverage: CoverageOf(s)}
+	p.Steps = []Step{goBackStep(reason)}
+	p.Total = total(p.Steps)
+	p.ID = planID(p)
+	return p, true
+}
+
+// Returns tells whether a plan begins with the way back of a move that was cut
+// off on it.
+func (p Plan) Returns() bool { return len(p.Steps) > 0 && p.Steps[0].Action == ActGoBack }

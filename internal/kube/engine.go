@@ -12,6 +12,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -127,3 +128,6 @@ func (c *Client) fromSubmitter(ref spec.SecretRef) (secret, error) {
 	}
 	return content, nil
 }
+
+// Forbidden tells whether the cluster refused a request for want of rights.
+func Forbidden(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }

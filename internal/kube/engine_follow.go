@@ -16,9 +16,22 @@ import (
 // it ended; its record may.
 var ErrEngineSilent = errors.New("the engine is over and its log holds no outcome")
 
+// EngineDeadError means that an engine will not go on by itself.
+type EngineDeadError struct {
+	Run reconcile.EngineRun
+	// Unborn tells that no pod of it ever ran, so that nothing was begun.
+	Unborn bool
+	Err    error
+}
+
+// Error gives the cause.
+func (e *EngineDeadError) Error() string { return fmt.Sprintf("engine %s: %v", e.Run.Job, e.Err) }
+
+// Unwrap gives the cause to errors.Is and errors.As.
+func (e *EngineDeadError) Unwrap() error { return e.Err }
+
 // FollowEngine follows an engine's log, over pods that die and are replaced,
-// until it tells its outcome. Cancelling ctx ends the following only. An
-// engine whose first pod cannot start is removed again: it has begun nothing.
+// until it tells its outcome. Cancelling ctx ends the following only.
 func (c *Client) FollowEngine(ctx context.Context, run reconcile.EngineRun, progress reconcile.Progress) (json.RawMessage, error) {
 	live, err := c.kube.BatchV1().Jobs(c.options.Namespace).Get(ctx, run.Job, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) || err == nil && string(live.UID) != run.UID {
@@ -36,27 +49,36 @@ func (c *Client) FollowEngine(ctx context.Context, run reconcile.EngineRun, prog
 	case errors.Is(err, errGone), errors.Is(err, errNoResult):
 		return nil, ErrEngineSilent
 	case errors.As(err, &dead):
-		err = withTrouble(err, "removing what it was handed", c.RemoveEngine(ctx, run))
+		return nil, &EngineDeadError{Run: run, Err: err}
 	case errors.As(err, &stuck):
-		err = c.withdrawEngine(ctx, run, stuck)
+		return nil, c.stuckEngine(ctx, run, stuck)
 	}
 	return nil, fmt.Errorf("follow engine %s: %w", run.Job, err)
 }
 
-// withdrawEngine removes an engine none of whose pods ever ran.
-func (c *Client) withdrawEngine(ctx context.Context, run reconcile.EngineRun, stuck *stuckError) error {
+// stuckEngine tells an engine that never ran from one whose next pod cannot
+// start at the moment.
+func (c *Client) stuckEngine(ctx context.Context, run reconcile.EngineRun, stuck *stuckError) error {
 	err := fmt.Errorf("its pod does not start: %s", stuck.reason)
 	live, lookErr := c.EngineOf(ctx, run.Job)
-	switch {
-	case lookErr != nil:
+	if lookErr != nil {
 		return withTrouble(err, "looking at the Job again", lookErr)
-	case live.Failed > 0:
-		return fmt.Errorf("%w; %d pods of it ran before, so the Job stays and goes on when one can start", err, live.Failed)
 	}
-	if lookErr = c.cleanup(ctx, run.Job); lookErr == nil {
-		lookErr = c.RemoveEngine(ctx, run)
+	if live.Failed > 0 {
+		return fmt.Errorf("follow engine %s: %w; %d pods of it ran before, and it goes on as soon as one can start", run.Job, err, live.Failed)
 	}
-	return withTrouble(fmt.Errorf("%w; nothing was begun and the Job was removed", err), "removing it", lookErr)
+	return &EngineDeadError{Run: run, Unborn: true, Err: err}
+}
+
+// Withdraw removes what is left of an engine that will not go on. The Job of
+// one that ran stays, with the log of its last pod.
+func (c *Client) Withdraw(ctx context.Context, dead *EngineDeadError) error {
+	if dead.Unborn {
+		if err := c.cleanup(ctx, dead.Run.Job); err != nil {
+			return err
+		}
+	}
+	return c.RemoveEngine(ctx, dead.Run)
 }
 
 // RemoveEngine removes everything an engine was given, but its Job.
