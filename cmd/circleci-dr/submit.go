@@ -60,6 +60,9 @@ func (p *program) submit(ctx context.Context, ses *session, plan reconcile.Plan,
 		Plan: plan.ID, SpecDigest: ses.spec.Digest(), By: owner(), Deadline: deadline, Files: files, Chart: chart,
 		References: ses.spec.References(), Rights: reconcile.Permissions(ses.spec),
 	})
+	if testHook != nil {
+		testHook("submitted")
+	}
 	switch {
 	case err != nil && context.Cause(ctx) != nil:
 		err = &hint{err, "the same command takes up what was submitted; circleci-dr status tells whether an engine is at work"}
