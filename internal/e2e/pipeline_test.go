@@ -82,7 +82,7 @@ func (s *site) pipeline() *appsv1.Deployment {
 			SecurityContext: &corev1.PodSecurityContext{RunAsUser: &user, FSGroup: &user},
 			Containers: []corev1.Container{{
 				Name: "job", Image: "tb/postgresql:12", Command: []string{"bash", "-c", pipelineScript},
-				Env: []corev1.EnvVar{{Name: "CI", Value: "true"}, {Name: "KUBECONFIG", Value: "/work/kubeconfig"}, {Name: "HOME", Value: "/tmp"}},
+				Env:          []corev1.EnvVar{{Name: "CI", Value: "true"}, {Name: "KUBECONFIG", Value: "/work/kubeconfig"}, {Name: "HOME", Value: "/tmp"}},
 				VolumeMounts: []corev1.VolumeMount{{Name: "work", MountPath: "/work"}, {Name: "tool", MountPath: "/usr/bin/circleci-dr", ReadOnly: true}},
 			}},
 			Volumes: []corev1.Volume{
