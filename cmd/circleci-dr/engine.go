@@ -61,6 +61,7 @@ func (p *program) runEngine(ctx context.Context, job, dir string) error {
 		if errors.Is(workErr, os.ErrNotExist) && kube.Forbidden(err) {
 			return nil // taking its own rights away was the last thing to do
 		}
+		e.log.Note(fmt.Sprintf("the engine cannot read its own Job: %v", err))
 		return err
 	}
 	e.work = work

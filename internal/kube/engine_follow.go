@@ -40,7 +40,12 @@ func (c *Client) FollowEngine(ctx context.Context, run reconcile.EngineRun, prog
 	if err != nil {
 		return nil, fmt.Errorf("follow engine %s: %w", run.Job, err)
 	}
-	last, err := c.followContainer(ctx, live, engineContainer, progress)
+	f := &follower{client: c, job: live, progress: progress, container: engineContainer, wait: startWait{patience: c.patience}}
+	f.died = func(why string) {
+		text := fmt.Sprintf("pod %s: %s; the next one goes on", f.pod.Name, why)
+		progress(reconcile.MoverEvent{Engine: &reconcile.EngineEvent{Kind: reconcile.EngineNotes, Text: text}})
+	}
+	last, err := f.follow(ctx)
 	var stuck *stuckError
 	var dead *deadError
 	switch {

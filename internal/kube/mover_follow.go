@@ -28,8 +28,10 @@ type follower struct {
 	wait startWait
 	// container is the one whose log counts.
 	container string
-	// drained tells that the pod had ended when its log was read to the end.
+	// drained tells that the pod had ended when its log was read to the end;
+	// died hears of one that did so without an outcome, and may be nil.
 	drained bool
+	died    func(why string)
 	// idle is the last wait between two looks that showed nothing new.
 	idle time.Duration
 	// failure is the Job's condition once it has failed.
@@ -42,11 +44,12 @@ type follower struct {
 // waiting for the condition: that takes a second or two of the downtime. An API
 // server that is away is waited for, but not for ever.
 func (c *Client) follow(ctx context.Context, job *batchv1.Job, progress reconcile.Progress) (reconcile.MoverEvent, error) {
-	return c.followContainer(ctx, job, moverContainer, progress)
+	f := &follower{client: c, job: job, progress: progress, container: moverContainer, wait: startWait{patience: c.patience}}
+	return f.follow(ctx)
 }
 
-func (c *Client) followContainer(ctx context.Context, job *batchv1.Job, container string, progress reconcile.Progress) (reconcile.MoverEvent, error) {
-	f := &follower{client: c, job: job, progress: progress, container: container, wait: startWait{patience: c.patience}}
+func (f *follower) follow(ctx context.Context) (reconcile.MoverEvent, error) {
+	c := f.client
 	answered := time.Now() // when the API server last answered
 	for {
 		over, failed, err := f.look(ctx)
@@ -124,7 +127,9 @@ func (f *follower) step(ctx context.Context) error {
 	if f.started() {
 		f.idle = 0
 		err := f.read(ctx)
-		f.drained = err == nil && ended(f.pod)
+		if f.drained = err == nil && ended(f.pod); f.drained && !f.log.ended && f.died != nil {
+			f.died(f.deathOf().Error())
+		}
 		return err
 	}
 	reason, kind := f.client.whyNotStarted(ctx, f.job, f.pod)
