@@ -63,10 +63,9 @@ func (p *program) follow(ctx context.Context, ses *session, run reconcile.Engine
 	t := &teller{draw: p.events}
 	raw, err := ses.kube.FollowEngine(ctx, run, t.tell)
 	t.close()
-	again := "circleci-dr status --follow --file " + quote(o.file)
 	switch {
 	case errors.Is(context.Cause(ctx), errInterrupted):
-		return &hint{errors.New("stopped following; the engine in the cluster goes on"), again + " follows it again"}
+		return &hint{errors.New("stopped following; the engine in the cluster goes on"), commandLine("status --follow", o) + " follows it again"}
 	case errors.Is(err, kube.ErrEngineSilent):
 		raw, err = recorded(ctx, ses, run)
 	}
