@@ -74,7 +74,7 @@ func (c *Client) Engine(ctx context.Context) reconcile.Observed[reconcile.Engine
 	if len(runs) == 0 {
 		return reconcile.NotThere[reconcile.EngineRun]()
 	}
-	return reconcile.Found(slices.MaxFunc(runs, func(a, b reconcile.EngineRun) int {
+	newest := slices.MaxFunc(runs, func(a, b reconcile.EngineRun) int {
 		switch {
 		case a.Active() == b.Active():
 			return a.Since.Compare(b.Since)
@@ -82,7 +82,30 @@ func (c *Client) Engine(ctx context.Context) reconcile.Observed[reconcile.Engine
 			return 1
 		}
 		return -1
-	}))
+	})
+	// Kubernetes takes a second or two to see that a pod has ended.
+	if rec := reconcile.ReadEngineRecord(ctx, c); rec.Is() && rec.Value.UID == newest.UID && rec.Value.Outcome != nil {
+		newest.Over = true
+	}
+	return reconcile.Found(newest)
+}
+
+// letEnd waits until the pod of an engine that is over has ended: the last
+// thing it does is to remove what the next one needs.
+func (c *Client) letEnd(ctx context.Context, job string) error {
+	return c.waitFor(ctx, "the engine before to end", func(ctx context.Context) (string, error) {
+		live, err := c.kube.BatchV1().Jobs(c.options.Namespace).Get(ctx, job, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if over, _ := finished(live); !over && live.DeletionTimestamp == nil {
+			return "its pod has not ended", nil
+		}
+		return "", nil
+	})
 }
 
 // EngineOf reads the engine whose Job has this name.

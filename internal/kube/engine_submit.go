@@ -43,6 +43,10 @@ func (c *Client) submit(ctx context.Context, w EngineWork) (reconcile.EngineRun,
 		return found.Value, c.bindEngine(ctx, found.Value, true)
 	case found.Value.Active() && found.Is():
 		return found.Value, &OtherEngineError{found.Value}
+	case found.Is():
+		if err := c.letEnd(ctx, found.Value.Job); err != nil {
+			return reconcile.EngineRun{}, err
+		}
 	}
 	// One that is over holds its name, and its objects go with it.
 	if err := c.Stop(ctx, name); err != nil {

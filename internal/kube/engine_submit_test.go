@@ -113,7 +113,19 @@ func TestSubmitTellsEnginesApart(t *testing.T) {
 	if !errors.As(err, &busy) || busy.Run != first {
 		t.Errorf("another plan beside it gives %v", err)
 	}
-	// The first one ends; its name may be used again.
+	// The first one tells its outcome, and its pod ends; its name may be used
+	// again.
+	rec := reconcile.EngineRecord{UID: first.UID, Outcome: &reconcile.EngineOutcome{}}
+	if err := reconcile.WriteEngineRecord(t.Context(), c, rec); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Engine(t.Context()); !got.Is() || got.Value.Active() {
+		t.Errorf("an engine with an outcome reads as %+v", got)
+	}
+	c.patience.settle, c.patience.look = 3*time.Millisecond, time.Millisecond
+	if _, err := c.Submit(t.Context(), engineWork()); err == nil || !strings.Contains(err.Error(), "its pod has not ended") {
+		t.Errorf("while its pod runs: %v", err)
+	}
 	job, err := k.BatchV1().Jobs("ci").Get(t.Context(), first.Job, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -121,9 +133,6 @@ func TestSubmitTellsEnginesApart(t *testing.T) {
 	job.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobComplete, Status: corev1.ConditionTrue}}
 	if _, err := k.BatchV1().Jobs("ci").UpdateStatus(t.Context(), job, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
-	}
-	if got := c.Engine(t.Context()); !got.Is() || got.Value.Active() {
-		t.Errorf("a complete engine reads as %+v", got)
 	}
 	second, err := c.Submit(t.Context(), engineWork())
 	if err != nil || second.UID == first.UID || !second.Active() {
