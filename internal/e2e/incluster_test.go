@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -21,7 +22,7 @@ import (
 // TestInCluster: the work is an engine's in the cluster, and who submitted it
 // is killed right away. First the copy hangs until the deadline is past: the
 // application is back on the source. Then the engine itself is killed in the
-// middle of the copy: its next pod ends the move.
+// middle of the copy, and its next pod is drained: the third ends the move.
 func TestInCluster(t *testing.T) {
 	s := newSite(t, "e2e-incluster", "30MB")
 	s.passwordFromEnvironment()
@@ -55,7 +56,8 @@ func TestInCluster(t *testing.T) {
 	// Whoever applies again meanwhile watches the same engine.
 	again := make(chan outcome, 1)
 	go func() { again <- s.run([]string{"CI=true"}, "apply", "--plan", "plan.json", "--accept", acceptAll) }()
-	s.killEngine()
+	s.replaceEngine(func(pid int) error { return syscall.Kill(pid, syscall.SIGKILL) })
+	s.replaceEngine(s.drainEngine)
 	thaw()
 	o = s.want(0, "status", "--follow")
 	t.Logf("an engine killed in the copy:\n%s%s", o.err, o.out)
@@ -133,21 +135,35 @@ func (s *site) freezeCopy() (thaw func()) {
 	return func() { _ = syscall.Kill(pid, syscall.SIGCONT) } // gone with its pod, after a deadline
 }
 
-// killEngine kills the engine's process with SIGKILL and waits for its next
-// pod.
-func (s *site) killEngine() {
+// replaceEngine ends the engine's process and waits for its next pod's.
+func (s *site) replaceEngine(end func(pid int) error) {
 	s.t.Helper()
 	running := processes("circleci-dr", "engine", "--job")
 	if len(running) != 1 {
 		s.t.Fatalf("%d engines run", len(running))
 	}
-	if err := syscall.Kill(running[0], syscall.SIGKILL); err != nil {
+	if err := end(running[0]); err != nil {
 		s.t.Fatal(err)
 	}
 	eventually(s.t, "the engine is back", func() bool {
 		now := processes("circleci-dr", "engine", "--job")
 		return len(now) == 1 && now[0] != running[0]
 	})
+}
+
+// drainEngine deletes the engine's pod as a drained node does: it is told to
+// end, and hands its work over.
+func (s *site) drainEngine(int) error {
+	for _, name := range s.podsOf("circleci-dr/engine") {
+		pod, err := s.kube.CoreV1().Pods(s.ns).Get(s.t.Context(), name, metav1.GetOptions{})
+		if err == nil && pod.Status.Phase == corev1.PodRunning {
+			err = s.kube.CoreV1().Pods(s.ns).Delete(s.t.Context(), name, metav1.DeleteOptions{})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // engineGone demands that nothing is left of an engine but its Job.
