@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -52,6 +53,9 @@ func (c *Client) submit(ctx context.Context, w EngineWork) (reconcile.EngineRun,
 	if err := c.Stop(ctx, name); err != nil {
 		return reconcile.EngineRun{}, err
 	}
+	if err := c.sweepEngines(ctx); err != nil {
+		return reconcile.EngineRun{}, err
+	}
 	shape, err := c.shape(ctx)
 	if err != nil {
 		return reconcile.EngineRun{}, err
@@ -77,6 +81,23 @@ func (c *Client) submit(ctx context.Context, w EngineWork) (reconcile.EngineRun,
 		c.log.WarnContext(ctx, "tie an engine's objects to its Job", "job", name, "error", err) // the engine does it again
 	}
 	return run, nil
+}
+
+// sweepEngines removes what was handed to engines that are over, or that never
+// came to be because who submitted was cut off.
+func (c *Client) sweepEngines(ctx context.Context) error {
+	secrets, err := all[corev1.Secret](ctx, labelManagedBy+"="+manager, listOf(c.kube.CoreV1().Secrets(c.options.Namespace).List))
+	if err != nil {
+		return fmt.Errorf("list what engines were handed: %w", err)
+	}
+	for _, s := range secrets {
+		if job := s.Labels[labelJob]; strings.HasPrefix(job, engineName+"-") {
+			if err := c.RemoveEngineWork(ctx, job); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // workParts lists the keys and Secrets the engine's pod mounts.

@@ -165,3 +165,27 @@ func TestSubmitRefusesWhatDoesNotFit(t *testing.T) {
 		t.Errorf("over somebody else's ConfigMap: %v", err)
 	}
 }
+
+// What a submission left that was cut off and never made again goes with the
+// next one, whatever its plan.
+func TestSubmitSweepsWhatOthersLeft(t *testing.T) {
+	c, k := submitter(t)
+	k.PrependReactor("create", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewInternalError(errors.New("the submitter is dead"))
+	})
+	left := engineWork()
+	left.Plan = "0000000000"
+	if _, err := c.Submit(t.Context(), left); err == nil {
+		t.Fatal("it was submitted")
+	}
+	k.ReactionChain = k.ReactionChain[1:]
+	if got := objects(t, k); !slices.Contains(got, "Secret/circleci-dr-engine-0000000000") {
+		t.Fatalf("nothing was left: %v", got)
+	}
+	if _, err := c.Submit(t.Context(), engineWork()); err != nil {
+		t.Fatal(err)
+	}
+	if got := objects(t, k); !slices.Equal(got, allEngineObjects) {
+		t.Errorf("there are %v", got)
+	}
+}
