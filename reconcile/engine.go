@@ -27,8 +27,12 @@ type Events interface {
 	Note(string)
 }
 
-// ApplyOptions is who applies.
-type ApplyOptions struct{ By string }
+// ApplyOptions is who applies, and for how long.
+type ApplyOptions struct {
+	By string
+	// Limit bounds what comes before the commit; nil means without end.
+	Limit Limit
+}
 
 // StepReport is what became of one step.
 type StepReport struct {
@@ -121,7 +125,7 @@ func Apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provid
 // that fails ends the others: none of them counts without the rest.
 func (r *run) group(ctx context.Context, steps []Step) ([]StepReport, Step, error) {
 	if len(steps) == 1 {
-		sr, err := r.step(ctx, steps[0])
+		sr, err := r.inTime(ctx, steps[0])
 		return []StepReport{sr}, steps[0], err
 	}
 	shared, cancel := context.WithCancelCause(ctx)
@@ -132,7 +136,7 @@ func (r *run) group(ctx context.Context, steps []Step) ([]StepReport, Step, erro
 	var runs []func()
 	for i, st := range steps {
 		runs = append(runs, func() {
-			reports[i], errs[i] = r.step(shared, st)
+			reports[i], errs[i] = r.inTime(shared, st)
 			if errs[i] != nil && first.CompareAndSwap(-1, int64(i)) {
 				cancel(fmt.Errorf("%s failed", st.Title))
 			}

@@ -13,6 +13,7 @@ const (
 	RecordJournal = "journal"
 	RecordApplied = "applied"
 	RecordMove    = "move"
+	RecordEngine  = "engine"
 )
 
 // RecordLineage names the lineage record of a datastore.

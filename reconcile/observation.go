@@ -329,6 +329,9 @@ func (m Move) Open() bool {
 	return m.Phase == MoveOpen || m.Phase == MoveCommitted || m.Phase == MoveReturning
 }
 
+// AttemptID names the move's current attempt.
+func (m Move) AttemptID() string { return m.ID + "-a" + itoa(m.Attempt) }
+
 // FenceID names the fence of one part in the current attempt.
 func (m Move) FenceID(p Part) string { return p.ID() + "-a" + itoa(m.Attempt) }
 

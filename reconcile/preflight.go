@@ -62,7 +62,7 @@ func preflightRelease(s *spec.Spec, o Observation) []Finding {
 	}
 	if o.RunnerIsPatient != "" {
 		out = append(out, block("runner-is-patient", "", sourceDocs,
-			"run apply from outside this CircleCI, such as a workstation or another CI",
+			"run apply --in-cluster: then the work goes on in the cluster when this job is stopped with the rest",
 			"this process is a job of the CircleCI it would stop (%s)", o.RunnerIsPatient))
 	}
 	if rel.Pending() && !openMove(o) {

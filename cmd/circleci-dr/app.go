@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
 )
@@ -16,6 +17,8 @@ type program struct {
 	resultFile string
 	color      bool
 	details    bool
+	// following tells that the work is done elsewhere and only watched here.
+	following atomic.Bool
 }
 
 // The flags every command that reads the spec shares.
@@ -26,7 +29,7 @@ type common struct {
 func (p *program) app() *cli.App {
 	commands := []*cli.Command{
 		p.validateCommand(), p.schemaCommand(), p.planCommand(), p.applyCommand(), p.driftCommand(),
-		p.statusCommand(), p.proveCommand(), p.valuesCommand(), p.rbacCommand(), p.supportCommand(), p.unlockCommand(), p.versionCommand(), p.completionCommand(), p.moverCommand(),
+		p.statusCommand(), p.proveCommand(), p.valuesCommand(), p.rbacCommand(), p.supportCommand(), p.unlockCommand(), p.versionCommand(), p.completionCommand(), p.moverCommand(), p.engineCommand(),
 	}
 	app := &cli.App{
 		Name:  "circleci-dr",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -19,6 +20,10 @@ type applyOptions struct {
 	plan   string
 	accept string
 	wait   time.Duration
+	place  placeWish
+	// deadline is how long the work may take before it goes back; 0 is the
+	// default of the place it is done at.
+	deadline time.Duration
 }
 
 func (p *program) applyCommand() *cli.Command {
@@ -26,13 +31,22 @@ func (p *program) applyCommand() *cli.Command {
 	return &cli.Command{
 		Name: "apply", Usage: "do the missing steps; can be killed anywhere and run again",
 		Description: "Without --plan it makes the plan anew; off a terminal --accept must then name it.\n" +
-			"Exit codes: 0 fine, 1 failed, 4 live state unreadable, 5 stale plan, 6 lease held by someone else, 7 blocked by preflight, 64 usage, 130 interrupted.",
+			"Exit codes: 0 fine, 1 failed, 4 live state unreadable, 5 stale plan, 6 lease held by someone else, 7 blocked by preflight, 64 usage, 130 interrupted.\n" +
+			"In the cluster the exit code is the engine's; 130 means that it goes on without being followed.",
 		Flags: append(p.clusterFlags(&o.common),
 			&cli.StringFlag{Name: "plan", Usage: "apply the plan in `FILE`, written by plan --out", Destination: &o.plan},
 			&cli.StringFlag{Name: "accept", Usage: "the `DANGERS` you accept, in the words the plan prints", Destination: &o.accept},
 			&cli.DurationFlag{Name: "wait", Usage: "how long to wait for another run to end", Destination: &o.wait},
+			&cli.BoolFlag{Name: "in-cluster", Usage: "do the work in a Job in the cluster; default in a CI job when the plan stops the application"},
+			&cli.DurationFlag{Name: "deadline", Usage: "what is not committed after this `TIME` goes back; default in the cluster three times the plan's upper estimate, at least 30m", Destination: &o.deadline},
 		),
-		Action: func(c *cli.Context) error { return p.runApply(c.Context, o) },
+		Action: func(c *cli.Context) error {
+			o.place = wishOf(c)
+			if c.IsSet("deadline") && o.deadline <= 0 {
+				return usagef("--deadline must be positive (got %s)", o.deadline)
+			}
+			return p.runApply(c.Context, o)
+		},
 	}
 }
 
@@ -50,19 +64,25 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 			return err
 		}
 	}
-	ses, err := p.open(o.common, access{})
+	ses, err := p.open(o.common, access{here: o.place == wishHere})
 	if err != nil {
 		return err
 	}
 	if ses.spec.Server == nil {
 		return errNoServer(o.common)
 	}
-	ctx, release, err := p.lease(ctx, ses, "apply", o.wait)
+	if p.mayGoToCluster(o.place) {
+		if done, err := p.rejoin(ctx, ses, o.common, asJSON); done || err != nil {
+			return err
+		}
+	}
+	held, release, err := p.lease(ctx, ses, "apply", o.wait)
 	if err != nil {
 		return err
 	}
+	release = sync.OnceFunc(release)
 	defer release()
-	plan, seen, err := p.makePlan(ctx, ses, reconcile.ObserveOptions{Inspect: true, For: reconcile.UseApply})
+	plan, seen, err := p.makePlan(held, ses, reconcile.ObserveOptions{Inspect: true, For: reconcile.UseApply})
 	if err != nil {
 		return err
 	}
@@ -70,7 +90,15 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 	if err := p.consent(ses, plan, given, o, asJSON); err != nil {
 		return err
 	}
-	return p.carryOut(ctx, ses, seen, plan, asJSON)
+	if !p.choosePlace(o.place, plan) {
+		return p.carryOut(held, ses, seen, plan, o.deadline, asJSON)
+	}
+	run, err := p.submit(held, ses, plan, o.deadline)
+	release() // the engine waits for it
+	if err != nil {
+		return err
+	}
+	return p.follow(ctx, ses, run, o.common, asJSON)
 }
 
 // consent compares the plan made now with the accepted one, shows it where
@@ -100,10 +128,26 @@ func (p *program) consent(ses *session, plan reconcile.Plan, given *reconcile.Pl
 	return accepted(plan, o.accept, given != nil)
 }
 
-func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Observation, plan reconcile.Plan, asJSON bool) error {
+func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Observation, plan reconcile.Plan, deadline time.Duration, asJSON bool) error {
 	events, done := p.events(plan.Steps...)
-	report, err := reconcile.Apply(ctx, ses.spec, seen, plan, ses.providers, reconcile.ApplyOptions{By: owner()}, events)
+	options := reconcile.ApplyOptions{By: owner()}
+	if deadline > 0 {
+		options.Limit = limitAt(time.Now().Add(deadline))
+	}
+	report, err := reconcile.Apply(ctx, ses.spec, seen, plan, ses.providers, options, events)
 	done()
+	return p.report(report, err, asJSON)
+}
+
+// limitAt is the deadline of an apply as a moment.
+func limitAt(at time.Time) reconcile.Limit {
+	return func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithDeadlineCause(ctx, at, reconcile.ErrDeadline)
+	}
+}
+
+// report shows what an apply did, and gives its error with the way on.
+func (p *program) report(report reconcile.Report, err error, asJSON bool) error {
 	var shown error
 	if asJSON {
 		shown = render.ReportJSON(p.out, report, err)

@@ -75,17 +75,21 @@ func codeOf(ctx context.Context, err error) int {
 		stale      *reconcile.StaleError
 		blocked    *reconcile.BlockedError
 		held       *kube.HeldError
+		other      *kube.OtherEngineError
+		ended      *engineError
 	)
 	switch {
 	case err == nil:
 		return codeFine
 	case errors.As(err, &v):
 		return v.code
+	case errors.As(err, &ended):
+		return ended.outcome.Exit
 	case errors.As(err, &usage):
 		return codeUsage
 	case errors.As(err, &problems):
 		return codeFailed
-	case errors.As(err, &held):
+	case errors.As(err, &held), errors.As(err, &other):
 		return codeHeld
 	case errors.Is(context.Cause(ctx), errInterrupted):
 		return codeInterrupted
@@ -187,10 +191,16 @@ func nextStep(err error) string {
 		stale      *reconcile.StaleError
 		held       *kube.HeldError
 		usage      *usageError
+		other      *kube.OtherEngineError
+		ended      *engineError
 	)
 	switch {
 	case errors.As(err, &h):
 		return h.next
+	case errors.As(err, &ended):
+		return ended.outcome.Hint
+	case errors.As(err, &other):
+		return "circleci-dr status --follow shows what it does; it works on another file than this one"
 	case errors.As(err, &usage):
 		return "circleci-dr help lists the commands, and circleci-dr COMMAND --help its flags"
 	case errors.As(err, &held):
@@ -199,6 +209,8 @@ func nextStep(err error) string {
 		return "nothing was changed; repair the access and run it again"
 	case errors.As(err, &stale):
 		return "make a new plan and have it reviewed"
+	case errors.Is(err, reconcile.ErrDeadline):
+		return "find out what took so long, or give it more time with --deadline"
 	}
 	return ""
 }

@@ -20,9 +20,9 @@ func main() {
 // realMain runs one command and gives its exit code. Only main exits, so that
 // what a command deferred is done.
 func realMain(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := withSignals(stderr)
-	defer stop()
 	p := &program{out: stdout, err: stderr, env: os.LookupEnv}
+	ctx, stop := withSignals(stderr, p.onSignal)
+	defer stop()
 	err := p.app().RunContext(ctx, args)
 	return p.exit(ctx, err)
 }
@@ -30,9 +30,17 @@ func realMain(args []string, stdout, stderr io.Writer) int {
 // errInterrupted is the cause of a context that a first signal ended.
 var errInterrupted = errors.New("interrupted")
 
+// onSignal says what the first signal does.
+func (p *program) onSignal() string {
+	if p.following.Load() {
+		return "interrupted: no longer following; the engine in the cluster goes on"
+	}
+	return "interrupted: stopping at the next safe point; once more leaves at once"
+}
+
 // withSignals ends the context at the first signal and the process at the
 // second one.
-func withSignals(stderr io.Writer) (context.Context, func()) {
+func withSignals(stderr io.Writer, say func() string) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -43,7 +51,7 @@ func withSignals(stderr io.Writer) (context.Context, func()) {
 		case <-done:
 			return
 		}
-		fmt.Fprintln(stderr, "circleci-dr: interrupted: stopping at the next safe point; once more leaves at once")
+		fmt.Fprintln(stderr, "circleci-dr: "+say())
 		cancel(errInterrupted)
 		select {
 		case <-signals:

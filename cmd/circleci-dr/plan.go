@@ -94,7 +94,16 @@ func (p *program) showPlan(plan reconcile.Plan, ses *session, o common, planFile
 
 // applyCommandLine is the exact command that applies a plan.
 func applyCommandLine(plan reconcile.Plan, o common, planFile string) string {
-	line := "circleci-dr apply --file " + quote(o.file)
+	line := commandLine("apply", o)
+	if planFile != "" {
+		return line + " --plan " + quote(planFile) + acceptWords("", plan)
+	}
+	return line + acceptWords(plan.ID+":", plan)
+}
+
+// commandLine is a command with the flags that say where things are.
+func commandLine(command string, o common) string {
+	line := "circleci-dr " + command + " --file " + quote(o.file)
 	for _, f := range []struct{ name, value string }{
 		{"kubeconfig", o.kubeconfig}, {"kube-context", o.kubeContext}, {"chart", o.chart}, {"mover-image", o.image},
 	} {
@@ -102,10 +111,7 @@ func applyCommandLine(plan reconcile.Plan, o common, planFile string) string {
 			line += " --" + f.name + " " + quote(f.value)
 		}
 	}
-	if planFile != "" {
-		return line + " --plan " + quote(planFile) + acceptWords("", plan)
-	}
-	return line + acceptWords(plan.ID+":", plan)
+	return line
 }
 
 func writePlanFile(path string, plan reconcile.Plan) error {

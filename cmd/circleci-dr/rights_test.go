@@ -20,16 +20,53 @@ import (
 // Somebody copies the Role out of the documentation: it must give exactly what
 // preflight asks for.
 func TestTheDocumentedRightsAreTheOnesAskedFor(t *testing.T) {
-	page, err := os.ReadFile("../../docs/moving-postgresql.md")
+	documented := documentedRights(t, "../../docs/moving-postgresql.md", "```yaml\napiVersion: rbac.authorization.k8s.io/v1")
+	compareRights(t, documented, reconcile.Permissions(&spec.Spec{Server: &spec.Server{}}))
+}
+
+// The same for what a submission takes besides.
+func TestTheDocumentedRightsOfASubmissionAreTheOnesAskedFor(t *testing.T) {
+	page, err := os.ReadFile("../../docs/in-cluster.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(page), "```yaml\napiVersion: rbac.authorization.k8s.io/v1")
+	_, rest, _ := strings.Cut(string(page), "```yaml\n# Role\n")
+	text, _, ok := strings.Cut(rest, "```")
+	role, cluster, both := strings.Cut(text, "# ClusterRole\n")
+	if !ok || !both {
+		t.Fatal("the page shows no rules")
+	}
+	documented := append(rulesIn(t, "Role", role), rulesIn(t, "ClusterRole", cluster)...)
+	compareRights(t, documented, reconcile.SubmitPermissions())
+}
+
+func rulesIn(t *testing.T, kind, text string) (out []string) {
+	t.Helper()
+	var rules []rbacv1.PolicyRule
+	if err := yaml.Unmarshal([]byte(text), &rules); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		for _, resource := range r.Resources {
+			for _, verb := range r.Verbs {
+				out = append(out, fmt.Sprintf("%s: %s %s %s", kind, verb, r.APIGroups[0], resource))
+			}
+		}
+	}
+	return out
+}
+
+func documentedRights(t *testing.T, path, begin string) (out []string) {
+	t.Helper()
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), begin)
 	text, _, ok := strings.Cut(rest, "```")
 	if !ok {
 		t.Fatal("the page shows no Role")
 	}
-	var documented, asked []string
 	for _, doc := range strings.Split(text, "\n---\n") {
 		var role struct {
 			Kind  string              `json:"kind"`
@@ -38,15 +75,19 @@ func TestTheDocumentedRightsAreTheOnesAskedFor(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(doc), &role); err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range role.Rules {
-			for _, resource := range r.Resources {
-				for _, verb := range r.Verbs {
-					documented = append(documented, fmt.Sprintf("%s: %s %s %s", role.Kind, verb, r.APIGroups[0], resource))
-				}
-			}
+		rules, err := yaml.Marshal(role.Rules)
+		if err != nil {
+			t.Fatal(err)
 		}
+		out = append(out, rulesIn(t, role.Kind, string(rules))...)
 	}
-	for _, p := range reconcile.Permissions(&spec.Spec{Server: &spec.Server{}}) {
+	return out
+}
+
+func compareRights(t *testing.T, documented []string, wanted []reconcile.Permission) {
+	t.Helper()
+	var asked []string
+	for _, p := range wanted {
 		kind := "Role"
 		if p.Cluster {
 			kind = "ClusterRole"

@@ -25,11 +25,15 @@ type session struct {
 	kube      *kube.Client
 	release   *helm.Client
 	providers reconcile.Providers
+	// chart packs the release's chart, where it is on this machine.
+	chart    func() ([]byte, error)
+	readOnly bool
 }
 
 // access is how far a command may reach.
 type access struct {
 	readOnly bool // refuses every mutating verb
+	here     bool // what the plan says would be done by this very process
 }
 
 // open loads the spec and connects. No call is made yet.
@@ -48,9 +52,26 @@ func (p *program) open(o common, a access) (*session, error) {
 	if s.Server.KubeContext == "" {
 		return nil, usagef("%s names no server.kubeContext and there is no --kube-context; whatever is current is never used", o.file)
 	}
+	chart := s.Server.Chart
+	if chart != "" && o.chart == "" && !strings.Contains(chart, "://") && !filepath.IsAbs(chart) {
+		chart = filepath.Join(filepath.Dir(o.file), chart)
+	}
+	ses, err := connect(s, p.kubeOptions(s, o, a), chart)
+	if err != nil {
+		return nil, err
+	}
+	ses.readOnly = a.readOnly
+	ses.providers.Values = values.New(filepath.Dir(o.file), s.Server.Values)
+	if a.here {
+		ses.providers.Patient = p.patient
+	}
+	return ses, nil
+}
+
+// connect ties the adapters together for a spec.
+func connect(s *spec.Spec, options kube.Options, chart string) (*session, error) {
 	var release *helm.Client
-	options := p.kubeOptions(s, o, a)
-	// A mover's pod must be able to start wherever the release's pods can.
+	// Our pods must be able to start wherever the release's pods can.
 	options.Defaults = func(ctx context.Context) (spec.Mover, error) {
 		rel := release.Release(ctx)
 		if !rel.Is() {
@@ -62,21 +83,16 @@ func (p *program) open(o common, a access) (*session, error) {
 	if err != nil {
 		return nil, &unreachable{err}
 	}
-	chart := s.Server.Chart
-	if chart != "" && o.chart == "" && !strings.Contains(chart, "://") && !filepath.IsAbs(chart) {
-		chart = filepath.Join(filepath.Dir(o.file), chart)
-	}
 	release, err = helm.New(helm.Options{
 		Config: client.Config(), Namespace: s.Server.Namespace, Release: s.Server.Release, Chart: chart, Version: s.Server.Version,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &session{spec: s, kube: client, release: release, providers: reconcile.Providers{
+	return &session{spec: s, kube: client, release: release, chart: release.Archive, providers: reconcile.Providers{
 		Cluster: client, Releases: release, Switcher: release, Workloads: client, Stores: client, Passwords: client,
 		Movers: client, Records: client, Access: client, Leases: client,
-		Values: values.New(filepath.Dir(o.file), s.Server.Values),
-		Now:    time.Now, Wait: wait, Patient: p.patient, At: testHook,
+		Now: time.Now, Wait: wait, At: testHook,
 	}}, nil
 }
 

@@ -11,15 +11,18 @@ import (
 
 func (p *program) statusCommand() *cli.Command {
 	var o common
+	var follow bool
 	return &cli.Command{
 		Name: "status", Usage: "say in ten lines where things are; what wants somebody now comes first",
-		Description: "Read-only. Exit codes: 0 fine, 1 failed, 4 something could not be read (its line says what), 64 usage.",
-		Flags:       p.clusterFlags(&o),
-		Action:      func(c *cli.Context) error { return p.runStatus(c.Context, o) },
+		Description: "Read-only. Exit codes: 0 fine, 1 failed, 4 something could not be read (its line says what), 64 usage.\n" +
+			"With --follow and an engine at work in the cluster: its progress, its report and its exit code, those of apply.",
+		Flags: append(p.clusterFlags(&o),
+			&cli.BoolFlag{Name: "follow", Usage: "show the progress of an apply that runs in the cluster, until it ends", Destination: &follow}),
+		Action: func(c *cli.Context) error { return p.runStatus(c.Context, o, follow) },
 	}
 }
 
-func (p *program) runStatus(ctx context.Context, o common) error {
+func (p *program) runStatus(ctx context.Context, o common, follow bool) error {
 	asJSON, err := o.json()
 	if err != nil {
 		return err
@@ -28,12 +31,18 @@ func (p *program) runStatus(ctx context.Context, o common) error {
 	if err != nil {
 		return err
 	}
+	if follow && ses.spec.Server != nil {
+		if done, err := p.attach(ctx, ses, o, asJSON); done || err != nil {
+			return err
+		}
+	}
 	var lines []reconcile.StatusLine
 	unread := false
 	if ses.spec.Server != nil {
 		seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{For: reconcile.UseRead})
-		lines = reconcile.Status(ses.spec, seen, o.file)
-		unread = seen.Release.Unread() || seen.Workloads.Unread() || seen.Move.Unread()
+		engine := ses.kube.Engine(ctx)
+		lines = reconcile.StatusWithEngine(reconcile.Status(ses.spec, seen, o.file), engine, reconcile.ReadEngineRecord(ctx, ses.providers.Records), o.file)
+		unread = seen.Release.Unread() || seen.Workloads.Unread() || seen.Move.Unread() || engine.Unread()
 	}
 	coverage := reconcile.CoverageOf(ses.spec)
 	if asJSON {

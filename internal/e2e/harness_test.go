@@ -33,7 +33,9 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		tool = filepath.Join(dir, "circleci-dr")
-		build := exec.Command("go", "build", "-tags", "testhooks", "-o", tool, "../../cmd/circleci-dr")
+		// Without the repository's state in it, as the image: an engine refuses
+		// work that another version submitted.
+		build := exec.Command("go", "build", "-buildvcs=false", "-tags", "testhooks", "-o", tool, "../../cmd/circleci-dr")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build the product: %v\n%s", err, out)
 			return 1
@@ -58,6 +60,7 @@ type site struct {
 	ns, dir string
 	kube    kubernetes.Interface
 	chart   string
+	vars    []string // environment of every run of the product
 	secrets []string // every secret value of the installation
 	said    bytes.Buffer
 	saidMu  sync.Mutex
@@ -120,7 +123,7 @@ func newSite(t *testing.T, ns, size string) *site {
 	s.declare("external", 14)
 	// Another installation that was moved, such as the demo's, would go on
 	// writing to the server we are about to empty.
-	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof", "e2e-back", "e2e-both"} {
+	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof", "e2e-back", "e2e-both", "e2e-incluster", "e2e-pipeline", "e2e-rights"} {
 		s.testbed("uninstall", "--namespace", other)
 	}
 	s.testbed("reset")
@@ -181,10 +184,7 @@ func (s *site) run(vars []string, args ...string) outcome {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 8*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, tool, args...)
-	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "CIRCLECI_DR_CHART="+s.chart, "CIRCLECI_DR_MOVER_IMAGE="+env(s.t, "CIRCLECI_DR_TESTBED_IMAGE"))
-	cmd.Env = append(cmd.Env, vars...)
+	cmd := s.command(ctx, vars, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -199,6 +199,18 @@ func (s *site) run(vars []string, args ...string) outcome {
 	o.killed = o.code == -1
 	s.noSecrets("the output of "+args[0], o.out+o.err)
 	return o
+}
+
+// command is the product in the site's directory, on what looks like a
+// workstation: a CI job would hand the work to the cluster.
+func (s *site) command(ctx context.Context, vars []string, args ...string) *exec.Cmd {
+	s.t.Helper()
+	cmd := exec.CommandContext(ctx, tool, args...)
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "CIRCLECI_DR_CHART="+s.chart, "CIRCLECI_DR_MOVER_IMAGE="+env(s.t, "CIRCLECI_DR_TESTBED_IMAGE"),
+		"CI=", "CIRCLECI=", "GITHUB_ACTIONS=", "GITLAB_CI=", "BUILDKITE=", "JENKINS_URL=", "TF_BUILD=", "TEAMCITY_VERSION=", "DRONE=")
+	cmd.Env = append(append(cmd.Env, s.vars...), vars...)
+	return cmd
 }
 
 // want runs the product and demands an exit code.

@@ -45,6 +45,10 @@ type Options struct {
 	// references.
 	Dir string
 	Env func(name string) (string, bool)
+	// Told is a directory that holds what file and environment references
+	// pointed at on the machine that submitted the work; with it, neither is
+	// looked for here.
+	Told string
 
 	// Owner is who holds the lease, as user@host/pid.
 	Owner string
@@ -87,8 +91,12 @@ const (
 	labelName       = "circleci-dr/name"
 	labelJob        = "circleci-dr/job"
 	labelStore      = "circleci-dr/store"
+	labelEngine     = "circleci-dr/engine"
 	annotReplicas   = "circleci-dr/replicas"
 	annotRequest    = "circleci-dr/request"
+	annotDeadline   = "circleci-dr/deadline"
+	annotBy         = "circleci-dr/submitted-by"
+	annotSpec       = "circleci-dr/spec"
 	annotKeptSince  = "circleci-dr/kept-since"
 	annotHelmPolicy = "helm.sh/resource-policy"
 	annotHelmName   = "meta.helm.sh/release-name"

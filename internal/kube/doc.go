@@ -1,5 +1,5 @@
 // Package kube is everything circleci-dr does in Kubernetes itself: the
-// application's workloads, a datastore's own objects, Secrets, mover Jobs,
+// application's workloads, a datastore's own objects, Secrets, mover Jobs, engines,
 // records, access reviews and the lease.
 //
 // It knows client-go and turns what it reads into the detached values of

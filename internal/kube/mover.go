@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // errGone means the Job went away while it was followed.
@@ -123,13 +124,9 @@ func (c *Client) adopt(ctx context.Context, name, digest string) (*batchv1.Job, 
 // this order: a Job without its Secret would hang, a Secret without its Job
 // is found by the next run.
 func (c *Client) start(ctx context.Context, job reconcile.MoverJob, request reconcile.MoverRequest, files []moverFile, digest string) (*batchv1.Job, error) {
-	shape := c.options.Mover
-	if c.options.Defaults != nil {
-		defaults, err := c.options.Defaults(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("read the release's defaults for mover pods: %w", err)
-		}
-		shape = merged(shape, defaults)
+	shape, err := c.shape(ctx)
+	if err != nil {
+		return nil, err
 	}
 	manifest, err := c.manifest(job, files, digest, shape)
 	if err != nil {
@@ -146,6 +143,19 @@ func (c *Client) start(ctx context.Context, job reconcile.MoverJob, request reco
 		return nil, fmt.Errorf("create the Job: %w", err)
 	}
 	return live, c.bindSecret(ctx, live)
+}
+
+// shape is how our pods are shaped: the spec's mover block over what the
+// release's own global values say.
+func (c *Client) shape(ctx context.Context) (spec.Mover, error) {
+	if c.options.Defaults == nil {
+		return c.options.Mover, nil
+	}
+	defaults, err := c.options.Defaults(ctx)
+	if err != nil {
+		return spec.Mover{}, fmt.Errorf("read the release's defaults for mover pods: %w", err)
+	}
+	return merged(c.options.Mover, defaults), nil
 }
 
 // conclude turns the last line into the result and cleans up.

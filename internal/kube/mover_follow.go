@@ -26,6 +26,12 @@ type follower struct {
 	pod  corev1.Pod
 	log  moverLog
 	wait startWait
+	// container is the one whose log counts.
+	container string
+	// drained tells that the pod had ended when its log was read to the end;
+	// died hears of one that did so without an outcome, and may be nil.
+	drained bool
+	died    func(why string)
 	// idle is the last wait between two looks that showed nothing new.
 	idle time.Duration
 	// failure is the Job's condition once it has failed.
@@ -38,7 +44,12 @@ type follower struct {
 // waiting for the condition: that takes a second or two of the downtime. An API
 // server that is away is waited for, but not for ever.
 func (c *Client) follow(ctx context.Context, job *batchv1.Job, progress reconcile.Progress) (reconcile.MoverEvent, error) {
-	f := &follower{client: c, job: job, progress: progress, wait: startWait{patience: c.patience}}
+	f := &follower{client: c, job: job, progress: progress, container: moverContainer, wait: startWait{patience: c.patience}}
+	return f.follow(ctx)
+}
+
+func (f *follower) follow(ctx context.Context) (reconcile.MoverEvent, error) {
+	c := f.client
 	answered := time.Now() // when the API server last answered
 	for {
 		over, failed, err := f.look(ctx)
@@ -95,7 +106,7 @@ func (f *follower) look(ctx context.Context) (over, failed bool, err error) {
 			return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 		})
 		if newest.UID != f.pod.UID {
-			f.log, f.wait = moverLog{progress: f.progress}, startWait{patience: f.client.patience}
+			f.log, f.wait, f.drained = moverLog{progress: f.progress}, startWait{patience: f.client.patience}, false
 		}
 		f.pod = newest
 	}
@@ -110,25 +121,33 @@ func (f *follower) look(ctx context.Context) (over, failed bool, err error) {
 
 // step reads the pod's log if it has one, else looks why it has not started.
 func (f *follower) step(ctx context.Context) error {
-	if f.log.ended {
-		return nil // only the Job's verdict is missing
+	if f.log.ended || f.drained {
+		return nil // only the Job's verdict is missing, or its next pod
 	}
-	if started(f.pod) {
+	if f.started() {
 		f.idle = 0
-		return f.read(ctx)
+		err := f.read(ctx)
+		if f.drained = err == nil && ended(f.pod); f.drained && !f.log.ended && f.died != nil {
+			f.died(f.deathOf().Error())
+		}
+		return err
 	}
 	reason, kind := f.client.whyNotStarted(ctx, f.job, f.pod)
 	return f.wait.check(time.Now(), reason, kind)
 }
 
-// started tells whether the mover's container has run, so that it has a log.
-func started(pod corev1.Pod) bool {
-	for _, s := range pod.Status.ContainerStatuses {
-		if s.Name == moverContainer {
+// started tells whether the container has run, so that it has a log.
+func (f *follower) started() bool {
+	for _, s := range f.pod.Status.ContainerStatuses {
+		if s.Name == f.container {
 			return s.State.Running != nil || s.State.Terminated != nil
 		}
 	}
 	return false
+}
+
+func ended(pod corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 // read follows the log from where it was left. The stream is cut when the pod
@@ -136,7 +155,7 @@ func started(pod corev1.Pod) bool {
 func (f *follower) read(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	options := &corev1.PodLogOptions{Container: moverContainer, Follow: true, Timestamps: true}
+	options := &corev1.PodLogOptions{Container: f.container, Follow: true, Timestamps: true}
 	if !f.log.since.IsZero() {
 		since := metav1.NewTime(f.log.since)
 		options.SinceTime = &since // whole seconds: some lines come again and are dropped
@@ -169,21 +188,20 @@ var errPodEnded = errors.New("the pod has ended")
 // it.
 func (f *follower) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	name, uid := f.pod.Name, f.pod.UID
-	ended := false
+	over := false
 	for pause(ctx, 10*f.client.patience.look) == nil {
-		if ended {
+		if over {
 			cancel(errPodEnded) // it had a whole turn to deliver its last lines
 			return
 		}
 		pod, err := f.client.kube.CoreV1().Pods(f.client.options.Namespace).Get(ctx, name, metav1.GetOptions{})
-		ended = apierrors.IsNotFound(err) ||
-			err == nil && (pod.UID != uid || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed)
+		over = apierrors.IsNotFound(err) || err == nil && (pod.UID != uid || ended(*pod))
 	}
 }
 
 // verdict reads the rest of the log and matches it with the Job's condition.
 func (f *follower) verdict(ctx context.Context, failed bool) (reconcile.MoverEvent, error) {
-	for tries := 0; !f.log.ended && started(f.pod) && tries < 3; tries++ {
+	for tries := 0; !f.log.ended && f.started() && tries < 3; tries++ {
 		if err := f.read(ctx); err != nil && !transient(err) {
 			return reconcile.MoverEvent{}, err
 		}

@@ -148,16 +148,10 @@ func (c *Client) moverPod(name, image string, files []moverFile, resources corev
 		AutomountServiceAccountToken:  pointer(false),
 		EnableServiceLinks:            pointer(false),
 		NodeSelector:                  shape.NodeSelector,
-		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot: pointer(true), RunAsUser: pointer[int64](moverUser), RunAsGroup: pointer[int64](moverUser), FSGroup: pointer[int64](moverUser),
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
+		SecurityContext:               unprivileged(),
 		Containers: []corev1.Container{{
 			Name: moverContainer, Image: image, ImagePullPolicy: corev1.PullIfNotPresent, Command: command, Resources: resources,
-			SecurityContext: &corev1.SecurityContext{
-				AllowPrivilegeEscalation: pointer(false), ReadOnlyRootFilesystem: pointer(true),
-				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-			},
+			SecurityContext: restricted(),
 			VolumeMounts: []corev1.VolumeMount{
 				{Name: "told", MountPath: moverDir, ReadOnly: true},
 				{Name: "tmp", MountPath: "/tmp"},
@@ -168,6 +162,28 @@ func (c *Client) moverPod(name, image string, files []moverFile, resources corev
 			{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &size}}},
 		},
 	}
+	shapePod(&pod, shape)
+	return pod
+}
+
+// unprivileged and restricted together are what the restricted level of
+// Kubernetes' pod security asks for.
+func unprivileged() *corev1.PodSecurityContext {
+	return &corev1.PodSecurityContext{
+		RunAsNonRoot: pointer(true), RunAsUser: pointer[int64](moverUser), RunAsGroup: pointer[int64](moverUser), FSGroup: pointer[int64](moverUser),
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+}
+
+func restricted() *corev1.SecurityContext {
+	return &corev1.SecurityContext{
+		AllowPrivilegeEscalation: pointer(false), ReadOnlyRootFilesystem: pointer(true),
+		Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
+}
+
+// shapePod adds what lets a pod start where the release's pods can.
+func shapePod(pod *corev1.PodSpec, shape spec.Mover) {
 	for _, secret := range shape.ImagePullSecrets {
 		pod.ImagePullSecrets = append(pod.ImagePullSecrets, corev1.LocalObjectReference{Name: secret})
 	}
@@ -176,7 +192,6 @@ func (c *Client) moverPod(name, image string, files []moverFile, resources corev
 			Key: t.Key, Operator: corev1.TolerationOperator(t.Operator), Value: t.Value, Effect: corev1.TaintEffect(t.Effect),
 		})
 	}
-	return pod
 }
 
 // projection puts the Job's own Secret and the Secrets referred to into one

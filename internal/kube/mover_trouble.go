@@ -112,12 +112,12 @@ func (f *follower) deathOf() error {
 		return fmt.Errorf("the Job passed its deadline of %d s and was ended", *f.job.Spec.ActiveDeadlineSeconds)
 	}
 	for _, s := range f.pod.Status.ContainerStatuses {
-		if t := s.State.Terminated; s.Name == moverContainer && t != nil && t.ExitCode != 0 {
-			return fmt.Errorf("the mover ended with %s, exit code %d, and gave no reason", t.Reason, t.ExitCode)
+		if t := s.State.Terminated; s.Name == f.container && t != nil && t.ExitCode != 0 {
+			return fmt.Errorf("the %s ended with %s, exit code %d, and gave no reason", f.container, t.Reason, t.ExitCode)
 		}
 	}
 	if f.pod.Status.Reason != "" {
-		return fmt.Errorf("the mover pod failed: %s: %s", f.pod.Status.Reason, firstLine(f.pod.Status.Message))
+		return fmt.Errorf("the %s pod failed: %s: %s", f.container, f.pod.Status.Reason, firstLine(f.pod.Status.Message))
 	}
 	return fmt.Errorf("the Job failed: %s: %s", f.failure.Reason, firstLine(f.failure.Message))
 }

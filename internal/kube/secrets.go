@@ -36,6 +36,8 @@ func (c *Client) resolve(ctx context.Context, ref spec.SecretRef) (secret, error
 	switch {
 	case ref.Secret != nil:
 		return c.secretKey(ctx, *ref.Secret)
+	case c.options.Told != "" && !ref.IsZero():
+		return c.fromSubmitter(ref)
 	case ref.Env != "":
 		return c.fromEnv(ref.Env)
 	case ref.File != "":

@@ -1,0 +1,68 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrDeadline is the cause of a context that ended because the time given to a
+// move was up. Before the commit it takes the move back.
+var ErrDeadline = errors.New("the deadline passed before the switch was committed")
+
+// Limit gives a context that also ends when the time given to an apply is up,
+// with ErrDeadline as its cause. It is the caller's, who has the clock.
+type Limit func(context.Context) (context.Context, context.CancelFunc)
+
+// The deadline of a plan that nobody gave one: long enough for a bad day, short
+// enough that a stopped application does not stay so for one.
+const (
+	deadlineFactor = 3
+	deadlineLeast  = 30 * time.Minute
+)
+
+// DeadlineFor is how long an apply nobody watches may take before it goes
+// back: three times what the plan expects at most, and at least half an hour.
+func DeadlineFor(p Plan) time.Duration {
+	return max(deadlineFactor*p.Total.High, deadlineLeast).Round(time.Second)
+}
+
+// inTime does one step within the deadline.
+func (r *run) inTime(ctx context.Context, st Step) (StepReport, error) {
+	bounded, release := r.bound(ctx, st)
+	defer release()
+	sr, err := r.step(bounded, st)
+	if err != nil && errors.Is(context.Cause(bounded), ErrDeadline) && !errors.Is(err, ErrDeadline) {
+		err = fmt.Errorf("%w: %w", ErrDeadline, err) // a read that was cut off tells only that it was
+	}
+	return sr, err
+}
+
+// bound is the context of one step. What brings service back, and what comes
+// after the commit, has no deadline: there is only forward then. The commit
+// itself is begun in time or not at all, and then it ends.
+func (r *run) bound(ctx context.Context, st Step) (context.Context, context.CancelFunc) {
+	unbounded := func() {}
+	r.mu.Lock()
+	committed := r.move.Phase == MoveCommitted
+	r.mu.Unlock()
+	if r.opt.Limit == nil || st.Action == ActGoBack || committed {
+		return ctx, unbounded
+	}
+	bounded, cancel := r.opt.Limit(ctx)
+	if st.Action == ActCommit && bounded.Err() == nil {
+		cancel()
+		return ctx, unbounded
+	}
+	return bounded, cancel
+}
+
+// Unfinished tells whether a move stands open, by its record alone.
+func Unfinished(ctx context.Context, r Records) (bool, error) {
+	m, _ := readRecord[Move](ctx, r, RecordMove)
+	if m.Unread() {
+		return false, fmt.Errorf("read record %s: %s", RecordMove, m.Why)
+	}
+	return m.Value.Open(), nil
+}
