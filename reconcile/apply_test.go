@@ -45,7 +45,7 @@ func TestApplyMovesOutAndLeavesNothingToDo(t *testing.T) {
 // Every call of every provider fails once, before and after its effect, and
 // with an answer nobody can read.
 func TestEveryCallMayFail(t *testing.T) {
-	eachFlow(t, func(t *testing.T, f flow) {
+	eachFlow(t, func(t *testing.T, f flow) { //nolint:thelper // it is the test
 		s := f.spec()
 		total := f.calls(t)
 		for n := total.planned + 1; n <= total.all; n++ {
@@ -73,7 +73,7 @@ func TestEveryCallMayFail(t *testing.T) {
 // Planning reads; a read that fails makes the plan impossible or blocked, and
 // never a plan that takes it for absent.
 func TestEveryReadOfAPlanMayFail(t *testing.T) {
-	eachFlow(t, func(t *testing.T, f flow) {
+	eachFlow(t, func(t *testing.T, f flow) { //nolint:thelper // it is the test
 		s := f.spec()
 		total := f.calls(t)
 		fresh := f.begin(t)

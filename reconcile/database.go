@@ -56,6 +56,8 @@ type Database struct {
 	Databases []DatabaseInfo `json:"databases"`
 	// Extensions are installable extensions with their versions.
 	Extensions map[string][]string `json:"extensions,omitempty"`
+	// Restricted are those of them that the role we log in with may not install.
+	Restricted map[string][]string `json:"restrictedExtensions,omitempty"`
 	// Locales are collations by name the server knows, for the databases'
 	// collate and ctype.
 	Locales []string `json:"locales,omitempty"`

@@ -125,7 +125,7 @@ func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 		if d == nil {
 			continue
 		}
-		st, found := planStore(s, o, e, *d, len(parts) > 0)
+		st, found := planStore(s, o, e, *d)
 		steps, findings = append(steps, st...), append(findings, found...)
 	}
 	if len(findings) > 0 {
@@ -140,14 +140,14 @@ func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 
 // planStore judges one datastore that no open move is about: what forbids a
 // move, and the small repairs where none is wanted.
-func planStore(s *spec.Spec, o Observation, e Engine, d declaration, moving bool) ([]Step, []Finding) {
+func planStore(s *spec.Spec, o Observation, e Engine, d declaration) ([]Step, []Finding) {
 	rel, l := o.Release.Value, o.store(e).Lineage
 	live := rel.Store(e)
 	switch {
 	case live.Internal && l.Is() && l.Value.Authoritative == spec.External:
 		return nil, []Finding{twoTruths(rel, e, l.Value)}
 	case d.location == spec.External && !live.Internal:
-		return settledExternal(s, o, e, d, moving)
+		return settledExternal(s, o, e, d)
 	case d.location == spec.Internal && !live.Internal:
 		return nil, wayBackKnown(rel, e, d)
 	}
@@ -241,7 +241,7 @@ func goBackStep(m Move, reason string) Step {
 }
 
 // settledExternal is the state after a move, or an adopted external server.
-func settledExternal(s *spec.Spec, o Observation, e Engine, d declaration, moving bool) ([]Step, []Finding) {
+func settledExternal(s *spec.Spec, o Observation, e Engine, d declaration) ([]Step, []Finding) {
 	live := o.Release.Value.Store(e)
 	if !d.external.isReadBy(live) {
 		return nil, []Finding{block("other-external", e.field("external"), sourceDocs, "write the server the release uses into the spec; moving between external servers is not in this version",
@@ -307,8 +307,9 @@ func settledInRecord(o Observation, m Move, st Step) bool {
 			return false
 		case ActCredentials:
 			return !needsCredentials(o, p.Engine)
+		default:
+			return true
 		}
-		return true
 	}
 	switch st.Action {
 	case ActCredentials:
@@ -325,8 +326,9 @@ func settledInRecord(o Observation, m Move, st Step) bool {
 		return p.Copy != nil && p.Copy.Fence == m.FenceID(*p)
 	case ActProve:
 		return p.To == spec.External && p.Proof != nil && p.Proof.Equal() && p.Proof.Fence == m.FenceID(*p) && !o.Release.Value.Store(p.Engine).Internal
+	default:
+		return false
 	}
-	return false
 }
 
 func stopped(ws []Workload) bool {

@@ -22,7 +22,7 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 		return []Finding{unreadFinding(PostgreSQL, insp)}
 	}
 	if p.To == spec.Internal {
-		return preflightPostgresBack(o, p, insp.Value)
+		return preflightPostgresBack(p, insp.Value)
 	}
 	var out []Finding
 	out = append(out, sideTrouble(PostgreSQL, "source", spec.Internal, insp.Value.Source)...)
@@ -264,6 +264,10 @@ func checkExtensions(src, dst Database) []Finding {
 				out = append(out, block("extension-version", postgresField, "CircleCI Server 4.10 operator guide, configuring external services",
 					"install version "+version+" on the target, or update the source's first",
 					"database %s uses extension %s %s; the target offers %s", db.Name, name, version, strings.Join(have, ", ")))
+			case slices.Contains(dst.Restricted[name], version):
+				out = append(out, block("extension-restricted", postgresField, sourceDocs,
+					"use a target of PostgreSQL 13 or newer, where it may be trusted, or log in with a role that may install it",
+					"database %s uses extension %s %s, which role %s may not install on the target (PostgreSQL %s)", db.Name, name, version, dst.Role.Name, dst.ServerVersion))
 			case name == "pg_partman" && !strings.HasPrefix(version, "4.5."):
 				out = append(out, Finding{ID: "pg-partman", Field: postgresField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
 					What: fmt.Sprintf("pg_partman is %s; CircleCI supports 4.5.x", version), Fix: "ask the vendor before an upgrade"})

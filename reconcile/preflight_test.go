@@ -111,6 +111,10 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 			}
 			f.o.Postgres.Inspection.Value.Blocked = list
 		}},
+		{"an extension only a superuser may install", func(f *facts) {
+			f.src().Databases[0].Extensions = map[string]string{"uuid-ossp": "1.1"}
+			f.dst().Extensions, f.dst().Restricted = map[string][]string{"uuid-ossp": {"1.1"}}, map[string][]string{"uuid-ossp": {"1.1"}}
+		}},
 		{"extension missing", func(f *facts) {
 			f.src().Databases[0].Extensions = map[string]string{"pg_partman": "4.5.1", "plpgsql": "1.0"}
 		}},

@@ -71,8 +71,9 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 	if r.move.Open() {
 		r.ours = true
 		for _, part := range r.move.Parts { // it may be gone; going back makes it again
-			in := o.store(part.Engine).Internal
-			r.noSource = r.noSource || part.From == spec.Internal && !(in.Is() && in.Value.StatefulSet.Is())
+			if in := o.store(part.Engine).Internal; part.From == spec.Internal && (!in.Is() || !in.Value.StatefulSet.Is()) {
+				r.noSource = true
+			}
 		}
 	}
 	journal, version := readRecord[Journal](ctx, p.Records, RecordJournal)

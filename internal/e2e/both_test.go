@@ -22,7 +22,7 @@ func (s *site) bothOn(postgres, mongo string, before map[string]int32) {
 
 // TestBoth moves PostgreSQL and MongoDB out in one outage, and back in one.
 func TestBoth(t *testing.T) {
-	s := newSite(t, "e2e-both", "10MB")
+	s := roundTrip(t, "e2e-both", "10MB")
 	before := s.replicas()
 	s.declareBoth("external", "external")
 	_, steps := s.plan()
@@ -46,7 +46,7 @@ func TestBoth(t *testing.T) {
 	if o.code != 0 {
 		t.Fatalf("apply: %s", o)
 	}
-	s.bothOn("pg12.testbed", "mongo44.testbed", before)
+	s.bothOn("pg14.testbed", "mongo44.testbed", before)
 	s.lookAtObjects()
 	for _, name := range []string{"postgresql", "mongodb"} {
 		if _, err := s.kube.AppsV1().StatefulSets(s.ns).Get(t.Context(), name, metav1.GetOptions{}); err == nil {
@@ -79,7 +79,7 @@ func TestMongoRefused(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			defer s.as(t)()
-			text := s.specOf("internal", 12) + strings.Replace(mongoText, "%s", "external", 1)
+			text := s.specOf("internal", 14) + strings.Replace(mongoText, "%s", "external", 1)
 			s.write("circleci-dr.yaml", strings.Replace(text, "%s", row.host, 1))
 			o := s.want(7, "plan")
 			s.contains("plan", o.out+o.err, row.finding)

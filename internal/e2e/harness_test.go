@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -99,12 +100,25 @@ const mongoText = `  mongodb:
 // declareBoth writes a spec of both datastores, each at its location.
 func (s *site) declareBoth(postgres, mongo string) {
 	s.t.Helper()
-	s.write("circleci-dr.yaml", s.specOf(postgres, 12)+fmt.Sprintf(mongoText, mongo, env(s.t, "CIRCLECI_DR_TESTBED_MONGO44_HOST")))
+	s.write("circleci-dr.yaml", s.specOf(postgres, 14)+fmt.Sprintf(mongoText, mongo, env(s.t, "CIRCLECI_DR_TESTBED_MONGO44_HOST")))
 }
 
 // newSite installs the fixture anew, with its PostgreSQL inside, and empties
 // the external server.
 func newSite(t *testing.T, ns, size string) *site {
+	t.Helper()
+	return installed(t, ns, size, 12)
+}
+
+// roundTrip is a site whose data can come back: the internal server is of the
+// external one's version, and without what a role that is no superuser cannot
+// read.
+func roundTrip(t *testing.T, ns, size string) *site {
+	t.Helper()
+	return installed(t, ns, size, 14, "--plain")
+}
+
+func installed(t *testing.T, ns, size string, major int, options ...string) *site {
 	t.Helper()
 	s := &site{t: t, ns: ns, dir: t.TempDir(), chart: env(t, "CIRCLECI_DR_TESTBED_CHART")}
 	config, err := clientcmd.BuildConfigFromFlags("", env(t, "KUBECONFIG"))
@@ -128,8 +142,8 @@ func newSite(t *testing.T, ns, size string) *site {
 	}
 	s.testbed("reset")
 	// What an external MongoDB shows is signed by the testbed's own authority.
-	values := s.write("trust.yaml", fmt.Sprintf("tls: {certificates: [%s]}\n", base64.StdEncoding.EncodeToString(ca)))
-	s.testbed("install", "--namespace", ns, "--size", size, "--values", values)
+	values := s.write("trust.yaml", fmt.Sprintf("tls: {certificates: [%s]}\npostgresql: {image: {tag: %q}}\n", base64.StdEncoding.EncodeToString(ca), strconv.Itoa(major)))
+	s.testbed(append([]string{"install", "--namespace", ns, "--size", size, "--values", values}, options...)...)
 	t.Cleanup(func() { s.testbed("uninstall", "--namespace", ns) })
 	s.secrets = s.secretValues()
 	return s

@@ -39,7 +39,7 @@ func (s *server) newRelay(ctx context.Context) (*relay, error) {
 		return nil, errors.Join(fmt.Errorf("make a socket: %w", err), os.RemoveAll(dir))
 	}
 	r.ctx, r.cancel = context.WithCancel(ctx)
-	context.AfterFunc(r.ctx, func() { _ = r.listener.Close() }) // it ends Accept, that is all
+	context.AfterFunc(r.ctx, func() { _ = r.listener.Close() }) //nolint:contextcheck // it ends Accept, that is all
 	r.done.Go(r.serve)
 	return r, nil
 }

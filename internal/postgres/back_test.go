@@ -131,3 +131,20 @@ func TestNeverToAnOlderMajor(t *testing.T) {
 		t.Error("the target was changed")
 	}
 }
+
+// TestRestrictedExtensions asks a server what the role may install, and tries it.
+func TestRestrictedExtensions(t *testing.T) {
+	for major, want := range map[int]bool{12: true, 14: false} {
+		p := newPair(t, 12, major)
+		p.source.Exec(t, "postgres", "create database main")
+		p.source.Exec(t, "main", `create extension "uuid-ossp"`)
+		target := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Target.Database
+		if got := len(target.Restricted["uuid-ossp"]) > 0; got != want {
+			t.Errorf("PostgreSQL %d: restricted %v, want %v", major, got, want)
+		}
+		do[reconcile.FenceResult](t, p, reconcile.OpFence)
+		if _, err := Run(t.Context(), p.request(reconcile.OpCopy), nil); (err != nil) != want {
+			t.Errorf("PostgreSQL %d: the copy says %v", major, err)
+		}
+	}
+}

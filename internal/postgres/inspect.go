@@ -124,14 +124,38 @@ func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcil
 	if err != nil {
 		return fmt.Errorf("read settings: %w", err)
 	}
-	rows, err = conn.Query(ctx, "select name::text, version from pg_available_extension_versions order by 1, 2")
-	if err == nil {
-		_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() error { db.Extensions[name] = append(db.Extensions[name], value); return nil })
-	}
-	if err != nil {
+	if err := inspectExtensions(ctx, conn, db); err != nil {
 		return fmt.Errorf("read available extensions: %w", err)
 	}
 	return s.inspectSessions(ctx, conn, db)
+}
+
+// extensionsQuery lists installable extensions, and whether only a superuser
+// may install them. Up to PostgreSQL 12 none is trusted. Managed services let
+// their own administrators install what they offer, by a hook that no catalog
+// shows; those roles are known by name.
+const extensionsQuery = `
+select v.name::text, v.version, v.superuser and not coalesce((to_jsonb(v) ->> 'trusted')::boolean, false)
+	and not exists (select from pg_roles m where m.rolname in ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin', 'alloydbsuperuser')
+		and pg_has_role(current_user, m.oid, 'member'))
+from pg_available_extension_versions v order by 1, 2`
+
+func inspectExtensions(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
+	rows, err := conn.Query(ctx, extensionsQuery)
+	if err != nil {
+		return err
+	}
+	db.Restricted = map[string][]string{}
+	var name, version string
+	var restricted bool
+	_, err = pgx.ForEachRow(rows, []any{&name, &version, &restricted}, func() error {
+		db.Extensions[name] = append(db.Extensions[name], version)
+		if restricted && !db.Role.Superuser {
+			db.Restricted[name] = append(db.Restricted[name], version)
+		}
+		return nil
+	})
+	return err
 }
 
 func readSystemIdentifier(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {

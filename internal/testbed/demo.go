@@ -93,8 +93,9 @@ func prepareDemo(ctx context.Context, c checkout) (demonstration, error) {
 	if err := os.WriteFile(filepath.Join(d.dir, "testbed-ca.pem"), ca, 0o644); err != nil {
 		return d, fmt.Errorf("fill the demo's directory: %w", err)
 	}
-	d.install = fixture.Options{Kubeconfig: cluster.Kubeconfig(), Bytes: 50 << 20, Progress: say, Values: map[string]any{
-		// The server outside is a 14: only the same version inside has a way back.
+	d.install = fixture.Options{Kubeconfig: cluster.Kubeconfig(), Bytes: 50 << 20, Plain: true, Progress: say, Values: map[string]any{
+		// The server outside is a 14 where we are no superuser: the same version
+		// inside, and nothing that only a superuser can read, has a way back.
 		"postgresql": map[string]any{"image": map[string]any{"tag": "14"}},
 		"tls":        map[string]any{"certificates": []any{base64.StdEncoding.EncodeToString(ca)}},
 	}}
