@@ -154,16 +154,18 @@ func (s *site) replaceEngine(end func(pid int) error) {
 // drainEngine deletes the engine's pod as a drained node does: it is told to
 // end, and hands its work over.
 func (s *site) drainEngine(int) error {
-	for _, name := range s.podsOf("circleci-dr/engine") {
-		pod, err := s.kube.CoreV1().Pods(s.ns).Get(s.t.Context(), name, metav1.GetOptions{})
-		if err == nil && pod.Status.Phase == corev1.PodRunning {
-			err = s.kube.CoreV1().Pods(s.ns).Delete(s.t.Context(), name, metav1.DeleteOptions{})
+	s.t.Helper()
+	var running string
+	eventually(s.t, "the engine's pod is known to run", func() bool {
+		for _, name := range s.podsOf("circleci-dr/engine") {
+			pod, err := s.kube.CoreV1().Pods(s.ns).Get(s.t.Context(), name, metav1.GetOptions{})
+			if err == nil && pod.Status.Phase == corev1.PodRunning {
+				running = name
+			}
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return running != ""
+	})
+	return s.kube.CoreV1().Pods(s.ns).Delete(s.t.Context(), running, metav1.DeleteOptions{})
 }
 
 // engineGone demands that nothing is left of an engine but its Job.
