@@ -148,7 +148,13 @@ func (r *run) withdraw(ctx context.Context, st Step) error {
 	if err := r.stop(ctx, st); err != nil {
 		return err
 	}
-	if err := r.saveMove(ctx, func(m *Move) { m.Deciding = true }); err != nil {
+	err := r.saveMove(ctx, func(m *Move) {
+		m.Deciding = true
+		for i := range m.Parts {
+			m.Parts[i].Committed = false // each is made again, whatever becomes of this
+		}
+	})
+	if err != nil {
 		return err
 	}
 	for _, p := range r.move.Parts {

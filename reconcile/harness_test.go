@@ -191,6 +191,14 @@ func (w *world) moved(t *testing.T, s *spec.Spec, where string) {
 		if l := o.store(p.Engine).Lineage; l.Value.Authoritative != p.To || (p.To == spec.Internal) != wantsInside(s, p.Engine) {
 			t.Errorf("%s: lineage of %s %+v", where, p.Engine.title(), l.Value)
 		}
+		db := w.of(p.Engine)
+		from, to := db.src, db.dst
+		if p.To == spec.Internal {
+			from, to = to, from
+		}
+		if from.mark == nil || from.mark.State != "superseded" || from.mark.Epoch != p.Epoch || to.mark == nil || to.mark.State != "authoritative" || to.mark.Epoch != p.Epoch {
+			t.Errorf("%s: the servers of %s say %+v and %+v", where, p.Engine.title(), from.mark, to.mark)
+		}
 	}
 	if open := o.Journal.Value.Cut(); len(open) > 1 {
 		t.Logf("%s: %d entries were cut off", where, len(open))

@@ -199,6 +199,39 @@ func TestAnOldAnswerIsNotTakenForANewOne(t *testing.T) {
 	})
 }
 
+// A withdrawal that was cut off has taken back some commits and not told: all
+// of them are made again, not the first alone.
+func TestAWithdrawalThatWasCutOffIsCommittedAgainWhole(t *testing.T) {
+	eachFlow(t, func(t *testing.T, f flow) {
+		for n := 1; ; n++ {
+			w, s := f.begin(t), f.spec()
+			for _, a := range w.apps {
+				a.neverGetsReady, a.writesThrough = true, false
+			}
+			deciding := 0
+			w.hook = func(call int, name, when string) {
+				if name == "Run withdraw: start" && deciding == 0 {
+					deciding = call
+				}
+				if deciding > 0 && call == deciding+n && when == "after" {
+					panic(killed{name})
+				}
+			}
+			a := w.process(t.Context(), s)
+			w.calm()
+			for _, a := range w.apps {
+				a.neverGetsReady = false
+			}
+			w.apps["Deployment/frontend"].writesThrough = true
+			w.converge(t, s)
+			w.moved(t, s, fmt.Sprintf("killed %d calls into the withdrawal", n))
+			if t.Failed() || !a.dead {
+				return
+			}
+		}
+	})
+}
+
 func TestNoActionIsForgotten(t *testing.T) {
 	killed := map[ActionKind]bool{ActGoBack: true}
 	for _, f := range flows {
