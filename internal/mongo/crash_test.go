@@ -38,12 +38,8 @@ func child(raw string) int {
 		fmt.Println("error " + known.Code)
 		return 2
 	}
-	fmt.Println(peakLine, peakRSS()>>20)
 	return 0
 }
-
-// peakLine is before the memory a child has held, in MiB.
-const peakLine = "peak"
 
 // startChild runs a request in a process of its own.
 func startChild(t *testing.T, req reconcile.MoverRequest) (*exec.Cmd, *bufio.Scanner) {
