@@ -95,7 +95,7 @@ func TestCopyKilledAnywhereConverges(t *testing.T) {
 	awkward(t, p.source)
 	bulk(t, p.source, 3, 8000)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	for _, point := range []string{"prepare", "documents", "documents bulk.c0", "documents bulk.c2", "documents main.indexed", "documents main.strict", "views"} {
+	for _, point := range []string{"prepare", "documents", "documents bulk.c0", "documents main.indexed", "views"} {
 		cmd, lines := startChild(t, p.request(reconcile.OpCopy))
 		until(t, lines, point)
 		if err := cmd.Process.Kill(); err != nil {

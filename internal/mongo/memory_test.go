@@ -12,7 +12,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
-// TestMemoryDoesNotGrowWithTheData copies 20 MB and 200 MB in a program built
+// TestMemoryDoesNotGrowWithTheData copies 20 MB and 120 MB in a program built
 // as the product is: the race detector takes memory of its own.
 func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
 	mover := filepath.Join(t.TempDir(), "mover")
@@ -20,7 +20,7 @@ func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
 		t.Fatalf("build the mover: %v: %s", err, out)
 	}
 	const bar = 280 << 20 // the tools' buffers of several connections, and what the collector leaves
-	for _, documents := range []int{10000, 100000} {
+	for _, documents := range []int{10000, 60000} {
 		p := pair{source: mongotest.New(t, mongotest.Options{Release: "4.4"}), target: mongotest.New(t, mongotest.Options{Release: "6.0"})}
 		bulk(t, p.source, 2, documents)
 		do[reconcile.FenceResult](t, p, reconcile.OpFence)
