@@ -54,7 +54,7 @@ unit: unit-product unit-testbed ## unit tests of every module
 
 unit-product: servers
 	@mkdir -p $(OUT)
-	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/unit.json -- -race ./...
+	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/unit.json -- -race -timeout 20m ./...
 
 unit-testbed: servers
 	@mkdir -p $(OUT)

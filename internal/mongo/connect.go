@@ -124,9 +124,12 @@ func (s *server) clientOptions() (*options.ClientOptions, error) {
 		}
 		uri += "?" + s.endpoint.Options
 	}
-	o := options.Client().ApplyURI(uri).SetAppName(s.label).SetConnectTimeout(connectTimeout).SetServerSelectionTimeout(connectTimeout).
+	o := options.Client().ApplyURI(uri).SetAppName(s.label).SetConnectTimeout(connectTimeout).
 		SetReadPreference(readpref.Primary()).SetWriteConcern(durable()).SetRetryReads(true).SetRetryWrites(false).
 		SetCompressors(nil).SetTLSConfig(s.tls)
+	if o.ServerSelectionTimeout == nil {
+		o.SetServerSelectionTimeout(connectTimeout)
+	}
 	switch {
 	case s.endpoint.ReplicaSet != "":
 		o.SetReplicaSet(s.endpoint.ReplicaSet)

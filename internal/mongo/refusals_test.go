@@ -14,6 +14,9 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 )
 
+// impatient gives up on a server soon.
+const impatient = "serverSelectionTimeoutMS=2000"
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, "4.4", "4.4")
@@ -54,6 +57,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			req := p.request(reconcile.OpCopy)
+			req.Source.Options, req.Target.Options = impatient, impatient
 			row.change(&req)
 			err := codeIs(t, req, row.code, row.side)
 			if strings.Contains(err.Error(), mongotest.Password) || strings.Contains(err.Error(), "not the password") {

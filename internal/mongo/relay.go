@@ -38,8 +38,9 @@ func (s *server) newRelay(ctx context.Context) (*relay, error) {
 	if r.listener, err = (&net.ListenConfig{}).Listen(ctx, "unix", r.Path); err != nil {
 		return nil, errors.Join(fmt.Errorf("make a socket: %w", err), os.RemoveAll(dir))
 	}
-	r.ctx, r.cancel = context.WithCancel(ctx)
-	context.AfterFunc(r.ctx, func() { _ = r.listener.Close() }) //nolint:contextcheck // it ends Accept, that is all
+	ctx, r.cancel = context.WithCancel(ctx)
+	r.ctx = ctx
+	context.AfterFunc(ctx, func() { _ = r.listener.Close() }) // it ends Accept, that is all
 	r.done.Go(r.serve)
 	return r, nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	tooldb "github.com/mongodb/mongo-tools/common/db"
 	toollog "github.com/mongodb/mongo-tools/common/log"
 	tooloptions "github.com/mongodb/mongo-tools/common/options"
 	toolprogress "github.com/mongodb/mongo-tools/common/progress"
@@ -109,7 +110,7 @@ func (c *copyRun) documents(ctx context.Context, what collection) (moved, error)
 		return moved{}, cause
 	}
 	switch {
-	case dumpErr != nil && restoreErr == nil, dumpErr != nil && written.err == nil:
+	case dumpErr != nil && written.err == nil:
 		return moved{}, c.toolError(sourceSide, c.sourceRelay, fmt.Errorf("read %s: %w", what, dumpErr))
 	case restoreErr != nil:
 		return moved{}, c.toolError(targetSide, c.targetRelay, fmt.Errorf("write %s: %w", what, restoreErr))
@@ -131,7 +132,7 @@ func (c *copyRun) toolError(side string, r *relay, err error) error {
 }
 
 // dump writes the documents of one collection.
-func (c *copyRun) dump(what collection, to io.Writer, progress *counter) error {
+func (c *copyRun) dump(what collection, to *meter, progress *counter) error {
 	// Asked for a time series, mongodump reads the collection behind it.
 	o, err := c.source.toolOptions(c.sourceRelay, tooloptions.Namespace{DB: what.database, Collection: what.name})
 	if err != nil {
@@ -143,6 +144,7 @@ func (c *copyRun) dump(what collection, to io.Writer, progress *counter) error {
 		OutputOptions:     &mongodump.OutputOptions{Out: "-", NumParallelCollections: 1},
 		SkipUsersAndRoles: true, ProgressManager: progress, OutputWriter: pieces,
 	}
+	to.stop = dump.HandleInterrupt
 	if err := dump.Init(); err != nil {
 		return err
 	}
@@ -159,14 +161,13 @@ func (c *copyRun) restore(what collection, from io.Reader) (int64, error) {
 		return 0, err
 	}
 	workers := 1
-	if what.bytes >= severalWriters {
+	if what.bytes >= severalWriters && !what.capped() {
 		workers = c.req.Streams
 	}
 	restore, err := mongorestore.New(mongorestore.Options{
-		ToolOptions: o, InputOptions: &mongorestore.InputOptions{}, NSOptions: &mongorestore.NSOptions{}, TargetDirectory: "-",
+		ToolOptions: o, InputOptions: &mongorestore.InputOptions{}, NSOptions: &mongorestore.NSOptions{},
 		OutputOptions: &mongorestore.OutputOptions{
-			StopOnError: true, NoIndexRestore: true, NoOptionsRestore: true, NumParallelCollections: 1, NumInsertionWorkers: workers,
-			BulkBufferSize: batchSize, TempUsersColl: "tempusers", TempRolesColl: "temproles",
+			StopOnError: true, NumInsertionWorkers: workers, BulkBufferSize: batchSize,
 			// The order of a capped collection is part of it.
 			MaintainInsertionOrder: what.capped(),
 			// The documents are the application's, whatever its validator has come to say since.
@@ -177,28 +178,51 @@ func (c *copyRun) restore(what collection, from io.Reader) (int64, error) {
 		return 0, err
 	}
 	defer restore.Close()
-	restore.SkipUsersAndRoles, restore.InputReader = true, bufio.NewReaderSize(from, pieceSize)
-	result := restore.Restore()
+	stream := stream{bufio.NewReaderSize(from, pieceSize)}
+	kind := ""
+	if what.kind == kindTimeseries {
+		kind = kindTimeseries // it lets a bucket with values of several types in
+	}
+	// Not through Restore: when it fails it closes its input under the
+	// goroutine that reads from it.
+	result := restore.RestoreCollectionToDB(what.database, what.data(), tooldb.NewDecodedBSONSource(tooldb.NewBSONSource(stream)), stream, what.bytes, kind)
 	if result.Err == nil && result.Failures > 0 {
 		return 0, fmt.Errorf("the target refused %d documents", result.Failures)
 	}
 	return result.Successes, result.Err
 }
 
-// meter counts what passes.
+// stream is the reading end of the pipe as mongorestore wants it. Whoever made
+// the pipe closes it.
+type stream struct{ *bufio.Reader }
+
+// Close leaves the pipe alone.
+func (stream) Close() error { return nil }
+
+// Pos is for a progress bar of the tool's own.
+func (stream) Pos() int64 { return 0 }
+
+// meter counts what passes. Nobody may be there to take it any more; then it
+// asks mongodump to stop and takes the rest itself: a writer that fails makes
+// mongodump close its cursor while another goroutine reads from it.
 type meter struct {
 	to     io.Writer
 	report func(n int)
+	stop   func()
 	bytes  int64
 	err    error
 }
 
 func (m *meter) Write(p []byte) (int, error) {
+	if m.err != nil {
+		return len(p), nil
+	}
 	n, err := m.to.Write(p)
 	m.bytes += int64(n)
 	m.report(n)
 	if err != nil {
 		m.err = err
+		m.stop()
 	}
-	return n, err
+	return len(p), nil
 }
