@@ -60,7 +60,8 @@ func (r *run) closeMove(ctx context.Context, cause error) error {
 			m.Resumed = r.p.Now()
 		}
 		for i := range m.Parts {
-			m.Parts[i].Fence, m.Parts[i].Proof, m.Parts[i].Committed = nil, nil, false
+			p := &m.Parts[i]
+			p.Fence, p.Proof, p.Read, p.Committed = nil, nil, nil, false
 		}
 	})
 }

@@ -199,6 +199,18 @@ func TestAnOldAnswerIsNotTakenForANewOne(t *testing.T) {
 	})
 }
 
+// One run ends a way back that was cut off and makes the move anew.
+func TestAWayBackThatWasCutOffAndTheMoveAreOneRun(t *testing.T) {
+	eachFlow(t, func(t *testing.T, f flow) {
+		w, s := f.begin(t), f.spec()
+		w.leaveBehind(t, s)
+		if a := w.process(t.Context(), s); a.err != nil {
+			t.Fatal(a.err)
+		}
+		w.moved(t, s, "after one run")
+	})
+}
+
 // A withdrawal that was cut off has taken back some commits and not told: all
 // of them are made again, not the first alone.
 func TestAWithdrawalThatWasCutOffIsCommittedAgainWhole(t *testing.T) {

@@ -64,8 +64,9 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 // observeStores reads what can only be asked for once the release is known.
 func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions, o *Observation) {
 	rel := o.Release.Value
+	parts := partsWanted(s, o) // before the others write what it reads
 	reads := []func(){func() {
-		if parts := partsWanted(s, o); opt.Preview && len(parts) > 0 {
+		if opt.Preview && len(parts) > 0 {
 			o.Preview = p.Releases.Preview(ctx, switchChange(s, rel, parts))
 		}
 	}}

@@ -101,6 +101,11 @@ func (r *run) part(st Step) Part {
 			return p
 		}
 	}
+	// The release was still switched when the plan was made: a way back in this
+	// very run has closed the move that is made anew.
+	if p := r.move.part(engineOf(st)); p != nil {
+		return *p
+	}
 	return Part{Engine: engineOf(st)}
 }
 
