@@ -37,7 +37,10 @@ union all select 'operator family ' || quote_ident(opfname), 'superuser' from pg
 union all select 'disabled foreign key triggers of ' || t.tgconstraint::text || ' on ' || t.tgrelid::regclass, '' from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint and c.contype = 'f' where t.tgisinternal and t.tgenabled <> 'O'
 union all select 'table ' || c.oid::regclass, case when has_table_privilege(c.oid, 'select') then 'row security' else 'no right' end
 	from pg_class c join pg_roles me on me.rolname = current_user
-	where c.relkind in ('r', 'p') and c.oid >= 16384 and not me.rolsuper and (not has_table_privilege(c.oid, 'select')
+	where c.relkind in ('r', 'p') and c.oid >= 16384 and not me.rolsuper
+	and not exists (select from pg_depend x join pg_extension e on e.oid = x.refobjid where x.classid = 'pg_class'::regclass and x.objid = c.oid
+		and x.deptype = 'e' and not coalesce(c.oid = any(e.extconfig), false)) -- an extension's own rows are not carried
+	and (not has_table_privilege(c.oid, 'select')
 	or not me.rolbypassrls and c.relrowsecurity and (c.relforcerowsecurity or not pg_has_role(c.relowner, 'usage')))
 order by 1`
 
