@@ -78,6 +78,7 @@ func TestPreflightOfTheWayBack(t *testing.T) {
 		{"the internal version is not on record", func(f *facts) { f.o.Postgres.Lineage.Value.InternalVersion = 0 }},
 		{"the internal server runs already", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = Found(StatefulSet{Name: internalHost}) }},
 		{"the Secret is lost", func(f *facts) { f.o.Postgres.Internal.Value.Secret = NotThere[SecretInfo]() }},
+		{"the Secret cannot be read", func(f *facts) { f.o.Postgres.Internal.Value.Secret = CouldNot[SecretInfo](errRead) }},
 		{"a volume nobody knows", func(f *facts) { f.o.Postgres.Lineage = NotThere[Lineage](); f.o.Move = NotThere[Move]() }},
 		{"no volume, roles without a password", func(f *facts) {
 			f.o.Postgres.Internal.Value.Volumes = nil
