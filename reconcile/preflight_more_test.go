@@ -61,6 +61,9 @@ func TestPreflightOfMongoDB(t *testing.T) {
 		}},
 		{"a copy of another installation", func(f *facts) { dst(f).Lineage = &LineageMark{Installation: "other", State: "copied"} }},
 		{"the source is fenced by somebody", func(f *facts) { src(f).Fence = &FenceState{ID: "mongodb-e9-a9"} }},
+		{"an index the target no longer knows", func(f *facts) {
+			f.o.Mongo.Inspection.Value.Blocked = []UnsupportedObject{{Database: "circle_ghe", Object: "places", Reason: "a geoHaystack index"}}
+		}},
 		{"no disk declared", func(f *facts) { f.s.Datastores.MongoDB.External.DiskGiB = 0 }},
 		{"too little disk", func(f *facts) { f.s.Datastores.MongoDB.External.DiskGiB = 1 }},
 	})
