@@ -60,7 +60,7 @@ func TestPreflightOfMongoDB(t *testing.T) {
 			dst(f).Databases = []DatabaseInfo{{Name: "theirs", Bytes: 1}}
 		}},
 		{"a copy of another installation", func(f *facts) { dst(f).Lineage = &LineageMark{Installation: "other", State: "copied"} }},
-		{"the source is fenced by somebody", func(f *facts) { src(f).Fence = &FenceState{ID: "mongodb-e9-a9"} }},
+		{"the source is fenced by somebody", func(f *facts) { src(f).Fence = &FenceState{ID: "mongodb-e9-a9", How: "watch"} }},
 		{"an index the target no longer knows", func(f *facts) {
 			f.o.Mongo.Inspection.Value.Blocked = []UnsupportedObject{{Database: "circle_ghe", Object: "places", Reason: "a geoHaystack index"}}
 		}},

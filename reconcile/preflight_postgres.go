@@ -128,7 +128,7 @@ func checkSourceFree(p Part, src Database) []Finding {
 	if f := src.Fence; f != nil {
 		out = append(out, block("source-fenced", p.Engine.field(), p.Engine.docs(),
 			"find out who made it read-only and let them lift it; no move of this installation stands open",
-			"the %s is read-only under fence %s since %s", name, f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
+			"the %s is %s under fence %s since %s", name, f.says(), f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
 	}
 	return out
 }
