@@ -138,10 +138,7 @@ func statusServers(o Observation, e Engine) StatusLine {
 	case in.Unread():
 		line.Text = "unknown: " + orElse(in.Why, "never inspected")
 	default:
-		inside, outside := in.Value.Source, in.Value.Target
-		if in.Value.Inwards {
-			inside, outside = outside, inside
-		}
+		inside, outside := in.Value.sides()
 		line.Text = fmt.Sprintf("inspected %s ago: ", o.At.Sub(in.Value.At).Round(time.Second))
 		line.Text += describeSide(e, "internal", inside) + ", " + describeSide(e, "external", outside)
 	}
