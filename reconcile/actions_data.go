@@ -50,7 +50,7 @@ func (r *run) readOf(e Engine) *ReadResult {
 func lookFence(_ context.Context, r *run, st Step) (Look, error) {
 	p := r.part(st)
 	if f := p.Fence; f != nil && f.Fence.ID == r.move.FenceID(p) {
-		return Look{true, p.Source() + " is read-only"}, nil
+		return Look{true, p.Source() + " is " + f.Fence.says()}, nil
 	}
 	return Look{Why: p.Source() + " takes writes"}, nil
 }

@@ -145,8 +145,17 @@ type FenceState struct {
 	// ID names the fence; a copy made under another fence is not this one's.
 	ID    string    `json:"id"`
 	Since time.Time `json:"since"`
-	// How is "system" (ALTER SYSTEM) or "databases" (per database and role).
+	// How is "system" (ALTER SYSTEM) or "databases" (per database and role); on
+	// MongoDB "lock", or "watch" where a write is noticed and not prevented.
 	How string `json:"how"`
+}
+
+// says tells what a fence makes of its server, for people.
+func (f FenceState) says() string {
+	if f.How == "watch" {
+		return "watched for writes"
+	}
+	return "read-only"
 }
 
 // LineageMark is what our own database on a server says about whose turn it

@@ -47,6 +47,9 @@ func CredentialsName(e Engine) string { return traitsOf[e].credentials }
 
 func (e Engine) title() string { return traitsOf[e].title }
 
+// docs is where the rules of moving an engine out are explained.
+func (e Engine) docs() string { return "docs/moving-" + string(e) + ".md" }
+
 // field is the spec's path of the engine's block, or of something in it.
 func (e Engine) field(below ...string) string {
 	return strings.Join(append([]string{"datastores", string(e)}, below...), ".")

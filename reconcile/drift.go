@@ -90,9 +90,12 @@ func driftLocation(o Observation, e Engine, d declaration) []DriftItem {
 	live, l, t := rel.Store(e), store.Lineage, traitsOf[e]
 	apply := "run circleci-dr plan"
 	switch {
-	case live.Internal && l.Is() && l.Value.Authoritative == spec.External:
-		f := twoTruths(rel, e, l.Value)
-		return []DriftItem{{Class: "changed", Object: "release " + rel.Name, What: f.What, From: l.Value.Endpoint, To: "internal", Fix: f.Fix}}
+	case contradicts(live, l):
+		f, from, to := twoTruths(rel, e, l.Value), l.Value.Endpoint, "internal"
+		if !live.Internal {
+			from, to = "internal", live.At()
+		}
+		return []DriftItem{{Class: "changed", Object: "release " + rel.Name, What: f.What, From: from, To: to, Fix: f.Fix}}
 	case d.location == spec.External && live.Internal:
 		return []DriftItem{{Class: "pending", Object: e.field("location"), What: e.title() + " is still internal", From: "internal", To: "external", Fix: apply}}
 	case d.location == spec.Internal && !live.Internal && l.Is():
@@ -168,9 +171,10 @@ func driftDatabases(o Observation, e Engine) []DriftItem {
 	if !in.Is() || openMove(o) {
 		return nil
 	}
-	side, where, object := in.Value.Target, spec.External, "external "+e.title()
+	inside, outside := in.Value.sides()
+	side, where, object := outside, spec.External, "external "+e.title()
 	if o.Release.Value.Store(e).Internal {
-		side, where, object = in.Value.Source, spec.Internal, "internal "+e.title()
+		side, where, object = inside, spec.Internal, "internal "+e.title()
 	}
 	if side == nil {
 		return nil
@@ -178,9 +182,17 @@ func driftDatabases(o Observation, e Engine) []DriftItem {
 	var out []DriftItem
 	if side.Database == nil {
 		out = append(out, DriftItem{Class: "changed", Object: object, What: "could not be inspected from the cluster: " + side.Error, Fix: "run circleci-dr plan"})
-	} else if mark := side.Database.Lineage; mark != nil && l.Is() && l.Value.Authoritative == where && mark.Epoch != l.Value.Epoch {
+	} else if mark := side.Database.Lineage; mark != nil && l.Is() && l.Value.Authoritative == where && mark.Epoch != l.Value.Epoch && !neverTold(o, e, mark.Epoch) {
 		out = append(out, DriftItem{Class: "changed", Object: object, What: "belongs to another lineage epoch than the cluster's record",
 			From: itoa(l.Value.Epoch), To: itoa(mark.Epoch), Fix: "find out who switched; nothing may be overwritten"})
 	}
 	return out
+}
+
+// neverTold tells whether a server's older epoch comes from a commit that went
+// back before this server heard of it: the cluster counts that epoch as used.
+func neverTold(o Observation, e Engine, epoch int) bool {
+	m, l := o.Move.Value, o.store(e).Lineage.Value
+	p := m.part(e)
+	return m.Phase == MoveReverted && p != nil && p.From == l.Authoritative && p.Epoch >= l.Epoch && epoch < l.Epoch
 }

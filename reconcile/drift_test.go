@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -140,4 +141,40 @@ func TestAnInspectionCountsOnlyForWhatAndWhenItLooked(t *testing.T) {
 	if o.Postgres.Inspection.Value.Target.Database.Databases[0].Empty {
 		t.Error("what a killed run saw an hour ago was taken for now")
 	}
+}
+
+// While a way back is wanted the inspection has the external side as its source.
+func TestDriftLooksAtTheSideTheReleaseReads(t *testing.T) {
+	f := factsOf("back")(t)
+	f.o.Postgres.Inspection.Value.Source = &InspectedSide{Code: CodeUnreachable, Error: "no route to host"}
+	items, err := Drift(f.s, f.o, time.Hour)
+	want := DriftItem{Class: "changed", Object: "external PostgreSQL", What: "could not be inspected from the cluster: no route to host", Fix: "run circleci-dr plan"}
+	if err != nil || !slices.Contains(items, want) {
+		t.Errorf("got %+v, error %v", items, err)
+	}
+}
+
+// A commit that went back before both servers heard of it is nobody's doing.
+func TestACommitThatWentBackEarlyIsNoDrift(t *testing.T) {
+	eachFlow(t, func(t *testing.T, f flow) {
+		w, s := f.begin(t), f.spec()
+		commit := actionsByKind[ActCommit]
+		n := 0
+		actionsByKind[ActCommit] = action{commit.look, func(ctx context.Context, r *run, st Step) error {
+			if n++; n < len(r.move.Parts) {
+				return commit.apply(ctx, r, st)
+			}
+			return errors.Join(errInjected, r.saveMove(ctx, func(m *Move) { m.Deciding = true }))
+		}}
+		a := w.process(t.Context(), s)
+		actionsByKind[ActCommit] = commit
+		if a.err == nil || !a.rep.WentBack {
+			t.Fatalf("report %+v, error %v", a.rep, a.err)
+		}
+		o, _, err := w.plan(s)
+		items, derr := Drift(s, o, time.Hour)
+		if err != nil || derr != nil || slices.ContainsFunc(items, func(d DriftItem) bool { return d.Class != "pending" }) {
+			t.Errorf("drift %+v, errors %v, %v", items, err, derr)
+		}
+	})
 }

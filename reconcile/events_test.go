@@ -291,3 +291,43 @@ func TestAnApplicationAtZeroBeforeStaysThere(t *testing.T) {
 		}
 	}
 }
+
+// The same the other way round: the values of the time outside came back.
+func TestAfterTheWayBackAReleasePointedOutByHandStops(t *testing.T) {
+	for _, s := range []*spec.Spec{backSpec(), externalSpec()} {
+		w := newWorld()
+		w.converge(t, externalSpec())
+		w.converge(t, backSpec())
+		w.newest().internal, w.newest().secret = false, CredentialsName(PostgreSQL)
+		o, plan, err := w.plan(s)
+		if err != nil || len(plan.Steps) != 0 || !slices.Equal(blocks(plan), []string{"two-truths"}) {
+			t.Errorf("wanted %s: steps %v, blocked by %v, error %v", s.Datastores.PostgreSQL.Location, actions(plan.Steps), blocks(plan), err)
+			continue
+		}
+		const what = "the release reads pg.example.com:5432 again although the internal PostgreSQL is authoritative since "
+		items, err := Drift(s, o, 1<<62)
+		if err != nil || len(items) == 0 || items[0].From != "internal" || !strings.HasPrefix(items[0].What, what) || !strings.HasPrefix(plan.Findings[0].What, what) {
+			t.Errorf("wanted %s: drift %v, error %v, finding %s", s.Datastores.PostgreSQL.Location, items, err, plan.Findings[0].What)
+		}
+	}
+}
+
+// … and before the way back was over.
+func TestAReleasePointedOutByHandAfterTheCommitStops(t *testing.T) {
+	w := newWorld()
+	w.converge(t, externalSpec())
+	before := w.newest().number
+	w.killAt("commit-lineage:end")
+	if a := w.process(t.Context(), backSpec()); !a.dead {
+		t.Fatal(a.err)
+	}
+	w.calm()
+	if err := (releases{w}).Rollback(t.Context(), before, true); err != nil {
+		t.Fatal(err)
+	}
+	w.newest().description = "Rollback"
+	_, plan, err := w.plan(backSpec())
+	if err != nil || len(plan.Steps) != 0 || !slices.Equal(blocks(plan), []string{"two-truths"}) {
+		t.Errorf("steps %v, blocked by %v, error %v", actions(plan.Steps), blocks(plan), err)
+	}
+}

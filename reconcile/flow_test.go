@@ -132,3 +132,24 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 		w.moved(t, s, f.name)
 	})
 }
+
+// A release whose password is in a Secret of the user's own name comes back
+// with it, and is not told that it was lost.
+func TestBackToASecretOfTheUsersOwn(t *testing.T) {
+	w := newWorld()
+	w.own = "mine"
+	w.converge(t, externalSpec())
+	for _, row := range []struct {
+		secret string
+		want   []string
+	}{{"mine", nil}, {"gone", []string{"secret-lost"}}} {
+		w.own = row.secret
+		_, plan, err := w.plan(backSpec())
+		if err != nil || !slices.Equal(blocks(plan), row.want) {
+			t.Errorf("%s: blocked by %v, error %v", row.secret, blocks(plan), err)
+		}
+	}
+	w.own = "mine"
+	w.converge(t, backSpec())
+	w.moved(t, backSpec(), "back")
+}

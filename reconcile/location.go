@@ -144,7 +144,7 @@ func planStore(s *spec.Spec, o Observation, e Engine, d declaration) ([]Step, []
 	rel, l := o.Release.Value, o.store(e).Lineage
 	live := rel.Store(e)
 	switch {
-	case live.Internal && l.Is() && l.Value.Authoritative == spec.External:
+	case contradicts(live, l):
 		return nil, []Finding{twoTruths(rel, e, l.Value)}
 	case d.location == spec.External && !live.Internal:
 		return settledExternal(s, o, e, d)
@@ -185,13 +185,23 @@ func oneDirection(s *spec.Spec, o Observation, parts []Part) []Finding {
 	return nil
 }
 
+// contradicts tells whether the release reads another side than the one that
+// the cluster's record says is authoritative.
+func contradicts(live ReleaseStore, l Observed[Lineage]) bool {
+	return l.Is() && (l.Value.Authoritative == spec.Internal) != live.Internal
+}
+
 // twoTruths is the release that was pointed back at the old database after a
 // switch: both sides may hold writes, and nobody may choose silently.
 func twoTruths(rel Release, e Engine, l Lineage) Finding {
+	reads, truth := "the internal "+e.title(), l.Endpoint
+	if l.Authoritative == spec.Internal {
+		reads, truth = rel.Store(e).At(), reads
+	}
 	return block("two-truths", e.field("location"), sourceDocs,
-		fmt.Sprintf("stop the application, then point the release at %s again: helm get values %s -n %s shows the block to restore", l.Endpoint, rel.Name, rel.Namespace),
-		"the release reads the internal %s again although %s is authoritative since %s (epoch %d); writes made meanwhile are on the wrong side",
-		e.title(), l.Endpoint, l.At.UTC().Format(time.RFC3339), l.Epoch)
+		fmt.Sprintf("stop the application, then point the release at %s again: helm get values %s -n %s shows the block to restore", truth, rel.Name, rel.Namespace),
+		"the release reads %s again although %s is authoritative since %s (epoch %d); writes made meanwhile are on the wrong side",
+		reads, truth, l.At.UTC().Format(time.RFC3339), l.Epoch)
 }
 
 // planOpen plans how an unfinished move goes on, or back.
@@ -200,8 +210,8 @@ func planOpen(s *spec.Spec, o Observation) ([]Step, []Finding) {
 	if m.Phase == MoveCommitted {
 		var findings []Finding
 		for _, p := range m.Parts {
-			if p.To == spec.External && rel.Store(p.Engine).Internal {
-				findings = append(findings, twoTruths(rel, p.Engine, committedLineage(m, p)))
+			if l := committedLineage(m, p); contradicts(rel.Store(p.Engine), Found(l)) {
+				findings = append(findings, twoTruths(rel, p.Engine, l))
 			}
 		}
 		if len(findings) > 0 {

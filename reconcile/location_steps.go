@@ -169,8 +169,8 @@ func fenceStep(o Observation, p Part) Step {
 	st.Reason = "zero replicas protect nothing: anybody's helm upgrade starts the application again"
 	st.Details = []string{"default_transaction_read_only = on, sessions ended, write counters read"}
 	if p.Engine == MongoDB {
-		st.Title = "Watch the " + string(p.From) + " MongoDB for writes"
-		st.Details = []string{"MongoDB has no read-only switch: sessions are ended and write counters read; a write in spite of it stops the move"}
+		st.Title = "Stop writes to the " + string(p.From) + " MongoDB"
+		st.Details = []string{"fsyncLock where its user may, so that every write waits; else writes are watched for, and one stops the move; sessions ended, write counters read"}
 	}
 	st.Estimate = Estimate{Low: 2 * time.Second, High: 10 * time.Second}.down()
 	return st

@@ -205,6 +205,14 @@ type Inspection struct {
 	Inwards bool `json:"inwards,omitempty"`
 }
 
+// sides are what was seen of the server in the cluster and the one outside.
+func (i Inspection) sides() (inside, outside *InspectedSide) {
+	if i.Inwards {
+		return i.Target, i.Source
+	}
+	return i.Source, i.Target
+}
+
 // Lineage is the cluster's record of which side of a datastore is
 // authoritative.
 type Lineage struct {

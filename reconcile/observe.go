@@ -72,7 +72,7 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 	}}
 	for _, e := range engines {
 		if observed(s, o, e) {
-			reads = append(reads, func() { o.store(e).Internal = p.Stores.Internal(ctx, e, rel.Store(e).FullName) })
+			reads = append(reads, func() { o.store(e).Internal = observeInternal(ctx, p, o, e) })
 		}
 	}
 	together(reads...)
@@ -81,6 +81,18 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 		looks = append(looks, func() { observeDatabases(ctx, s, p, opt, o, e) })
 	}
 	together(looks...)
+}
+
+// observeInternal reads a datastore's own objects. Once its pods are gone
+// nothing in the cluster says any more that their password was in a Secret of
+// another name than theirs; our record does.
+func observeInternal(ctx context.Context, p Providers, o *Observation, e Engine) Observed[InternalStore] {
+	name := o.Release.Value.Store(e).FullName
+	in := p.Stores.Internal(ctx, e, name)
+	if secret := internalSecret(o, e).Name; in.Is() && in.Value.StatefulSet.IsNot() && secret != name {
+		in.Value.Secret = p.Passwords.Info(ctx, secret)
+	}
+	return in
 }
 
 func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e Engine) Observed[Credentials] {

@@ -28,7 +28,11 @@ func preflightBack(o Observation, p Part) []Finding {
 	}
 	if p.Replaces > 0 {
 		secret := p.InternalSecret
-		if !in.Secret.Is() || !slices.Contains(in.Secret.Value.Keys, secret.Key) {
+		switch has := in.Secret; {
+		case has.Unread():
+			out = append(out, block("secret-unread", e.field("location"), sourceBack, "let this role read Secrets in the release's namespace, and plan again",
+				"whether Secret %s still has the password of the kept volume could not be read: %s", secret.Name, orElse(has.Why, "it was not looked at")))
+		case !has.Is() || !slices.Contains(has.Value.Keys, secret.Key):
 			out = append(out, block("secret-lost", e.field("location"), sourceBack,
 				fmt.Sprintf("put Secret %s with key %s back: the kept volume was initialised with that password", secret.Name, secret.Key),
 				"the Secret with the password of the kept volume is not there"))
@@ -58,7 +62,7 @@ func preflightPostgresBack(p Part, insp Inspection) []Finding {
 	src := *insp.Source.Database
 	out = append(out, checkSourceFree(p, src)...)
 	out = append(out, checkWayBack(p, src)...)
-	out = append(out, checkBlocked(slices.DeleteFunc(slices.Clone(src.Unsupported), func(u UnsupportedObject) bool { return u.Superuser }))...)
+	out = append(out, checkBlocked(PostgreSQL, slices.DeleteFunc(slices.Clone(src.Unsupported), func(u UnsupportedObject) bool { return u.Superuser }))...)
 	if p.Replaces > 0 || src.Role.Superuser {
 		return out
 	}

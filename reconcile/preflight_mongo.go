@@ -28,7 +28,7 @@ func preflightMongo(s *spec.Spec, o Observation, p Part) []Finding {
 	}
 	src := *insp.Value.Source.Database
 	out = append(out, checkSourceFree(p, src)...)
-	out = append(out, checkBlocked(insp.Value.Blocked)...)
+	out = append(out, checkBlocked(MongoDB, insp.Value.Blocked)...)
 	if p.To == spec.Internal {
 		return append(out, checkWayBackMongo(p, src)...)
 	}

@@ -60,7 +60,10 @@ func TestPreflightOfMongoDB(t *testing.T) {
 			dst(f).Databases = []DatabaseInfo{{Name: "theirs", Bytes: 1}}
 		}},
 		{"a copy of another installation", func(f *facts) { dst(f).Lineage = &LineageMark{Installation: "other", State: "copied"} }},
-		{"the source is fenced by somebody", func(f *facts) { src(f).Fence = &FenceState{ID: "mongodb-e9-a9"} }},
+		{"the source is fenced by somebody", func(f *facts) { src(f).Fence = &FenceState{ID: "mongodb-e9-a9", How: "watch"} }},
+		{"an index the target no longer knows", func(f *facts) {
+			f.o.Mongo.Inspection.Value.Blocked = []UnsupportedObject{{Database: "circle_ghe", Object: "places", Reason: "a geoHaystack index"}}
+		}},
 		{"no disk declared", func(f *facts) { f.s.Datastores.MongoDB.External.DiskGiB = 0 }},
 		{"too little disk", func(f *facts) { f.s.Datastores.MongoDB.External.DiskGiB = 1 }},
 	})
@@ -78,6 +81,7 @@ func TestPreflightOfTheWayBack(t *testing.T) {
 		{"the internal version is not on record", func(f *facts) { f.o.Postgres.Lineage.Value.InternalVersion = 0 }},
 		{"the internal server runs already", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = Found(StatefulSet{Name: internalHost}) }},
 		{"the Secret is lost", func(f *facts) { f.o.Postgres.Internal.Value.Secret = NotThere[SecretInfo]() }},
+		{"the Secret cannot be read", func(f *facts) { f.o.Postgres.Internal.Value.Secret = CouldNot[SecretInfo](errRead) }},
 		{"a volume nobody knows", func(f *facts) { f.o.Postgres.Lineage = NotThere[Lineage](); f.o.Move = NotThere[Move]() }},
 		{"no volume, roles without a password", func(f *facts) {
 			f.o.Postgres.Internal.Value.Volumes = nil

@@ -37,7 +37,7 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	out = append(out, checkTLS(s, o.Release.Value, dst)...)
 	out = append(out, checkPrivileges(src, dst)...)
 	out = append(out, checkLocales(src, dst)...)
-	out = append(out, checkBlocked(insp.Value.Blocked)...)
+	out = append(out, checkBlocked(PostgreSQL, insp.Value.Blocked)...)
 	out = append(out, checkExtensions(src, dst)...)
 	out = append(out, checkTargetFree(o, p, dst)...)
 	out = append(out, checkDisk(s, src)...)
@@ -60,7 +60,7 @@ func unreadFinding(e Engine, insp Observed[Inspection]) Finding {
 	case otherServers:
 		fix = "run plan without --no-inspect"
 	}
-	return block("databases-unread", e.field(), sourceDocs, fix, "both %s servers must be looked at from inside the cluster: %s", e.title(), why)
+	return block("databases-unread", e.field(), e.docs(), fix, "both %s servers must be looked at from inside the cluster: %s", e.title(), why)
 }
 
 // sideTrouble says why a side could not be looked at.
@@ -70,7 +70,7 @@ func sideTrouble(e Engine, side string, where spec.Location, in *InspectedSide) 
 		field = e.field("external")
 	}
 	if in == nil {
-		return []Finding{block(side+"-missing", field, sourceDocs, "check that the StatefulSet of the internal "+e.title()+" runs",
+		return []Finding{block(side+"-missing", field, e.docs(), "check that the StatefulSet of the internal "+e.title()+" runs",
 			"there is no %s %s server to look at", side, e.title())}
 	}
 	if in.Database != nil {
@@ -87,7 +87,7 @@ func sideTrouble(e Engine, side string, where spec.Location, in *InspectedSide) 
 	if fix == "" {
 		fix = "see the message"
 	}
-	return []Finding{block(side+"-"+in.Code, field, sourceDocs, fix, "%s %s: %s", side, e.title(), in.Error)}
+	return []Finding{block(side+"-"+in.Code, field, e.docs(), fix, "%s %s: %s", side, e.title(), in.Error)}
 }
 
 func checkIdentity(src, dst Database) []Finding {
@@ -121,14 +121,14 @@ func checkSourceFree(p Part, src Database) []Finding {
 	name := string(p.From) + " database"
 	var out []Finding
 	if l := src.Lineage; l != nil && l.State == "superseded" {
-		out = append(out, block("source-superseded", p.Engine.field(), sourceDocs,
+		out = append(out, block("source-superseded", p.Engine.field(), p.Engine.docs(),
 			"point the release at the other side again, or restore the cluster's records; nothing may be copied from here",
 			"the %s was superseded at epoch %d by move %s, and the cluster's records do not know", name, l.Epoch, l.Move))
 	}
 	if f := src.Fence; f != nil {
-		out = append(out, block("source-fenced", p.Engine.field(), sourceDocs,
+		out = append(out, block("source-fenced", p.Engine.field(), p.Engine.docs(),
 			"find out who made it read-only and let them lift it; no move of this installation stands open",
-			"the %s is read-only under fence %s since %s", name, f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
+			"the %s is %s under fence %s since %s", name, f.says(), f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
 	}
 	return out
 }
@@ -226,7 +226,7 @@ func databaseWord(names []string) string {
 
 // checkBlocked names what this source holds and this target cannot take, one
 // finding for each reason.
-func checkBlocked(blocked []UnsupportedObject) []Finding {
+func checkBlocked(e Engine, blocked []UnsupportedObject) []Finding {
 	byReason := map[string][]string{}
 	for _, u := range blocked {
 		object := u.Object
@@ -237,7 +237,7 @@ func checkBlocked(blocked []UnsupportedObject) []Finding {
 	}
 	var out []Finding
 	for _, reason := range slices.Sorted(maps.Keys(byReason)) {
-		out = append(out, block("unsupported", "datastores.postgresql", sourceDocs, "remove it from the source, or use a target where the admin role may create it",
+		out = append(out, block("unsupported", e.field(), e.docs(), "remove it from the source, or use a target where the admin role may create it",
 			"%s cannot be carried: %s", strings.Join(clip(byReason[reason], 8), ", "), reason))
 	}
 	return out
@@ -284,16 +284,16 @@ func checkTargetFree(o Observation, p Part, dst Database) []Finding {
 	if o.Cluster.Is() && dst.Lineage != nil {
 		l := dst.Lineage
 		if l.Installation != InstallationID(o.Cluster.Value, &spec.Server{Namespace: o.Release.Value.Namespace, Release: o.Release.Value.Name}) {
-			return []Finding{block("target-of-other", p.Engine.hostField(), sourceDocs, "use another server",
+			return []Finding{block("target-of-other", p.Engine.hostField(), p.Engine.docs(), "use another server",
 				"the target belongs to another installation (%s)", l.Installation)}
 		}
 		if (l.State == "authoritative" || l.State == "superseded") && p.Replaces == 0 {
-			return []Finding{block("target-was-authoritative", p.Engine.field("external"), sourceDocs,
+			return []Finding{block("target-was-authoritative", p.Engine.field("external"), p.Engine.docs(),
 				"look at both sides; a side that was ever switched to is never overwritten unless this side took over from it",
 				"the target was switched to at epoch %d and may hold newer data", l.Epoch)}
 		}
 		if !slices.Contains([]string{"copying", "copied", "superseded"}, l.State) {
-			return []Finding{block("target-state", p.Engine.field("external"), sourceDocs, "use the version of circleci-dr that wrote it, or another server",
+			return []Finding{block("target-state", p.Engine.field("external"), p.Engine.docs(), "use the version of circleci-dr that wrote it, or another server",
 				"the target says it is %q, which this version does not know", l.State)}
 		}
 		return nil // a copy of ours that was cut off, or what the source took over from
@@ -306,7 +306,7 @@ func checkTargetFree(o Observation, p Part, dst Database) []Finding {
 	}
 	if len(names) > 0 {
 		slices.Sort(names)
-		return []Finding{block("target-not-empty", p.Engine.hostField(), sourceDocs, "use an empty server, or drop what you know you do not need",
+		return []Finding{block("target-not-empty", p.Engine.hostField(), p.Engine.docs(), "use an empty server, or drop what you know you do not need",
 			"the target holds databases that are not ours: %s", strings.Join(names, ", "))}
 	}
 	return nil
@@ -326,10 +326,10 @@ func diskFinding(e Engine, disk, need int64) []Finding {
 	field := e.field("external", "diskGiB")
 	switch {
 	case disk == 0:
-		return []Finding{{ID: "disk-unknown", Field: field, Source: sourceDocs,
+		return []Finding{{ID: "disk-unknown", Field: field, Source: e.docs(),
 			What: fmt.Sprintf("free disk of the target could not be checked; the data needs about %s", Bytes(need*3/2)), Fix: "declare " + field}}
 	case disk < need*3/2:
-		return []Finding{block("disk", field, sourceDocs, "grow the target's disk",
+		return []Finding{block("disk", field, e.docs(), "grow the target's disk",
 			"the target declares %s of disk; %s of data need about %s", Bytes(disk), Bytes(need), Bytes(need*3/2))}
 	}
 	return nil

@@ -203,8 +203,11 @@ func (r *run) sides(p Part) sides {
 
 // mover builds the Job of one operation of this attempt.
 func (r *run) mover(op Operation, p Part) MoverJob {
-	job := r.sides(p).job(JobName(op, r.move, p), MoverRequest{
-		Operation: op, Installation: r.id, Move: p.ID(), Epoch: p.Epoch, Fence: r.move.FenceID(p),
+	r.mu.Lock()
+	move := r.move // a step beside this one may be writing it
+	r.mu.Unlock()
+	job := r.sides(p).job(JobName(op, move, p), MoverRequest{
+		Operation: op, Installation: r.id, Move: p.ID(), Epoch: p.Epoch, Fence: move.FenceID(p),
 		Streams: r.s.Mover.Streams, OwnerMap: p.OwnerMap, Replaces: p.Replaces,
 	})
 	job.Deadline = quickTime

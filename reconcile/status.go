@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -51,7 +52,7 @@ func statusMove(o Observation, file string) StatusLine {
 		line.Text = fmt.Sprintf("THE APPLICATION IS STOPPED since %s: move %s to %s was cut off", when(m.Quiesced), m.ID, m.Target())
 		for _, p := range m.Parts {
 			if p.Fence != nil {
-				line.Text += "; " + p.Source() + " is read-only"
+				line.Text += "; " + p.Source() + " is " + p.Fence.Fence.says()
 			}
 		}
 	}
@@ -137,10 +138,7 @@ func statusServers(o Observation, e Engine) StatusLine {
 	case in.Unread():
 		line.Text = "unknown: " + orElse(in.Why, "never inspected")
 	default:
-		inside, outside := in.Value.Source, in.Value.Target
-		if in.Value.Inwards {
-			inside, outside = outside, inside
-		}
+		inside, outside := in.Value.sides()
 		line.Text = fmt.Sprintf("inspected %s ago: ", o.At.Sub(in.Value.At).Round(time.Second))
 		line.Text += describeSide(e, "internal", inside) + ", " + describeSide(e, "external", outside)
 	}
@@ -160,7 +158,7 @@ func describeSide(e Engine, name string, side *InspectedSide) string {
 	}
 	text := fmt.Sprintf("%s %s %s with %s", name, e.title(), side.Database.ServerVersion, Bytes(bytes))
 	if side.Database.Fence != nil {
-		text += " (READ-ONLY: a fence stands since " + when(side.Database.Fence.Since) + ")"
+		text += " (" + strings.ToUpper(side.Database.Fence.says()) + ": a fence stands since " + when(side.Database.Fence.Since) + ")"
 	}
 	return text
 }

@@ -38,6 +38,12 @@ func (w *world) Internal(ctx context.Context, e Engine, name string) Observed[In
 			StatefulSet: NotThere[StatefulSet](), Protected: w.safe, Volumes: []Volume{vol},
 			Secret: Found(SecretInfo{Name: name, Keys: traitsOf[e].chartKeys}),
 		}
+		switch { // the pods name it; without them and the record it is nobody's
+		case w.own != "" && w.store:
+			in.Secret.Value.Name = w.own
+		case w.own != "":
+			in.Secret = NotThere[SecretInfo]()
+		}
 		if w.store {
 			in.StatefulSet = Found(StatefulSet{Name: name, Replicas: 1, Ready: 1})
 		}
@@ -82,7 +88,12 @@ func (w *world) Copy(ctx context.Context, name string, _ []string, _ spec.Secret
 }
 
 func (w *world) Info(ctx context.Context, name string) Observed[SecretInfo] {
-	return look(ctx, w, "Info", func() Observed[SecretInfo] { return Found(SecretInfo{Name: name}) })
+	return look(ctx, w, "Info", func() Observed[SecretInfo] {
+		if name != w.own {
+			return NotThere[SecretInfo]()
+		}
+		return Found(SecretInfo{Name: name, Keys: traitsOf[PostgreSQL].chartKeys})
+	})
 }
 
 type workloads struct{ w *world }
@@ -169,7 +180,7 @@ func (r releases) Release(ctx context.Context) Observed[Release] {
 		rel := Release{
 			Name: "server", Namespace: "ci", Revision: now.number, Status: now.status, Description: now.description,
 			Chart: "circleci-server", ChartVersion: "4.10.0", ConfigDigest: fmt.Sprint(now.internal, now.secret, now.mongoInside, now.mongoSecret),
-			Postgres: ReleaseStore{Internal: true, Host: internalHost, Port: 5432, Username: "postgres", FullName: internalHost},
+			Postgres: ReleaseStore{Internal: true, Host: internalHost, Port: 5432, Username: "postgres", ExistingSecret: r.w.own, FullName: internalHost},
 		}
 		if !now.internal {
 			rel.Postgres = ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: now.secret, FullName: internalHost}

@@ -38,12 +38,13 @@ type database struct {
 	engine   Engine
 	in, out  string // the names of its hosts
 	src, dst *server
-	store    bool  // the internal StatefulSet is there
-	safe     bool  // … and protected
-	creds    bool  // our Secret is there
-	noTarget bool  // the external server cannot be reached
-	inside   bool  // it lives in the cluster before the move
-	acked    []int // ids of rows whose write was acknowledged
+	store    bool   // the internal StatefulSet is there
+	safe     bool   // … and protected
+	creds    bool   // our Secret is there
+	own      string // the user's own Secret, instead of the chart's
+	noTarget bool   // the external server cannot be reached
+	inside   bool   // it lives in the cluster before the move
+	acked    []int  // ids of rows whose write was acknowledged
 }
 
 // databases are both.

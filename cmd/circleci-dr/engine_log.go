@@ -16,15 +16,22 @@ const progressEvery = time.Second
 
 // engineLog tells an apply as numbered lines of JSON.
 type engineLog struct {
-	out   *lines
-	mu    sync.Mutex
+	out  *lines
+	mu   sync.Mutex
+	said map[reconcile.StepID]said // several steps may run side by side
+}
+
+// said is what was last told of a step's progress.
+type said struct {
 	phase string
-	last  time.Time
+	at    time.Time
 }
 
 var _ reconcile.Events = (*engineLog)(nil)
 
-func newEngineLog(w io.Writer) *engineLog { return &engineLog{out: &lines{enc: json.NewEncoder(w)}} }
+func newEngineLog(w io.Writer) *engineLog {
+	return &engineLog{out: &lines{enc: json.NewEncoder(w)}, said: map[reconcile.StepID]said{}}
+}
 
 func (l *engineLog) write(e reconcile.EngineEvent) { l.out.write(reconcile.MoverEvent{Engine: &e}) }
 
@@ -40,7 +47,7 @@ func (l *engineLog) Plan(p reconcile.Plan) {
 // StepBegins tells that a step begins.
 func (l *engineLog) StepBegins(s reconcile.Step) {
 	l.mu.Lock()
-	l.phase = ""
+	delete(l.said, s.ID)
 	l.mu.Unlock()
 	l.write(reconcile.EngineEvent{Kind: reconcile.EngineBegins, Step: s.ID, Title: s.Title})
 }
@@ -55,9 +62,10 @@ func (l *engineLog) StepSkipped(s reconcile.Step, why string) {
 func (l *engineLog) StepProgress(s reconcile.Step, e reconcile.MoverEvent) {
 	l.mu.Lock()
 	now := time.Now()
-	skip := e.Phase == l.phase && now.Sub(l.last) < progressEvery
+	last := l.said[s.ID]
+	skip := e.Phase == last.phase && now.Sub(last.at) < progressEvery
 	if !skip {
-		l.phase, l.last = e.Phase, now
+		l.said[s.ID] = said{e.Phase, now}
 	}
 	l.mu.Unlock()
 	if !skip {

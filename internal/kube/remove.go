@@ -46,9 +46,10 @@ func (c *Client) Remove(ctx context.Context, engine reconcile.Engine, name strin
 }
 
 // markKept labels a claim and its volume, so that they are found and dated
-// after the StatefulSet is gone. A former mark keeps its time.
+// after the StatefulSet is gone. A former mark keeps its time, unless the
+// StatefulSet has used the volume since.
 func (c *Client) markKept(ctx context.Context, s store, v volume, at time.Time) error {
-	if since := keptSince(v.claim.Annotations); !since.IsZero() {
+	if since := keptSince(v.claim.Annotations); s.set == nil && !since.IsZero() {
 		at = since
 	}
 	body, err := json.Marshal(object{"metadata": object{

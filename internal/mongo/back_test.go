@@ -45,6 +45,11 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 		if replaces > 0 {
 			_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, 0), reconcile.CodeNotEmpty, targetSide)
 			_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces+7), reconcile.CodeNotEmpty, targetSide)
+			insert(t, to, "somebody_elses", "things", bson.D{{Key: "a", Value: 1}}) // since this side lost its turn
+			_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces), reconcile.CodeNotEmpty, targetSide)
+			if err := to.Client(t).Database("somebody_elses").Drop(context.Background()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		run[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, back, epoch, replaces))
 		proof := run[reconcile.Proof](t, p.leg(reconcile.OpProve, back, epoch, replaces))

@@ -59,12 +59,11 @@ func (m *mover) underFence(source sideFacts, what string) error {
 
 // mayOverwrite refuses a target that was ever the truth, that belongs to
 // another installation, or that holds a database we did not make. One that the
-// very source superseded may be replaced when the request says so.
+// very source superseded may be replaced when the request says so, but for what
+// somebody put there since.
 func (m *mover) mayOverwrite(source, f sideFacts) error {
-	if f.lineage.everAuthoritative() {
-		if m.replaceable(source, f) {
-			return nil
-		}
+	replaces := m.replaceable(source, f)
+	if f.lineage.everAuthoritative() && !replaces {
 		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it is %s since epoch %d (move %q); a side that ever held the truth is not overwritten",
 			f.lineage.State, f.lineage.Epoch, f.lineage.Move)
 	}
@@ -73,7 +72,8 @@ func (m *mover) mayOverwrite(source, f sideFacts) error {
 	}
 	var foreign []string
 	for _, d := range f.databases {
-		if !f.lineage.made(d.name) {
+		// What the source took over from there, it has noted as made.
+		if !f.lineage.made(d.name) && !(replaces && source.lineage.made(d.name)) {
 			foreign = append(foreign, d.name)
 		}
 	}

@@ -60,6 +60,10 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 			if replaces > 0 {
 				_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, 0), reconcile.CodeNotEmpty, targetSide)
 				_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces+7), reconcile.CodeNotEmpty, targetSide)
+				to.Exec(t, "postgres", "create database somebody_elses") // since this side lost its turn
+				to.Exec(t, "somebody_elses", "create table t (id int)")
+				_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces), reconcile.CodeNotEmpty, targetSide)
+				to.Exec(t, "postgres", "drop database somebody_elses")
 			}
 			perform[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, back, epoch, replaces))
 			proof := perform[reconcile.Proof](t, p.leg(reconcile.OpProve, back, epoch, replaces))

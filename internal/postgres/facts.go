@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -124,20 +125,22 @@ func (m *mover) prepareCopy(ctx context.Context) (*copyFacts, error) {
 
 // mayOverwrite refuses a target that was ever the truth, that belongs to
 // another installation, or that holds a database we did not make. One that the
-// very source superseded may be replaced when the request says so.
+// very source superseded may be replaced when the request says so, but for what
+// somebody put there since.
 func (m *mover) mayOverwrite(ctx context.Context, both *copyFacts) error {
 	f := both.target
-	if everAuthoritative(f.lineage) {
-		if m.replaceable(both) {
-			return nil
-		}
+	known := f.made
+	switch {
+	case m.replaceable(both): // what the source took over from there, it has noted as made
+		known = maps.Clone(f.made)
+		maps.Copy(known, both.source.made)
+	case everAuthoritative(f.lineage):
 		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it is %s since epoch %d (move %q); a side that ever held the truth is not overwritten",
 			f.lineage.State, f.lineage.Epoch, f.lineage.Move)
-	}
-	if f.lineage != nil && f.lineage.Installation != m.req.Installation {
+	case f.lineage != nil && f.lineage.Installation != m.req.Installation:
 		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it holds a copy of installation %s", f.lineage.Installation)
 	}
-	foreign, err := m.target.foreign(ctx, f)
+	foreign, err := m.target.foreign(ctx, f.databases, known)
 	if err != nil {
 		return err
 	}
@@ -156,10 +159,10 @@ func (m *mover) replaceable(both *copyFacts) bool {
 }
 
 // foreign names the databases that hold something and are not on our record.
-func (s *server) foreign(ctx context.Context, f sideFacts) ([]string, error) {
+func (s *server) foreign(ctx context.Context, databases []database, known map[string]bool) ([]string, error) {
 	var names []string
-	for _, d := range f.databases {
-		if f.made["database "+d.name] || !d.connectable {
+	for _, d := range databases {
+		if known["database "+d.name] || !d.connectable {
 			continue
 		}
 		err := s.with(ctx, d.name, func(conn *pgx.Conn) error {

@@ -16,12 +16,12 @@ import (
 const barWidth = 24
 
 // Bars tells an apply on a terminal: finished steps as lines, and below them
-// the running one as a bar that moves.
+// the running ones as bars that move.
 type Bars struct {
 	mu    sync.Mutex
 	p     *mpb.Progress
 	place placer
-	run   *running
+	run   map[reconcile.StepID]*running
 	err   error
 }
 
@@ -56,7 +56,7 @@ var _ reconcile.Events = (*Bars)(nil)
 func NewBars(w io.Writer, steps ...reconcile.Step) *Bars { return newBars(steps, mpb.WithOutput(w)) }
 
 func newBars(steps []reconcile.Step, options ...mpb.ContainerOption) *Bars {
-	return &Bars{p: mpb.New(options...), place: placerOf(steps)}
+	return &Bars{p: mpb.New(options...), place: placerOf(steps), run: map[reconcile.StepID]*running{}}
 }
 
 // Err is the first error of writing; an apply does not stop for it.
@@ -66,19 +66,20 @@ func (b *Bars) Err() error {
 	return b.err
 }
 
-// Close takes the running bar away and waits until the terminal is whole
+// Close takes the running bars away and waits until the terminal is whole
 // again.
 func (b *Bars) Close() {
-	b.stop()
+	b.stop(func(reconcile.StepID) bool { return true })
 	b.p.Wait()
 }
 
-// StepBegins starts the step's bar.
+// StepBegins starts the step's bar. Bars of another kind of step are over:
+// only those of one kind run side by side.
 func (b *Bars) StepBegins(st reconcile.Step) {
-	b.stop()
+	b.stop(func(id reconcile.StepID) bool { return id == st.ID || kindOf(id) != kindOf(st.ID) })
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.run = b.start(st)
+	b.run[st.ID] = b.start(st)
 }
 
 // StepSkipped writes that there was nothing to do, and why.
@@ -89,17 +90,18 @@ func (b *Bars) StepSkipped(st reconcile.Step, why string) {
 // StepProgress moves the bar; for a step that never began it starts one.
 func (b *Bars) StepProgress(st reconcile.Step, e reconcile.MoverEvent) {
 	b.mu.Lock()
-	if b.run == nil {
-		b.run = b.start(st)
+	run, ok := b.run[st.ID]
+	if !ok {
+		run = b.start(st)
+		b.run[st.ID] = run
 	}
-	run := b.run
 	b.mu.Unlock()
 	run.show(e)
 }
 
 // StepEnds replaces the bar by how long the step took, or why it failed.
 func (b *Bars) StepEnds(st reconcile.Step, d time.Duration, err error) {
-	b.stop()
+	b.stop(func(id reconcile.StepID) bool { return id == st.ID })
 	if err != nil {
 		b.line(ended(b.place, st, d, err))
 		return
@@ -128,14 +130,22 @@ func (b *Bars) start(st reconcile.Step) *running {
 	return r
 }
 
-func (b *Bars) stop() {
+// stop takes the bars of some steps away.
+func (b *Bars) stop(over func(reconcile.StepID) bool) {
+	var runs []*running
 	b.mu.Lock()
-	run := b.run
-	b.run = nil
+	for id, run := range b.run {
+		if over(id) {
+			runs = append(runs, run)
+			delete(b.run, id)
+		}
+	}
 	b.mu.Unlock()
-	if run != nil && run.bar != nil {
-		run.bar.Abort(true)
-		run.bar.Wait()
+	for _, run := range runs {
+		if run.bar != nil {
+			run.bar.Abort(true)
+			run.bar.Wait()
+		}
 	}
 }
 

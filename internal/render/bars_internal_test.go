@@ -71,3 +71,29 @@ func TestBarsOutliveTheirTerminal(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestBarsOfStepsSideBySide: what one step tells is never shown under another's
+// title.
+func TestBarsOfStepsSideBySide(t *testing.T) {
+	steps := []reconcile.Step{{ID: "copy/pg:5432", Title: "Copy every database"}, {ID: "copy/m:27017", Title: "Copy every MongoDB database"}}
+	var out bytes.Buffer
+	refresh := make(chan any)
+	b := newBars(steps, mpb.WithOutput(&out), mpb.WithWidth(160), mpb.WithManualRefresh(refresh))
+	b.StepBegins(steps[0])
+	b.StepBegins(steps[1])
+	b.StepProgress(steps[0], reconcile.MoverEvent{Phase: "rows", Object: "public.builds", Bytes: 1, Total: 2})
+	b.StepProgress(steps[1], reconcile.MoverEvent{Phase: "documents", Object: "circle_ghe.jobs", Bytes: 1, Total: 4})
+	refresh <- time.Now()
+	refresh <- time.Now() // taken when the first one is being drawn
+	b.Note("both are shown")
+	b.StepEnds(steps[0], time.Second, nil)
+	b.StepEnds(steps[1], time.Second, nil)
+	refresh <- time.Now()
+	b.Close()
+	got := escape.ReplaceAllString(out.String(), "")
+	for _, want := range []string{`Copy every database  +\S+ rows public\.builds`, `Copy every MongoDB database  +\S+ documents circle_ghe\.jobs`} {
+		if !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("no bar is %q:\n%s", want, got)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -20,9 +21,14 @@ type Lines struct {
 	w     io.Writer
 	now   func() time.Time
 	place placer
-	phase string
-	last  time.Time
+	run   map[reconcile.StepID]*told
 	err   error
+}
+
+// told is what was last said of a step that runs.
+type told struct {
+	phase string
+	at    time.Time
 }
 
 var _ reconcile.Events = (*Lines)(nil)
@@ -30,7 +36,7 @@ var _ reconcile.Events = (*Lines)(nil)
 // NewLines writes to w. The steps are the plan's, for "step 6 of 12"; without
 // them the numbers are left out.
 func NewLines(w io.Writer, now func() time.Time, steps ...reconcile.Step) *Lines {
-	return &Lines{w: w, now: now, place: placerOf(steps)}
+	return &Lines{w: w, now: now, place: placerOf(steps), run: map[reconcile.StepID]*told{}}
 }
 
 // Err is the first error of writing; an apply does not stop for it.
@@ -44,7 +50,7 @@ func (l *Lines) Err() error {
 func (l *Lines) StepBegins(st reconcile.Step) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.phase = ""
+	l.begin(st)
 	l.print(l.place.of(st) + st.Title)
 }
 
@@ -55,27 +61,53 @@ func (l *Lines) StepSkipped(st reconcile.Step, why string) {
 	l.print(l.place.of(st) + st.Title + ": nothing to do, " + why)
 }
 
-// StepProgress writes the event when its phase is new or the last line is ten
-// seconds old.
-func (l *Lines) StepProgress(_ reconcile.Step, e reconcile.MoverEvent) {
+// begin forgets steps that are over; only those of one kind run side by side.
+func (l *Lines) begin(st reconcile.Step) *told {
+	maps.DeleteFunc(l.run, func(id reconcile.StepID, _ *told) bool { return kindOf(id) != kindOf(st.ID) })
+	l.run[st.ID] = &told{}
+	return l.run[st.ID]
+}
+
+// kindOf is what a step does, without what it does it to.
+func kindOf(id reconcile.StepID) string {
+	kind, _, _ := strings.Cut(string(id), "/")
+	return kind
+}
+
+// StepProgress writes the event when its phase is new or the step's last line
+// is ten seconds old. Where several run side by side it says whose it is.
+func (l *Lines) StepProgress(st reconcile.Step, e reconcile.MoverEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	run, ok := l.run[st.ID]
+	if !ok {
+		run = l.begin(st)
+	}
 	now := l.now()
-	if e.Phase == l.phase && now.Sub(l.last) < lineEvery {
+	if e.Phase == run.phase && now.Sub(run.at) < lineEvery {
 		return
 	}
 	text := progress(e)
 	if text == "" {
 		return
 	}
-	l.phase, l.last = e.Phase, now
-	l.print(l.place.indent() + text)
+	run.phase, run.at = e.Phase, now
+	switch {
+	case len(l.run) == 1:
+		text = l.place.indent() + text
+	case l.place.indent() == "":
+		text = st.Title + ": " + text
+	default:
+		text = l.place.of(st) + text
+	}
+	l.print(text)
 }
 
 // StepEnds writes how long the step took, or why it failed.
 func (l *Lines) StepEnds(st reconcile.Step, d time.Duration, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.run, st.ID)
 	l.print(ended(l.place, st, d, err))
 }
 

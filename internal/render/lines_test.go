@@ -60,3 +60,47 @@ func TestLinesKeepsTheFirstError(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestLinesOfStepsSideBySide: each step has its own phase, and says whose it is.
+func TestLinesOfStepsSideBySide(t *testing.T) {
+	steps := []reconcile.Step{{ID: "copy/pg:5432", Title: "Copy every database"}, {ID: "copy/m:27017", Title: "Copy every MongoDB database"}, {ID: "prove/postgresql", Title: "Prove"}}
+	for _, row := range []struct {
+		known []reconcile.Step
+		want  string
+	}{
+		{steps, `[ 1/3] Copy every database
+[ 2/3] Copy every MongoDB database
+[ 1/3] rows public.builds
+[ 2/3] documents circle_ghe.jobs
+[ 1/3] done in 1.0 s
+       indexes
+[ 3/3] Prove
+       reading
+`},
+		{nil, `Copy every database
+Copy every MongoDB database
+Copy every database: rows public.builds
+Copy every MongoDB database: documents circle_ghe.jobs
+done in 1.0 s
+indexes
+Prove
+reading
+`},
+	} {
+		var out bytes.Buffer
+		l := render.NewLines(&out, func() time.Time { return t0 }, row.known...)
+		l.StepBegins(steps[0])
+		l.StepBegins(steps[1])
+		for range 3 {
+			l.StepProgress(steps[0], reconcile.MoverEvent{Phase: "rows", Object: "public.builds"})
+			l.StepProgress(steps[1], reconcile.MoverEvent{Phase: "documents", Object: "circle_ghe.jobs"})
+		}
+		l.StepEnds(steps[0], time.Second, nil)
+		l.StepProgress(steps[1], reconcile.MoverEvent{Phase: "indexes"})
+		l.StepBegins(steps[2]) // the second one's end was lost with its pod
+		l.StepProgress(steps[2], reconcile.MoverEvent{Phase: "reading"})
+		if diff := cmp.Diff(row.want, out.String()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
