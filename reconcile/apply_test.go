@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -261,12 +262,19 @@ func TestLosingTheLeaseBringsNothingBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancelCause(t.Context())
+			var mu sync.Mutex // steps may run side by side
+			lost, begun := false, map[int]bool{}
 			var after []string
 			w.hook = func(call int, name, when string) {
-				if call == n && when == "before" {
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case call == n && when == "before":
 					cancel(ErrLeaseLost)
-				}
-				if call > n && when == "before" && slices.Contains([]string{"Scale", "Run unfence: start", "Rollback: pending", "Forget", "Stop"}, name) {
+					lost = true
+				case when == "before": // asked for before we knew, it may still happen
+					begun[call] = lost
+				case begun[call] && slices.Contains([]string{"Scale", "Run unfence: start", "Rollback: pending", "Forget", "Stop"}, name):
 					after = append(after, name)
 				}
 			}

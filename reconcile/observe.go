@@ -39,6 +39,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 		func() { o.Applied, _ = readRecord[Applied](ctx, p.Records, RecordApplied) },
 		func() { o.Journal, _ = readRecord[Journal](ctx, p.Records, RecordJournal) },
 		func() { o.Move, _ = readRecord[Move](ctx, p.Records, RecordMove) },
+		func() { o.Measured, _ = readRecord[Measured](ctx, p.Records, RecordMeasured) },
 		func() { o.Values = observeValues(ctx, s, p) },
 		func() { o.Denied = p.Access.Denied(ctx, wanted(s, opt.For)) },
 	}
