@@ -147,7 +147,7 @@ func (r *run) group(ctx context.Context, steps []Step) ([]StepReport, Step, erro
 			}
 		})
 	}
-	together(runs...)
+	r.p.together(runs...)
 	if n := first.Load(); n >= 0 {
 		return reports, steps[n], errs[n]
 	}

@@ -51,7 +51,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 			func() { d.Credentials = observeCredentials(ctx, s, p, e) },
 		)
 	}
-	together(reads...)
+	p.together(reads...)
 	if !o.Release.Is() {
 		return o
 	}
@@ -75,12 +75,12 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 			reads = append(reads, func() { o.store(e).Internal = p.Stores.Internal(ctx, e, rel.Store(e).FullName) })
 		}
 	}
-	together(reads...)
+	p.together(reads...)
 	var looks []func()
 	for _, e := range engines {
 		looks = append(looks, func() { observeDatabases(ctx, s, p, opt, o, e) })
 	}
-	together(looks...)
+	p.together(looks...)
 }
 
 func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e Engine) Observed[Credentials] {
