@@ -12,6 +12,9 @@ GOTESTSUM := gotestsum --format pkgname --format-hide-empty-pkg
 FUZZTIME ?= 30s
 SIZE    ?= 1GB
 MB      ?= 500
+RUNS    ?= 2000
+SEED    := $(or $(SEED),$(shell date +%s))
+MATRIX  := Killed|EveryCall|EveryReadOfAPlan|EveryStep|Interruption|LosingTheLease
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +73,18 @@ services: testbed-up ## tests against the real Kubernetes and databases
 test: ## everything: vet, lint, unit tests, real services
 	@.ci/run-tests
 
+matrix: ## the engine's matrix: every flow, step and call, killed, failed or interrupted there; prints how many ran and converged
+	@mkdir -p $(OUT)
+	@go test ./reconcile -count 1 -timeout 60m -v -flows.all -run '$(MATRIX)' > $(OUT)/matrix.txt || { grep -vE '^ *(=== |--- PASS)' $(OUT)/matrix.txt; exit 1; }
+	@sed -n 's/.*matrix: //p' $(OUT)/matrix.txt
+	@awk '/matrix: / {for (i = 2; i <= NF; i++) {if ($$i ~ /^ran/) ran += $$(i-1); if ($$i ~ /^converged/) ok += $$(i-1)}} END {print "in all: " ran " ran, " ok " converged"}' $(OUT)/matrix.txt
+
+random: ## RUNS random histories of the engine (SEED repeats one run)
+	@mkdir -p $(OUT)
+	@echo "seed $(SEED)"
+	@go test ./reconcile -count 1 -timeout 60m -v -run TestRandom -rapid.checks $(RUNS) -rapid.seed $(SEED) > $(OUT)/random.txt || { grep -v '^=== ' $(OUT)/random.txt; exit 1; }
+	@sed -n 's/.*random: //p' $(OUT)/random.txt
+
 fuzz: ## run every fuzz target for FUZZTIME each
 	@for pkg in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -c6-); do \
@@ -88,4 +103,4 @@ bench-mongo: ## measure the copy of MongoDB against mongodump and mongorestore (
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services test fuzz golden bench bench-mongo clean
+.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services test matrix random fuzz golden bench bench-mongo clean

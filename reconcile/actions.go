@@ -159,10 +159,7 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 			return fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), lineage.Why)
 		}
 		p.Epoch = nextEpoch(lineage)
-		p.Fence, p.Proof, p.Committed = nil, nil, false
-		if was := r.move.part(p.Engine); was != nil {
-			p.Copy = was.Copy // how fast it went
-		}
+		p.Fence, p.Copy, p.Proof, p.Committed = nil, nil, nil, false
 		if p.Read != nil || r.read[p.Engine] != nil {
 			p.Read = r.read[p.Engine]
 		}
@@ -176,7 +173,7 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 	return r.saveMove(ctx, func(m *Move) {
 		*m = Move{
 			ID: id, Attempt: attempt, Phase: MoveOpen, Opened: r.p.Now(), Parts: parts, Replicas: counts,
-			Revision: rel.Revision, Announced: r.plan.Total.DownHigh.Seconds(), Plan: r.plan.ID,
+			Revision: rel.Revision, Announced: r.plan.Total, Plan: r.plan.ID,
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -45,11 +46,11 @@ func TestApplyMovesOutAndLeavesNothingToDo(t *testing.T) {
 // Every call of every provider fails once, before and after its effect, and
 // with an answer nobody can read.
 func TestEveryCallMayFail(t *testing.T) {
-	eachFlow(t, func(t *testing.T, f flow) { //nolint:thelper // it is the test
+	m := newMatrix(t, "every call fails", "calls", "3 ways to fail")
+	eachCall(t, m, func(t *testing.T, f flow, n int) {
 		s := f.spec()
-		total := f.calls(t)
-		for n := total.planned + 1; n <= total.all; n++ {
-			for _, mode := range []string{"before", "after", "garbage"} {
+		for _, mode := range []string{"before", "after", "garbage"} {
+			m.try(t, func() {
 				w := f.begin(t)
 				o, plan, err := w.plan(s)
 				if err != nil {
@@ -65,7 +66,7 @@ func TestEveryCallMayFail(t *testing.T) {
 					t.Errorf("%s: one failed call leaves the application down: %v", where, err)
 				}
 				w.settledWell(t, s, where, rep, err)
-			}
+			})
 		}
 	})
 }
@@ -224,10 +225,10 @@ func readMove(t *testing.T, w *world) Move {
 }
 
 func TestInterruptionAnywhereRestoresServiceOrFinishes(t *testing.T) {
-	eachFlow(t, func(t *testing.T, f flow) {
+	m := newMatrix(t, "interrupted at every call", "calls", "1 signal")
+	eachCall(t, m, func(t *testing.T, f flow, n int) {
 		s := f.spec()
-		total := f.calls(t)
-		for n := total.planned + 1; n <= total.all; n++ {
+		m.try(t, func() {
 			w := f.begin(t)
 			o, plan, err := w.plan(s)
 			if err != nil {
@@ -246,27 +247,34 @@ func TestInterruptionAnywhereRestoresServiceOrFinishes(t *testing.T) {
 				t.Errorf("interrupted at call %d, %s: still down: %v", n, w.calls[n-1], err)
 			}
 			w.settledWell(t, s, "interrupted at "+w.calls[n-1]+" (call "+itoa(n)+")", rep, err)
-		}
+		})
 	})
 }
 
 func TestLosingTheLeaseBringsNothingBack(t *testing.T) {
-	eachFlow(t, func(t *testing.T, f flow) {
+	m := newMatrix(t, "the lease lost at every call", "calls", "1 loss")
+	eachCall(t, m, func(t *testing.T, f flow, n int) {
 		s := f.spec()
-		total := f.calls(t)
-		for n := total.planned + 1; n <= total.all; n++ {
+		m.try(t, func() {
 			w := f.begin(t)
 			o, plan, err := w.plan(s)
 			if err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancelCause(t.Context())
+			var mu sync.Mutex // steps may run side by side
+			lost, begun := false, map[int]bool{}
 			var after []string
 			w.hook = func(call int, name, when string) {
-				if call == n && when == "before" {
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case call == n && when == "before":
 					cancel(ErrLeaseLost)
-				}
-				if call > n && when == "before" && slices.Contains([]string{"Scale", "Run unfence: start", "Rollback: pending", "Forget", "Stop"}, name) {
+					lost = true
+				case when == "before": // asked for before we knew, it may still happen
+					begun[call] = lost
+				case begun[call] && slices.Contains([]string{"Scale", "Run unfence: start", "Rollback: pending", "Forget", "Stop"}, name):
 					after = append(after, name)
 				}
 			}
@@ -277,6 +285,6 @@ func TestLosingTheLeaseBringsNothingBack(t *testing.T) {
 				t.Errorf("%s: afterwards %v, went back %t", where, after, rep.WentBack)
 			}
 			w.settledWell(t, s, where, rep, err)
-		}
+		})
 	})
 }

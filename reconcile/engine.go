@@ -40,7 +40,9 @@ type StepReport struct {
 	Title    string        `json:"title"`
 	Outcome  string        `json:"outcome"` // settled, already settled, failed
 	Duration time.Duration `json:"duration"`
-	Error    string        `json:"error,omitempty"`
+	// Announced is what the plan said it would take.
+	Announced Estimate `json:"announced"`
+	Error     string   `json:"error,omitempty"`
 }
 
 // Report is what an apply did.
@@ -49,8 +51,10 @@ type Report struct {
 	Steps []StepReport `json:"steps"`
 	// Downtime is from the first workload scaled down to the last one ready,
 	// zero when the application was not stopped.
-	Downtime  time.Duration `json:"downtime,omitempty"`
-	Announced Estimate      `json:"announced"`
+	Downtime time.Duration `json:"downtime,omitempty"`
+	// Announced is what the plan said; its downtime is that of the plan which
+	// opened the move.
+	Announced Estimate `json:"announced"`
 	// WentBack tells that a failure brought the application back on the
 	// source; StillDown that it could not.
 	WentBack  bool `json:"wentBack,omitempty"`
@@ -112,12 +116,13 @@ func Apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provid
 		done, st, err := r.group(ctx, left[:n])
 		rep.Steps = append(rep.Steps, done...)
 		if err != nil {
-			rep.Downtime = r.downtime()
+			r.reportDowntime(&rep)
 			return r.fail(ctx, rep, st, err)
 		}
 		left = left[n:]
 	}
-	rep.Downtime = r.downtime()
+	r.reportDowntime(&rep)
+	r.keepMeasured(ctx)
 	return rep, r.finish(ctx)
 }
 
@@ -142,7 +147,7 @@ func (r *run) group(ctx context.Context, steps []Step) ([]StepReport, Step, erro
 			}
 		})
 	}
-	together(runs...)
+	r.p.together(runs...)
 	if n := first.Load(); n >= 0 {
 		return reports, steps[n], errs[n]
 	}
@@ -151,7 +156,7 @@ func (r *run) group(ctx context.Context, steps []Step) ([]StepReport, Step, erro
 
 // step looks, acts, and looks again. The second look decides.
 func (r *run) step(ctx context.Context, st Step) (StepReport, error) {
-	sr := StepReport{Step: st.ID, Title: st.Title, Outcome: "failed"}
+	sr := StepReport{Step: st.ID, Title: st.Title, Outcome: "failed", Announced: st.Estimate}
 	begun := r.p.Now()
 	act, ok := actionsByKind[st.Action]
 	if !ok {
@@ -176,6 +181,7 @@ func (r *run) step(ctx context.Context, st Step) (StepReport, error) {
 		return sr, err
 	}
 	sr.Outcome = "settled"
+	r.measure(st, sr.Duration)
 	return sr, nil
 }
 
@@ -221,7 +227,7 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 		r.ev.Note("bringing the application back on " + r.move.Source())
 	}
 	backErr := r.persist(back, err)
-	rep.Downtime = r.downtime()
+	r.reportDowntime(&rep)
 	var forward *forwardError
 	if errors.As(backErr, &forward) {
 		rep.StillDown = !forward.up
@@ -232,6 +238,7 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 		return rep, errors.Join(err, fmt.Errorf("bring the application back: %w", backErr))
 	}
 	rep.WentBack = true
+	r.keepMeasured(back) // also an attempt that failed tells how fast its copy was
 	return rep, err
 }
 

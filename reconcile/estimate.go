@@ -16,18 +16,16 @@ const (
 	proveGain = 3 // re-reading the target is about this much faster than copying
 )
 
-// sizes is what the estimates rest on.
+// sizes is what the estimates of a copy and its proof rest on.
 type sizes struct {
 	bytes  int64
 	tables int
 	noun   string // tables or collections
-	// rate is measured on a former copy of this installation, 0 without one.
-	rate float64
 }
 
-// measured is what one part's copy and proof have to carry, as its source was
+// sizesOf is what one part's copy and proof have to carry, as its source was
 // last seen.
-func measured(o Observation, p Part) sizes {
+func sizesOf(o Observation, p Part) sizes {
 	z := sizes{noun: "tables"}
 	if p.Engine == MongoDB {
 		z.noun = "collections"
@@ -38,25 +36,19 @@ func measured(o Observation, p Part) sizes {
 			z.tables += db.Tables
 		}
 	}
-	if m := o.Move; m.Is() {
-		if was := m.Value.part(p.Engine); was != nil && was.Copy != nil && was.Copy.Duration > 0 {
-			z.rate = float64(was.Copy.Bytes) / was.Copy.Duration.Seconds()
-		}
-	}
 	return z
 }
 
+// perTable is the catalog work that a table costs whatever it holds.
+const perTable = 8 * time.Millisecond
+
+// copying and proving are the estimates as long as nothing was measured here.
 func (z sizes) copying() Estimate {
-	e := Estimate{Low: z.at(fastRate) + 3*time.Second, High: z.at(slowRate) + 15*time.Second}
-	if z.rate > 0 {
-		base := time.Duration(float64(z.bytes) / z.rate * float64(time.Second))
-		e.Low, e.High = base*2/3+2*time.Second, base*3/2+10*time.Second
+	catalog := time.Duration(z.tables) * perTable
+	return Estimate{
+		Low: z.at(fastRate) + 3*time.Second + catalog, High: z.at(slowRate) + 15*time.Second + 3*catalog,
+		Assumption: fmt.Sprintf("%s at %s/s to %s/s", z, Bytes(slowRate), Bytes(fastRate)),
 	}
-	// A table costs its catalog work whatever it holds.
-	perTable := time.Duration(z.tables) * 8 * time.Millisecond
-	e.Low, e.High = e.Low+perTable, e.High+3*perTable
-	e.Assumption = z.String()
-	return e
 }
 
 func (z sizes) proving() Estimate {
@@ -68,12 +60,89 @@ func (z sizes) at(rate int64) time.Duration {
 	return time.Duration(float64(z.bytes) / float64(rate) * float64(time.Second))
 }
 
-// String says in words what an estimate assumes.
-func (z sizes) String() string {
-	if z.rate > 0 {
-		return fmt.Sprintf("%s in %d %s at the %s/s measured here before", Bytes(z.bytes), z.tables, z.noun, Bytes(int64(z.rate)))
+// String says the sizes in words.
+func (z sizes) String() string { return fmt.Sprintf("%s in %d %s", Bytes(z.bytes), z.tables, z.noun) }
+
+// timed puts what was measured here in the place of the constants that steps
+// come with, and says of each estimate which of the two it is.
+func timed(o Observation, steps []Step, parts []Part) []Step {
+	for i := range steps {
+		st := &steps[i]
+		var z sizes
+		if e := engineOf(*st); e != "" {
+			z = sizesOf(o, Part{Engine: e})
+		}
+		m, other, ok := o.Measured.Value.of(*st, directionOf(parts))
+		switch {
+		case ok:
+			st.Estimate = st.Estimate.from(m, z, other)
+		case st.Estimate.Assumption == "": // too quick to speak of
+		case o.Measured.Unread():
+			st.Estimate.Assumption += "; what was measured here could not be read"
+		default:
+			st.Estimate.Assumption += "; not yet measured here"
+		}
 	}
-	return fmt.Sprintf("%s in %d %s at %s/s to %s/s, not yet measured here", Bytes(z.bytes), z.tables, z.noun, Bytes(slowRate), Bytes(fastRate))
+	return steps
+}
+
+// How far off an estimate may be that rests on a measurement: of the same
+// work, and of work in the other direction or on another amount of data.
+const (
+	spread     = 1.5
+	wideSpread = 2.5
+)
+
+// from is the estimate that a measurement gives. A step that may find its work
+// done keeps nothing as its low end.
+func (e Estimate) from(m Measurement, z sizes, other bool) Estimate {
+	wide, base := spread, m.Took
+	text := fmt.Sprintf("measured here on %s: %s", m.At.UTC().Format(time.DateOnly), Took(m.Took))
+	if other {
+		text = fmt.Sprintf("measured here on %s the other way round: %s", m.At.UTC().Format(time.DateOnly), Took(m.Took))
+	}
+	if m.Moving > 0 && m.Bytes > 0 && z.bytes > 0 {
+		base = m.scaled(z)
+		e.Assumption = z.String()
+		text += fmt.Sprintf(" for %s", sizes{m.Bytes, m.Tables, z.noun})
+		other = other || z.bytes > 2*m.Bytes || m.Bytes > 2*z.bytes
+	}
+	if other {
+		wide = wideSpread
+	}
+	out := Estimate{Low: scale(base, 1/wide), High: max(scale(base, wide), time.Second)}
+	if e.Low == 0 {
+		out.Low = 0
+	}
+	if e.DownHigh > 0 {
+		out = out.down()
+	}
+	out.Assumption = joinNonEmpty("; ", e.Assumption, fmt.Sprintf("%s (announced %s to %s)", text, Took(m.Low), Took(m.High)))
+	return out
+}
+
+// scaled is how long the same work takes with other sizes: what is not the
+// data's stays, catalog work grows with the tables, the rest with the bytes.
+func (m Measurement) scaled(z sizes) time.Duration {
+	catalog := min(time.Duration(m.Tables)*perTable, m.Moving/2)
+	out := m.Took - m.Moving + scale(m.Moving-catalog, float64(z.bytes)/float64(m.Bytes))
+	if m.Tables > 0 {
+		out += scale(catalog, float64(z.tables)/float64(m.Tables))
+	}
+	return out
+}
+
+func scale(d time.Duration, by float64) time.Duration { return time.Duration(float64(d) * by) }
+
+// lastDowntime is the downtime of the newest move in a direction beside the
+// announced one, "" where none was measured.
+func (m Measured) lastDowntime(direction string) string {
+	d, ok := m.Downtime[direction]
+	if !ok || !d.good() {
+		return ""
+	}
+	return fmt.Sprintf("the move %s on %s stopped the application for %s, announced were %s to %s",
+		direction, d.At.UTC().Format(time.DateOnly), Took(d.Took), Took(d.Low), Took(d.High))
 }
 
 // down marks the whole of an estimate as downtime.
@@ -120,4 +189,20 @@ func Bytes(n int64) string {
 		exp++
 	}
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[exp])
+}
+
+// Took prints a measured time the way people say it: "0.4 s", "38 s",
+// "2 min 05 s", "1 h 03 min".
+func Took(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < time.Hour:
+		d = d.Round(time.Second)
+		return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	d = d.Round(time.Minute)
+	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
 }

@@ -153,3 +153,16 @@ func TestBackToASecretOfTheUsersOwn(t *testing.T) {
 	w.converge(t, backSpec())
 	w.moved(t, backSpec(), "back")
 }
+
+// All other tests play what runs side by side in an order of their own, so
+// that they are the same each time; here goroutines do as they like.
+func TestThereAndBackInRealParallel(t *testing.T) {
+	eachFlow(t, func(t *testing.T, f flow) {
+		w, s := f.begin(t), f.spec()
+		w.parallel = true
+		if a := w.process(t.Context(), s); a.err != nil {
+			t.Fatal(a.err)
+		}
+		w.moved(t, s, f.name)
+	})
+}

@@ -15,45 +15,63 @@ import (
 // the copy. They are made from the flow's own plan, which TestThereAndBack
 // compares with what MakePlan gives, and TestNoActionIsForgotten with the
 // closed set: a new action is killed here too.
-func (f flow) points() []string {
-	out := []string{"copying"}
+func (f flow) points() []point {
+	out := []point{{"copying", 1}}
+	seen := map[ActionKind]int{}
 	for _, kind := range append(slices.Clone(f.steps), ActGoBack) {
+		seen[kind]++
 		for _, where := range []string{"begin", "before-effect", "after-effect", "end"} {
-			out = append(out, string(kind)+":"+where)
+			out = append(out, point{string(kind) + ":" + where, seen[kind]})
 		}
 	}
 	return out
 }
 
+// point is a named point, reached for the nth time: each datastore has its own
+// step.
+type point struct {
+	name string
+	nth  int
+}
+
 // killAt arms the world to die at a named point and tells whether it did.
-func (w *world) killAt(point string) *bool {
-	hit := new(bool)
-	w.at = func(p string) {
-		if p == point && !*hit {
+func (w *world) killAt(name string) *bool { return w.killAtNth(point{name, 1}) }
+
+func (w *world) killAtNth(p point) *bool {
+	hit, times := new(bool), 0
+	w.at = func(name string) {
+		if name != p.name || *hit {
+			return
+		}
+		if times++; times == p.nth {
 			*hit = true
-			panic(killed{p})
+			panic(killed{name})
 		}
 	}
 	return hit
 }
 
 func TestKilledAtEveryPointTheNextRunConverges(t *testing.T) {
+	m := newMatrix(t, "killed at every named point", "steps", "4 points each and the middle of the copy")
 	eachFlow(t, func(t *testing.T, f flow) {
+		m.at(f, len(f.steps)+1) // the way back is one more
 		for _, point := range f.points() {
-			t.Run(point, func(t *testing.T) {
-				w, s := f.begin(t), f.spec()
-				if len(point) > len(ActGoBack) && point[:len(ActGoBack)] == string(ActGoBack) {
-					w.leaveBehind(t, s)
-				}
-				hit := w.killAt(point)
-				a := w.process(t.Context(), s)
-				if !*hit || !a.dead {
-					t.Fatalf("the process was not killed: %v", a.err)
-				}
-				w.calm()
-				w.truth(t, "dead at "+point)
-				w.converge(t, s)
-				w.moved(t, s, "killed at "+point)
+			t.Run(fmt.Sprint(point.name, " ", point.nth), func(t *testing.T) {
+				m.try(t, func() {
+					w, s := f.begin(t), f.spec()
+					if strings.HasPrefix(point.name, string(ActGoBack)) {
+						w.leaveBehind(t, s)
+					}
+					hit := w.killAtNth(point)
+					a := w.process(t.Context(), s)
+					if !*hit || !a.dead {
+						t.Fatalf("the process was not killed: %v", a.err)
+					}
+					w.calm()
+					w.truth(t, "dead at "+point.name)
+					w.converge(t, s)
+					w.moved(t, s, "killed at "+point.name)
+				})
 			})
 		}
 	})
@@ -85,11 +103,11 @@ func (w *world) leaveBehind(t *testing.T, s *spec.Spec) {
 // Sharper than the named points: the process dies before and after every
 // single call it makes of the outside.
 func TestKilledAroundEveryCallTheNextRunConverges(t *testing.T) {
-	eachFlow(t, func(t *testing.T, f flow) {
+	m := newMatrix(t, "killed around every call", "calls", "before and after")
+	eachCall(t, m, func(t *testing.T, f flow, n int) {
 		s := f.spec()
-		total := f.calls(t)
-		for n := total.planned + 1; n <= total.all; n++ {
-			for _, when := range []string{"before", "after"} {
+		for _, when := range []string{"before", "after"} {
+			m.try(t, func() {
 				w := f.begin(t)
 				o, plan, err := w.plan(s)
 				if err != nil {
@@ -107,7 +125,7 @@ func TestKilledAroundEveryCallTheNextRunConverges(t *testing.T) {
 				if t.Failed() {
 					t.FailNow()
 				}
-			}
+			})
 		}
 	})
 }
@@ -123,9 +141,11 @@ func (w *world) dieAt(n int, when string) {
 // The way back dies too: a step fails, and the process is killed around every
 // call of what follows.
 func TestKilledOnTheWayBackTheNextRunConverges(t *testing.T) {
-	eachFlow(t, func(t *testing.T, f flow) {
+	m := newMatrix(t, "killed around every call of the way back", "failed steps", "every call until it is over")
+	for _, f := range flowsPerCall() {
 		s := f.spec()
 		for _, kind := range f.steps[slices.Index(f.steps, ActQuiesce) : slices.Index(f.steps, ActResume)+1] {
+			m.at(f, 1)
 			for n := 1; ; n++ {
 				died := false
 				for _, when := range []string{"before", "after"} {
@@ -157,6 +177,9 @@ func TestKilledOnTheWayBackTheNextRunConverges(t *testing.T) {
 					w.truth(t, where)
 					w.converge(t, s)
 					w.moved(t, s, where)
+					if a.dead {
+						m.count(!t.Failed())
+					}
 					if t.Failed() {
 						t.FailNow()
 					}
@@ -166,7 +189,7 @@ func TestKilledOnTheWayBackTheNextRunConverges(t *testing.T) {
 				}
 			}
 		}
-	})
+	}
 }
 
 // A withdraw that a killed run left complete answers for its own time only:

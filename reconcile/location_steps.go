@@ -133,7 +133,7 @@ func protectStep(o Observation, p Part) Step {
 func readStep(o Observation, p Part) Step {
 	st := newStep(ActRead, p.Source(), "Read "+p.Source()+" whole, with the application up")
 	st.Reason = "the copy will replace what the other side still holds; nothing there is given up before this side has been read once"
-	st.Estimate = measured(o, p).proving()
+	st.Estimate = sizesOf(o, p).proving()
 	return st
 }
 
@@ -177,7 +177,7 @@ func fenceStep(o Observation, p Part) Step {
 }
 
 func copyStep(o Observation, p Part) Step {
-	z := measured(o, p)
+	z := sizesOf(o, p)
 	title := "Copy every database"
 	if p.Engine != PostgreSQL {
 		title = "Copy every " + p.Engine.title() + " database"
@@ -242,7 +242,7 @@ func proveStep(o Observation, p Part) Step {
 	if p.Engine == MongoDB {
 		st.Details = []string{"collections, options, indexes, views, validators, number of documents and content hash of every collection; a trial write as the application's user"}
 	}
-	st.Estimate = measured(o, p).proving().down()
+	st.Estimate = sizesOf(o, p).proving().down()
 	return st
 }
 

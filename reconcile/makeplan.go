@@ -35,6 +35,11 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 		return p, nil
 	}
 	steps, findings := planLocation(s, o)
+	parts := partsWanted(s, &o)
+	if openMove(o) {
+		parts = o.Move.Value.Parts
+	}
+	steps = timed(o, steps, parts)
 	p.Steps, p.Findings = steps, findings
 	if len(steps) > 0 {
 		p.Findings = append(p.Findings, findingsFor(s, o)...)
@@ -46,6 +51,9 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 	p.Notices = notices(s, o)
 	p.Binding = bindingOf(s, o, tool)
 	p.Total = total(steps)
+	if p.Total.DownHigh > 0 {
+		p.Total.Assumption = joinNonEmpty("; ", p.Total.Assumption, o.Measured.Value.lastDowntime(directionOf(parts)))
+	}
 	p.ID = planID(p)
 	return p, nil
 }
@@ -157,6 +165,9 @@ func notices(s *spec.Spec, o Observation) []string {
 	}
 	if m := o.Move; m.Is() && m.Value.Phase == MoveReverted && m.Value.LastError != "" {
 		out = append(out, "the last attempt went back to "+m.Value.Source()+": "+m.Value.LastError)
+	}
+	if o.Measured.Unread() {
+		out = append(out, "how long steps took here before could not be read, so the estimates are wide: "+orElse(o.Measured.Why, "it was not looked at"))
 	}
 	for _, e := range engines {
 		d := declared(s, e)

@@ -14,6 +14,8 @@ const (
 	RecordApplied = "applied"
 	RecordMove    = "move"
 	RecordEngine  = "engine"
+	// RecordMeasured is how long steps took here, for the next plan.
+	RecordMeasured = "measured"
 )
 
 // RecordLineage names the lineage record of a datastore.

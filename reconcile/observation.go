@@ -25,6 +25,8 @@ type Observation struct {
 	Applied Observed[Applied]     `json:"applied"`
 	Journal Observed[Journal]     `json:"journal"`
 	Lease   Observed[LeaseHolder] `json:"lease"`
+	// Measured is how long steps took here before; a plan needs it not.
+	Measured Observed[Measured] `json:"measured"`
 	// Values are the user's own values files; absent when none is declared.
 	Values Observed[DeclaredValues] `json:"values"`
 	// Denied are the permissions the plan would need and we do not have.
@@ -246,8 +248,9 @@ type Move struct {
 	Resumed  time.Time `json:"resumed,omitzero"`
 	// Revision is the Helm revision to go back to.
 	Revision int `json:"revision,omitempty"`
-	// Announced is the downtime the plan gave, in seconds.
-	Announced float64 `json:"announcedDowntime,omitempty"`
+	// Announced is what the plan said that opened the move: one that goes on
+	// with it announces the rest only.
+	Announced Estimate `json:"announced,omitzero"`
 	// Plan is the id of the plan that opened the move.
 	Plan string `json:"plan,omitempty"`
 	// LastError is why the last attempt went back, for status.

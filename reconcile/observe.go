@@ -39,6 +39,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 		func() { o.Applied, _ = readRecord[Applied](ctx, p.Records, RecordApplied) },
 		func() { o.Journal, _ = readRecord[Journal](ctx, p.Records, RecordJournal) },
 		func() { o.Move, _ = readRecord[Move](ctx, p.Records, RecordMove) },
+		func() { o.Measured, _ = readRecord[Measured](ctx, p.Records, RecordMeasured) },
 		func() { o.Values = observeValues(ctx, s, p) },
 		func() { o.Denied = p.Access.Denied(ctx, wanted(s, opt.For)) },
 	}
@@ -50,7 +51,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 			func() { d.Credentials = observeCredentials(ctx, s, p, e) },
 		)
 	}
-	together(reads...)
+	p.together(reads...)
 	if !o.Release.Is() {
 		return o
 	}
@@ -75,12 +76,12 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 			reads = append(reads, func() { o.store(e).Internal = observeInternal(ctx, p, o, e) })
 		}
 	}
-	together(reads...)
+	p.together(reads...)
 	var looks []func()
 	for _, e := range engines {
 		looks = append(looks, func() { observeDatabases(ctx, s, p, opt, o, e) })
 	}
-	together(looks...)
+	p.together(looks...)
 }
 
 // observeInternal reads a datastore's own objects. Once its pods are gone

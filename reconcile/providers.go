@@ -31,6 +31,17 @@ type Providers struct {
 	Patient func(Release) string
 	// At is called at every named point of a run; tests kill there.
 	At func(point string)
+	// Together runs functions side by side and waits for all of them; nil is
+	// one goroutine for each. Tests give an order that can be repeated.
+	Together func(all ...func())
+}
+
+func (p Providers) together(all ...func()) {
+	if p.Together == nil {
+		together(all...)
+		return
+	}
+	p.Together(all...)
 }
 
 // Clusters tells which cluster this is.

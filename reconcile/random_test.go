@@ -2,9 +2,11 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,34 +16,74 @@ import (
 
 // trouble is what one process of a random history meets.
 type trouble struct {
-	internal  bool // the spec asks for internal meanwhile
-	target    bool // the external server cannot be reached
-	slow      bool // pods on the target do not become ready
-	idle      bool // the frontend has nothing to write
-	killed    int  // at this call, 0 for never
-	after     bool // … after its effect
+	other     otherWish       // the spec asks for something else meanwhile
+	away      map[Engine]bool // the external server cannot be reached
+	slow      bool            // pods away from home do not become ready
+	idle      bool            // the frontend has nothing to write
+	killed    int             // at this call, 0 for never
+	after     bool            // … after its effect
 	faults    map[int]string
 	cancelled int // interrupted at this call
 	lost      bool
-	scaledUp  bool // somebody scales the frontend up before the process
+	scaledUp  bool  // somebody scales the frontend up before the process
+	order     []int // who goes first where steps run side by side
+}
+
+// otherWish is how the spec of one process differs from that of the flow.
+type otherWish string
+
+const (
+	asEver       otherWish = ""
+	allBack      otherWish = "every datastore on the other side"
+	oneBack      otherWish = "the first datastore on the other side"
+	withoutBlock otherWish = "internal, without a word of the external servers"
+)
+
+// otherwise is the flow's spec as one process is given it.
+func (f flow) otherwise(how otherWish) *spec.Spec {
+	s := f.spec()
+	pg, mg := s.Datastores.PostgreSQL, s.Datastores.MongoDB
+	flip := map[spec.Location]spec.Location{spec.Internal: spec.External, spec.External: spec.Internal}
+	switch how {
+	case asEver:
+	case withoutBlock:
+		if pg != nil {
+			pg.Location, pg.External = spec.Internal, nil
+		}
+		if mg != nil {
+			mg.Location, mg.External = spec.Internal, nil
+		}
+	case allBack, oneBack:
+		if pg != nil {
+			pg.Location = flip[pg.Location]
+		}
+		if mg != nil && (pg == nil || how == allBack) {
+			mg.Location = flip[mg.Location]
+		}
+	}
+	return s
 }
 
 func troubles(t *rapid.T) trouble {
-	calls := rapid.IntRange(0, 150)
+	calls := rapid.IntRange(0, 200)
+	rarely := func(name string, n int) bool { return rapid.IntRange(0, n).Draw(t, name) == n }
 	tr := trouble{
-		internal: rapid.IntRange(0, 9).Draw(t, "internal") == 0,
-		target:   rapid.IntRange(0, 9).Draw(t, "target away") == 0,
-		slow:     rapid.IntRange(0, 5).Draw(t, "never ready") == 0,
-		idle:     rapid.IntRange(0, 2).Draw(t, "idle") == 0,
+		away:     map[Engine]bool{PostgreSQL: rarely("PostgreSQL away", 12), MongoDB: rarely("MongoDB away", 12)},
+		slow:     rarely("never ready", 5),
+		idle:     rarely("idle", 2),
 		killed:   calls.Draw(t, "killed at"),
 		after:    rapid.Bool().Draw(t, "after the effect"),
-		scaledUp: rapid.IntRange(0, 9).Draw(t, "scaled up") == 0,
+		scaledUp: rarely("scaled up", 9),
 		faults:   map[int]string{},
+		order:    rapid.SliceOfN(rapid.IntRange(0, 2), 0, 12).Draw(t, "order"),
+	}
+	if rarely("other spec", 5) {
+		tr.other = rapid.SampledFrom([]otherWish{allBack, oneBack, withoutBlock}).Draw(t, "spec")
 	}
 	if rapid.Bool().Draw(t, "lives") {
 		tr.killed = 0
 	}
-	if rapid.IntRange(0, 3).Draw(t, "interrupted") == 0 {
+	if rarely("interrupted", 3) {
 		tr.cancelled, tr.lost = calls.Draw(t, "interrupted at"), rapid.Bool().Draw(t, "by a lost lease")
 	}
 	for _, n := range rapid.SliceOfN(calls, 0, 3).Draw(t, "faults at") {
@@ -50,13 +92,11 @@ func troubles(t *rapid.T) trouble {
 	return tr
 }
 
-// suffer runs one process in trouble. Calls count from its beginning.
-func (w *world) suffer(tr trouble) attempt {
-	s := externalSpec()
-	if tr.internal {
-		s = internalSpec()
+// suffer runs one process in trouble. Calls count from the end of its plan.
+func (w *world) suffer(f flow, tr trouble) attempt {
+	for _, db := range w.databases() {
+		db.noTarget = tr.away[db.engine]
 	}
-	w.noTarget = tr.target
 	for _, a := range w.apps {
 		a.neverGetsReady = tr.slow
 	}
@@ -65,6 +105,8 @@ func (w *world) suffer(tr trouble) attempt {
 		w.apps["Deployment/frontend"].replicas = 3
 		w.rest()
 	}
+	w.turns = turns{order: tr.order}
+	s := f.otherwise(tr.other)
 	o, plan, err := w.plan(s)
 	if err != nil {
 		return attempt{err: err}
@@ -93,73 +135,147 @@ func (w *world) suffer(tr trouble) attempt {
 	return a
 }
 
-// broken says which promise does not hold, or "".
+// broken says which promise does not hold, or "". They are about every
+// datastore, whether a spec speaks of it or not.
 func (w *world) broken(a attempt) string {
-	side := w.src
-	if !w.newest().internal {
-		side = w.dst
-	}
-	var out []string
-	out = append(out, w.wrongs...)
-	if lost := w.missing(side); lost != "" { // MongoDB is not in these specs
-		out = append(out, lost)
+	out := slices.Clone(w.wrongs)
+	for _, db := range w.databases() {
+		if lost := db.missing(w.readSide(db)); lost != "" {
+			out = append(out, db.engine.title()+": "+lost)
+		}
 	}
 	down := w.apps["Deployment/frontend"].replicas == 0
 	switch {
 	case a.dead || len(a.plan.Steps) == 0:
-	case a.rep.WentBack && (down || w.src.fence != "" || !w.newest().internal):
+	case a.rep.WentBack && (down || w.newest().status != "deployed"):
 		out = append(out, "the report says the application is back, and it is not")
+	case a.rep.WentBack:
+		out = append(out, w.notBack()...)
 	case a.rep.Steps != nil && down && !a.rep.StillDown:
 		out = append(out, fmt.Sprintf("the application is down and nobody says so: %v", a.err))
 	}
 	return strings.Join(out, "; ")
 }
 
+// readSide is the server the release reads.
+func (w *world) readSide(db *database) *server {
+	if w.newest().inside(db.engine) {
+		return db.src
+	}
+	return db.dst
+}
+
+// lastMove is the newest move as the record has it.
+func (w *world) lastMove() Move {
+	var m Move
+	if rec, ok := w.records[RecordMove]; ok {
+		if err := json.Unmarshal(rec.Data, &m); err != nil {
+			w.wrong("the move record cannot be read: %v", err)
+		}
+	}
+	return m
+}
+
+// notBack says where a move that went back left the application elsewhere, or
+// on a server that takes no writes.
+func (w *world) notBack() []string {
+	var out []string
+	for _, p := range w.lastMove().Parts {
+		db := w.of(p.Engine)
+		if inside := w.newest().inside(p.Engine); inside != (p.From == spec.Internal) || inside != db.store {
+			out = append(out, fmt.Sprintf("%s went back to %s, but the release reads inside: %t, and there is a StatefulSet: %t", p.Engine.title(), p.Source(), inside, db.store))
+		}
+		if fence := w.readSide(db).fence; fence != "" {
+			out = append(out, fmt.Sprintf("%s went back and fence %s stands", p.Engine.title(), fence))
+		}
+	}
+	return out
+}
+
 // A random history of processes in trouble keeps the promises after each one
-// and converges when the trouble ends.
+// and converges when the trouble ends: of every flow, with either server away,
+// with specs that change their mind, in any order of what runs side by side.
+// RUNS=2000 make random plays more of them.
 func TestRandomHistoriesKeepThePromises(t *testing.T) {
 	seeded(t, "rapid.seed", "0", "20261122")
 	seeded(t, "rapid.checks", "100", "400")
 	seeded(t, "rapid.nofailfile", "false", "true")
-	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld()
-		for i := range rapid.IntRange(1, 4).Draw(t, "processes") {
-			tr := troubles(t)
-			a := w.suffer(tr)
+	ran, processes, byFlow := 0, 0, map[string]int{}
+	rapid.Check(t, func(rt *rapid.T) {
+		f := flows[rapid.IntRange(0, len(flows)-1).Draw(rt, "flow")]
+		w := f.begin(t)
+		n := rapid.IntRange(1, 4).Draw(rt, "processes")
+		for i := range n {
+			tr := troubles(rt)
+			a := w.suffer(f, tr)
 			if why := w.broken(a); why != "" {
-				t.Fatalf("process %d with %+v, which ended %v: %s", i+1, tr, a.err, why)
+				rt.Fatalf("%s: process %d with %+v, which ended %v: %s", f.name, i+1, tr, a.err, why)
 			}
 		}
 		for _, a := range w.apps {
 			a.neverGetsReady = false
 		}
-		w.noTarget, w.apps["Deployment/frontend"].writesThrough = false, true
-		if why := w.ends(externalSpec()); why != "" {
-			t.Fatal(why)
+		for _, db := range w.databases() {
+			db.noTarget = false
 		}
+		w.apps["Deployment/frontend"].writesThrough = true
+		if why := w.ends(f); why != "" {
+			rt.Fatalf("%s: %s", f.name, why)
+		}
+		ran, processes = ran+1, processes+n
+		byFlow[f.name]++
 	})
+	t.Logf("random: %d histories of %d processes in trouble, %d converged; by flow %v", ran, processes, ran, byFlow)
 }
 
-func (w *world) ends(s *spec.Spec) string {
+// finishing is the spec to which a finding move-committed points: the one that
+// wants the open move.
+func (w *world) finishing(f flow) *spec.Spec {
+	s := f.spec()
+	m := w.lastMove()
+	for _, p := range m.Parts {
+		switch {
+		case p.Engine == PostgreSQL:
+			s.Datastores.PostgreSQL.Location = p.To
+		case p.Engine == MongoDB:
+			s.Datastores.MongoDB.Location = p.To
+		}
+	}
+	return s
+}
+
+// ends is the time after the trouble: fresh processes, and a person who does
+// what a finding says, until nothing is left to do.
+func (w *world) ends(f flow) string {
+	s := f.spec()
 	var errs []string
-	for range 6 {
+	for range 8 {
 		w.rest()
 		a := w.process(context.Background(), s)
+		s = f.spec()
 		if why := w.broken(a); why != "" {
 			return why
 		}
 		if a.err != nil {
 			errs = append(errs, a.err.Error())
-		} else if len(a.plan.Steps) == 0 {
-			w.rest()
-			if got := fmt.Sprint(w.replicas()); got != fmt.Sprint(wantReplicas) {
-				return "replicas are " + got
+			if slices.ContainsFunc(a.plan.Findings, func(f Finding) bool { return f.ID == "move-committed" }) {
+				s = w.finishing(f)
 			}
-			if w.newest().internal || w.store {
-				return "the move is not over: " + fmt.Sprint(a.plan.Findings)
-			}
-			return w.broken(attempt{})
+			continue
 		}
+		if len(a.plan.Steps) > 0 || w.lastMove().Open() {
+			continue
+		}
+		w.rest()
+		if got := fmt.Sprint(w.replicas()); got != fmt.Sprint(wantReplicas) {
+			return "replicas are " + got
+		}
+		for _, db := range w.databases() {
+			if inside := w.newest().inside(db.engine); declared(s, db.engine) != nil && (inside != wantsInside(s, db.engine) || inside != db.store) {
+				return fmt.Sprintf("the move of %s is not over: %v", db.engine.title(), a.plan.Findings)
+			}
+		}
+		return w.broken(attempt{})
 	}
 	return "does not converge: " + strings.Join(errs, "\n  then ")
 }

@@ -37,6 +37,13 @@ type run struct {
 	proved map[Engine]bool
 	// read is what this run itself read whole, before the move was open.
 	read map[Engine]*ReadResult
+	// cut are steps that an earlier run of the open move left unfinished, carried
+	// what each datastore holds, took how long this run's own steps took.
+	cut     map[StepID]bool
+	carried map[Engine]sizes
+	took    map[string]Measurement
+	// resumed tells that the move was open when the run began.
+	resumed bool
 	// noSource tells that the internal server was not there when we looked.
 	noSource bool
 	// lost tells that the lease went to somebody else.
@@ -61,6 +68,7 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 	r := &run{
 		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, parts: partsWanted(s, &o),
 		id: InstallationID(o.Cluster.Value, s.Server), proved: map[Engine]bool{}, read: map[Engine]*ReadResult{},
+		carried: map[Engine]sizes{}, took: map[string]Measurement{},
 		lost: func() bool { return errors.Is(context.Cause(ctx), ErrLeaseLost) },
 	}
 	move, version := readRecord[Move](ctx, p.Records, RecordMove)
@@ -69,7 +77,7 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 	}
 	r.move, r.moveVersion = move.Value, version
 	if r.move.Open() {
-		r.ours = true
+		r.ours, r.resumed = true, true
 		for _, part := range r.move.Parts { // it may be gone; going back makes it again
 			if in := o.store(part.Engine).Internal; part.From == spec.Internal && (!in.Is() || !in.Value.StatefulSet.Is()) {
 				r.noSource = true
@@ -84,7 +92,19 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 		ev.Note("the journal is begun anew: " + journal.Why)
 	}
 	r.journal, r.journalVersion = journal.Value, version
+	r.cut = cutOff(r.journal, r.move)
+	for _, part := range r.allParts() {
+		r.carried[part.Engine] = sizesOf(o, part)
+	}
 	return r, nil
+}
+
+// allParts are those of the open move, or those the plan would move.
+func (r *run) allParts() []Part {
+	if r.move.Open() {
+		return r.move.Parts
+	}
+	return r.parts
 }
 
 // part is the datastore a step is about, as the record has it.
@@ -190,6 +210,14 @@ func (r *run) downtime() time.Duration {
 		return 0
 	}
 	return r.move.Resumed.Sub(r.move.Quiesced)
+}
+
+// reportDowntime sets the downtime beside what was announced before it began.
+func (r *run) reportDowntime(rep *Report) {
+	rep.Downtime = r.downtime()
+	if rep.Downtime > 0 {
+		rep.Announced.DownLow, rep.Announced.DownHigh = r.move.Announced.DownLow, r.move.Announced.DownHigh
+	}
 }
 
 // sides are both sides of a part, whether they run or not.

@@ -117,7 +117,7 @@ func (w *world) operate(q MoverRequest) (any, error) {
 		return UnfenceResult{}, nil
 	case OpRead:
 		src.read = true
-		return ReadResult{At: w.clock, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20}, nil
+		return ReadResult{At: w.clock, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20, Duration: time.Second}, nil
 	default:
 	}
 	dst, reachable := w.side(q.Target)
@@ -130,7 +130,7 @@ func (w *world) operate(q MoverRequest) (any, error) {
 	case OpProve:
 		// Like the real one it trusts the digests taken in flight: it does not
 		// see what the source took since.
-		proof := Proof{At: w.clock, Fence: q.Fence, Compared: map[string]int{"databases": 2, "tables": 3}, Counters: src.counters(), SecureWrite: true}
+		proof := Proof{At: w.clock, Fence: q.Fence, Compared: map[string]int{"databases": 2, "tables": 3}, Counters: src.counters(), SecureWrite: true, Duration: time.Second}
 		if !maps.Equal(dst.rows, dst.copied) {
 			proof.Differences = []Difference{{Kind: "table", Object: "public.builds", Database: "circleci", What: "rows differ"}}
 		}

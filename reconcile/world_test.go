@@ -31,6 +31,10 @@ type world struct {
 	faults map[int]string                    // by call: before, after, garbage
 	fired  int
 	at     func(string)
+	// turns make what runs side by side repeatable; parallel leaves it to
+	// goroutines.
+	turns    turns
+	parallel bool
 }
 
 // database is one engine's pair of servers.
@@ -249,6 +253,7 @@ var errInjected = errors.New("injected: the connection was reset")
 // call is one call of a provider: it can be killed, fail before or after its
 // effect, or answer garbage (which the caller makes of the returned mode).
 func (w *world) call(ctx context.Context, name string, effect func() error) (mode string, err error) {
+	w.turns.pass(name)
 	w.mu.Lock()
 	w.calls = append(w.calls, name)
 	n := len(w.calls)
@@ -295,8 +300,13 @@ func look[T any](ctx context.Context, w *world, name string, read func() Observe
 }
 
 func (w *world) providers() Providers {
+	together := w.turns.together
+	if w.parallel {
+		together = nil
+	}
 	return Providers{
-		Cluster: w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Stores: w,
+		Together: together,
+		Cluster:  w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Stores: w,
 		Passwords: w, Movers: movers{w}, Records: records{w}, Access: w, Leases: w,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.clock },
 		Wait: func(ctx context.Context, d time.Duration) error {

@@ -106,7 +106,7 @@ func (b *Bars) StepEnds(st reconcile.Step, d time.Duration, err error) {
 		b.line(ended(b.place, st, d, err))
 		return
 	}
-	b.line(fmt.Sprintf("%s%s: %s", b.place.of(st), st.Title, took(d)))
+	b.line(fmt.Sprintf("%s%s: %s", b.place.of(st), st.Title, reconcile.Took(d)))
 }
 
 // Note writes a sentence above the bar.

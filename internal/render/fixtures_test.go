@@ -51,9 +51,9 @@ func installation() reconcile.Observation {
 		}),
 		Applied: reconcile.NotThere[reconcile.Applied](),
 		Values:  reconcile.Found(valuesFiles(true)),
-		Journal: reconcile.NotThere[reconcile.Journal](),
-		Lease:   reconcile.NotThere[reconcile.LeaseHolder](),
-		Denied:  reconcile.Found[[]reconcile.Permission](nil),
+		Journal: reconcile.NotThere[reconcile.Journal](), Measured: reconcile.NotThere[reconcile.Measured](),
+		Lease:  reconcile.NotThere[reconcile.LeaseHolder](),
+		Denied: reconcile.Found[[]reconcile.Permission](nil),
 	}
 	o.Postgres = reconcile.DatastoreObservation{
 		Internal: reconcile.Found(reconcile.InternalStore{
@@ -124,6 +124,27 @@ func inspection() reconcile.Inspection {
 		}},
 		Adapted: []string{"role reporting loses BYPASSRLS, which only a superuser can give"},
 	}}
+}
+
+// measured is the installation after an attempt that went back, and a way back
+// of another time.
+func measured() reconcile.Observation {
+	o := installation()
+	then := t0.Add(-5 * 24 * time.Hour)
+	quick := func(took time.Duration) reconcile.Measurement {
+		return reconcile.Measurement{At: then, Took: took, Low: 2 * time.Second, High: time.Minute}
+	}
+	o.Measured = reconcile.Found(reconcile.Measured{
+		Steps: map[string]reconcile.Measurement{
+			"quiesce": quick(22 * time.Second), "fence-source/postgresql/out": quick(4 * time.Second), "resume-service": quick(31 * time.Second),
+			"copy/postgresql/out": {At: then, Took: 190 * time.Second, Low: 95 * time.Second, High: 8 * time.Minute,
+				Moving: 186 * time.Second, Bytes: 5 << 30, Tables: 149},
+			"prove/postgresql/back": {At: then, Took: 44 * time.Second, Low: 30 * time.Second, High: 3 * time.Minute,
+				Moving: 40 * time.Second, Bytes: 5 << 30, Tables: 149},
+		},
+		Downtime: map[string]reconcile.Measurement{"out": {At: then, Took: 288 * time.Second, Low: 2 * time.Minute, High: 14 * time.Minute}},
+	})
+	return o
 }
 
 // stopped is the installation after a copy that was cut off.

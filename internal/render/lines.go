@@ -126,9 +126,9 @@ func (l *Lines) print(text string) {
 
 func ended(p placer, st reconcile.Step, d time.Duration, err error) string {
 	if err != nil {
-		return fmt.Sprintf("%sfailed after %s: %s", p.of(st), took(d), err)
+		return fmt.Sprintf("%sfailed after %s: %s", p.of(st), reconcile.Took(d), err)
 	}
-	return p.of(st) + "done in " + took(d)
+	return p.of(st) + "done in " + reconcile.Took(d)
 }
 
 // placer knows which number a step has in its plan.
@@ -179,7 +179,7 @@ func progress(e reconcile.MoverEvent) string {
 		parts = append(parts, reconcile.Bytes(int64(e.Rate))+"/s")
 	}
 	if e.ETA > 0 {
-		parts = append(parts, took(e.ETA)+" left")
+		parts = append(parts, reconcile.Took(e.ETA)+" left")
 	}
 	if e.Message != "" {
 		parts = append(parts, e.Message)

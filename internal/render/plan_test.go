@@ -20,6 +20,7 @@ func TestPlanText(t *testing.T) {
 		command string
 	}{
 		"plan-move.txt":             {specFile, installation, "circleci-dr apply --plan plan.json --accept outage,remove-internal-database"},
+		"plan-measured.txt":         {specFile, measured, "circleci-dr apply"},
 		"plan-blocked.txt":          {specFile, blockedInstallation, ""},
 		"plan-resumed.txt":          {specFile, stopped, "circleci-dr apply --accept outage,remove-internal-database"},
 		"plan-empty.txt":            {specFile, moved, ""},

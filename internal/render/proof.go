@@ -37,7 +37,7 @@ func ProofText(w io.Writer, proof reconcile.Proof, o Options) error {
 		trial = "no DDL and write as the application's role was seen to work on the target"
 	}
 	p.para("trial     ", "          ", plain, trial)
-	p.line(fmt.Sprintf("at        %s, in %s", when(proof.At), took(proof.Duration)))
+	p.line(fmt.Sprintf("at        %s, in %s", when(proof.At), reconcile.Took(proof.Duration)))
 	for _, d := range proof.Differences {
 		p.blank()
 		difference(p, d)

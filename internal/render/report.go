@@ -4,17 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
 // ReportText draws what an apply did: every step with what became of it and
-// how long it took, the downtime next to the announced one, and where the
+// how long it took next to what the plan announced, the downtime likewise, and where the
 // application is now. cause is the error Apply returned, nil when it
 // succeeded; its text is the caller's to print, only the differences of a
 // proof are drawn here, each with both sides.
 func ReportText(w io.Writer, rep reconcile.Report, cause error, o Options) error {
 	p := newPage(o)
+	if len(rep.Steps) > 0 {
+		p.line(p.paint(dim, strings.Repeat(" ", reportIndent+reportTitle+2)+pad("took", reportTook)+"  announced"))
+	}
 	for i, st := range rep.Steps {
 		reportStep(p, i+1, st)
 	}
@@ -27,7 +31,7 @@ func ReportText(w io.Writer, rep reconcile.Report, cause error, o Options) error
 	}
 	if rep.Downtime > 0 {
 		a := rep.Announced
-		p.line(fmt.Sprintf("The application was stopped for %s; the plan announced %s.", took(rep.Downtime), span(a.DownLow, a.DownHigh)))
+		p.line(fmt.Sprintf("The application was stopped for %s; the plan announced %s.", reconcile.Took(rep.Downtime), span(a.DownLow, a.DownHigh)))
 	}
 	switch {
 	case cause == nil && len(rep.Steps) == 0:
@@ -55,16 +59,22 @@ func differencesOf(cause error) []reconcile.Difference {
 	return nil
 }
 
+// The columns of a report's steps: number and mark, title, actual time.
+const (
+	reportIndent = 5
+	reportTitle  = 62
+	reportTook   = 11
+)
+
 func reportStep(p *page, n int, st reconcile.StepReport) {
-	mark, t, text := "✓", green, took(st.Duration)
+	mark, t, text := "✓", green, pad(reconcile.Took(st.Duration), reportTook)+"  "+span(st.Announced.Low, st.Announced.High)
 	switch st.Outcome {
 	case "already settled":
 		mark, t, text = "=", dim, "was so already"
 	case "failed":
-		mark, t, text = "✗", red, "failed after "+took(st.Duration)
+		mark, t, text = "✗", red, "failed after "+reconcile.Took(st.Duration)
 	}
-	const wide = 62
-	p.line(fmt.Sprintf("%2d %s %s  %s", n, p.paint(t, mark), pad(clean(st.Title), wide), text))
+	p.line(fmt.Sprintf("%2d %s %s  %s", n, p.paint(t, mark), pad(clean(st.Title), reportTitle), text))
 	if st.Error != "" {
 		p.para("     ", "     ", red, st.Error)
 	}

@@ -59,7 +59,9 @@ type stepReportDoc struct {
 	Title    string  `json:"title"`
 	Outcome  string  `json:"outcome"`
 	Duration seconds `json:"durationSeconds"`
-	Error    string  `json:"error,omitempty"`
+	// Announced is what the plan said it would take.
+	Announced estimateDoc `json:"announced"`
+	Error     string      `json:"error,omitempty"`
 }
 
 type differenceDoc struct {
@@ -79,7 +81,7 @@ func ReportJSON(w io.Writer, rep reconcile.Report, cause error) error {
 	doc := reportDoc{
 		Format: ReportFormat, Plan: rep.Plan, Verdict: verdict(rep, cause), Downtime: seconds(rep.Downtime), Announced: estimateOf(rep.Announced),
 		Steps: each(rep.Steps, func(s reconcile.StepReport) stepReportDoc {
-			return stepReportDoc{string(s.Step), s.Title, s.Outcome, seconds(s.Duration), s.Error}
+			return stepReportDoc{string(s.Step), s.Title, s.Outcome, seconds(s.Duration), estimateOf(s.Announced), s.Error}
 		}, true),
 		Differences: each(differencesOf(cause), differenceOf, false),
 	}

@@ -54,7 +54,7 @@ func TestDriftText(t *testing.T) {
 func reportOf(plan reconcile.Plan, failed reconcile.ActionKind, cause error) reconcile.Report {
 	rep := reconcile.Report{Plan: plan.ID, Announced: plan.Total}
 	for i, st := range plan.Steps {
-		sr := reconcile.StepReport{Step: st.ID, Title: st.Title, Outcome: "settled", Duration: time.Duration(i*i*700) * time.Millisecond}
+		sr := reconcile.StepReport{Step: st.ID, Title: st.Title, Outcome: "settled", Duration: time.Duration(i*i*700) * time.Millisecond, Announced: st.Estimate}
 		switch {
 		case i == 0:
 			sr.Outcome, sr.Duration = "already settled", 0

@@ -49,21 +49,6 @@ func rough(d time.Duration, round func(float64) float64) (int, string) {
 	}
 }
 
-// took says a measured time: "0.4 s", "38 s", "2 min 05 s", "1 h 03 min".
-func took(d time.Duration) string {
-	switch {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < time.Hour:
-		d = d.Round(time.Second)
-		return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	d = d.Round(time.Minute)
-	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
-}
-
 func count(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
