@@ -44,7 +44,7 @@ func (s *site) interrupted(before map[string]int32) {
 	if o.code != 130 {
 		s.t.Errorf("want exit 130, got %s", o)
 	}
-	s.contains("apply", o.err, "interrupted: stopping at the next safe point")
+	s.contains("apply", o.err, "interrupted: stopping at the next safe point", "circleci-dr: error: Copy every database: run Job circleci-dr-copy-postgresql-e1-a1: interrupted")
 	s.wentBack(o, before, steps)
 }
 
@@ -60,7 +60,7 @@ func (s *site) targetRestarted(before map[string]int32) {
 	if o.code != 1 {
 		s.t.Errorf("want exit 1, got %s", o)
 	}
-	s.contains("apply", o.err, "target")
+	s.contains("apply", o.err, "terminating connection")
 	if strings.Contains(o.out+o.err, "newer mover") {
 		s.t.Errorf("a restart is taken for another mover: %s", o)
 	}
@@ -73,7 +73,7 @@ func (s *site) targetRestarted(before map[string]int32) {
 func (s *site) othersAtWork(before map[string]int32) {
 	s.plan()
 	first := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	thaw := s.freezeCopy()
+	mover := s.holdCopy("15414")
 	second := s.apply()
 	if second.code != 6 {
 		s.t.Errorf("the second apply: want exit 6, got %s", second)
@@ -83,7 +83,7 @@ func (s *site) othersAtWork(before map[string]int32) {
 	eventually(s.t, "the third apply waits", func() bool { return strings.Contains(third.talk(), "waiting up to 5m0s for") })
 	s.scaleUp("api-service", 1)
 	helmUpgrade(s.t, s, map[string]any{"global": map[string]any{"domainName": "ci.example.test"}})
-	thaw()
+	mover.thaw()
 	o := first.wait()
 	s.t.Logf("others at work meanwhile:\n%s%s", o.err, o.out)
 	if o.code != 0 {
@@ -106,10 +106,10 @@ func (s *site) apiServerKilled(before map[string]int32) {
 	s.declare("internal", 14)
 	s.plan()
 	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", backWords)
-	thaw := s.freezeCopy()
+	mover := s.holdCopy("5432")
 	s.endPart("kube-apiserver", syscall.SIGKILL)
 	s.repair()
-	thaw()
+	mover.thaw()
 	o := a.wait()
 	s.t.Logf("the API server killed:\n%s%s", o.err, o.out)
 	if o.code != 0 {

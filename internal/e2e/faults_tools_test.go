@@ -120,7 +120,7 @@ func (s *site) holdCopy(port string, others ...frozen) frozen {
 	if strings.HasPrefix(port, "27") {
 		engine = "mongodb"
 	}
-	const enough = 3 // holder, its watch, and one that copies
+	const enough = 4 // the holder, its watch, and two that copy
 	var f frozen
 	eventually(s.t, "a mover copies to port "+port, func() bool {
 		for f.pid = copier(engine, others); f.pid != 0; {

@@ -130,6 +130,9 @@ func guardOn(ctx context.Context, conn *pgx.Conn, token string) error {
 // what happened: a session that a newer one ended fails like a broken network
 // when it was writing at that moment.
 func (m *mover) orTakenOver(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil { // what was cut off by it says nothing
+		err = classify(targetSide, cause)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
 	defer cancel()
 	conn, lookErr := m.target.connect(ctx, ownDatabase)

@@ -21,10 +21,12 @@ type silencer struct {
 	once sync.Once
 }
 
-func newSilencer(t *testing.T, e *reconcile.Endpoint) (*silencer, *reconcile.Endpoint) {
+// newSilencer listens on an address in front of a server, and gives the server
+// as it is reached through it.
+func newSilencer(t *testing.T, address string, e *reconcile.Endpoint) (*silencer, *reconcile.Endpoint) {
 	t.Helper()
 	s := &silencer{to: net.JoinHostPort(e.Host, strconv.Itoa(e.Port)), cut: make(chan struct{})}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +81,7 @@ func TestTargetFallsSilent(t *testing.T) {
 	fill(t, p.source)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)
 	req := p.request(reconcile.OpCopy)
-	network, through := newSilencer(t, req.Target)
+	network, through := newSilencer(t, "127.0.0.1:0", req.Target)
 	req.Target = through
 	m, err := newMover(req, func(e reconcile.MoverEvent) {
 		if e.Phase == "rows" {
@@ -99,5 +101,35 @@ func TestTargetFallsSilent(t *testing.T) {
 	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
 	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
+	}
+}
+
+// TestUnfenceWaitsForASourceThatRestarts: nothing listens at first.
+func TestUnfenceWaitsForASourceThatRestarts(t *testing.T) {
+	p := newPair(t, 12, 14)
+	fill(t, p.source)
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	req := p.request(reconcile.OpUnfence)
+	to, waited := req.Source, 0
+	away := *to
+	away.Host, away.Port = "127.0.0.1", l.Addr().(*net.TCPAddr).Port
+	req.Source = &away
+	result, err := Run(t.Context(), req, func(e reconcile.MoverEvent) {
+		if strings.HasPrefix(e.Message, "waiting for the source to answer") {
+			if waited++; waited == 1 {
+				newSilencer(t, address, to)
+			}
+		}
+	})
+	if lifted, ok := result.(reconcile.UnfenceResult); err != nil || !ok || lifted.Lifted == nil || waited != 1 {
+		t.Errorf("unfence after %d waits: %+v, %v", waited, result, err)
 	}
 }
