@@ -40,7 +40,7 @@ func (c *Client) Run(ctx context.Context, job reconcile.MoverJob, progress recon
 	result, err := c.runUntilAnswered(ctx, func() (json.RawMessage, error) {
 		return c.runOnce(ctx, job, request, files, digest, progress)
 	})
-	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = context.Cause(ctx) // which call was on its way says nothing
 	}
 	if err != nil {
