@@ -25,11 +25,12 @@ func TestFaults(t *testing.T) {
 			f()
 		})
 	}
+	s.declare("external", 12)
+	fault("an upgrade of somebody else pending", func() { s.pendingOfOthers(before) })
 	fault("one interrupt", func() { s.interrupted(before) })
 	fault("the target restarted", func() { s.targetRestarted(before) })
 	fault("others at work meanwhile", func() { s.othersAtWork(before) })
-	fault("the API server killed, on the way back", func() { s.apiServerKilled(before) })
-	fault("an upgrade of somebody else pending", func() { s.pendingOfOthers(before) })
+	fault("the API server killed", func() { s.apiServerKilled(before) })
 }
 
 // interrupted: one Ctrl-C in the copy. The mover is stopped where it is, and
@@ -52,8 +53,8 @@ func (s *site) interrupted(before map[string]int32) {
 func (s *site) targetRestarted(before map[string]int32) {
 	_, steps := s.plan()
 	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	mover := s.holdCopy("15414")
-	s.endPart("pg14", syscall.SIGINT) // the fast shutdown, which asks no session
+	mover := s.holdCopy("15412")
+	s.endPart("pg12", syscall.SIGINT) // the fast shutdown, which asks no session
 	s.repair()
 	mover.thaw()
 	o := a.wait()
@@ -73,7 +74,7 @@ func (s *site) targetRestarted(before map[string]int32) {
 func (s *site) othersAtWork(before map[string]int32) {
 	s.plan()
 	first := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	mover := s.holdCopy("15414")
+	mover := s.holdCopy("15412")
 	second := s.apply()
 	if second.code != 6 {
 		s.t.Errorf("the second apply: want exit 6, got %s", second)
@@ -96,17 +97,17 @@ func (s *site) othersAtWork(before map[string]int32) {
 	if o.code != 0 {
 		s.carryOut(acceptAll)
 	}
-	s.settled(before)
+	s.settledOn("pg12.testbed", before)
 }
 
-// apiServerKilled: the API server dies in the copy of the way back and is
-// started again. Depending on how long that takes the run goes on, or it has
-// lost its lease and says how to go on.
+// apiServerKilled: the API server dies while MongoDB is copied and is started
+// again. Depending on how long that takes the run goes on, or it has lost its
+// lease and says how to go on.
 func (s *site) apiServerKilled(before map[string]int32) {
-	s.declare("internal", 14)
+	s.declareBoth("external", "external")
 	s.plan()
-	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", backWords)
-	mover := s.holdCopy("5432")
+	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
+	mover := s.holdCopy("27044")
 	s.endPart("kube-apiserver", syscall.SIGKILL)
 	s.repair()
 	mover.thaw()
@@ -114,17 +115,16 @@ func (s *site) apiServerKilled(before map[string]int32) {
 	s.t.Logf("the API server killed:\n%s%s", o.err, o.out)
 	if o.code != 0 {
 		s.contains("apply", o.err, "the application is stopped", "run the same command again")
-		if o := s.run(nil, "apply", "--plan", "plan.json", "--accept", backWords); o.code != 0 {
+		if o := s.apply(); o.code != 0 {
 			s.t.Fatalf("apply again: %s", o)
 		}
 	}
-	s.settledOn("postgresql", before)
+	s.bothOn("pg12.testbed", "mongo44.testbed", before)
 }
 
 // pendingOfOthers: somebody's helm upgrade was killed. Nothing is begun over
 // it, and the fix is named.
 func (s *site) pendingOfOthers(before map[string]int32) {
-	s.declare("external", 14)
 	picture := s.untouched()
 	leave := s.leavePending("Upgrade complete")
 	o := s.want(7, "plan")
