@@ -125,8 +125,9 @@ func (s *site) apiServerKilled(before map[string]int32) {
 // pendingOfOthers: somebody's helm upgrade was killed. Nothing is begun over
 // it, and the fix is named.
 func (s *site) pendingOfOthers(before map[string]int32) {
+	helmUpgrade(s.t, s, map[string]any{})
 	picture := s.untouched()
-	leave := s.leavePending("Upgrade complete")
+	leave := s.leavePending("Preparing upgrade")
 	o := s.want(7, "plan")
 	s.contains("plan", o.out+o.err, "release-pending", "helm rollback circleci-server -n e2e-faults")
 	o = s.want(7, "apply", "--accept", "any:"+acceptAll)

@@ -197,7 +197,8 @@ func (s *site) history() *action.Configuration {
 }
 
 // leavePending leaves the newest revision as a helm upgrade that was killed
-// would; the function it gives puts it back.
+// would, the one before it still deployed; the function it gives puts both
+// back.
 func (s *site) leavePending(description string) (undo func()) {
 	s.t.Helper()
 	releases := s.history().Releases
@@ -205,13 +206,21 @@ func (s *site) leavePending(description string) (undo func()) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	set := func(status release.Status, text string) {
-		newest.Info.Status, newest.Info.Description = status, text
-		if err := releases.Update(newest); err != nil {
+	former, err := releases.Get("circleci-server", newest.Version-1)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	set := func(r *release.Release, status release.Status, text string) {
+		r.Info.Status, r.Info.Description = status, text
+		if err := releases.Update(r); err != nil {
 			s.t.Fatal(err)
 		}
 	}
 	was := newest.Info.Description
-	set(release.StatusPendingUpgrade, description)
-	return func() { set(release.StatusDeployed, was) }
+	set(newest, release.StatusPendingUpgrade, description)
+	set(former, release.StatusDeployed, former.Info.Description)
+	return func() {
+		set(former, release.StatusSuperseded, former.Info.Description)
+		set(newest, release.StatusDeployed, was)
+	}
 }
