@@ -39,6 +39,7 @@ check: vet lint unit ## what needs no testbed: vet, lint, unit tests
 vet: ## go vet with every set of build tags
 	go vet -tags testbed ./...
 	go vet -tags testbed,testhooks ./...
+	go vet -tags testbed,faults ./internal/e2e
 	go -C internal/testbed vet ./...
 	go -C internal/testbed vet -tags fixture ./...
 
@@ -69,6 +70,11 @@ services: testbed-up ## tests against the real Kubernetes and databases
 	exports=$$($(TESTBED) env) && eval "$$exports"; \
 	packages=$$(grep -rl '^//go:build testbed' --include='*_test.go' internal | xargs dirname | sort -u | sed 's,^,./,'); \
 	$(TOOL) gotestsum --format testname --jsonfile $(OUT)/services.json -- -tags testbed -timeout 60m -p 1 $$packages
+
+faults: testbed-up ## real faults on the testbed, all of them; services has the five most telling
+	@mkdir -p $(OUT)
+	exports=$$($(TESTBED) env) && eval "$$exports"; \
+	$(TOOL) gotestsum --format testname --jsonfile $(OUT)/faults.json -- -tags testbed,faults -timeout 60m -p 1 -run Faults ./internal/e2e
 
 test: ## everything: vet, lint, unit tests, real services
 	@.ci/run-tests
@@ -103,4 +109,4 @@ bench-mongo: ## measure the copy of MongoDB against mongodump and mongorestore (
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services test matrix random fuzz golden bench bench-mongo clean
+.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services faults test matrix random fuzz golden bench bench-mongo clean

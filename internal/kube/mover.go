@@ -40,6 +40,9 @@ func (c *Client) Run(ctx context.Context, job reconcile.MoverJob, progress recon
 	result, err := c.runUntilAnswered(ctx, func() (json.RawMessage, error) {
 		return c.runOnce(ctx, job, request, files, digest, progress)
 	})
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = context.Cause(ctx) // which call was on its way says nothing
+	}
 	if err != nil {
 		return nil, fmt.Errorf("run Job %s: %w", job.Name, err)
 	}

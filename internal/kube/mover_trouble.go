@@ -106,6 +106,10 @@ func (c *Client) warning(ctx context.Context, uid, reason string) string {
 	return reason + ": " + firstLine(newest.Message)
 }
 
+// outOfMemory is the container runtime's word for one that the kernel ended
+// because it reached its limit.
+const outOfMemory = "OOMKilled"
+
 // deathOf says why a Job failed that left no error of its own.
 func (f *follower) deathOf() error {
 	if f.failure.Reason == batchv1.JobReasonDeadlineExceeded {
@@ -113,6 +117,9 @@ func (f *follower) deathOf() error {
 	}
 	for _, s := range f.pod.Status.ContainerStatuses {
 		if t := s.State.Terminated; s.Name == f.container && t != nil && t.ExitCode != 0 {
+			if t.Reason == outOfMemory && f.container == moverContainer {
+				return fmt.Errorf("the mover needed more memory than it may have and was killed (%s); raise mover.resources.limits.memory in the spec", t.Reason)
+			}
 			return fmt.Errorf("the %s ended with %s, exit code %d, and gave no reason", f.container, t.Reason, t.ExitCode)
 		}
 	}

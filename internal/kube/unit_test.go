@@ -168,6 +168,22 @@ func TestMoverManifestRefuses(t *testing.T) {
 	}
 }
 
+func TestDeathOfSaysWhatToDoAboutMemory(t *testing.T) {
+	for _, row := range []struct{ container, reason, want string }{
+		{moverContainer, "OOMKilled", "the mover needed more memory than it may have and was killed (OOMKilled); raise mover.resources.limits.memory in the spec"},
+		{engineContainer, "OOMKilled", "the engine ended with OOMKilled, exit code 137, and gave no reason"}, // no field of the spec sets its limit
+		{moverContainer, "Error", "the mover ended with Error, exit code 137, and gave no reason"},
+	} {
+		f := &follower{container: row.container}
+		f.pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+			Name: row.container, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: row.reason, ExitCode: 137}},
+		}}
+		if got := f.deathOf().Error(); got != row.want {
+			t.Errorf("%s, %s: %q, want %q", row.container, row.reason, got, row.want)
+		}
+	}
+}
+
 func TestStartWaitHasPatienceByKind(t *testing.T) {
 	w := startWait{patience: patience{image: time.Minute, start: time.Hour}}
 	at := time.Unix(0, 0)

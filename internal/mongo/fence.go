@@ -157,6 +157,9 @@ func (s *server) unlock(ctx context.Context) error {
 // run looks.
 func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 	s := m.source
+	if err := m.awaitSource(ctx); err != nil {
+		return reconcile.UnfenceResult{}, err
+	}
 	now, err := s.readFence(ctx)
 	if err != nil || now == nil {
 		return reconcile.UnfenceResult{}, err
@@ -171,6 +174,25 @@ func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 		}
 	}
 	return result, s.removeMatter(ctx, matterFence)
+}
+
+// startTime is how long a source that restarts is waited for.
+const startTime = time.Minute
+
+// awaitSource waits for a source that restarts, which may be why the fence has
+// to go: without it the application cannot come back.
+func (m *mover) awaitSource(ctx context.Context) error {
+	for begun := time.Now(); ; {
+		err := m.source.connect(ctx)
+		var known *reconcile.MoverError
+		if !errors.As(err, &known) || known.Code != reconcile.CodeUnreachable || time.Since(begun) > startTime {
+			return err
+		}
+		m.progress.say("waiting for the source to answer: %v", err)
+		if pause(ctx, time.Second) != nil {
+			return err
+		}
+	}
 }
 
 // markBehindFence writes the lineage of the source, which may be locked. The

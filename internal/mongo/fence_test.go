@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +111,30 @@ func TestFenceIsLostWithTheProcess(t *testing.T) {
 		t.Errorf("got %q", err)
 	}
 	s.Command(t, "admin", `{"fsyncUnlock": 1}`)
+}
+
+// TestUnfenceWaitsForASourceThatRestarts: the way back begins while the source
+// is away.
+func TestUnfenceWaitsForASourceThatRestarts(t *testing.T) {
+	t.Parallel()
+	s := mongotest.New(t, mongotest.Options{Release: "4.4"})
+	p := pair{source: s, target: s}
+	simple(t, s)
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	if err := s.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	waited := 0
+	_, err := Run(t.Context(), p.request(reconcile.OpUnfence), func(e reconcile.MoverEvent) {
+		if strings.HasPrefix(e.Message, "waiting for the source to answer") {
+			if waited++; waited == 1 {
+				s.Restart(t)
+			}
+		}
+	})
+	if err != nil || waited != 1 { // its lock went with the process
+		t.Errorf("unfence after %d waits: %v", waited, err)
+	}
 }
 
 // watched is a source whose admin may do what a managed service's may: no

@@ -109,7 +109,10 @@ func (s *server) config(database string) (*pgx.ConnConfig, error) {
 	cfg.ConnectTimeout = connectTimeout
 	cfg.RuntimeParams = sessionSettings()
 	cfg.RuntimeParams["application_name"] = s.label
-	cfg.DialFunc = (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext
+	// A server that is gone while we wait for its rows is noticed within about
+	// answerTime.
+	alive := net.KeepAliveConfig{Enable: true, Idle: answerTime / 4, Interval: answerTime / 4, Count: 3}
+	cfg.DialFunc = (&net.Dialer{Timeout: connectTimeout, KeepAliveConfig: alive}).DialContext
 	return cfg, nil
 }
 

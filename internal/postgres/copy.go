@@ -54,9 +54,6 @@ func (m *mover) copy(ctx context.Context) (reconcile.CopyResult, error) {
 		return c.result, m.orTakenOver(ctx, err)
 	}
 	if err := c.carry(ctx, facts); err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
 		return c.result, m.orTakenOver(ctx, err)
 	}
 	c.result.Duration = time.Since(began)

@@ -139,6 +139,9 @@ func (s *server) recordFence(ctx context.Context, conn *pgx.Conn, id string) (*s
 // error: that is how a repeated run looks.
 func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 	s := m.source
+	if err := m.awaitSource(ctx); err != nil {
+		return reconcile.UnfenceResult{}, err
+	}
 	now, err := s.readFence(ctx)
 	if err != nil || now == nil {
 		return reconcile.UnfenceResult{}, err
@@ -157,6 +160,22 @@ func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 		}
 		return nil
 	})
+}
+
+// awaitSource waits for a source that restarts, which may be why the fence has
+// to go: without it the application cannot come back.
+func (m *mover) awaitSource(ctx context.Context) error {
+	for begun := time.Now(); ; {
+		err := m.source.with(ctx, maintenance, func(*pgx.Conn) error { return nil })
+		var known *reconcile.MoverError
+		if !errors.As(err, &known) || known.Code != reconcile.CodeUnreachable || time.Since(begun) > m.patience {
+			return err
+		}
+		m.progress.say("waiting for the source to answer: %v", err)
+		if pause(ctx, time.Second) != nil {
+			return err
+		}
+	}
 }
 
 func (s *server) lower(ctx context.Context, conn *pgx.Conn, now *standing) error {

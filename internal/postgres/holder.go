@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Two writers. A Job may run its pod twice, on two nodes, and neither knows of
@@ -85,14 +86,25 @@ func (h *holder) take(ctx context.Context) error {
 	}
 }
 
-// watchHolder ends our work when our session on the target is ended.
+// answerTime is how long a server may keep silent before we give up. A network
+// that is cut for good gives no error: what waits to be sent is sent again for
+// a quarter of an hour, with the application stopped.
+const answerTime = time.Minute
+
+// watchHolder ends our work when our session on the target is ended, or when
+// the target does not answer any more.
 func (m *mover) watchHolder(ctx context.Context, conn *pgx.Conn, cancel context.CancelCauseFunc) {
 	defer closeConn(ctx, conn)
-	for {
-		if pause(ctx, time.Second) != nil {
+	for pause(ctx, time.Second) == nil {
+		look, end := context.WithTimeout(ctx, m.patience)
+		err := guardOn(look, conn, m.token)
+		late := look.Err() != nil && ctx.Err() == nil
+		end()
+		switch {
+		case late:
+			cancel(failf(targetSide, reconcile.CodeUnreachable, "the target has not answered for %s: %w", m.patience, err))
 			return
-		}
-		if err := guardOn(ctx, conn, m.token); err != nil {
+		case err != nil:
 			cancel(err)
 			return
 		}
@@ -118,6 +130,9 @@ func guardOn(ctx context.Context, conn *pgx.Conn, token string) error {
 // what happened: a session that a newer one ended fails like a broken network
 // when it was writing at that moment.
 func (m *mover) orTakenOver(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil { // what was cut off by it says nothing
+		err = classify(targetSide, cause)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
 	defer cancel()
 	conn, lookErr := m.target.connect(ctx, ownDatabase)
@@ -128,6 +143,11 @@ func (m *mover) orTakenOver(ctx context.Context, err error) error {
 	var known *reconcile.MoverError
 	if errors.As(lookErr, &known) && known.Code == reconcile.CodeOtherHolder {
 		return lookErr
+	}
+	var ended *pgconn.PgError
+	if errors.As(err, &known) && errors.As(err, &ended) && known.Code == reconcile.CodeOtherHolder {
+		// Not by a newer mover, as far as can be told: the server was shut down.
+		return fail(targetSide, reconcile.CodeUnreachable, known.Err)
 	}
 	return err // it could not be found out, or it is still ours
 }

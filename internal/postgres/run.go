@@ -22,6 +22,8 @@ type mover struct {
 	target   *server
 	token    string
 	progress *reporter
+	// patience is how long the target may keep silent in a copy.
+	patience time.Duration
 }
 
 // Run does one operation and returns its result. Every operation can be cut
@@ -46,7 +48,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 	if req.Streams <= 0 {
 		req.Streams = defaultStreams
 	}
-	m := &mover{req: req, token: hex.EncodeToString(token), progress: newReporter(progress)}
+	m := &mover{req: req, token: hex.EncodeToString(token), progress: newReporter(progress), patience: answerTime}
 	needs := map[reconcile.Operation][2]bool{
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true}, reconcile.OpClear: {false, true},
