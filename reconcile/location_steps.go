@@ -134,6 +134,7 @@ func readStep(o Observation, p Part) Step {
 	st := newStep(ActRead, p.Source(), "Read "+p.Source()+" whole, with the application up")
 	st.Reason = "the copy will replace what the other side still holds; nothing there is given up before this side has been read once"
 	st.Estimate = sizesOf(o, p).proving()
+	st.Estimate.Assumption = "reads the source once"
 	return st
 }
 
@@ -170,7 +171,7 @@ func fenceStep(o Observation, p Part) Step {
 	st.Details = []string{"default_transaction_read_only = on, sessions ended, write counters read"}
 	if p.Engine == MongoDB {
 		st.Title = "Stop writes to the " + string(p.From) + " MongoDB"
-		st.Details = []string{"fsyncLock where its user may, so that every write waits; else writes are watched for, and one stops the move; sessions ended, write counters read"}
+		st.Details = []string{"sessions ended, write counters read; locked with fsyncLock where its user may, so that every write waits, elsewhere a write is noticed and stops the move"}
 	}
 	st.Estimate = Estimate{Low: 2 * time.Second, High: 10 * time.Second}.down()
 	return st
@@ -259,7 +260,11 @@ func switchStep(s *spec.Spec, o Observation, parts []Part) Step {
 		fields = append(fields, p.Engine.field("location"))
 		st.Changes = append(st.Changes, switchChanges(s, rel, p)...)
 	}
-	st.Reason = fmt.Sprintf("%s says %s and the release says %s", strings.Join(fields, " and "), parts[0].To, parts[0].From)
+	says := "says"
+	if len(fields) > 1 {
+		says = "say"
+	}
+	st.Reason = fmt.Sprintf("%s %s %s and the release says %s", strings.Join(fields, " and "), says, parts[0].To, parts[0].From)
 	st.Details = append([]string{"helm upgrade with the release's own values and chart, the application held at 0"}, previewLines(rel, o)...)
 	st.Estimate = Estimate{Low: 2 * time.Second, High: 60 * time.Second, Assumption: "the chart's upgrade hooks are quick"}.down()
 	if back {

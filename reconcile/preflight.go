@@ -30,7 +30,9 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 		}
 		switch p.Engine {
 		case PostgreSQL:
-			out = append(out, preflightSecureMode(s, o.Release.Value)...)
+			if p.To == spec.External {
+				out = append(out, preflightSecureMode(s, o.Release.Value)...)
+			}
 			out = append(out, preflightPostgres(s, o, p)...)
 		case MongoDB:
 			out = append(out, preflightMongo(s, o, p)...)

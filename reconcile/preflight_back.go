@@ -41,10 +41,11 @@ func preflightBack(o Observation, p Part) []Finding {
 	return out
 }
 
-// ours tells whether an earlier attempt of this way back made the volume.
+// ours tells whether an earlier attempt of this way back made the volume. What
+// a finished one made holds what the application wrote since.
 func ours(o Observation, p Part) bool {
 	m := o.Move
-	if !m.Is() {
+	if !m.Is() || m.Value.Phase == MoveFinished {
 		return false
 	}
 	was := m.Value.part(p.Engine)

@@ -83,6 +83,11 @@ func TestPreflightOfTheWayBack(t *testing.T) {
 		{"the Secret is lost", func(f *facts) { f.o.Postgres.Internal.Value.Secret = NotThere[SecretInfo]() }},
 		{"the Secret cannot be read", func(f *facts) { f.o.Postgres.Internal.Value.Secret = CouldNot[SecretInfo](errRead) }},
 		{"a volume nobody knows", func(f *facts) { f.o.Postgres.Lineage = NotThere[Lineage](); f.o.Move = NotThere[Move]() }},
+		{"a volume of a way back that was finished, and its record is lost", func(f *facts) {
+			f.o.Postgres.Lineage = NotThere[Lineage]()
+			f.move(Move{ID: "postgresql-e1", Phase: MoveFinished, Parts: []Part{{Engine: PostgreSQL, From: spec.External, To: spec.Internal, Epoch: 1}}})
+		}},
+		{"a release without secureMode", func(f *facts) { f.o.Release.Value.ChartVersion = "4.8.2" }},
 		{"no volume, roles without a password", func(f *facts) {
 			f.o.Postgres.Internal.Value.Volumes = nil
 			src(f).Role.Superuser = false

@@ -1,0 +1,24 @@
+package reconcile
+
+import (
+	"slices"
+	"testing"
+)
+
+// What a plan of both engines says of its steps is true of each of them.
+func TestTheWordsOfAPlanOfBothEngines(t *testing.T) {
+	f := factsOf("both back")(t)
+	p, err := MakePlan(f.s, f.o, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range p.Steps {
+		if st.Action == ActRead && st.Estimate.Assumption != "reads the source once" {
+			t.Errorf("%s assumes that it %s", st.Title, st.Estimate.Assumption)
+		}
+	}
+	turn := p.Steps[slices.IndexFunc(p.Steps, func(st Step) bool { return st.Action == ActSwitch })]
+	if want := "datastores.postgresql.location and datastores.mongodb.location say internal and the release says external"; turn.Reason != want {
+		t.Errorf("got %q", turn.Reason)
+	}
+}
