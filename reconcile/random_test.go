@@ -242,10 +242,10 @@ func (w *world) finishing(f flow) *spec.Spec {
 	s := f.spec()
 	m := w.lastMove()
 	for _, p := range m.Parts {
-		switch {
-		case p.Engine == PostgreSQL:
+		switch p.Engine {
+		case PostgreSQL:
 			s.Datastores.PostgreSQL.Location = p.To
-		case p.Engine == MongoDB:
+		case MongoDB:
 			s.Datastores.MongoDB.Location = p.To
 		}
 	}
