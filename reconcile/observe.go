@@ -65,12 +65,13 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 // observeStores reads what can only be asked for once the release is known.
 func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions, o *Observation) {
 	rel := o.Release.Value
-	parts := partsWanted(s, o) // before the others write what it reads
-	reads := []func(){func() {
-		if opt.Preview && len(parts) > 0 {
-			o.Preview = p.Releases.Preview(ctx, switchChange(s, rel, parts))
-		}
-	}}
+	// What the reads below need of the observation is taken before they begin to
+	// write to it.
+	var reads []func()
+	if parts := partsWanted(s, o); opt.Preview && len(parts) > 0 {
+		change := switchChange(s, rel, parts)
+		reads = append(reads, func() { o.Preview = p.Releases.Preview(ctx, change) })
+	}
 	for _, e := range engines {
 		if observed(s, o, e) {
 			reads = append(reads, func() { o.store(e).Internal = observeInternal(ctx, p, o, e) })
@@ -79,7 +80,10 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 	p.together(reads...)
 	var looks []func()
 	for _, e := range engines {
-		looks = append(looks, func() { observeDatabases(ctx, s, p, opt, o, e) })
+		if observed(s, o, e) && o.Cluster.Is() && s.Server != nil {
+			in, installation := sidesOf(s, o, e), InstallationID(o.Cluster.Value, s.Server)
+			looks = append(looks, func() { observeDatabases(ctx, p, opt, o.store(e), in, installation) })
+		}
 	}
 	p.together(looks...)
 }
@@ -106,17 +110,11 @@ func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e Engine
 
 // observeDatabases runs the inspect Job, or holds the recorded inspection
 // against what would be asked now.
-func observeDatabases(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions, o *Observation, e Engine) {
-	if !observed(s, o, e) || !o.Cluster.Is() || s.Server == nil {
-		return
-	}
-	d := o.store(e)
-	in := sidesOf(s, o, e)
+func observeDatabases(ctx context.Context, p Providers, opt ObserveOptions, d *DatastoreObservation, in sides, installation string) {
 	if in.Source.Endpoint == nil && in.Target.Endpoint == nil {
 		d.Inspection = NotThere[Inspection]()
 		return
 	}
-	installation := InstallationID(o.Cluster.Value, s.Server)
 	subject := subjectOf(in, installation)
 	if !opt.Inspect {
 		if d.Inspection.Is() && d.Inspection.Value.Subject != subject {
@@ -126,7 +124,7 @@ func observeDatabases(ctx context.Context, s *spec.Spec, p Providers, opt Observ
 	}
 	d.Inspection = inspect(ctx, p, in, installation, opt.Progress)
 	if d.Inspection.Is() {
-		if err := replaceRecord(ctx, p.Records, RecordInspection(e), d.Inspection.Value); err != nil {
+		if err := replaceRecord(ctx, p.Records, RecordInspection(in.Engine), d.Inspection.Value); err != nil {
 			d.Inspection = CouldNot[Inspection](err)
 		}
 	}
