@@ -23,6 +23,7 @@ var flows = []flow{
 	{"MongoDB out", nil, mongoSpec, wholeMove},
 	{"both out", nil, bothSpec, twice(wholeMove)},
 	{"both back", []func() *spec.Spec{bothSpec}, bothBackSpec, twice(wayBack)},
+	{"handed off", nil, handedSpec, handed},
 }
 
 // twice repeats the steps that each datastore has.
@@ -64,6 +65,7 @@ func bothBackSpec() *spec.Spec {
 
 var (
 	wayBack  = []ActionKind{ActRead, ActRecord, ActQuiesce, ActFence, ActSwitch, ActCopy, ActProve, ActCommit, ActResume, ActSettle}
+	handed   = []ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActHandOff, ActCommit, ActResume, ActRemove}
 	outAgain = []ActionKind{ActCredentials, ActProtect, ActRead, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
 )
 
@@ -74,10 +76,18 @@ func backSpec() *spec.Spec {
 	return s
 }
 
+// handedSpec declares that Flux reconciles the release.
+func handedSpec() *spec.Spec {
+	s := externalSpec()
+	s.Server.ManagedBy = spec.ManagedByFlux
+	return s
+}
+
 // begin is the world before the flow's move.
 func (f flow) begin(t *testing.T) *world {
 	t.Helper()
 	w := newWorld()
+	w.tool.by = f.spec().Server.ManagedBy
 	for _, s := range f.before {
 		w.converge(t, s())
 	}

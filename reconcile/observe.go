@@ -54,6 +54,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 	if !o.Release.Is() {
 		return o
 	}
+	o.Release.Value = asRun(s, o.Release.Value, o.Workloads.Value)
 	if p.Patient != nil {
 		o.RunnerIsPatient = p.Patient(o.Release.Value)
 	}
@@ -65,8 +66,12 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions, o *Observation) {
 	rel := o.Release.Value
 	reads := []func(){func() {
-		if parts := partsWanted(s, o); opt.Preview && len(parts) > 0 {
+		if parts := partsWanted(s, o); opt.Preview && len(parts) > 0 && managed(s, rel) == "" {
 			o.Preview = p.Releases.Preview(ctx, switchChange(s, rel, parts))
+		}
+	}, func() {
+		if by := managed(s, rel); by != "" && by != spec.ManagedByTerraform {
+			o.Reconciliation = p.Reconcilers.Reconciliation(ctx, rel)
 		}
 	}}
 	for _, e := range engines {
