@@ -129,6 +129,20 @@ func eachFlow(t *testing.T, test func(t *testing.T, f flow)) {
 	}
 }
 
+// handsOff tells whether a tool switches the release, after which there is no
+// way back.
+func (f flow) handsOff() bool { return slices.Contains(f.steps, ActHandOff) }
+
+// eachFlowThatSwitches leaves out those whose switch is a tool's.
+func eachFlowThatSwitches(t *testing.T, test func(t *testing.T, f flow)) {
+	t.Helper()
+	eachFlow(t, func(t *testing.T, f flow) {
+		if !f.handsOff() {
+			test(t, f)
+		}
+	})
+}
+
 func TestThereAndBackAndThereAgain(t *testing.T) {
 	eachFlow(t, func(t *testing.T, f flow) {
 		w, s := f.begin(t), f.spec()

@@ -14,7 +14,11 @@ import (
 type tool struct {
 	by    spec.ManagedBy
 	since int // ticks since the values were announced
-	away  bool
+	// away is a person who commits nothing, careless one who does after the
+	// move has gone back.
+	away, careless bool
+	// state is what the tool's own object says; nil for suspended.
+	state func() Observed[Reconciliation]
 }
 
 // The ticks between two syncs, and until the values are committed.
@@ -25,8 +29,21 @@ const (
 
 func (w *world) Reconciliation(ctx context.Context, _ Release) Observed[Reconciliation] {
 	return look(ctx, w, "Reconciliation", func() Observed[Reconciliation] {
+		if w.tool.state != nil {
+			return w.tool.state()
+		}
 		return Found(Reconciliation{Object: "HelmRelease flux-system/server", Suspended: true, How: "spec.suspend is true"})
 	})
+}
+
+// decodeMove reads the move's record without a call.
+func decodeMove(w *world) (m Move) {
+	if rec, ok := w.records[RecordMove]; ok {
+		if err := json.Unmarshal(rec.Data, &m); err != nil {
+			panic(err)
+		}
+	}
+	return m
 }
 
 // toolTick is the tool's and the person's half second.
@@ -34,19 +51,21 @@ func (w *world) toolTick() {
 	if w.tool.by == "" || w.tool.by == spec.ManagedByHelm {
 		return
 	}
-	var m Move
-	if rec, ok := w.records[RecordMove]; ok {
-		if err := json.Unmarshal(rec.Data, &m); err != nil {
-			panic(err)
-		}
-	}
-	if m.Phase != MoveOpen || m.HandOff == nil || m.HandOff.Announced.IsZero() || !w.newest().internal || w.tool.away {
+	m := decodeMove(w)
+	told := m.HandOff != nil && !m.HandOff.Announced.IsZero() && (m.Phase == MoveOpen || w.tool.careless && m.Phase == MoveReverted)
+	if !told || !w.newest().internal || w.tool.away || w.apps["Deployment/frontend"].hosts[PostgreSQL] == externalHost {
 		w.tool.since = 0
 		return
 	}
 	w.tool.since++
 	switch {
 	case w.tool.since == committedAt:
+		if w.tool.by == spec.ManagedByArgoCD { // it keeps no Helm record
+			for _, a := range w.apps {
+				a.hosts[PostgreSQL] = externalHost
+			}
+			break
+		}
 		next := *w.newest()
 		next.internal, next.secret = false, CredentialsName(PostgreSQL)
 		w.revise("pending-upgrade", "Upgrade complete", next)
