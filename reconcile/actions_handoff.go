@@ -16,15 +16,13 @@ const handOffTime = time.Hour
 // HandOffError means that the application is held at zero and the values were
 // not applied in time. Nothing went back: they may be on their way.
 type HandOffError struct {
-	By     spec.ManagedBy
-	Why    string
-	Values string
+	By  spec.ManagedBy
+	Why string
 }
 
 // Error says what is waited for and what to do.
 func (e *HandOffError) Error() string {
-	return fmt.Sprintf("the application is held at zero: %s; commit these values, resume the reconciliation of %s, then run the same command again:\n%s",
-		e.Why, toolName(e.By), strings.TrimSuffix(e.Values, "\n"))
+	return fmt.Sprintf("the application is held at zero, %s; commit the values, resume the reconciliation of %s, then run the same command again", e.Why, toolName(e.By))
 }
 
 // lookHandOff looks at what really runs; whose record says what is the tool's
@@ -54,8 +52,7 @@ func applyHandOff(ctx context.Context, r *run, st Step) error {
 		}
 	}
 	by := r.move.HandOff.By
-	r.ev.Note(fmt.Sprintf("commit these values and let %s apply them; the application is held at zero until its workloads reference %s:\n%s",
-		toolName(by), r.move.Target(), strings.TrimSuffix(values, "\n")))
+	r.sayValues()
 	told := map[string]bool{}
 	until := r.p.Now().Add(handOffTime)
 	for {
@@ -64,12 +61,23 @@ func applyHandOff(ctx context.Context, r *run, st Step) error {
 			return err
 		}
 		if r.p.Now().After(until) {
-			return &HandOffError{By: by, Why: look.Why, Values: values}
+			r.sayValues()
+			return &HandOffError{By: by, Why: look.Why}
 		}
 		r.ev.StepProgress(st, MoverEvent{Phase: "waiting", Message: look.Why})
 		if err := r.p.Wait(ctx, 2*time.Second); err != nil {
 			return err
 		}
+	}
+}
+
+// sayValues prints what to commit, a line at a time: whoever draws them makes
+// one line of each note.
+func (r *run) sayValues() {
+	h := r.move.HandOff
+	r.ev.Note(fmt.Sprintf("commit these values and let %s apply them; the application is held at zero until its workloads reference %s:", toolName(h.By), r.move.Target()))
+	for line := range strings.Lines(h.Values) {
+		r.ev.Note("    " + strings.TrimSuffix(line, "\n"))
 	}
 }
 

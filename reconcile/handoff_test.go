@@ -38,7 +38,7 @@ func TestHandOffThatNobodyAnswersHoldsTheApplicationAtZero(t *testing.T) {
 	if !errors.As(a.err, &waiting) || !a.rep.StillDown || a.rep.WentBack {
 		t.Fatalf("report %+v, error %v", a.rep, a.err)
 	}
-	want := HandOffError{By: spec.ManagedByFlux, Values: handedValues,
+	want := HandOffError{By: spec.ManagedByFlux,
 		Why: "not every workload references pg.example.com:5432: Deployment/api names postgresql, Deployment/frontend names postgresql, Deployment/unused names postgresql, Deployment/web names postgresql, StatefulSet/scheduler names postgresql"}
 	if *waiting != want {
 		t.Errorf("got %+v, want %+v", *waiting, want)

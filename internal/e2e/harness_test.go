@@ -123,7 +123,7 @@ func newSite(t *testing.T, ns, size string) *site {
 	s.declare("external", 14)
 	// Another installation that was moved, such as the demo's, would go on
 	// writing to the server we are about to empty.
-	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof", "e2e-back", "e2e-both", "e2e-incluster", "e2e-pipeline", "e2e-rights"} {
+	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof", "e2e-back", "e2e-both", "e2e-handoff", "e2e-incluster", "e2e-pipeline", "e2e-rights"} {
 		s.testbed("uninstall", "--namespace", other)
 	}
 	s.testbed("reset")

@@ -25,7 +25,9 @@ func foreign(version, kind, namespace, name string, spec, annotations map[string
 func TestReconciliationOfTheToolsOwnObject(t *testing.T) {
 	argo := reconcile.ManagerObject{Kind: "Application", Name: "ci"}
 	flux := reconcile.ManagerObject{Kind: "HelmRelease", Namespace: "flux-system", Name: "ci"}
-	sync := func(automated any) map[string]any { return map[string]any{"syncPolicy": map[string]any{"automated": automated}} }
+	sync := func(automated any) map[string]any {
+		return map[string]any{"syncPolicy": map[string]any{"automated": automated}}
+	}
 	app := func(spec, annotations map[string]any) *unstructured.Unstructured {
 		return foreign("argoproj.io/v1alpha1", "Application", "argocd", "ci", spec, annotations)
 	}
