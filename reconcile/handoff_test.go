@@ -51,6 +51,13 @@ func TestHandOffThatNobodyAnswersHoldsTheApplicationAtZero(t *testing.T) {
 	if m := recordOf(w); m.Phase != MoveOpen || m.HandOff.Values != handedValues {
 		t.Errorf("the record is %+v", m)
 	}
+	o, _, err := w.plan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Status(s, o, "f.yaml")[0]; !got.Alarm || !strings.HasSuffix(got.Text, "for Flux to apply the values that circleci-dr plan prints") {
+		t.Errorf("status begins with %+v", got)
+	}
 	w.tool.away = false
 	a = w.process(t.Context(), s)
 	if a.err != nil {
