@@ -90,7 +90,7 @@ func (r *run) workloads(ctx context.Context) ([]Workload, error) {
 // counted leaves the counts of a release that was handed off to the tool that
 // reconciles it, as it leaves those of an autoscaled workload to the autoscaler.
 func (r *run) counted(ws []Workload) []Workload {
-	if h := r.move.HandOff; h != nil && !h.Announced.IsZero() && r.move.Phase == MoveCommitted {
+	if h := r.move.HandOff; h != nil && r.move.Phase == MoveCommitted {
 		ws = slices.Clone(ws)
 		for i := range ws {
 			ws[i].Autoscaler = orElse(ws[i].Autoscaler, string(h.By))

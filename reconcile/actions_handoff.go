@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,6 +13,10 @@ import (
 // handOffTime is how long one apply holds the application at zero for a tool
 // to switch; the next one goes on with it.
 const handOffTime = time.Hour
+
+// holdTries is how many looks in a row may fail meanwhile: in so long a time
+// one will, and none is a reason to go back.
+const holdTries = 10
 
 // HandOffError means that the application is held at zero and the values were
 // not applied in time. Nothing went back: they may be on their way.
@@ -55,10 +60,18 @@ func applyHandOff(ctx context.Context, r *run, st Step) error {
 	r.sayValues()
 	told := map[string]bool{}
 	until := r.p.Now().Add(handOffTime)
-	for {
+	for failed := 0; ; {
 		look, err := r.hold(ctx, st, told)
-		if err != nil || look.Settled {
+		switch {
+		case err == nil && look.Settled:
+			return nil
+		case err == nil:
+			failed = 0
+		case failed == holdTries || ctx.Err() != nil || errors.Is(err, ErrConflict):
 			return err
+		default:
+			failed++
+			look.Why = err.Error()
 		}
 		if r.p.Now().After(until) {
 			r.sayValues()

@@ -28,7 +28,7 @@ var flows = []flow{
 
 // twice repeats the steps that each datastore has.
 func twice(steps []ActionKind) []ActionKind {
-	once := map[ActionKind]bool{ActRecord: true, ActQuiesce: true, ActSwitch: true, ActResume: true, ActSettle: true}
+	once := map[ActionKind]bool{ActRecord: true, ActQuiesce: true, ActSwitch: true, ActHandOff: true, ActResume: true, ActSettle: true}
 	var out []ActionKind
 	for _, k := range steps {
 		out = append(out, k)

@@ -139,7 +139,7 @@ func unmanaged(s *spec.Spec, rel Release) []Finding {
 		return nil
 	}
 	return []Finding{block("release-managed", "server.managedBy", sourceHandOff, fix,
-		"%s reconciles the release (%s) and would undo or fight a helm upgrade", manager, evidence)}
+		"%s reconciles the release (%s) and would undo or fight a helm upgrade", toolName(manager), evidence)}
 }
 
 func suspendHint(by spec.ManagedBy, m ManagerObject) string {
@@ -250,7 +250,7 @@ func asRun(s *spec.Spec, rel Release, ws []Workload) Release {
 func lateHandOff(o Observation, e Engine) []Finding {
 	m, rel := o.Move.Value, o.Release.Value
 	p := m.part(e)
-	if !o.Move.Is() || m.Phase != MoveReverted || m.HandOff == nil || m.HandOff.Announced.IsZero() || p == nil || rel.Store(e).Internal {
+	if !o.Move.Is() || m.Phase != MoveReverted || m.HandOff == nil || p == nil || rel.Store(e).Internal {
 		return nil
 	}
 	return []Finding{block("handed-off-late", e.field("location"), sourceHandOff,

@@ -118,7 +118,7 @@ func TestValuesAppliedAfterTheWayBackAreNamed(t *testing.T) {
 	w.at = func(point string) {
 		if point == "hand-off:before-effect" {
 			w.hook = func(_ int, name, when string) {
-				if name == "List" && when == "before" && decodeMove(w).HandOff.Values != "" {
+				if name == "List" && when == "before" && recordOfHandOff(w).Values != "" {
 					cancel(errInjected)
 				}
 			}
@@ -137,6 +137,66 @@ func TestValuesAppliedAfterTheWayBackAreNamed(t *testing.T) {
 	if err != nil || len(plan.Steps) != 0 || len(plan.Blocked()) != 1 || plan.Blocked()[0].ID != "handed-off-late" {
 		t.Errorf("the next plan has %v, findings %+v, error %v", ids(plan.Steps), plan.Findings, err)
 	}
+}
+
+// One commit hands off both datastores.
+func TestHandOffOfBothDatastores(t *testing.T) {
+	w, s := newWorld(), bothSpec()
+	s.Server.ManagedBy, w.tool.by = spec.ManagedByFlux, spec.ManagedByFlux
+	a := w.process(t.Context(), s)
+	if a.err != nil {
+		t.Fatal(a.err)
+	}
+	want := handed
+	if got := actions(a.plan.Steps); !slices.Equal(got, twice(want)) {
+		t.Errorf("steps are %v, want %v", got, twice(want))
+	}
+	w.moved(t, s, "both")
+	if values := recordOf(w).HandOff.Values; !strings.HasPrefix(values, "mongodb:\n  auth:\n") || !strings.Contains(values, "\npostgresql:\n  auth:\n") {
+		t.Errorf("the values are\n%s", values)
+	}
+}
+
+// A look that fails is no reason to go back, for in an hour one will; eleven in
+// a row are.
+func TestALookThatFailsDoesNotEndAHandOff(t *testing.T) {
+	for _, tries := range []int{holdTries, holdTries + 1} {
+		w, s := managedWorld()
+		w.tool.away = tries > holdTries
+		begun := false
+		w.hook = func(call int, name, when string) {
+			if begun || name != "List" || when != "before" || recordOfHandOff(w).Announced.IsZero() {
+				return
+			}
+			begun = true
+			for i := range tries {
+				w.faults[call+1+i] = "before"
+			}
+		}
+		a := w.process(t.Context(), s)
+		if fired := w.fired; fired != tries {
+			t.Fatalf("%d of %d faults fired", fired, tries)
+		}
+		w.calm()
+		if w.tool.away {
+			if a.err == nil || !a.rep.WentBack {
+				t.Errorf("%d failures: report %+v, error %v", tries, a.rep, a.err)
+			}
+			w.home(t, "went back")
+			continue
+		}
+		if a.err != nil {
+			t.Errorf("%d failures: %v", tries, a.err)
+		}
+		w.moved(t, s, "in spite of failures")
+	}
+}
+
+func recordOfHandOff(w *world) HandOff {
+	if m := decodeMove(w); m.HandOff != nil {
+		return *m.HandOff
+	}
+	return HandOff{}
 }
 
 // Argo CD keeps no Helm record: what an earlier one says is old, and what runs

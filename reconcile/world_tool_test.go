@@ -62,14 +62,24 @@ func (w *world) toolTick() {
 	case w.tool.since == committedAt:
 		if w.tool.by == spec.ManagedByArgoCD { // it keeps no Helm record
 			for _, a := range w.apps {
-				a.hosts[PostgreSQL] = externalHost
+				for _, p := range m.Parts {
+					a.hosts[p.Engine] = w.of(p.Engine).out
+				}
 			}
 			break
 		}
 		next := *w.newest()
-		next.internal, next.secret = false, CredentialsName(PostgreSQL)
+		for _, p := range m.Parts {
+			if p.Engine == MongoDB {
+				next.mongoInside, next.mongoSecret = false, CredentialsName(MongoDB)
+			} else {
+				next.internal, next.secret = false, CredentialsName(PostgreSQL)
+			}
+		}
 		w.revise("pending-upgrade", "Upgrade complete", next)
-		w.store = w.store && w.safe
+		for _, db := range w.databases() {
+			db.store = db.store && (next.inside(db.engine) || db.safe)
+		}
 		w.render()
 		fallthrough
 	case w.tool.since%syncEvery == 0:
