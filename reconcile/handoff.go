@@ -155,7 +155,8 @@ func handOffStep(s *spec.Spec, o Observation, parts []Part, by spec.ManagedBy) S
 	rel := o.Release.Value
 	st := newStep(ActHandOff, rel.Name, "Hand the switch off to "+toolName(by))
 	st.Risk, st.Accept = Outage, AcceptOutage
-	if by != spec.ManagedByTerraform && !openMove(o) && !(o.Reconciliation.Is() && o.Reconciliation.Value.Suspended) {
+	rests := by == spec.ManagedByTerraform || o.Reconciliation.Is() && o.Reconciliation.Value.Suspended
+	if !rests && !openMove(o) {
 		st.Accept = AcceptSuspended
 	}
 	for _, p := range parts {

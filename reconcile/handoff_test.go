@@ -66,6 +66,49 @@ func TestHandOffThatNobodyAnswersHoldsTheApplicationAtZero(t *testing.T) {
 	w.moved(t, s, "committed at last")
 }
 
+// hearing keeps the notes.
+type hearing struct {
+	quiet
+	notes []string
+}
+
+func (h *hearing) Note(text string) { h.notes = append(h.notes, text) }
+
+// What a tool that was resumed too early starts on the old values is stopped
+// again, and whoever watches is told once.
+func TestHandOffHoldsTheApplicationAtZeroAgainstTheTool(t *testing.T) {
+	w, s := managedWorld()
+	o, plan, err := w.plan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := &hearing{}
+	if _, err := Apply(t.Context(), s, o, plan, w.providers(), ApplyOptions{By: "me"}, heard); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"commit these values and let Flux apply them; the application is held at zero until its workloads reference pg.example.com:5432:"}
+	for line := range strings.Lines(handedValues) {
+		want = append(want, "    "+strings.TrimSuffix(line, "\n"))
+	}
+	for _, started := range []string{"Deployment/api was scaled up to 2", "Deployment/frontend was scaled up to 3", "Deployment/web was scaled up to 4", "StatefulSet/scheduler was scaled up to 1"} {
+		want = append(want, started+" and is put back to 0: its values are not applied yet")
+	}
+	if !slices.Equal(heard.notes, want) {
+		t.Errorf("the notes are\n%s\nwant\n%s", strings.Join(heard.notes, "\n"), strings.Join(want, "\n"))
+	}
+	scaled := 0
+	for _, call := range w.calls {
+		if call == "Scale" {
+			scaled++
+		}
+	}
+	// Four to stop, four each of the three syncs on old values; the last sync
+	// has them up already.
+	if scaled < 12 {
+		t.Errorf("scaled %d times only", scaled)
+	}
+}
+
 // An interruption or a deadline before any call of the whole: as long as the
 // tool has not switched it goes back, afterwards it is committed and up.
 func TestHandOffInterruptedGoesBackUntilTheToolHasSwitched(t *testing.T) {
