@@ -112,7 +112,7 @@ func TestHandOff(t *testing.T) {
 	s.write("circleci-dr.yaml", strings.Replace(s.specOf("external", 14), "release: circleci-server", "release: circleci-server\n  managedBy: argocd", 1))
 	before := s.replicas()
 	o := s.want(0, "plan", "--out", "plan.json")
-	s.contains("the plan", o.out, "Hand the switch off to Argo CD", "reconciliation-unknown", "reconciliation-suspended")
+	s.contains("the plan", o.out, "Hand the switch off to Argo CD", "could not be checked", "reconciliation-suspended")
 
 	tool := &gitops{s: s}
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)

@@ -289,7 +289,7 @@ func TestRefused(t *testing.T) {
 	refuse("release under Argo CD", 7, "release-managed", "argocd")
 	with("release: circleci-server", "release: circleci-server\n  managedBy: argocd")
 	s.secretOf("circleci-dr-postgresql", "password")
-	refuse("a Secret that somebody else keeps", 7, "secret-owned", "External Secrets", "postgres-password", "reconciliation-unknown")
+	refuse("a Secret that somebody else keeps", 7, "secret-owned", "External Secrets", "postgres-password")
 	s.dropSecret("circleci-dr-postgresql")
 	s.write("circleci-dr.yaml", original)
 	s.label("argocd.argoproj.io/instance", "")
