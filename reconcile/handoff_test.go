@@ -109,7 +109,7 @@ func TestHandOffHoldsTheApplicationAtZeroAgainstTheTool(t *testing.T) {
 	}
 }
 
-// An interruption or a deadline before any call of the whole: as long as the
+// An interruption before any call of the whole: as long as the
 // tool has not switched it goes back, afterwards it is committed and up.
 func TestHandOffInterruptedGoesBackUntilTheToolHasSwitched(t *testing.T) {
 	f := flows[slices.IndexFunc(flows, flow.handsOff)]
