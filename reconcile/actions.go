@@ -26,6 +26,7 @@ func init() { // an initialiser would be a cycle: go-back is an action and ends 
 		ActCopy:        {lookCopy, applyCopy},
 		ActProve:       {lookProve, applyProve},
 		ActSwitch:      {lookSwitch, applySwitch},
+		ActHandOff:     {lookHandOff, applyHandOff},
 		ActCommit:      {lookCommit, applyCommit},
 		ActResume:      {lookResume, applyResume},
 		ActSettle:      {lookSettle, applySettle},
@@ -83,7 +84,19 @@ func (r *run) workloads(ctx context.Context) ([]Workload, error) {
 		// An empty list would read as stopped here and as started there.
 		return nil, errors.New("list the application's workloads: there is none with layer=application any more")
 	}
-	return ws.Value, nil
+	return r.counted(ws.Value), nil
+}
+
+// counted leaves the counts of a release that was handed off to the tool that
+// reconciles it, as it leaves those of an autoscaled workload to the autoscaler.
+func (r *run) counted(ws []Workload) []Workload {
+	if h := r.move.HandOff; h != nil && r.move.Phase == MoveCommitted {
+		ws = slices.Clone(ws)
+		for i := range ws {
+			ws[i].Autoscaler = orElse(ws[i].Autoscaler, string(h.By))
+		}
+	}
+	return ws
 }
 
 func lookRecord(ctx context.Context, r *run, _ Step) (Look, error) {
@@ -165,6 +178,10 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 		}
 	}
 	r.rel = rel
+	var handOff *HandOff
+	if slices.ContainsFunc(r.plan.Steps, func(st Step) bool { return st.Action == ActHandOff }) {
+		handOff = &HandOff{By: r.s.Server.ManagedBy}
+	}
 	id, attempt := MoveID(parts), 1
 	if r.move.ID == id {
 		attempt = r.move.Attempt + 1
@@ -173,7 +190,7 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 	return r.saveMove(ctx, func(m *Move) {
 		*m = Move{
 			ID: id, Attempt: attempt, Phase: MoveOpen, Opened: r.p.Now(), Parts: parts, Replicas: counts,
-			Revision: rel.Revision, Announced: r.plan.Total, Plan: r.plan.ID,
+			Revision: rel.Revision, Announced: r.plan.Total, Plan: r.plan.ID, HandOff: handOff,
 		}
 	})
 }

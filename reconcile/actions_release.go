@@ -19,7 +19,11 @@ func (r *run) release(ctx context.Context) (Release, error) {
 		}
 		return Release{}, fmt.Errorf("read release %s: %s", r.rel.Name, rel.Why)
 	}
-	return rel.Value, nil
+	if managed(r.s, rel.Value) != spec.ManagedByArgoCD {
+		return rel.Value, nil
+	}
+	ws, err := r.workloads(ctx)
+	return asRun(r.s, rel.Value, ws), err
 }
 
 // lookSwitch looks at the release and then at what really runs: the record
@@ -60,12 +64,21 @@ func lookSwitch(ctx context.Context, r *run, _ Step) (Look, error) {
 // its Service, with or without its namespace.
 func (r *run) referenced(ws []Workload, p Part) string {
 	target := r.sides(p).Target.Endpoint
+	if why := notReferenced(ws, p.Engine, target.hosts(), p.To == spec.Internal); why != "" {
+		return fmt.Sprintf("not every workload references %s: %s", target.at(), why)
+	}
+	return ""
+}
+
+// notReferenced names the workloads that name another host of an engine, or
+// says that none names any; "" when all name one of hosts.
+func notReferenced(ws []Workload, e Engine, hosts []string, service bool) string {
 	var wrong []string
 	found := 0
 	for _, w := range ws {
-		for _, host := range w.Hosts[p.Engine] {
-			if slices.ContainsFunc(target.hosts(), func(want string) bool {
-				return host == want || p.To == spec.Internal && strings.HasPrefix(host, want+".")
+		for _, host := range w.Hosts[e] {
+			if slices.ContainsFunc(hosts, func(want string) bool {
+				return host == want || service && strings.HasPrefix(host, want+".")
 			}) {
 				found++
 			} else {
@@ -74,7 +87,7 @@ func (r *run) referenced(ws []Workload, p Part) string {
 		}
 	}
 	if len(wrong) > 0 || found == 0 {
-		return fmt.Sprintf("not every workload references %s: %s", target.at(), orNone(strings.Join(clip(wrong, 5), ", ")))
+		return orNone(strings.Join(clip(wrong, 5), ", "))
 	}
 	return ""
 }

@@ -168,6 +168,9 @@ func TestACommitThatWentBackEarlyIsNoDrift(t *testing.T) {
 		}}
 		a := w.process(t.Context(), s)
 		actionsByKind[ActCommit] = commit
+		if f.name == "handed off" { // the tool has switched by then: there is only forward
+			return
+		}
 		if a.err == nil || !a.rep.WentBack {
 			t.Fatalf("report %+v, error %v", a.rep, a.err)
 		}

@@ -216,6 +216,11 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 	if !r.move.Open() || !r.isDown() && !r.move.Quiesced.IsZero() {
 		return rep, err
 	}
+	var waiting *HandOffError
+	if errors.As(cause, &waiting) {
+		rep.StillDown = r.isDown() // the values may be on their way
+		return rep, err
+	}
 	if errors.Is(context.Cause(ctx), ErrLeaseLost) || errors.Is(cause, ErrConflict) {
 		rep.StillDown = r.isDown() // another run may be bringing it back already
 		return rep, err

@@ -23,11 +23,12 @@ var flows = []flow{
 	{"MongoDB out", nil, mongoSpec, wholeMove},
 	{"both out", nil, bothSpec, twice(wholeMove)},
 	{"both back", []func() *spec.Spec{bothSpec}, bothBackSpec, twice(wayBack)},
+	{"handed off", nil, handedSpec, handed},
 }
 
 // twice repeats the steps that each datastore has.
 func twice(steps []ActionKind) []ActionKind {
-	once := map[ActionKind]bool{ActRecord: true, ActQuiesce: true, ActSwitch: true, ActResume: true, ActSettle: true}
+	once := map[ActionKind]bool{ActRecord: true, ActQuiesce: true, ActSwitch: true, ActHandOff: true, ActResume: true, ActSettle: true}
 	var out []ActionKind
 	for _, k := range steps {
 		out = append(out, k)
@@ -64,6 +65,7 @@ func bothBackSpec() *spec.Spec {
 
 var (
 	wayBack  = []ActionKind{ActRead, ActRecord, ActQuiesce, ActFence, ActSwitch, ActCopy, ActProve, ActCommit, ActResume, ActSettle}
+	handed   = []ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActHandOff, ActCommit, ActResume, ActRemove}
 	outAgain = []ActionKind{ActCredentials, ActProtect, ActRead, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
 )
 
@@ -74,10 +76,18 @@ func backSpec() *spec.Spec {
 	return s
 }
 
+// handedSpec declares that Flux reconciles the release.
+func handedSpec() *spec.Spec {
+	s := externalSpec()
+	s.Server.ManagedBy = spec.ManagedByFlux
+	return s
+}
+
 // begin is the world before the flow's move.
 func (f flow) begin(t *testing.T) *world {
 	t.Helper()
 	w := newWorld()
+	w.tool.by = f.spec().Server.ManagedBy
 	for _, s := range f.before {
 		w.converge(t, s())
 	}
@@ -117,6 +127,20 @@ func eachFlow(t *testing.T, test func(t *testing.T, f flow)) {
 	for _, f := range flows {
 		t.Run(f.name, func(t *testing.T) { test(t, f) })
 	}
+}
+
+// handsOff tells whether a tool switches the release, after which there is no
+// way back.
+func (f flow) handsOff() bool { return slices.Contains(f.steps, ActHandOff) }
+
+// eachFlowThatSwitches leaves out those whose switch is a tool's.
+func eachFlowThatSwitches(t *testing.T, test func(t *testing.T, f flow)) {
+	t.Helper()
+	eachFlow(t, func(t *testing.T, f flow) {
+		if !f.handsOff() {
+			test(t, f)
+		}
+	})
 }
 
 func TestThereAndBackAndThereAgain(t *testing.T) {

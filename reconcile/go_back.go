@@ -33,6 +33,11 @@ func (r *run) goBack(ctx context.Context, cause error) error {
 			}
 		}
 	}
+	if over, err := r.handedOver(ctx); err != nil {
+		return err
+	} else if over {
+		return r.forwardHandedOver(ctx, st, cause)
+	}
 	if r.move.Phase == MoveCommitted || r.move.Deciding {
 		if err := r.withdraw(ctx, st); err != nil {
 			return err
@@ -45,6 +50,9 @@ func (r *run) goBack(ctx context.Context, cause error) error {
 	}
 	if err := r.bringUp(ctx, st); err != nil {
 		return err
+	}
+	if h := r.move.HandOff; h != nil && !h.Announced.IsZero() {
+		r.ev.Note("the values of this move must not be applied any more: take them back where they are committed, before " + toolName(h.By) + " reconciles again")
 	}
 	return r.closeMove(ctx, cause)
 }
@@ -111,6 +119,9 @@ func (r *run) unfence(ctx context.Context, st Step) error {
 }
 
 func (r *run) rollBack(ctx context.Context, _ Step) error {
+	if r.move.HandOff != nil {
+		return nil // no upgrade of ours is there to be undone
+	}
 	rel, err := r.release(ctx)
 	if err != nil {
 		return err

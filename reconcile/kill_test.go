@@ -195,7 +195,7 @@ func TestKilledOnTheWayBackTheNextRunConverges(t *testing.T) {
 // A withdraw that a killed run left complete answers for its own time only:
 // by the next failure the application has written on the target.
 func TestAnOldAnswerIsNotTakenForANewOne(t *testing.T) {
-	eachFlow(t, func(t *testing.T, f flow) {
+	eachFlowThatSwitches(t, func(t *testing.T, f flow) {
 		w, s := f.begin(t), f.spec()
 		for _, a := range w.apps {
 			a.neverGetsReady, a.writesThrough = true, false

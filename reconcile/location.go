@@ -146,6 +146,8 @@ func planStore(s *spec.Spec, o Observation, e Engine, d declaration) ([]Step, []
 	switch {
 	case contradicts(live, l):
 		return nil, []Finding{twoTruths(rel, e, l.Value)}
+	case d.location == spec.External && len(lateHandOff(o, e)) > 0:
+		return nil, lateHandOff(o, e)
 	case d.location == spec.External && !live.Internal:
 		return settledExternal(s, o, e, d)
 	case d.location == spec.Internal && !live.Internal:

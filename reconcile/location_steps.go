@@ -21,6 +21,7 @@ const (
 	ActCopy        ActionKind = "copy"
 	ActProve       ActionKind = "prove"
 	ActSwitch      ActionKind = "switch-release"
+	ActHandOff     ActionKind = "hand-off"
 	ActCommit      ActionKind = "commit-lineage"
 	ActResume      ActionKind = "resume-service"
 	ActSettle      ActionKind = "settle-release"
@@ -57,7 +58,10 @@ func moveSteps(s *spec.Spec, o Observation, parts []Part) []Step {
 	}
 	var steps []Step
 	add := func(more ...Step) { steps = append(steps, more...) }
-	turn := switchStep(s, o, parts)
+	turn, by := switchStep(s, o, parts), handsOff(s, o)
+	if by != "" {
+		turn = handOffStep(s, o, parts, by)
+	}
 	if !back {
 		add(each(func(p Part) Step { return credentialsStep(s, o, p.Engine) })...)
 		add(each(func(p Part) Step { return protectStep(o, p) })...)
@@ -78,7 +82,10 @@ func moveSteps(s *spec.Spec, o Observation, parts []Part) []Step {
 		add(turn)
 	}
 	add(each(commitStep)...)
-	add(resumeStep(o, parts), settleStep())
+	add(resumeStep(o, parts))
+	if by == "" { // what the tool applied has the application up
+		add(settleStep())
+	}
 	if !back {
 		add(each(func(p Part) Step { return removeStep(o, p) })...)
 	}

@@ -31,6 +31,8 @@ type Observation struct {
 	Values Observed[DeclaredValues] `json:"values"`
 	// Denied are the permissions the plan would need and we do not have.
 	Denied Observed[[]Permission] `json:"denied"`
+	// Reconciliation is the tool's own object, where the release is handed off.
+	Reconciliation Observed[Reconciliation] `json:"reconciliation"`
 	// RunnerIsPatient says why the process that asks is itself a job of the
 	// installation it would stop; empty when it is not.
 	RunnerIsPatient string `json:"runnerIsPatient,omitempty"`
@@ -80,6 +82,8 @@ type Release struct {
 	// and Evidence says which.
 	Manager  spec.ManagedBy `json:"manager"`
 	Evidence string         `json:"evidence,omitempty"`
+	// ManagerObject is the tool's own object, empty for Helm and Terraform.
+	ManagerObject ManagerObject `json:"managerObject,omitzero"`
 	// ImagePullSecrets and Tolerations and NodeSelector are the release's
 	// global values, which the mover's pods take over.
 	ImagePullSecrets []string          `json:"imagePullSecrets,omitempty"`
@@ -195,6 +199,9 @@ type Credentials struct {
 	Matches bool `json:"matches"`
 	// Problem names what is wrong, without any content.
 	Problem string `json:"problem,omitempty"`
+	// Owner is who else keeps the Secret, so that we may not write it; empty
+	// when it is ours.
+	Owner string `json:"owner,omitempty"`
 }
 
 // Inspection is the newest look at both sides, made in the cluster.
@@ -258,6 +265,8 @@ type Move struct {
 	// Deciding stands while the servers are told, or told to forget, that the
 	// target is authoritative: until it is cleared nobody knows what they say.
 	Deciding bool `json:"deciding,omitempty"`
+	// HandOff is set where a tool other than Helm switches the release.
+	HandOff *HandOff `json:"handOff,omitempty"`
 }
 
 // Part is one datastore of a move.

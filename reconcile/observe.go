@@ -55,6 +55,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 	if !o.Release.Is() {
 		return o
 	}
+	o.Release.Value = asRun(s, o.Release.Value, o.Workloads.Value)
 	if p.Patient != nil {
 		o.RunnerIsPatient = p.Patient(o.Release.Value)
 	}
@@ -68,9 +69,12 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 	// What the reads below need of the observation is taken before they begin to
 	// write to it.
 	var reads []func()
-	if parts := partsWanted(s, o); opt.Preview && len(parts) > 0 {
+	if parts := partsWanted(s, o); opt.Preview && len(parts) > 0 && managed(s, rel) == "" {
 		change := switchChange(s, rel, parts)
 		reads = append(reads, func() { o.Preview = p.Releases.Preview(ctx, change) })
+	}
+	if by := managed(s, rel); by != "" && by != spec.ManagedByTerraform {
+		reads = append(reads, func() { o.Reconciliation = p.Reconcilers.Reconciliation(ctx, rel) })
 	}
 	for _, e := range engines {
 		if observed(s, o, e) {

@@ -21,12 +21,15 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 	out = append(out, preflightRelease(s, o)...)
 	out = append(out, preflightAccess(s, o)...)
 	out = append(out, preflightSupport(o)...)
-	out = append(out, preflightChart(o.Release.Value, o.Preview, parts)...)
+	if handsOff(s, o) == "" { // what a tool renders is between it and its chart
+		out = append(out, preflightChart(o.Release.Value, o.Preview, parts)...)
+	}
 	for _, p := range parts {
 		if p.To == spec.Internal {
 			out = append(out, preflightBack(o, p)...)
 		} else {
 			out = append(out, checkSourceSecret(o, p.Engine)...)
+			out = append(out, checkCredentials(o, p.Engine)...)
 		}
 		switch p.Engine {
 		case PostgreSQL:
@@ -49,19 +52,7 @@ func block(id, field, source, fix, what string, args ...any) Finding {
 func preflightRelease(s *spec.Spec, o Observation) []Finding {
 	var out []Finding
 	rel := o.Release.Value
-	manager := rel.Manager
-	evidence := rel.Evidence
-	if declared := s.Server.ManagedBy; declared != "" && declared != spec.ManagedByHelm {
-		manager = declared
-		if evidence == "" {
-			evidence = "server.managedBy"
-		}
-	}
-	if manager != "" && manager != spec.ManagedByHelm {
-		out = append(out, block("release-managed", "server.managedBy", sourceDocs,
-			"suspend the reconciliation and let a person run the switch; handing off to "+string(manager)+" is not in this version",
-			"%s reconciles the release (%s) and would undo or fight a helm upgrade", manager, evidence))
-	}
+	out = append(out, preflightManager(s, o)...)
 	if o.RunnerIsPatient != "" {
 		out = append(out, block("runner-is-patient", "", sourceDocs,
 			"run apply --in-cluster: then the work goes on in the cluster when this job is stopped with the rest",

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -20,6 +21,21 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 			f.o.Release.Value.Manager, f.o.Release.Value.Evidence = spec.ManagedByArgoCD, "label app"
 		}},
 		{"another tool is declared", func(f *facts) { f.s.Server.ManagedBy = spec.ManagedByFlux }},
+		{"Argo CD is declared, found and syncs by itself", func(f *facts) {
+			f.s.Server.ManagedBy, f.o.Release.Value.Manager, f.o.Release.Value.ManagerObject = spec.ManagedByArgoCD, spec.ManagedByArgoCD, ManagerObject{Kind: "Application", Name: "ci"}
+			f.o.Reconciliation = Found(Reconciliation{Object: "Application argocd/ci", How: "spec.syncPolicy.automated is set"})
+		}},
+		{"Flux is declared and found, and its object is unreadable", func(f *facts) {
+			f.s.Server.ManagedBy, f.o.Release.Value.Manager = spec.ManagedByFlux, spec.ManagedByFlux
+			f.o.Release.Value.ManagerObject = ManagerObject{Kind: "HelmRelease", Namespace: "flux-system", Name: "ci"}
+			f.o.Reconciliation = CouldNot[Reconciliation](errors.New("helmreleases.helm.toolkit.fluxcd.io is forbidden"))
+		}},
+		{"Terraform is declared and found", func(f *facts) {
+			f.s.Server.ManagedBy, f.o.Release.Value.Manager = spec.ManagedByTerraform, spec.ManagedByTerraform
+		}},
+		{"our Secret is kept by somebody else and lacks a key", func(f *facts) {
+			f.o.Postgres.Credentials = Found(Credentials{Name: "circleci-dr-postgresql", Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
+		}},
 		{"the runner is the patient", func(f *facts) { f.o.RunnerIsPatient = "CIRCLE_BUILD_URL is on ci.example.com" }},
 		{"a release is pending", func(f *facts) { f.o.Release.Value.Status = "pending-upgrade" }},
 		{"another version is declared", func(f *facts) { f.s.Server.Version = "4.9.0" }},

@@ -21,6 +21,8 @@ type Providers struct {
 	Records   Records
 	Access    Access
 	Leases    LeaseReader
+	// Reconcilers looks at the tool that reconciles the release.
+	Reconcilers Reconcilers
 	// Values is nil where the files of the spec's owner are out of reach.
 	Values ValuesFiles
 	// Now is the clock.
@@ -70,6 +72,13 @@ type ReleaseChange struct {
 	// Description is written into the release record, so that a cut-off
 	// upgrade is recognised.
 	Description string
+}
+
+// Reconcilers reads the object by which a tool reconciles a release. Absent
+// means that there is no such object in this cluster, which says nothing of
+// another one.
+type Reconcilers interface {
+	Reconciliation(ctx context.Context, rel Release) Observed[Reconciliation]
 }
 
 // Switcher changes a Helm release.

@@ -56,6 +56,9 @@ func statusMove(o Observation, file string) StatusLine {
 			}
 		}
 	}
+	if h := m.HandOff; h != nil && !h.Announced.IsZero() && m.Phase == MoveOpen {
+		line.Text += fmt.Sprintf("; it waits since %s for %s to apply the values that circleci-dr plan prints", when(h.Announced), toolName(h.By))
+	}
 	if o.Lease.Is() {
 		// Whether its holder lives shows only over time, so the way out is given
 		// all the same: apply itself refuses while the holder works.

@@ -189,6 +189,7 @@ func (r releases) Release(ctx context.Context) Observed[Release] {
 		if !now.mongoInside {
 			rel.Mongo = ReleaseStore{Hosts: []string{r.w.mongo.out + ":27017"}, Username: "circleci", ExistingSecret: now.mongoSecret, FullName: r.w.mongo.in}
 		}
+		rel.Manager = r.w.tool.by
 		return Found(rel)
 	})
 }

@@ -35,6 +35,7 @@ type world struct {
 	// goroutines.
 	turns    turns
 	parallel bool
+	tool     tool
 }
 
 // database is one engine's pair of servers.
@@ -171,6 +172,7 @@ func (w *world) tick() {
 	for _, key := range slices.Sorted(maps.Keys(w.apps)) {
 		w.apps[key].tick()
 	}
+	w.toolTick()
 	for _, name := range slices.Sorted(maps.Keys(w.jobs)) {
 		if j := w.jobs[name]; j.running > 0 {
 			if j.running--; j.running == 0 {
@@ -307,7 +309,7 @@ func (w *world) providers() Providers {
 	return Providers{
 		Together: together,
 		Cluster:  w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Stores: w,
-		Passwords: w, Movers: movers{w}, Records: records{w}, Access: w, Leases: w,
+		Passwords: w, Movers: movers{w}, Records: records{w}, Access: w, Leases: w, Reconcilers: w,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.clock },
 		Wait: func(ctx context.Context, d time.Duration) error {
 			w.mu.Lock()

@@ -154,7 +154,10 @@ func (p *program) report(report reconcile.Report, err error, asJSON bool) error 
 	} else {
 		shown = render.ReportText(p.out, report, err, render.Options{Color: p.color})
 	}
-	if report.StillDown {
+	var waiting *reconcile.HandOffError
+	if errors.As(err, &waiting) {
+		err = &hint{err, "the application is stopped until the values are applied; to give up, set the location back in the file and apply"}
+	} else if report.StillDown {
 		err = &hint{err, "the application is stopped: repair the cause and run the same command again; circleci-dr status tells how things are"}
 	}
 	return errors.Join(err, shown)

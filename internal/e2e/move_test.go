@@ -287,6 +287,11 @@ func TestRefused(t *testing.T) {
 
 	s.label("argocd.argoproj.io/instance", "circleci")
 	refuse("release under Argo CD", 7, "release-managed", "argocd")
+	with("release: circleci-server", "release: circleci-server\n  managedBy: argocd")
+	s.secretOf("circleci-dr-postgresql", "password")
+	refuse("a Secret that somebody else keeps", 7, "secret-owned", "External Secrets", "postgres-password")
+	s.dropSecret("circleci-dr-postgresql")
+	s.write("circleci-dr.yaml", original)
 	s.label("argocd.argoproj.io/instance", "")
 
 	s.holdLease()
@@ -333,6 +338,23 @@ func (s *site) secret(name, key, value string) {
 		s.t.Fatal(err)
 	}
 	s.secrets = append(s.secrets, value)
+}
+
+// secretOf makes a Secret as External Secrets would, with one key.
+func (s *site) secretOf(name, key string) {
+	s.t.Helper()
+	o := secretObject(name, key, "somebody-else-s")
+	o.Annotations = map[string]string{"reconcile.external-secrets.io/data-hash": "x"}
+	if _, err := s.kube.CoreV1().Secrets(s.ns).Create(s.t.Context(), o, metav1.CreateOptions{}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) dropSecret(name string) {
+	s.t.Helper()
+	if err := s.kube.CoreV1().Secrets(s.ns).Delete(s.t.Context(), name, metav1.DeleteOptions{}); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // TestProofBites: ten single changes on the target, made between the copy and

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
 
+	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -25,50 +26,64 @@ type labelled struct {
 
 // manager finds who reconciles the release: first in its own manifest (Flux
 // puts its labels there), then on live Deployments and StatefulSets.
-func manager(ctx context.Context, cfg *action.Configuration, namespace string, rel *release.Release) (spec.ManagedBy, string, error) {
+func manager(ctx context.Context, cfg *action.Configuration, namespace string, rel *release.Release) (spec.ManagedBy, string, reconcile.ManagerObject, error) {
 	docs, err := parse(rel.Manifest)
 	if err != nil {
-		return "", "", err
+		return "", "", reconcile.ManagerObject{}, err
 	}
 	var objects []labelled
 	for _, d := range docs {
 		objects = append(objects, labelled{ref: d.ref() + " in the manifest", labels: texts(at(d.object, "metadata", "labels")), annotations: texts(at(d.object, "metadata", "annotations"))})
 	}
 	live, unread := workloads(ctx, cfg, namespace, rel.Name)
-	by, evidence := judge(rel.Name, append(objects, live...))
+	by, evidence, object := judge(rel.Name, append(objects, live...))
 	if unread != nil {
 		evidence += "; live workloads could not be read: " + unread.Error()
 	}
-	return by, evidence, nil
+	return by, evidence, object, nil
 }
 
 // judge names the first sure sign. Terraform's provider leaves no label; what
 // betrays it is its name as field manager of the objects it applied last.
-func judge(releaseName string, objects []labelled) (spec.ManagedBy, string) {
+func judge(releaseName string, objects []labelled) (spec.ManagedBy, string, reconcile.ManagerObject) {
 	for _, o := range objects {
 		if id, found := o.annotations["argocd.argoproj.io/tracking-id"]; found {
-			return spec.ManagedByArgoCD, fmt.Sprintf("%s has annotation argocd.argoproj.io/tracking-id=%s", o.ref, id)
+			return spec.ManagedByArgoCD, fmt.Sprintf("%s has annotation argocd.argoproj.io/tracking-id=%s", o.ref, id), application(id)
 		}
 		if app, found := o.labels["argocd.argoproj.io/instance"]; found {
-			return spec.ManagedByArgoCD, fmt.Sprintf("%s has label argocd.argoproj.io/instance=%s", o.ref, app)
+			return spec.ManagedByArgoCD, fmt.Sprintf("%s has label argocd.argoproj.io/instance=%s", o.ref, app), application(app)
 		}
 		for _, m := range o.managers {
 			if strings.HasPrefix(m.Manager, "argocd") {
-				return spec.ManagedByArgoCD, fmt.Sprintf("%s has field manager %s (label app.kubernetes.io/instance=%s)", o.ref, m.Manager, o.labels["app.kubernetes.io/instance"])
+				return spec.ManagedByArgoCD, fmt.Sprintf("%s has field manager %s (label app.kubernetes.io/instance=%s)", o.ref, m.Manager, o.labels["app.kubernetes.io/instance"]), application(o.labels["app.kubernetes.io/instance"])
 			}
 		}
-		for _, prefix := range []string{"helm.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io"} {
-			if name, found := o.labels[prefix+"/name"]; found {
-				return spec.ManagedByFlux, fmt.Sprintf("%s has labels %s/name=%s and namespace=%s", o.ref, prefix, name, o.labels[prefix+"/namespace"])
+		for _, flux := range []struct{ kind, prefix string }{{"HelmRelease", "helm.toolkit.fluxcd.io"}, {"Kustomization", "kustomize.toolkit.fluxcd.io"}} {
+			if name, found := o.labels[flux.prefix+"/name"]; found {
+				namespace := o.labels[flux.prefix+"/namespace"]
+				return spec.ManagedByFlux, fmt.Sprintf("%s has labels %s/name=%s and namespace=%s", o.ref, flux.prefix, name, namespace),
+					reconcile.ManagerObject{Kind: flux.kind, Namespace: namespace, Name: name}
 			}
 		}
 	}
 	for _, o := range objects {
 		if m := lastHelm(o.managers); strings.HasPrefix(m, "terraform-provider-helm") {
-			return spec.ManagedByTerraform, fmt.Sprintf("%s was last applied by field manager %s", o.ref, m)
+			return spec.ManagedByTerraform, fmt.Sprintf("%s was last applied by field manager %s", o.ref, m), reconcile.ManagerObject{}
 		}
 	}
-	return spec.ManagedByHelm, fmt.Sprintf("no label or annotation of Argo CD or Flux and no field manager of Terraform on %d objects of release %s; older Terraform providers leave no trace, so declare server.managedBy if one is used", len(objects), releaseName)
+	return spec.ManagedByHelm, fmt.Sprintf("no label or annotation of Argo CD or Flux and no field manager of Terraform on %d objects of release %s; older Terraform providers leave no trace, so declare server.managedBy if one is used", len(objects), releaseName), reconcile.ManagerObject{}
+}
+
+// application is the Argo CD Application that a mark names: NAME, or
+// NAMESPACE_NAME outside Argo CD's own namespace, with a tracking id's
+// :group/Kind:namespace/name behind it.
+func application(mark string) reconcile.ManagerObject {
+	name, _, _ := strings.Cut(mark, ":")
+	out := reconcile.ManagerObject{Kind: "Application", Name: name}
+	if namespace, name, apart := strings.Cut(name, "_"); apart {
+		out.Namespace, out.Name = namespace, name
+	}
+	return out
 }
 
 // lastHelm gives the Helm client that applied an object last, other than us.

@@ -33,7 +33,7 @@ func (c *Client) Release(ctx context.Context) reconcile.Observed[reconcile.Relea
 		if err != nil {
 			return reconcile.Release{}, newScrubber(all[0].Config).err(fmt.Errorf("read helm release %s revision %d: %w", all[0].Name, all[0].Version, err))
 		}
-		out.Manager, out.Evidence, err = manager(ctx, s.Configuration, c.opts.Namespace, all[0])
+		out.Manager, out.Evidence, out.ManagerObject, err = manager(ctx, s.Configuration, c.opts.Namespace, all[0])
 		return out, err
 	})
 	switch {

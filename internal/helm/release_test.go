@@ -78,17 +78,19 @@ func TestManagerIsFoundByItsTraces(t *testing.T) {
 		object   labelled
 		want     spec.ManagedBy
 		evidence string
+		tool     reconcile.ManagerObject
 	}{
-		{labelled{ref: "Deployment/a", annotations: map[string]string{"argocd.argoproj.io/tracking-id": "ci:x"}}, spec.ManagedByArgoCD, "Deployment/a has annotation argocd.argoproj.io/tracking-id=ci:x"},
-		{labelled{ref: "Deployment/a", labels: map[string]string{"argocd.argoproj.io/instance": "ci"}}, spec.ManagedByArgoCD, "Deployment/a has label argocd.argoproj.io/instance=ci"},
-		{labelled{ref: "Deployment/a", labels: map[string]string{"app.kubernetes.io/instance": "ci"}, managers: applied("argocd-controller")}, spec.ManagedByArgoCD, "Deployment/a has field manager argocd-controller (label app.kubernetes.io/instance=ci)"},
-		{labelled{ref: "Deployment/a", labels: map[string]string{"helm.toolkit.fluxcd.io/name": "ci", "helm.toolkit.fluxcd.io/namespace": "flux"}}, spec.ManagedByFlux, "Deployment/a has labels helm.toolkit.fluxcd.io/name=ci and namespace=flux"},
-		{labelled{ref: "Deployment/a", managers: applied("terraform-provider-helm_v2.17.0_x5")}, spec.ManagedByTerraform, "Deployment/a was last applied by field manager terraform-provider-helm_v2.17.0_x5"},
-		{labelled{ref: "Deployment/a", labels: map[string]string{"app.kubernetes.io/instance": "ci"}, managers: applied("helm")}, spec.ManagedByHelm, "no label or annotation of Argo CD or Flux and no field manager of Terraform on 1 objects of release server; older Terraform providers leave no trace, so declare server.managedBy if one is used"},
+		{labelled{ref: "Deployment/a", annotations: map[string]string{"argocd.argoproj.io/tracking-id": "ci:x"}}, spec.ManagedByArgoCD, "Deployment/a has annotation argocd.argoproj.io/tracking-id=ci:x", reconcile.ManagerObject{Kind: "Application", Name: "ci"}},
+		{labelled{ref: "Deployment/a", annotations: map[string]string{"argocd.argoproj.io/tracking-id": "team_ci:apps/Deployment:ns/a"}}, spec.ManagedByArgoCD, "Deployment/a has annotation argocd.argoproj.io/tracking-id=team_ci:apps/Deployment:ns/a", reconcile.ManagerObject{Kind: "Application", Namespace: "team", Name: "ci"}},
+		{labelled{ref: "Deployment/a", labels: map[string]string{"argocd.argoproj.io/instance": "ci"}}, spec.ManagedByArgoCD, "Deployment/a has label argocd.argoproj.io/instance=ci", reconcile.ManagerObject{Kind: "Application", Name: "ci"}},
+		{labelled{ref: "Deployment/a", labels: map[string]string{"app.kubernetes.io/instance": "ci"}, managers: applied("argocd-controller")}, spec.ManagedByArgoCD, "Deployment/a has field manager argocd-controller (label app.kubernetes.io/instance=ci)", reconcile.ManagerObject{Kind: "Application", Name: "ci"}},
+		{labelled{ref: "Deployment/a", labels: map[string]string{"helm.toolkit.fluxcd.io/name": "ci", "helm.toolkit.fluxcd.io/namespace": "flux"}}, spec.ManagedByFlux, "Deployment/a has labels helm.toolkit.fluxcd.io/name=ci and namespace=flux", reconcile.ManagerObject{Kind: "HelmRelease", Namespace: "flux", Name: "ci"}},
+		{labelled{ref: "Deployment/a", managers: applied("terraform-provider-helm_v2.17.0_x5")}, spec.ManagedByTerraform, "Deployment/a was last applied by field manager terraform-provider-helm_v2.17.0_x5", reconcile.ManagerObject{}},
+		{labelled{ref: "Deployment/a", labels: map[string]string{"app.kubernetes.io/instance": "ci"}, managers: applied("helm")}, spec.ManagedByHelm, "no label or annotation of Argo CD or Flux and no field manager of Terraform on 1 objects of release server; older Terraform providers leave no trace, so declare server.managedBy if one is used", reconcile.ManagerObject{}},
 	} {
-		by, evidence := judge("server", []labelled{test.object})
-		if by != test.want || evidence != test.evidence {
-			t.Errorf("got %s %q, want %s %q", by, evidence, test.want, test.evidence)
+		by, evidence, tool := judge("server", []labelled{test.object})
+		if by != test.want || evidence != test.evidence || tool != test.tool {
+			t.Errorf("got %s %q %+v, want %s %q %+v", by, evidence, tool, test.want, test.evidence, test.tool)
 		}
 	}
 }

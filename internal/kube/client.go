@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -65,6 +66,7 @@ type Client struct {
 	options  Options
 	config   *rest.Config
 	kube     kubernetes.Interface
+	foreign  dynamic.Interface // for tests; nil asks the cluster
 	calls    *Calls
 	log      *slog.Logger
 	patience patience
@@ -80,6 +82,7 @@ var (
 	_ reconcile.Records     = (*Client)(nil)
 	_ reconcile.Access      = (*Client)(nil)
 	_ reconcile.LeaseReader = (*Client)(nil)
+	_ reconcile.Reconcilers = (*Client)(nil)
 )
 
 // The labels and annotations of what the client makes or marks.

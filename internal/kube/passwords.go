@@ -46,7 +46,16 @@ func (c *Client) Compare(ctx context.Context, name string, keys []string, ref sp
 		return reconcile.CouldNot[reconcile.Credentials](fmt.Errorf("read Secret %s: %w", name, err))
 	}
 	problem := differs(*got, keys, wanted)
-	return reconcile.Found(reconcile.Credentials{Name: name, Matches: problem == "", Problem: problem})
+	return reconcile.Found(reconcile.Credentials{Name: name, Matches: problem == "", Problem: problem, Owner: keeperOf(*got)})
+}
+
+// keeperOf names who keeps a Secret that is not ours to write, or "".
+func keeperOf(s corev1.Secret) string {
+	owner := ownerOf(s.ObjectMeta)
+	if owner == "" && !isOurs(s.ObjectMeta) {
+		return "somebody else (no label " + labelManagedBy + "=" + manager + ")"
+	}
+	return owner
 }
 
 // differs says what is wrong with a Secret's keys, or "".

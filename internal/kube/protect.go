@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -40,8 +41,29 @@ func (s store) unprotected() []string {
 		if o.meta.Annotations[annotHelmPolicy] != keep {
 			out = append(out, fmt.Sprintf("%s: Helm deletes it with the release's next manifest that lacks it", o.key()))
 		}
+		if pruned(o.meta) {
+			out = append(out, fmt.Sprintf("%s: Argo CD prunes it when the application lacks it", o.key()))
+		}
 	}
 	return out
+}
+
+// annotArgoSync holds Argo CD's options for one object, with commas.
+const (
+	annotArgoSync = "argocd.argoproj.io/sync-options"
+	argoKeep      = "Prune=false"
+)
+
+// pruned tells whether Argo CD would delete an object of its application that
+// the application no longer renders.
+func pruned(m metav1.ObjectMeta) bool {
+	marked := false
+	for _, keys := range []map[string]string{m.Labels, m.Annotations} {
+		for key := range keys {
+			marked = marked || strings.HasPrefix(key, "argocd.argoproj.io/") && key != annotArgoSync
+		}
+	}
+	return marked && !slices.Contains(strings.Split(m.Annotations[annotArgoSync], ","), argoKeep)
 }
 
 func (s store) deletesClaims() bool {
@@ -104,11 +126,16 @@ func (c *Client) Protect(ctx context.Context, engine reconcile.Engine, name stri
 		return fmt.Errorf("protect %s: %w", name, err)
 	}
 	for _, o := range s.releaseObjects() {
-		if o.meta.Annotations[annotHelmPolicy] == keep {
-			continue
+		if o.meta.Annotations[annotHelmPolicy] != keep {
+			if err := c.annotate(ctx, o, annotHelmPolicy, keep); err != nil {
+				return fmt.Errorf("protect %s: %w", name, err)
+			}
 		}
-		if err := c.annotate(ctx, o, annotHelmPolicy, keep); err != nil {
-			return fmt.Errorf("protect %s: %w", name, err)
+		if pruned(o.meta) {
+			options := strings.Trim(o.meta.Annotations[annotArgoSync]+","+argoKeep, ",")
+			if err := c.annotate(ctx, o, annotArgoSync, options); err != nil {
+				return fmt.Errorf("protect %s: %w", name, err)
+			}
 		}
 	}
 	return c.waitFor(ctx, "the protection of "+name, func(ctx context.Context) (string, error) {

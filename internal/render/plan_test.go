@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"regexp"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 func TestPlanText(t *testing.T) {
@@ -40,6 +42,17 @@ func TestPlanTextWithDetails(t *testing.T) {
 	o.Details, o.Width = true, 120
 	plan := makePlan(t, s, installation())
 	golden(t, "plan-details.txt", func(w io.Writer) error { return render.PlanText(w, plan, o, "circleci-dr apply") })
+}
+
+func TestPlanTextOfAHandOff(t *testing.T) {
+	s, o := loadSpec(t, specFile), installation()
+	s.Server.ManagedBy, o.Release.Value.Manager = spec.ManagedByFlux, spec.ManagedByFlux
+	o.Release.Value.ManagerObject = reconcile.ManagerObject{Kind: "HelmRelease", Namespace: "flux-system", Name: "ci"}
+	o.Reconciliation = reconcile.CouldNot[reconcile.Reconciliation](errors.New("helmreleases.helm.toolkit.fluxcd.io is forbidden"))
+	plan := makePlan(t, s, o)
+	golden(t, "plan-hand-off.txt", func(w io.Writer) error {
+		return render.PlanText(w, plan, options(s), "circleci-dr apply --accept "+strings.Join(plan.Dangers(), ","))
+	})
 }
 
 // TestColorOnlyAddsEscapes: whoever pipes the plan reads the same words.
