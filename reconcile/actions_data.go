@@ -80,8 +80,10 @@ func (r *run) fenceID(p Part) string {
 
 func applyCopy(ctx context.Context, r *run, st Step) error {
 	p := r.part(st)
-	if err := r.lift(ctx, st, p); err != nil {
-		return err
+	if p.Engine == MongoDB { // its fence may be a lock, behind which nothing could be written
+		if err := r.lift(ctx, st, p); err != nil {
+			return err
+		}
 	}
 	res, err := runMover[CopyResult](ctx, r, st, r.mover(OpCopy, p))
 	if err != nil {
@@ -91,7 +93,9 @@ func applyCopy(ctx context.Context, r *run, st Step) error {
 }
 
 // lift takes the fence off a target that was the source of an earlier move: it
-// stands there since that side lost its turn.
+// stands there since that side lost its turn. The mover writes in spite of a
+// fence of PostgreSQL, so that one stays until the commit: on the way back the
+// release reads the target already, and somebody may start the application.
 func (r *run) lift(ctx context.Context, st Step, p Part) error {
 	if p.Replaces == 0 {
 		return nil
@@ -218,6 +222,11 @@ func (r *run) commit(ctx context.Context, st Step, p Part) error {
 	}
 	if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {
 		return err
+	}
+	if p.Engine == PostgreSQL {
+		if err := r.lift(ctx, st, p); err != nil {
+			return err
+		}
 	}
 	l := Lineage{
 		Epoch: p.Epoch, Authoritative: p.To, Endpoint: p.External, Move: r.move.ID, At: r.p.Now(),

@@ -101,7 +101,7 @@ func (w *world) suffer(f flow, tr trouble) attempt {
 		a.neverGetsReady = tr.slow
 	}
 	w.apps["Deployment/frontend"].writesThrough = !tr.idle
-	if tr.scaledUp && !w.unguarded() {
+	if tr.scaledUp {
 		w.apps["Deployment/frontend"].replicas = 3
 		w.rest()
 	}
@@ -133,14 +133,6 @@ func (w *world) suffer(f flow, tr trouble) attempt {
 	a.rep, a.err, a.dead = w.apply(ctx, s, o, plan)
 	w.calm()
 	return a
-}
-
-// unguarded is the one time at which a person who scales the application up
-// does harm: an unfinished move in reads the internal server already, which no
-// fence holds between copy and commit (docs/moving-back.md warns of it).
-func (w *world) unguarded() bool {
-	m := w.lastMove()
-	return m.Open() && m.Back() && m.Phase != MoveCommitted && slices.ContainsFunc(m.Parts, func(p Part) bool { return w.newest().inside(p.Engine) })
 }
 
 // broken says which promise does not hold, or "". They are about every

@@ -187,6 +187,8 @@ func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
 	if err := c.hold.guard(ctx); err != nil {
 		return err
 	}
+	// Said on its own: a replica set that cannot agree builds for ever.
+	c.progress.at("indexes of " + what.String())
 	if err := c.target.command(ctx, what.database, command, nil); err != nil {
 		return fmt.Errorf("build the indexes of %s: %w", what, err)
 	}

@@ -51,15 +51,14 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 			}
 			to := p.target
 			if back {
-				to = p.source
-				lifted := p.leg(reconcile.OpUnfence, false, epoch, 0) // the old internal side's own
-				lifted.Fence = ""
-				perform[reconcile.UnfenceResult](t, lifted)
+				to = p.source // which its fence holds until the commit
 			}
 			perform[reconcile.FenceResult](t, p.leg(reconcile.OpFence, back, epoch, 0))
 			if replaces > 0 {
 				_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, 0), reconcile.CodeNotEmpty, targetSide)
 				_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces+7), reconcile.CodeNotEmpty, targetSide)
+			}
+			if replaces > 0 && !back {
 				to.Exec(t, "postgres", "create database somebody_elses") // since this side lost its turn
 				to.Exec(t, "somebody_elses", "create table t (id int)")
 				_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces), reconcile.CodeNotEmpty, targetSide)
@@ -74,6 +73,12 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 			commit.Counters = proof.Counters
 			perform[struct{}](t, commit)
 			if back {
+				if got := to.Value(t, "main", "select current_setting('default_transaction_read_only')"); got != "on" {
+					t.Errorf("%d, leg %d: the copy ended the fence of its target: read only is %s", major, epoch, got)
+				}
+				lifted := p.leg(reconcile.OpUnfence, false, epoch, 0) // the old internal side's own
+				lifted.Fence = ""
+				perform[reconcile.UnfenceResult](t, lifted)
 				perform[reconcile.UnfenceResult](t, p.leg(reconcile.OpUnfence, back, epoch, 0))
 			}
 			rows := to.Value(t, "main", "select count(*) from jobs")

@@ -65,7 +65,7 @@ func (s MongoServer) socket() string {
 }
 
 func (s MongoServer) certificate() pki.Request {
-	return pki.Request{CommonName: s.Host(), Names: []string{s.Host(), cluster.NodeIP}}
+	return pki.Request{CommonName: s.Host(), Names: []string{s.Host(), cluster.NodeIP}, Member: true}
 }
 
 // MongoPasswordFile holds the administrator's password, new for every boot.

@@ -33,11 +33,13 @@ type Pair struct{ Cert, Key []byte }
 
 // Request is a certificate to issue. Names that are IP addresses become IP
 // subject alternative names. With Names it is a server's certificate, without a
-// client's.
+// client's; a Member's is both, for a member of a replica set of MongoDB logs in
+// to the others, and to itself, with the certificate it serves with.
 type Request struct {
 	CommonName   string
 	Organization string
 	Names        []string
+	Member       bool
 }
 
 // NewAuthority makes a certificate authority.
@@ -82,6 +84,9 @@ func (a *Authority) Issue(r Request) (Pair, error) {
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	if len(r.Names) > 0 {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	}
+	if r.Member {
+		template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
 	}
 	for _, name := range r.Names {
 		if ip := net.ParseIP(name); ip != nil {
