@@ -74,7 +74,7 @@ func TestEveryCallMayFail(t *testing.T) {
 // Planning reads; a read that fails makes the plan impossible or blocked, and
 // never a plan that takes it for absent.
 func TestEveryReadOfAPlanMayFail(t *testing.T) {
-	eachFlow(t, func(t *testing.T, f flow) { //nolint:thelper // it is the test
+	eachFlow(t, func(t *testing.T, f flow) {
 		s := f.spec()
 		total := f.calls(t)
 		fresh := f.begin(t)

@@ -73,7 +73,7 @@ func (m *mover) mayOverwrite(source, f sideFacts) error {
 	var foreign []string
 	for _, d := range f.databases {
 		// What the source took over from there, it has noted as made.
-		if !f.lineage.made(d.name) && !(replaces && source.lineage.made(d.name)) {
+		if !f.lineage.made(d.name) && (!replaces || !source.lineage.made(d.name)) {
 			foreign = append(foreign, d.name)
 		}
 	}
