@@ -282,8 +282,6 @@ func (r *run) seeSessions(ctx context.Context, st Step) error {
 }
 
 func (r *run) seeSessionsOf(ctx context.Context, st Step, p Part, until time.Time) error {
-	// What drift will be asked about next is the external side alone after a
-	// move out, and both or the internal one after a move in.
 	in := sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: p.To == spec.Internal}
 	role := in.Target.Endpoint.Username
 	for {
@@ -308,11 +306,21 @@ func (r *run) seeSessionsOf(ctx context.Context, st Step, p Part, until time.Tim
 }
 
 // keepInspection records what drift will be asked about next. After a move out
-// that is the target without a source; after a move in the sides are the other
-// way round, and the next plan looks for itself.
+// that is the target without a source; after a move in it is both sides the
+// other way round, so they are looked at once more.
 func (r *run) keepInspection(ctx context.Context, p Part, found Inspection) error {
-	if p.To != spec.External {
-		return nil
+	if p.To == spec.Internal {
+		rel, err := r.release(ctx)
+		if err != nil {
+			return err
+		}
+		o := Observation{Release: Found(rel)}
+		o.store(p.Engine).Internal = observeInternal(ctx, r.p, &o, p.Engine)
+		again := inspect(ctx, r.p, sidesOf(r.s, &o, p.Engine), r.id, func(MoverEvent) {})
+		if !again.Is() {
+			return nil // the move is good without it: drift says that it needs a plan
+		}
+		found = again.Value
 	}
 	return replaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found)
 }

@@ -154,6 +154,20 @@ func TestDriftLooksAtTheSideTheReleaseReads(t *testing.T) {
 	}
 }
 
+// Drift asks no server: right after a move it has what the move saw.
+func TestDriftRightAfterAMoveNeedsNoPlan(t *testing.T) {
+	eachFlow(t, func(t *testing.T, f flow) {
+		w, s := f.begin(t), f.spec()
+		if a := w.process(t.Context(), s); a.err != nil {
+			t.Fatal(a.err)
+		}
+		items, err := Drift(s, Observe(t.Context(), s, w.providers(), ObserveOptions{}), time.Hour)
+		if err != nil || len(items) != 0 {
+			t.Errorf("drift %+v, error %v", items, err)
+		}
+	})
+}
+
 // A commit that went back before both servers heard of it is nobody's doing.
 func TestACommitThatWentBackEarlyIsNoDrift(t *testing.T) {
 	eachFlow(t, func(t *testing.T, f flow) {
