@@ -28,15 +28,18 @@ func acceptWords(prefix string, plan reconcile.Plan) string {
 }
 
 // accepted tells whether the words given with --accept cover every danger of
-// the plan. Without a plan file they name the plan, so that a pipeline cannot
-// consent today to the surprise of tomorrow.
-func accepted(plan reconcile.Plan, given string, withFile bool) error {
+// the plan. Without a plan file, which is nil then, they name the plan, so that
+// a pipeline cannot consent today to the surprise of tomorrow. With one they may
+// name what it shows: the same command goes on after a crash, with less to do.
+func accepted(plan reconcile.Plan, given string, file *reconcile.Plan) error {
 	dangers := plan.Dangers()
 	if len(dangers) == 0 {
 		return nil
 	}
-	words := given
-	if !withFile {
+	words, known := given, dangers
+	if file != nil {
+		known = append(slices.Clone(dangers), file.Dangers()...)
+	} else {
 		id, rest, named := strings.Cut(given, ":")
 		if !named {
 			return &hint{usagef("--accept must name the plan: %s", strings.TrimSpace(acceptWords(plan.ID+":", plan))), "read the plan first; its id is " + plan.ID}
@@ -48,13 +51,13 @@ func accepted(plan reconcile.Plan, given string, withFile bool) error {
 	}
 	list := strings.Split(words, ",")
 	for _, w := range list {
-		if w != "" && !slices.Contains(dangers, w) {
+		if w != "" && !slices.Contains(known, w) {
 			return usagef("--accept names %q, which is no danger of this plan (they are: %s)", w, strings.Join(dangers, ", "))
 		}
 	}
 	for _, d := range dangers {
 		if !slices.Contains(list, d) {
-			return &hint{usagef("the plan has the danger %q, which --accept does not name", d), "accept all of it with" + acceptWords(prefixFor(plan, withFile), plan)}
+			return &hint{usagef("the plan has the danger %q, which --accept does not name", d), "accept all of it with" + acceptWords(prefixFor(plan, file != nil), plan)}
 		}
 	}
 	return nil

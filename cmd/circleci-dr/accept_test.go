@@ -12,24 +12,26 @@ func TestAccepted(t *testing.T) {
 	dangerous := reconcile.Plan{ID: "abc", Steps: []reconcile.Step{{Accept: "outage"}, {}, {Accept: "remove-internal-database"}, {Accept: "outage"}}}
 	harmless := reconcile.Plan{ID: "abc", Steps: []reconcile.Step{{}}}
 	for _, tc := range []struct {
-		name     string
-		plan     reconcile.Plan
-		given    string
-		withFile bool
-		want     string
+		name  string
+		plan  reconcile.Plan
+		given string
+		file  *reconcile.Plan
+		want  string
 	}{
-		{"a harmless plan needs no word", harmless, "", false, ""},
-		{"a dangerous one does", dangerous, "", false, "--accept must name the plan: --accept abc:outage,remove-internal-database"},
-		{"words without the plan's id are no consent", dangerous, "outage,remove-internal-database", false, "--accept must name the plan"},
-		{"another plan's id is stale", dangerous, "xyz:outage,remove-internal-database", false, "the plan is stale: plan was xyz and is abc"},
-		{"one danger of two", dangerous, "abc:outage", false, `the plan has the danger "remove-internal-database"`},
-		{"a danger the plan has not", dangerous, "abc:outage,everything", false, `--accept names "everything"`},
-		{"all of it", dangerous, "abc:remove-internal-database,outage", false, ""},
-		{"with a plan file the words are enough", dangerous, "outage,remove-internal-database", true, ""},
-		{"with a plan file one danger of two", dangerous, "outage", true, `the plan has the danger "remove-internal-database"`},
+		{"a harmless plan needs no word", harmless, "", nil, ""},
+		{"a dangerous one does", dangerous, "", nil, "--accept must name the plan: --accept abc:outage,remove-internal-database"},
+		{"words without the plan's id are no consent", dangerous, "outage,remove-internal-database", nil, "--accept must name the plan"},
+		{"another plan's id is stale", dangerous, "xyz:outage,remove-internal-database", nil, "the plan is stale: plan was xyz and is abc"},
+		{"one danger of two", dangerous, "abc:outage", nil, `the plan has the danger "remove-internal-database"`},
+		{"a danger the plan has not", dangerous, "abc:outage,everything", nil, `--accept names "everything"`},
+		{"all of it", dangerous, "abc:remove-internal-database,outage", nil, ""},
+		{"with a plan file the words are enough", dangerous, "outage,remove-internal-database", &dangerous, ""},
+		{"the same words when most is done already", reconcile.Plan{ID: "abc", Steps: []reconcile.Step{{Accept: "outage"}}}, "outage,remove-internal-database", &dangerous, ""},
+		{"with a plan file a danger that neither has", dangerous, "outage,everything,remove-internal-database", &dangerous, `--accept names "everything"`},
+		{"with a plan file one danger of two", dangerous, "outage", &dangerous, `the plan has the danger "remove-internal-database"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			err := accepted(tc.plan, tc.given, tc.withFile)
+			err := accepted(tc.plan, tc.given, tc.file)
 			switch {
 			case tc.want == "" && err != nil:
 				t.Errorf("accepted(%q) = %v, want consent", tc.given, err)

@@ -125,7 +125,7 @@ func (p *program) consent(ses *session, plan reconcile.Plan, given *reconcile.Pl
 	if given != nil && o.accept == "" && len(plan.Dangers()) > 0 {
 		return &hint{usagef("the plan is dangerous and --accept is missing"), "accept it with" + acceptWords("", plan)}
 	}
-	return accepted(plan, o.accept, given != nil)
+	return accepted(plan, o.accept, given)
 }
 
 func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Observation, plan reconcile.Plan, deadline time.Duration, asJSON bool) error {

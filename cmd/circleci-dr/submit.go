@@ -119,7 +119,7 @@ func readWork(dir string) (handed, error) {
 		return h, err
 	}
 	h.plan = *plan
-	return h, accepted(h.plan, strings.Join(h.Accepted, ","), true)
+	return h, accepted(h.plan, strings.Join(h.Accepted, ","), &h.plan)
 }
 
 // chartFrom puts the parts of the chart together again and gives the path, or
