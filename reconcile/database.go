@@ -67,6 +67,9 @@ type Database struct {
 	Fence *FenceState `json:"fence,omitempty"`
 	// Lineage is the content of our own database, nil when there is none.
 	Lineage *LineageMark `json:"lineage,omitempty"`
+	// Writes is what the side can tell of writes since its lineage mark, nil
+	// when it never had a turn.
+	Writes *SideWrites `json:"writes,omitempty"`
 	// Counters are the write counters, by database.
 	Counters map[string]WriteCounter `json:"counters,omitempty"`
 	// Sessions are client sessions other than our own, by role and database.
@@ -136,6 +139,31 @@ type WriteCounter struct {
 	Deleted  int64 `json:"deleted"`
 	// LastWrite is the WAL position, or empty where it cannot be read.
 	LastWrite string `json:"lastWrite,omitempty"`
+}
+
+// Written tells whether a side took writes since its lineage mark.
+type Written string
+
+// What a side can say. The zero value is that nobody knows.
+const (
+	WrittenUnknown Written = ""
+	WrittenNone    Written = "none"
+	WrittenSome    Written = "some"
+)
+
+// SideWrites is what a side can tell of writes since its lineage mark. What it
+// cannot tell is unknown, never none.
+type SideWrites struct {
+	Any Written `json:"any,omitempty"`
+	// Why says what that rests on.
+	Why string `json:"why"`
+	// Last is when the last write was, or a bound: nothing was written later.
+	// Zero where nothing tells.
+	Last time.Time `json:"last,omitzero"`
+	// Exact tells that Last is the write itself, not a bound.
+	Exact bool `json:"exact,omitempty"`
+	// From is what Last was read from.
+	From string `json:"from,omitempty"`
 }
 
 // FenceState is a write fence that stands on a server.

@@ -90,9 +90,13 @@ func driftLocation(o Observation, e Engine, d declaration) []DriftItem {
 	live, l, t := rel.Store(e), store.Lineage, traitsOf[e]
 	apply := "run circleci-dr plan"
 	switch {
-	case live.Internal && l.Is() && l.Value.Authoritative == spec.External:
-		f := twoTruths(rel, e, l.Value)
-		return []DriftItem{{Class: "changed", Object: "release " + rel.Name, What: f.What, From: l.Value.Endpoint, To: "internal", Fix: f.Fix}}
+	case wrongSide(o, e):
+		f := twoTruths(o, e, l.Value)
+		from, to := sideName(e, l.Value, l.Value.Authoritative), live.At()
+		if live.Internal {
+			to = "internal"
+		}
+		return []DriftItem{{Class: "changed", Object: "release " + rel.Name, What: f.What, From: from, To: to, Fix: f.Fix}}
 	case d.location == spec.External && live.Internal:
 		return []DriftItem{{Class: "pending", Object: e.field("location"), What: e.title() + " is still internal", From: "internal", To: "external", Fix: apply}}
 	case d.location == spec.Internal && !live.Internal && l.Is():

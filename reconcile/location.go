@@ -144,8 +144,8 @@ func planStore(s *spec.Spec, o Observation, e Engine, d declaration, moving bool
 	rel, l := o.Release.Value, o.store(e).Lineage
 	live := rel.Store(e)
 	switch {
-	case live.Internal && l.Is() && l.Value.Authoritative == spec.External:
-		return nil, []Finding{twoTruths(rel, e, l.Value)}
+	case wrongSide(o, e):
+		return nil, []Finding{twoTruths(o, e, l.Value)}
 	case d.location == spec.External && !live.Internal:
 		return settledExternal(s, o, e, d, moving)
 	case d.location == spec.Internal && !live.Internal:
@@ -185,15 +185,6 @@ func oneDirection(s *spec.Spec, o Observation, parts []Part) []Finding {
 	return nil
 }
 
-// twoTruths is the release that was pointed back at the old database after a
-// switch: both sides may hold writes, and nobody may choose silently.
-func twoTruths(rel Release, e Engine, l Lineage) Finding {
-	return block("two-truths", e.field("location"), sourceDocs,
-		fmt.Sprintf("stop the application, then point the release at %s again: helm get values %s -n %s shows the block to restore", l.Endpoint, rel.Name, rel.Namespace),
-		"the release reads the internal %s again although %s is authoritative since %s (epoch %d); writes made meanwhile are on the wrong side",
-		e.title(), l.Endpoint, l.At.UTC().Format(time.RFC3339), l.Epoch)
-}
-
 // planOpen plans how an unfinished move goes on, or back.
 func planOpen(s *spec.Spec, o Observation) ([]Step, []Finding) {
 	m, rel := o.Move.Value, o.Release.Value
@@ -201,7 +192,7 @@ func planOpen(s *spec.Spec, o Observation) ([]Step, []Finding) {
 		var findings []Finding
 		for _, p := range m.Parts {
 			if p.To == spec.External && rel.Store(p.Engine).Internal {
-				findings = append(findings, twoTruths(rel, p.Engine, committedLineage(m, p)))
+				findings = append(findings, twoTruths(o, p.Engine, committedLineage(m, p)))
 			}
 		}
 		if len(findings) > 0 {

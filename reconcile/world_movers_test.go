@@ -167,6 +167,16 @@ func (s *server) counters() map[string]WriteCounter {
 	return map[string]WriteCounter{"circleci": {Inserted: s.writes}}
 }
 
+func (s *server) writesSince() *SideWrites {
+	switch {
+	case s.mark == nil || s.mark.State != "authoritative" && s.mark.State != "superseded":
+		return nil
+	case s.writes == s.atMark:
+		return &SideWrites{Any: WrittenNone, Why: "no row"}
+	}
+	return &SideWrites{Any: WrittenSome, Why: fmt.Sprintf("%d rows", s.writes-s.atMark)}
+}
+
 func (w *world) copy(q MoverRequest, src, dst *server) (any, error) {
 	if m := dst.mark; m != nil && (m.State == "authoritative" || m.State == "superseded") {
 		if q.Replaces == 0 || m.State != "superseded" || m.Epoch != q.Replaces || src.mark == nil || src.mark.Epoch != q.Replaces {
@@ -190,7 +200,10 @@ func commit(q MoverRequest, src, dst *server) (any, error) {
 		return nil, refuse(CodeInconclusive, "target", "the target holds no copy of %s", q.Move)
 	}
 	if m.State == "copied" {
-		dst.appSince = 0
+		dst.appSince, dst.atMark = 0, dst.writes
+	}
+	if src.mark == nil || src.mark.State != "superseded" || src.mark.Move != q.Move {
+		src.atMark = q.Counters["circleci"].Inserted
 	}
 	m.State, m.Epoch = "authoritative", q.Epoch
 	src.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "superseded", Move: q.Move}
@@ -228,6 +241,7 @@ func (w *world) inspect(q MoverRequest) InspectResult {
 		if q.Engine == MongoDB {
 			d.ServerVersion, d.VersionNum, d.Role.CreateDB = "7.0.15", 70015, true
 		}
+		d.Writes = s.writesSince()
 		if s.fence != "" {
 			d.Fence = &FenceState{ID: s.fence}
 		}

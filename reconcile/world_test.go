@@ -98,6 +98,7 @@ type server struct {
 	appSince int         // application writes since the commit
 	fence    string
 	mark     *LineageMark
+	atMark   int64 // writes when the mark was written
 	read     bool // whole, since the last commit
 }
 

@@ -152,10 +152,15 @@ func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 		return result, err
 	}
 	return result, s.with(ctx, ownDatabase, func(own *pgx.Conn) error {
-		if _, err := own.Exec(ctx, "delete from dr.fence"); err != nil {
-			return fmt.Errorf("remove the fence's record: %w", err)
-		}
-		return nil
+		return pgx.BeginFunc(ctx, own, func(tx pgx.Tx) error {
+			if err := recordOwn(ctx, tx); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, "delete from dr.fence"); err != nil {
+				return fmt.Errorf("remove the fence's record: %w", err)
+			}
+			return nil
+		})
 	})
 }
 

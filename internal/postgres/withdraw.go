@@ -47,7 +47,7 @@ func (m *mover) reinstate(ctx context.Context) error {
 		return nil
 	}
 	mark.State = stateAuthoritative
-	return m.source.mark(ctx, *mark)
+	return m.source.mark(ctx, *mark, nil)
 }
 
 // takeBack makes the target a mere copy again.
@@ -131,17 +131,7 @@ func (s *server) state(ctx context.Context, conn *pgx.Conn, names []string) (map
 	if err != nil {
 		return nil, err
 	}
-	var mu sync.Mutex
-	err = s.each(ctx, names, func(ctx context.Context, name string, conn *pgx.Conn) error {
-		sequences, err := listSequences(ctx, conn)
-		mu.Lock()
-		defer mu.Unlock()
-		c := state[name]
-		c.LastWrite += fmt.Sprintf(" sequences %d", hashOf(sequences))
-		state[name] = c
-		return err
-	})
-	if err != nil {
+	if err := s.addSequences(ctx, names, state); err != nil {
 		return nil, err
 	}
 	var roles reconcile.WriteCounter
@@ -153,6 +143,20 @@ func (s *server) state(ctx context.Context, conn *pgx.Conn, names []string) (map
 	}
 	state[""] = roles
 	return state, nil
+}
+
+// addSequences adds where the sequences of each database stand.
+func (s *server) addSequences(ctx context.Context, names []string, state map[string]reconcile.WriteCounter) error {
+	var mu sync.Mutex
+	return s.each(ctx, names, func(ctx context.Context, name string, conn *pgx.Conn) error {
+		sequences, err := listSequences(ctx, conn)
+		mu.Lock()
+		defer mu.Unlock()
+		c := state[name]
+		c.LastWrite += fmt.Sprintf(" sequences %d", hashOf(sequences))
+		state[name] = c
+		return err
+	})
 }
 
 // sameContents reads every table and large object of the target again and
