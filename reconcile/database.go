@@ -205,6 +205,9 @@ const (
 	// OpWithdraw takes a commit back as long as the application has written
 	// nothing to the target; otherwise it fails with CodeMoved.
 	OpWithdraw Operation = "withdraw"
+	// OpSetAside renames the source's databases and closes them, so that no
+	// copy ever takes their place.
+	OpSetAside Operation = "set-aside"
 )
 
 // MoverRequest is all a mover pod is told. It holds no secret.
@@ -228,6 +231,10 @@ type MoverRequest struct {
 	// Replaces is the epoch at which the target was superseded by the very
 	// source, when copy may drop what it holds; 0 means that it may not.
 	Replaces int `json:"replaces,omitempty"`
+	// Fork tells that the target holds the truth already and the source lost
+	// its turn before: fence takes over the one that stands there, commit raises
+	// the epoch of both, and there is nothing to withdraw.
+	Fork bool `json:"fork,omitempty"`
 	// Thorough makes prove read the source again instead of trusting the
 	// digests taken in flight under the same fence.
 	Thorough bool `json:"thorough,omitempty"`
@@ -322,6 +329,12 @@ type FenceResult struct {
 // there was none.
 type UnfenceResult struct {
 	Lifted *FenceState `json:"lifted,omitempty"`
+}
+
+// SetAsideResult is the result of OpSetAside: the names under which the
+// source's databases are kept.
+type SetAsideResult struct {
+	Databases []string `json:"databases"`
 }
 
 // CopyResult is the result of OpCopy.

@@ -17,6 +17,7 @@ const (
 	AcceptRemoveInternal  = "remove-internal-database"
 	AcceptReplaceInternal = "replace-internal-data"
 	AcceptReplaceExternal = "replace-external-data"
+	AcceptDiscardInternal = "discard-internal-writes"
 )
 
 // partsWanted are the datastores that do not live where the spec says, as the
@@ -56,6 +57,7 @@ func newPart(o *Observation, e Engine, d declaration, to spec.Location) Part {
 	} else if in := o.store(e).Inspection; in.Is() && in.Value.Source != nil && in.Value.Source.Database != nil {
 		p.InternalVersion = in.Value.Source.Database.VersionNum
 	}
+	p.Fork = forkOf(o, e, to)
 	p.OwnerMap = ownerMap(*d.external, o, e, to)
 	return p
 }
@@ -128,6 +130,7 @@ func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 		st, found := planStore(s, o, e, *d, len(parts) > 0)
 		steps, findings = append(steps, st...), append(findings, found...)
 	}
+	findings = append(findings, superfluousChoice(s, o)...)
 	if len(findings) > 0 {
 		return nil, findings
 	}
@@ -145,7 +148,7 @@ func planStore(s *spec.Spec, o Observation, e Engine, d declaration, moving bool
 	live := rel.Store(e)
 	switch {
 	case wrongSide(o, e):
-		return nil, []Finding{twoTruths(o, e, l.Value)}
+		return nil, judgeFork(o, e, d, l.Value)
 	case d.location == spec.External && !live.Internal:
 		return settledExternal(s, o, e, d, moving)
 	case d.location == spec.Internal && !live.Internal:
@@ -296,6 +299,8 @@ func settledInRecord(o Observation, m Move, st Step) bool {
 			return !m.Resumed.IsZero() && atRecorded(o.Workloads.Value, m.Replicas)
 		case ActSettle:
 			return false
+		case ActSetAside:
+			return len(p.SetAside) > 0
 		case ActCredentials:
 			return !needsCredentials(o, p.Engine)
 		}

@@ -13,7 +13,7 @@ import (
 // MakePlan decides what is missing. It is pure: the same spec and observation
 // give the same plan. tool is the version of this program.
 func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
-	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Coverage: CoverageOf(s)}
+	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Coverage: CoverageOf(s), Authoritative: o.Authoritative}
 	if s.Server == nil {
 		p.Binding = Binding{SpecDigest: s.Digest(), Tool: tool}
 		p.ID = planID(p)
@@ -158,6 +158,7 @@ func notices(s *spec.Spec, o Observation) []string {
 	if m := o.Move; m.Is() && m.Value.Phase == MoveReverted && m.Value.LastError != "" {
 		out = append(out, "the last attempt went back to "+m.Value.Source()+": "+m.Value.LastError)
 	}
+	out = append(out, choicesMade(o)...)
 	for _, e := range engines {
 		d := declared(s, e)
 		if d != nil && d.location == spec.External && o.Release.Is() && !o.Release.Value.Store(e).Internal && !o.store(e).Lineage.Is() {

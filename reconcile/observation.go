@@ -29,6 +29,8 @@ type Observation struct {
 	Values Observed[DeclaredValues] `json:"values"`
 	// Denied are the permissions the plan would need and we do not have.
 	Denied Observed[[]Permission] `json:"denied"`
+	// Authoritative is the side that a person chose where both took writes.
+	Authoritative map[Engine]spec.Location `json:"authoritative,omitempty"`
 	// RunnerIsPatient says why the process that asks is itself a job of the
 	// installation it would stop; empty when it is not.
 	RunnerIsPatient string `json:"runnerIsPatient,omitempty"`
@@ -276,6 +278,11 @@ type Part struct {
 	// InternalVersion what that server is.
 	Internal        ReleaseStore `json:"internal"`
 	InternalVersion int          `json:"internalVersion,omitempty"`
+	// Fork tells that both sides took writes and the target was chosen: nothing
+	// is copied, and the source's databases are set aside.
+	Fork bool `json:"fork,omitempty"`
+	// SetAside are the names under which the source's databases are kept.
+	SetAside []string `json:"setAside,omitempty"`
 	// Replaces is the epoch at which the source took over from the target,
 	// whose old data the copy drops; 0 when the target is empty.
 	Replaces int `json:"replaces,omitempty"`

@@ -199,7 +199,7 @@ func (r *run) sides(p Part) sides {
 func (r *run) mover(op Operation, p Part) MoverJob {
 	job := r.sides(p).job(JobName(op, r.move, p), MoverRequest{
 		Operation: op, Installation: r.id, Move: p.ID(), Epoch: p.Epoch, Fence: r.move.FenceID(p),
-		Streams: r.s.Mover.Streams, OwnerMap: p.OwnerMap, Replaces: p.Replaces,
+		Streams: r.s.Mover.Streams, OwnerMap: p.OwnerMap, Replaces: p.Replaces, Fork: p.Fork,
 	})
 	job.Deadline = quickTime
 	switch op {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -119,6 +120,9 @@ func statusStore(o Observation, e Engine) StatusLine {
 		if (l.Value.Authoritative == spec.Internal) != live.Internal {
 			line.Alarm = true
 		}
+	}
+	if p := o.Move.Value.part(e); o.Move.Is() && p != nil && len(p.SetAside) > 0 {
+		line.Text += "; set aside on " + p.Source() + ": " + strings.Join(p.SetAside, ", ")
 	}
 	for _, v := range o.store(e).Internal.Value.Volumes {
 		if !v.KeptSince.IsZero() && !live.Internal {

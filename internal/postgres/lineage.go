@@ -146,6 +146,10 @@ func (m *mover) commit(ctx context.Context) error {
 		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target holds no copy of this installation")
 	case standing.State == stateAuthoritative && standing.Epoch == mark.Epoch && standing.Move == mark.Move:
 		// Cut off after the first half: it is decided, go on with the second.
+	case m.req.Fork && standing.State == stateAuthoritative && standing.Epoch < mark.Epoch:
+		if err := m.decide(ctx, mark); err != nil {
+			return err
+		}
 	case standing.State != stateCopied || standing.Move != mark.Move || standing.Fence != mark.Fence:
 		// The fence too: a target put back from a snapshot holds an earlier attempt.
 		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target is %s by move %q under fence %q, not copied by %q under %q",

@@ -25,6 +25,12 @@ func (m *mover) withdraw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if m.req.Fork { // the choice stands once it was made; before, nothing is to be withdrawn
+		if mark != nil && mark.Epoch == m.req.Epoch && mark.Move == m.req.Move {
+			return failf(targetSide, reconcile.CodeMoved, "withdraw the commit: the target has been the truth since before this move")
+		}
+		return nil
+	}
 	ours := mark != nil && mark.Installation == m.req.Installation && mark.Move == m.req.Move
 	switch {
 	case ours && mark.State == stateAuthoritative:
