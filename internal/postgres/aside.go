@@ -79,12 +79,16 @@ func asideName(name, suffix string) string {
 	if len(name)+len(suffix) <= longestName {
 		return name + suffix
 	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(name)) // a hash takes everything
-	tail := fmt.Sprintf("_%08x%s", h.Sum32(), suffix)
+	tail := "_" + hashText(name) + suffix
 	cut := longestName - len(tail)
 	for !utf8.RuneStart(name[cut]) {
 		cut--
 	}
 	return name[:cut] + tail
+}
+
+func hashText(name string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name)) // a hash takes everything
+	return fmt.Sprintf("%08x", h.Sum32())
 }
