@@ -25,7 +25,7 @@ var flows = []flow{
 	{"MongoDB out", nil, mongoSpec, wholeMove, nil},
 	{"both out", nil, bothSpec, twice(wholeMove), nil},
 	{"both back", []func() *spec.Spec{bothSpec}, bothBackSpec, twice(wayBack), nil},
-	{"forked", []func() *spec.Spec{externalSpec}, externalSpec, forkEnded, func(w *world) { w.pullBack(); w.src.fence = "" }},
+	{"forked", []func() *spec.Spec{externalSpec}, externalSpec, forkEnded, func(w *world) { w.pullBack(); w.src.fence, w.src.stood = "", false }},
 	{"pulled back behind its fence", []func() *spec.Spec{externalSpec}, externalSpec, forkEnded, (*world).pullBack},
 }
 
@@ -82,6 +82,7 @@ func (w *world) pullBack() {
 		a.hosts[PostgreSQL] = internalHost
 	}
 	w.src.rows[-1]++
+	w.src.stood = true
 	w.choice = map[Engine]spec.Location{PostgreSQL: spec.External}
 }
 

@@ -125,7 +125,7 @@ func forkable(o Observation, e Engine) string {
 	if side == nil || side.Database == nil {
 		return "the external side could not be inspected"
 	}
-	if mark := side.Database.Lineage; mark == nil || mark.State != "authoritative" || mark.Epoch != l.Value.Epoch {
+	if mark := side.Database.Lineage; mark == nil || mark.State != "authoritative" || mark.Epoch < l.Value.Epoch {
 		return fmt.Sprintf("the external side does not say itself that it is authoritative since epoch %d", l.Value.Epoch)
 	}
 	return ""

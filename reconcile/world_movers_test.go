@@ -231,8 +231,8 @@ func commit(q MoverRequest, src, dst *server) (any, error) {
 func withdraw(q MoverRequest, src, dst *server) (any, error) {
 	m := dst.mark
 	if q.Fork {
-		if m.Epoch == q.Epoch {
-			return nil, refuse(CodeMoved, "target", "it was the truth before")
+		if m.Epoch == q.Epoch && dst.appSince > 0 {
+			return nil, refuse(CodeMoved, "target", "the application wrote %d rows", dst.appSince)
 		}
 		return struct{}{}, nil
 	}

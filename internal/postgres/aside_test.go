@@ -11,7 +11,7 @@ import (
 // forked is a pair whose source came back, was let go and took writes.
 func forked(t *testing.T) pair {
 	t.Helper()
-	p := moved(t, 12, 14, fillMove)
+	p := moved(t, 14, 14, fillMove)
 	p.source.Exec(t, "postgres", "begin read write; create role app login; commit")
 	p.source.Exec(t, "postgres", "alter system reset default_transaction_read_only")
 	p.source.Exec(t, "postgres", "select pg_reload_conf()")
@@ -51,6 +51,7 @@ func TestAForkIsEnded(t *testing.T) {
 			t.Errorf("after the commit %q, want %q", got, want)
 		}
 	}
+	p.target.Exec(t, "main", "update jobs set name = name where id = 1")
 	_ = codeIs(t, p.ending(reconcile.OpWithdraw), reconcile.CodeMoved, targetSide)
 	for range 2 {
 		kept := perform[reconcile.SetAsideResult](t, p.ending(reconcile.OpSetAside))

@@ -25,11 +25,8 @@ func (m *mover) withdraw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m.req.Fork { // the choice stands once it was made; before, nothing is to be withdrawn
-		if mark != nil && mark.Epoch == m.req.Epoch && mark.Move == m.req.Move {
-			return failf(targetSide, reconcile.CodeMoved, "withdraw the commit: the target has been the truth since before this move")
-		}
-		return nil
+	if m.req.Fork {
+		return m.leaveFork(ctx, mark)
 	}
 	ours := mark != nil && mark.Installation == m.req.Installation && mark.Move == m.req.Move
 	switch {
@@ -41,6 +38,24 @@ func (m *mover) withdraw(ctx context.Context) error {
 		return failf(targetSide, reconcile.CodeInconclusive, "withdraw the commit: the target is %s by move %q, not by %q", mark.State, mark.Move, m.req.Move)
 	}
 	return m.reinstate(ctx)
+}
+
+// leaveFork lets the application go back to the side it was on, which is not
+// the truth before and after: no mark changes. It must not have written to the
+// target since, and only equal transaction numbers say that for certain.
+func (m *mover) leaveFork(ctx context.Context, mark *reconcile.LineageMark) error {
+	if mark == nil || mark.State != stateAuthoritative || mark.Epoch != m.req.Epoch || mark.Move != m.req.Move {
+		return nil // the commit has not come that far
+	}
+	f, err := m.target.facts(ctx)
+	if err != nil {
+		return err
+	}
+	writes, err := m.target.writesSince(ctx, *mark, databaseNames(connectable(f.databases)))
+	if err == nil && writes.Any != reconcile.WrittenNone {
+		err = failf(targetSide, reconcile.CodeMoved, "withdraw the commit: the target may hold writes since: %s", writes.Why)
+	}
+	return err
 }
 
 // reinstate makes the source the truth again, if this move superseded it.
