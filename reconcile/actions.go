@@ -32,6 +32,7 @@ func init() { // an initialiser would be a cycle: go-back is an action and ends 
 		ActSetAside:    {lookSetAside, applySetAside},
 		ActRemove:      {lookRemove, applyRemove},
 		ActGoBack:      {lookGoBack, applyGoBack},
+		ActAdopt:       {lookAdopt, applyAdopt},
 	}
 }
 

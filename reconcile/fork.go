@@ -76,7 +76,8 @@ func twoTruths(o Observation, e Engine, l Lineage) Finding {
 		wrongName, rightName, l.At.UTC().Format(time.RFC3339), l.Epoch)
 	goOn := ""
 	if forkable(o, e) == "" {
-		goOn = "; " + choose(e, spec.External) + " goes on with " + rightName + " and keeps what the other side took"
+		goOn = "; " + choose(e, spec.External) + " goes on with " + rightName + " and sets aside what the other side took"
+		goOn += " (or internal, with " + e.field("location") + ": internal in the file)"
 	}
 	back := fmt.Sprintf("point the release at %s again: helm get values %s -n %s --revision N shows the block of a revision that did", rightName, rel.Name, rel.Namespace)
 	wrongSide, rightSide := o.inspected(e, wrong), o.inspected(e, right)
@@ -91,6 +92,7 @@ func twoTruths(o Observation, e Engine, l Lineage) Finding {
 		}
 		return block("two-truths", e.field("location"), sourceForks, "stop the application, and choose a side: "+back+goOn,
 			"%s; %s: %s; %s", what, forked, writesText(wrongName, wrongSide), writesText(rightName, rightSide))
+	case WrittenUnknown:
 	}
 	return block("two-truths", e.field("location"), sourceForks, "stop the application, find out what was written, and "+back+goOn,
 		"%s; it may be forked: %s; %s", what, writesText(wrongName, wrongSide), writesText(rightName, rightSide))
@@ -133,13 +135,13 @@ func forkable(o Observation, e Engine) string {
 
 // judgeFork is what stands in the way while the release reads the wrong side:
 // that nobody chose, or that the choice cannot be carried out.
-func judgeFork(o Observation, e Engine, d declaration, l Lineage) []Finding {
+func judgeFork(s *spec.Spec, o Observation, e Engine, d declaration, l Lineage) []Finding {
 	chosen, why := o.Authoritative[e], forkable(o, e)
 	switch {
 	case chosen == "":
 		return []Finding{twoTruths(o, e, l)}
 	case chosen == spec.Internal:
-		why = "going on with the internal side is not in this version"
+		why = adoptable(s, o, e)
 	case d.location != spec.External:
 		why = "the spec wants it internal"
 	}
@@ -188,9 +190,12 @@ func setAsideStep(o Observation, p Part) Step {
 		st.Details = []string{writesText(p.Source(), side)}
 	}
 	st.Details = append(st.Details, writesText(p.Target(), o.inspected(p.Engine, spec.External)))
-	st.Estimate = Estimate{Low: time.Second, High: 30 * time.Second}
+	st.Estimate = shortly
 	return st
 }
+
+// shortly is how long renaming takes: no data move.
+var shortly = Estimate{Low: time.Second, High: 30 * time.Second}
 
 // AsideSuffix ends the names of databases that were set aside at an epoch.
 func AsideSuffix(epoch int) string { return fmt.Sprintf("__dr_e%d", epoch) }
@@ -240,6 +245,7 @@ func writesText(name string, side *InspectedSide) string {
 		return fmt.Sprintf("%s took no write since (%s)", name, w.Why)
 	case WrittenSome:
 		return fmt.Sprintf("%s was written to since (%s), %s", name, w.Why, lastText(*w))
+	case WrittenUnknown:
 	}
 	return fmt.Sprintf("whether %s was written to since is unknown (%s), %s", name, w.Why, lastText(*w))
 }

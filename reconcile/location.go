@@ -18,6 +18,7 @@ const (
 	AcceptReplaceInternal = "replace-internal-data"
 	AcceptReplaceExternal = "replace-external-data"
 	AcceptDiscardInternal = "discard-internal-writes"
+	AcceptDiscardExternal = "discard-external-writes"
 )
 
 // partsWanted are the datastores that do not live where the spec says, as the
@@ -147,8 +148,14 @@ func planStore(s *spec.Spec, o Observation, e Engine, d declaration, moving bool
 	rel, l := o.Release.Value, o.store(e).Lineage
 	live := rel.Store(e)
 	switch {
+	case adopting(o, e):
+		if steps := adoptSteps(s, o, e); len(steps) > 0 {
+			return steps, nil
+		}
+		return nil, []Finding{block("fork-choice", e.field("external"), sourceForks, "keep "+e.field("external")+" in the file until that is done",
+			"the internal %s was chosen and the external side not set aside yet: the file has to say how it is reached", e.title())}
 	case wrongSide(o, e):
-		return nil, judgeFork(o, e, d, l.Value)
+		return adoptSteps(s, o, e), judgeFork(s, o, e, d, l.Value)
 	case d.location == spec.External && !live.Internal:
 		return settledExternal(s, o, e, d, moving)
 	case d.location == spec.Internal && !live.Internal:

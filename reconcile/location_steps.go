@@ -27,6 +27,7 @@ const (
 	ActSetAside    ActionKind = "set-aside"
 	ActRemove      ActionKind = "remove-internal"
 	ActGoBack      ActionKind = "go-back"
+	ActAdopt       ActionKind = "adopt-internal"
 )
 
 // sideBySide are actions that take long and touch nothing in common: those of

@@ -222,6 +222,10 @@ type Lineage struct {
 	InternalVersion int          `json:"internalVersion,omitempty"`
 	// InternalSecret is the key with the internal superuser's password.
 	InternalSecret spec.SecretKey `json:"internalSecret"`
+	// Adopting stands while the internal side of a fork was chosen and not
+	// everything followed; SetAside is what is kept of the external one.
+	Adopting bool     `json:"adopting,omitempty"`
+	SetAside []string `json:"setAside,omitempty"`
 }
 
 // Move is a migration of one or more datastores in the same direction, from

@@ -210,7 +210,7 @@ func commit(q MoverRequest, src, dst *server) (any, error) {
 		return nil, refuse(CodeMoved, "source", "the source was written to")
 	}
 	m := dst.mark
-	if q.Fork && m != nil && m.State == "authoritative" && m.Epoch < q.Epoch {
+	if q.Fork && m != nil && m.State != "copied" && m.Epoch < q.Epoch {
 		dst.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "copied", Move: q.Move}
 		m = dst.mark
 	}

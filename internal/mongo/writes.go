@@ -73,7 +73,7 @@ func countedSince(then, now map[string]reconcile.WriteCounter) *reconcile.SideWr
 		process, writes, catalog, known := takeApart(is)
 		same := process == wasProcess
 		switch {
-		case had && !(known && wasKnown): // counted in another way
+		case had && (!known || !wasKnown): // counted in another way
 			odd = true
 		case !had || catalog != wasCatalog:
 			changed = append(changed, name)

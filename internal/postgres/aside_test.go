@@ -110,3 +110,37 @@ func TestNamesOfWhatIsSetAside(t *testing.T) {
 		}
 	}
 }
+
+// TestTheInternalSideIsChosen: the external databases are set aside by a role
+// that is no superuser, while the internal side goes on taking writes.
+func TestTheInternalSideIsChosen(t *testing.T) {
+	p := forked(t)
+	chosen := func(op reconcile.Operation) reconcile.MoverRequest {
+		req := p.leg(op, true, 2, 0)
+		req.Fork, req.Fence, req.OwnerMap = true, "", nil
+		return req
+	}
+	_ = codeIs(t, chosen(reconcile.OpSetAside), reconcile.CodeInconclusive, sourceSide)
+	for range 2 {
+		perform[struct{}](t, chosen(reconcile.OpCommit))
+		if got, want := p.lineages(t), [2]string{"authoritative 2 move-2", "superseded 2 move-2"}; got != want {
+			t.Errorf("after the commit %q, want %q", got, want)
+		}
+		p.source.Exec(t, "main", "begin read write; insert into jobs (name) values ('goes on'); commit")
+	}
+	for range 2 {
+		if kept := perform[reconcile.SetAsideResult](t, chosen(reconcile.OpSetAside)); !slices.Equal(kept.Databases, []string{"main__dr_e2"}) {
+			t.Errorf("kept %q", kept.Databases)
+		}
+	}
+	lift := p.leg(reconcile.OpUnfence, false, 2, 0)
+	lift.Fence = ""
+	perform[reconcile.UnfenceResult](t, lift)
+	if in, _ := p.sidesWritten(t); in.Any != reconcile.WrittenSome {
+		t.Errorf("the internal side says %+v", in)
+	}
+	p.target.Exec(t, "postgres", "alter database main__dr_e2 with allow_connections true")
+	if n := p.target.Value(t, "main__dr_e2", "select count(*) from jobs where name = 'only there'"); n != "1" {
+		t.Errorf("set aside: %s rows", n)
+	}
+}

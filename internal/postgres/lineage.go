@@ -146,7 +146,7 @@ func (m *mover) commit(ctx context.Context) error {
 		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target holds no copy of this installation")
 	case standing.State == stateAuthoritative && standing.Epoch == mark.Epoch && standing.Move == mark.Move:
 		// Cut off after the first half: it is decided, go on with the second.
-	case m.req.Fork && standing.State == stateAuthoritative && standing.Epoch < mark.Epoch:
+	case m.req.Fork && everAuthoritative(standing) && standing.Epoch < mark.Epoch:
 		if err := m.decide(ctx, mark); err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (m *mover) decide(ctx context.Context, mark reconcile.LineageMark) error {
 	var now moment
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.unmoved(gctx) })
-	g.Go(func() (err error) { now, err = m.target.momentNow(gctx); return err })
+	g.Go(func() (err error) { now, err = m.target.momentNow(gctx, !m.req.Fork); return err })
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (m *mover) supersede(ctx context.Context, mark reconcile.LineageMark) error
 	if had != nil && had.State == mark.State && had.Epoch == mark.Epoch && had.Move == mark.Move && had.Installation == mark.Installation {
 		return nil
 	}
-	now, err := m.source.momentNow(ctx)
+	now, err := m.source.momentNow(ctx, !m.req.Fork)
 	if err != nil {
 		return err
 	}

@@ -148,7 +148,16 @@ func (m *mover) sameState(ctx context.Context, h *holder, conn *pgx.Conn, names 
 // state is what a server says of its databases' contents and, under the empty
 // name, of its roles: rows written, catalogs, where sequences stand.
 func (s *server) state(ctx context.Context, conn *pgx.Conn, names []string) (map[string]reconcile.WriteCounter, error) {
-	state, err := s.readCounters(ctx, names, false)
+	return s.stateOf(ctx, conn, names, true)
+}
+
+// stateOf waits for a server that stands still, or reads it as it is.
+func (s *server) stateOf(ctx context.Context, conn *pgx.Conn, names []string, still bool) (map[string]reconcile.WriteCounter, error) {
+	read := s.readCountersOnce
+	if still {
+		read = s.readCounters
+	}
+	state, err := read(ctx, names, false)
 	if err != nil {
 		return nil, err
 	}

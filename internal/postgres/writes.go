@@ -27,15 +27,15 @@ type moment struct {
 const nextXID = "select txid_snapshot_xmax(txid_current_snapshot())"
 
 // momentNow reads how a side is. The number comes first: what is written
-// after it counts as since.
-func (s *server) momentNow(ctx context.Context) (now moment, err error) {
+// after it counts as since. A side that need not stand still is read once.
+func (s *server) momentNow(ctx context.Context, still bool) (now moment, err error) {
 	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		if err := conn.QueryRow(ctx, nextXID).Scan(&now.xid); err != nil {
 			return fmt.Errorf("read the next transaction number: %w", err)
 		}
 		all, err := listDatabases(ctx, conn, s.version)
 		if err == nil {
-			now.state, err = s.state(ctx, conn, databaseNames(connectable(all)))
+			now.state, err = s.stateOf(ctx, conn, databaseNames(connectable(all)), still)
 		}
 		return err
 	})
