@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,5 +107,27 @@ func TestTheInternalSideIsNotGoneOnWithUnasked(t *testing.T) {
 		if err != nil || len(plan.Steps) != 0 || !slices.Contains(blocks(plan), "two-truths") {
 			t.Errorf("%s: steps %v, blocked by %v, error %v", name, actions(plan.Steps), blocks(plan), err)
 		}
+	}
+}
+
+// TestTheWayBackAfterAFork: what was set aside is in nobody's way.
+func TestTheWayBackAfterAFork(t *testing.T) {
+	w := newWorld()
+	w.converge(t, externalSpec())
+	w.pullBack()
+	w.src.fence, w.src.stood = "", false
+	w.rest()
+	w.converge(t, externalSpec())
+	w.moved(t, externalSpec(), "the fork is ended")
+	o, _, _ := w.plan(externalSpec())
+	if line := statusStore(o, PostgreSQL); !strings.Contains(line.Text, "set aside on the internal PostgreSQL: circleci__dr_e2") {
+		t.Errorf("status says %q", line.Text)
+	}
+	w.choice, w.forked = nil, false
+	aside := maps.Clone(w.src.aside)
+	w.converge(t, backSpec())
+	w.moved(t, backSpec(), "back")
+	if !maps.Equal(w.src.aside, aside) || len(aside) == 0 {
+		t.Errorf("set aside were %d rows, now %d", len(aside), len(w.src.aside))
 	}
 }
