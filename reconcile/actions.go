@@ -30,8 +30,10 @@ func init() { // an initialiser would be a cycle: go-back is an action and ends 
 		ActCommit:      {lookCommit, applyCommit},
 		ActResume:      {lookResume, applyResume},
 		ActSettle:      {lookSettle, applySettle},
+		ActSetAside:    {lookSetAside, applySetAside},
 		ActRemove:      {lookRemove, applyRemove},
 		ActGoBack:      {lookGoBack, applyGoBack},
+		ActAdopt:       {lookAdopt, applyAdopt},
 	}
 }
 

@@ -69,6 +69,9 @@ type Database struct {
 	Fence *FenceState `json:"fence,omitempty"`
 	// Lineage is the content of our own database, nil when there is none.
 	Lineage *LineageMark `json:"lineage,omitempty"`
+	// Writes is what the side can tell of writes since its lineage mark, nil
+	// when it never had a turn.
+	Writes *SideWrites `json:"writes,omitempty"`
 	// Counters are the write counters, by database.
 	Counters map[string]WriteCounter `json:"counters,omitempty"`
 	// Sessions are client sessions other than our own, by role and database.
@@ -140,6 +143,31 @@ type WriteCounter struct {
 	LastWrite string `json:"lastWrite,omitempty"`
 }
 
+// Written tells whether a side took writes since its lineage mark.
+type Written string
+
+// What a side can say. The zero value is that nobody knows.
+const (
+	WrittenUnknown Written = ""
+	WrittenNone    Written = "none"
+	WrittenSome    Written = "some"
+)
+
+// SideWrites is what a side can tell of writes since its lineage mark. What it
+// cannot tell is unknown, never none.
+type SideWrites struct {
+	Any Written `json:"any,omitempty"`
+	// Why says what that rests on.
+	Why string `json:"why"`
+	// Last is when the last write was, or a bound: nothing was written later.
+	// Zero where nothing tells.
+	Last time.Time `json:"last,omitzero"`
+	// Exact tells that Last is the write itself, not a bound.
+	Exact bool `json:"exact,omitempty"`
+	// From is what Last was read from.
+	From string `json:"from,omitempty"`
+}
+
 // FenceState is a write fence that stands on a server.
 type FenceState struct {
 	// ID names the fence; a copy made under another fence is not this one's.
@@ -188,6 +216,9 @@ const (
 	// OpWithdraw takes a commit back as long as the application has written
 	// nothing to the target; otherwise it fails with CodeMoved.
 	OpWithdraw Operation = "withdraw"
+	// OpSetAside renames the source's databases and closes them, so that no
+	// copy ever takes their place.
+	OpSetAside Operation = "set-aside"
 )
 
 // MoverRequest is all a mover pod is told. It holds no secret.
@@ -211,6 +242,10 @@ type MoverRequest struct {
 	// Replaces is the epoch at which the target was superseded by the very
 	// source, when copy may drop what it holds; 0 means that it may not.
 	Replaces int `json:"replaces,omitempty"`
+	// Fork tells that the target holds the truth already and the source lost
+	// its turn before: fence takes over the one that stands there, commit raises
+	// the epoch of both, and there is nothing to withdraw.
+	Fork bool `json:"fork,omitempty"`
 	// Thorough makes prove read the source again instead of trusting the
 	// digests taken in flight under the same fence.
 	Thorough bool `json:"thorough,omitempty"`
@@ -305,6 +340,12 @@ type FenceResult struct {
 // there was none.
 type UnfenceResult struct {
 	Lifted *FenceState `json:"lifted,omitempty"`
+}
+
+// SetAsideResult is the result of OpSetAside: the names under which the
+// source's databases are kept.
+type SetAsideResult struct {
+	Databases []string `json:"databases"`
 }
 
 // CopyResult is the result of OpCopy.

@@ -90,10 +90,11 @@ func driftLocation(o Observation, e Engine, d declaration) []DriftItem {
 	live, l, t := rel.Store(e), store.Lineage, traitsOf[e]
 	apply := "run circleci-dr plan"
 	switch {
-	case contradicts(live, l):
-		f, from, to := twoTruths(rel, e, l.Value), l.Value.Endpoint, "internal"
-		if !live.Internal {
-			from, to = "internal", live.At()
+	case wrongSide(o, e):
+		f := twoTruths(o, e, l.Value)
+		from, to := "internal", live.At()
+		if live.Internal {
+			from, to = l.Value.Endpoint, "internal"
 		}
 		return []DriftItem{{Class: "changed", Object: "release " + rel.Name, What: f.What, From: from, To: to, Fix: f.Fix}}
 	case d.location == spec.External && live.Internal:

@@ -94,6 +94,28 @@ func TestAfterTheMoveAReleaseTakenBackByHandStops(t *testing.T) {
 	}
 }
 
+// Old values brought the internal database back: as long as the fence stands
+// nothing is forked, and once somebody lifted it, something is.
+func TestForkedIsToldFromPointedBack(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	w.converge(t, s)
+	w.newest().internal, w.store = true, true
+	for _, a := range w.apps {
+		a.hosts[PostgreSQL] = internalHost
+	}
+	says := func(what string) {
+		t.Helper()
+		w.rest()
+		_, plan, err := w.plan(s)
+		if err != nil || len(plan.Steps) != 0 || len(plan.Blocked()) != 1 || !strings.Contains(plan.Blocked()[0].What, what) {
+			t.Errorf("want %q: steps %v, blocked %+v, error %v", what, actions(plan.Steps), plan.Blocked(), err)
+		}
+	}
+	says("nothing is forked: the internal PostgreSQL took no write since (no row)")
+	w.src.fence = ""
+	says("FORKED: the internal PostgreSQL was written to since (")
+}
+
 func TestAWorkloadThatTurnsUpWhileStoppingComesBack(t *testing.T) {
 	w, s := newWorld(), externalSpec()
 	w.at = func(p string) {

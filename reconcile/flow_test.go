@@ -14,16 +14,20 @@ type flow struct {
 	before []func() *spec.Spec // moves that are over when it begins
 	spec   func() *spec.Spec
 	steps  []ActionKind
+	// then is what somebody else does to the world after that.
+	then func(*world)
 }
 
 var flows = []flow{
-	{"out", nil, externalSpec, wholeMove},
-	{"back", []func() *spec.Spec{externalSpec}, backSpec, wayBack},
-	{"out again", []func() *spec.Spec{externalSpec, backSpec}, externalSpec, outAgain},
-	{"MongoDB out", nil, mongoSpec, wholeMove},
-	{"both out", nil, bothSpec, twice(wholeMove)},
-	{"both back", []func() *spec.Spec{bothSpec}, bothBackSpec, twice(wayBack)},
-	{"handed off", nil, handedSpec, handed},
+	{"out", nil, externalSpec, wholeMove, nil},
+	{"back", []func() *spec.Spec{externalSpec}, backSpec, wayBack, nil},
+	{"out again", []func() *spec.Spec{externalSpec, backSpec}, externalSpec, outAgain, nil},
+	{"MongoDB out", nil, mongoSpec, wholeMove, nil},
+	{"both out", nil, bothSpec, twice(wholeMove), nil},
+	{"both back", []func() *spec.Spec{bothSpec}, bothBackSpec, twice(wayBack), nil},
+	{"handed off", nil, handedSpec, handed, nil},
+	{"forked", []func() *spec.Spec{externalSpec}, externalSpec, forkEnded, func(w *world) { w.pullBack(); w.src.fence, w.src.stood = "", false }},
+	{"pulled back behind its fence", []func() *spec.Spec{externalSpec}, externalSpec, forkEnded, (*world).pullBack},
 }
 
 // twice repeats the steps that each datastore has.
@@ -69,6 +73,21 @@ var (
 	outAgain = []ActionKind{ActCredentials, ActProtect, ActRead, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
 )
 
+// forkEnded are the steps when the external side was chosen.
+var forkEnded = []ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActSwitch, ActCommit, ActResume, ActSettle, ActSetAside, ActRemove}
+
+// pullBack is somebody's helm upgrade with old values after a move out, and the
+// choice that will be made about it.
+func (w *world) pullBack() {
+	w.newest().internal, w.newest().secret, w.store, w.safe, w.forked = true, internalHost, true, false, true
+	for _, a := range w.apps {
+		a.hosts[PostgreSQL] = internalHost
+	}
+	w.src.rows[-1]++
+	w.src.stood = true
+	w.choice = map[Engine]spec.Location{PostgreSQL: spec.External}
+}
+
 // backSpec wants the data in the cluster and still says where they are.
 func backSpec() *spec.Spec {
 	s := externalSpec()
@@ -90,6 +109,9 @@ func (f flow) begin(t *testing.T) *world {
 	w.tool.by = f.spec().Server.ManagedBy
 	for _, s := range f.before {
 		w.converge(t, s())
+	}
+	if f.then != nil {
+		f.then(w)
 	}
 	for _, db := range w.databases() {
 		db.inside = w.newest().inside(db.engine)

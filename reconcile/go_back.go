@@ -175,6 +175,9 @@ func (r *run) withdraw(ctx context.Context, st Step) error {
 		}
 	}
 	for _, p := range r.move.Parts {
+		if p.Fork { // it was the target's turn before, and the record says so
+			continue
+		}
 		l := Lineage{Epoch: p.Epoch, Authoritative: p.From, Endpoint: p.External, Move: r.move.ID, At: r.p.Now(),
 			Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret}
 		if err := replaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {

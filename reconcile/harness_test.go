@@ -51,7 +51,7 @@ type attempt struct {
 }
 
 func (w *world) plan(s *spec.Spec) (Observation, Plan, error) {
-	o := Observe(context.Background(), s, w.providers(), ObserveOptions{Inspect: true, Preview: true})
+	o := Observe(context.Background(), s, w.providers(), ObserveOptions{Inspect: true, Preview: true, Authoritative: w.choice})
 	p, err := MakePlan(s, o, "test")
 	return o, p, err
 }
@@ -137,7 +137,7 @@ func (w *world) truth(t *testing.T, where string) {
 	}
 	for _, db := range w.databases() {
 		side := db.src
-		if !w.newest().inside(db.engine) {
+		if !w.newest().inside(db.engine) || db.forked {
 			side = db.dst
 		}
 		if lost := db.missing(side); lost != "" {
@@ -172,6 +172,9 @@ func (w *world) moved(t *testing.T, s *spec.Spec, where string) {
 	}
 	for _, db := range w.databases() {
 		inside := wantsInside(s, db.engine)
+		if db.forked && len(db.src.aside) == 0 {
+			t.Errorf("%s: what the internal %s took was not set aside", where, db.engine.title())
+		}
 		if now := w.newest(); now.inside(db.engine) != inside || now.held || now.status != "deployed" || db.store != inside {
 			t.Errorf("%s: release %+v, StatefulSet of %s there: %t", where, *now, db.engine.title(), db.store)
 		}
@@ -218,7 +221,7 @@ func (w *world) home(t *testing.T, where string) {
 		if !db.inside {
 			side = db.dst
 		}
-		if now := w.newest(); now.inside(db.engine) != db.inside || now.status != "deployed" || db.store != db.inside || side.fence != "" {
+		if now := w.newest(); now.inside(db.engine) != db.inside || now.status != "deployed" || db.store != db.inside || side.fence != "" && !side.stood {
 			t.Errorf("%s: release %+v, StatefulSet of %s there: %t, fence %q", where, *now, db.engine.title(), db.store, side.fence)
 		}
 	}

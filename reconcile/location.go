@@ -17,6 +17,8 @@ const (
 	AcceptRemoveInternal  = "remove-internal-database"
 	AcceptReplaceInternal = "replace-internal-data"
 	AcceptReplaceExternal = "replace-external-data"
+	AcceptDiscardInternal = "discard-internal-writes"
+	AcceptDiscardExternal = "discard-external-writes"
 )
 
 // partsWanted are the datastores that do not live where the spec says, as the
@@ -56,6 +58,7 @@ func newPart(o *Observation, e Engine, d declaration, to spec.Location) Part {
 	} else if in := o.store(e).Inspection; in.Is() && in.Value.Source != nil && in.Value.Source.Database != nil {
 		p.InternalVersion = in.Value.Source.Database.VersionNum
 	}
+	p.Fork = forkOf(o, e, to)
 	p.OwnerMap = ownerMap(*d.external, o, e, to)
 	return p
 }
@@ -128,6 +131,7 @@ func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 		st, found := planStore(s, o, e, *d)
 		steps, findings = append(steps, st...), append(findings, found...)
 	}
+	findings = append(findings, superfluousChoice(s, o)...)
 	if len(findings) > 0 {
 		return nil, findings
 	}
@@ -144,8 +148,14 @@ func planStore(s *spec.Spec, o Observation, e Engine, d declaration) ([]Step, []
 	rel, l := o.Release.Value, o.store(e).Lineage
 	live := rel.Store(e)
 	switch {
-	case contradicts(live, l):
-		return nil, []Finding{twoTruths(rel, e, l.Value)}
+	case adopting(o, e):
+		if steps := adoptSteps(s, o, e); len(steps) > 0 {
+			return steps, nil
+		}
+		return nil, []Finding{block("fork-choice", e.field("external"), sourceForks, "keep "+e.field("external")+" in the file until that is done",
+			"the internal %s was chosen and the external side not set aside yet: the file has to say how it is reached", e.title())}
+	case wrongSide(o, e):
+		return adoptSteps(s, o, e), judgeFork(s, o, e, d, l.Value)
 	case d.location == spec.External && len(lateHandOff(o, e)) > 0:
 		return nil, lateHandOff(o, e)
 	case d.location == spec.External && !live.Internal:
@@ -187,33 +197,14 @@ func oneDirection(s *spec.Spec, o Observation, parts []Part) []Finding {
 	return nil
 }
 
-// contradicts tells whether the release reads another side than the one that
-// the cluster's record says is authoritative.
-func contradicts(live ReleaseStore, l Observed[Lineage]) bool {
-	return l.Is() && (l.Value.Authoritative == spec.Internal) != live.Internal
-}
-
-// twoTruths is the release that was pointed back at the old database after a
-// switch: both sides may hold writes, and nobody may choose silently.
-func twoTruths(rel Release, e Engine, l Lineage) Finding {
-	reads, truth := "the internal "+e.title(), l.Endpoint
-	if l.Authoritative == spec.Internal {
-		reads, truth = rel.Store(e).At(), reads
-	}
-	return block("two-truths", e.field("location"), sourceDocs,
-		fmt.Sprintf("stop the application, then point the release at %s again: helm get values %s -n %s shows the block to restore", truth, rel.Name, rel.Namespace),
-		"the release reads %s again although %s is authoritative since %s (epoch %d); writes made meanwhile are on the wrong side",
-		reads, truth, l.At.UTC().Format(time.RFC3339), l.Epoch)
-}
-
 // planOpen plans how an unfinished move goes on, or back.
 func planOpen(s *spec.Spec, o Observation) ([]Step, []Finding) {
 	m, rel := o.Move.Value, o.Release.Value
 	if m.Phase == MoveCommitted {
 		var findings []Finding
 		for _, p := range m.Parts {
-			if l := committedLineage(m, p); contradicts(rel.Store(p.Engine), Found(l)) {
-				findings = append(findings, twoTruths(rel, p.Engine, l))
+			if l := committedLineage(m, p); contradicts(rel.Store(p.Engine), l) {
+				findings = append(findings, twoTruths(o, p.Engine, l))
 			}
 		}
 		if len(findings) > 0 {
@@ -317,6 +308,8 @@ func settledInRecord(o Observation, m Move, st Step) bool {
 			return !m.Resumed.IsZero() && atRecorded(o.Workloads.Value, m.Replicas)
 		case ActSettle:
 			return false
+		case ActSetAside:
+			return len(p.SetAside) > 0
 		case ActCredentials:
 			return !needsCredentials(o, p.Engine)
 		default:

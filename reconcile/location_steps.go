@@ -25,8 +25,10 @@ const (
 	ActCommit      ActionKind = "commit-lineage"
 	ActResume      ActionKind = "resume-service"
 	ActSettle      ActionKind = "settle-release"
+	ActSetAside    ActionKind = "set-aside"
 	ActRemove      ActionKind = "remove-internal"
 	ActGoBack      ActionKind = "go-back"
+	ActAdopt       ActionKind = "adopt-internal"
 )
 
 // sideBySide are actions that take long and touch nothing in common: those of
@@ -50,12 +52,15 @@ func beside(steps []Step) int {
 // stays at zero until the proof.
 func moveSteps(s *spec.Spec, o Observation, parts []Part) []Step {
 	back := parts[0].To == spec.Internal
-	each := func(step func(Part) Step) (out []Step) {
+	each := func(step func(Part) Step, which ...func(Part) bool) (out []Step) {
 		for _, p := range parts {
-			out = append(out, ofEngine(p.Engine, step(p)))
+			if len(which) == 0 || which[0](p) {
+				out = append(out, ofEngine(p.Engine, step(p)))
+			}
 		}
 		return out
 	}
+	copied, forked := func(p Part) bool { return !p.Fork }, func(p Part) bool { return p.Fork }
 	var steps []Step
 	add := func(more ...Step) { steps = append(steps, more...) }
 	turn, by := switchStep(s, o, parts), handsOff(s, o)
@@ -76,8 +81,8 @@ func moveSteps(s *spec.Spec, o Observation, parts []Part) []Step {
 	if back {
 		add(turn)
 	}
-	add(each(func(p Part) Step { return copyStep(o, p) })...)
-	add(each(func(p Part) Step { return proveStep(o, p) })...)
+	add(each(func(p Part) Step { return copyStep(o, p) }, copied)...)
+	add(each(func(p Part) Step { return proveStep(o, p) }, copied)...)
 	if !back {
 		add(turn)
 	}
@@ -87,6 +92,7 @@ func moveSteps(s *spec.Spec, o Observation, parts []Part) []Step {
 		add(settleStep())
 	}
 	if !back {
+		add(each(func(p Part) Step { return setAsideStep(o, p) }, forked)...)
 		add(each(func(p Part) Step { return removeStep(o, p) })...)
 	}
 	return steps

@@ -13,7 +13,7 @@ import (
 // MakePlan decides what is missing. It is pure: the same spec and observation
 // give the same plan. tool is the version of this program.
 func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
-	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Coverage: CoverageOf(s)}
+	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Coverage: CoverageOf(s), Authoritative: o.Authoritative}
 	if s.Server == nil {
 		p.Binding = Binding{SpecDigest: s.Digest(), Tool: tool}
 		p.ID = planID(p)
@@ -169,6 +169,7 @@ func notices(s *spec.Spec, o Observation) []string {
 	if o.Measured.Unread() {
 		out = append(out, "how long steps took here before could not be read, so the estimates are wide: "+orElse(o.Measured.Why, "it was not looked at"))
 	}
+	out = append(out, choicesMade(o)...)
 	for _, e := range engines {
 		d := declared(s, e)
 		if d != nil && d.location == spec.External && o.Release.Is() && !o.Release.Value.Store(e).Internal && !o.store(e).Lineage.Is() {

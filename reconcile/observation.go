@@ -33,6 +33,8 @@ type Observation struct {
 	Denied Observed[[]Permission] `json:"denied"`
 	// Reconciliation is the tool's own object, where the release is handed off.
 	Reconciliation Observed[Reconciliation] `json:"reconciliation"`
+	// Authoritative is the side that a person chose where both took writes.
+	Authoritative map[Engine]spec.Location `json:"authoritative,omitempty"`
 	// RunnerIsPatient says why the process that asks is itself a job of the
 	// installation it would stop; empty when it is not.
 	RunnerIsPatient string `json:"runnerIsPatient,omitempty"`
@@ -237,6 +239,10 @@ type Lineage struct {
 	InternalVersion int          `json:"internalVersion,omitempty"`
 	// InternalSecret is the key with the internal superuser's password.
 	InternalSecret spec.SecretKey `json:"internalSecret"`
+	// Adopting stands while the internal side of a fork was chosen and not
+	// everything followed; SetAside is what is kept of the external one.
+	Adopting bool     `json:"adopting,omitempty"`
+	SetAside []string `json:"setAside,omitempty"`
 }
 
 // Move is a migration of one or more datastores in the same direction, from
@@ -296,6 +302,11 @@ type Part struct {
 	// InternalVersion what that server is.
 	Internal        ReleaseStore `json:"internal"`
 	InternalVersion int          `json:"internalVersion,omitempty"`
+	// Fork tells that both sides took writes and the target was chosen: nothing
+	// is copied, and the source's databases are set aside.
+	Fork bool `json:"fork,omitempty"`
+	// SetAside are the names under which the source's databases are kept.
+	SetAside []string `json:"setAside,omitempty"`
 	// Replaces is the epoch at which the source took over from the target,
 	// whose old data the copy drops; 0 when the target is empty.
 	Replaces int `json:"replaces,omitempty"`

@@ -24,13 +24,15 @@ type ObserveOptions struct {
 	// For is what the observation is made for: a plan need not find the rights
 	// of an apply.
 	For Use
+	// Authoritative is the side to go on with where both took writes.
+	Authoritative map[Engine]spec.Location
 }
 
 // Observe reads live state. It changes nothing but the inspect Job and its
 // record, and these only when asked. Reads go in parallel; one that fails is
 // Unknown in the result, with its reason.
 func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions) Observation {
-	o := Observation{At: p.Now(), For: opt.For}
+	o := Observation{At: p.Now(), For: opt.For, Authoritative: opt.Authoritative}
 	reads := []func(){
 		func() { o.Cluster = p.Cluster.Cluster(ctx) },
 		func() { o.Release = p.Releases.Release(ctx) },

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"strconv"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -114,6 +116,8 @@ type Plan struct {
 	Steps    []Step     `json:"steps"`
 	Findings []Finding  `json:"findings,omitempty"`
 	Coverage []Coverage `json:"coverage"`
+	// Authoritative is the side that a person chose where both took writes.
+	Authoritative map[Engine]spec.Location `json:"authoritative,omitempty"`
 	// Notices are facts worth reading that block nothing.
 	Notices []string `json:"notices,omitempty"`
 	// Resumes names the move a former apply left unfinished.

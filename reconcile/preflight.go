@@ -10,8 +10,9 @@ import (
 
 // sourceDocs and sourceBack are where our own rules are explained.
 const (
-	sourceDocs = "docs/moving-postgresql.md"
-	sourceBack = "docs/moving-back.md"
+	sourceDocs  = "docs/moving-postgresql.md"
+	sourceBack  = "docs/moving-back.md"
+	sourceForks = "docs/forks.md"
 )
 
 // preflight checks everything that can fail before anything is changed, and

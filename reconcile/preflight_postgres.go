@@ -32,6 +32,10 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	}
 	src, dst := *insp.Value.Source.Database, *insp.Value.Target.Database
 	out = append(out, checkIdentity(src, dst)...)
+	if p.Fork { // nothing is copied, and the source lost its turn long ago
+		out = append(out, checkTLS(s, o.Release.Value, dst)...)
+		return append(out, checkConnections(src, dst)...)
+	}
 	out = append(out, checkSourceFree(p, src)...)
 	out = append(out, checkVersions(o.Release.Value, src, dst)...)
 	out = append(out, checkTLS(s, o.Release.Value, dst)...)

@@ -132,6 +132,7 @@ func (w *world) suffer(f flow, tr trouble) attempt {
 	a := attempt{plan: plan}
 	a.rep, a.err, a.dead = w.apply(ctx, s, o, plan)
 	w.calm()
+	w.chosen()
 	return a
 }
 
@@ -140,7 +141,11 @@ func (w *world) suffer(f flow, tr trouble) attempt {
 func (w *world) broken(a attempt) string {
 	out := slices.Clone(w.wrongs)
 	for _, db := range w.databases() {
-		if lost := db.missing(w.readSide(db)); lost != "" {
+		side := w.readSide(db)
+		if db.forked { // the external one was chosen
+			side = db.dst
+		}
+		if lost := db.missing(side); lost != "" {
 			out = append(out, db.engine.title()+": "+lost)
 		}
 	}
@@ -155,6 +160,16 @@ func (w *world) broken(a attempt) string {
 		out = append(out, fmt.Sprintf("the application is down and nobody says so: %v", a.err))
 	}
 	return strings.Join(out, "; ")
+}
+
+// chosen is the end of a fork: what lost is set aside, and nobody says any more
+// which side to go on with.
+func (w *world) chosen() {
+	for _, db := range w.databases() {
+		if db.forked && len(db.src.aside) > 0 && !w.lastMove().Open() {
+			db.forked, w.choice = false, nil
+		}
+	}
 }
 
 // readSide is the server the release reads.
@@ -185,8 +200,8 @@ func (w *world) notBack() []string {
 		if inside := w.newest().inside(p.Engine); inside != (p.From == spec.Internal) || inside != db.store {
 			out = append(out, fmt.Sprintf("%s went back to %s, but the release reads inside: %t, and there is a StatefulSet: %t", p.Engine.title(), p.Source(), inside, db.store))
 		}
-		if fence := w.readSide(db).fence; fence != "" {
-			out = append(out, fmt.Sprintf("%s went back and fence %s stands", p.Engine.title(), fence))
+		if side := w.readSide(db); side.fence != "" && !side.stood {
+			out = append(out, fmt.Sprintf("%s went back and fence %s stands", p.Engine.title(), side.fence))
 		}
 	}
 	return out
@@ -252,6 +267,7 @@ func (w *world) ends(f flow) string {
 	for range 8 {
 		w.rest()
 		a := w.process(context.Background(), s)
+		w.chosen()
 		s = f.spec()
 		if why := w.broken(a); why != "" {
 			return why
@@ -271,6 +287,9 @@ func (w *world) ends(f flow) string {
 			return "replicas are " + got
 		}
 		for _, db := range w.databases() {
+			if db.forked {
+				return "what the internal " + db.engine.title() + " took was not set aside"
+			}
 			if inside := w.newest().inside(db.engine); declared(s, db.engine) != nil && (inside != wantsInside(s, db.engine) || inside != db.store) {
 				return fmt.Sprintf("the move of %s is not over: %v", db.engine.title(), a.plan.Findings)
 			}

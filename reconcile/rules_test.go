@@ -184,6 +184,25 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"two truths", func(f *facts) {
 			f.lineage(Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: externalHost + ":5432", At: at})
 		}},
+		{"two truths, the internal side took nothing", func(f *facts) { f.twoTruths(at, WrittenNone, WrittenSome) }},
+		{"two truths, forked", func(f *facts) { f.twoTruths(at, WrittenSome, WrittenSome) }},
+		{"two truths, nobody knows", func(f *facts) { f.twoTruths(at, WrittenUnknown, WrittenNone) }},
+		{"two truths, the external side cannot be reached", func(f *facts) {
+			f.twoTruths(at, WrittenSome, WrittenSome)
+			f.o.Postgres.Inspection.Value.Target = &InspectedSide{Code: CodeUnreachable, Error: "no route to host"}
+		}},
+		{"two truths, the external server again after the way back", func(f *facts) {
+			f.s = internalSpec()
+			f.twoTruths(at, WrittenNone, WrittenSome)
+			f.external("theirs")
+			f.o.Postgres.Lineage.Value.Authoritative = spec.Internal
+			f.dst().Lineage.State, f.src().Lineage.State = "superseded", "authoritative"
+		}},
+		{"two truths, a server that the records do not know", func(f *facts) {
+			f.twoTruths(at, WrittenNone, WrittenSome)
+			f.external("theirs")
+			f.o.Postgres.Lineage.Value.Authoritative, f.o.Postgres.Lineage.Value.Endpoint = spec.Internal, "other.example.com:5432"
+		}},
 		{"withdrawn once, so the next epoch", func(f *facts) { f.lineage(Lineage{Epoch: 1, Authoritative: spec.Internal, At: at}) }},
 		{"went back", func(f *facts) { m := open(f, MoveReverted); m.LastError = "no disk"; f.move(m) }},
 		{"opened, nothing recorded on the workloads", func(f *facts) { f.move(open(f, MoveOpen)) }},
@@ -226,6 +245,18 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"open, no longer in the spec", func(f *facts) { f.s.Datastores.PostgreSQL = nil; f.move(open(f, MoveOpen)) }},
 		{"open, another target wanted", func(f *facts) { f.move(open(f, MoveOpen)); f.pg().External.Port = 6432 }},
 	})
+}
+
+// twoTruths is a release that reads the internal server again after a move out.
+func (f *facts) twoTruths(at time.Time, inside, outside Written) {
+	f.lineage(Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: externalHost + ":5432", At: at})
+	f.src().Lineage = &LineageMark{State: "superseded", Epoch: 1}
+	f.dst().Lineage = &LineageMark{State: "authoritative", Epoch: 1}
+	f.src().Writes = &SideWrites{Any: inside, Why: "7 row changes", Last: at.Add(time.Hour), From: "write-ahead log"}
+	f.dst().Writes = &SideWrites{Any: outside, Why: "9 row changes", Last: at.Add(2 * time.Hour), Exact: true, From: "oplog"}
+	if inside == WrittenNone {
+		f.src().Writes = &SideWrites{Any: inside, Why: "no transaction took a number"}
+	}
 }
 
 func (f *facts) stopped() {

@@ -25,6 +25,9 @@ type run struct {
 	// them.
 	parts []Part
 
+	// adopt are the datastores whose internal side is gone on with by choice.
+	adopt map[Engine]Part
+
 	mu             sync.Mutex // guards the records: steps may run side by side
 	move           Move
 	moveVersion    string
@@ -67,9 +70,12 @@ type action struct {
 func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Providers, opt ApplyOptions, ev Events) (*run, error) {
 	r := &run{
 		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, parts: partsWanted(s, &o),
-		id: InstallationID(o.Cluster.Value, s.Server), proved: map[Engine]bool{}, read: map[Engine]*ReadResult{},
+		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[Engine]Part{}, proved: map[Engine]bool{}, read: map[Engine]*ReadResult{},
 		carried: map[Engine]sizes{}, took: map[string]Measurement{},
 		lost: func() bool { return errors.Is(context.Cause(ctx), ErrLeaseLost) },
+	}
+	for _, p := range adopted(s, &o) {
+		r.adopt[p.Engine] = p
 	}
 	move, version := readRecord[Move](ctx, p.Records, RecordMove)
 	if move.Unread() {
@@ -236,7 +242,7 @@ func (r *run) mover(op Operation, p Part) MoverJob {
 	r.mu.Unlock()
 	job := r.sides(p).job(JobName(op, move, p), MoverRequest{
 		Operation: op, Installation: r.id, Move: p.ID(), Epoch: p.Epoch, Fence: move.FenceID(p),
-		Streams: r.s.Mover.Streams, OwnerMap: p.OwnerMap, Replaces: p.Replaces,
+		Streams: r.s.Mover.Streams, OwnerMap: p.OwnerMap, Replaces: p.Replaces, Fork: p.Fork,
 	})
 	job.Deadline = quickTime
 	switch op {

@@ -124,6 +124,12 @@ func statusStore(o Observation, e Engine) StatusLine {
 			line.Alarm = true
 		}
 	}
+	if p := o.Move.Value.part(e); o.Move.Is() && p != nil && len(p.SetAside) > 0 {
+		line.Text += "; set aside on " + p.Source() + ": " + strings.Join(p.SetAside, ", ")
+	}
+	if kept := o.store(e).Lineage.Value.SetAside; len(kept) > 0 {
+		line.Text += "; set aside on " + o.store(e).Lineage.Value.Endpoint + ": " + strings.Join(kept, ", ")
+	}
 	for _, v := range o.store(e).Internal.Value.Volumes {
 		if !v.KeptSince.IsZero() && !live.Internal {
 			line.Text += fmt.Sprintf("; volume %s kept since %s", v.Name, when(v.KeptSince))

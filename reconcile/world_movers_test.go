@@ -104,12 +104,18 @@ func (w *world) operate(q MoverRequest) (any, error) {
 	w.mayOperate(q, src)
 	switch q.Operation {
 	case OpFence:
-		if src.fence != "" && src.fence != q.Fence {
+		if src.fence != "" && src.fence != q.Fence && !q.Fork {
 			return nil, refuse(CodeOtherHolder, "source", "fence %s stands", src.fence)
+		}
+		if src.fence != q.Fence {
+			src.stood = src.fence != ""
 		}
 		src.fence = q.Fence
 		return FenceResult{Fence: FenceState{ID: q.Fence, Since: w.clock, How: "system"}, Counters: src.counters()}, nil
 	case OpUnfence:
+		if q.Fork && (src.fence != q.Fence || src.stood) {
+			return UnfenceResult{}, nil
+		}
 		if src.fence != "" && q.Fence != "" && src.fence != q.Fence {
 			return nil, refuse(CodeOtherHolder, "source", "fence %s stands", src.fence)
 		}
@@ -118,6 +124,14 @@ func (w *world) operate(q MoverRequest) (any, error) {
 	case OpRead:
 		src.read = true
 		return ReadResult{At: w.clock, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20, Duration: time.Second}, nil
+	case OpSetAside:
+		if src.mark == nil || src.mark.State != "superseded" || src.mark.Epoch != q.Epoch {
+			return nil, refuse(CodeInconclusive, "source", "the source did not lose its turn at epoch %d", q.Epoch)
+		}
+		if src.aside == nil {
+			src.aside, src.rows = src.rows, map[int]int{}
+		}
+		return SetAsideResult{Databases: []string{"circleci" + AsideSuffix(q.Epoch)}}, nil
 	default:
 	}
 	dst, reachable := w.side(q.Target)
@@ -138,7 +152,7 @@ func (w *world) operate(q MoverRequest) (any, error) {
 	case OpCommit:
 		return commit(q, src, dst)
 	case OpWithdraw:
-		return withdraw(src, dst)
+		return withdraw(q, src, dst)
 	default:
 	}
 	return nil, refuse(CodeFailed, "", "operation %q is none of ours", q.Operation)
@@ -159,12 +173,22 @@ func (w *world) mayOperate(q MoverRequest, src *server) {
 		if src.fence != q.Fence {
 			w.wrong("%s under fence %q, asked for %q", q.Operation, src.fence, q.Fence)
 		}
-	case OpInspect, OpUnfence, OpClear, OpRead:
+	case OpInspect, OpUnfence, OpClear, OpRead, OpSetAside:
 	}
 }
 
 func (s *server) counters() map[string]WriteCounter {
 	return map[string]WriteCounter{"circleci": {Inserted: s.writes}}
+}
+
+func (s *server) writesSince() *SideWrites {
+	switch {
+	case s.mark == nil || s.mark.State != "authoritative" && s.mark.State != "superseded":
+		return nil
+	case s.writes == s.atMark:
+		return &SideWrites{Any: WrittenNone, Why: "no row"}
+	}
+	return &SideWrites{Any: WrittenSome, Why: fmt.Sprintf("%d rows", s.writes-s.atMark)}
 }
 
 func (w *world) copy(q MoverRequest, src, dst *server) (any, error) {
@@ -182,23 +206,36 @@ func (w *world) copy(q MoverRequest, src, dst *server) (any, error) {
 }
 
 func commit(q MoverRequest, src, dst *server) (any, error) {
-	if !maps.Equal(q.Counters, src.counters()) {
+	if !q.Fork && !maps.Equal(q.Counters, src.counters()) {
 		return nil, refuse(CodeMoved, "source", "the source was written to")
 	}
 	m := dst.mark
+	if q.Fork && m != nil && m.State != "copied" && m.Epoch < q.Epoch {
+		dst.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "copied", Move: q.Move}
+		m = dst.mark
+	}
 	if m == nil || m.Move != q.Move || m.State != "copied" && m.State != "authoritative" {
 		return nil, refuse(CodeInconclusive, "target", "the target holds no copy of %s", q.Move)
 	}
 	if m.State == "copied" {
-		dst.appSince = 0
+		dst.appSince, dst.atMark = 0, dst.writes
+	}
+	if src.mark == nil || src.mark.State != "superseded" || src.mark.Move != q.Move {
+		src.atMark = src.writes
 	}
 	m.State, m.Epoch = "authoritative", q.Epoch
 	src.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "superseded", Move: q.Move}
 	return struct{}{}, nil
 }
 
-func withdraw(src, dst *server) (any, error) {
+func withdraw(q MoverRequest, src, dst *server) (any, error) {
 	m := dst.mark
+	if q.Fork {
+		if m.Epoch == q.Epoch && dst.appSince > 0 {
+			return nil, refuse(CodeMoved, "target", "the application wrote %d rows", dst.appSince)
+		}
+		return struct{}{}, nil
+	}
 	if m == nil || m.State != "authoritative" {
 		return struct{}{}, nil
 	}
@@ -228,6 +265,7 @@ func (w *world) inspect(q MoverRequest) InspectResult {
 		if q.Engine == MongoDB {
 			d.ServerVersion, d.VersionNum, d.Role.CreateDB = "7.0.15", 70015, true
 		}
+		d.Writes = s.writesSince()
 		if s.fence != "" {
 			d.Fence = &FenceState{ID: s.fence}
 		}

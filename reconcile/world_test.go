@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // world is everything outside the engine, in memory and with a memory: a
@@ -25,6 +27,7 @@ type world struct {
 	records map[string]Record
 	version int
 
+	choice map[Engine]spec.Location // --authoritative
 	wrongs []string
 	calls  []string
 	hook   func(call int, name, when string) // outside every lock; may panic or cancel
@@ -49,6 +52,7 @@ type database struct {
 	own      string // the user's own Secret, instead of the chart's
 	noTarget bool   // the external server cannot be reached
 	inside   bool   // it lives in the cluster before the move
+	forked   bool   // the internal side takes writes that nobody will miss
 	acked    []int  // ids of rows whose write was acknowledged
 }
 
@@ -103,8 +107,11 @@ type server struct {
 	writes   int64       // counted by the server
 	appSince int         // application writes since the commit
 	fence    string
+	stood    bool // … and did before it was taken over
 	mark     *LineageMark
-	read     bool // whole, since the last commit
+	aside    map[int]int // the rows that were set aside
+	atMark   int64       // writes when the mark was written
+	read     bool        // whole, since the last commit
 }
 
 type job struct {
@@ -221,6 +228,11 @@ func (w *world) write(db *database, host string) {
 		}
 	}
 	if side.fence != "" || host == db.in && !db.store {
+		return
+	}
+	if db.forked && host == db.in {
+		side.rows[-len(side.rows)-1]++
+		side.writes++
 		return
 	}
 	if side.mark != nil && side.mark.State == "superseded" && other.mark != nil && other.mark.State == "authoritative" {

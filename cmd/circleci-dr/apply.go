@@ -17,6 +17,7 @@ import (
 
 type applyOptions struct {
 	common
+	choice choice
 	plan   string
 	accept string
 	wait   time.Duration
@@ -33,7 +34,7 @@ func (p *program) applyCommand() *cli.Command {
 		Description: "Without --plan it makes the plan anew; off a terminal --accept must then name it.\n" +
 			"Exit codes: 0 fine, 1 failed, 4 live state unreadable, 5 stale plan, 6 lease held by someone else, 7 blocked by preflight, 64 usage, 130 interrupted.\n" +
 			"In the cluster the exit code is the engine's; 130 means that it goes on without being followed.",
-		Flags: append(p.clusterFlags(&o.common),
+		Flags: append(append(p.clusterFlags(&o.common), choiceFlags(&o.choice)...),
 			&cli.StringFlag{Name: "plan", Usage: "apply the plan in `FILE`, written by plan --out", Destination: &o.plan},
 			&cli.StringFlag{Name: "accept", Usage: "the `DANGERS` you accept, in the words the plan prints", Destination: &o.accept},
 			&cli.DurationFlag{Name: "wait", Usage: "how long to wait for another run to end", Destination: &o.wait},
@@ -71,6 +72,10 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 	if ses.spec.Server == nil {
 		return errNoServer(o.common)
 	}
+	chosen, err := o.choice.made(ses.spec, given)
+	if err != nil {
+		return err
+	}
 	if p.mayGoToCluster(o.place) {
 		if done, err := p.rejoin(ctx, ses, o.common, asJSON); done || err != nil {
 			return err
@@ -82,7 +87,7 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 	}
 	release = sync.OnceFunc(release)
 	defer release()
-	plan, seen, err := p.makePlan(held, ses, reconcile.ObserveOptions{Inspect: true, For: reconcile.UseApply})
+	plan, seen, err := p.makePlan(held, ses, reconcile.ObserveOptions{Inspect: true, For: reconcile.UseApply, Authoritative: chosen})
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,9 @@ func (e *engine) apply(ctx context.Context, rec reconcile.EngineRecord, began bo
 		return e.heldBack(ctx, began, err)
 	}
 	defer release()
-	seen := reconcile.Observe(held, e.ses.spec, e.ses.providers, reconcile.ObserveOptions{Inspect: true, Preview: true, Progress: func(reconcile.MoverEvent) {}})
+	seen := reconcile.Observe(held, e.ses.spec, e.ses.providers, reconcile.ObserveOptions{
+		Inspect: true, Preview: true, Progress: func(reconcile.MoverEvent) {}, Authoritative: e.work.plan.Authoritative,
+	})
 	plan, err := reconcile.MakePlan(e.ses.spec, seen, toolVersion())
 	if cause := context.Cause(held); cause != nil {
 		return none, cause

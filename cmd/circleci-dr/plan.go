@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -13,6 +15,7 @@ import (
 
 type planOptions struct {
 	common
+	choice    choice
 	out       string
 	detailed  bool
 	noInspect bool
@@ -25,7 +28,7 @@ func (p *program) planCommand() *cli.Command {
 		Name: "plan", Usage: "show what is missing, step by step; changes nothing",
 		Description: "Looks at both databases with a Job in the cluster, whose result is recorded. Nothing else is created.\n" +
 			"Exit codes: 0 fine, 1 failed, 2 there are steps (with --detailed-exitcode), 4 live state unreadable, 7 blocked by preflight, 64 usage.",
-		Flags: append(p.clusterFlags(&o.common),
+		Flags: append(append(p.clusterFlags(&o.common), choiceFlags(&o.choice)...),
 			&cli.StringFlag{Name: "out", Usage: "write the plan to `FILE`, for apply --plan", Destination: &o.out},
 			&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit 2 when there are steps", Destination: &o.detailed},
 			&cli.BoolFlag{Name: "details", Usage: "show every detail of every step", Destination: &o.details},
@@ -44,7 +47,11 @@ func (p *program) runPlan(ctx context.Context, o planOptions) error {
 	if err != nil {
 		return err
 	}
-	plan, _, err := p.makePlan(ctx, ses, reconcile.ObserveOptions{Inspect: !o.noInspect, For: reconcile.UsePlan})
+	chosen, err := o.choice.made(ses.spec, nil)
+	if err != nil {
+		return err
+	}
+	plan, _, err := p.makePlan(ctx, ses, reconcile.ObserveOptions{Inspect: !o.noInspect, For: reconcile.UsePlan, Authoritative: chosen})
 	if err != nil {
 		return err
 	}
@@ -95,6 +102,11 @@ func (p *program) showPlan(plan reconcile.Plan, ses *session, o common, planFile
 // applyCommandLine is the exact command that applies a plan.
 func applyCommandLine(plan reconcile.Plan, o common, planFile string) string {
 	line := commandLine("apply", o)
+	for _, e := range slices.Sorted(maps.Keys(plan.Authoritative)) {
+		if planFile == "" { // a plan file has the choice in it
+			line += fmt.Sprintf(" --authoritative %s --datastore %s", plan.Authoritative[e], e)
+		}
+	}
 	if planFile != "" {
 		return line + " --plan " + quote(planFile) + acceptWords("", plan)
 	}

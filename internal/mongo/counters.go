@@ -24,6 +24,13 @@ import (
 // LastWrite is that sum, the process, and a fingerprint of collections and
 // indexes, which a change of those does not count.
 
+// The forms of LastWrite.
+const (
+	oplogNone   = "oplog none"
+	oplogFormat = "oplog %d.%d"
+	topFormat   = "process %s writes %d catalog %s"
+)
+
 // readCounters reads the write counters of the given databases.
 func (s *server) readCounters(ctx context.Context, names []string) (map[string]reconcile.WriteCounter, error) {
 	if err := s.connect(ctx); err != nil {
@@ -61,12 +68,12 @@ func (s *server) newestWrite(ctx context.Context) (string, error) {
 	err := s.client.Database("local").Collection("oplog.rs").FindOne(ctx, filter,
 		options.FindOne().SetSort(bson.D{{Key: "$natural", Value: -1}}).SetProjection(bson.D{{Key: "ts", Value: 1}})).Decode(&entry)
 	if errors.Is(err, mongo.ErrNoDocuments) {
-		return "oplog none", nil
+		return oplogNone, nil
 	}
 	if err != nil {
 		return "", classify(s.side, fmt.Errorf("read the oplog to notice writes: %w", err))
 	}
-	return fmt.Sprintf("oplog %d.%d", entry.At.T, entry.At.I), nil
+	return fmt.Sprintf(oplogFormat, entry.At.T, entry.At.I), nil
 }
 
 // counted is one of the counters that a server by itself keeps.
@@ -117,7 +124,7 @@ func (s *server) topCounters(ctx context.Context, names []string) (map[string]re
 			return nil, err
 		}
 		c := counters[name]
-		c.LastWrite = fmt.Sprintf("process %s writes %d catalog %s", process, locks[name], print)
+		c.LastWrite = fmt.Sprintf(topFormat, process, locks[name], print)
 		out[name] = c
 	}
 	return out, nil

@@ -104,6 +104,7 @@ func (s *server) inspect(ctx context.Context) (*reconcile.Database, []database, 
 		// A target needs none before a switch; a fence asks again.
 		db.Settings["counters"], err = "unreadable", nil
 	}
+	db.Writes = f.lineage.writesSince(db.Counters)
 	return db, f.databases, err
 }
 

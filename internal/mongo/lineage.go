@@ -32,7 +32,7 @@ type lineage struct {
 	// Made are the databases a copy made, noted before it makes them: what a
 	// cut-off copy leaves is recognised by it.
 	Made []string `bson:"made,omitempty"`
-	// Baseline is how the target was when the switch was committed.
+	// Baseline is how this side was when the switch was committed.
 	Baseline map[string]reconcile.WriteCounter `bson:"baseline,omitempty"`
 }
 
@@ -148,6 +148,17 @@ func (m *mover) commit(ctx context.Context) error {
 		}
 	}
 	mark := lineage{Installation: m.req.Installation, Epoch: m.req.Epoch, State: stateSuperseded, Move: m.req.Move, Fence: m.req.Fence}
+	// The proof's reading, where there is one, is older than anything that
+	// somebody wrote between a cut-off commit and this one.
+	if mark.Baseline = m.req.Counters; len(mark.Baseline) == 0 {
+		databases, err := m.source.databases(ctx)
+		if err != nil {
+			return err
+		}
+		if mark.Baseline, err = m.source.readCounters(ctx, names(databases)); err != nil {
+			return err
+		}
+	}
 	return m.markBehindFence(ctx, mark)
 }
 

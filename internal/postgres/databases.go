@@ -24,7 +24,7 @@ var managedDatabases = map[string]bool{
 }
 
 // listDatabases reads the databases of a server but the templates, the
-// maintenance database, managed services' and our own.
+// maintenance database, managed services', our own, and what was set aside.
 func listDatabases(ctx context.Context, conn *pgx.Conn, version int) ([]database, error) {
 	provider, icu := "''", "''"
 	switch {
@@ -37,7 +37,7 @@ func listDatabases(ctx context.Context, conn *pgx.Conn, version int) ([]database
 		datcollate::text, datctype::text, `+provider+`, `+icu+`, datconnlimit, coalesce(shobj_description(oid, 'pg_database'), ''),
 		case when has_database_privilege(oid, 'connect') then pg_database_size(oid) else 0 end,
 		datallowconn and has_database_privilege(oid, 'connect')
-		from pg_database where not datistemplate and datname <> 'postgres' and datname <> $1 order by datname collate "C"`, ownDatabase)
+		from pg_database where not datistemplate and datname <> 'postgres' and datname <> $1 and not (`+isAside+`) order by datname collate "C"`, ownDatabase)
 	if err != nil {
 		return nil, fmt.Errorf("list databases: %w", err)
 	}

@@ -24,6 +24,9 @@ type prior struct {
 	ReadOnly   *string        `json:"readOnly,omitempty"`
 	Autovacuum *string        `json:"autovacuum,omitempty"`
 	Settings   []priorSetting `json:"settings"`
+	// Stood tells that this fence took over one that kept writes off, so that
+	// going back must leave it standing.
+	Stood bool `json:"stood,omitempty"`
 }
 
 // priorSetting is one ALTER DATABASE or ALTER ROLE the fence changes; nil
@@ -56,6 +59,11 @@ func (m *mover) fence(ctx context.Context) (reconcile.FenceResult, error) {
 	if err != nil {
 		return reconcile.FenceResult{}, err
 	}
+	if now != nil && now.state.ID != m.req.Fence && m.req.Fork {
+		if err := s.takeOver(ctx, now, m.req.Fence); err != nil {
+			return reconcile.FenceResult{}, err
+		}
+	}
 	if now != nil && now.state.ID != m.req.Fence {
 		return reconcile.FenceResult{}, failf(s.side, reconcile.CodeOtherHolder, "fence: fence %q stands since %s; lift it first",
 			now.state.ID, now.state.Since.Format(time.RFC3339))
@@ -71,6 +79,31 @@ func (m *mover) fence(ctx context.Context) (reconcile.FenceResult, error) {
 		return err
 	})
 	return result, err
+}
+
+// takeOver makes the fence that stands since this side lost its turn ours. Its
+// record may stand while somebody has lifted it by hand.
+func (s *server) takeOver(ctx context.Context, now *standing, id string) error {
+	value, err := s.plainSetting(ctx, maintenance, readOnly)
+	if err != nil {
+		return err
+	}
+	now.state.ID, now.prior.Stood = id, value == "on"
+	raw, err := json.Marshal(now.prior)
+	if err != nil {
+		return fmt.Errorf("record fence: %w", err)
+	}
+	return s.with(ctx, ownDatabase, func(own *pgx.Conn) error {
+		return pgx.BeginFunc(ctx, own, func(tx pgx.Tx) error {
+			if err := recordOwn(ctx, tx); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, "update dr.fence set id = $1, prior = $2", id, string(raw)); err != nil {
+				return fmt.Errorf("record fence: %w", err)
+			}
+			return nil
+		})
+	})
 }
 
 // raise does what the record says, and may be repeated.
@@ -146,6 +179,9 @@ func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 	if err != nil || now == nil {
 		return reconcile.UnfenceResult{}, err
 	}
+	if m.req.Fork && (now.state.ID != m.req.Fence || now.prior.Stood) {
+		return reconcile.UnfenceResult{}, nil // it stood before, and stays
+	}
 	if m.req.Fence != "" && now.state.ID != m.req.Fence {
 		return reconcile.UnfenceResult{}, failf(s.side, reconcile.CodeOtherHolder, "lift fence %q: another one stands, %q", m.req.Fence, now.state.ID)
 	}
@@ -155,10 +191,15 @@ func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 		return result, err
 	}
 	return result, s.with(ctx, ownDatabase, func(own *pgx.Conn) error {
-		if _, err := own.Exec(ctx, "delete from dr.fence"); err != nil {
-			return fmt.Errorf("remove the fence's record: %w", err)
-		}
-		return nil
+		return pgx.BeginFunc(ctx, own, func(tx pgx.Tx) error {
+			if err := recordOwn(ctx, tx); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, "delete from dr.fence"); err != nil {
+				return fmt.Errorf("remove the fence's record: %w", err)
+			}
+			return nil
+		})
 	})
 }
 

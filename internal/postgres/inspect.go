@@ -88,8 +88,14 @@ func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database
 		return nil, err
 	}
 	rests := f.fence != nil && f.fence.state.How == howSystem
-	if db.Counters, err = s.readCountersOnce(ctx, databaseNames(connectable(f.databases)), rests); err != nil {
+	names := databaseNames(connectable(f.databases))
+	if db.Counters, err = s.readCountersOnce(ctx, names, rests); err != nil {
 		return nil, err
+	}
+	if everAuthoritative(f.lineage) {
+		if db.Writes, err = s.writesSince(ctx, *f.lineage, names); err != nil {
+			return nil, err
+		}
 	}
 	return db, nil
 }

@@ -34,6 +34,7 @@ create table if not exists dr.counter (database text primary key, inserted bigin
 	deleted bigint not null, last_write text not null);
 create table if not exists dr.baseline (like dr.counter including all);
 create table if not exists dr.own_xid (xid bigint primary key);
+create table if not exists dr.moment (single boolean primary key default true check (single), epoch int not null, state text not null, xid bigint not null);
 create table if not exists dr.digest (database text not null, kind text not null, object text not null,
 	row_count bigint not null, sum text not null, fence text not null, primary key (database, kind, object));`
 
@@ -145,6 +146,10 @@ func (m *mover) commit(ctx context.Context) error {
 		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target holds no copy of this installation")
 	case standing.State == stateAuthoritative && standing.Epoch == mark.Epoch && standing.Move == mark.Move:
 		// Cut off after the first half: it is decided, go on with the second.
+	case m.req.Fork && everAuthoritative(standing) && standing.Epoch < mark.Epoch:
+		if err := m.decide(ctx, mark); err != nil {
+			return err
+		}
 	case standing.State != stateCopied || standing.Move != mark.Move || standing.Fence != mark.Fence:
 		// The fence too: a target put back from a snapshot holds an earlier attempt.
 		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target is %s by move %q under fence %q, not copied by %q under %q",
@@ -158,7 +163,7 @@ func (m *mover) commit(ctx context.Context) error {
 		return err
 	}
 	mark.State = stateSuperseded
-	return m.source.mark(ctx, mark)
+	return m.supersede(ctx, mark)
 }
 
 // decide makes the target the truth, if the source stood still. In the same transaction it records how
@@ -168,45 +173,62 @@ func (m *mover) decide(ctx context.Context, mark reconcile.LineageMark) error {
 	if err := m.target.ensureOwn(ctx); err != nil {
 		return err
 	}
-	var state map[string]reconcile.WriteCounter
+	var now moment
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.unmoved(gctx) })
-	g.Go(func() error {
-		return m.target.with(gctx, maintenance, func(conn *pgx.Conn) error {
-			all, err := listDatabases(gctx, conn, m.target.version)
-			if err == nil {
-				state, err = m.target.state(gctx, conn, databaseNames(connectable(all)))
-			}
-			return err
-		})
-	})
+	g.Go(func() (err error) { now, err = m.target.momentNow(gctx, !m.req.Fork); return err })
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return m.target.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+	return m.target.mark(ctx, mark, &now)
+}
+
+// supersede tells the source that it lost its turn. How it was then is recorded
+// once: a commit that was cut off and runs again must not hide what somebody
+// wrote meanwhile, and the proof's reading is older than any of it.
+func (m *mover) supersede(ctx context.Context, mark reconcile.LineageMark) error {
+	had, err := m.source.readLineage(ctx)
+	if err != nil {
+		return err
+	}
+	if had != nil && had.State == mark.State && had.Epoch == mark.Epoch && had.Move == mark.Move && had.Installation == mark.Installation {
+		return nil
+	}
+	now, err := m.source.momentNow(ctx, !m.req.Fork)
+	if err != nil {
+		return err
+	}
+	for _, c := range m.req.Counters {
+		var proven int64
+		if _, err := fmt.Sscanf(c.LastWrite, xidFormat, &proven); err == nil {
+			now.xid = min(now.xid, proven)
+		}
+	}
+	return m.source.mark(ctx, mark, &now)
+}
+
+// mark writes the lineage, the number of the transaction that does, so that
+// our own writes can be told from others', and how the side is from now on.
+func (s *server) mark(ctx context.Context, mark reconcile.LineageMark, now *moment) error {
+	return s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			batch := &pgx.Batch{}
-			batch.Queue("delete from dr.baseline")
-			for name, v := range state {
-				batch.Queue("insert into dr.baseline values ($1, $2, $3, $4, $5)", name, v.Inserted, v.Updated, v.Deleted, v.LastWrite)
+			if err := recordOwn(ctx, tx); err != nil {
+				return err
 			}
-			if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-				return fmt.Errorf("record how the target is: %w", err)
+			if now != nil {
+				if err := now.record(ctx, tx, mark); err != nil {
+					return err
+				}
 			}
 			return writeLineage(ctx, tx, mark)
 		})
 	})
 }
 
-// mark writes the lineage, and the number of the transaction that does, so
-// that our own writes can be told from others'.
-func (s *server) mark(ctx context.Context, mark reconcile.LineageMark) error {
-	return s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "insert into dr.own_xid values (txid_current())"); err != nil {
-				return fmt.Errorf("record our own write: %w", err)
-			}
-			return writeLineage(ctx, tx, mark)
-		})
-	})
+// recordOwn notes the number of a transaction of ours, in that transaction.
+func recordOwn(ctx context.Context, tx executor) error {
+	if _, err := tx.Exec(ctx, "insert into dr.own_xid values (txid_current()) on conflict do nothing"); err != nil {
+		return fmt.Errorf("record our own write: %w", err)
+	}
+	return nil
 }

@@ -53,6 +53,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true}, reconcile.OpClear: {false, true},
 		reconcile.OpInspect: {false, false}, reconcile.OpWithdraw: {true, true}, reconcile.OpRead: {true, false},
+		reconcile.OpSetAside: {true, false},
 	}
 	need, known := needs[req.Operation]
 	if !known {
@@ -90,6 +91,8 @@ func (m *mover) run(ctx context.Context) (any, error) {
 		return m.prove(ctx)
 	case reconcile.OpCommit:
 		return struct{}{}, m.commit(ctx)
+	case reconcile.OpSetAside:
+		return m.setAside(ctx)
 	case reconcile.OpWithdraw:
 		return struct{}{}, m.withdraw(ctx)
 	default:

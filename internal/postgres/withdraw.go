@@ -25,6 +25,9 @@ func (m *mover) withdraw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if m.req.Fork {
+		return m.leaveFork(ctx, mark)
+	}
 	ours := mark != nil && mark.Installation == m.req.Installation && mark.Move == m.req.Move
 	switch {
 	case ours && mark.State == stateAuthoritative:
@@ -37,6 +40,24 @@ func (m *mover) withdraw(ctx context.Context) error {
 	return m.reinstate(ctx)
 }
 
+// leaveFork lets the application go back to the side it was on, which is not
+// the truth before and after: no mark changes. It must not have written to the
+// target since, and only equal transaction numbers say that for certain.
+func (m *mover) leaveFork(ctx context.Context, mark *reconcile.LineageMark) error {
+	if mark == nil || mark.State != stateAuthoritative || mark.Epoch != m.req.Epoch || mark.Move != m.req.Move {
+		return nil // the commit has not come that far
+	}
+	f, err := m.target.facts(ctx)
+	if err != nil {
+		return err
+	}
+	writes, err := m.target.writesSince(ctx, *mark, databaseNames(connectable(f.databases)))
+	if err == nil && writes.Any != reconcile.WrittenNone {
+		err = failf(targetSide, reconcile.CodeMoved, "withdraw the commit: the target may hold writes since: %s", writes.Why)
+	}
+	return err
+}
+
 // reinstate makes the source the truth again, if this move superseded it.
 func (m *mover) reinstate(ctx context.Context) error {
 	mark, err := m.source.readLineage(ctx)
@@ -47,7 +68,7 @@ func (m *mover) reinstate(ctx context.Context) error {
 		return nil
 	}
 	mark.State = stateAuthoritative
-	return m.source.mark(ctx, *mark)
+	return m.source.mark(ctx, *mark, nil)
 }
 
 // takeBack makes the target a mere copy again.
@@ -127,21 +148,20 @@ func (m *mover) sameState(ctx context.Context, h *holder, conn *pgx.Conn, names 
 // state is what a server says of its databases' contents and, under the empty
 // name, of its roles: rows written, catalogs, where sequences stand.
 func (s *server) state(ctx context.Context, conn *pgx.Conn, names []string) (map[string]reconcile.WriteCounter, error) {
-	state, err := s.readCounters(ctx, names, false)
+	return s.stateOf(ctx, conn, names, true)
+}
+
+// stateOf waits for a server that stands still, or reads it as it is.
+func (s *server) stateOf(ctx context.Context, conn *pgx.Conn, names []string, still bool) (map[string]reconcile.WriteCounter, error) {
+	read := s.readCountersOnce
+	if still {
+		read = s.readCounters
+	}
+	state, err := read(ctx, names, false)
 	if err != nil {
 		return nil, err
 	}
-	var mu sync.Mutex
-	err = s.each(ctx, names, func(ctx context.Context, name string, conn *pgx.Conn) error {
-		sequences, err := listSequences(ctx, conn)
-		mu.Lock()
-		defer mu.Unlock()
-		c := state[name]
-		c.LastWrite += fmt.Sprintf(" sequences %d", hashOf(sequences))
-		state[name] = c
-		return err
-	})
-	if err != nil {
+	if err := s.addSequences(ctx, names, state); err != nil {
 		return nil, err
 	}
 	var roles reconcile.WriteCounter
@@ -153,6 +173,20 @@ func (s *server) state(ctx context.Context, conn *pgx.Conn, names []string) (map
 	}
 	state[""] = roles
 	return state, nil
+}
+
+// addSequences adds where the sequences of each database stand.
+func (s *server) addSequences(ctx context.Context, names []string, state map[string]reconcile.WriteCounter) error {
+	var mu sync.Mutex
+	return s.each(ctx, names, func(ctx context.Context, name string, conn *pgx.Conn) error {
+		sequences, err := listSequences(ctx, conn)
+		mu.Lock()
+		defer mu.Unlock()
+		c := state[name]
+		c.LastWrite += fmt.Sprintf(" sequences %d", hashOf(sequences))
+		state[name] = c
+		return err
+	})
 }
 
 // sameContents reads every table and large object of the target again and

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // PlanFormat names the JSON of a plan; schema/circleci-dr-plan.v1.schema.json
@@ -15,19 +16,21 @@ const PlanFormat = "circleci-dr/plan/v1"
 // planDoc is the published shape of a plan. It is apart from reconcile.Plan,
 // so that a renamed Go field is no new format.
 type planDoc struct {
-	Format   string        `json:"format"`
-	ID       string        `json:"id"`
-	Name     string        `json:"name"`
-	MadeAt   time.Time     `json:"madeAt"`
-	Blocked  bool          `json:"blocked"`
-	Resumes  string        `json:"resumes,omitempty"`
-	Binding  bindingDoc    `json:"binding"`
-	Total    estimateDoc   `json:"total"`
-	Accept   []string      `json:"accept,omitempty"`
-	Steps    []stepDoc     `json:"steps"`
-	Findings []findingDoc  `json:"findings,omitempty"`
-	Notices  []string      `json:"notices,omitempty"`
-	Coverage []coverageDoc `json:"coverage"`
+	Format   string       `json:"format"`
+	ID       string       `json:"id"`
+	Name     string       `json:"name"`
+	MadeAt   time.Time    `json:"madeAt"`
+	Blocked  bool         `json:"blocked"`
+	Resumes  string       `json:"resumes,omitempty"`
+	Binding  bindingDoc   `json:"binding"`
+	Total    estimateDoc  `json:"total"`
+	Accept   []string     `json:"accept,omitempty"`
+	Steps    []stepDoc    `json:"steps"`
+	Findings []findingDoc `json:"findings,omitempty"`
+	Notices  []string     `json:"notices,omitempty"`
+	// Authoritative is the chosen side, by datastore.
+	Authoritative map[reconcile.Engine]spec.Location `json:"authoritative,omitempty"`
+	Coverage      []coverageDoc                      `json:"coverage"`
 }
 
 type bindingDoc struct {
@@ -103,10 +106,11 @@ func docOf(p reconcile.Plan) planDoc {
 	return planDoc{
 		Format: PlanFormat, ID: p.ID, Name: p.Name, MadeAt: p.MadeAt.UTC(), Blocked: len(p.Blocked()) > 0, Resumes: p.Resumes,
 		Binding: bindingDoc(p.Binding), Total: estimateOf(p.Total), Accept: p.Dangers(),
-		Steps:    each(p.Steps, stepOf, true),
-		Findings: each(p.Findings, func(f reconcile.Finding) findingDoc { return findingDoc(f) }, false),
-		Notices:  p.Notices,
-		Coverage: each(p.Coverage, coverageOf, true),
+		Steps:         each(p.Steps, stepOf, true),
+		Findings:      each(p.Findings, func(f reconcile.Finding) findingDoc { return findingDoc(f) }, false),
+		Notices:       p.Notices,
+		Authoritative: p.Authoritative,
+		Coverage:      each(p.Coverage, coverageOf, true),
 	}
 }
 
@@ -166,6 +170,6 @@ func (d planDoc) plan() reconcile.Plan {
 		Coverage: each(d.Coverage, func(c coverageDoc) reconcile.Coverage {
 			return reconcile.Coverage{Block: c.Block, State: reconcile.CoverageState(c.State), Note: c.Note}
 		}, false),
-		Notices: d.Notices, Resumes: d.Resumes, Total: d.Total.estimate(),
+		Notices: d.Notices, Authoritative: d.Authoritative, Resumes: d.Resumes, Total: d.Total.estimate(),
 	}
 }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// choice is which side to go on with where both took writes.
+type choice struct{ side, datastore string }
+
+func choiceFlags(c *choice) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "authoritative", Usage: "where both sides took writes, the `SIDE` to go on with: internal or external; what the other took is set aside", Destination: &c.side},
+		&cli.StringFlag{Name: "datastore", Usage: "which `DATASTORE` --authoritative is about: postgresql or mongodb", Destination: &c.datastore},
+	}
+}
+
+// made is the choice for a spec; given is the one of a plan file, which needs
+// no flag again.
+func (c choice) made(s *spec.Spec, given *reconcile.Plan) (map[reconcile.Engine]spec.Location, error) {
+	if c.side == "" {
+		if c.datastore != "" {
+			return nil, usagef("--datastore goes with --authoritative")
+		}
+		if given != nil {
+			return given.Authoritative, nil
+		}
+		return nil, nil
+	}
+	if c.side != string(spec.Internal) && c.side != string(spec.External) {
+		return nil, usagef("--authoritative must be internal or external (got %q)", c.side)
+	}
+	var declared []string
+	if s.Datastores.PostgreSQL != nil {
+		declared = append(declared, string(reconcile.PostgreSQL))
+	}
+	if s.Datastores.MongoDB != nil {
+		declared = append(declared, string(reconcile.MongoDB))
+	}
+	if c.datastore == "" && len(declared) == 1 {
+		c.datastore = declared[0]
+	}
+	for _, name := range declared {
+		if name == c.datastore {
+			return map[reconcile.Engine]spec.Location{reconcile.Engine(name): spec.Location(c.side)}, nil
+		}
+	}
+	if c.datastore == "" {
+		return nil, usagef("--authoritative needs --datastore where the file declares %s", strings.Join(declared, " and "))
+	}
+	return nil, usagef("--datastore must be one that the file declares, %s (got %q)", strings.Join(declared, " or "), c.datastore)
+}

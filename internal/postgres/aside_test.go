@@ -1,0 +1,146 @@
+package postgres
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// forked is a pair whose source came back, was let go and took writes.
+func forked(t *testing.T) pair {
+	t.Helper()
+	p := moved(t, 14, 14, fillMove)
+	p.source.Exec(t, "postgres", "begin read write; create role app login; commit")
+	p.source.Exec(t, "postgres", "alter system reset default_transaction_read_only")
+	p.source.Exec(t, "postgres", "select pg_reload_conf()")
+	p.source.Exec(t, "main", "begin read write; insert into jobs (name) values ('only here'); commit")
+	p.target.Exec(t, "main", "insert into jobs (name) values ('only there')")
+	return p
+}
+
+func (p pair) ending(op reconcile.Operation) reconcile.MoverRequest {
+	req := p.request(op)
+	req.Move, req.Epoch, req.Fence, req.Fork = "move-2", 2, "fence-2", true
+	return req
+}
+
+// TestAForkIsEnded goes on with the external side. What only the internal one
+// has is kept under another name, where no later move carries or drops it.
+func TestAForkIsEnded(t *testing.T) {
+	p := forked(t)
+	plain := p.ending(reconcile.OpFence)
+	plain.Fork = false
+	_ = codeIs(t, plain, reconcile.CodeOtherHolder, sourceSide)
+	_ = codeIs(t, p.ending(reconcile.OpSetAside), reconcile.CodeInconclusive, sourceSide)
+
+	// Cut off before the commit it goes back, and the source takes writes as before.
+	perform[reconcile.FenceResult](t, p.ending(reconcile.OpFence))
+	perform[struct{}](t, p.ending(reconcile.OpWithdraw))
+	perform[reconcile.UnfenceResult](t, p.ending(reconcile.OpUnfence))
+	p.source.Exec(t, "main", "insert into jobs (name) values ('only here too')")
+
+	fenced := perform[reconcile.FenceResult](t, p.ending(reconcile.OpFence))
+	if fenced.Fence.ID != "fence-2" || p.source.Value(t, "main", "select current_setting('default_transaction_read_only')") != "on" {
+		t.Errorf("the fence is %+v", fenced)
+	}
+	for range 2 {
+		perform[struct{}](t, p.ending(reconcile.OpCommit))
+		if got, want := p.lineages(t), [2]string{"superseded 2 move-2", "authoritative 2 move-2"}; got != want {
+			t.Errorf("after the commit %q, want %q", got, want)
+		}
+	}
+	p.target.Exec(t, "main", "update jobs set name = name where id = 1")
+	_ = codeIs(t, p.ending(reconcile.OpWithdraw), reconcile.CodeMoved, targetSide)
+	for range 2 {
+		kept := perform[reconcile.SetAsideResult](t, p.ending(reconcile.OpSetAside))
+		if !slices.Equal(kept.Databases, []string{"main__dr_e2"}) {
+			t.Errorf("kept %q", kept.Databases)
+		}
+	}
+	if source, _ := p.sidesWritten(t); source.Any != reconcile.WrittenSome {
+		t.Errorf("the source says %+v", source)
+	}
+
+	// The way back brings the external data and leaves what was set aside alone.
+	lift := p.leg(reconcile.OpUnfence, false, 3, 0)
+	lift.Fence = ""
+	perform[reconcile.UnfenceResult](t, lift)
+	perform[reconcile.FenceResult](t, p.leg(reconcile.OpFence, true, 3, 0))
+	perform[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, true, 3, 2))
+	if proof := perform[reconcile.Proof](t, p.leg(reconcile.OpProve, true, 3, 2)); !proof.Equal() {
+		t.Errorf("the way back: not equal: %q", differences(proof))
+	}
+	p.source.Exec(t, "postgres", "alter database main__dr_e2 with allow_connections true")
+	names := p.source.Value(t, "main__dr_e2", "select string_agg(name, ', ' order by id) from jobs where id > 100")
+	if names != "only here, only here too" {
+		t.Errorf("set aside: %q", names)
+	}
+	if names := p.source.Value(t, "main", "select string_agg(name, ', ' order by id) from jobs where id > 100"); names != "only there" {
+		t.Errorf("brought back: %q", names)
+	}
+}
+
+// TestAFenceThatStoodStays: pulled back behind its fence, and going back.
+func TestAFenceThatStoodStays(t *testing.T) {
+	p := moved(t, 14, 14, fillMove)
+	perform[reconcile.UnfenceResult](t, p.ending(reconcile.OpUnfence)) // not ours yet
+	for range 2 {
+		perform[reconcile.FenceResult](t, p.ending(reconcile.OpFence))
+	}
+	perform[reconcile.UnfenceResult](t, p.ending(reconcile.OpUnfence))
+	if got := p.source.Value(t, "main", "select current_setting('default_transaction_read_only')"); got != "on" {
+		t.Error("the fence that stood before was lifted")
+	}
+	if source, _ := p.sidesWritten(t); source.Any != reconcile.WrittenNone {
+		t.Errorf("our own writes count: %+v", source)
+	}
+}
+
+func TestNamesOfWhatIsSetAside(t *testing.T) {
+	long := strings.Repeat("é", 31)
+	for name, want := range map[string]string{
+		"main": "main__dr_e2", strings.Repeat("a", 56): strings.Repeat("a", 56) + "__dr_e2",
+		strings.Repeat("a", 57): strings.Repeat("a", 47) + "_" + hashText(strings.Repeat("a", 57)) + "__dr_e2",
+		long:                    strings.Repeat("é", 23) + "_" + hashText(long) + "__dr_e2",
+	} {
+		if got := asideName(name, "__dr_e2"); got != want || len(got) > longestName {
+			t.Errorf("%s is kept as %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestTheInternalSideIsChosen: the external databases are set aside by a role
+// that is no superuser, while the internal side goes on taking writes.
+func TestTheInternalSideIsChosen(t *testing.T) {
+	p := forked(t)
+	chosen := func(op reconcile.Operation) reconcile.MoverRequest {
+		req := p.leg(op, true, 2, 0)
+		req.Fork, req.Fence, req.OwnerMap = true, "", nil
+		return req
+	}
+	_ = codeIs(t, chosen(reconcile.OpSetAside), reconcile.CodeInconclusive, sourceSide)
+	for range 2 {
+		perform[struct{}](t, chosen(reconcile.OpCommit))
+		if got, want := p.lineages(t), [2]string{"authoritative 2 move-2", "superseded 2 move-2"}; got != want {
+			t.Errorf("after the commit %q, want %q", got, want)
+		}
+		p.source.Exec(t, "main", "begin read write; insert into jobs (name) values ('goes on'); commit")
+	}
+	for range 2 {
+		if kept := perform[reconcile.SetAsideResult](t, chosen(reconcile.OpSetAside)); !slices.Equal(kept.Databases, []string{"main__dr_e2"}) {
+			t.Errorf("kept %q", kept.Databases)
+		}
+	}
+	lift := p.leg(reconcile.OpUnfence, false, 2, 0)
+	lift.Fence = ""
+	perform[reconcile.UnfenceResult](t, lift)
+	if in, _ := p.sidesWritten(t); in.Any != reconcile.WrittenSome {
+		t.Errorf("the internal side says %+v", in)
+	}
+	p.target.Exec(t, "postgres", "alter database main__dr_e2 with allow_connections true")
+	if n := p.target.Value(t, "main__dr_e2", "select count(*) from jobs where name = 'only there'"); n != "1" {
+		t.Errorf("set aside: %s rows", n)
+	}
+}
