@@ -50,7 +50,8 @@ var rights = []struct {
 	{"", "events", false, map[Use]string{UseSupport: "list", UsePlan: "list", UseProve: "list"}},
 	{"apps", "deployments", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	{"apps", "statefulsets", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
-	{"batch", "jobs", false, map[Use]string{UseSupport: "list", UsePlan: "get list watch create delete", UseProve: "get list watch create delete"}},
+	// An engine in the cluster is a Job, and who looks is told of one.
+	{"batch", "jobs", false, map[Use]string{UseRead: "get list", UsePlan: "watch create delete", UseProve: "watch create delete"}},
 	{"autoscaling", "horizontalpodautoscalers", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	{"coordination.k8s.io", "leases", false, map[Use]string{UseRead: "get", UseUnlock: "get delete", UseProve: "create update delete", UseApply: "create update delete"}},
 	{"", "persistentvolumes", true, map[Use]string{UseRead: "get", UseApply: "patch"}},
