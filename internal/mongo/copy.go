@@ -83,7 +83,7 @@ func (c *copyRun) underHold(ctx context.Context, source sideFacts) (err error) {
 
 // carry does the copy under the hold.
 func (c *copyRun) carry(ctx context.Context, source, target sideFacts) error {
-	c.progress.enter("prepare", "", 0)
+	c.progress.Enter("prepare", "", 0)
 	if c.replaceable(source, target) {
 		if err := c.target.dropAll(ctx, c.hold, names(target.databases)); err != nil {
 			return err
@@ -97,11 +97,11 @@ func (c *copyRun) carry(ctx context.Context, source, target sideFacts) error {
 		return err
 	}
 	all, views, total := plan(source.databases)
-	c.progress.enter("documents", "", total)
+	c.progress.Enter("documents", "", total)
 	if err := c.each(ctx, all, c.copyCollection); err != nil {
 		return err
 	}
-	c.progress.enter("views", "", 0)
+	c.progress.Enter("views", "", 0)
 	if err := c.each(ctx, views, c.create); err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
 	if err := c.create(ctx, what); err != nil {
 		return err
 	}
-	c.progress.at(what.String())
+	c.progress.At(what.String())
 	n, err := c.documents(ctx, what)
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
 		return err
 	}
 	// Said on its own: a replica set that cannot agree builds for ever.
-	c.progress.at("indexes of " + what.String())
+	c.progress.At("indexes of " + what.String())
 	if err := c.target.command(ctx, what.database, command, nil); err != nil {
 		return fmt.Errorf("build the indexes of %s: %w", what, err)
 	}

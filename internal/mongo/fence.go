@@ -131,7 +131,7 @@ func (m *mover) raise(ctx context.Context) (*fenceRecord, error) {
 	if number := numberOf(err); number != codeUnauthorized && !notThere(number) {
 		return nil, err
 	}
-	m.progress.say("the server does not let us lock it against writes: they are watched for instead")
+	m.progress.Say("the server does not let us lock it against writes: they are watched for instead")
 	now.How = howWatch
 	return now, s.writeMatter(ctx, matterFence, now)
 }
@@ -188,7 +188,7 @@ func (m *mover) awaitSource(ctx context.Context) error {
 		if !errors.As(err, &known) || known.Code != reconcile.CodeUnreachable || time.Since(begun) > startTime {
 			return err
 		}
-		m.progress.say("waiting for the source to answer: %v", err)
+		m.progress.Say("waiting for the source to answer: %v", err)
 		if pause(ctx, time.Second) != nil {
 			return err
 		}
@@ -247,7 +247,7 @@ func (m *mover) openFor(ctx context.Context, do func() error) error {
 	}
 	after, err := s.readCounters(ctx, names(databases))
 	if err == nil && !sameCounters(before, after) {
-		m.progress.say("somebody wrote to the source while its lock was open for our mark: look who still connects to it")
+		m.progress.Say("somebody wrote to the source while its lock was open for our mark: look who still connects to it")
 	}
 	return err
 }

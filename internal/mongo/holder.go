@@ -48,7 +48,7 @@ func (m *mover) hold(ctx context.Context) (context.Context, *holder, error) {
 		return ctx, nil, classify(targetSide, fmt.Errorf("take over the target: %w", err))
 	}
 	if before.Token != "" {
-		m.progress.say("another mover held the target: waiting for it to stop")
+		m.progress.Say("another mover held the target: waiting for it to stop")
 		if err := h.outwait(ctx); err != nil {
 			return ctx, nil, err
 		}

@@ -43,7 +43,7 @@ func (p *proof) compareContents(ctx context.Context, all []pairOf) error {
 		total += c.source.bytes
 	}
 	slices.SortStableFunc(all, func(a, b pairOf) int { return int(min(max(b.source.bytes-a.source.bytes, -1), 1)) })
-	p.progress.enter("compare", "", total)
+	p.progress.Enter("compare", "", total)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(p.req.Streams)
 	for _, c := range all {
@@ -51,7 +51,7 @@ func (p *proof) compareContents(ctx context.Context, all []pairOf) error {
 			if err := p.compareContent(gctx, c); err != nil {
 				return fmt.Errorf("compare %s: %w", c.source, err)
 			}
-			p.progress.add(c.source.String(), int(c.source.bytes))
+			p.progress.Add(c.source.String(), int(c.source.bytes))
 			return nil
 		})
 	}

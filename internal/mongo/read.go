@@ -22,7 +22,7 @@ func (m *mover) readWhole(ctx context.Context) (reconcile.ReadResult, error) {
 		return result, err
 	}
 	all, _, total := plan(databases)
-	m.progress.enter("read", "", total)
+	m.progress.Enter("read", "", total)
 	var documents atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(m.req.Streams)
@@ -33,7 +33,7 @@ func (m *mover) readWhole(ctx context.Context) (reconcile.ReadResult, error) {
 				return fmt.Errorf("read %s: %w", c, err)
 			}
 			documents.Add(sum.documents)
-			m.progress.add(c.String(), int(c.bytes))
+			m.progress.Add(c.String(), int(c.bytes))
 			return nil
 		})
 	}

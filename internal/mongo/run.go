@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
@@ -19,7 +20,7 @@ type mover struct {
 	source   *server
 	target   *server
 	token    string
-	progress *reporter
+	progress *reconcile.Reporter
 }
 
 // Run does one operation and returns its result. Every operation can be cut
@@ -45,7 +46,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 	if req.Streams <= 0 {
 		req.Streams = defaultStreams
 	}
-	m := &mover{req: req, token: hex.EncodeToString(token), progress: newReporter(progress)}
+	m := &mover{req: req, token: hex.EncodeToString(token), progress: reconcile.NewReporter(progress, time.Now)}
 	needs := map[reconcile.Operation][2]bool{
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true}, reconcile.OpClear: {false, true},

@@ -95,7 +95,7 @@ type moved struct{ documents, bytes int64 }
 func (c *copyRun) documents(ctx context.Context, what collection) (moved, error) {
 	quietTools()
 	from, into := io.Pipe()
-	written := &meter{to: into, report: func(n int) { c.progress.add(what.String(), n) }}
+	written := &meter{to: into, report: func(n int) { c.progress.Add(what.String(), n) }}
 	dumped := &counter{}
 	dumpDone := make(chan error, 1)
 	go func() {

@@ -15,7 +15,7 @@ const analyzeJobs = 2
 // analyze gives the planner what it needs before the application comes. It
 // runs beside the copy of the next database.
 func (d *databaseCopy) analyze() {
-	d.progress.enter("analyze", d.database.name, 0)
+	d.progress.Enter("analyze", d.database.name, 0)
 	d.analyzers.Go(func(ctx context.Context) error {
 		return d.mover.target.analyze(ctx, d.database.name)
 	})

@@ -34,7 +34,7 @@ func (m *mover) copy(ctx context.Context) (reconcile.CopyResult, error) {
 	if c.dump, err = findDump(ctx, max(m.source.version, m.target.version)/10000); err != nil {
 		return c.result, fail("", reconcile.CodeUnsupported, err)
 	}
-	m.progress.say("schema by pg_dump %d for PostgreSQL %d to %d", c.dump.major, m.source.version/10000, m.target.version/10000)
+	m.progress.Say("schema by pg_dump %d for PostgreSQL %d to %d", c.dump.major, m.source.version/10000, m.target.version/10000)
 	c.adapted, c.admin = facts.adapted, facts.target.admin.name
 	c.result.Adapted = facts.adapted.lines
 

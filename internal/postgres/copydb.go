@@ -48,7 +48,7 @@ func (d *databaseCopy) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.progress.enter("schema", d.database.name, 0)
+	d.progress.Enter("schema", d.database.name, 0)
 	if d.entries, err = dumpSchema(ctx, d.mover.source, d.dump, d.database.name, d.snapshot); err != nil {
 		return fail(sourceSide, codeOfError(err), err)
 	}
@@ -135,7 +135,7 @@ func (d *databaseCopy) guard(ctx context.Context) error {
 // restorePost makes what is left: foreign keys, triggers, rules, indexes of
 // partitioned tables. Policies come from the catalogs, as they name roles.
 func (d *databaseCopy) restorePost(ctx context.Context) error {
-	d.progress.enter("constraints", d.database.name, 0)
+	d.progress.Enter("constraints", d.database.name, 0)
 	policies, err := listPolicies(ctx, d.source, d.adapted)
 	if err != nil {
 		return classify(sourceSide, err)

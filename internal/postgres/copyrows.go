@@ -23,7 +23,7 @@ func (d *databaseCopy) copyTables(ctx context.Context) error {
 		total += t.bytes
 		jobs += len(d.early[t.oid])
 	}
-	d.progress.enter("rows", d.database.name, total)
+	d.progress.Enter("rows", d.database.name, total)
 	if err := d.copyConfig(ctx); err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (d *databaseCopy) copyTable(ctx context.Context, src, dst *wire, t table) e
 	if err := dst.exec(ctx, "begin; "+empty); err != nil {
 		return classify(targetSide, err)
 	}
-	sum, bytes, err := relayTable(ctx, src, dst, t.copyOut(), t.copyIn(), t.binary, func(n int) { d.progress.add(t.shown(), n) })
+	sum, bytes, err := relayTable(ctx, src, dst, t.copyOut(), t.copyIn(), t.binary, func(n int) { d.progress.Add(t.shown(), n) })
 	if err != nil {
 		return err
 	}

@@ -212,7 +212,7 @@ func (m *mover) awaitSource(ctx context.Context) error {
 		if !errors.As(err, &known) || known.Code != reconcile.CodeUnreachable || time.Since(begun) > m.patience {
 			return err
 		}
-		m.progress.say("waiting for the source to answer: %v", err)
+		m.progress.Say("waiting for the source to answer: %v", err)
 		if pause(ctx, time.Second) != nil {
 			return err
 		}

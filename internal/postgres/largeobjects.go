@@ -175,8 +175,8 @@ func (w *objectWriter) flush(ctx context.Context) error {
 // copyObjects copies large objects under their own OIDs, because rows refer
 // to them by OID.
 func (d *databaseCopy) copyObjects(ctx context.Context) error {
-	d.progress.enter("large objects", d.database.name, 0)
-	w := &objectWriter{conn: d.target, report: func(n int) { d.progress.add("large objects", n) }}
+	d.progress.Enter("large objects", d.database.name, 0)
+	w := &objectWriter{conn: d.target, report: func(n int) { d.progress.Add("large objects", n) }}
 	if err := d.guard(ctx); err != nil {
 		return err
 	}

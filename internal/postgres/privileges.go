@@ -41,7 +41,7 @@ func parsePrivileges(value string) []privilege {
 // the object: schemas come first, and owners are let into them until the
 // rest is done.
 func (d *databaseCopy) syncPrivileges(ctx context.Context) error {
-	d.progress.enter("privileges", d.database.name, 0)
+	d.progress.Enter("privileges", d.database.name, 0)
 	schemas := func(f *fact) bool { return strings.HasPrefix(f.object, "schema ") }
 	others := func(f *fact) bool { return !schemas(f) }
 	if err := d.syncCatalog(ctx, "privilege", schemas); err != nil {

@@ -98,7 +98,7 @@ func (p *proof) trustRecords(ctx context.Context, fenced bool, now map[string]re
 			return err
 		}
 		if !sameCounters(then, now) {
-			p.progress.say("the source was written to since the copy: reading it again")
+			p.progress.Say("the source was written to since the copy: reading it again")
 			return nil
 		}
 		p.recorded, err = recordedDigests(ctx, conn, p.facts.source.fence.state.ID)

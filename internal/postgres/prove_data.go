@@ -22,7 +22,7 @@ type databaseProof struct {
 }
 
 func (d *databaseProof) run(ctx context.Context) error {
-	d.progress.enter("compare catalogs", d.database, 0)
+	d.progress.Enter("compare catalogs", d.database, 0)
 	for _, c := range catalogs {
 		if err := d.compareCatalog(ctx, c); err != nil {
 			return err
@@ -39,7 +39,7 @@ func (d *databaseProof) run(ctx context.Context) error {
 // compareCatalog compares one kind of objects and names what differs. Of an
 // object that is missing altogether only the first fact is named.
 func (d *databaseProof) compareCatalog(ctx context.Context, c catalog) error {
-	d.progress.add(c.kind, 0)
+	d.progress.Add(c.kind, 0)
 	var missing, extra string
 	n, err := compareFacts(ctx, c, side{conn: d.sourceConn, version: d.source.version, owners: d.facts.adapted.owners},
 		side{conn: d.targetConn, version: d.target.version}, func(want, have *fact) error {
@@ -142,7 +142,7 @@ func (d *databaseProof) compareTables(ctx context.Context) error {
 	for _, t := range tables {
 		total += t.bytes
 	}
-	d.progress.enter("compare rows", d.database, total)
+	d.progress.Enter("compare rows", d.database, total)
 	var next atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
 	for range min(d.req.Streams, len(tables)) {
@@ -230,7 +230,7 @@ func (r *reader) read(ctx context.Context, s *server, w **wire, t, own table) (d
 	}
 	sum, _, err := (*w).readTable(ctx, t.copyOut(), t.binary, func(p []byte) error {
 		if s.side == targetSide {
-			r.progress.add(t.shown(), len(p))
+			r.progress.Add(t.shown(), len(p))
 		}
 		return nil
 	})

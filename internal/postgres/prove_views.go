@@ -90,7 +90,7 @@ func (d *databaseProof) readQuery(ctx context.Context, s *server, query string) 
 // compareObjects compares large objects by number and content; their owners
 // and privileges are in the catalogs.
 func (d *databaseProof) compareObjects(ctx context.Context) error {
-	d.progress.enter("compare large objects", d.database, 0)
+	d.progress.Enter("compare large objects", d.database, 0)
 	want, ok := d.recorded[[3]string{d.database, "large objects", ""}]
 	if !ok {
 		var err error

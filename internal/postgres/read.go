@@ -50,7 +50,7 @@ func (m *mover) readDatabase(ctx context.Context, name string, result *reconcile
 	for _, t := range tables {
 		total += t.bytes
 	}
-	m.progress.enter("read", name, total)
+	m.progress.Enter("read", name, total)
 	var next, rows, bytes atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
 	for range min(m.req.Streams, len(tables)) {
@@ -65,7 +65,7 @@ func (m *mover) readDatabase(ctx context.Context, name string, result *reconcile
 				t := tables[i]
 				sum, _, err := w.readTable(gctx, t.copyOut(), t.binary, func(p []byte) error {
 					bytes.Add(int64(len(p)))
-					m.progress.add(t.shown(), len(p))
+					m.progress.Add(t.shown(), len(p))
 					return nil
 				})
 				if err != nil {

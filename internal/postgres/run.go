@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -21,7 +20,7 @@ type mover struct {
 	source   *server
 	target   *server
 	token    string
-	progress *reporter
+	progress *reconcile.Reporter
 	// patience is how long the target may keep silent in a copy.
 	patience time.Duration
 }
@@ -48,7 +47,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 	if req.Streams <= 0 {
 		req.Streams = defaultStreams
 	}
-	m := &mover{req: req, token: hex.EncodeToString(token), progress: newReporter(progress), patience: answerTime}
+	m := &mover{req: req, token: hex.EncodeToString(token), progress: reconcile.NewReporter(progress, time.Now), patience: answerTime}
 	needs := map[reconcile.Operation][2]bool{
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true}, reconcile.OpClear: {false, true},
@@ -98,61 +97,4 @@ func (m *mover) run(ctx context.Context) (any, error) {
 	default:
 		return struct{}{}, m.clear(ctx)
 	}
-}
-
-// reporter turns bytes into progress events, two a second at most.
-type reporter struct {
-	mu     sync.Mutex
-	send   reconcile.Progress
-	phase  string
-	began  time.Time
-	last   time.Time
-	bytes  int64
-	total  int64
-	object string
-}
-
-func newReporter(send reconcile.Progress) *reporter {
-	if send == nil {
-		send = func(reconcile.MoverEvent) {}
-	}
-	return &reporter{send: send}
-}
-
-// enter begins a phase; total is its size in bytes, 0 if there is none.
-func (r *reporter) enter(phase, object string, total int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.phase, r.object, r.total, r.bytes, r.began = phase, object, total, 0, time.Now()
-	r.emit(r.began, "")
-}
-
-// add counts bytes done on an object.
-func (r *reporter) add(object string, n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.bytes += int64(n)
-	r.object = object
-	if now := time.Now(); now.Sub(r.last) >= 500*time.Millisecond {
-		r.emit(now, "")
-	}
-}
-
-// say sends a message for people.
-func (r *reporter) say(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.emit(time.Now(), fmt.Sprintf(format, args...))
-}
-
-func (r *reporter) emit(now time.Time, message string) {
-	r.last = now
-	e := reconcile.MoverEvent{At: now.UTC(), Phase: r.phase, Object: r.object, Bytes: r.bytes, Total: r.total, Message: message}
-	if took := now.Sub(r.began).Seconds(); took > 0 && r.bytes > 0 {
-		e.Rate = float64(r.bytes) / took
-		if left := r.total - r.bytes; left > 0 {
-			e.ETA = time.Duration(float64(left) / e.Rate * float64(time.Second))
-		}
-	}
-	r.send(e)
 }

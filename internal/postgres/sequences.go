@@ -60,7 +60,7 @@ func hashOf(sequences []sequence) uint64 {
 
 // copySequences sets every sequence to where the source's stands.
 func (d *databaseCopy) copySequences(ctx context.Context) error {
-	d.progress.enter("sequences", d.database.name, 0)
+	d.progress.Enter("sequences", d.database.name, 0)
 	sequences, err := listSequences(ctx, d.source)
 	if err != nil {
 		return fail(sourceSide, codeOfError(err), err)

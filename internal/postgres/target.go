@@ -106,7 +106,7 @@ func (c *copyRun) makeRoles(ctx context.Context, facts *copyFacts) error {
 	for _, r := range facts.target.globals.roles {
 		exists[r.name] = true
 	}
-	c.progress.enter("roles", "", 0)
+	c.progress.Enter("roles", "", 0)
 	return c.target.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		if c.adapted.targetSuperuser { // password verifiers do not belong in a server's log
 			if _, err := conn.Exec(ctx, "set log_statement = 'none'; set log_min_duration_statement = -1; set log_min_error_statement = 'panic'"); err != nil {

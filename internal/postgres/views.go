@@ -40,7 +40,7 @@ func listMatviews(ctx context.Context, conn *pgx.Conn) ([]matview, error) {
 // refreshViews fills the materialized views that were filled, and gives them
 // all to their owners. We may read everything, their owners need not.
 func (d *databaseCopy) refreshViews(ctx context.Context) error {
-	d.progress.enter("materialized views", d.database.name, 0)
+	d.progress.Enter("materialized views", d.database.name, 0)
 	views, err := listMatviews(ctx, d.source)
 	if err != nil {
 		return fail(sourceSide, codeOfError(err), err)
@@ -49,7 +49,7 @@ func (d *databaseCopy) refreshViews(ctx context.Context) error {
 		if !v.populated {
 			continue
 		}
-		d.progress.add(v.object, 0)
+		d.progress.Add(v.object, 0)
 		if err := refresh(ctx, d.target, v); err != nil {
 			return fail(targetSide, codeOfError(err), fmt.Errorf("refresh materialized view %s: %w", v.object, err))
 		}
