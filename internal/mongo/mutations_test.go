@@ -81,12 +81,12 @@ func TestHashAndScanAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, pr := range (&proof{mover: m, result: reconcile.Proof{Compared: map[string]int{}}}).pairs(source.databases, target.databases) {
-			scan := &proof{mover: m, scan: true, result: reconcile.Proof{Compared: map[string]int{}}}
+		for _, pr := range (&proof{mover: m}).pairs(source.databases, target.databases) {
+			scan := &proof{mover: m, scan: true}
 			if err := scan.compareContent(t.Context(), pr); err != nil {
 				t.Fatal(err)
 			}
-			if len(scan.result.Differences) > 0 {
+			if len(scan.Proof.Differences) > 0 {
 				scanned = append(scanned, pr.source.name)
 			}
 			want, have, err := scan.hashes(t.Context(), pr)

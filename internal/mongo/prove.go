@@ -3,19 +3,10 @@ package mongo
 import (
 	"context"
 	"fmt"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"go.mongodb.org/mongo-driver/bson"
-)
-
-const (
-	// maxDifferences is how many differences a proof names; it counts on.
-	maxDifferences = 200
-	// maxShown is how much of a value a difference shows.
-	maxShown = 300
 )
 
 // proof is one comparison under way. It changes nothing on either side but
@@ -25,46 +16,40 @@ type proof struct {
 	// scan makes it read every document itself, without dbHash.
 	scan bool
 
-	mu     sync.Mutex
-	result reconcile.Proof
-	more   int
+	reconcile.Comparison
 }
 
 // prove compares both sides. Both are read whole, so there is nothing left to
 // do more thoroughly.
 func (m *mover) prove(ctx context.Context) (reconcile.Proof, error) {
 	began := time.Now()
-	p := &proof{mover: m, result: reconcile.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}
+	p := &proof{mover: m, Comparison: reconcile.Comparison{Proof: reconcile.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}}
 	source, target, err := m.readFacts(ctx)
 	if err != nil {
-		return p.result, err
+		return p.Proof, err
 	}
 	if err := m.underFence(source, "prove"); err != nil {
-		return p.result, err
+		return p.Proof, err
 	}
 	before, err := p.counters(ctx, source)
 	if err != nil {
-		return p.result, err
+		return p.Proof, err
 	}
 	if err := p.compareDatabases(ctx, source.databases, target.databases); err != nil {
-		return p.result, err
+		return p.Proof, err
 	}
 	after, err := p.counters(ctx, source)
 	if err != nil {
-		return p.result, err
+		return p.Proof, err
 	}
 	if !sameCounters(before, after) {
-		return p.result, failf(sourceSide, reconcile.CodeMoved, "prove: the source was written to meanwhile, in spite of the fence")
+		return p.Proof, failf(sourceSide, reconcile.CodeMoved, "prove: the source was written to meanwhile, in spite of the fence")
 	}
-	p.result.Counters = after
-	if p.result.SecureWrite, err = p.secureWrite(ctx, source.databases); err != nil {
-		return p.result, err
+	p.Proof.Counters = after
+	if p.Proof.SecureWrite, err = p.secureWrite(ctx, source.databases); err != nil {
+		return p.Proof, err
 	}
-	if p.more > 0 {
-		p.differ("", "differences", "", fmt.Sprintf("%d more are not listed", p.more), "", "")
-	}
-	p.result.Duration = time.Since(began)
-	return p.result, nil
+	return p.Finish(time.Since(began)), nil
 }
 
 // counters reads the source's write counters, if a fence stands: without one
@@ -83,33 +68,6 @@ func (p *proof) counters(ctx context.Context, source sideFacts) (map[string]reco
 	return p.source.readCounters(ctx, names(source.databases))
 }
 
-// differ names one difference.
-func (p *proof) differ(database, kind, object, what, source, target string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.result.Differences) >= maxDifferences && kind != "differences" {
-		p.more++
-		return
-	}
-	p.result.Differences = append(p.result.Differences, reconcile.Difference{
-		Database: database, Kind: kind, Object: object, What: what, Source: shown(source), Target: shown(target)})
-}
-
-func (p *proof) compared(kind string, n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.result.Compared[kind] += n
-}
-
-// shown makes a value fit to be read: short and on one line.
-func shown(value string) string {
-	value = strings.Join(strings.Fields(value), " ")
-	if r := []rune(value); len(r) > maxShown {
-		value = string(r[:maxShown]) + "…"
-	}
-	return value
-}
-
 // compareDatabases compares what exists, and then the documents.
 func (p *proof) compareDatabases(ctx context.Context, source, target []database) error {
 	return p.compareContents(ctx, p.pairs(source, target))
@@ -124,18 +82,18 @@ func (p *proof) pairs(source, target []database) []pairOf {
 	}
 	var contents []pairOf
 	for _, want := range source {
-		p.compared("databases", 1)
+		p.Compared("databases", 1)
 		have, ok := there[want.name]
 		delete(there, want.name)
 		if !ok {
-			p.differ(want.name, "database", want.name, "is missing on the target", "", "")
+			p.Differ(want.name, "database", want.name, "is missing on the target", "", "")
 			continue
 		}
 		contents = append(contents, p.compareCollections(want, have)...)
 	}
 	for _, d := range target {
 		if _, extra := there[d.name]; extra {
-			p.differ(d.name, "database", d.name, "is on the target only", "", "")
+			p.Differ(d.name, "database", d.name, "is on the target only", "", "")
 		}
 	}
 	return contents
@@ -156,15 +114,15 @@ func (p *proof) compareCollections(source, target database) []pairOf {
 	}
 	var contents []pairOf
 	for _, want := range source.collections {
-		p.compared(plural[want.kind], 1)
+		p.Compared(plural[want.kind], 1)
 		have, ok := there[want.name]
 		delete(there, want.name)
 		switch {
 		case !ok:
-			p.differ(source.name, want.kind, want.name, "is missing on the target", "", "")
+			p.Differ(source.name, want.kind, want.name, "is missing on the target", "", "")
 			continue
 		case have.kind != want.kind:
-			p.differ(source.name, want.kind, want.name, "is something else on the target", want.kind, have.kind)
+			p.Differ(source.name, want.kind, want.name, "is something else on the target", want.kind, have.kind)
 			continue
 		}
 		p.compareOptions(want, have)
@@ -175,7 +133,7 @@ func (p *proof) compareCollections(source, target database) []pairOf {
 	}
 	for _, c := range target.collections {
 		if _, extra := there[c.name]; extra {
-			p.differ(source.name, c.kind, c.name, "is on the target only", "", "")
+			p.Differ(source.name, c.kind, c.name, "is on the target only", "", "")
 		}
 	}
 	return contents
@@ -189,10 +147,10 @@ func (p *proof) compareOptions(want, have collection) {
 		if d.name == "validator" {
 			kind, what = "validator", "differs"
 		}
-		p.differ(want.database, kind, want.name, what, d.source, d.target)
+		p.Differ(want.database, kind, want.name, what, d.source, d.target)
 	}
 	if n := len(fields(want.options, deadCollectionOptions)); n > 0 {
-		p.compared("options", n)
+		p.Compared("options", n)
 	}
 }
 
@@ -203,21 +161,21 @@ func (p *proof) compareIndexes(want, have collection) {
 		there[indexName(index)] = index
 	}
 	for _, index := range want.indexes {
-		p.compared("indexes", 1)
+		p.Compared("indexes", 1)
 		name := indexName(index)
 		other, ok := there[name]
 		delete(there, name)
 		if !ok {
-			p.differ(want.database, "index", name+" on "+want.name, "is missing on the target", "", "")
+			p.Differ(want.database, "index", name+" on "+want.name, "is missing on the target", "", "")
 			continue
 		}
 		for _, d := range differingFields(index, other, deadIndexOptions) {
-			p.differ(want.database, "index", name+" on "+want.name, d.name+" differs", d.source, d.target)
+			p.Differ(want.database, "index", name+" on "+want.name, d.name+" differs", d.source, d.target)
 		}
 	}
 	for _, index := range have.indexes {
 		if name := indexName(index); there[name] != nil {
-			p.differ(want.database, "index", name+" on "+want.name, "is on the target only", "", "")
+			p.Differ(want.database, "index", name+" on "+want.name, "is on the target only", "", "")
 		}
 	}
 }
@@ -247,7 +205,7 @@ func (p *proof) secureWrite(ctx context.Context, all []database) (bool, error) {
 	for _, d := range all {
 		err := p.target.probe(ctx, d.name)
 		if errorCode(err) == reconcile.CodePrivilege {
-			p.differ(d.name, "write", p.target.endpoint.Username, "user cannot create and write: "+err.Error(), "", "")
+			p.Differ(d.name, "write", p.target.endpoint.Username, "user cannot create and write: "+err.Error(), "", "")
 			continue
 		}
 		if err != nil {

@@ -70,7 +70,7 @@ func (p *proof) compareContent(ctx context.Context, c pairOf) error {
 			return err
 		}
 		if want != "" && want == have {
-			p.compared("documents", int(c.source.documents))
+			p.Compared("documents", int(c.source.documents))
 			return nil
 		}
 	}
@@ -82,12 +82,12 @@ func (p *proof) compareContent(ctx context.Context, c pairOf) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	p.compared("documents", int(want.documents))
+	p.Compared("documents", int(want.documents))
 	switch {
 	case want.documents != have.documents:
-		p.differ(c.source.database, c.source.kind, c.source.name, "document count differs", fmt.Sprint(want.documents), fmt.Sprint(have.documents))
+		p.Differ(c.source.database, c.source.kind, c.source.name, "document count differs", fmt.Sprint(want.documents), fmt.Sprint(have.documents))
 	case want != have:
-		p.differ(c.source.database, c.source.kind, c.source.name, "content differs: same document count, other content", "", "")
+		p.Differ(c.source.database, c.source.kind, c.source.name, "content differs: same document count, other content", "", "")
 	}
 	return nil
 }

@@ -77,12 +77,12 @@ func (m *mover) unwritten(ctx context.Context, l lineage) error {
 	if err != nil {
 		return err
 	}
-	p := &proof{mover: m, result: reconcile.Proof{Compared: map[string]int{}}}
+	p := &proof{mover: m}
 	if err := p.compareDatabases(ctx, source.databases, target.databases); err != nil {
 		return err
 	}
-	if len(p.result.Differences) > 0 {
-		d := p.result.Differences[0]
+	if len(p.Proof.Differences) > 0 {
+		d := p.Proof.Differences[0]
 		return failf(targetSide, reconcile.CodeMoved, "withdraw the commit: the sides differ since: %s %s.%s: %s", d.Kind, d.Database, d.Object, d.What)
 	}
 	return m.sameAsCommitted(ctx, l)

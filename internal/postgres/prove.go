@@ -5,19 +5,11 @@ import (
 	"fmt"
 	"sort"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
-)
-
-const (
-	// maxDifferences is how many differences a proof names; it counts on.
-	maxDifferences = 200
-	// maxShown is how much of a value a difference shows.
-	maxShown = 300
 )
 
 // proof is one comparison under way. It changes nothing on either side.
@@ -28,50 +20,44 @@ type proof struct {
 	// and object; nil when they cannot be trusted.
 	recorded map[[3]string]digest
 
-	mu     sync.Mutex
-	result reconcile.Proof
-	more   int
+	reconcile.Comparison
 }
 
 // prove compares both sides.
 func (m *mover) prove(ctx context.Context) (reconcile.Proof, error) {
 	began := time.Now()
-	p := &proof{mover: m, result: reconcile.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}
+	p := &proof{mover: m, Comparison: reconcile.Comparison{Proof: reconcile.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}}
 	var err error
 	if p.facts, err = m.readFacts(ctx); err != nil {
-		return p.result, err
+		return p.Proof, err
 	}
 	fenced := p.facts.source.fence != nil && (m.req.Fence == "" || p.facts.source.fence.state.ID == m.req.Fence)
 	if m.req.Fence != "" && !fenced {
-		return p.result, failf(sourceSide, reconcile.CodeMoved, "prove: fence %q does not stand on the source", m.req.Fence)
+		return p.Proof, failf(sourceSide, reconcile.CodeMoved, "prove: fence %q does not stand on the source", m.req.Fence)
 	}
 	before, err := p.counters(ctx)
 	if err != nil {
-		return p.result, err
+		return p.Proof, err
 	}
 	if err := p.trustRecords(ctx, fenced, before); err != nil {
-		return p.result, err
+		return p.Proof, err
 	}
 	p.compareRoles()
 	if err := p.compareDatabases(ctx); err != nil {
-		return p.result, err
+		return p.Proof, err
 	}
 	after, err := p.counters(ctx)
 	if err != nil {
-		return p.result, err
+		return p.Proof, err
 	}
 	if fenced && !sameCounters(before, after) {
-		return p.result, failf(sourceSide, reconcile.CodeMoved, "prove: the source was written to meanwhile, in spite of the fence")
+		return p.Proof, failf(sourceSide, reconcile.CodeMoved, "prove: the source was written to meanwhile, in spite of the fence")
 	}
-	p.result.Counters = after
-	if p.result.SecureWrite, err = p.secureWrite(ctx); err != nil {
-		return p.result, err
+	p.Proof.Counters = after
+	if p.Proof.SecureWrite, err = p.secureWrite(ctx); err != nil {
+		return p.Proof, err
 	}
-	if p.more > 0 {
-		p.differ("", "differences", "", fmt.Sprintf("%d more are not listed", p.more), "", "")
-	}
-	p.result.Duration = time.Since(began)
-	return p.result, nil
+	return p.Finish(time.Since(began)), nil
 }
 
 func (p *proof) counters(ctx context.Context) (map[string]reconcile.WriteCounter, error) {
@@ -139,33 +125,14 @@ func recordedDigests(ctx context.Context, conn *pgx.Conn, fence string) (map[[3]
 	return digests, err
 }
 
-// differ names one difference.
+// differ names one difference, privileges spelled as people do.
 func (p *proof) differ(database, kind, object, what, source, target string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.result.Differences) >= maxDifferences && kind != "differences" {
-		p.more++
-		return
-	}
-	p.result.Differences = append(p.result.Differences, reconcile.Difference{
-		Database: database, Kind: kind, Object: object, What: what, Source: shown(source), Target: shown(target)})
+	p.Differ(database, kind, object, what, spelled(source), spelled(target))
 }
 
-func (p *proof) compared(kind string, n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.result.Compared[kind] += n
-}
-
-// shown makes a value fit to be read: short, on one line, privileges spelled
-// as people do.
-func shown(value string) string {
+func spelled(value string) string {
 	if strings.Contains(value, fieldSep) {
-		value = showPrivileges(parsePrivileges(value))
-	}
-	value = strings.Join(strings.Fields(value), " ")
-	if r := []rune(value); len(r) > maxShown {
-		value = string(r[:maxShown]) + "…"
+		return showPrivileges(parsePrivileges(value))
 	}
 	return value
 }
@@ -190,7 +157,7 @@ func (p *proof) compareDatabases(ctx context.Context) error {
 		there[d.name] = d
 	}
 	for _, want := range p.facts.source.databases {
-		p.compared("databases", 1)
+		p.Compared("databases", 1)
 		have, ok := there[want.name]
 		if !ok {
 			p.differ(want.name, "database", want.name, "is missing on the target", "", "")

@@ -61,7 +61,7 @@ func (d *databaseProof) compareCatalog(ctx context.Context, c catalog) error {
 	if err != nil {
 		return err
 	}
-	d.compared(plural(c.kind), n)
+	d.Compared(plural(c.kind), n)
 	return nil
 }
 
@@ -107,7 +107,7 @@ func (d *databaseProof) compareSequences(ctx context.Context) error {
 		there[s.object] = s
 	}
 	for _, s := range want {
-		d.compared("sequence values", 1)
+		d.Compared("sequence values", 1)
 		other, ok := there[s.object]
 		if ok && other != s {
 			d.differ(d.database, "sequence", s.object, "value differs", s.position(), other.position())
@@ -201,8 +201,8 @@ func (r *reader) compare(ctx context.Context, t, other table) error {
 	if err != nil {
 		return err
 	}
-	r.compared("tables with rows compared", 1)
-	r.compared("rows", int(want.rows))
+	r.Compared("tables with rows compared", 1)
+	r.Compared("rows", int(want.rows))
 	if want.rows != have.rows {
 		r.differ(r.database, "table", t.shown(), "row count differs", fmt.Sprint(want.rows), fmt.Sprint(have.rows))
 	} else if want != have {

@@ -15,7 +15,7 @@ func (p *proof) compareRoles() {
 	}
 	verifiers := p.facts.source.globals.verifiersKnown && target.verifiersKnown
 	for _, want := range a.roles {
-		p.compared("roles", 1)
+		p.Compared("roles", 1)
 		have, ok := there[want.name]
 		if !ok {
 			p.differ("", "role", want.name, "is missing on the target", "", "")
@@ -25,7 +25,7 @@ func (p *proof) compareRoles() {
 			p.differ("", "role", want.name, f[0]+" differs", f[1], f[2])
 		}
 		if !verifiers {
-			p.compared("roles whose password cannot be read", 1)
+			p.Compared("roles whose password cannot be read", 1)
 		} else if want.verifier != have.verifier {
 			p.differ("", "role", want.name, "password verifier differs", "", "")
 		}
@@ -67,7 +67,7 @@ func (p *proof) compareMembers() {
 	wanted := map[membership]bool{}
 	word := map[bool]string{true: "with admin option", false: "without admin option"}
 	for _, m := range a.members {
-		p.compared("memberships", 1)
+		p.Compared("memberships", 1)
 		key := membership{role: m.role, member: m.member}
 		wanted[key] = true
 		admin, ok := have[key]
@@ -104,7 +104,7 @@ func (p *proof) compareSettings() {
 	}
 	wanted := map[string]bool{}
 	for _, s := range a.settings {
-		p.compared("settings", 1)
+		p.Compared("settings", 1)
 		wanted[s.key()] = true
 		other, ok := have[s.key()]
 		switch {

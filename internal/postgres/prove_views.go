@@ -38,7 +38,7 @@ func (d *databaseProof) compareMatview(ctx context.Context, v matview) error {
 	if !there {
 		return nil // named by the catalog of tables
 	}
-	d.compared("materialized views", 1)
+	d.Compared("materialized views", 1)
 	have, err := d.readQuery(ctx, d.target, "table "+v.object)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (d *databaseProof) compareMatview(ctx context.Context, v matview) error {
 	switch {
 	case fresh == have:
 	case fresh != again:
-		d.compared("materialized views that give something else each time", 1)
+		d.Compared("materialized views that give something else each time", 1)
 	default:
 		d.differ(d.database, "materialized view", v.object, "content differs", fmt.Sprintf("%d rows, %s", want.rows, want), fmt.Sprintf("%d rows, %s", have.rows, have))
 	}
@@ -102,7 +102,7 @@ func (d *databaseProof) compareObjects(ctx context.Context) error {
 	if err != nil {
 		return classify(targetSide, err)
 	}
-	d.compared("large object contents", int(want.rows))
+	d.Compared("large object contents", int(want.rows))
 	if want == have {
 		return nil
 	}
