@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -157,19 +158,6 @@ func (s *server) catalogPrint(ctx context.Context, name string) (string, error) 
 	return fmt.Sprintf("%016x%016x", sum.Hi, sum.Lo), nil
 }
 
-// sameCounters tells whether two readings prove that nothing was written.
-func sameCounters(a, b map[string]reconcile.WriteCounter) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for name, c := range a {
-		if other, ok := b[name]; !ok || other != c {
-			return false
-		}
-	}
-	return true
-}
-
 // unmoved fails with CodeMoved when the source was written to since the proof.
 func (m *mover) unmoved(ctx context.Context) error {
 	if len(m.req.Counters) == 0 {
@@ -187,7 +175,7 @@ func (m *mover) unmoved(ctx context.Context) error {
 		return err
 	}
 	now, err := m.source.readCounters(ctx, names(databases))
-	if err != nil || sameCounters(m.req.Counters, now) {
+	if err != nil || maps.Equal(m.req.Counters, now) {
 		return err
 	}
 	return failf(sourceSide, reconcile.CodeMoved, "commit the switch: the source was written to since the proof, in spite of the fence")

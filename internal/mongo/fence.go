@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -246,7 +247,7 @@ func (m *mover) openFor(ctx context.Context, do func() error) error {
 		return err
 	}
 	after, err := s.readCounters(ctx, names(databases))
-	if err == nil && !sameCounters(before, after) {
+	if err == nil && !maps.Equal(before, after) {
 		m.progress.Say("somebody wrote to the source while its lock was open for our mark: look who still connects to it")
 	}
 	return err

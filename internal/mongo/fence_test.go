@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestFenceStopsWrites(t *testing.T) {
 				simple(t, s)
 				first := do[reconcile.FenceResult](t, p, reconcile.OpFence)
 				again := do[reconcile.FenceResult](t, p, reconcile.OpFence)
-				if first.Fence != again.Fence || !sameCounters(first.Counters, again.Counters) || first.Fence.How != howLock {
+				if first.Fence != again.Fence || !maps.Equal(first.Counters, again.Counters) || first.Fence.How != howLock {
 					t.Errorf("fenced twice: %+v and %+v", first, again)
 				}
 				other := p.request(reconcile.OpFence)
@@ -48,7 +49,7 @@ func TestFenceStopsWrites(t *testing.T) {
 					t.Errorf("behind the fence: %v, %v", found.Cursor.Batch, err)
 				}
 				inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
-				if f := inspected.Source.Database.Fence; f == nil || *f != first.Fence || !sameCounters(inspected.Source.Database.Counters, first.Counters) {
+				if f := inspected.Source.Database.Fence; f == nil || *f != first.Fence || !maps.Equal(inspected.Source.Database.Counters, first.Counters) {
 					t.Errorf("inspected fence %+v, counters %v", f, inspected.Source.Database.Counters)
 				}
 				lifted := do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence)
@@ -61,7 +62,7 @@ func TestFenceStopsWrites(t *testing.T) {
 				if twice := do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence); twice.Lifted != nil {
 					t.Errorf("lifted a second time: %+v", twice.Lifted)
 				}
-				if now := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database; now.Fence != nil || sameCounters(now.Counters, first.Counters) {
+				if now := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database; now.Fence != nil || maps.Equal(now.Counters, first.Counters) {
 					t.Errorf("after the write: fence %+v, counters still %v", now.Fence, now.Counters)
 				}
 			})
@@ -174,7 +175,7 @@ func TestWatchedFence(t *testing.T) {
 				if i == 0 {
 					run[reconcile.CopyResult](t, request(reconcile.OpCopy))
 					proof := run[reconcile.Proof](t, request(reconcile.OpProve))
-					if !proof.Equal() || !sameCounters(proof.Counters, fenced.Counters) {
+					if !proof.Equal() || !maps.Equal(proof.Counters, fenced.Counters) {
 						t.Fatalf("not equal %q, or counters moved: %v, %v", differences(proof), fenced.Counters, proof.Counters)
 					}
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
@@ -121,7 +122,7 @@ func TestMoveSimple(t *testing.T) {
 			run[struct{}](t, commit)
 			run[struct{}](t, commit) // cut off and run again
 			do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence)
-			got := []any{fenced.Fence.How, sameCounters(fenced.Counters, proof.Counters), copied.Tables, copied.Rows, proof.Compared}
+			got := []any{fenced.Fence.How, maps.Equal(fenced.Counters, proof.Counters), copied.Tables, copied.Rows, proof.Compared}
 			want := []any{"lock", true, 2, int64(3001), map[string]int{"databases": 2, "collections": 2, "indexes": 1, "documents": 3001}}
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("got %v, want %v", got, want)

@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -42,7 +43,7 @@ func (m *mover) prove(ctx context.Context) (reconcile.Proof, error) {
 	if err != nil {
 		return p.Proof, err
 	}
-	if !sameCounters(before, after) {
+	if !maps.Equal(before, after) {
 		return p.Proof, failf(sourceSide, reconcile.CodeMoved, "prove: the source was written to meanwhile, in spite of the fence")
 	}
 	p.Proof.Counters = after

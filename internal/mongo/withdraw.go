@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"context"
+	"maps"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
@@ -97,7 +98,7 @@ func (m *mover) sameAsCommitted(ctx context.Context, l lineage) error {
 	if err != nil {
 		return err
 	}
-	if !sameCounters(l.Baseline, now) {
+	if !maps.Equal(l.Baseline, now) {
 		return failf(targetSide, reconcile.CodeMoved, "withdraw the commit: the target was written to since")
 	}
 	return nil

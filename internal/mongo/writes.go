@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ func (l *lineage) writesSince(now map[string]reconcile.WriteCounter) *reconcile.
 		return &reconcile.SideWrites{Why: "how it was then is not on record"}
 	case now == nil:
 		return &reconcile.SideWrites{Why: "the write counters may not be read"}
-	case sameCounters(l.Baseline, now):
+	case maps.Equal(l.Baseline, now):
 		return &reconcile.SideWrites{Any: reconcile.WrittenNone, Why: "its write counters have not moved"}
 	}
 	if at, ok := oplogTime(now); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -58,7 +59,7 @@ func (s *server) readCounters(ctx context.Context, names []string, autovacuumRes
 		if err != nil {
 			return nil, err
 		}
-		if sameCounters(last, next) {
+		if maps.Equal(last, next) {
 			return next, nil
 		}
 		last = next
@@ -134,19 +135,6 @@ var catalogPrint = func() string {
 	return "select 'catalog ' || count(*) || ' ' || coalesce(sum(hashtext(concat_ws(' ', f.tableoid, f.ctid, f.xmin))::numeric), 0) from (" +
 		strings.Join(parts, " union all ") + ") f"
 }()
-
-// sameCounters tells whether two readings prove that nothing was written.
-func sameCounters(a, b map[string]reconcile.WriteCounter) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for name, c := range a {
-		if other, ok := b[name]; !ok || other != c {
-			return false
-		}
-	}
-	return true
-}
 
 // settle waits until no transaction that has written is still open. One that
 // was prepared can commit at any time, fence or not: it is named instead.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -44,11 +45,11 @@ func TestFenceHoldsAndIsLiftedExactly(t *testing.T) {
 				t.Error("the session from before the fence lives on")
 			}
 			again := runAs[reconcile.FenceResult](t, req)
-			if again.Fence != first.Fence || !sameCounters(first.Counters, again.Counters) {
+			if again.Fence != first.Fence || !maps.Equal(first.Counters, again.Counters) {
 				t.Errorf("a second fence gives %+v, the first gave %+v", again, first)
 			}
 			writeAround(t, p.source)
-			if after := runAs[reconcile.FenceResult](t, req); sameCounters(first.Counters, after.Counters) {
+			if after := runAs[reconcile.FenceResult](t, req); maps.Equal(first.Counters, after.Counters) {
 				t.Errorf("one row was written and nobody noticed: %+v", after.Counters)
 			}
 			req.Operation = reconcile.OpUnfence

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sort"
 	"strings"
 	"sync/atomic"
@@ -50,7 +51,7 @@ func (m *mover) prove(ctx context.Context) (reconcile.Proof, error) {
 	if err != nil {
 		return p.Proof, err
 	}
-	if fenced && !sameCounters(before, after) {
+	if fenced && !maps.Equal(before, after) {
 		return p.Proof, failf(sourceSide, reconcile.CodeMoved, "prove: the source was written to meanwhile, in spite of the fence")
 	}
 	p.Proof.Counters = after
@@ -83,7 +84,7 @@ func (p *proof) trustRecords(ctx context.Context, fenced bool, now map[string]re
 		if err != nil {
 			return err
 		}
-		if !sameCounters(then, now) {
+		if !maps.Equal(then, now) {
 			p.progress.Say("the source was written to since the copy: reading it again")
 			return nil
 		}

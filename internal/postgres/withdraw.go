@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -268,7 +269,7 @@ func (m *mover) unmoved(ctx context.Context) error {
 		return err
 	}
 	now, err := m.source.readCounters(ctx, names, fence.state.How == howSystem)
-	if err != nil || sameCounters(m.req.Counters, now) {
+	if err != nil || maps.Equal(m.req.Counters, now) {
 		return err
 	}
 	if fence.state.How == howSystem && len(now) == len(m.req.Counters) {
