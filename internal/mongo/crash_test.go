@@ -1,76 +1,18 @@
 package mongo
 
 import (
-	"bufio"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
+	"github.com/circleci-dr/circleci-dr/internal/movertest"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
-// childRequest makes the test binary a mover that prints its phases.
-const childRequest = "MONGO_TEST_REQUEST"
-
-func TestMain(m *testing.M) {
-	if raw := os.Getenv(childRequest); raw != "" {
-		os.Exit(child(raw))
-	}
-	os.Exit(m.Run())
-}
-
-func child(raw string) int {
-	var req reconcile.MoverRequest
-	if err := json.Unmarshal([]byte(raw), &req); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	_, err := Run(context.Background(), req, func(e reconcile.MoverEvent) { fmt.Println(strings.TrimSpace(e.Phase + " " + e.Object)) })
-	var known *reconcile.MoverError
-	if errors.As(err, &known) {
-		fmt.Println("error " + known.Code)
-		return 2
-	}
-	return 0
-}
-
-// startChild runs a request in a process of its own.
-func startChild(t *testing.T, req reconcile.MoverRequest) (*exec.Cmd, *bufio.Scanner) {
-	t.Helper()
-	raw, err := json.Marshal(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), childRequest+"="+string(raw))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return cmd, bufio.NewScanner(out)
-}
-
-// until reads a child's lines up to the given one.
-func until(t *testing.T, lines *bufio.Scanner, want string) {
-	t.Helper()
-	for lines.Scan() {
-		if lines.Text() == want {
-			return
-		}
-	}
-	t.Fatalf("the mover ended without saying %q", want)
-}
+// TestMain makes the test binary a mover where movertest wants one.
+func TestMain(m *testing.M) { movertest.Main(m, Run) }
 
 // bulk fills collections large enough to be caught in the middle of.
 func bulk(t *testing.T, s *mongotest.Server, collections, documents int) {
@@ -95,13 +37,8 @@ func TestCopyKilledAnywhereConverges(t *testing.T) {
 	awkward(t, p.source)
 	bulk(t, p.source, 3, 8000)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	for _, point := range []string{"prepare", "documents", "documents bulk.c0", "documents main.indexed", "views"} {
-		cmd, lines := startChild(t, p.request(reconcile.OpCopy))
-		until(t, lines, point)
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait() // killed on purpose
+	for _, point := range []string{"prepare ", "documents ", "documents bulk.c0", "documents main.indexed", "views "} {
+		movertest.KillAt(t, p.request(reconcile.OpCopy), point)
 	}
 	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
 	equal(t, p)
@@ -112,18 +49,7 @@ func TestNewerMoverTakesOver(t *testing.T) {
 	p := newPair(t, "4.4", "4.4")
 	bulk(t, p.source, 4, 12000)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	older, lines := startChild(t, p.request(reconcile.OpCopy))
-	until(t, lines, "documents bulk.c0")
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	last := ""
-	for lines.Scan() {
-		last = lines.Text()
-	}
-	err := older.Wait()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || last != "error "+reconcile.CodeOtherHolder {
-		t.Errorf("the older mover ended with %v and %q", err, last)
-	}
+	movertest.LosesTo(t, p.request(reconcile.OpCopy), "documents bulk.c0", func() { do[reconcile.CopyResult](t, p, reconcile.OpCopy) })
 	equal(t, p)
 }
 
@@ -158,8 +84,8 @@ func TestServerRestartsInTheMiddle(t *testing.T) {
 // whether the copy ended with an error.
 func diesWithItsTarget(t *testing.T, p pair) bool {
 	t.Helper()
-	mover, lines := startChild(t, p.request(reconcile.OpCopy))
-	until(t, lines, "documents bulk.c0")
+	mover, lines := movertest.Start(t, p.request(reconcile.OpCopy))
+	movertest.Until(t, lines, "documents bulk.c0")
 	p.target.Restart(t)
 	for lines.Scan() { // until the mover is gone
 	}

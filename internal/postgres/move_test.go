@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/internal/movertest"
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
@@ -43,7 +44,7 @@ func TestWideRowsNeedLittleMemory(t *testing.T) {
 		insert into wide values (1, decode(repeat('00ff5c2e', 32 << 20), 'hex'))`)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)
 	for _, op := range []reconcile.Operation{reconcile.OpCopy, reconcile.OpProve} {
-		cmd, lines := startChild(t, p.request(op))
+		cmd, lines := movertest.Start(t, p.request(op))
 		for lines.Scan() {
 		}
 		if err := cmd.Wait(); err != nil {
