@@ -293,7 +293,10 @@ func (r *run) seeSessionsOf(ctx context.Context, st Step, p Part, until time.Tim
 			return errors.New("look for the application's sessions on the target: " + sideError(found.Value.Target))
 		}
 		if slices.ContainsFunc(found.Value.Target.Database.Sessions, func(c SessionCount) bool { return c.Role == role && c.Count > 0 }) {
-			return r.keepInspection(ctx, p, found.Value)
+			if p.To == spec.Internal {
+				return nil // drift will ask about both sides: finish looks at them
+			}
+			return replaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
 		}
 		if r.p.Now().After(until) {
 			return fmt.Errorf("the application is up, but has no session as %s on %s after %s", role, p.Target(), sessionsTime)
@@ -303,26 +306,6 @@ func (r *run) seeSessionsOf(ctx context.Context, st Step, p Part, until time.Tim
 			return err
 		}
 	}
-}
-
-// keepInspection records what drift will be asked about next. After a move out
-// that is the target without a source; after a move in it is both sides the
-// other way round, so they are looked at once more.
-func (r *run) keepInspection(ctx context.Context, p Part, found Inspection) error {
-	if p.To == spec.Internal {
-		rel, err := r.release(ctx)
-		if err != nil {
-			return err
-		}
-		o := Observation{Release: Found(rel)}
-		o.store(p.Engine).Internal = observeInternal(ctx, r.p, &o, p.Engine)
-		again := inspect(ctx, r.p, sidesOf(r.s, &o, p.Engine), r.id, func(MoverEvent) {})
-		if !again.Is() {
-			return nil // the move is good without it: drift says that it needs a plan
-		}
-		found = again.Value
-	}
-	return replaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found)
 }
 
 func sideError(side *InspectedSide) string {

@@ -290,8 +290,32 @@ func (r *run) finish(ctx context.Context) error {
 	if err := r.writeApplied(ctx); err != nil {
 		return err
 	}
-	if r.move.Phase == MoveCommitted && !r.move.Resumed.IsZero() {
-		return r.saveMove(ctx, func(m *Move) { m.Phase = MoveFinished })
+	if r.move.Phase != MoveCommitted || r.move.Resumed.IsZero() {
+		return nil
 	}
-	return nil
+	for _, p := range r.move.Parts {
+		if p.To == spec.Internal {
+			if err := r.inspectBoth(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	return r.saveMove(ctx, func(m *Move) { m.Phase = MoveFinished })
+}
+
+// inspectBoth records what drift will be asked about next after a move in:
+// both sides, the other way round than they moved. It waits until the
+// application is up, for it takes as long as an inspection does.
+func (r *run) inspectBoth(ctx context.Context, p Part) error {
+	rel, err := r.release(ctx)
+	if err != nil {
+		return err
+	}
+	o := Observation{Release: Found(rel)}
+	o.store(p.Engine).Internal = observeInternal(ctx, r.p, &o, p.Engine)
+	found := inspect(ctx, r.p, sidesOf(r.s, &o, p.Engine), r.id, func(MoverEvent) {})
+	if !found.Is() {
+		return nil // the move is good without it: drift says that it needs a plan
+	}
+	return replaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
 }
