@@ -7,7 +7,8 @@ import (
 )
 
 // Reporter turns what a mover does into progress events: bytes two a second at
-// most, the rest as it comes. Safe for use by several goroutines.
+// most and at the end of their phase, the rest as it comes. Safe for use by
+// several goroutines.
 type Reporter struct {
 	mu     sync.Mutex
 	send   Progress
@@ -16,6 +17,7 @@ type Reporter struct {
 	began  time.Time
 	last   time.Time
 	bytes  int64
+	told   int64 // the bytes the last event told of
 	total  int64
 	object string
 }
@@ -29,12 +31,17 @@ func NewReporter(send Progress, now func() time.Time) *Reporter {
 	return &Reporter{send: send, now: now}
 }
 
-// Enter begins a phase; total is its size in bytes, 0 if there is none.
+// Enter ends the phase before and begins one; total is its size in bytes, 0 if
+// there is none.
 func (r *Reporter) Enter(phase, object string, total int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.phase, r.object, r.total, r.bytes, r.began = phase, object, total, 0, r.now()
-	r.emit(r.began, "")
+	now := r.now()
+	if r.bytes > r.told { // a quick phase would seem to have copied nothing
+		r.emit(now, "")
+	}
+	r.phase, r.object, r.total, r.bytes, r.began = phase, object, total, 0, now
+	r.emit(now, "")
 }
 
 // Add counts bytes done on an object.
@@ -64,7 +71,7 @@ func (r *Reporter) Say(format string, args ...any) {
 }
 
 func (r *Reporter) emit(now time.Time, message string) {
-	r.last = now
+	r.last, r.told = now, r.bytes
 	e := MoverEvent{At: now.UTC(), Phase: r.phase, Object: r.object, Bytes: r.bytes, Total: r.total, Message: message}
 	if took := now.Sub(r.began).Seconds(); took > 0 && r.bytes > 0 {
 		e.Rate = float64(r.bytes) / took

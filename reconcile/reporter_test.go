@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A reporter tells of bytes twice a second at most, and of everything else at
-// once, with rate and time left.
+// A reporter tells of bytes twice a second at most and at the end of a phase,
+// and of everything else at once, with rate and time left.
 func TestReporterTellsOfBytesTwiceASecond(t *testing.T) {
 	clock := time.Date(2026, 11, 26, 2, 0, 0, 0, time.UTC)
 	var got []MoverEvent
@@ -18,12 +18,19 @@ func TestReporterTellsOfBytesTwiceASecond(t *testing.T) {
 	}
 	r.At("b")
 	r.Say("%d left", 3)
+	r.Add("b", 3000)
+	clock = clock.Add(time.Second)
+	r.Enter("views", "", 0)
+	r.Enter("users", "", 0)
 	want := []MoverEvent{
 		{Phase: "documents", Total: 4000},
 		{Phase: "documents", Object: "a", Bytes: 500, Total: 4000, Rate: 1000, ETA: 3500 * time.Millisecond},
 		{Phase: "documents", Object: "a", Bytes: 1000, Total: 4000, Rate: 1000, ETA: 3 * time.Second},
 		{Phase: "documents", Object: "b", Bytes: 1000, Total: 4000, Rate: 1000, ETA: 3 * time.Second},
 		{Phase: "documents", Object: "b", Bytes: 1000, Total: 4000, Rate: 1000, ETA: 3 * time.Second, Message: "3 left"},
+		{Phase: "documents", Object: "b", Bytes: 4000, Total: 4000, Rate: 2000},
+		{Phase: "views"},
+		{Phase: "users"},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("got %d events, want %d: %+v", len(got), len(want), got)
