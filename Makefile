@@ -12,6 +12,7 @@ GOTESTSUM := gotestsum --format pkgname --format-hide-empty-pkg
 FUZZTIME ?= 30s
 SIZE    ?= 1GB
 MB      ?= 500
+MEMORY_SIZE ?= 10240
 RUNS    ?= 2000
 SEED    := $(or $(SEED),$(shell date +%s))
 MATRIX  := Killed|EveryCall|EveryReadOfAPlan|EveryStep|Interruption|LosingTheLease
@@ -106,7 +107,10 @@ bench: ## measure the copy and the proof against the manual's way (SIZE=1GB)
 bench-mongo: ## measure the copy of MongoDB against mongodump and mongorestore (MB=500)
 	go run ./internal/mongo/bench -size $(MB)
 
+bench-memory: ## peak memory of both movers at 100 MB and at MEMORY_SIZE=10240 MB; needs three times that on disk
+	for mb in 100 $(MEMORY_SIZE); do go run ./internal/postgres/bench -size $$mb -cycles 1 -only copy && go run ./internal/mongo/bench -size $$mb -cycles 1 -only copy || exit 1; done
+
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services faults test matrix random fuzz golden bench bench-mongo clean
+.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services faults test matrix random fuzz golden bench bench-mongo bench-memory clean

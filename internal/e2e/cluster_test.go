@@ -18,13 +18,7 @@ import (
 // with a few values more.
 func helmUpgrade(t *testing.T, s *site, values map[string]any) {
 	t.Helper()
-	settings := cli.New()
-	settings.KubeConfig = env(t, "KUBECONFIG")
-	settings.SetNamespace(s.ns)
-	config := new(action.Configuration)
-	if err := config.Init(settings.RESTClientGetter(), s.ns, "secret", func(string, ...any) {}); err != nil {
-		t.Fatal(err)
-	}
+	config := s.history()
 	chart, err := loader.Load(s.chart)
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +28,19 @@ func helmUpgrade(t *testing.T, s *site, values map[string]any) {
 	if _, err := upgrade.RunWithContext(t.Context(), "circleci-server", chart, values); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// history is Helm's records of the site's releases.
+func (s *site) history() *action.Configuration {
+	s.t.Helper()
+	settings := cli.New()
+	settings.KubeConfig = env(s.t, "KUBECONFIG")
+	settings.SetNamespace(s.ns)
+	config := new(action.Configuration)
+	if err := config.Init(settings.RESTClientGetter(), s.ns, "secret", func(string, ...any) {}); err != nil {
+		s.t.Fatal(err)
+	}
+	return config
 }
 
 func secretObject(name, key, value string) *corev1.Secret {

@@ -17,8 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"helm.sh/helm/v3/pkg/action"
-	"helm.sh/helm/v3/pkg/cli"
 	"helm.sh/helm/v3/pkg/release"
 )
 
@@ -182,19 +180,6 @@ func (s *site) endPart(part string, sig syscall.Signal) {
 
 // repair starts what the testbed lacks.
 func (s *site) repair() { s.testbed("up", "--without-product") }
-
-// history is the release's records.
-func (s *site) history() *action.Configuration {
-	s.t.Helper()
-	settings := cli.New()
-	settings.KubeConfig = env(s.t, "KUBECONFIG")
-	settings.SetNamespace(s.ns)
-	config := new(action.Configuration)
-	if err := config.Init(settings.RESTClientGetter(), s.ns, "secret", func(string, ...any) {}); err != nil {
-		s.t.Fatal(err)
-	}
-	return config
-}
 
 // leavePending leaves the newest revision as a helm upgrade that was killed
 // would, the one before it still deployed; the function it gives puts both

@@ -40,10 +40,11 @@ func main() {
 	size := flag.Int("size", 500, "size of the data in MB")
 	cycles := flag.Int("cycles", 3, "how often each method runs")
 	from, to := flag.String("from", "4.4", "release of the source"), flag.String("to", "4.4", "release of the target")
+	only := flag.String("only", "", "the one method to run: mongodump | mongorestore, copy, or copy and proof")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *size, *cycles, *from, *to); err != nil {
+	if err := run(ctx, *size, *cycles, *from, *to, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -78,7 +79,7 @@ type bench struct {
 	peak           int64 // of the mover, in bytes
 }
 
-func run(ctx context.Context, size, cycles int, from, to string) (err error) {
+func run(ctx context.Context, size, cycles int, from, to, only string) (err error) {
 	dir, err := os.MkdirTemp("", "mongobench-")
 	if err != nil {
 		return err
@@ -107,20 +108,39 @@ func run(ctx context.Context, size, cycles int, from, to string) (err error) {
 	if err := b.ask(ctx, reconcile.OpFence); err != nil {
 		return err
 	}
-	return b.measure(ctx, cycles, size)
+	return b.measure(ctx, cycles, size, only)
 }
 
-// measure runs the methods in turn and prints medians and ratios.
-func (b *bench) measure(ctx context.Context, cycles, size int) error {
-	methods := []struct {
-		name string
-		run  func(context.Context) error
-	}{
+// method is one way to bring the data over.
+type method struct {
+	name string
+	run  func(context.Context) error
+}
+
+// methods are all of them, or the only one wanted.
+func (b *bench) methods(only string) ([]method, error) {
+	all := []method{
 		{"mongodump | mongorestore", b.tools},
 		{"copy", func(ctx context.Context) error { return b.ask(ctx, reconcile.OpCopy) }},
 		{"copy and proof", func(ctx context.Context) error {
 			return errors.Join(b.ask(ctx, reconcile.OpCopy), b.ask(ctx, reconcile.OpProve))
 		}},
+	}
+	if only == "" {
+		return all, nil
+	}
+	i := slices.IndexFunc(all, func(m method) bool { return m.name == only })
+	if i < 0 {
+		return nil, fmt.Errorf("-only: there is no method %q", only)
+	}
+	return all[i : i+1], nil
+}
+
+// measure runs the methods in turn and prints medians and ratios to the first.
+func (b *bench) measure(ctx context.Context, cycles, size int, only string) error {
+	methods, err := b.methods(only)
+	if err != nil {
+		return err
 	}
 	seconds := map[string][]float64{}
 	for range cycles {
@@ -138,7 +158,7 @@ func (b *bench) measure(ctx context.Context, cycles, size int) error {
 	base := median(seconds[methods[0].name])
 	fmt.Printf("%d MB, MongoDB %s to %s, %d processors\n", size, b.source.Release, b.target.Release, runtime.NumCPU())
 	for _, m := range methods {
-		fmt.Printf("%-26s %6.2f s  %.2f × the tools'  %v\n", m.name, median(seconds[m.name]), median(seconds[m.name])/base, seconds[m.name])
+		fmt.Printf("%-26s %6.2f s  %.2f × the first  %v\n", m.name, median(seconds[m.name]), median(seconds[m.name])/base, seconds[m.name])
 	}
 	fmt.Printf("peak memory of the copy: %d MiB\n", b.peak>>20)
 	return nil

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,10 +40,11 @@ func main() {
 	cycles := flag.Int("cycles", 3, "how often each method runs")
 	target := flag.Int("target", 15, "PostgreSQL major of the target; the manual's way needs pg_dumpall of the same major")
 	out := flag.String("json", "", "file for the result as JSON")
+	only := flag.String("only", "", "the one method to run: manual, copy, copy+proof or pgcopydb")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, int(size), *cycles, *target, *out); err != nil {
+	if err := run(ctx, int(size), *cycles, *target, *only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -89,7 +91,7 @@ type bench struct {
 	result         result
 }
 
-func run(ctx context.Context, size, cycles, major int, out string) (err error) {
+func run(ctx context.Context, size, cycles, major int, only, out string) (err error) {
 	settings := map[string]string{"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min", "fsync": "on"}
 	b := &bench{result: result{MB: size, SourceMajor: 12, TargetMajor: major, Seconds: map[string][]float64{}, Median: map[string]float64{}}}
 	if b.work, err = os.MkdirTemp("", "bench-"); err != nil {
@@ -108,23 +110,39 @@ func run(ctx context.Context, size, cycles, major int, out string) (err error) {
 	if b.result.MB, err = seed(ctx, b.source, size); err != nil {
 		return err
 	}
-	if err := b.measure(ctx, cycles); err != nil {
+	if err := b.measure(ctx, cycles, only); err != nil {
 		return err
 	}
 	return b.report(out)
 }
 
-// measure runs the methods by turns, so that a busy minute hits them all.
-func (b *bench) measure(ctx context.Context, cycles int) error {
-	methods := []struct {
-		name string
-		run  func(context.Context) error
-	}{{"manual", b.manual}, {"copy", b.copy}, {"copy+proof", b.copyAndProve}}
+// method is one way to bring the data over.
+type method struct {
+	name string
+	run  func(context.Context) error
+}
+
+// methods are all that can be measured here, or the only one wanted.
+func (b *bench) methods(only string) ([]method, error) {
+	all := []method{{"manual", b.manual}, {"copy", b.copy}, {"copy+proof", b.copyAndProve}}
 	if _, err := exec.LookPath("pgcopydb"); err == nil {
-		methods = append(methods, struct {
-			name string
-			run  func(context.Context) error
-		}{"pgcopydb", b.pgcopydb})
+		all = append(all, method{"pgcopydb", b.pgcopydb})
+	}
+	if only == "" {
+		return all, nil
+	}
+	i := slices.IndexFunc(all, func(m method) bool { return m.name == only })
+	if i < 0 {
+		return nil, fmt.Errorf("-only: no method %q can be measured here", only)
+	}
+	return all[i : i+1], nil
+}
+
+// measure runs the methods by turns, so that a busy minute hits them all.
+func (b *bench) measure(ctx context.Context, cycles int, only string) error {
+	methods, err := b.methods(only)
+	if err != nil {
+		return err
 	}
 	for cycle := range cycles {
 		for _, m := range methods {

@@ -13,23 +13,16 @@ func (b *bench) report(out string) error {
 	for name, seconds := range r.Seconds {
 		r.Median[name] = median(seconds)
 	}
-	r.ManualOverCopy = medianRatio(r.Seconds["manual"], r.Seconds["copy"])
-	r.ProvenOverMan = medianRatio(r.Seconds["copy+proof"], r.Seconds["manual"])
-	fmt.Printf("\n%d MB, PostgreSQL %d to %d, medians of %d\n\n", r.MB, r.SourceMajor, r.TargetMajor, len(r.Seconds["manual"]))
+	fmt.Printf("\n%d MB, PostgreSQL %d to %d\n\n", r.MB, r.SourceMajor, r.TargetMajor)
 	for _, name := range []string{"manual", "copy", "copy+proof", "pgcopydb"} {
 		if m, ok := r.Median[name]; ok {
 			fmt.Printf("  %-12s %7.1f s  %v\n", name, m, rounded(r.Seconds[name]))
 		}
 	}
 	fmt.Printf("\n  %-26s %8s  %-8s\n", "", "measured", "bar")
-	bar("manual / copy", r.ManualOverCopy, ">=", 2.2)
-	bar("(copy + proof) / manual", r.ProvenOverMan, "<=", 0.6)
-	if _, ok := r.Seconds["pgcopydb"]; ok {
-		r.CopyOverPgcopy = medianRatio(r.Seconds["copy"], r.Seconds["pgcopydb"])
-		bar("copy / pgcopydb", r.CopyOverPgcopy, "<=", 0.8)
-	} else {
-		fmt.Println("  copy / pgcopydb: not measured, pgcopydb is not installed")
-	}
+	r.ManualOverCopy = b.ratio("manual", "copy", ">=", 2.2)
+	r.ProvenOverMan = b.ratio("copy+proof", "manual", "<=", 0.6)
+	r.CopyOverPgcopy = b.ratio("copy", "pgcopydb", "<=", 0.8)
 	bar("peak memory, MiB", float64(r.PeakRSS)/(1<<20), "<=", 64)
 	raw, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -41,7 +34,20 @@ func (b *bench) report(out string) error {
 	return os.WriteFile(out, append(raw, '\n'), 0o644)
 }
 
-// bar prints one ratio beside what it should be.
+// ratio prints how two methods compare beside what it should be, and gives 0
+// where one of them was not measured.
+func (b *bench) ratio(of, to, relation string, want float64) float64 {
+	name := fmt.Sprintf("%s / %s", of, to)
+	if len(b.result.Seconds[of]) == 0 || len(b.result.Seconds[to]) == 0 {
+		fmt.Printf("  %-26s not measured\n", name)
+		return 0
+	}
+	r := medianRatio(b.result.Seconds[of], b.result.Seconds[to])
+	bar(name, r, relation, want)
+	return r
+}
+
+// bar prints one figure beside what it should be.
 func bar(name string, measured float64, relation string, want float64) {
 	verdict := "met"
 	if relation == ">=" && measured < want || relation == "<=" && measured > want {
