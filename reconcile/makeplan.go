@@ -40,11 +40,9 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 		parts = o.Move.Value.Parts
 	}
 	steps = timed(o, steps, parts)
-	p.Steps, p.Findings = steps, findings
-	if len(steps) > 0 {
-		p.Findings = append(p.Findings, findingsFor(s, o)...)
-	}
+	p.Steps, p.Findings = steps, append(findings, findingsFor(s, o, steps)...)
 	p.Findings = append(p.Findings, valuesFindings(s, o)...)
+	p.Findings = append(p.Findings, upgradesAhead(s, o)...)
 	if openMove(o) {
 		p.Resumes = o.Move.Value.ID
 	}
@@ -60,7 +58,10 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 
 // findingsFor is preflight before a move; an unfinished one has had its
 // preflight, and what it left behind would fail it.
-func findingsFor(s *spec.Spec, o Observation) []Finding {
+func findingsFor(s *spec.Spec, o Observation, steps []Step) []Finding {
+	if len(steps) == 0 {
+		return checkVersion(s, o.Release.Value)
+	}
 	if parts := partsWanted(s, &o); len(parts) > 0 && !openMove(o) {
 		return preflight(s, o, parts)
 	}

@@ -64,11 +64,7 @@ func preflightRelease(s *spec.Spec, o Observation) []Finding {
 			"wait for it, or if it died: helm rollback "+rel.Name+" -n "+rel.Namespace,
 			"another Helm operation holds release %s (status %s)", rel.Name, rel.Status))
 	}
-	if want := s.Server.Version; want != "" && rel.ChartVersion != want {
-		out = append(out, block("version", "server.version", sourceDocs,
-			"set server.version to "+rel.ChartVersion+", or upgrade the release first",
-			"the deployed chart version is %s, the spec says %s", rel.ChartVersion, want))
-	}
+	out = append(out, checkVersion(s, rel)...)
 	if len(o.Workloads.Value) == 0 { // an unknown list is refused before
 		out = append(out, block("no-application", "server.namespace", "CircleCI Server operator guide, backup and restore",
 			"check server.namespace and server.release",
@@ -79,6 +75,18 @@ func preflightRelease(s *spec.Spec, o Observation) []Finding {
 		out = append(out, stoppedWorkloads(o)...)
 	}
 	return out
+}
+
+// checkVersion refuses a file that names another version than the deployed one,
+// also where nothing is to be moved: no step would ever bring them together.
+func checkVersion(s *spec.Spec, rel Release) []Finding {
+	want := s.Server.Version
+	if want == "" || rel.ChartVersion == want {
+		return nil
+	}
+	return []Finding{block("version", "server.version", sourceDocs,
+		"set server.version to "+rel.ChartVersion+", or upgrade the release first",
+		"the deployed chart version is %s, the spec says %s", rel.ChartVersion, want)}
 }
 
 // stoppedWorkloads reports workloads at zero that no move of ours stopped:

@@ -95,6 +95,38 @@ func SupportOf(chartVersion string) (Support, bool) {
 	return Support{}, false
 }
 
+// upgradeTrap is what a guide says of an upgrade that loses data, or leaves the
+// installation down, when it is forgotten.
+type upgradeTrap struct {
+	// Since is the first deployed release it concerns, Until the release that
+	// has it behind; the zero Version is an open end.
+	Since, Until Version
+	// Postgres is the major version of the internal PostgreSQL it concerns, 0
+	// where it has nothing to do with it.
+	Postgres          int
+	What, Fix, Source string
+}
+
+// concerns tells whether it is ahead of a release with an internal PostgreSQL
+// of that major version, 0 for none.
+func (t upgradeTrap) concerns(deployed Version, postgres int) bool {
+	return !deployed.Less(t.Since) && (t.Until == Version{} || deployed.Less(t.Until)) && (t.Postgres == 0 || t.Postgres == postgres)
+}
+
+// upgradeTraps are not all that the guides ask of an upgrade: only what is
+// noticed too late.
+var upgradeTraps = []upgradeTrap{
+	{Until: Version{4, 2}, Source: guide("4.2", "upgrade Server"),
+		What: "Server 4.2 needs RabbitMQ's password, and Helm's annotations on Secrets you manage",
+		Fix:  "before 4.2 export the password from Secret rabbitmq-key and annotate those Secrets"},
+	{Since: Version{4, 7}, Until: Version{4, 10}, Source: guide("4.10", "upgrade Server, data retention"),
+		What: "Server 4.10 forgets :wfc-workflow-deletion-retention-period (660 days hold then)",
+		Fix:  "after 4.10 set :wfc-workflow-expired-delete-after-days"},
+	{Since: Version{4, 8}, Postgres: 12, Source: guide("4.10", "upgrade PostgreSQL"),
+		What: "pg_upgrade --link from PostgreSQL 12 to 14 changes the only copy",
+		Fix:  "snapshot the volume first, or move to an external 14, which copies"},
+}
+
 // Key is a key of a Secret or of the values, with the releases that have it.
 type Key struct {
 	// Of is the Secret's name, empty for a key of the values.

@@ -29,6 +29,14 @@ func TestTheSupportTableIsInOrderAndSaysWhereItIsFrom(t *testing.T) {
 			t.Errorf("key %+v", k)
 		}
 	}
+	for _, u := range upgradeTraps {
+		if u.Source == "" || u.What == "" || u.Fix == "" || u.Until != (Version{}) && !u.Since.Less(u.Until) || u.Until == (Version{}) && u.Postgres == 0 {
+			t.Errorf("upgrade %+v", u)
+		}
+		if u.Until != (Version{}) && (!strings.Contains(u.What, u.Until.String()) || !strings.Contains(u.Source, u.Until.String())) {
+			t.Errorf("the upgrade to %s is told by %+v", u.Until, u)
+		}
+	}
 }
 
 // The table and the code that has its own idea of the same thing agree.
@@ -93,11 +101,26 @@ in here is not judged. Nothing of it blocks but a target that cannot speak TLS 1
 	}
 	b.WriteString("\n## Secrets\n\n| Secret | key | releases | source |\n|---|---|---|---|\n")
 	for _, k := range secretKeys {
-		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", k.Of, k.Name, releasesOf(k), k.Source)
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", k.Of, k.Name, releasesOf(k.Since, k.Until, "gone in"), k.Source)
 	}
 	b.WriteString("\n## Values\n\n| key | releases | source |\n|---|---|---|\n")
 	for _, k := range valuesKeys {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, releasesOf(k), k.Source)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, releasesOf(k.Since, k.Until, "gone in"), k.Source)
+	}
+	b.WriteString(`
+## Upgrades
+
+What is noticed too late when it is forgotten, not all that the guides ask. ` + "`plan` reports what is ahead of the deployed release as `upgrade-ahead`" + ` in one note.
+
+| deployed | internal PostgreSQL | what is ahead | what to do | source |
+|---|---|---|---|---|
+`)
+	for _, u := range upgradeTraps {
+		postgres := "any or none"
+		if u.Postgres > 0 {
+			postgres = fmt.Sprintf("%d, and stays", u.Postgres)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", releasesOf(u.Since, u.Until, "before"), postgres, u.What, u.Fix, u.Source)
 	}
 	if *update {
 		if err := os.WriteFile(tablePage, []byte(b.String()), 0o644); err != nil {
@@ -113,14 +136,14 @@ in here is not judged. Nothing of it blocks but a target that cannot speak TLS 1
 	}
 }
 
-func releasesOf(k Key) string {
+func releasesOf(since, until Version, end string) string {
 	switch {
-	case k.Since == Version{} && k.Until == Version{}:
+	case since == Version{} && until == Version{}:
 		return "all"
-	case k.Since == Version{}:
-		return "before " + k.Until.String()
-	case k.Until == Version{}:
-		return "from " + k.Since.String()
+	case since == Version{}:
+		return "before " + until.String()
+	case until == Version{}:
+		return "from " + since.String()
 	}
-	return "from " + k.Since.String() + ", gone in " + k.Until.String()
+	return "from " + since.String() + ", " + end + " " + until.String()
 }
