@@ -261,22 +261,6 @@ func needsCredentials(o Observation, e Engine) bool {
 	return c.IsNot() || c.Is() && !c.Value.Matches
 }
 
-// chain makes each step need the ones before it; steps that run side by side
-// need the same.
-func chain(steps []Step) []Step {
-	var before []StepID
-	for i := 0; i < len(steps); {
-		n := beside(steps[i:])
-		var group []StepID
-		for j := i; j < i+n; j++ {
-			steps[j].Needs = before
-			group = append(group, steps[j].ID)
-		}
-		before, i = group, i+n
-	}
-	return steps
-}
-
 // remaining is what is left of an unfinished move, by looking.
 func remaining(s *spec.Spec, o Observation) []Step {
 	m := o.Move.Value
@@ -395,18 +379,6 @@ func ownerMap(x externalServer, o *Observation, e Engine, to spec.Location) map[
 	}
 	return map[string]string{from: into}
 }
-
-func newStep(kind ActionKind, object, title string) Step {
-	return Step{ID: StepID(string(kind) + "/" + object), Action: kind, Title: title, Risk: Safe}
-}
-
-// ofEngine marks a step as one datastore's.
-func ofEngine(e Engine, st Step) Step {
-	st.Args = map[string]string{"engine": string(e)}
-	return st
-}
-
-func engineOf(st Step) Engine { return Engine(st.Args["engine"]) }
 
 func countsOf(ws []Workload) (counts map[string]int, text []string) {
 	counts = map[string]int{}
