@@ -1,5 +1,12 @@
 package reconcile
 
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
 // Workload is one Deployment or StatefulSet with layer=application.
 type Workload struct {
 	Kind     string `json:"kind"`
@@ -20,3 +27,62 @@ type Workload struct {
 
 // Key names a workload inside its namespace.
 func (w Workload) Key() string { return w.Kind + "/" + w.Name }
+
+func countsOf(ws []Workload) (counts map[string]int, text []string) {
+	counts = map[string]int{}
+	for _, w := range ws {
+		n := w.Replicas
+		if w.Recorded != nil && n == 0 { // stopped by us once; a live count is the truth
+			n = *w.Recorded
+		}
+		counts[w.Key()] = n
+	}
+	for _, key := range slices.Sorted(maps.Keys(counts)) {
+		_, name, _ := strings.Cut(key, "/")
+		text = append(text, name+" "+strconv.Itoa(counts[key]))
+	}
+	return counts, text
+}
+
+func stopped(ws []Workload) bool {
+	for _, w := range ws {
+		if w.Replicas != 0 || w.Pods != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// recordStands tells whether the recorded counts are still the ones to come
+// back to: each workload remembers its own, and as long as the application was
+// not stopped, nobody scaled it since.
+func recordStands(ws []Workload, m Move) bool {
+	for _, w := range ws {
+		_, known := m.Replicas[w.Key()]
+		if w.Recorded == nil && (known || m.Quiesced.IsZero()) {
+			return false // one that a later release brought has nothing to remember
+		}
+		if m.Quiesced.IsZero() && w.Autoscaler == "" && w.Replicas != m.Replicas[w.Key()] {
+			return false
+		}
+	}
+	return true
+}
+
+// atRecorded tells whether every workload runs at its recorded count. An
+// autoscaled one only has to be up: its autoscaler moves it.
+func atRecorded(ws []Workload, want map[string]int) bool {
+	for _, w := range ws {
+		n, ok := want[w.Key()]
+		switch {
+		case !ok:
+		case w.Autoscaler != "" && n > 0:
+			if w.Replicas == 0 || w.Ready < w.Replicas {
+				return false
+			}
+		case w.Replicas != n || w.Ready < n:
+			return false
+		}
+	}
+	return true
+}
