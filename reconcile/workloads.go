@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -85,4 +86,30 @@ func atRecorded(ws []Workload, want map[string]int) bool {
 		}
 	}
 	return true
+}
+
+// notUp names the first workload that is not at its recorded count.
+func notUp(ws []Workload, want map[string]int) string {
+	waiting, first := 0, ""
+	for _, w := range ws {
+		if !atRecorded([]Workload{w}, want) {
+			waiting++
+			if first == "" {
+				first = fmt.Sprintf("%s has %d of %d ready", w.Key(), w.Ready, want[w.Key()])
+			}
+		}
+	}
+	if waiting > 1 {
+		return fmt.Sprintf("%s, and %d more", first, waiting-1)
+	}
+	return first
+}
+
+func troubleOf(ws []Workload) string {
+	for _, w := range ws {
+		if w.Trouble != "" && w.Ready < w.Replicas {
+			return w.Key() + ": " + w.Trouble
+		}
+	}
+	return ""
 }
