@@ -106,6 +106,19 @@ func ValuesTree(settings []Setting) map[string]any {
 	return out
 }
 
+// ValueAt follows names into a tree; nil when nothing is there.
+func ValueAt(tree map[string]any, names ...string) any {
+	var v any = tree
+	for _, name := range names {
+		table, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = table[name]
+	}
+	return v
+}
+
 // WantedValues is DatastoreValues for files that say what they say today: a
 // server that the files have long named keeps the Secret they name for it, and
 // a datastore that comes back from outside leaves nothing of the outside

@@ -194,7 +194,7 @@ func preflightValues(s *spec.Spec, o Observation, e Engine) []Finding {
 	var elsewhere, other []string
 	for _, v := range releasedValues(o.Release.Value.Store(e), e) {
 		f, ok := files.Fact(string(e) + "." + v.name)
-		if !ok || SameValue(f.Value, v.value) || SameValue(f.Value, at(wanted, v.name)) {
+		if !ok || SameValue(f.Value, v.value) || SameValue(f.Value, ValueAt(wanted, strings.Split(v.name, ".")...)) {
 			continue
 		}
 		text := fmt.Sprintf("%s is %s in %s and %s in the release", f.Path, valueText(f.Value), f.Where(), orElse(valueText(v.value), `""`))
@@ -231,14 +231,4 @@ func releasedValues(live ReleaseStore, e Engine) []releasedValue {
 		out = append(out, releasedValue{"postgresqlHost", live.Host, true}, releasedValue{"postgresqlPort", live.Port, true})
 	}
 	return append(out, releasedValue{"auth.username", live.Username, false}, releasedValue{"auth.existingSecret", live.ExistingSecret, false})
-}
-
-// at follows a path such as auth.username into a tree.
-func at(tree map[string]any, path string) any {
-	block, name, below := strings.Cut(path, ".")
-	if !below {
-		return tree[path]
-	}
-	table, _ := tree[block].(map[string]any)
-	return table[name]
 }

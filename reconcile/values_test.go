@@ -103,6 +103,25 @@ func TestTheSwitchSetsWhatTheFilesMustCarry(t *testing.T) {
 	}
 }
 
+func TestAValueIsFoundByItsNames(t *testing.T) {
+	tree := map[string]any{"internal": false, "auth": map[string]any{"username": "u", "password": nil}}
+	for _, row := range []struct {
+		names []string
+		want  any
+	}{
+		{[]string{"internal"}, false}, {[]string{"auth", "username"}, "u"},
+		{[]string{"auth", "password"}, nil}, {[]string{"auth", "other"}, nil}, {[]string{"other", "username"}, nil},
+		{[]string{"internal", "deeper"}, nil}, {[]string{"auth", "password", "deeper"}, nil},
+	} {
+		if got := ValueAt(tree, row.names...); got != row.want {
+			t.Errorf("%v is %v, want %v", row.names, got, row.want)
+		}
+	}
+	if got := ValueAt(nil, "auth", "username"); got != nil {
+		t.Errorf("an empty tree has %v", got)
+	}
+}
+
 func TestWantedValuesRespectWhatTheFilesSay(t *testing.T) {
 	pg := func(more ...any) DeclaredValues {
 		return said(append([]any{"postgresql.internal", false, "postgresql.postgresqlHost", externalHost, "postgresql.auth.username", "circleci"}, more...)...)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/helm"
 	"github.com/circleci-dr/circleci-dr/internal/kube"
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/internal/values"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -92,7 +93,7 @@ func connect(s *spec.Spec, options kube.Options, chart string) (*session, error)
 	return &session{spec: s, kube: client, release: release, chart: release.Archive, providers: reconcile.Providers{
 		Cluster: client, Releases: release, Switcher: release, Workloads: client, Stores: client, Passwords: client,
 		Movers: client, Records: client, Access: client, Leases: client, Reconcilers: client,
-		Now: time.Now, Wait: wait, At: testHook,
+		Now: time.Now, Wait: process.Pause, At: testHook,
 	}}, nil
 }
 
@@ -113,18 +114,6 @@ func (p *program) kubeOptions(s *spec.Spec, o common, a access) kube.Options {
 	return kube.Options{
 		Kubeconfig: o.kubeconfig, Context: s.Server.KubeContext, Namespace: s.Server.Namespace, Release: s.Server.Release,
 		Name: s.Name, Mover: s.Mover, Dir: filepath.Dir(o.file), Env: p.env, Owner: owner(), Version: toolVersion(), ReadOnly: a.readOnly,
-	}
-}
-
-// wait sleeps for d, or less when the context ends.
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 

@@ -26,7 +26,7 @@ users: [{name: u, user: {tokenFile: /var/run/secrets/kubernetes.io/serviceaccoun
 
 // pipelineScript is a CI job: plan, then apply what was planned. When the pod
 // comes back after the move there is nothing left for it.
-const pipelineScript = `cd /work
+const pipelineScript = `cd /pipeline
 circleci-dr status | grep -q 'postgresql *internal' || exec sleep infinity
 circleci-dr plan --out /tmp/plan.json && circleci-dr apply --plan /tmp/plan.json --accept ` + acceptAll + `
 echo "the pipeline ended with $?"
@@ -82,11 +82,11 @@ func (s *site) pipeline() *appsv1.Deployment {
 			SecurityContext: &corev1.PodSecurityContext{RunAsUser: &user, FSGroup: &user},
 			Containers: []corev1.Container{{
 				Name: "job", Image: "tb/postgresql:12", Command: []string{"bash", "-c", pipelineScript},
-				Env:          []corev1.EnvVar{{Name: "CI", Value: "true"}, {Name: "KUBECONFIG", Value: "/work/kubeconfig"}, {Name: "HOME", Value: "/tmp"}},
-				VolumeMounts: []corev1.VolumeMount{{Name: "work", MountPath: "/work"}, {Name: "tool", MountPath: "/usr/bin/circleci-dr", ReadOnly: true}},
+				Env:          []corev1.EnvVar{{Name: "CI", Value: "true"}, {Name: "KUBECONFIG", Value: "/pipeline/kubeconfig"}, {Name: "HOME", Value: "/tmp"}},
+				VolumeMounts: []corev1.VolumeMount{{Name: "pipeline", MountPath: "/pipeline"}, {Name: "tool", MountPath: "/usr/bin/circleci-dr", ReadOnly: true}},
 			}},
 			Volumes: []corev1.Volume{
-				{Name: "work", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "pipeline"}}},
+				{Name: "pipeline", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "pipeline"}}},
 				{Name: "tool", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: tool}}},
 			},
 		}},

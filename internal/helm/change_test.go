@@ -29,7 +29,7 @@ func replicasOf(t *testing.T, manifest, ref string) string {
 	}
 	for _, d := range docs {
 		if d.ref() == ref {
-			return show(at(d.object, "spec", "replicas"))
+			return show(reconcile.ValueAt(d.object, "spec", "replicas"))
 		}
 	}
 	return "none"

@@ -38,7 +38,7 @@ func TestMergeKeepsTheUsersValues(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if at(config, "postgresql", "internal") != true || at(config, "postgresql", "auth", "password") != "p" {
+	if reconcile.ValueAt(config, "postgresql", "internal") != true || reconcile.ValueAt(config, "postgresql", "auth", "password") != "p" {
 		t.Error("merge changed the release's own values")
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"helm.sh/helm/v3/pkg/releaseutil"
 	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
 // document is one YAML document of a rendered manifest.
@@ -52,8 +54,8 @@ func sourceOf(text string) string {
 	return ""
 }
 
-func (d document) kind() string  { return text(at(d.object, "kind")) }
-func (d document) name() string  { return text(at(d.object, "metadata", "name")) }
+func (d document) kind() string  { return text(reconcile.ValueAt(d.object, "kind")) }
+func (d document) name() string  { return text(reconcile.ValueAt(d.object, "metadata", "name")) }
 func (d document) layer() string { return layerOf(d.object) }
 
 // ref is how a person names the object: Kind/name.
@@ -61,15 +63,15 @@ func (d document) ref() string { return d.kind() + "/" + d.name() }
 
 // key tells objects of a manifest apart, across versions of their API.
 func (d document) key() string {
-	group, _, grouped := strings.Cut(text(at(d.object, "apiVersion")), "/")
+	group, _, grouped := strings.Cut(text(reconcile.ValueAt(d.object, "apiVersion")), "/")
 	if !grouped {
 		group = ""
 	}
-	return strings.Join([]string{group, d.kind(), text(at(d.object, "metadata", "namespace")), d.name()}, "/")
+	return strings.Join([]string{group, d.kind(), text(reconcile.ValueAt(d.object, "metadata", "namespace")), d.name()}, "/")
 }
 
 func layerOf(object map[string]any) string {
-	return text(at(object, "metadata", "labels", "layer"))
+	return text(reconcile.ValueAt(object, "metadata", "labels", "layer"))
 }
 
 func text(v any) string {
@@ -89,6 +91,6 @@ func byKey(docs []document) map[string]document {
 // isApplication tells whether the object is a workload of the application
 // layer, which is what a quiesce stops.
 func isApplication(object map[string]any) bool {
-	kind := text(at(object, "kind"))
+	kind := text(reconcile.ValueAt(object, "kind"))
 	return (kind == "Deployment" || kind == "StatefulSet") && layerOf(object) == "application"
 }

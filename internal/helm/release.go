@@ -61,7 +61,7 @@ func detach(rel *release.Release) (reconcile.Release, error) {
 		Description: newScrubber(rel.Config).text(rel.Info.Description),
 		Chart:       rel.Chart.Metadata.Name, ChartVersion: rel.Chart.Metadata.Version, AppVersion: rel.Chart.Metadata.AppVersion,
 		ConfigDigest: sum,
-		Domain:       text(at(values, "global", "domainName")),
+		Domain:       text(reconcile.ValueAt(values, "global", "domainName")),
 	}
 	if out.Postgres, err = postgres(values); err != nil {
 		return out, err
@@ -80,8 +80,8 @@ func postgres(values map[string]any) (reconcile.ReleaseStore, error) {
 	}
 	out := reconcile.ReleaseStore{
 		Host:           text(block["postgresqlHost"]),
-		Username:       text(at(block, "auth", "username")),
-		ExistingSecret: text(at(block, "auth", "existingSecret")),
+		Username:       text(reconcile.ValueAt(block, "auth", "username")),
+		ExistingSecret: text(reconcile.ValueAt(block, "auth", "existingSecret")),
 		FullName:       text(block["fullnameOverride"]),
 	}
 	if out.FullName == "" {
@@ -110,8 +110,8 @@ func mongo(values map[string]any) (reconcile.ReleaseStore, error) {
 		return reconcile.ReleaseStore{Internal: true, FullName: "mongodb"}, nil
 	}
 	out := reconcile.ReleaseStore{
-		Username:       text(at(block, "auth", "username")),
-		ExistingSecret: text(at(block, "auth", "existingSecret")),
+		Username:       text(reconcile.ValueAt(block, "auth", "username")),
+		ExistingSecret: text(reconcile.ValueAt(block, "auth", "existingSecret")),
 		FullName:       text(block["fullnameOverride"]),
 	}
 	if out.FullName == "" {
@@ -151,7 +151,7 @@ func flag(block map[string]any, path string) (bool, error) {
 // placement reads the global values that say where pods run and with which
 // registry logins. The values table has had two shapes for the latter.
 func placement(values map[string]any, out *reconcile.Release) error {
-	secrets, _ := at(values, "global", "imagePullSecrets").([]any)
+	secrets, _ := reconcile.ValueAt(values, "global", "imagePullSecrets").([]any)
 	for _, v := range secrets {
 		name := text(v)
 		if name == "" {
@@ -163,7 +163,7 @@ func placement(values map[string]any, out *reconcile.Release) error {
 		}
 		out.ImagePullSecrets = append(out.ImagePullSecrets, name)
 	}
-	selector, _ := at(values, "global", "nodeSelector").(map[string]any)
+	selector, _ := reconcile.ValueAt(values, "global", "nodeSelector").(map[string]any)
 	for name, v := range selector {
 		if out.NodeSelector == nil {
 			out.NodeSelector = map[string]string{}
@@ -171,7 +171,7 @@ func placement(values map[string]any, out *reconcile.Release) error {
 		out.NodeSelector[name] = show(v)
 	}
 	// The values table documents {} for "none", and a list otherwise.
-	if list, ok := at(values, "global", "tolerations").([]any); ok && len(list) > 0 {
+	if list, ok := reconcile.ValueAt(values, "global", "tolerations").([]any); ok && len(list) > 0 {
 		data, err := json.Marshal(list)
 		if err != nil {
 			return fmt.Errorf("read global.tolerations: %w", err)

@@ -30,7 +30,7 @@ func liveReplicas(objects map[string]unstructured.Unstructured) map[string]strin
 	out := map[string]string{}
 	for name, o := range objects {
 		if strings.HasPrefix(name, "Deployment/") || strings.HasPrefix(name, "StatefulSet/") {
-			out[name] = show(at(o.Object, "spec", "replicas"))
+			out[name] = show(reconcile.ValueAt(o.Object, "spec", "replicas"))
 		}
 	}
 	return out

@@ -73,16 +73,3 @@ func digest(config map[string]any) (string, error) {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:]), nil
 }
-
-// at follows names into a tree.
-func at(tree map[string]any, names ...string) any {
-	var v any = tree
-	for _, name := range names {
-		table, ok := v.(map[string]any)
-		if !ok {
-			return nil
-		}
-		v = table[name]
-	}
-	return v
-}

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
@@ -120,7 +121,7 @@ func (h *holding) take(ctx context.Context, o LeaseOptions) error {
 		case !transient(err) || time.Since(answered) > h.client.beat.period:
 			return err
 		}
-		if err := pause(ctx, h.client.beat.look); err != nil {
+		if err := process.Pause(ctx, h.client.beat.look); err != nil {
 			return err
 		}
 	}

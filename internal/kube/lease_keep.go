@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
@@ -20,7 +21,7 @@ import (
 func (h *holding) keep(ctx context.Context, lose context.CancelCauseFunc) {
 	b := h.client.beat
 	next := b.renew
-	for pause(ctx, next) == nil {
+	for process.Pause(ctx, next) == nil {
 		limit := h.renewed.Add(b.period * 4 / 5)
 		err := h.renew(ctx, min(b.renew, time.Until(limit)))
 		switch {

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -63,7 +64,7 @@ func (c *Client) runUntilAnswered(ctx context.Context, once func() (json.RawMess
 		if !again || ctx.Err() != nil {
 			return result, err
 		}
-		if err := pause(ctx, c.patience.reconnect); err != nil {
+		if err := process.Pause(ctx, c.patience.reconnect); err != nil {
 			return nil, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
@@ -68,7 +69,7 @@ func (f *follower) follow(ctx context.Context) (reconcile.MoverEvent, error) {
 		if err != nil && (!transient(err) || time.Since(answered) > c.patience.settle) {
 			return reconcile.MoverEvent{}, err
 		}
-		if err := pause(ctx, f.pace(err)); err != nil {
+		if err := process.Pause(ctx, f.pace(err)); err != nil {
 			return reconcile.MoverEvent{}, err
 		}
 	}
@@ -189,7 +190,7 @@ var errPodEnded = errors.New("the pod has ended")
 func (f *follower) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	name, uid := f.pod.Name, f.pod.UID
 	over := false
-	for pause(ctx, 10*f.client.patience.look) == nil {
+	for process.Pause(ctx, 10*f.client.patience.look) == nil {
 		if over {
 			cancel(errPodEnded) // it had a whole turn to deliver its last lines
 			return
@@ -206,7 +207,7 @@ func (f *follower) verdict(ctx context.Context, failed bool) (reconcile.MoverEve
 			return reconcile.MoverEvent{}, err
 		}
 		if !f.log.ended {
-			if err := pause(ctx, f.client.patience.look); err != nil {
+			if err := process.Pause(ctx, f.client.patience.look); err != nil {
 				return reconcile.MoverEvent{}, err
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/internal/process"
 )
 
 // patience is how long something that should happen by itself may take.
@@ -37,23 +39,11 @@ func (c *Client) waitFor(ctx context.Context, what string, look func(context.Con
 		if err != nil && !transient(err) {
 			return err
 		}
-		if pause(ctx, c.patience.look) != nil {
+		if process.Pause(ctx, c.patience.look) != nil {
 			if left == "" && err != nil {
 				left = err.Error()
 			}
 			return fmt.Errorf("wait for %s: %w: %s", what, context.Cause(ctx), left)
 		}
-	}
-}
-
-// pause waits for d or until the context ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"go.mongodb.org/mongo-driver/bson"
 	"golang.org/x/sync/errgroup"
@@ -57,7 +58,7 @@ func (m *mover) copy(ctx context.Context) (reconcile.CopyResult, error) {
 	}
 	c.result.Rows, c.result.Bytes = c.documentCount.Load(), c.byteCount.Load()
 	c.result.Duration = time.Since(began)
-	c.result.PeakRSS = peakRSS()
+	c.result.PeakRSS = process.PeakMemory()
 	return c.result, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"go.mongodb.org/mongo-driver/bson"
 )
@@ -190,7 +191,7 @@ func (m *mover) awaitSource(ctx context.Context) error {
 			return err
 		}
 		m.progress.Say("waiting for the source to answer: %v", err)
-		if pause(ctx, time.Second) != nil {
+		if process.Pause(ctx, time.Second) != nil {
 			return err
 		}
 	}

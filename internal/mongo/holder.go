@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
@@ -62,7 +63,7 @@ func (m *mover) hold(ctx context.Context) (context.Context, *holder, error) {
 // outwait waits until an older mover has had the time to see that it lost,
 // and the server has ended what that one left running.
 func (h *holder) outwait(ctx context.Context) error {
-	if err := pause(ctx, holdWait); err != nil {
+	if err := process.Pause(ctx, holdWait); err != nil {
 		return err
 	}
 	for range 600 {
@@ -73,7 +74,7 @@ func (h *holder) outwait(ctx context.Context) error {
 		if err := h.guard(ctx); err != nil || left == 0 {
 			return err
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := process.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -108,7 +109,7 @@ func (h *holder) endOlder(ctx context.Context) (int, error) {
 // not be found out for too long.
 func (h *holder) watch(ctx context.Context) {
 	seen := time.Now()
-	for pause(ctx, holdPeriod) == nil {
+	for process.Pause(ctx, holdPeriod) == nil {
 		asked := time.Now()
 		look, cancel := context.WithTimeout(ctx, holdPatience)
 		err := h.guard(look)

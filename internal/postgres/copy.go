@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sys/unix"
 )
 
 // copyRun is one copy under way.
@@ -57,7 +57,7 @@ func (m *mover) copy(ctx context.Context) (reconcile.CopyResult, error) {
 		return c.result, m.orTakenOver(ctx, err)
 	}
 	c.result.Duration = time.Since(began)
-	c.result.PeakRSS = peakRSS()
+	c.result.PeakRSS = process.PeakMemory()
 	return c.result, nil
 }
 
@@ -124,13 +124,4 @@ func (c *copyRun) recordCounters(ctx context.Context, facts *copyFacts) error {
 		return classify(targetSide, fmt.Errorf("record write counters: %w", err))
 	}
 	return nil
-}
-
-// peakRSS is the most memory this process has held, in bytes.
-func peakRSS() int64 {
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
-		return 0
-	}
-	return usage.Maxrss * 1024
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
@@ -52,7 +53,7 @@ func (s *server) readCounters(ctx context.Context, names []string, autovacuumRes
 		if s.version >= sharedMemory {
 			wait = sharedPause
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := process.Pause(ctx, wait); err != nil {
 			return nil, err
 		}
 		next, err := s.readCountersOnce(ctx, names, false)
@@ -156,21 +157,9 @@ func (s *server) settle(ctx context.Context, conn *pgx.Conn) error {
 		if !open {
 			return nil
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := process.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
 	return fail(s.side, reconcile.CodeInconclusive, errors.New("wait for open transactions to end: one still writes after a minute"))
-}
-
-// pause waits, unless ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
 )
@@ -213,7 +214,7 @@ func (m *mover) awaitSource(ctx context.Context) error {
 			return err
 		}
 		m.progress.Say("waiting for the source to answer: %v", err)
-		if pause(ctx, time.Second) != nil {
+		if process.Pause(ctx, time.Second) != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -80,7 +81,7 @@ func (h *holder) take(ctx context.Context) error {
 		if try == 300 {
 			return errors.New("lock the target: an older mover's session does not end")
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := process.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -95,7 +96,7 @@ const answerTime = time.Minute
 // the target does not answer any more.
 func (m *mover) watchHolder(ctx context.Context, conn *pgx.Conn, cancel context.CancelCauseFunc) {
 	defer closeConn(ctx, conn)
-	for pause(ctx, time.Second) == nil {
+	for process.Pause(ctx, time.Second) == nil {
 		look, end := context.WithTimeout(ctx, m.patience)
 		err := guardOn(look, conn, m.token)
 		late := look.Err() != nil && ctx.Err() == nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5"
 )
@@ -44,7 +45,7 @@ func (s *server) waitReadOnly(ctx context.Context, databases []string, want, rel
 			if !reloads || try == 100 {
 				return failf(s.side, reconcile.CodeFailed, "wait for %s = %s in database %q: new sessions see %q; is it set on the server's command line?", readOnly, value, name, got)
 			}
-			if err := pause(ctx, 50*time.Millisecond); err != nil {
+			if err := process.Pause(ctx, 50*time.Millisecond); err != nil {
 				return err
 			}
 		}
@@ -78,7 +79,7 @@ func (s *server) endSessions(ctx context.Context, conn *pgx.Conn, databases []st
 		if left == 0 {
 			return ended, nil
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := process.Pause(ctx, 100*time.Millisecond); err != nil {
 			return ended, err
 		}
 	}

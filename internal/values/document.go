@@ -235,7 +235,7 @@ func (d *document) line(names []string) int {
 
 // sealed tells that SOPS encrypted the file, or parts of it. Its checksum covers
 // also what can be read.
-func (d *document) sealed() bool { return at(d.tree, []string{"sops", "mac"}) != nil }
+func (d *document) sealed() bool { return reconcile.ValueAt(d.tree, "sops", "mac") != nil }
 
 // scalar says why the value of names is none that a chart could read, and finds
 // keys that stand there twice.
@@ -243,7 +243,7 @@ func (d *document) scalar(names []string) error {
 	if _, err := d.find(names); err != nil {
 		return err
 	}
-	switch v := at(d.tree, names).(type) {
+	switch v := reconcile.ValueAt(d.tree, names...).(type) {
 	case map[string]any, []any:
 		return &Refusal{File: d.path, Line: d.line(names), What: strings.Join(names, ".") + " must be a plain value"}
 	case string:

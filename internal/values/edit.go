@@ -39,7 +39,7 @@ func plan(docs []*document, settings []reconcile.Setting) (*Edit, error) {
 	var failed []error
 	for _, st := range settings {
 		names := strings.Split(st.Path, ".")
-		if d, how := decider(e.after, names); how == sets && reconcile.SameValue(st.Value, at(d.tree, names)) {
+		if d, how := decider(e.after, names); how == sets && reconcile.SameValue(st.Value, reconcile.ValueAt(d.tree, names...)) {
 			continue
 		}
 		i := home(e.after, names)
@@ -73,7 +73,7 @@ func onlyThese(before, after []*document, settings []reconcile.Setting) error {
 	was, is := merged(before), merged(after)
 	for _, st := range settings {
 		names := strings.Split(st.Path, ".")
-		if !reconcile.SameValue(st.Value, at(is, names)) {
+		if !reconcile.SameValue(st.Value, reconcile.ValueAt(is, names...)) {
 			return &Refusal{File: after[home(after, names)].path, What: st.Path + " cannot be brought to its value safely", Fix: "edit it by hand"}
 		}
 		was, is = with(was, names, nil), with(is, names, nil)
@@ -134,7 +134,7 @@ func (d *document) set(names []string, v any) (*document, change, error) {
 		if err != nil || next.unplaced != nil {
 			continue
 		}
-		if reconcile.SameValue(v, at(next.tree, names)) && reflect.DeepEqual(with(next.tree, names, nil), want) {
+		if reconcile.SameValue(v, reconcile.ValueAt(next.tree, names...)) && reflect.DeepEqual(with(next.tree, names, nil), want) {
 			return next, c, nil
 		}
 	}

@@ -107,7 +107,7 @@ func facts(docs []*document) (reconcile.DeclaredValues, error) {
 			failed = append(failed, d.scalar(names))
 			continue
 		}
-		fact := reconcile.ValuesFact{Path: path, File: d.path, Line: d.line(names), Value: at(d.tree, names)}
+		fact := reconcile.ValuesFact{Path: path, File: d.path, Line: d.line(names), Value: reconcile.ValueAt(d.tree, names...)}
 		if slices.Contains(secrets, path) {
 			if text, _ := fact.Value.(string); fact.Value == nil || fact.Value == "" || d.sealed() && strings.HasPrefix(text, "ENC[") {
 				continue
@@ -171,19 +171,6 @@ func home(docs []*document, names []string) int {
 		}
 	}
 	return best
-}
-
-// at follows names into a tree; nil when nothing is there.
-func at(tree map[string]any, names []string) any {
-	var v any = tree
-	for _, name := range names {
-		table, ok := v.(map[string]any)
-		if !ok {
-			return nil
-		}
-		v = table[name]
-	}
-	return v
 }
 
 // merged is what Helm makes of several files: mappings are merged, anything

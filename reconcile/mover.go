@@ -1,0 +1,208 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Operation is one thing a mover pod can be asked to do.
+type Operation string
+
+// The operations. Every one can be cut off and run again.
+const (
+	OpInspect Operation = "inspect" // read both sides
+	OpFence   Operation = "fence"   // end sessions, make the source read-only
+	OpUnfence Operation = "unfence" // let the source take writes again
+	OpCopy    Operation = "copy"    // source to target, digesting in flight
+	OpRead    Operation = "read"    // read the whole source, to know that it can be
+	OpProve   Operation = "prove"   // compare both sides
+	OpCommit  Operation = "commit"  // write the new epoch on both sides
+	OpClear   Operation = "clear"   // drop what an abandoned copy left on the target
+	// OpWithdraw takes a commit back as long as the application has written
+	// nothing to the target; otherwise it fails with CodeMoved.
+	OpWithdraw Operation = "withdraw"
+	// OpSetAside renames the source's databases and closes them, so that no
+	// copy ever takes their place.
+	OpSetAside Operation = "set-aside"
+)
+
+// MoverRequest is all a mover pod is told. It holds no secret.
+type MoverRequest struct {
+	Operation    Operation `json:"operation"`
+	Engine       Engine    `json:"engine"`
+	Source       *Endpoint `json:"source,omitempty"`
+	Target       *Endpoint `json:"target,omitempty"`
+	Installation string    `json:"installation,omitempty"`
+	// Move names this migration; Epoch is the lineage epoch it would reach.
+	Move  string `json:"move,omitempty"`
+	Epoch int    `json:"epoch,omitempty"`
+	Fence string `json:"fence,omitempty"`
+	// Streams is how many tables are copied or compared at a time.
+	Streams int `json:"streams,omitempty"`
+	// OwnerMap renames roles on the way, such as postgres to circleci.
+	OwnerMap map[string]string `json:"ownerMap,omitempty"`
+	// Counters are the source's write counters under the fence; commit fails
+	// with CodeMoved when they differ from what it reads.
+	Counters map[string]WriteCounter `json:"counters,omitempty"`
+	// Replaces is the epoch at which the target was superseded by the very
+	// source, when copy may drop what it holds; 0 means that it may not.
+	Replaces int `json:"replaces,omitempty"`
+	// Fork tells that the target holds the truth already and the source lost
+	// its turn before: fence takes over the one that stands there, commit raises
+	// the epoch of both, and there is nothing to withdraw.
+	Fork bool `json:"fork,omitempty"`
+	// Thorough makes prove read the source again instead of trusting the
+	// digests taken in flight under the same fence.
+	Thorough bool `json:"thorough,omitempty"`
+}
+
+// MoverEvent is one line of a mover's log. Lines are numbered so that a
+// reader who reconnects can drop repeats.
+type MoverEvent struct {
+	Seq   int64     `json:"seq"`
+	At    time.Time `json:"at"`
+	Phase string    `json:"phase,omitempty"`
+	// Object is the table, index or database being worked on.
+	Object string `json:"object,omitempty"`
+	// Bytes of Total are done in this phase; Rate is bytes a second.
+	Bytes int64         `json:"bytes,omitempty"`
+	Total int64         `json:"total,omitempty"`
+	Rate  float64       `json:"rate,omitempty"`
+	ETA   time.Duration `json:"eta,omitempty"`
+	// Message is for people.
+	Message string `json:"message,omitempty"`
+	// Error ends the run; Result ends it too. Exactly one of the two comes last.
+	Error string `json:"error,omitempty"`
+	Code  string `json:"code,omitempty"`
+	// Side is "source", "target" or empty: which one the error is about.
+	Side   string          `json:"side,omitempty"`
+	Result json.RawMessage `json:"result,omitempty"`
+	// Engine is what an engine in the cluster tells in a line of its own log.
+	Engine *EngineEvent `json:"engine,omitempty"`
+}
+
+// Progress takes events while a mover works. It must not block for long.
+type Progress func(MoverEvent)
+
+// The codes of a mover's errors, so that a person gets a hint and a script a
+// class.
+const (
+	CodeUnreachable  = "unreachable"  // no TCP or TLS connection
+	CodeCredentials  = "credentials"  // the server refused the password
+	CodePrivilege    = "privilege"    // logged in, but not allowed
+	CodeNotEmpty     = "not-empty"    // the target holds something that is not ours
+	CodeDifferent    = "different"    // the proof found differences
+	CodeMoved        = "source-moved" // the source was written to meanwhile
+	CodeOtherHolder  = "other-holder" // a newer mover took over
+	CodeUnsupported  = "unsupported"  // an object cannot be carried
+	CodeInconclusive = "inconclusive" // could not find out
+	CodeFailed       = "failed"       // anything else
+)
+
+// MoverError is a mover's failure with its class.
+type MoverError struct {
+	Code string
+	// Side is "source", "target" or empty.
+	Side string
+	Err  error
+}
+
+// Error gives the cause; the class is for programs.
+func (e *MoverError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause to errors.Is and errors.As.
+func (e *MoverError) Unwrap() error { return e.Err }
+
+// InspectResult is the result of OpInspect. A side that could not be read
+// has its error and no facts; it is unknown, not absent.
+type InspectResult struct {
+	At     time.Time      `json:"at"`
+	Source *InspectedSide `json:"source,omitempty"`
+	Target *InspectedSide `json:"target,omitempty"`
+	// Adapted lists what a copy between the two would change on purpose, such
+	// as an attribute that the target's admin role may not give.
+	Adapted []string `json:"adapted,omitempty"`
+	// Blocked lists what this source holds and this target cannot take.
+	Blocked []UnsupportedObject `json:"blocked,omitempty"`
+}
+
+// InspectedSide is one side of an inspection: facts, or why there are none.
+type InspectedSide struct {
+	Database *Database `json:"database,omitempty"`
+	Code     string    `json:"code,omitempty"`
+	Error    string    `json:"error,omitempty"`
+}
+
+// FenceResult is the result of OpFence: the fence that now stands and the
+// write counters read under it.
+type FenceResult struct {
+	Fence    FenceState              `json:"fence"`
+	Counters map[string]WriteCounter `json:"counters"`
+	Ended    int                     `json:"endedSessions"`
+}
+
+// UnfenceResult is the result of OpUnfence: the fence that stood, nil when
+// there was none.
+type UnfenceResult struct {
+	Lifted *FenceState `json:"lifted,omitempty"`
+}
+
+// SetAsideResult is the result of OpSetAside: the names under which the
+// source's databases are kept.
+type SetAsideResult struct {
+	Databases []string `json:"databases"`
+}
+
+// CopyResult is the result of OpCopy.
+type CopyResult struct {
+	Fence    string        `json:"fence"`
+	Tables   int           `json:"tables"`
+	Rows     int64         `json:"rows"`
+	Bytes    int64         `json:"bytes"`
+	Objects  int64         `json:"largeObjects"`
+	Duration time.Duration `json:"duration"`
+	// PeakRSS is the mover's own peak memory in bytes.
+	PeakRSS int64 `json:"peakRSS"`
+	// Adapted lists what was changed on purpose, such as an attribute the
+	// target's admin role may not give.
+	Adapted []string `json:"adapted,omitempty"`
+}
+
+// ReadResult is the result of OpRead: how much was read, and how fast.
+type ReadResult struct {
+	At       time.Time     `json:"at"`
+	Tables   int           `json:"tables"`
+	Rows     int64         `json:"rows"`
+	Bytes    int64         `json:"bytes"`
+	Duration time.Duration `json:"duration"`
+}
+
+// Proof is the result of OpProve. It proves equality when Differences is
+// empty and Compared counts what was there to compare.
+type Proof struct {
+	At          time.Time               `json:"at"`
+	Fence       string                  `json:"fence,omitempty"`
+	Compared    map[string]int          `json:"compared"` // by kind: tables, rows, indexes …
+	Differences []Difference            `json:"differences,omitempty"`
+	Counters    map[string]WriteCounter `json:"counters,omitempty"`
+	Duration    time.Duration           `json:"duration"`
+	// SecureWrite is true when DDL and a write as the application's role
+	// worked on the target inside a transaction that was rolled back.
+	SecureWrite bool `json:"secureWrite"`
+}
+
+// Equal tells whether the proof found both sides equal and looked at all.
+func (p Proof) Equal() bool {
+	return len(p.Differences) == 0 && p.Compared["databases"] > 0 && p.SecureWrite
+}
+
+// Difference is one thing that is not the same on both sides.
+type Difference struct {
+	Database string `json:"database"`
+	// Kind is the kind of object in PostgreSQL's words: table, index …
+	Kind   string `json:"kind"`
+	Object string `json:"object"`
+	What   string `json:"what"`
+	Source string `json:"source,omitempty"`
+	Target string `json:"target,omitempty"`
+}

@@ -1,0 +1,113 @@
+package reconcile
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// planOpen plans how an unfinished move goes on, or back.
+func planOpen(s *spec.Spec, o Observation) ([]Step, []Finding) {
+	m, rel := o.Move.Value, o.Release.Value
+	if m.Phase == MoveCommitted {
+		var findings []Finding
+		for _, p := range m.Parts {
+			if l := committedLineage(m, p); contradicts(rel.Store(p.Engine), l) {
+				findings = append(findings, twoTruths(o, p.Engine, l))
+			}
+		}
+		if len(findings) > 0 {
+			return nil, findings
+		}
+	}
+	for _, p := range m.Parts {
+		if d := declared(s, p.Engine); d == nil || d.location != p.To || d.external == nil || d.external.at() != p.External {
+			return planOtherWay(o)
+		}
+	}
+	return remaining(s, o), nil
+}
+
+// committedLineage is what a committed move wrote, for a cluster whose record
+// may have been lost since.
+func committedLineage(m Move, p Part) Lineage {
+	return Lineage{Epoch: p.Epoch, Authoritative: p.To, Endpoint: p.External, Move: m.ID, At: m.Opened}
+}
+
+// planOtherWay handles an unfinished move that the spec no longer wants.
+func planOtherWay(o Observation) ([]Step, []Finding) {
+	m := o.Move.Value
+	if m.Phase == MoveCommitted {
+		return nil, []Finding{block("move-committed", m.Parts[0].Engine.field("location"), sourceDocs,
+			fmt.Sprintf("finish it: set the spec to %s %s and apply", m.Parts[0].To, m.Target()),
+			"move %s is committed to %s and can only go forward", m.ID, m.Target())}
+	}
+	return []Step{goBackStep(m, fmt.Sprintf("move %s to %s was begun and the spec no longer asks for it", m.ID, m.Target()))}, nil
+}
+
+func goBackStep(m Move, reason string) Step {
+	step := newStep(ActGoBack, m.ID, "Bring the application back on "+m.Source())
+	step.Reason = reason
+	step.Estimate = Estimate{Low: 10 * time.Second, High: 2 * time.Minute}
+	return step
+}
+
+// remaining is what is left of an unfinished move, by looking.
+func remaining(s *spec.Spec, o Observation) []Step {
+	m := o.Move.Value
+	if m.Phase == MoveReturning {
+		back := goBackStep(m, fmt.Sprintf("the way back of move %s was cut off; it ends before the move begins anew", m.ID))
+		return chain(append([]Step{back}, moveSteps(s, o, m.Parts)...))
+	}
+	var steps []Step
+	for _, st := range moveSteps(s, o, m.Parts) {
+		if !settledInRecord(o, m, st) {
+			steps = append(steps, st)
+		}
+	}
+	return chain(steps)
+}
+
+// settledInRecord tells from the move's record which steps are behind it.
+func settledInRecord(o Observation, m Move, st Step) bool {
+	p := m.part(engineOf(st))
+	if st.Action == ActRemove {
+		in := o.store(p.Engine).Internal
+		return in.Is() && in.Value.StatefulSet.IsNot()
+	}
+	if m.Phase == MoveCommitted {
+		switch st.Action {
+		case ActCommit:
+			return p.Committed && !m.Deciding
+		case ActResume:
+			return !m.Resumed.IsZero() && atRecorded(o.Workloads.Value, m.Replicas)
+		case ActSettle:
+			return false
+		case ActSetAside:
+			return len(p.SetAside) > 0
+		case ActCredentials:
+			return !needsCredentials(o, p.Engine)
+		default:
+			return true
+		}
+	}
+	switch st.Action {
+	case ActCredentials:
+		return !needsCredentials(o, p.Engine)
+	case ActRead:
+		return p.Read != nil
+	case ActRecord:
+		return len(m.Replicas) > 0 && recordStands(o.Workloads.Value, m)
+	case ActQuiesce:
+		return stopped(o.Workloads.Value) && !m.Quiesced.IsZero()
+	case ActFence:
+		return p.Fence != nil && p.Fence.Fence.ID == m.FenceID(*p)
+	case ActCopy:
+		return p.Copy != nil && p.Copy.Fence == m.FenceID(*p)
+	case ActProve:
+		return p.To == spec.External && p.Proof != nil && p.Proof.Equal() && p.Proof.Fence == m.FenceID(*p) && !o.Release.Value.Store(p.Engine).Internal
+	default:
+		return false
+	}
+}

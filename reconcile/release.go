@@ -1,0 +1,99 @@
+package reconcile
+
+import "github.com/circleci-dr/circleci-dr/spec"
+
+// Release is a detached copy of what a Helm release record says.
+type Release struct {
+	Name         string       `json:"name"`
+	Namespace    string       `json:"namespace"`
+	Revision     int          `json:"revision"`
+	Status       string       `json:"status"`
+	Description  string       `json:"description"`
+	Chart        string       `json:"chart"`
+	ChartVersion string       `json:"chartVersion"`
+	AppVersion   string       `json:"appVersion"`
+	ConfigDigest string       `json:"configDigest"`
+	Domain       string       `json:"domain"`
+	Postgres     ReleaseStore `json:"postgresql"`
+	Mongo        ReleaseStore `json:"mongodb"`
+	// Manager is who reconciles the release, found by labels and annotations,
+	// and Evidence says which.
+	Manager  spec.ManagedBy `json:"manager"`
+	Evidence string         `json:"evidence,omitempty"`
+	// ManagerObject is the tool's own object, empty for Helm and Terraform.
+	ManagerObject ManagerObject `json:"managerObject,omitzero"`
+	// ImagePullSecrets and Tolerations and NodeSelector are the release's
+	// global values, which the mover's pods take over.
+	ImagePullSecrets []string          `json:"imagePullSecrets,omitempty"`
+	NodeSelector     map[string]string `json:"nodeSelector,omitempty"`
+	Tolerations      []spec.Toleration `json:"tolerations,omitempty"`
+}
+
+// Pending tells whether another Helm operation holds the release.
+func (r Release) Pending() bool {
+	switch r.Status {
+	case "pending-install", "pending-upgrade", "pending-rollback", "uninstalling":
+		return true
+	}
+	return false
+}
+
+// Store is the release's values of one engine.
+func (r Release) Store(e Engine) ReleaseStore {
+	if e == MongoDB {
+		return r.Mongo
+	}
+	return r.Postgres
+}
+
+// ReleaseStore is one datastore in the release's values, with chart defaults
+// applied (CircleCI Server 4.x values table).
+type ReleaseStore struct {
+	Internal bool `json:"internal"`
+	// Host is postgresql.postgresqlHost; Port belongs to it.
+	Host string `json:"host,omitempty"`
+	Port int    `json:"port,omitempty"`
+	// Hosts is mongodb.hosts, host:port each.
+	Hosts          []string `json:"hosts,omitempty"`
+	Username       string   `json:"username"`
+	ExistingSecret string   `json:"existingSecret"`
+	SecureMode     bool     `json:"secureMode,omitempty"`
+	// FullName is the name of the internal StatefulSet and Service.
+	FullName string `json:"fullName"`
+}
+
+// At is the address the release's values name, for people.
+func (r ReleaseStore) At() string {
+	return Endpoint{Host: r.Host, Port: r.Port, Hosts: r.Hosts}.at()
+}
+
+// Preview is what a Helm upgrade would really do to the cluster, object by
+// object, found by the three-way patch that Helm itself would send.
+type Preview struct {
+	Chart        string `json:"chart"`
+	ChartVersion string `json:"chartVersion"`
+	ChartDigest  string `json:"chartDigest"`
+	// Faithful tells that the chart, rendered with the release's own config,
+	// gives the release's own manifest.
+	Faithful bool `json:"faithful"`
+	// Unfaithful says where it does not.
+	Unfaithful []string        `json:"unfaithful,omitempty"`
+	Objects    []ObjectPreview `json:"objects"`
+}
+
+// ObjectPreview is what would happen to one object.
+type ObjectPreview struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	// Action is create, update or delete.
+	Action string `json:"action"`
+	// Template is the chart template it comes from, such as
+	// circleci-server/charts/postgresql/templates/statefulset.yaml.
+	Template string `json:"template"`
+	// Layer is the object's layer label.
+	Layer string `json:"layer,omitempty"`
+	// Rendered are fields that differ between the old and new manifest;
+	// Drifted ones differ only because somebody changed the live object.
+	Rendered []Change `json:"rendered,omitempty"`
+	Drifted  []Change `json:"drifted,omitempty"`
+}

@@ -1,0 +1,184 @@
+package reconcile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+func credentialsStep(s *spec.Spec, o Observation, e Engine) Step {
+	t := traitsOf[e]
+	st := ofEngine(e, newStep(ActCredentials, t.credentials, "Write the Secret the application will read"))
+	ref := declared(s, e).external.password
+	st.Reason = fmt.Sprintf("the chart reads the password there, as %s", strings.Join(t.keys, " and as "))
+	from := "absent"
+	if c := o.store(e).Credentials; c.Is() {
+		from = "as wanted"
+		if !c.Value.Matches {
+			from = c.Value.Problem
+		}
+	}
+	st.Changes = []Change{{Field: e.field("external", "password"), From: "Secret " + t.credentials + " " + from, To: "copied from " + describeRef(ref)}}
+	st.Estimate = Estimate{High: time.Second}
+	return st
+}
+
+func describeRef(r spec.SecretRef) string {
+	switch {
+	case r.Secret != nil:
+		return "Secret " + r.Secret.Name + " key " + r.Secret.Key
+	case r.Env != "":
+		return "environment variable " + r.Env
+	}
+	return "file " + r.File
+}
+
+func protectStep(o Observation, p Part) Step {
+	name := o.Release.Value.Store(p.Engine).FullName
+	title := "Protect the internal database and its volume"
+	if p.Engine != PostgreSQL {
+		title = "Protect the internal " + p.Engine.title() + " and its volume"
+	}
+	st := newStep(ActProtect, name, title)
+	st.Reason = "helm deletes StatefulSet and Secret with the switch; they are the way back until the commit"
+	for _, v := range o.store(p.Engine).Internal.Value.Volumes {
+		if v.ReclaimPolicy != "Retain" {
+			st.Changes = append(st.Changes, Change{Field: "PersistentVolume " + v.Name + " reclaimPolicy", From: v.ReclaimPolicy, To: "Retain"})
+		}
+	}
+	st.Details = []string{"StatefulSet, Services and Secret " + name + " get helm.sh/resource-policy: keep"}
+	st.Estimate = Estimate{High: 2 * time.Second}
+	return st
+}
+
+func readStep(o Observation, p Part) Step {
+	st := newStep(ActRead, p.Source(), "Read "+p.Source()+" whole, with the application up")
+	st.Reason = "the copy will replace what the other side still holds; nothing there is given up before this side has been read once"
+	st.Estimate = sizesOf(o, p).proving()
+	st.Estimate.Assumption = "reads the source once"
+	return st
+}
+
+func fenceStep(o Observation, p Part) Step {
+	object, title := o.Release.Value.Store(p.Engine).FullName, "Make the internal database read-only"
+	if p.From == spec.External {
+		object, title = p.External, "Make the external database read-only"
+	}
+	st := newStep(ActFence, object, title)
+	st.Risk, st.Accept = Outage, AcceptOutage
+	st.Reason = "zero replicas protect nothing: anybody's helm upgrade starts the application again"
+	st.Details = []string{"default_transaction_read_only = on, sessions ended, write counters read"}
+	if p.Engine == MongoDB {
+		st.Title = "Stop writes to the " + string(p.From) + " MongoDB"
+		st.Details = []string{"sessions ended, write counters read; locked with fsyncLock where its user may, so that every write waits, elsewhere a write is noticed and stops the move"}
+	}
+	st.Estimate = Estimate{Low: 2 * time.Second, High: 10 * time.Second}.down()
+	return st
+}
+
+func copyStep(o Observation, p Part) Step {
+	z := sizesOf(o, p)
+	title := "Copy every database"
+	if p.Engine != PostgreSQL {
+		title = "Copy every " + p.Engine.title() + " database"
+	}
+	st := newStep(ActCopy, p.Target(), title)
+	st.Reason = "the data has to be on the target before the application is"
+	st.Risk, st.Accept = Outage, AcceptOutage
+	before, field := "nothing of this installation", p.Engine.hostField()
+	if p.To == spec.Internal {
+		before, field = "nothing", p.Engine.field("location")
+	}
+	if p.Replaces > 0 {
+		before = fmt.Sprintf("the old data, superseded at epoch %d", p.Replaces)
+		st.Risk, st.Accept = Destructive, AcceptReplaceExternal
+		if p.To == spec.Internal {
+			st.Accept = AcceptReplaceInternal
+		}
+		st.Reason += "; what it held is replaced"
+	}
+	st.Changes = []Change{{Field: field, From: before, To: fmt.Sprintf("%s in %d %s", Bytes(z.bytes), z.tables, z.noun)}}
+	st.Details = append(st.Details, keptDetails(o, p)...)
+	for _, from := range slices.Sorted(maps.Keys(p.OwnerMap)) {
+		why := "the target's admin role is no superuser"
+		if p.To == spec.Internal {
+			why = "as it was before the data moved out"
+		}
+		st.Details = append(st.Details, fmt.Sprintf("owner %s becomes %s: %s", from, p.OwnerMap[from], why))
+	}
+	st.Details = append(st.Details, adaptations(o, p.Engine)...)
+	st.Estimate = z.copying().down()
+	return st
+}
+
+// keptDetails say what the volume holds that the way back will use.
+func keptDetails(o Observation, p Part) []string {
+	if p.To != spec.Internal {
+		return nil
+	}
+	store := o.store(p.Engine)
+	var out []string
+	for _, v := range store.Internal.Value.Volumes {
+		text := fmt.Sprintf("volume %s (claim %s, %s)", v.Name, v.Claim, Bytes(v.Bytes))
+		switch l := store.Lineage; {
+		case p.Replaces > 0 && !v.KeptSince.IsZero():
+			text += fmt.Sprintf(" was kept on %s and holds the data as they were when %s took over", when(v.KeptSince), l.Value.Endpoint)
+		case p.Replaces > 0:
+			text += " holds the data as they were when " + l.Value.Endpoint + " took over"
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// adaptations are what the copy will change on purpose, as the mover found.
+func adaptations(o Observation, e Engine) []string {
+	in := o.store(e).Inspection
+	if !in.Is() {
+		return nil
+	}
+	return clip(in.Value.Adapted, 6)
+}
+
+func proveStep(o Observation, p Part) Step {
+	st := newStep(ActProve, string(p.Engine), "Prove that both sides are equal")
+	if p.Engine != PostgreSQL {
+		st.Title = "Prove that both sides of " + p.Engine.title() + " are equal"
+	}
+	st.Risk, st.Accept = Outage, AcceptOutage
+	st.Reason = "a copy is done when it was compared, not when a command ended"
+	st.Details = []string{"schemas, every row, indexes, constraints, sequences, large objects, owners and grants; a trial write as the application's role"}
+	if p.Engine == MongoDB {
+		st.Details = []string{"collections, options, indexes, views, validators, number of documents and content hash of every collection; a trial write as the application's user"}
+	}
+	st.Estimate = sizesOf(o, p).proving().down()
+	return st
+}
+
+func commitStep(p Part) Step {
+	st := newStep(ActCommit, p.ID(), "Commit: the target is authoritative")
+	if p.Engine != PostgreSQL {
+		st.Title = "Commit: the target's " + p.Engine.title() + " is authoritative"
+	}
+	st.Risk, st.Accept = Outage, AcceptOutage
+	st.Reason = "from here on the old side is never taken for the truth again"
+	st.Estimate = Estimate{Low: time.Second, High: 5 * time.Second}.down()
+	return st
+}
+
+func removeStep(o Observation, p Part) Step {
+	name := o.Release.Value.Store(p.Engine).FullName
+	st := newStep(ActRemove, name, "Remove the internal "+p.Engine.title()+", keep its volume")
+	st.Risk, st.Accept = Destructive, AcceptRemoveInternal
+	st.Reason = "nothing reads it any more; a running second database is a trap"
+	st.Changes = []Change{{Field: "StatefulSet/" + name, From: "running", To: "removed"}}
+	for _, v := range o.store(p.Engine).Internal.Value.Volumes {
+		st.Details = append(st.Details, fmt.Sprintf("volume %s (claim %s, %s) and Secret %s stay until you delete them", v.Name, v.Claim, Bytes(v.Bytes), name))
+	}
+	st.Estimate = Estimate{Low: 2 * time.Second, High: 60 * time.Second}
+	return st
+}

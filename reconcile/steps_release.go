@@ -1,0 +1,134 @@
+package reconcile
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+func recordStep(o Observation) Step {
+	st := newStep(ActRecord, "application", "Record the replica counts of the application")
+	_, text := countsOf(o.Workloads.Value)
+	st.Reason = "they come back exactly, also the ones no values file knows"
+	st.Details = []string{strings.Join(text, ", ")}
+	st.Estimate = Estimate{High: 2 * time.Second}
+	return st
+}
+
+func quiesceStep(o Observation) Step {
+	st := newStep(ActQuiesce, "application", "Stop the application")
+	st.Risk, st.Accept = Outage, AcceptOutage
+	st.Reason = "a consistent copy needs a source nobody writes to"
+	pods := 0
+	for _, w := range o.Workloads.Value {
+		pods += w.Replicas
+	}
+	st.Details = []string{fmt.Sprintf("%d workloads with layer=application, %d pods, scaled to 0; the downtime begins here", len(o.Workloads.Value), pods)}
+	st.Estimate = Estimate{Low: 2 * time.Second, High: 45 * time.Second, Assumption: "pods end within their grace period"}.down()
+	return st
+}
+
+func switchStep(s *spec.Spec, o Observation, parts []Part) Step {
+	rel := o.Release.Value
+	back := parts[0].To == spec.Internal
+	st := newStep(ActSwitch, rel.Name, "Point the Helm release at the target")
+	if back {
+		st.Title = "Bring the internal database up and point the Helm release at it"
+	}
+	st.Risk, st.Accept = Outage, AcceptOutage
+	var fields []string
+	for _, p := range parts {
+		fields = append(fields, p.Engine.field("location"))
+		st.Changes = append(st.Changes, switchChanges(s, rel, p)...)
+	}
+	says := "says"
+	if len(fields) > 1 {
+		says = "say"
+	}
+	st.Reason = fmt.Sprintf("%s %s %s and the release says %s", strings.Join(fields, " and "), says, parts[0].To, parts[0].From)
+	st.Details = append([]string{"helm upgrade with the release's own values and chart, the application held at 0"}, previewLines(rel, o)...)
+	st.Estimate = Estimate{Low: 2 * time.Second, High: 60 * time.Second, Assumption: "the chart's upgrade hooks are quick"}.down()
+	if back {
+		st.Estimate.High, st.Estimate.DownHigh = 3*time.Minute, 3*time.Minute
+		st.Estimate.Assumption = "volume and image are where the pod starts"
+	}
+	return st
+}
+
+func switchChanges(s *spec.Spec, rel Release, p Part) []Change {
+	live, e := rel.Store(p.Engine), p.Engine
+	out := []Change{{Field: e.field("location"), From: string(p.From), To: string(p.To)}}
+	d := declared(s, e)
+	if p.To == spec.Internal || d == nil || d.external == nil {
+		return append(out, Change{Field: "StatefulSet/" + live.FullName, From: "absent", To: "running"})
+	}
+	x := d.external.endpoint
+	if e == MongoDB {
+		return append(out,
+			Change{Field: e.hostField(), From: live.At(), To: x.at()},
+			Change{Field: e.field("external", "username"), From: live.Username, To: x.Username})
+	}
+	return append(out,
+		Change{Field: e.hostField(), From: live.Host, To: x.Host},
+		Change{Field: e.field("external", "port"), From: itoa(live.Port), To: itoa(x.Port)},
+		Change{Field: e.field("external", "username"), From: live.Username, To: x.Username})
+}
+
+// previewLines is the rendered difference, a line for each kind of effect.
+func previewLines(rel Release, o Observation) []string {
+	pv := o.Preview
+	if !pv.Is() {
+		return nil
+	}
+	var updated, kept, made []string
+	for _, obj := range pv.Value.Objects {
+		name := obj.Kind + "/" + obj.Name
+		switch {
+		case ofStore(rel, obj) && obj.Action == "create":
+			made = append(made, name)
+		case ofStore(rel, obj) && obj.Action == "delete":
+			kept = append(kept, name)
+		case ofStore(rel, obj):
+		case obj.Action == "update" && len(obj.Rendered) > 0:
+			updated = append(updated, name)
+		}
+	}
+	var out []string
+	if len(updated) > 0 {
+		out = append(out, fmt.Sprintf("changes the database settings of %d objects: %s", len(updated), strings.Join(clip(names(updated), 4), ", ")))
+	}
+	if len(kept) > 0 {
+		out = append(out, "leaves the release but stays alive: "+strings.Join(kept, ", "))
+	}
+	if len(made) > 0 {
+		out = append(out, "comes into the release again: "+strings.Join(made, ", "))
+	}
+	return out
+}
+
+func names(keys []string) []string {
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		_, out[i], _ = strings.Cut(k, "/")
+	}
+	return out
+}
+
+func resumeStep(o Observation, parts []Part) Step {
+	st := newStep(ActResume, "application", "Start the application on the target")
+	st.Risk, st.Accept = Outage, AcceptOutage
+	st.Reason = "the downtime ends when every workload is ready and has sessions on the target"
+	st.Details = []string{fmt.Sprintf("%d workloads back at their recorded replicas, sessions on %s checked; from its first write there on, there is only forward",
+		len(o.Workloads.Value), eachPart(parts, Part.Target))}
+	st.Estimate = Estimate{Low: 3 * time.Second, High: 90 * time.Second, Assumption: "pods start as before"}.down()
+	return st
+}
+
+func settleStep() Step {
+	st := newStep(ActSettle, "release", "Store a Helm revision with the application up")
+	st.Reason = "the switching revision holds the application at 0: a helm rollback to it would stop CircleCI"
+	st.Estimate = Estimate{Low: 2 * time.Second, High: 30 * time.Second}
+	return st
+}

@@ -1,0 +1,115 @@
+package reconcile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Workload is one Deployment or StatefulSet with layer=application.
+type Workload struct {
+	Kind     string `json:"kind"`
+	Name     string `json:"name"`
+	Replicas int    `json:"replicas"`
+	Ready    int    `json:"ready"`
+	// Pods are pods that exist, terminating ones included.
+	Pods int `json:"pods"`
+	// Recorded is the count our annotation remembers, nil without one.
+	Recorded   *int   `json:"recorded,omitempty"`
+	Autoscaler string `json:"autoscaler,omitempty"`
+	// Hosts are the database hosts its pod template names for each engine,
+	// directly or through a ConfigMap.
+	Hosts map[Engine][]string `json:"hosts,omitempty"`
+	// Trouble says why pods do not become ready (ImagePullBackOff …).
+	Trouble string `json:"trouble,omitempty"`
+}
+
+// Key names a workload inside its namespace.
+func (w Workload) Key() string { return w.Kind + "/" + w.Name }
+
+func countsOf(ws []Workload) (counts map[string]int, text []string) {
+	counts = map[string]int{}
+	for _, w := range ws {
+		n := w.Replicas
+		if w.Recorded != nil && n == 0 { // stopped by us once; a live count is the truth
+			n = *w.Recorded
+		}
+		counts[w.Key()] = n
+	}
+	for _, key := range slices.Sorted(maps.Keys(counts)) {
+		_, name, _ := strings.Cut(key, "/")
+		text = append(text, name+" "+strconv.Itoa(counts[key]))
+	}
+	return counts, text
+}
+
+func stopped(ws []Workload) bool {
+	for _, w := range ws {
+		if w.Replicas != 0 || w.Pods != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// recordStands tells whether the recorded counts are still the ones to come
+// back to: each workload remembers its own, and as long as the application was
+// not stopped, nobody scaled it since.
+func recordStands(ws []Workload, m Move) bool {
+	for _, w := range ws {
+		_, known := m.Replicas[w.Key()]
+		if w.Recorded == nil && (known || m.Quiesced.IsZero()) {
+			return false // one that a later release brought has nothing to remember
+		}
+		if m.Quiesced.IsZero() && w.Autoscaler == "" && w.Replicas != m.Replicas[w.Key()] {
+			return false
+		}
+	}
+	return true
+}
+
+// atRecorded tells whether every workload runs at its recorded count. An
+// autoscaled one only has to be up: its autoscaler moves it.
+func atRecorded(ws []Workload, want map[string]int) bool {
+	for _, w := range ws {
+		n, ok := want[w.Key()]
+		switch {
+		case !ok:
+		case w.Autoscaler != "" && n > 0:
+			if w.Replicas == 0 || w.Ready < w.Replicas {
+				return false
+			}
+		case w.Replicas != n || w.Ready < n:
+			return false
+		}
+	}
+	return true
+}
+
+// notUp names the first workload that is not at its recorded count.
+func notUp(ws []Workload, want map[string]int) string {
+	waiting, first := 0, ""
+	for _, w := range ws {
+		if !atRecorded([]Workload{w}, want) {
+			waiting++
+			if first == "" {
+				first = fmt.Sprintf("%s has %d of %d ready", w.Key(), w.Ready, want[w.Key()])
+			}
+		}
+	}
+	if waiting > 1 {
+		return fmt.Sprintf("%s, and %d more", first, waiting-1)
+	}
+	return first
+}
+
+func troubleOf(ws []Workload) string {
+	for _, w := range ws {
+		if w.Trouble != "" && w.Ready < w.Replicas {
+			return w.Key() + ": " + w.Trouble
+		}
+	}
+	return ""
+}
