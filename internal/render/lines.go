@@ -170,7 +170,9 @@ func progress(e reconcile.MoverEvent) string {
 	if head := strings.TrimSpace(e.Phase + " " + e.Object); head != "" {
 		parts = append(parts, head)
 	}
-	if e.Total > 0 {
+	if e.Total > 0 && e.Bytes == 0 { // it only begins: how much there is, and no "0 %" that would be the last word
+		parts = append(parts, reconcile.Bytes(e.Total))
+	} else if e.Total > 0 {
 		parts = append(parts, fmt.Sprintf("%s of %s (%d %%)", reconcile.Bytes(e.Bytes), reconcile.Bytes(e.Total), percent(e)))
 	} else if e.Bytes > 0 {
 		parts = append(parts, reconcile.Bytes(e.Bytes))
