@@ -152,16 +152,20 @@ func living(counts map[string]int, ws []Workload) map[string]int {
 	return out
 }
 
-// openMove writes the record of a new attempt. It looks at release and lineage
-// again: a way back in this very run has changed both.
+// openMove writes the record of a new attempt, of the datastores that the plan
+// has steps for and no other: after a way back in this very run the file may
+// want more to move, and that is for the next plan. It looks at release and
+// lineage again, because such a way back has changed both.
 func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 	rel, err := r.release(ctx)
 	if err != nil {
 		return err
 	}
-	parts := slices.Clone(r.parts)
-	if len(parts) == 0 { // a way back in this very run has closed the move that is made anew
-		parts = slices.Clone(r.move.Parts)
+	var parts []Part
+	for _, st := range r.plan.Steps {
+		if st.Action == ActCommit {
+			parts = append(parts, r.part(st))
+		}
 	}
 	for i := range parts {
 		p := &parts[i]

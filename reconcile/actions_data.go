@@ -136,6 +136,21 @@ func lookProve(ctx context.Context, r *run, st Step) (Look, error) {
 	return Look{true, "both sides were equal when the release was switched"}, nil
 }
 
+// proven refuses to go on unless every part that moves there was compared and
+// found equal under its fence, whatever the steps before this one were. A fork
+// copies nothing: there the record of the target decides.
+func (r *run) proven(to spec.Location) error {
+	for _, p := range r.move.Parts {
+		if p.To != to || p.Fork {
+			continue
+		}
+		if p.Proof == nil || !p.Proof.Equal() || p.Proof.Fence != r.fenceID(p) {
+			return fmt.Errorf("the data of %s on %s were not proven equal to those on %s, so nothing is pointed there", p.Engine.title(), p.Target(), p.Source())
+		}
+	}
+	return nil
+}
+
 // DifferentError means that the proof found the two sides unequal.
 type DifferentError struct{ Proof Proof }
 
@@ -206,7 +221,11 @@ func lookCommit(ctx context.Context, r *run, st Step) (Look, error) {
 }
 
 func applyCommit(ctx context.Context, r *run, st Step) error {
-	return r.commit(ctx, st, r.part(st))
+	p := r.part(st)
+	if err := r.proven(p.To); err != nil {
+		return err
+	}
+	return r.commit(ctx, st, p)
 }
 
 // commit writes the epoch on both servers first and in the cluster last: the

@@ -48,6 +48,9 @@ func lookHandOff(ctx context.Context, r *run, _ Step) (Look, error) {
 // applyHandOff says what to commit and holds the application at zero until it
 // is applied.
 func applyHandOff(ctx context.Context, r *run, st Step) error {
+	if err := r.proven(spec.External); err != nil {
+		return err
+	}
 	values := valuesText(r.s, r.rel, r.move.Parts)
 	if h := r.move.HandOff; h.Announced.IsZero() || h.Values != values {
 		if err := r.saveMove(ctx, func(m *Move) {

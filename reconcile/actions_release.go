@@ -109,6 +109,9 @@ func (r *run) running(ctx context.Context, p Part) (Look, error) {
 }
 
 func applySwitch(ctx context.Context, r *run, st Step) error {
+	if err := r.proven(spec.External); err != nil {
+		return err
+	}
 	if err := r.p.Switcher.Upgrade(ctx, switchChange(r.s, r.rel, r.move.Parts)); err != nil {
 		return err
 	}

@@ -241,6 +241,43 @@ func TestAWayBackThatWasCutOffAndTheMoveAreOneRun(t *testing.T) {
 	})
 }
 
+// A way back that was cut off is ended, and of the move made anew are only the
+// parts it had: what the file wants moved since then was not copied by it, so
+// the release must not be pointed there.
+func TestAMoveMadeAnewHasThePartsItHad(t *testing.T) {
+	w, one, both := newWorld(), mongoSpec(), bothSpec()
+	w.leaveBehind(t, one)
+	a := w.process(t.Context(), both)
+	if a.err != nil {
+		t.Fatal(a.err)
+	}
+	w.truth(t, "after the first run")
+	if !w.newest().inside(PostgreSQL) || w.newest().inside(MongoDB) {
+		t.Errorf("the release after a plan of %v: %+v", ids(a.plan.Steps), *w.newest())
+	}
+	w.converge(t, both)
+	w.moved(t, both, "after the runs that followed")
+}
+
+// Whatever a plan says, nothing is pointed at a server whose data were not
+// proven equal.
+func TestNothingUnprovenIsSwitchedTo(t *testing.T) {
+	for _, s := range []*spec.Spec{externalSpec(), mongoSpec(), bothSpec()} {
+		w := newWorld()
+		o, plan, err := w.plan(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan.Steps = slices.DeleteFunc(plan.Steps, func(st Step) bool { return st.Action == ActProve })
+		_, err, _ = w.apply(t.Context(), s, o, plan)
+		if err == nil || !strings.Contains(err.Error(), "were not proven equal") {
+			t.Errorf("applied with %v", err)
+		}
+		w.calm()
+		w.home(t, "without a proof")
+	}
+}
+
 // A withdrawal that was cut off has taken back some commits and not told: all
 // of them are made again, not the first alone.
 func TestAWithdrawalThatWasCutOffIsCommittedAgainWhole(t *testing.T) {

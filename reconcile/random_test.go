@@ -141,11 +141,7 @@ func (w *world) suffer(f flow, tr trouble) attempt {
 func (w *world) broken(a attempt) string {
 	out := slices.Clone(w.wrongs)
 	for _, db := range w.databases() {
-		side := w.readSide(db)
-		if db.forked { // the external one was chosen
-			side = db.dst
-		}
-		if lost := db.missing(side); lost != "" {
+		if lost := w.lost(db); lost != "" {
 			out = append(out, db.engine.title()+": "+lost)
 		}
 	}
@@ -291,7 +287,7 @@ func (w *world) ends(f flow) string {
 				return "what the internal " + db.engine.title() + " took was not set aside"
 			}
 			if inside := w.newest().inside(db.engine); declared(s, db.engine) != nil && (inside != wantsInside(s, db.engine) || inside != db.store) {
-				return fmt.Sprintf("the move of %s is not over: %v", db.engine.title(), a.plan.Findings)
+				return fmt.Sprintf("the move of %s is not over: read inside %t, a StatefulSet %t, wanted inside %t: %v", db.engine.title(), inside, db.store, wantsInside(s, db.engine), a.plan.Findings)
 			}
 		}
 		return w.broken(attempt{})
