@@ -18,9 +18,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestMoreFaults are the real faults that make faults tries besides those of
-// every run. All are on one installation: what fails before the switch leaves
-// it usable, and the last one ends the move.
+// TestMoreFaults are real faults of the movers: their pods, their memory, their
+// network. All are on one installation: what fails before the switch leaves it
+// usable, and the last one ends the move.
 func TestMoreFaults(t *testing.T) {
 	s := newSite(t, "e2e-faults-more", "5MB")
 	before := s.replicas()
@@ -251,15 +251,15 @@ func (s *site) leftAtOnce() {
 // also has to take the lease of the run that left.
 func (s *site) evictedAndCut() {
 	a := s.begin([]string{"CIRCLECI_DR_TEST_KILL_AT=switch-release:after-effect"}, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	first := s.holdCopy("15412")
+	first := s.holdCopy("15414")
 	pod := s.copyPodOf(first)
 	eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod, Namespace: s.ns}}
 	if err := s.kube.PolicyV1().Evictions(s.ns).Evict(s.t.Context(), eviction); err != nil {
 		s.t.Fatal(err)
 	}
 	eventually(s.t, "the evicted mover has gone", func() bool { return syscall.Kill(first.pid, 0) != nil })
-	next := s.holdCopy("15412")
-	restore := s.cut("15412")
+	next := s.holdCopy("15414")
+	restore := s.cut("15414")
 	next.thaw()
 	time.Sleep(20 * time.Second) // the fault itself
 	restore()
@@ -290,5 +290,5 @@ func (s *site) pendingOfOurs(before map[string]int32) {
 	if o := s.apply(); o.code != 0 {
 		s.t.Fatalf("apply again: %s", o)
 	}
-	s.bothOn("pg12.testbed", "mongo44.testbed", before)
+	s.bothOn("pg14.testbed", "mongo44.testbed", before)
 }

@@ -12,10 +12,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// TestFaults are the real faults that every run of the services tests tries,
-// on one installation; those behind the build tag faults are the rest. Each
-// fault hits a copy that is held in the middle. Then either the move ends, or
-// the application is back on its source and the same plan is there to do.
+// TestFaults are real faults around the movers: Helm, the API server, the
+// target, other people, Ctrl-C. All are on one installation. Each fault hits a
+// copy that is held in the middle; then either the move ends, or the application
+// is back on its source and the same plan is there to do.
 func TestFaults(t *testing.T) {
 	s := newSite(t, "e2e-faults", "5MB")
 	before := s.replicas()
@@ -25,7 +25,6 @@ func TestFaults(t *testing.T) {
 			f()
 		})
 	}
-	s.declare("external", 12)
 	fault("an upgrade of somebody else pending", func() { s.pendingOfOthers(before) })
 	fault("one interrupt", func() { s.interrupted(before) })
 	fault("the target restarted", func() { s.targetRestarted(before) })
@@ -53,8 +52,8 @@ func (s *site) interrupted(before map[string]int32) {
 func (s *site) targetRestarted(before map[string]int32) {
 	_, steps := s.plan()
 	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	mover := s.holdCopy("15412")
-	s.endPart("pg12", syscall.SIGINT) // the fast shutdown, which asks no session
+	mover := s.holdCopy("15414")
+	s.endPart("pg14", syscall.SIGINT) // the fast shutdown, which asks no session
 	s.repair()
 	mover.thaw()
 	o := a.wait()
@@ -75,7 +74,7 @@ func (s *site) targetRestarted(before map[string]int32) {
 func (s *site) othersAtWork(before map[string]int32) {
 	s.plan()
 	first := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	mover := s.holdCopy("15412")
+	mover := s.holdCopy("15414")
 	second := s.apply()
 	if second.code != 6 {
 		s.t.Errorf("the second apply: want exit 6, got %s", second)
@@ -98,7 +97,7 @@ func (s *site) othersAtWork(before map[string]int32) {
 	if o.code != 0 {
 		s.carryOut(acceptAll)
 	}
-	s.settledOn("pg12.testbed", before)
+	s.settledOn("pg14.testbed", before)
 }
 
 // apiServerKilled: the API server dies while MongoDB is copied and is started
@@ -120,7 +119,7 @@ func (s *site) apiServerKilled(before map[string]int32) {
 			s.t.Fatalf("apply again: %s", o)
 		}
 	}
-	s.bothOn("pg12.testbed", "mongo44.testbed", before)
+	s.bothOn("pg14.testbed", "mongo44.testbed", before)
 }
 
 // pendingOfOthers: somebody's helm upgrade was killed. Nothing is begun over
