@@ -223,7 +223,37 @@ func applyQuiesce(ctx context.Context, r *run, st Step) error {
 			return err
 		}
 	}
+	if err := r.tellStarted(ctx); err != nil {
+		return err
+	}
 	return r.stop(ctx, st)
+}
+
+// tellStarted says whose writes a move in will not keep: the release reads the
+// internal database before anything is copied there, so an application that
+// somebody starts in between writes where the copy goes.
+func (r *run) tellStarted(ctx context.Context) error {
+	if !r.resumed || r.move.Quiesced.IsZero() || r.direction() != inwards {
+		return nil
+	}
+	rel, err := r.release(ctx)
+	if err != nil {
+		return err
+	}
+	ws, err := r.workloads(ctx)
+	if err != nil {
+		return err
+	}
+	var up []string
+	for _, w := range ws {
+		if w.Replicas != 0 {
+			up = append(up, w.Key())
+		}
+	}
+	if len(up) > 0 && slices.ContainsFunc(r.move.Parts, func(p Part) bool { return !p.Committed && rel.Store(p.Engine).Internal }) {
+		r.ev.Note(fmt.Sprintf("somebody started %s while the move was open; what was written to %s since is not of the data that move, and is replaced", strings.Join(clip(up, 5), ", "), r.move.Target()))
+	}
+	return nil
 }
 
 // stop scales the application to zero and waits until its pods are gone. A

@@ -102,7 +102,7 @@ func (w *world) suffer(f flow, tr trouble) attempt {
 	}
 	w.apps["Deployment/frontend"].writesThrough = !tr.idle
 	if tr.scaledUp {
-		w.apps["Deployment/frontend"].replicas = 3
+		w.apps["Deployment/frontend"].replicas, w.byHand = 3, true
 		w.rest()
 	}
 	w.turns = turns{order: tr.order}

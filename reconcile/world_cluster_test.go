@@ -131,7 +131,11 @@ func (l workloads) Record(ctx context.Context, counts map[string]int) error {
 }
 
 func (l workloads) Scale(ctx context.Context, key string, n int) error {
-	_, err := l.w.call(ctx, "Scale", func() error { l.w.apps[key].replicas = n; return nil })
+	_, err := l.w.call(ctx, "Scale", func() error {
+		l.w.apps[key].replicas = n
+		l.w.byHand = l.w.byHand && n == 0
+		return nil
+	})
 	return err
 }
 

@@ -20,6 +20,7 @@ func (m movers) Run(ctx context.Context, spec MoverJob, progress Progress) (json
 	if _, err := w.call(ctx, "Run "+op+": start", func() error {
 		j := w.jobs[spec.Name]
 		if j == nil || j.err != nil {
+			w.mayBegin(spec.Request.Operation)
 			j = &job{spec: spec, running: 4}
 			switch spec.Request.Operation {
 			case OpFence, OpCommit, OpCopy: // long enough to outlive the way back
@@ -158,22 +159,27 @@ func (w *world) operate(q MoverRequest) (any, error) {
 	return nil, refuse(CodeFailed, "", "operation %q is none of ours", q.Operation)
 }
 
-// mayOperate notes an operation that comes at a time it must not.
-func (w *world) mayOperate(q MoverRequest, src *server) {
+// mayBegin notes an operation that is begun at a time it must not. What a dead
+// run left behind may meet an application that somebody has started since.
+func (w *world) mayBegin(op Operation) {
 	pods := 0
 	for _, a := range w.apps {
 		pods += a.pods
 	}
+	if pods > 0 && (op == OpFence || op == OpWithdraw) {
+		w.wrong("%s is begun while %d pods of the application run", op, pods)
+	}
+}
+
+// mayOperate notes an operation that runs under another fence than it was
+// begun for.
+func (w *world) mayOperate(q MoverRequest, src *server) {
 	switch q.Operation {
-	case OpFence, OpWithdraw:
-		if pods > 0 {
-			w.wrong("%s while %d pods of the application run", q.Operation, pods)
-		}
 	case OpCopy, OpProve, OpCommit:
 		if src.fence != q.Fence {
 			w.wrong("%s under fence %q, asked for %q", q.Operation, src.fence, q.Fence)
 		}
-	case OpInspect, OpUnfence, OpClear, OpRead, OpSetAside:
+	case OpFence, OpWithdraw, OpInspect, OpUnfence, OpClear, OpRead, OpSetAside:
 	}
 }
 

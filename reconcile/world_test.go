@@ -28,6 +28,7 @@ type world struct {
 	version int
 
 	choice map[Engine]spec.Location // --authoritative
+	byHand bool                     // a person scaled the application up, and nobody has since
 	wrongs []string
 	calls  []string
 	hook   func(call int, name, when string) // outside every lock; may panic or cancel
@@ -230,7 +231,7 @@ func (w *world) write(db *database, host string) {
 	if side.fence != "" || host == db.in && !db.store {
 		return
 	}
-	if db.forked && host == db.in {
+	if db.forked && host == db.in || w.byHand && w.notYet(db, host) {
 		side.rows[-len(side.rows)-1]++
 		side.writes++
 		return
@@ -243,6 +244,14 @@ func (w *world) write(db *database, host string) {
 	side.rows[id]++
 	side.writes++
 	side.appSince++
+}
+
+// notYet tells whether an application that a person started writes where a move
+// in has yet to copy to: nobody promises to keep that.
+func (w *world) notYet(db *database, host string) bool {
+	m := w.lastMove()
+	p := m.part(db.engine)
+	return host == db.in && m.Open() && p != nil && p.To == spec.Internal && (db.src.mark == nil || db.src.mark.Epoch != p.Epoch || db.src.mark.State != "authoritative")
 }
 
 // reads is where a workload finds PostgreSQL; MongoDB it does not use.

@@ -250,6 +250,8 @@ func (s *site) leftAtOnce() {
 // seconds without network, and is killed once the release is switched. It
 // also has to take the lease of the run that left.
 func (s *site) evictedAndCut() {
+	s.declareBoth("external", "external")
+	s.plan() // it resumes the move where one was left
 	a := s.begin([]string{"CIRCLECI_DR_TEST_KILL_AT=switch-release:after-effect"}, "apply", "--plan", "plan.json", "--accept", acceptAll)
 	first := s.holdCopy("15414")
 	pod := s.copyPodOf(first)

@@ -57,6 +57,12 @@ func (s *site) begin(vars []string, args ...string) *running {
 		s.t.Fatal(err)
 	}
 	go func() { r.done <- r.cmd.Wait() }()
+	t := s.t
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s has said:\n%s%s", r.name, r.talk(), r.out.String())
+		}
+	})
 	return r
 }
 

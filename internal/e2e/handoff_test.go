@@ -44,19 +44,17 @@ func (g *gitops) values() []byte {
 		return nil
 	}
 	var out []byte
-	complete := false
 	for _, line := range strings.Split(after, "\n")[1:] {
 		text, indented := strings.CutPrefix(line, "    ")
 		if !indented {
-			break
+			return nil
 		}
 		out = append(out, text+"\n"...)
-		complete = complete || strings.Contains(text, "secureMode")
+		if strings.Contains(text, "secureMode") { // the last one; progress follows
+			return out
+		}
 	}
-	if !complete {
-		return nil
-	}
-	return out
+	return nil
 }
 
 // reconcile does the tool's work until ctx ends.
