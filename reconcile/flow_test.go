@@ -27,6 +27,7 @@ var flows = []flow{
 	{"both back", []func() *spec.Spec{bothSpec}, bothBackSpec, twice(wayBack), nil},
 	{"handed off", nil, handedSpec, handed, nil},
 	{"forked", []func() *spec.Spec{externalSpec}, externalSpec, forkEnded, func(w *world) { w.pullBack(); w.src.fence, w.src.stood = "", false }},
+	{"forked and handed off", []func() *spec.Spec{handedSpec}, handedSpec, forkHanded, func(w *world) { w.pullBack(); w.src.fence, w.src.stood = "", false }},
 	{"pulled back behind its fence", []func() *spec.Spec{externalSpec}, externalSpec, forkEnded, (*world).pullBack},
 }
 
@@ -75,6 +76,9 @@ var (
 
 // forkEnded are the steps when the external side was chosen.
 var forkEnded = []ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActSwitch, ActCommit, ActResume, ActSettle, ActSetAside, ActRemove}
+
+// forkHanded are the steps of that where another tool applies the values.
+var forkHanded = []ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActHandOff, ActCommit, ActResume, ActSetAside, ActRemove}
 
 // pullBack is somebody's helm upgrade with old values after a move out, and the
 // choice that will be made about it.

@@ -93,9 +93,11 @@ func (w *world) leaveBehind(t *testing.T, s *spec.Spec) {
 			panic(killed{name})
 		}
 	}
-	fails := ActProve
-	if !slices.Contains(actions(plan.Steps), fails) {
-		fails = ActSwitch
+	fails := ActProve // or what stands for it where nothing is copied
+	for _, kind := range []ActionKind{ActSwitch, ActHandOff} {
+		if has := actions(plan.Steps); !slices.Contains(has, fails) && slices.Contains(has, kind) {
+			fails = kind
+		}
 	}
 	broken := actionsByKind[fails]
 	actionsByKind[fails] = action{broken.look, func(context.Context, *run, Step) error { return errInjected }}
