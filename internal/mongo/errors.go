@@ -100,8 +100,8 @@ func numberOf(err error) int {
 	return 0
 }
 
-// quoted is where a server's message begins to quote documents.
-var quoted = regexp.MustCompile(`(?s)(dup key:|extract geo keys|\{ "?_id"?:).*`)
+// quoted is where a server's message begins to quote documents or commands.
+var quoted = regexp.MustCompile(`(?s)(to execute command|dup key:|extract geo keys|\{ "?_id"?:).*`)
 
 // redacted is an error whose text leaves out what it quotes: no document may
 // reach a log.

@@ -34,6 +34,25 @@ func TestMoveAwkward(t *testing.T) {
 	}
 }
 
+// TestMoveToAManagedAdmin: the role that a managed service gives is enough for
+// everything that an application leaves in a database.
+func TestMoveToAManagedAdmin(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, "4.4", "4.4")
+	awkward(t, p.source)
+	p.target.User(t, "admin", "admin", `["readWriteAnyDatabase", "dbAdminAnyDatabase", "clusterMonitor"]`)
+	request := func(op reconcile.Operation) reconcile.MoverRequest {
+		req := p.request(op)
+		req.Target.Username = "admin"
+		return req
+	}
+	run[reconcile.FenceResult](t, request(reconcile.OpFence))
+	run[reconcile.CopyResult](t, request(reconcile.OpCopy))
+	if proof := run[reconcile.Proof](t, request(reconcile.OpProve)); !proof.Equal() {
+		t.Errorf("not equal: %q", differences(proof))
+	}
+}
+
 // TestMoveNewKinds moves what 5.0 and 6.0 brought.
 func TestMoveNewKinds(t *testing.T) {
 	t.Parallel()

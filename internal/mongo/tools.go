@@ -171,7 +171,8 @@ func (c *copyRun) restore(what collection, from io.Reader) (int64, error) {
 			// The order of a capped collection is part of it.
 			MaintainInsertionOrder: what.capped(),
 			// The documents are the application's, whatever its validator has come to say since.
-			BypassDocumentValidation: what.kind != kindTimeseries,
+			// Stored functions have none, and an admin of a managed service may not bypass it there.
+			BypassDocumentValidation: what.kind != kindTimeseries && what.name != storedFunctions,
 		},
 	})
 	if err != nil {
