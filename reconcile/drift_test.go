@@ -187,7 +187,7 @@ func TestACommitThatWentBackEarlyIsNoDrift(t *testing.T) {
 		}}
 		a := w.process(t.Context(), s)
 		actionsByKind[ActCommit] = commit
-		if f.name == "handed off" { // the tool has switched by then: there is only forward
+		if f.handsOff() { // the tool has switched by then: there is only forward
 			return
 		}
 		if a.err == nil || !a.rep.WentBack {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -71,7 +72,11 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 	// What the reads below need of the observation is taken before they begin to
 	// write to it.
 	var reads []func()
-	if parts := partsWanted(s, o); opt.Preview && len(parts) > 0 && managed(s, rel) == "" {
+	parts := partsWanted(s, o)
+	if openMove(*o) { // the file may want more to move since it was begun
+		parts = slices.DeleteFunc(parts, func(p Part) bool { return o.Move.Value.part(p.Engine) == nil })
+	}
+	if opt.Preview && len(parts) > 0 && managed(s, rel) == "" {
 		change := switchChange(s, rel, parts)
 		reads = append(reads, func() { o.Preview = p.Releases.Preview(ctx, change) })
 	}
