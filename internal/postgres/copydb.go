@@ -152,5 +152,8 @@ func (d *databaseCopy) restorePost(ctx context.Context) error {
 
 // restoreComments comes after everything that can carry one.
 func (d *databaseCopy) restoreComments(ctx context.Context) error {
-	return restoreSchema(ctx, d.target, d.entries, d.adapted, d.admin, entry.late)
+	return restoreSchema(ctx, d.target, d.entries, d.adapted, d.admin, func(e entry) bool {
+		kept := d.adapted.keptPublic[d.database.name] && e.desc == "COMMENT" && e.tag == "SCHEMA public"
+		return e.late() && !kept
+	})
 }

@@ -13,12 +13,14 @@ var reasons = map[string]string{
 	"":             "a move does not carry it",
 	"superuser":    "only a superuser can create it on the target",
 	"no right":     "the role we log in with may not read it, and is no superuser",
+	"not valid":    "a build of it failed; build it again or drop it",
+	"column order": "columns of its parents stand behind its own, and a table made anew has them in front",
 	"row security": "row level security hides rows from the role we log in with, which is no superuser",
 }
 
 // unsupportedQuery lists objects no move carries, only a superuser can make, or
 // we cannot read whole. It reports facts; blocked judges them against a target.
-const unsupportedQuery = `
+var unsupportedQuery = `
 select 'event trigger ' || quote_ident(evtname), 'superuser' from pg_event_trigger o where not exists (select from pg_depend x where x.classid = 'pg_event_trigger'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'publication ' || quote_ident(pubname) || ' for all tables', 'superuser' from pg_publication where puballtables
 union all select 'subscription ' || quote_ident(subname), '' from pg_stat_subscription where subname is not null
@@ -34,7 +36,16 @@ union all select 'base type ' || format_type(o.oid, null), 'superuser' from pg_t
 	and not exists (select from pg_depend x where x.classid = 'pg_type'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'operator class ' || quote_ident(opcname), 'superuser' from pg_opclass o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opclass'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'operator family ' || quote_ident(opfname), 'superuser' from pg_opfamily o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opfamily'::regclass and x.objid = o.oid and x.deptype = 'e')
-union all select 'disabled foreign key triggers of ' || t.tgconstraint::text || ' on ' || t.tgrelid::regclass, '' from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint and c.contype = 'f' where t.tgisinternal and t.tgenabled <> 'O'
+union all select distinct 'disabled foreign key triggers of ' || quote_ident(c.conname) || ' on ' || t.tgrelid::regclass, '' from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint and c.contype = 'f' where t.tgisinternal and t.tgenabled <> 'O'
+union all select 'index ' || i.indexrelid::regclass, 'not valid' from pg_index i join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
+	where ` + userSchemas + ` and not (i.indisready and (i.indisvalid or c.relkind = 'p')) -- pg_dump leaves the same ones out
+union all select 'table ' || c.oid::regclass, 'column order' from pg_class c
+	where c.relkind in ('r', 'f') and not c.relispartition and exists (select from pg_inherits i where i.inhrelid = c.oid) and not (` + joinedLater + `)
+	and (select array_agg(a.attname order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
+		<> (select array_agg(a.attname order by f.inhseqno, f.attnum, a.attnum) from pg_attribute a
+			left join lateral (select i.inhseqno, b.attnum from pg_inherits i join pg_attribute b on b.attrelid = i.inhparent and b.attname = a.attname
+				where i.inhrelid = c.oid order by 1 limit 1) f on true
+			where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
 union all select 'table ' || c.oid::regclass, case when has_table_privilege(c.oid, 'select') then 'row security' else 'no right' end
 	from pg_class c join pg_roles me on me.rolname = current_user
 	where c.relkind in ('r', 'p') and c.oid >= 16384 and not me.rolsuper
