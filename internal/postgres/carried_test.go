@@ -3,6 +3,7 @@ package postgres
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
@@ -30,13 +31,21 @@ var carried = []string{
 	create view seen as select * from forced; create policy own on forced using (id in (select id from forced))`,
 	`comment on schema public is 'ours'`,
 	`comment on schema public is null`,
+	// A database without an encoding keeps bytes that are no UTF-8.
+	`create table bytes (a text, b varchar, d text[]); insert into bytes values (convert_from('\xe9ff41', 'SQL_ASCII'), E'\xe9', array[E'\xe9', 'é']);
+	create index on bytes (a); comment on table bytes is E'caf\xe9'; create function f() returns text language sql as E'select ''\xe9''::text';
+	create type mood as enum (E'\xe9')`,
 }
 
 func TestCarried(t *testing.T) {
 	p := newPair(t, 12, 14)
 	for i, sql := range carried {
 		name := fmt.Sprintf("db%d", i)
-		p.source.Exec(t, "postgres", "create database "+name)
+		encoding := "UTF8"
+		if strings.Contains(sql, sqlASCII) {
+			encoding = sqlASCII
+		}
+		p.source.Exec(t, "postgres", "create database "+name+" template template0 lc_collate 'C' lc_ctype 'C' encoding "+encoding)
 		p.source.Exec(t, name, sql)
 	}
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)
@@ -80,11 +89,12 @@ func TestWhatCannotBeCarriedIsNamedFirst(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "create unique index concurrently unbuilt on twins (id)"); err == nil {
 		t.Fatal("the index was built")
 	}
+	p.source.Exec(t, "postgres", "alter database main connection limit 2")
 	var got []string
 	for _, o := range do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked {
 		got = append(got, o.Object)
 	}
-	want := []string{"disabled foreign key triggers of of_job on public.steps", "index public.unbuilt", "table public.child"}
+	want := []string{"database main", "disabled foreign key triggers of of_job on public.steps", "index public.unbuilt", "table public.child"}
 	if !slices.Equal(got, want) {
 		t.Errorf("named %q, want %q", got, want)
 	}

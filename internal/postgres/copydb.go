@@ -49,7 +49,7 @@ func (d *databaseCopy) run(ctx context.Context) error {
 		return err
 	}
 	d.progress.Enter("schema", d.database.name, 0)
-	if d.entries, err = dumpSchema(ctx, d.mover.source, d.dump, d.database.name, d.snapshot); err != nil {
+	if d.entries, err = dumpSchema(ctx, d.mover.source, d.dump, d.database, d.snapshot); err != nil {
 		return fail(sourceSide, codeOfError(err), err)
 	}
 	if err := keepColumnOrder(ctx, d.source, d.entries); err != nil {

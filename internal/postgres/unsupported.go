@@ -15,6 +15,8 @@ var reasons = map[string]string{
 	"no right":     "the role we log in with may not read it, and is no superuser",
 	"not valid":    "a build of it failed; build it again or drop it",
 	"column order": "columns of its parents stand behind its own, and a table made anew has them in front",
+	"few sessions": "its connection limit is less than the sessions a move opens, and binds a role that is no superuser",
+	"prepared":     "it can commit at any time, fence or not: commit it or roll it back",
 	"row security": "row level security hides rows from the role we log in with, which is no superuser",
 }
 
@@ -37,6 +39,8 @@ union all select 'base type ' || format_type(o.oid, null), 'superuser' from pg_t
 union all select 'operator class ' || quote_ident(opcname), 'superuser' from pg_opclass o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opclass'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'operator family ' || quote_ident(opfname), 'superuser' from pg_opfamily o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opfamily'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select distinct 'disabled foreign key triggers of ' || quote_ident(c.conname) || ' on ' || t.tgrelid::regclass, '' from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint and c.contype = 'f' where t.tgisinternal and t.tgenabled <> 'O'
+union all select 'database ' || quote_ident(datname), 'few sessions' from pg_database where datname = current_database() and datconnlimit between 0 and 5
+union all select 'prepared transaction ' || quote_literal(gid), 'prepared' from pg_prepared_xacts where database = current_database() and prepared < now() - interval '1 minute'
 union all select 'index ' || i.indexrelid::regclass, 'not valid' from pg_index i join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
 	where ` + userSchemas + ` and not (i.indisready and (i.indisvalid or c.relkind = 'p')) -- pg_dump leaves the same ones out
 union all select 'table ' || c.oid::regclass, 'column order' from pg_class c
@@ -64,7 +68,7 @@ func unsupportedIn(ctx context.Context, conn *pgx.Conn, name string) ([]reconcil
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (o reconcile.UnsupportedObject, err error) {
 		var why string
 		err = row.Scan(&o.Object, &why)
-		o.Database, o.Reason, o.Superuser = name, reasons[why], why == "superuser"
+		o.Database, o.Reason, o.Superuser = name, reasons[why], why == "superuser" || why == "few sessions"
 		return o, err
 	})
 }
