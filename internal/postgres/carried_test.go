@@ -31,6 +31,8 @@ var carried = []string{
 	create view seen as select * from forced; create policy own on forced using (id in (select id from forced))`,
 	`comment on schema public is 'ours'`,
 	`comment on schema public is null`,
+	// A domain's default is stored as it was typed.
+	`create function one() returns int language sql as 'select 1'; create domain counted as int default one()`,
 	// A database without an encoding keeps bytes that are no UTF-8.
 	`create table bytes (a text, b varchar, d text[]); insert into bytes values (convert_from('\xe9ff41', 'SQL_ASCII'), E'\xe9', array[E'\xe9', 'é']);
 	create index on bytes (a); comment on table bytes is E'caf\xe9'; create function f() returns text language sql as E'select ''\xe9''::text';
@@ -70,6 +72,16 @@ func TestForeignPartitionIsNotAsked(t *testing.T) {
 	}
 }
 
+func TestPublishedSchemaNeedsASuperuser(t *testing.T) {
+	p := newPair(t, 15, 15)
+	p.source.Exec(t, "postgres", "create database main")
+	p.source.Exec(t, "main", "create publication whole for tables in schema public")
+	blocked := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked
+	if len(blocked) != 1 || blocked[0].Object != "publication whole for tables in a schema" {
+		t.Errorf("blocked by %+v", blocked)
+	}
+}
+
 // TestWhatCannotBeCarriedIsNamedFirst finds before anything stops what a proof
 // would find different at the end of an outage.
 func TestWhatCannotBeCarriedIsNamedFirst(t *testing.T) {
@@ -80,7 +92,8 @@ func TestWhatCannotBeCarriedIsNamedFirst(t *testing.T) {
 		create table grandchild () inherits (child);
 		create table joined (own text, id int, late int); alter table joined inherit parent;
 		create table plain (more text) inherits (parent);
-		create table jobs (id int primary key); create table steps (job int constraint of_job references jobs); alter table steps disable trigger all`)
+		create table jobs (id int primary key); create table steps (job int constraint of_job references jobs); alter table steps disable trigger all;
+		create function quiet() returns int language sql set session_replication_role = replica set our.own = 'x' set "TimeZone" = 'UTC' as 'select 1'`)
 	conn, err := p.source.Connect(t.Context(), "main")
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +107,8 @@ func TestWhatCannotBeCarriedIsNamedFirst(t *testing.T) {
 	for _, o := range do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked {
 		got = append(got, o.Object)
 	}
-	want := []string{"database main", "disabled foreign key triggers of of_job on public.steps", "index public.unbuilt", "table public.child"}
+	want := []string{"database main", "disabled foreign key triggers of of_job on public.steps", "function public.quiet() with a setting of our.own",
+		"function public.quiet() with a setting of session_replication_role", "index public.unbuilt", "table public.child"}
 	if !slices.Equal(got, want) {
 		t.Errorf("named %q, want %q", got, want)
 	}

@@ -34,6 +34,10 @@ union all select 'function ' || o.oid::regprocedure || ' in language ' || l.lann
 	where o.oid >= 16384 and o.prokind <> 'a' and not exists (select from pg_depend x where x.classid = 'pg_proc'::regclass and x.objid = o.oid and x.deptype in ('e', 'i'))
 union all select 'leakproof function ' || o.oid::regprocedure, 'superuser' from pg_proc o join pg_language l on l.oid = o.prolang and l.lanpltrusted
 	where o.oid >= 16384 and o.proleakproof and not exists (select from pg_depend x where x.classid = 'pg_proc'::regclass and x.objid = o.oid and x.deptype = 'e')
+union all select 'function ' || o.oid::regprocedure || ' with a setting of ' || split_part(c.item, '=', 1), 'superuser'
+	from pg_proc o cross join unnest(o.proconfig) c(item) left join pg_settings g on lower(g.name) = lower(split_part(c.item, '=', 1))
+	where o.oid >= 16384 and (g.name is null or g.context in ('superuser', 'superuser-backend'))
+	and not exists (select from pg_depend x where x.classid = 'pg_proc'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'base type ' || format_type(o.oid, null), 'superuser' from pg_type o where o.oid >= 16384 and o.typtype = 'b' and not exists (select from pg_type y where y.typarray = o.oid)
 	and not exists (select from pg_depend x where x.classid = 'pg_type'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'operator class ' || quote_ident(opcname), 'superuser' from pg_opclass o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opclass'::regclass and x.objid = o.oid and x.deptype = 'e')
@@ -57,11 +61,20 @@ union all select 'table ' || c.oid::regclass, case when has_table_privilege(c.oi
 		and x.deptype = 'e' and not coalesce(c.oid = any(e.extconfig), false)) -- an extension's own rows are not carried
 	and (not has_table_privilege(c.oid, 'select')
 	or not me.rolbypassrls and c.relrowsecurity and (c.relforcerowsecurity or not pg_has_role(c.relowner, 'usage')))
-order by 1`
+`
+
+// schemasPublished are publications of whole schemas, from PostgreSQL 15 on.
+const schemasPublished = `union all select distinct 'publication ' || quote_ident(p.pubname) || ' for tables in a schema', 'superuser'
+	from pg_publication_namespace s join pg_publication p on p.oid = s.pnpubid
+`
 
 // unsupportedIn lists what of one database may not be carried.
-func unsupportedIn(ctx context.Context, conn *pgx.Conn, name string) ([]reconcile.UnsupportedObject, error) {
-	rows, err := conn.Query(ctx, unsupportedQuery)
+func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string) ([]reconcile.UnsupportedObject, error) {
+	query := unsupportedQuery
+	if s.version >= 150000 {
+		query += schemasPublished
+	}
+	rows, err := conn.Query(ctx, query+"order by 1")
 	if err != nil {
 		return nil, fmt.Errorf("look for objects that cannot be carried: %w", err)
 	}
