@@ -31,6 +31,15 @@ var carried = []string{
 	create view seen as select * from forced; create policy own on forced using (id in (select id from forced))`,
 	`comment on schema public is 'ours'`,
 	`comment on schema public is null`,
+	// Functions that lean on the application's search path.
+	`create table rates (r bigint); insert into rates values (3); create function top() returns bigint language sql stable as 'select max(r) from rates';
+	create function plus(int) returns int language sql immutable as 'select $1 + 1'; create function small(int) returns bool language sql immutable as 'select plus($1) < 10';
+	create function low(text) returns text language plpgsql immutable as 'begin return lower(same($1)); end'; create function same(text) returns text language sql immutable as 'select $1';
+	create domain few as int check (small(value)); create table t (a int check (small(a)), b few, c text, d int generated always as (plus(a)) stored);
+	insert into t values (1, 2, 'X'); create index on t (low(c)); create materialized view best as select top() as r`,
+	`create schema app; create schema other; alter database db6 set search_path = 'app', 'other';
+	set search_path = app; create function one() returns int language sql immutable as 'select 1'; create function two() returns int language sql immutable as 'select one() + 1';
+	create materialized view mv as select two() as n; create table t (a int check (a < two())); insert into t values (1)`,
 	// A domain's default is stored as it was typed.
 	`create function one() returns int language sql as 'select 1'; create domain counted as int default one()`,
 	// A database without an encoding keeps bytes that are no UTF-8.

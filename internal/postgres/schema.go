@@ -42,7 +42,7 @@ func (e entry) restore(ctx context.Context, conn *pgx.Conn, a adapted, admin str
 	if e.access != "" {
 		sql = "set default_table_access_method = " + ident(e.access) + ";\n" + sql
 	}
-	if _, err := conn.Exec(ctx, sql); err != nil {
+	if err := execLeaning(ctx, conn, a.appPath(conn.Config().Database), sql); err != nil {
 		return failf(targetSide, codeOfError(err), "create %s: %w", e.title(), err)
 	}
 	if e.desc == matviewDesc {
