@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -26,15 +27,24 @@ func defaultPublic(version int) publicSchema {
 const publicComment = "standard public schema"
 
 // readPublic reads the schema public of every database of the source, in the
-// target's role names; a database without one has no entry.
-func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, error) {
+// target's role names; a database without one has no entry. It also says which
+// privileges are left behind, for the same session is open.
+func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, []string, error) {
 	found := map[string]publicSchema{}
+	var left []string
 	var mu sync.Mutex
 	err := m.source.each(ctx, databaseNames(f.source.databases), func(ctx context.Context, name string, conn *pgx.Conn) error {
+		lines, err := m.source.readLeftPrivileges(ctx, conn, name)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		left = append(left, lines...)
+		mu.Unlock()
 		s := side{conn: conn, version: m.source.version, owners: f.adapted.owners}
 		var p publicSchema
 		from, to := s.ownerLists()
-		err := conn.QueryRow(ctx, "with roles(f, t) as (select * from unnest($1::text[], $2::text[])) select o, coalesce(a, ''), c from (select "+
+		err = conn.QueryRow(ctx, "with roles(f, t) as (select * from unnest($1::text[], $2::text[])) select o, coalesce(a, ''), c from (select "+
 			schemaOwner()+" as o, coalesce(obj_description(n.oid, 'pg_namespace'), '') as c, (select q.value from ("+privilegeFacts+") q(object, what, value, owner) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x",
 			from, to).Scan(&p.owner, &p.acl, &p.comment)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -49,18 +59,20 @@ func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]public
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return found, nil
+	slices.Sort(left)
+	return found, left, nil
 }
 
 // adaptPublic finds the databases whose schema public is not as in a new
 // database on the target, and notes those where we may not change it.
 func (m *mover) adaptPublic(ctx context.Context, f *copyFacts) error {
-	schemas, err := m.readPublic(ctx, f)
+	schemas, left, err := m.readPublic(ctx, f)
 	if err != nil {
 		return err
 	}
+	f.adapted.lines = append(f.adapted.lines, left...)
 	f.adapted.public = schemas
 	f.adapted.keptPublic = map[string]bool{}
 	if f.target.admin.superuser || m.target.version >= 150000 {
