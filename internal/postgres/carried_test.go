@@ -40,6 +40,8 @@ var carried = []string{
 	`create schema app; create schema other; alter database db6 set search_path = 'app', 'other';
 	set search_path = app; create function one() returns int language sql immutable as 'select 1'; create function two() returns int language sql immutable as 'select one() + 1';
 	create materialized view mv as select two() as n; create table t (a int check (a < two())); insert into t values (1)`,
+	// The composite types of a trusted extension belong to the server's own role.
+	`create extension tablefunc`,
 	// A domain's default is stored as it was typed.
 	`create function one() returns int language sql as 'select 1'; create domain counted as int default one()`,
 	// A database without an encoding keeps bytes that are no UTF-8.

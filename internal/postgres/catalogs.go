@@ -3,9 +3,9 @@ package postgres
 import "strings"
 
 // relation is the condition and joins for relations c in schemas n that are
-// the user's own.
+// the user's own. Of an extension's composite type only the type is a member.
 func relation(kinds string) string {
-	return "pg_class c join pg_namespace n on n.oid = c.relnamespace and " + userSchemas + " and c.relkind in (" + kinds + ") and " + notOfExtension("pg_class", "c.oid")
+	return "pg_class c join pg_namespace n on n.oid = c.relnamespace and " + userSchemas + " and c.relkind in (" + kinds + ") and " + notOfExtension("pg_class", "c.oid") + " and " + notOfExtension("pg_type", "c.reltype")
 }
 
 const qualified = "format('%I.%I', n.nspname, c.relname)"
