@@ -213,7 +213,10 @@ func (p *proof) secureWrite(ctx context.Context) (bool, error) {
 			return nil
 		}
 		written.Add(n)
-		return err
+		if err != nil {
+			return fmt.Errorf("try DDL and a write in database %q: %w", name, err)
+		}
+		return nil
 	})
 	if err != nil {
 		return false, err
