@@ -128,6 +128,9 @@ func TestWhatCannotBeCarriedIsNamedFirst(t *testing.T) {
 		create table joined (own text, id int, late int); alter table joined inherit parent;
 		create table plain (more text) inherits (parent);
 		create table jobs (id int primary key); create table steps (job int constraint of_job references jobs); alter table steps disable trigger all;
+		create aggregate joined_up (anyarray) (sfunc = array_cat, stype = anyarray); create aggregate collected (int) (sfunc = array_append, stype = int[]);
+		create operator %+% (leftarg = anyarray, rightarg = anyarray, function = array_cat); create function twice(int) returns int language sql as 'select 2 * $1';
+		create operator !!! (leftarg = int, function = twice);
 		create function quiet() returns int language sql set session_replication_role = replica set our.own = 'x' set "TimeZone" = 'UTC' as 'select 1'`)
 	conn, err := p.source.Connect(t.Context(), "main")
 	if err != nil {
@@ -142,8 +145,8 @@ func TestWhatCannotBeCarriedIsNamedFirst(t *testing.T) {
 	for _, o := range do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked {
 		got = append(got, o.Object)
 	}
-	want := []string{"database main", "disabled foreign key triggers of of_job on public.steps", "function public.quiet() with a setting of our.own",
-		"function public.quiet() with a setting of session_replication_role", "index public.unbuilt", "table public.child"}
+	want := []string{"aggregate public.joined_up(anyarray)", "database main", "disabled foreign key triggers of of_job on public.steps", "function public.quiet() with a setting of our.own",
+		"function public.quiet() with a setting of session_replication_role", "index public.unbuilt", "operator public.%+%(anyarray,anyarray)", "postfix operator public.!!!(integer,NONE)", "table public.child"}
 	if !slices.Equal(got, want) {
 		t.Errorf("named %q, want %q", got, want)
 	}

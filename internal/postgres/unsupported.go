@@ -17,8 +17,14 @@ var reasons = map[string]string{
 	"column order": "columns of its parents stand behind its own, and a table made anew has them in front",
 	"few sessions": "its connection limit is less than the sessions a move opens, and binds a role that is no superuser",
 	"prepared":     "it can commit at any time, fence or not: commit it or roll it back",
+	"before 14":    "PostgreSQL 14 and newer cannot create it",
 	"row security": "row level security hides rows from the role we log in with, which is no superuser",
 }
+
+// retyped are the functions that take other pseudo-types since PostgreSQL 14.
+const retyped = `'{"array_append(anyarray,anyelement)","array_cat(anyarray,anyarray)","array_prepend(anyelement,anyarray)","array_remove(anyarray,anyelement)",
+	"array_replace(anyarray,anyelement,anyelement)","array_position(anyarray,anyelement)","array_position(anyarray,anyelement,integer)",
+	"array_positions(anyarray,anyelement)","width_bucket(anyelement,anyarray)"}'::text[]`
 
 // unsupportedQuery lists objects no move carries, only a superuser can make, or
 // we cannot read whole. It reports facts; blocked judges them against a target.
@@ -40,6 +46,10 @@ union all select 'function ' || o.oid::regprocedure || ' with a setting of ' || 
 	and not exists (select from pg_depend x where x.classid = 'pg_proc'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'base type ' || format_type(o.oid, null), 'superuser' from pg_type o where o.oid >= 16384 and o.typtype = 'b' and not exists (select from pg_type y where y.typarray = o.oid)
 	and not exists (select from pg_depend x where x.classid = 'pg_type'::regclass and x.objid = o.oid and x.deptype = 'e')
+union all select 'postfix operator ' || o.oid::regoperator, 'before 14' from pg_operator o where o.oid >= 16384 and o.oprkind = 'r' and not exists (select from pg_depend x where x.classid = 'pg_operator'::regclass and x.objid = o.oid and x.deptype = 'e')
+union all select 'operator ' || o.oid::regoperator, 'before 14' from pg_operator o where o.oid >= 16384 and o.oprcode::regprocedure::text = any(` + retyped + `) and o.oprleft in ('anyarray'::regtype, 'anyelement'::regtype)
+union all select 'aggregate ' || a.aggfnoid::regprocedure, 'before 14' from pg_aggregate a where a.aggfnoid::oid >= 16384 and a.aggtranstype in ('anyarray'::regtype, 'anyelement'::regtype)
+	and (a.aggtransfn::regprocedure::text = any(` + retyped + `) or a.aggfinalfn::regprocedure::text = any(` + retyped + `))
 union all select 'operator class ' || quote_ident(opcname), 'superuser' from pg_opclass o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opclass'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'operator family ' || quote_ident(opfname), 'superuser' from pg_opfamily o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opfamily'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select distinct 'disabled foreign key triggers of ' || quote_ident(c.conname) || ' on ' || t.tgrelid::regclass, '' from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint and c.contype = 'f' where t.tgisinternal and t.tgenabled <> 'O'
@@ -82,6 +92,9 @@ func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string)
 		var why string
 		err = row.Scan(&o.Object, &why)
 		o.Database, o.Reason, o.Superuser = name, reasons[why], why == "superuser" || why == "few sessions"
+		if why == "before 14" {
+			o.Before = 140000
+		}
 		return o, err
 	})
 }
@@ -92,7 +105,7 @@ func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string)
 func blocked(source, target *reconcile.Database) []reconcile.UnsupportedObject {
 	var list []reconcile.UnsupportedObject
 	for _, o := range source.Unsupported {
-		if !o.Superuser || !target.Role.Superuser {
+		if !o.Fits(target.VersionNum, target.Role.Superuser) {
 			list = append(list, o)
 		}
 	}
