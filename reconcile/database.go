@@ -121,6 +121,14 @@ type UnsupportedObject struct {
 	Reason   string `json:"reason"`
 	// Superuser tells that a target where we are superuser can take it.
 	Superuser bool `json:"superuser,omitempty"`
+	// Before is the PostgreSQL version from which on no target can take it.
+	Before int `json:"before,omitempty"`
+}
+
+// Fits tells whether a target of a version, where our role may or may not be
+// superuser, can take it all the same.
+func (u UnsupportedObject) Fits(version int, superuser bool) bool {
+	return u.Superuser && superuser || u.Before > 0 && version < u.Before
 }
 
 // SessionCount is how many client sessions a role holds on a database.

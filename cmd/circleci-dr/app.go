@@ -70,7 +70,7 @@ func (p *program) finishCommand(cmd *cli.Command) {
 	cmd.Action = func(c *cli.Context) error {
 		p.result.Command = cmd.Name
 		if c.Args().Present() {
-			return usagef("%s takes no arguments (got %q); name the spec with --file", cmd.Name, c.Args().First())
+			return noArguments(c)
 		}
 		color, err := p.wantsColor(c.String("color"))
 		if err != nil {
@@ -82,6 +82,19 @@ func (p *program) finishCommand(cmd *cli.Command) {
 		}
 		return action(c)
 	}
+}
+
+// noArguments refuses a positional argument, as a mistyped subcommand is one
+// too.
+func noArguments(c *cli.Context) error {
+	name, got := c.Command.Name, c.Args().First()
+	switch {
+	case len(c.Command.Subcommands) > 0:
+		return usagef("%s knows no %q", name, got)
+	case c.String("file") != "":
+		return usagef("%s takes no arguments (got %q); name the spec with --file", name, got)
+	}
+	return usagef("%s takes no arguments (got %q)", name, got)
 }
 
 // overwrites refuses a file to write that is a file to read: a spec that was

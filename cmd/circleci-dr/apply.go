@@ -59,6 +59,9 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 	if o.wait < 0 {
 		return usagef("--wait must not be negative (got %s)", o.wait)
 	}
+	if err := o.choice.check(); err != nil {
+		return err
+	}
 	var given *reconcile.Plan
 	if o.plan != "" {
 		if given, err = readPlanFile(o.plan); err != nil {

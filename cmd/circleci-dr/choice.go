@@ -19,20 +19,28 @@ func choiceFlags(c *choice) []cli.Flag {
 	}
 }
 
+// check finds a mistake that shows without the spec.
+func (c choice) check() error {
+	switch {
+	case c.side == "" && c.datastore != "":
+		return usagef("--datastore goes with --authoritative")
+	case c.side != "" && c.side != string(spec.Internal) && c.side != string(spec.External):
+		return usagef("--authoritative must be internal or external (got %q)", c.side)
+	}
+	return nil
+}
+
 // made is the choice for a spec; given is the one of a plan file, which needs
 // no flag again.
 func (c choice) made(s *spec.Spec, given *reconcile.Plan) (map[reconcile.Engine]spec.Location, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	if c.side == "" {
-		if c.datastore != "" {
-			return nil, usagef("--datastore goes with --authoritative")
-		}
 		if given != nil {
 			return given.Authoritative, nil
 		}
 		return nil, nil
-	}
-	if c.side != string(spec.Internal) && c.side != string(spec.External) {
-		return nil, usagef("--authoritative must be internal or external (got %q)", c.side)
 	}
 	var declared []string
 	if s.Datastores.PostgreSQL != nil {

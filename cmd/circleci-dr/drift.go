@@ -28,6 +28,9 @@ func (p *program) runDrift(ctx context.Context, o common, maxAge time.Duration) 
 	if err != nil {
 		return err
 	}
+	if maxAge < 0 {
+		return usagef("--max-inspection-age must not be negative (got %s)", maxAge)
+	}
 	ses, err := p.open(o, access{readOnly: true})
 	if err != nil {
 		return err

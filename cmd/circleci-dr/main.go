@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/urfave/cli/v2"
 )
 
 func main() {
@@ -24,6 +26,10 @@ func realMain(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := withSignals(stderr, p.onSignal)
 	defer stop()
 	err := p.app().RunContext(ctx, args)
+	var unknown cli.ExitCoder
+	if errors.As(err, &unknown) { // only help makes one, of a command there is none of
+		err = usagef("%s", unknown)
+	}
 	return p.exit(ctx, err)
 }
 

@@ -43,6 +43,9 @@ func (p *program) runPlan(ctx context.Context, o planOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := o.choice.check(); err != nil {
+		return err
+	}
 	ses, err := p.open(o.common, access{})
 	if err != nil {
 		return err

@@ -176,6 +176,9 @@ func load(o Options) (*rest.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(raw.Contexts) == 0 && o.Context != "" { // client-go reads a file that is not there as an empty one
+		return nil, fmt.Errorf("there is no context %q, nor any other, in %s", o.Context, strings.Join(rules.GetLoadingPrecedence(), ", "))
+	}
 	if _, ok := raw.Contexts[o.Context]; o.Context != "" && !ok {
 		var known []string
 		for name := range raw.Contexts {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -212,9 +213,45 @@ func (m *mover) adapted(ctx context.Context, all []database) ([]string, error) {
 		}
 		lines = append(lines, accounts...)
 	}
+	strays, err := m.source.strays(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lines = append(lines, strays...)
 	slices.Sort(lines)
 	return lines, nil
 }
+
+// strays names what somebody keeps in the server's own databases, as far as we
+// may see it.
+func (s *server) strays(ctx context.Context) ([]string, error) {
+	var lines []string
+	for _, name := range []string{"admin", "local"} {
+		var listed struct {
+			Cursor struct {
+				First []struct {
+					Name string `bson:"name"`
+				} `bson:"firstBatch"`
+			} `bson:"cursor"`
+		}
+		command := bson.D{{Key: "listCollections", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedCollections", Value: true}, {Key: "cursor", Value: bson.D{{Key: "batchSize", Value: 1000}}}}
+		err := s.command(ctx, name, command, &listed)
+		if number := numberOf(err); number == codeUnauthorized || notThere(number) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range listed.Cursor.First {
+			if !serversOwn.MatchString(c.Name) {
+				lines = append(lines, fmt.Sprintf("%s.%s is not carried: it is in a database of the server's own", name, c.Name))
+			}
+		}
+	}
+	return lines, nil
+}
+
+var serversOwn = regexp.MustCompile(`^(system|oplog|replset)\.|^(startup_log|clustermanager|me|slaves|temp_oplog_buffer|tempusers|temproles)$`)
 
 // accounts names the users and roles of a database, which a move leaves to
 // the target: an account brought along could replace the one we log in with.

@@ -15,13 +15,16 @@ func TestMoveAwkward(t *testing.T) {
 		t.Run("to "+to, func(t *testing.T) {
 			p := newPair(t, "4.4", to)
 			awkward(t, p.source)
+			insert(t, p.source, "admin", "stray", bson.D{{Key: "_id", Value: 1}})
+			insert(t, p.source, "local", "stray", bson.D{{Key: "_id", Value: 1}})
 			inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
 			if len(inspected.Blocked) > 0 || inspected.Source.Error+inspected.Target.Error != "" {
 				t.Fatalf("blocked %+v, source %+v, target %+v", inspected.Blocked, inspected.Source, inspected.Target)
 			}
 			do[reconcile.FenceResult](t, p, reconcile.OpFence)
 			copied := do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-			want := []string{"user app of database main is not carried: users are the target's own"}
+			want := []string{"admin.stray is not carried: it is in a database of the server's own", "local.stray is not carried: it is in a database of the server's own",
+				"user app of database main is not carried: users are the target's own"}
 			if !slices.Equal(copied.Adapted, want) || !slices.Equal(inspected.Adapted, want) {
 				t.Errorf("adapted %q, announced %q, want %q", copied.Adapted, inspected.Adapted, want)
 			}

@@ -103,7 +103,8 @@ func (c *copyRun) documents(ctx context.Context, what collection) (moved, error)
 		_ = into.CloseWithError(err) // nil is the end of the stream
 		dumpDone <- err
 	}()
-	restored, restoreErr := c.restore(what, from)
+	zeros := &zeroTimes{}
+	restored, restoreErr := c.restore(what, from, zeros)
 	_ = from.CloseWithError(errRestoreEnded)
 	dumpErr := <-dumpDone
 	if cause := context.Cause(ctx); cause != nil {
@@ -118,7 +119,7 @@ func (c *copyRun) documents(ctx context.Context, what collection) (moved, error)
 	if n := dumped.total(); n != restored {
 		return moved{}, failf(targetSide, reconcile.CodeFailed, "write %s: the target took %d of %d documents", what, restored, n)
 	}
-	return moved{documents: restored, bytes: written.bytes}, nil
+	return moved{documents: restored, bytes: written.bytes}, c.restoreZeros(ctx, what, zeros)
 }
 
 var errRestoreEnded = errors.New("the writing side has ended")
@@ -155,7 +156,7 @@ func (c *copyRun) dump(what collection, to *meter, progress *counter) error {
 }
 
 // restore reads documents until the pipe ends and says how many it wrote.
-func (c *copyRun) restore(what collection, from io.Reader) (int64, error) {
+func (c *copyRun) restore(what collection, from io.Reader, zeros *zeroTimes) (int64, error) {
 	o, err := c.target.toolOptions(c.targetRelay, tooloptions.Namespace{DB: what.database, Collection: what.data()})
 	if err != nil {
 		return 0, err
@@ -186,7 +187,8 @@ func (c *copyRun) restore(what collection, from io.Reader) (int64, error) {
 	}
 	// Not through Restore: when it fails it closes its input under the
 	// goroutine that reads from it.
-	result := restore.RestoreCollectionToDB(what.database, what.data(), tooldb.NewDecodedBSONSource(tooldb.NewBSONSource(stream)), stream, what.bytes, kind)
+	zeros.RawDocSource = tooldb.NewBSONSource(stream)
+	result := restore.RestoreCollectionToDB(what.database, what.data(), tooldb.NewDecodedBSONSource(zeros), stream, what.bytes, kind)
 	if result.Err == nil && result.Failures > 0 {
 		return 0, fmt.Errorf("the target refused %d documents", result.Failures)
 	}

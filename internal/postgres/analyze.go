@@ -17,16 +17,20 @@ const analyzeJobs = 2
 func (d *databaseCopy) analyze() {
 	d.progress.Enter("analyze", d.database.name, 0)
 	d.analyzers.Go(func(ctx context.Context) error {
-		return d.mover.target.analyze(ctx, d.database.name)
+		return d.mover.target.analyze(ctx, d.database.name, d.adapted.appPath(d.database.name))
 	})
 }
 
 // analyze analyzes every table of a database, the biggest first. The tables
-// are named, because the catalogs are the server's own.
-func (s *server) analyze(ctx context.Context, database string) error {
+// are named, because the catalogs are the server's own. What has a foreign
+// table below it is left out: analyzing it would ask that server for rows.
+func (s *server) analyze(ctx context.Context, database, path string) error {
 	return s.with(ctx, database, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, "select "+qualified+" from "+relation("'r', 'p', 'm'")+
-			" where c.relkind <> 'm' or c.relispopulated order by c.relpages desc, pg_relation_size(c.oid) desc")
+		rows, err := conn.Query(ctx, `with recursive far(oid) as (
+				select inhparent from pg_inherits i join pg_class f on f.oid = i.inhrelid and f.relkind = 'f'
+				union select i.inhparent from far join pg_inherits i on i.inhrelid = far.oid)
+			select `+qualified+" from "+relation("'r', 'p', 'm'")+
+			" where (c.relkind <> 'm' or c.relispopulated) and c.oid not in (select oid from far) order by c.relpages desc, pg_relation_size(c.oid) desc")
 		if err != nil {
 			return fmt.Errorf("analyze: %w", err)
 		}
@@ -36,11 +40,11 @@ func (s *server) analyze(ctx context.Context, database string) error {
 		}
 		var next atomic.Int64
 		g, gctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return analyzeNext(gctx, conn, names, &next) })
+		g.Go(func() error { return analyzeNext(gctx, conn, path, names, &next) })
 		if len(names) >= manyTables {
 			for range analyzeJobs - 1 {
 				g.Go(func() error {
-					return s.with(gctx, database, func(conn *pgx.Conn) error { return analyzeNext(gctx, conn, names, &next) })
+					return s.with(gctx, database, func(conn *pgx.Conn) error { return analyzeNext(gctx, conn, path, names, &next) })
 				})
 			}
 		}
@@ -51,13 +55,13 @@ func (s *server) analyze(ctx context.Context, database string) error {
 // manyTables is from when on a second session is worth its making.
 const manyTables = 20
 
-func analyzeNext(ctx context.Context, conn *pgx.Conn, names []string, next *atomic.Int64) error {
+func analyzeNext(ctx context.Context, conn *pgx.Conn, path string, names []string, next *atomic.Int64) error {
 	if _, err := conn.Exec(ctx, "set row_security = on; set synchronous_commit = off"); err != nil {
 		return fmt.Errorf("analyze: %w", err)
 	}
 	for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
-		if _, err := conn.Exec(ctx, "analyze "+names[i]); err != nil {
-			return fmt.Errorf("analyze %s: %w", names[i], err)
+		if err := execLeaning(ctx, conn, path, "analyze "+names[i]); err != nil {
+			return fmt.Errorf("analyze %s in database %q: %w", names[i], conn.Config().Database, err)
 		}
 	}
 	return nil

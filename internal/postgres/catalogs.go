@@ -3,9 +3,9 @@ package postgres
 import "strings"
 
 // relation is the condition and joins for relations c in schemas n that are
-// the user's own.
+// the user's own. Of an extension's composite type only the type is a member.
 func relation(kinds string) string {
-	return "pg_class c join pg_namespace n on n.oid = c.relnamespace and " + userSchemas + " and c.relkind in (" + kinds + ") and " + notOfExtension("pg_class", "c.oid")
+	return "pg_class c join pg_namespace n on n.oid = c.relnamespace and " + userSchemas + " and c.relkind in (" + kinds + ") and " + notOfExtension("pg_class", "c.oid") + " and " + notOfExtension("pg_type", "c.reltype")
 }
 
 const qualified = "format('%I.%I', n.nspname, c.relname)"
@@ -138,7 +138,7 @@ const ownType = `t.typtype in ('b', 'c', 'd', 'e', 'r') and not exists (select f
 
 var typeFacts = factsOf("format('%I.%I', n.nspname, t.typname)", `('kind', t.typtype::text), ('owner', `+roleOf("t.typowner")+`),
 	('labels', (select string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid)),
-	('base', case when t.typtype = 'd' then format_type(t.typbasetype, t.typtypmod) end), ('not null', t.typnotnull::text), ('default', t.typdefault),
+	('base', case when t.typtype = 'd' then format_type(t.typbasetype, t.typtypmod) end), ('not null', t.typnotnull::text), ('default', coalesce(pg_get_expr(t.typdefaultbin, 0), t.typdefault)),
 	('collation', (select quote_ident(x.collname) from pg_collation x where x.oid = t.typcollation)),
 	('range', (select concat_ws(' ', format_type(r.rngsubtype, null), (select quote_ident(collname) from pg_collation where oid = r.rngcollation),
 		`+identity("pg_opclass", "r.rngsubopc")+`, r.rngcanonical, r.rngsubdiff) from pg_range r where r.rngtypid = t.oid)),

@@ -157,6 +157,20 @@ func (s *server) connect(ctx context.Context, database string) (*pgx.Conn, error
 	return conn, nil
 }
 
+// asStored has a database without an encoding of its own give every byte as it
+// is: what is no UTF-8 it could not send as such.
+func asStored(ctx context.Context, conn *pgconn.PgConn) error {
+	if conn.ParameterStatus("server_encoding") != sqlASCII {
+		return nil
+	}
+	if _, err := conn.Exec(ctx, "set client_encoding = "+sqlASCII).ReadAll(); err != nil {
+		return fmt.Errorf("set client_encoding: %w", err)
+	}
+	return nil
+}
+
+const sqlASCII = "SQL_ASCII"
+
 // connectRaw opens a session for the COPY relay, without pgx's type layer.
 func (s *server) connectRaw(ctx context.Context, database string) (*pgconn.PgConn, error) {
 	cfg, err := s.config(database)
@@ -167,10 +181,17 @@ func (s *server) connectRaw(ctx context.Context, database string) (*pgconn.PgCon
 	if err != nil {
 		return nil, classify(s.side, fmt.Errorf("connect to database %q: %w", database, err))
 	}
+	if err := asStored(ctx, conn); err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		return nil, classify(s.side, err)
+	}
 	return conn, nil
 }
 
 func (s *server) learn(ctx context.Context, conn *pgx.Conn) error {
+	if err := asStored(ctx, conn.PgConn()); err != nil {
+		return err
+	}
 	if s.version == 0 {
 		err := conn.QueryRow(ctx, `select current_setting('server_version_num')::int,
 			(select rolsuper from pg_roles where rolname = current_user)`).Scan(&s.version, &s.superuser)

@@ -49,7 +49,7 @@ func (d *databaseCopy) run(ctx context.Context) error {
 		return err
 	}
 	d.progress.Enter("schema", d.database.name, 0)
-	if d.entries, err = dumpSchema(ctx, d.mover.source, d.dump, d.database.name, d.snapshot); err != nil {
+	if d.entries, err = dumpSchema(ctx, d.mover.source, d.dump, d.database, d.snapshot); err != nil {
 		return fail(sourceSide, codeOfError(err), err)
 	}
 	if err := keepColumnOrder(ctx, d.source, d.entries); err != nil {
@@ -152,5 +152,8 @@ func (d *databaseCopy) restorePost(ctx context.Context) error {
 
 // restoreComments comes after everything that can carry one.
 func (d *databaseCopy) restoreComments(ctx context.Context) error {
-	return restoreSchema(ctx, d.target, d.entries, d.adapted, d.admin, entry.late)
+	return restoreSchema(ctx, d.target, d.entries, d.adapted, d.admin, func(e entry) bool {
+		kept := d.adapted.keptPublic[d.database.name] && e.desc == "COMMENT" && e.tag == "SCHEMA public"
+		return e.late() && !kept
+	})
 }

@@ -136,7 +136,7 @@ func (d *databaseCopy) targetWire(ctx context.Context) (*wire, error) {
 		return nil, err
 	}
 	w := &wire{pg: pg}
-	if err := w.exec(ctx, "set synchronous_commit = off"); err != nil {
+	if err := w.exec(ctx, "set synchronous_commit = off; set search_path = pg_catalog, "+d.adapted.appPath(d.database.name)); err != nil {
 		w.close(ctx)
 		return nil, classify(targetSide, err)
 	}

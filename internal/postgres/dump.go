@@ -75,7 +75,7 @@ func dumpPaths() []string {
 // snapshot sees it, and reads the archive from a pipe. The password goes
 // through a file in memory that only the child sees: not through argv or
 // environment, and not through a disk.
-func dumpSchema(ctx context.Context, s *server, tool dumpTool, database, snapshot string) ([]entry, error) {
+func dumpSchema(ctx context.Context, s *server, tool dumpTool, d database, snapshot string) ([]entry, error) {
 	pass, err := passFile(s.password)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func dumpSchema(ctx context.Context, s *server, tool dumpTool, database, snapsho
 	defer func() { _ = pass.Close() }()
 	cmd := exec.CommandContext(ctx, tool.path, "--format=custom", "--schema-only", "--no-password",
 		"--snapshot="+snapshot, "--no-tablespaces", "--compress=0")
-	cmd.Env = dumpEnv(s, database)
+	cmd.Env = dumpEnv(s, d)
 	cmd.ExtraFiles = []*os.File{pass} // becomes descriptor 3
 	cmd.WaitDelay = connectTimeout
 	var stderr limitedBuffer
@@ -98,18 +98,22 @@ func dumpSchema(ctx context.Context, s *server, tool dumpTool, database, snapsho
 	entries, readErr := readArchive(stdout)
 	_, drainErr := io.Copy(io.Discard, stdout)
 	if err := cmd.Wait(); err != nil {
-		return nil, fmt.Errorf("dump schema of %q with pg_dump %d: %w: %s", database, tool.major, err, stderr.text())
+		return nil, fmt.Errorf("dump schema of %q with pg_dump %d: %w: %s", d.name, tool.major, err, stderr.text())
 	}
 	return entries, errors.Join(readErr, drainErr)
 }
 
 // dumpEnv is the child's whole environment, so that nothing of ours leaks in.
-func dumpEnv(s *server, database string) []string {
+func dumpEnv(s *server, d database) []string {
+	encoding := "UTF8"
+	if d.encoding == sqlASCII { // see asStored
+		encoding = sqlASCII
+	}
 	names := map[string]string{"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}
-	env := []string{"PGPASSFILE=/proc/self/fd/3", "PGAPPNAME=" + s.label, "LC_ALL=C", "PGCLIENTENCODING=UTF8",
+	env := []string{"PGPASSFILE=/proc/self/fd/3", "PGAPPNAME=" + s.label, "LC_ALL=C", "PGCLIENTENCODING=" + encoding,
 		"PGCONNECT_TIMEOUT=10", "PATH=/usr/bin:/bin", "HOME=/nonexistent",
 		"PGOPTIONS=-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c role=none -c jit=off"}
-	for _, kv := range s.libpq(database) {
+	for _, kv := range s.libpq(d.name) {
 		env = append(env, names[kv[0]]+"="+kv[1])
 	}
 	return env

@@ -242,7 +242,7 @@ func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.Dat
 		for _, e := range extensions {
 			info.Extensions[e.name] = e.version
 		}
-		found, err = unsupportedIn(ctx, conn, d.name)
+		found, err = s.unsupportedIn(ctx, conn, d.name)
 		return err
 	})
 	return info, found, err

@@ -185,12 +185,14 @@ func (p *proof) compareDatabase(want, have database) {
 	}
 }
 
+const beginSnapshot = "begin isolation level repeatable read read only"
+
 // compareInside compares what a database holds.
 func (p *proof) compareInside(ctx context.Context, d database) error {
 	return p.source.with(ctx, d.name, func(source *pgx.Conn) error {
 		return p.target.with(ctx, d.name, func(target *pgx.Conn) error {
 			for _, conn := range []*pgx.Conn{source, target} {
-				if _, err := conn.Exec(ctx, "begin isolation level repeatable read read only"); err != nil {
+				if _, err := conn.Exec(ctx, beginSnapshot); err != nil {
 					return fmt.Errorf("begin snapshot: %w", err)
 				}
 			}
@@ -211,7 +213,10 @@ func (p *proof) secureWrite(ctx context.Context) (bool, error) {
 			return nil
 		}
 		written.Add(n)
-		return err
+		if err != nil {
+			return fmt.Errorf("try DDL and a write in database %q: %w", name, err)
+		}
+		return nil
 	})
 	if err != nil {
 		return false, err

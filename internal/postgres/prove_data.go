@@ -28,6 +28,12 @@ func (d *databaseProof) run(ctx context.Context) error {
 			return err
 		}
 	}
+	// What spelled a view out has locked its tables, which reading may alter (liftFor).
+	for _, conn := range []*pgx.Conn{d.sourceConn, d.targetConn} {
+		if _, err := conn.Exec(ctx, "commit; "+beginSnapshot); err != nil {
+			return fmt.Errorf("begin snapshot: %w", err)
+		}
+	}
 	for _, step := range []func(context.Context) error{d.compareSequences, d.compareTables, d.compareMatviews, d.compareObjects} {
 		if err := step(ctx); err != nil {
 			return err

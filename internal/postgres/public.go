@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -12,29 +13,40 @@ import (
 // publicSchema is what a database says about its schema public, which comes
 // with the database. Up to PostgreSQL 14 it belongs to the server's own role,
 // and nobody else can change it.
-type publicSchema struct{ owner, acl string }
+type publicSchema struct{ owner, acl, comment string }
 
 // defaultPublic is the schema public of a new database.
 func defaultPublic(version int) publicSchema {
 	usage := fieldSep + "USAGE" + fieldSep + serverRole + fieldSep + "f"
 	if version >= 150000 {
-		return publicSchema{owner: serverRole, acl: usage}
+		return publicSchema{owner: serverRole, acl: usage, comment: publicComment}
 	}
-	return publicSchema{owner: serverRole, acl: fieldSep + "CREATE" + fieldSep + serverRole + fieldSep + "f" + itemSep + usage}
+	return publicSchema{owner: serverRole, acl: fieldSep + "CREATE" + fieldSep + serverRole + fieldSep + "f" + itemSep + usage, comment: publicComment}
 }
 
+const publicComment = "standard public schema"
+
 // readPublic reads the schema public of every database of the source, in the
-// target's role names; a database without one has no entry.
-func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, error) {
+// target's role names; a database without one has no entry. It also says which
+// privileges are left behind, for the same session is open.
+func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, []string, error) {
 	found := map[string]publicSchema{}
+	var left []string
 	var mu sync.Mutex
 	err := m.source.each(ctx, databaseNames(f.source.databases), func(ctx context.Context, name string, conn *pgx.Conn) error {
+		lines, err := m.source.readLeftPrivileges(ctx, conn, name)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		left = append(left, lines...)
+		mu.Unlock()
 		s := side{conn: conn, version: m.source.version, owners: f.adapted.owners}
 		var p publicSchema
 		from, to := s.ownerLists()
-		err := conn.QueryRow(ctx, "with roles(f, t) as (select * from unnest($1::text[], $2::text[])) select o, coalesce(a, '') from (select "+
-			schemaOwner()+" as o, (select q.value from ("+privilegeFacts+") q(object, what, value, owner) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x",
-			from, to).Scan(&p.owner, &p.acl)
+		err = conn.QueryRow(ctx, "with roles(f, t) as (select * from unnest($1::text[], $2::text[])) select o, coalesce(a, ''), c from (select "+
+			schemaOwner()+" as o, coalesce(obj_description(n.oid, 'pg_namespace'), '') as c, (select q.value from ("+privilegeFacts+") q(object, what, value, owner) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x",
+			from, to).Scan(&p.owner, &p.acl, &p.comment)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -47,18 +59,20 @@ func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]public
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return found, nil
+	slices.Sort(left)
+	return found, left, nil
 }
 
 // adaptPublic finds the databases whose schema public is not as in a new
 // database on the target, and notes those where we may not change it.
 func (m *mover) adaptPublic(ctx context.Context, f *copyFacts) error {
-	schemas, err := m.readPublic(ctx, f)
+	schemas, left, err := m.readPublic(ctx, f)
 	if err != nil {
 		return err
 	}
+	f.adapted.lines = append(f.adapted.lines, left...)
 	f.adapted.public = schemas
 	f.adapted.keptPublic = map[string]bool{}
 	if f.target.admin.superuser || m.target.version >= 150000 {
@@ -70,7 +84,7 @@ func (m *mover) adaptPublic(ctx context.Context, f *copyFacts) error {
 			continue
 		}
 		f.adapted.keptPublic[d.name] = true
-		f.adapted.note("schema public of database %s keeps the owner and privileges of a new database: before PostgreSQL 15 only a superuser may change them", d.name)
+		f.adapted.note("schema public of database %s keeps the owner, privileges and comment of a new database: before PostgreSQL 15 only a superuser may change them", d.name)
 	}
 	return nil
 }

@@ -128,9 +128,8 @@ func readSettings(ctx context.Context, conn *pgx.Conn) ([]setting, error) {
 	})
 }
 
-// statement is the ALTER that makes a setting. List-valued settings are
-// stored quoted already and must not be quoted again, the same rule pg_dump
-// has.
+// statement is the ALTER that makes a setting. A list-valued one is stored as
+// quoted names and must not be quoted as a whole, the same rule pg_dump has.
 func (s setting) statement() string {
 	subject := "role all"
 	switch {
@@ -143,12 +142,35 @@ func (s setting) statement() string {
 	}
 	value := literal(s.value)
 	if listSettings[strings.ToLower(s.name)] {
-		value = s.value
-		if value == "" {
-			value = "''"
-		}
+		value = listValue(s.value)
 	}
 	return "alter " + subject + " set " + settingName(s.name) + " to " + value
+}
+
+// listValue spells the names of a stored list as literals: an empty one is
+// stored as "", and no statement takes that back.
+func listValue(stored string) string {
+	if stored == "" {
+		return "''"
+	}
+	var names []string
+	var name strings.Builder
+	quoted := false
+	for i := 0; i < len(stored); i++ {
+		switch c := stored[i]; {
+		case c == '"' && quoted && strings.HasPrefix(stored[i+1:], `"`):
+			name.WriteByte('"')
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == ',' && !quoted:
+			names = append(names, literal(name.String()))
+			name.Reset()
+		case c != ' ' || quoted:
+			name.WriteByte(c)
+		}
+	}
+	return strings.Join(append(names, literal(name.String())), ", ")
 }
 
 // listSettings are the settings whose stored value is a list of quoted names.

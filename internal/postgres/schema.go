@@ -42,7 +42,7 @@ func (e entry) restore(ctx context.Context, conn *pgx.Conn, a adapted, admin str
 	if e.access != "" {
 		sql = "set default_table_access_method = " + ident(e.access) + ";\n" + sql
 	}
-	if _, err := conn.Exec(ctx, sql); err != nil {
+	if err := execLeaning(ctx, conn, a.appPath(conn.Config().Database), sql); err != nil {
 		return failf(targetSide, codeOfError(err), "create %s: %w", e.title(), err)
 	}
 	if e.desc == matviewDesc {
@@ -152,6 +152,10 @@ func restorePre(ctx context.Context, conn *pgx.Conn, entries []entry, extensions
 // databases' extensions and on what we make later have to wait.
 func (e entry) late() bool { return e.desc == "COMMENT" || e.desc == "SECURITY LABEL" }
 
+// joinedLater is true of a child that has everything it inherits of its own too.
+const joinedLater = `not exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and not a.attislocal)
+	and not exists (select from pg_constraint o where o.conrelid = c.oid and o.contype = 'c' and not o.conislocal)`
+
 // keepColumnOrder marks the tables that became children of others by ALTER
 // TABLE … INHERIT. pg_dump writes them with INHERITS, which puts the parents'
 // columns first; made without and joined later, they keep their order.
@@ -159,10 +163,7 @@ func keepColumnOrder(ctx context.Context, conn *pgx.Conn, entries []entry) error
 	rows, err := conn.Query(ctx, `select c.oid, array_agg(format('%I.%I', pn.nspname, p.relname) order by i.inhseqno)
 		from `+relation("'r'")+` join pg_inherits i on i.inhrelid = c.oid join pg_class p on p.oid = i.inhparent
 		join pg_namespace pn on pn.oid = p.relnamespace
-		where not c.relispartition
-			and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and not a.attislocal)
-			and not exists (select from pg_constraint o where o.conrelid = c.oid and o.contype = 'c' and not o.conislocal)
-		group by c.oid`)
+		where not c.relispartition and `+joinedLater+` group by c.oid`)
 	if err != nil {
 		return fmt.Errorf("look for joined children: %w", err)
 	}

@@ -119,7 +119,8 @@ func notOfExtension(catalog, oid string) string {
 //
 // An enum's hash is made from OIDs that differ between servers, so a row of a
 // table hash-partitioned by an enum belongs to another partition there; such
-// a table is read and written through its root.
+// a table is read and written through its root. So is one partitioned by an
+// expression or by any other type of a user's, which may hold an enum.
 var tablesQuery = `
 with recursive config as (
 	select unnest(extconfig) as oid, unnest(extcondition) as condition from pg_extension
@@ -129,8 +130,8 @@ with recursive config as (
 	select oid, 0 from config union select fk.conrelid, n + 1 from depth join fk on fk.confrelid = depth.oid where n < 50
 ), unstable as (
 	select p.partrelid as oid from pg_partitioned_table p where p.partstrat = 'h' and exists (
-		select from unnest(p.partattrs::int2[]) k join pg_attribute a on a.attrelid = p.partrelid and a.attnum = k
-		join pg_type t on t.oid = a.atttypid and t.typtype = 'e')
+		select from unnest(p.partattrs::int2[]) k left join pg_attribute a on a.attrelid = p.partrelid and a.attnum = k
+		where k = 0 or a.atttypid >= 16384)
 ), under(oid) as (
 	select inhrelid from pg_inherits where inhparent in (select oid from unstable)
 	union select i.inhrelid from under join pg_inherits i on i.inhparent = under.oid

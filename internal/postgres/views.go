@@ -50,7 +50,7 @@ func (d *databaseCopy) refreshViews(ctx context.Context) error {
 			continue
 		}
 		d.progress.Add(v.object, 0)
-		if err := refresh(ctx, d.target, v); err != nil {
+		if err := refresh(ctx, d.target, d.adapted.appPath(d.database.name), v); err != nil {
 			return fail(targetSide, codeOfError(err), fmt.Errorf("refresh materialized view %s: %w", v.object, err))
 		}
 	}
@@ -67,13 +67,12 @@ func (d *databaseCopy) refreshViews(ctx context.Context) error {
 
 // refresh fills one view. Row security that binds even us makes the first try
 // fail instead of giving fewer rows; then the view is what we may see.
-func refresh(ctx context.Context, conn *pgx.Conn, v matview) error {
-	_, err := conn.Exec(ctx, "refresh materialized view "+v.object)
+func refresh(ctx context.Context, conn *pgx.Conn, path string, v matview) error {
+	err := execLeaning(ctx, conn, path, "refresh materialized view "+v.object)
 	if codeOfError(err) != reconcile.CodePrivilege {
 		return err
 	}
-	_, err = conn.Exec(ctx, "set row_security = on; refresh materialized view "+v.object+"; set row_security = off")
-	return err
+	return execLeaning(ctx, conn, path, "set row_security = on; refresh materialized view "+v.object+"; set row_security = off")
 }
 
 // policy is one row security policy with the target's role names.

@@ -263,7 +263,10 @@ func (m *mover) unmoved(ctx context.Context) error {
 	err = m.source.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		all, err := listDatabases(ctx, conn, m.source.version)
 		names = databaseNames(connectable(all))
-		return err
+		if err != nil {
+			return err
+		}
+		return m.source.settle(ctx, conn) // what is not committed yet is not counted
 	})
 	if err != nil {
 		return err

@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -220,5 +222,45 @@ func TestCommitNeedsAnUntouchedSource(t *testing.T) {
 				t.Errorf("a repeated commit leaves %q, want %q", got, committed)
 			}
 		})
+	}
+}
+
+// TestCommitWaitsForAnOpenWrite: a session that lifts the fence for itself has
+// written, and nothing counts that before it commits.
+func TestCommitWaitsForAnOpenWrite(t *testing.T) {
+	p := newPair(t, 12, 14)
+	p.source.Exec(t, "postgres", "create database main")
+	p.source.Exec(t, "main", "create table t (id int)")
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	req := p.request(reconcile.OpCommit)
+	req.Counters = do[reconcile.Proof](t, p, reconcile.OpProve).Counters
+	conn, err := p.source.Connect(t.Context(), "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeConn(t.Context(), conn)
+	if _, err := conn.Exec(t.Context(), "begin read write"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "insert into t values (1)"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := Run(t.Context(), req, nil)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Fatalf("the commit did not wait for it: %v", err)
+	case <-time.After(3 * time.Second):
+	}
+	if _, err := conn.Exec(t.Context(), "commit"); err != nil {
+		t.Fatal(err)
+	}
+	var known *reconcile.MoverError
+	if err := <-done; !errors.As(err, &known) || known.Code != reconcile.CodeMoved || known.Side != sourceSide {
+		t.Fatalf("got %v, want code %q", err, reconcile.CodeMoved)
 	}
 }
