@@ -35,7 +35,7 @@ func TestMoreFaults(t *testing.T) {
 	fault("the mover out of memory", func() { s.outOfMemory(before) })
 	fault("the network cut for good", func() { s.cutForGood(before) })
 	fault("two movers at once", func() { s.twoMovers(before) })
-	fault("MongoDB restarted in a move of both", func() { s.mongoRestarted(before) })
+	fault("MongoDB dies in a move of both", func() { s.mongoDied(before) })
 	fault("two interrupts", func() { s.leftAtOnce() })
 	fault("evicted, and cut for a while", func() { s.evictedAndCut() })
 	fault("an upgrade of our own pending", func() { s.pendingOfOurs(before) })
@@ -217,14 +217,20 @@ func (s *site) twinOf(pod corev1.Pod) string {
 	return twin.Name
 }
 
-// mongoRestarted: in a move of both one target fails; neither is switched.
-func (s *site) mongoRestarted(before map[string]int32) {
+// mongoDied: in a move of both one target dies; neither is switched.
+func (s *site) mongoDied(before map[string]int32) {
 	s.declareBoth("external", "external")
-	s.failCopy(before, "27044", func(m frozen) {
-		s.endPart("mongo44", syscall.SIGTERM)
-		s.repair()
-		m.thaw()
-	})
+	_, steps := s.plan()
+	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
+	mover := s.holdCopy("27044")
+	s.endPart("mongo44", syscall.SIGKILL)
+	mover.thaw()
+	o := a.wait()
+	s.repair()
+	if o.code != 1 {
+		s.t.Errorf("want exit 1, got %s", o)
+	}
+	s.wentBack(o, before, steps)
 }
 
 // leftAtOnce: the second signal leaves the application stopped, and status
