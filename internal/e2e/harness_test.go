@@ -137,7 +137,7 @@ func installed(t *testing.T, ns, size string, major int, options ...string) *sit
 	s.declare("external", 14)
 	// Another installation that was moved, such as the demo's, would go on
 	// writing to the server we are about to empty.
-	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof", "e2e-back", "e2e-both", "e2e-fork", "e2e-handoff", "e2e-incluster", "e2e-pipeline", "e2e-rights", "e2e-faults", "e2e-faults-more"} {
+	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof", "e2e-back", "e2e-both", "e2e-fork", "e2e-many", "e2e-handoff", "e2e-incluster", "e2e-pipeline", "e2e-rights", "e2e-faults", "e2e-faults-more"} {
 		s.testbed("uninstall", "--namespace", other)
 	}
 	s.testbed("reset")
