@@ -41,10 +41,11 @@ func main() {
 	target := flag.Int("target", 15, "PostgreSQL major of the target; the manual's way needs pg_dumpall of the same major")
 	out := flag.String("json", "", "file for the result as JSON")
 	only := flag.String("only", "", "the one method to run: manual, copy, copy+proof or pgcopydb")
+	even := flag.Bool("even", false, "spread the one big table over eight")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, int(size), *cycles, *target, *only, *out); err != nil {
+	if err := run(ctx, int(size), *cycles, *target, *even, *only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -91,7 +92,7 @@ type bench struct {
 	result         result
 }
 
-func run(ctx context.Context, size, cycles, major int, only, out string) (err error) {
+func run(ctx context.Context, size, cycles, major int, even bool, only, out string) (err error) {
 	settings := map[string]string{"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min", "fsync": "on"}
 	b := &bench{result: result{MB: size, SourceMajor: 12, TargetMajor: major, Seconds: map[string][]float64{}, Median: map[string]float64{}}}
 	if b.work, err = os.MkdirTemp("", "bench-"); err != nil {
@@ -107,7 +108,7 @@ func run(ctx context.Context, size, cycles, major int, only, out string) (err er
 	}
 	defer func() { err = errors.Join(err, b.target.Stop()) }()
 	fmt.Fprintf(os.Stderr, "making %d MB of data\n", size)
-	if b.result.MB, err = seed(ctx, b.source, size); err != nil {
+	if b.result.MB, err = seed(ctx, b.source, size, even); err != nil {
 		return err
 	}
 	if err := b.measure(ctx, cycles, only); err != nil {

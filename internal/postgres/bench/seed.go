@@ -11,9 +11,9 @@ import (
 const database = "conductor_production"
 
 // seed makes about size MB of data as an installation has it: one table of
-// jobs that holds most, some of medium size, many small ones. It returns how
-// much it became.
-func seed(ctx context.Context, s *pgtest.Server, size int) (int, error) {
+// jobs that holds most, or eight where it is to be even, some of medium size,
+// many small ones. It returns how much it became.
+func seed(ctx context.Context, s *pgtest.Server, size int, even bool) (int, error) {
 	conn, err := s.Connect(ctx, "postgres")
 	if err != nil {
 		return 0, err
@@ -29,6 +29,11 @@ func seed(ctx context.Context, s *pgtest.Server, size int) (int, error) {
 	if _, err := conn.Exec(ctx, fmt.Sprintf(data, size*108/100)); err != nil {
 		return 0, fmt.Errorf("make data: %w", err)
 	}
+	if even {
+		if _, err := conn.Exec(ctx, spread); err != nil {
+			return 0, fmt.Errorf("spread the big table: %w", err)
+		}
+	}
 	if _, err := conn.Exec(ctx, "vacuum analyze"); err != nil {
 		return 0, err
 	}
@@ -36,6 +41,16 @@ func seed(ctx context.Context, s *pgtest.Server, size int) (int, error) {
 	err = conn.QueryRow(ctx, "select (pg_database_size(current_database()) >> 20)::int").Scan(&mb)
 	return mb, err
 }
+
+// spread puts the rows of the big table into eight.
+const spread = `
+set synchronous_commit = off;
+do $$ begin for i in 0..7 loop
+	execute format('create table workflow_jobs_%s (like workflow_jobs including all)', i);
+	execute format('insert into workflow_jobs_%s select * from workflow_jobs where seq %% 8 = %s', i, i);
+end loop; end $$;
+alter sequence workflow_jobs_seq_seq owned by none;
+drop table workflow_jobs;`
 
 // data scales with its one argument: 108 make 100 MB.
 const data = `
