@@ -11,7 +11,6 @@ import (
 const database = "conductor_production"
 
 // seed makes about size MB of data as an installation has it: one table of
-// seed makes about size MB of data as an installation has it: one table of
 // jobs that holds most, or eight where it is to be even, some of medium size,
 // many small ones. It returns how much it became.
 func seed(ctx context.Context, s *pgtest.Server, size int, even bool) (int, error) {
