@@ -107,6 +107,35 @@ func TestPrivilegesLeftAreNamed(t *testing.T) {
 	}
 }
 
+// TestADatabaseNobodyMayConnectTo: a copy of it would lock the target's admin
+// role out as soon as it has the source's privileges. One that some role may
+// connect to is moved: the admin role becomes a member of that.
+func TestADatabaseNobodyMayConnectTo(t *testing.T) {
+	p := newPair(t, 12, 14)
+	p.source.Exec(t, "postgres", "create role app login; create role reader login")
+	p.source.Exec(t, "postgres", "create database main owner app")
+	p.source.Exec(t, "main", "create table t (id int); alter table t owner to app")
+	blocked := func() []reconcile.UnsupportedObject {
+		return do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked
+	}
+	want := []reconcile.UnsupportedObject{{Database: "main", Object: "database main", Reason: reasons["locked"], Superuser: true}}
+	for _, revoked := range []string{"connect", "create"} {
+		p.source.Exec(t, "postgres", "revoke "+revoked+" on database main from public, app")
+		if got := blocked(); !slices.Equal(got, want) {
+			t.Errorf("without %s: blocked by %+v, want %+v", revoked, got, want)
+		}
+		p.source.Exec(t, "postgres", "grant "+revoked+" on database main to reader")
+	}
+	if got := blocked(); len(got) > 0 {
+		t.Errorf("blocked by %+v", got)
+	}
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+		t.Errorf("not equal: %q", differences(proof))
+	}
+}
+
 func TestPublishedSchemaNeedsASuperuser(t *testing.T) {
 	p := newPair(t, 15, 15)
 	p.source.Exec(t, "postgres", "create database main")

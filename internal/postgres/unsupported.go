@@ -16,6 +16,7 @@ var reasons = map[string]string{
 	"not valid":    "a build of it failed; build it again or drop it",
 	"column order": "columns of its parents stand behind its own, and a table made anew has them in front",
 	"few sessions": "its connection limit is less than the sessions a move opens, and binds a role that is no superuser",
+	"locked":       "nobody but a superuser may connect to it and create in it, and so nobody on the target: grant connect and create to its owner",
 	"prepared":     "it can commit at any time, fence or not: commit it or roll it back",
 	"before 14":    "PostgreSQL 14 and newer cannot create it",
 	"row security": "row level security hides rows from the role we log in with, which is no superuser",
@@ -54,6 +55,9 @@ union all select 'operator class ' || quote_ident(opcname), 'superuser' from pg_
 union all select 'operator family ' || quote_ident(opfname), 'superuser' from pg_opfamily o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opfamily'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select distinct 'disabled foreign key triggers of ' || quote_ident(c.conname) || ' on ' || t.tgrelid::regclass, '' from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint and c.contype = 'f' where t.tgisinternal and t.tgenabled <> 'O'
 union all select 'database ' || quote_ident(datname), 'few sessions' from pg_database where datname = current_database() and datconnlimit between 0 and 5
+union all select 'database ' || quote_ident(datname), 'locked' from pg_database d where datname = current_database() and exists (
+	select from unnest(array['CONNECT', 'CREATE']) p where not exists ( -- the target's admin role becomes a member of every role but the server's own
+		select from aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a where a.privilege_type = p and (a.grantee = 0 or pg_get_userbyid(a.grantee) !~ '^pg_')))
 union all select 'prepared transaction ' || quote_literal(gid), 'prepared' from pg_prepared_xacts where database = current_database() and prepared < now() - interval '1 minute'
 union all select 'index ' || i.indexrelid::regclass, 'not valid' from pg_index i join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
 	where ` + userSchemas + ` and not (i.indisready and (i.indisvalid or c.relkind = 'p')) -- pg_dump leaves the same ones out
@@ -91,7 +95,7 @@ func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (o reconcile.UnsupportedObject, err error) {
 		var why string
 		err = row.Scan(&o.Object, &why)
-		o.Database, o.Reason, o.Superuser = name, reasons[why], why == "superuser" || why == "few sessions"
+		o.Database, o.Reason, o.Superuser = name, reasons[why], why == "superuser" || why == "few sessions" || why == "locked"
 		if why == "before 14" {
 			o.Before = 140000
 		}
