@@ -136,6 +136,35 @@ func TestADatabaseNobodyMayConnectTo(t *testing.T) {
 	}
 }
 
+// TestATableOfAnExtensionIsNamed: what CREATE EXTENSION does not make is
+// nowhere on the target, and no proof would miss it.
+func TestATableOfAnExtensionIsNamed(t *testing.T) {
+	p := newPair(t, 12, 14)
+	p.source.Exec(t, "postgres", "create database main")
+	p.source.Exec(t, "main", "create extension hstore; create extension citext; create extension pg_stat_statements; create schema moved")
+	p.source.Exec(t, "main", "create table by_hand (id serial, at text)")
+	p.source.Exec(t, "main", "alter extension hstore add table by_hand; alter extension pg_stat_statements set schema moved")
+	p.source.Exec(t, "main", "create table at_once (id int); alter extension citext add table at_once; alter extension citext set schema moved")
+	line := func(table, extension string) string {
+		return "table " + table + " of database main is a member of extension " + extension + " and not of its configuration: it is not carried, the target has what CREATE EXTENSION makes"
+	}
+	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	for _, want := range []string{line("moved.at_once", "citext"), line("public.by_hand", "hstore")} {
+		if !slices.Contains(inspected.Adapted, want) {
+			t.Errorf("%q is not in %q", want, inspected.Adapted)
+		}
+	}
+	want := []reconcile.UnsupportedObject{{Database: "main", Object: "table public.by_hand of extension hstore", Reason: reasons["by hand"]}}
+	if !slices.Equal(inspected.Blocked, want) {
+		t.Errorf("blocked by %+v, want %+v", inspected.Blocked, want)
+	}
+	p.source.Exec(t, "main", "alter extension hstore drop table by_hand; alter extension citext drop table moved.at_once; insert into by_hand (at) values ('here')")
+	inspected = do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	if len(inspected.Blocked) > 0 || strings.Contains(strings.Join(inspected.Adapted, "\n"), "is a member of extension") {
+		t.Errorf("blocked by %+v, adapted %q", inspected.Blocked, inspected.Adapted)
+	}
+}
+
 func TestPublishedSchemaNeedsASuperuser(t *testing.T) {
 	p := newPair(t, 15, 15)
 	p.source.Exec(t, "postgres", "create database main")
