@@ -17,7 +17,6 @@ const (
 	OpRead    Operation = "read"    // read the whole source, to know that it can be
 	OpProve   Operation = "prove"   // compare both sides
 	OpCommit  Operation = "commit"  // write the new epoch on both sides
-	OpClear   Operation = "clear"   // drop what an abandoned copy left on the target
 	// OpWithdraw takes a commit back as long as the application has written
 	// nothing to the target; otherwise it fails with CodeMoved.
 	OpWithdraw Operation = "withdraw"

@@ -179,7 +179,7 @@ func (w *world) mayOperate(q MoverRequest, src *server) {
 		if src.fence != q.Fence {
 			w.wrong("%s under fence %q, asked for %q", q.Operation, src.fence, q.Fence)
 		}
-	case OpFence, OpWithdraw, OpInspect, OpUnfence, OpClear, OpRead, OpSetAside:
+	case OpFence, OpWithdraw, OpInspect, OpUnfence, OpRead, OpSetAside:
 	}
 }
 
