@@ -73,6 +73,11 @@ func TestTheInternalSideIsGoneOnWith(t *testing.T) {
 	w.choice = nil
 	w.src.rows = map[int]int{}
 	w.acked, w.forked = nil, false
+	w.strangers = []string{"wiki"} // left alone, and no copy may drop it
+	if _, plan, err := w.plan(externalSpec()); err != nil || !slices.Contains(blocks(plan), "target-not-empty") {
+		t.Errorf("with a stranger's database: blocked by %v, error %v", blocks(plan), err)
+	}
+	w.strangers = nil
 	w.converge(t, externalSpec())
 	w.moved(t, externalSpec(), "out again")
 }
