@@ -32,7 +32,7 @@ func adoptable(s *spec.Spec, o Observation, e Engine) string {
 			return "the " + string(at) + " side could not be inspected, or has no mark of ours"
 		}
 	}
-	return ""
+	return carriedUnknown(o, e, spec.External)
 }
 
 // adopting tells whether the internal side was chosen and not everything
@@ -95,15 +95,10 @@ func adoptStep(o Observation, p Part) Step {
 	st := newStep(ActAdopt, p.ID(), "Go on with the internal "+p.Engine.title()+", and set the external databases aside")
 	st.Risk, st.Accept = Destructive, AcceptDiscardExternal
 	st.Reason = "both sides took writes and the internal one was chosen: what the external one took is kept, and the application will not see it"
-	suffix := AsideSuffix(p.Epoch)
 	outside := o.inspected(p.Engine, spec.External)
-	if outside != nil && outside.Database != nil {
-		for _, db := range outside.Database.Databases {
-			st.Changes = append(st.Changes, Change{Field: "database " + db.Name + " on " + p.External, From: "open", To: "closed, renamed to end in " + suffix})
-		}
-	}
-	st.Details = []string{writesText(p.External, outside), writesText(p.Target(), o.inspected(p.Engine, spec.Internal)),
-		"the application stays up; a fence that still stands on the internal side is lifted"}
+	st.Changes, st.Details = asideChanges(outside, " on "+p.External, AsideSuffix(p.Epoch))
+	st.Details = append(st.Details, writesText(p.External, outside), writesText(p.Target(), o.inspected(p.Engine, spec.Internal)),
+		"the application stays up; a fence that still stands on the internal side is lifted")
 	st.Estimate = shortly
 	return st
 }
@@ -115,7 +110,8 @@ func lookAdopt(ctx context.Context, r *run, st Step) (Look, error) {
 	case l.Unread():
 		return Look{}, fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), l.Why)
 	case l.Is() && l.Value.Authoritative == spec.Internal && l.Value.Epoch == p.Epoch && !l.Value.Adopting:
-		return Look{true, fmt.Sprintf("the internal %s is authoritative at epoch %d", p.Engine.title(), p.Epoch)}, nil
+		why := fmt.Sprintf("the internal %s is authoritative at epoch %d", p.Engine.title(), p.Epoch)
+		return Look{true, why + "; kept outside as " + keptText(l.Value.SetAside, l.Value.LeftAlone)}, nil
 	}
 	return Look{Why: "the records name the external side, or not everything followed"}, nil
 }
@@ -145,6 +141,6 @@ func applyAdopt(ctx context.Context, r *run, st Step) error {
 	if _, err := runMover[json.RawMessage](ctx, r, st, lift); err != nil {
 		return fmt.Errorf("let the internal side take writes again: %w", err)
 	}
-	l.Adopting, l.SetAside = false, kept.Databases
+	l.Adopting, l.SetAside, l.LeftAlone = false, kept.Databases, kept.LeftAlone
 	return replaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l)
 }

@@ -54,15 +54,30 @@ func TestTheInternalSideIsGoneOnWith(t *testing.T) {
 	w := internalChosen(t)
 	w.src.fence = "postgresql-e1-a1" // it stands, and is lifted
 	before := maps.Clone(w.dst.rows)
+	w.strangers = []string{"wiki"} // on a shared server
 	a := w.process(t.Context(), backSpec())
 	if got := actions(a.plan.Steps); a.err != nil || !slices.Equal(got, []ActionKind{ActAdopt}) || !slices.Equal(a.plan.Dangers(), []string{AcceptDiscardExternal}) {
 		t.Fatalf("steps %v, dangers %v, error %v", got, a.plan.Dangers(), a.err)
 	}
+	step := a.plan.Steps[0]
+	if len(step.Changes) != 1 || !strings.HasPrefix(step.Changes[0].Field, "database circleci on ") || step.Details[0] != "left alone, because the move did not carry them: wiki" {
+		t.Errorf("changes %+v, details %q", step.Changes, step.Details)
+	}
+	o, _, _ := w.plan(backSpec())
+	if line := statusStore(o, PostgreSQL); !strings.HasSuffix(line.Text, "circleci__dr_e2; left alone: wiki") {
+		t.Errorf("status says %q", line.Text)
+	}
+	w.strangers = nil
 	w.adoptedWell(t, before, "adopted")
 	// What was set aside is in nobody's way when the data move out again.
 	w.choice = nil
 	w.src.rows = map[int]int{}
 	w.acked, w.forked = nil, false
+	w.strangers = []string{"wiki"} // left alone, and no copy may drop it
+	if _, plan, err := w.plan(externalSpec()); err != nil || !slices.Contains(blocks(plan), "target-not-empty") {
+		t.Errorf("with a stranger's database: blocked by %v, error %v", blocks(plan), err)
+	}
+	w.strangers = nil
 	w.converge(t, externalSpec())
 	w.moved(t, externalSpec(), "out again")
 }
@@ -100,6 +115,7 @@ func TestTheInternalSideIsNotGoneOnWithUnasked(t *testing.T) {
 		"nobody chose":                func(w *world) *spec.Spec { w.choice = nil; return backSpec() },
 		"the spec wants external":     func(*world) *spec.Spec { return externalSpec() },
 		"the other side is not known": func(*world) *spec.Spec { return internalSpec() },
+		"what was carried is unknown": func(w *world) *spec.Spec { w.noCarried = true; return backSpec() },
 		"the other side is away":      func(w *world) *spec.Spec { w.noTarget = true; return backSpec() },
 	} {
 		w := internalChosen(t)
@@ -117,10 +133,20 @@ func TestTheWayBackAfterAFork(t *testing.T) {
 	w.pullBack()
 	w.src.fence, w.src.stood = "", false
 	w.rest()
+	w.strangers = []string{"wiki"}
+	if _, plan, err := w.plan(externalSpec()); err != nil || !strings.Contains(fmt.Sprint(plan.Steps), "the move did not carry them: wiki") {
+		t.Errorf("error %v, steps %v", err, plan.Steps)
+	}
+	w.noCarried = true
+	if _, plan, _ := w.plan(externalSpec()); !slices.Contains(blocks(plan), "fork-choice") || len(plan.Steps) > 0 {
+		t.Errorf("without a record of what was carried: %v, steps %v", blocks(plan), ids(plan.Steps))
+	}
+	w.noCarried = false
 	w.converge(t, externalSpec())
+	w.strangers = nil
 	w.moved(t, externalSpec(), "the fork is ended")
 	o, _, _ := w.plan(externalSpec())
-	if line := statusStore(o, PostgreSQL); !strings.Contains(line.Text, "set aside on the internal PostgreSQL: circleci__dr_e2") {
+	if line := statusStore(o, PostgreSQL); !strings.Contains(line.Text, "set aside on the internal PostgreSQL: circleci__dr_e2; left alone: wiki") {
 		t.Errorf("status says %q", line.Text)
 	}
 	w.choice, w.forked = nil, false

@@ -66,6 +66,9 @@ type Database struct {
 	Fence *FenceState `json:"fence,omitempty"`
 	// Lineage is the content of our own database, nil when there is none.
 	Lineage *LineageMark `json:"lineage,omitempty"`
+	// Carried are the databases that the last move carried from or to the side,
+	// none when an older version moved them.
+	Carried []string `json:"carried,omitempty"`
 	// Writes is what the side can tell of writes since its lineage mark, nil
 	// when it never had a turn.
 	Writes *SideWrites `json:"writes,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,7 +129,45 @@ func forkable(o Observation, e Engine) string {
 	if mark := side.Database.Lineage; mark == nil || mark.State != "authoritative" || mark.Epoch < l.Value.Epoch {
 		return fmt.Sprintf("the external side does not say itself that it is authoritative since epoch %d", l.Value.Epoch)
 	}
+	return carriedUnknown(o, e, spec.Internal)
+}
+
+// carriedUnknown says that a side does not know which of its databases the move
+// carried, or "". A server may be shared, and nobody else's database is closed.
+func carriedUnknown(o Observation, e Engine, at spec.Location) string {
+	if side := o.inspected(e, at); side != nil && side.Database != nil && len(side.Database.Carried) == 0 {
+		return "the " + string(at) + " side has no record of the databases that the move carried, as an older version leaves it"
+	}
 	return ""
+}
+
+// asideChanges are the databases of a side that are to be set aside, and in
+// words those that are left alone.
+func asideChanges(side *InspectedSide, where, suffix string) (changes []Change, left []string) {
+	if side == nil || side.Database == nil {
+		return nil, nil
+	}
+	var others []string
+	for _, db := range side.Database.Databases {
+		if !slices.Contains(side.Database.Carried, db.Name) {
+			others = append(others, db.Name)
+			continue
+		}
+		changes = append(changes, Change{Field: "database " + db.Name + where, From: "open", To: "closed, renamed to end in " + suffix})
+	}
+	if len(others) > 0 {
+		left = []string{"left alone, because the move did not carry them: " + strings.Join(others, ", ")}
+	}
+	return changes, left
+}
+
+// keptText is what was set aside, and what was not.
+func keptText(kept, leftAlone []string) string {
+	text := strings.Join(kept, ", ")
+	if len(leftAlone) > 0 {
+		text += "; left alone: " + strings.Join(leftAlone, ", ")
+	}
+	return text
 }
 
 // judgeFork is what stands in the way while the release reads the wrong side:
@@ -146,7 +185,7 @@ func judgeFork(s *spec.Spec, o Observation, e Engine, d declaration, l Lineage) 
 	if why == "" {
 		return nil
 	}
-	return []Finding{twoTruths(o, e, l), block("fork-choice", e.field("location"), sourceForks, "end the fork by hand, as the page says",
+	return []Finding{twoTruths(o, e, l), block("fork-choice", e.field("location"), sourceForks, "end the fork by hand, or give what is missing, as the page says",
 		"%s cannot be carried out: %s", choose(e, chosen), why)}
 }
 
@@ -180,12 +219,10 @@ func setAsideStep(o Observation, p Part) Step {
 	st := newStep(ActSetAside, o.Release.Value.Store(p.Engine).FullName, "Set the internal databases aside, with what only they hold")
 	st.Risk, st.Accept = Destructive, AcceptDiscardInternal
 	st.Reason = "both sides took writes and the external one was chosen: what the internal one took is kept, and the application will not see it"
-	suffix := AsideSuffix(p.Epoch)
-	if side := o.inspected(p.Engine, spec.Internal); side != nil && side.Database != nil {
-		for _, db := range side.Database.Databases {
-			st.Changes = append(st.Changes, Change{Field: "database " + db.Name, From: "open", To: "closed, renamed to end in " + suffix})
-		}
-		st.Details = []string{writesText(p.Source(), side)}
+	side := o.inspected(p.Engine, spec.Internal)
+	st.Changes, st.Details = asideChanges(side, "", AsideSuffix(p.Epoch))
+	if side != nil && side.Database != nil {
+		st.Details = append(st.Details, writesText(p.Source(), side))
 	}
 	st.Details = append(st.Details, writesText(p.Target(), o.inspected(p.Engine, spec.External)))
 	st.Estimate = shortly
@@ -199,8 +236,8 @@ var shortly = Estimate{Low: time.Second, High: 30 * time.Second}
 func AsideSuffix(epoch int) string { return fmt.Sprintf("__dr_e%d", epoch) }
 
 func lookSetAside(_ context.Context, r *run, st Step) (Look, error) {
-	if kept := r.part(st).SetAside; len(kept) > 0 {
-		return Look{true, "kept as " + strings.Join(kept, ", ")}, nil
+	if p := r.part(st); len(p.SetAside) > 0 {
+		return Look{true, "kept as " + keptText(p.SetAside, p.LeftAlone)}, nil
 	}
 	return Look{Why: "the databases are under their own names"}, nil
 }
@@ -215,9 +252,9 @@ func applySetAside(ctx context.Context, r *run, st Step) error {
 		return err
 	}
 	if len(res.Databases) == 0 {
-		return fmt.Errorf("set the internal databases aside: %s has none", p.Source())
+		return fmt.Errorf("set the internal databases aside: %s has none that the move carried", p.Source())
 	}
-	return r.savePart(ctx, p.Engine, func(p *Part) { p.SetAside = res.Databases })
+	return r.savePart(ctx, p.Engine, func(p *Part) { p.SetAside, p.LeftAlone = res.Databases, res.LeftAlone })
 }
 
 func writtenTo(side *InspectedSide) Written {

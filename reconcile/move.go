@@ -121,8 +121,10 @@ type Part struct {
 	// Fork tells that both sides took writes and the target was chosen: nothing
 	// is copied, and the source's databases are set aside.
 	Fork bool `json:"fork,omitempty"`
-	// SetAside are the names under which the source's databases are kept.
-	SetAside []string `json:"setAside,omitempty"`
+	// SetAside are the names under which the source's databases are kept, and
+	// LeftAlone those that no move carried.
+	SetAside  []string `json:"setAside,omitempty"`
+	LeftAlone []string `json:"leftAlone,omitempty"`
 	// Replaces is the epoch at which the source took over from the target,
 	// whose old data the copy drops; 0 when the target is empty.
 	Replaces int `json:"replaces,omitempty"`

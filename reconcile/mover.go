@@ -17,12 +17,11 @@ const (
 	OpRead    Operation = "read"    // read the whole source, to know that it can be
 	OpProve   Operation = "prove"   // compare both sides
 	OpCommit  Operation = "commit"  // write the new epoch on both sides
-	OpClear   Operation = "clear"   // drop what an abandoned copy left on the target
 	// OpWithdraw takes a commit back as long as the application has written
 	// nothing to the target; otherwise it fails with CodeMoved.
 	OpWithdraw Operation = "withdraw"
-	// OpSetAside renames the source's databases and closes them, so that no
-	// copy ever takes their place.
+	// OpSetAside renames the databases that the last move carried, on the
+	// source, and closes them, so that no copy ever takes their place.
 	OpSetAside Operation = "set-aside"
 )
 
@@ -148,9 +147,10 @@ type UnfenceResult struct {
 }
 
 // SetAsideResult is the result of OpSetAside: the names under which the
-// source's databases are kept.
+// source's databases are kept, and the databases that no move carried.
 type SetAsideResult struct {
 	Databases []string `json:"databases"`
+	LeftAlone []string `json:"leftAlone,omitempty"`
 }
 
 // CopyResult is the result of OpCopy.

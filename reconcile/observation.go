@@ -152,9 +152,11 @@ type Lineage struct {
 	// InternalSecret is the key with the internal superuser's password.
 	InternalSecret spec.SecretKey `json:"internalSecret"`
 	// Adopting stands while the internal side of a fork was chosen and not
-	// everything followed; SetAside is what is kept of the external one.
-	Adopting bool     `json:"adopting,omitempty"`
-	SetAside []string `json:"setAside,omitempty"`
+	// everything followed; SetAside is what is kept of the external one, and
+	// LeftAlone what no move had carried there.
+	Adopting  bool     `json:"adopting,omitempty"`
+	SetAside  []string `json:"setAside,omitempty"`
+	LeftAlone []string `json:"leftAlone,omitempty"`
 }
 
 // Applied is what the last successful apply left behind; drift is measured

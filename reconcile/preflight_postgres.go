@@ -300,11 +300,13 @@ func checkTargetFree(o Observation, p Part, dst Database) []Finding {
 			return []Finding{block("target-state", p.Engine.field("external"), p.Engine.docs(), "use the version of circleci-dr that wrote it, or another server",
 				"the target says it is %q, which this version does not know", l.State)}
 		}
-		return nil // a copy of ours that was cut off, or what the source took over from
+		if l.State != "superseded" || len(dst.Carried) == 0 {
+			return nil // a copy of ours that was cut off, or what the source took over from
+		}
 	}
 	var names []string
 	for _, db := range dst.Databases {
-		if !db.Empty {
+		if !db.Empty && !slices.Contains(dst.Carried, db.Name) {
 			names = append(names, db.Name)
 		}
 	}

@@ -252,6 +252,7 @@ func (f *facts) twoTruths(at time.Time, inside, outside Written) {
 	f.lineage(Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: externalHost + ":5432", At: at})
 	f.src().Lineage = &LineageMark{State: "superseded", Epoch: 1}
 	f.dst().Lineage = &LineageMark{State: "authoritative", Epoch: 1}
+	f.src().Carried, f.dst().Carried = []string{"circleci"}, []string{"circleci"}
 	f.src().Writes = &SideWrites{Any: inside, Why: "7 row changes", Last: at.Add(time.Hour), From: "write-ahead log"}
 	f.dst().Writes = &SideWrites{Any: outside, Why: "9 row changes", Last: at.Add(2 * time.Hour), Exact: true, From: "oplog"}
 	if inside == WrittenNone {

@@ -125,10 +125,10 @@ func statusStore(o Observation, e Engine) StatusLine {
 		}
 	}
 	if p := o.Move.Value.part(e); o.Move.Is() && p != nil && len(p.SetAside) > 0 {
-		line.Text += "; set aside on " + p.Source() + ": " + strings.Join(p.SetAside, ", ")
+		line.Text += "; set aside on " + p.Source() + ": " + keptText(p.SetAside, p.LeftAlone)
 	}
 	if kept := o.store(e).Lineage.Value.SetAside; len(kept) > 0 {
-		line.Text += "; set aside on " + o.store(e).Lineage.Value.Endpoint + ": " + strings.Join(kept, ", ")
+		line.Text += "; set aside on " + o.store(e).Lineage.Value.Endpoint + ": " + keptText(kept, o.store(e).Lineage.Value.LeftAlone)
 	}
 	for _, v := range o.store(e).Internal.Value.Volumes {
 		if !v.KeptSince.IsZero() && !live.Internal {

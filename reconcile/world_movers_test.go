@@ -132,7 +132,7 @@ func (w *world) operate(q MoverRequest) (any, error) {
 		if src.aside == nil {
 			src.aside, src.rows = src.rows, map[int]int{}
 		}
-		return SetAsideResult{Databases: []string{"circleci" + AsideSuffix(q.Epoch)}}, nil
+		return SetAsideResult{Databases: []string{"circleci" + AsideSuffix(q.Epoch)}, LeftAlone: w.strangers}, nil
 	default:
 	}
 	dst, reachable := w.side(q.Target)
@@ -179,7 +179,7 @@ func (w *world) mayOperate(q MoverRequest, src *server) {
 		if src.fence != q.Fence {
 			w.wrong("%s under fence %q, asked for %q", q.Operation, src.fence, q.Fence)
 		}
-	case OpFence, OpWithdraw, OpInspect, OpUnfence, OpClear, OpRead, OpSetAside:
+	case OpFence, OpWithdraw, OpInspect, OpUnfence, OpRead, OpSetAside:
 	}
 }
 
@@ -272,6 +272,12 @@ func (w *world) inspect(q MoverRequest) InspectResult {
 			d.ServerVersion, d.VersionNum, d.Role.CreateDB = "7.0.15", 70015, true
 		}
 		d.Writes = s.writesSince()
+		if s.mark != nil && !w.noCarried {
+			d.Carried = []string{"circleci"}
+		}
+		for _, name := range w.strangers {
+			d.Databases = append(d.Databases, DatabaseInfo{Name: name})
+		}
 		if s.fence != "" {
 			d.Fence = &FenceState{ID: s.fence}
 		}

@@ -27,6 +27,11 @@ type world struct {
 	records map[string]Record
 	version int
 
+	// strangers are databases on every server that no move carried; noCarried is
+	// an older version's move, which left no record of what it did carry.
+	strangers []string
+	noCarried bool
+
 	choice map[Engine]spec.Location // --authoritative
 	byHand bool                     // a person scaled the application up, and nobody has since
 	wrongs []string

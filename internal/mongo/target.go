@@ -114,34 +114,3 @@ func (s *server) dropAll(ctx context.Context, h *holder, databases []string) err
 	}
 	return nil
 }
-
-// clear drops what an abandoned copy left on the target, unless that copy was
-// ever the truth.
-func (m *mover) clear(ctx context.Context) error {
-	l, err := m.target.readLineage(ctx)
-	if err != nil {
-		return err
-	}
-	if l.everAuthoritative() {
-		return failf(targetSide, reconcile.CodeNotEmpty, "clear the target: it is %s since epoch %d; it is no abandoned copy", l.State, l.Epoch)
-	}
-	if l != nil && l.Installation != m.req.Installation {
-		return failf(targetSide, reconcile.CodeNotEmpty, "clear the target: it holds a copy of installation %s", l.Installation)
-	}
-	if l == nil {
-		return nil
-	}
-	held, h, err := m.hold(ctx)
-	if err != nil {
-		return err
-	}
-	defer h.release(ctx)
-	// An older mover may have gone on until it lost the target to us.
-	if l, err = m.target.readLineage(held); err != nil {
-		return h.orTakenOver(ctx, err)
-	}
-	if err := m.target.dropMade(held, h, l); err != nil {
-		return h.orTakenOver(ctx, err)
-	}
-	return m.target.dropDatabase(held, ownDatabase)
-}

@@ -74,7 +74,6 @@ func TestWithdrawAfterAWrite(t *testing.T) {
 				t.Errorf("after a refused withdrawal: %s", got)
 			}
 			codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeNotEmpty, targetSide)
-			codeIs(t, p.request(reconcile.OpClear), reconcile.CodeNotEmpty, targetSide)
 		})
 	}
 }

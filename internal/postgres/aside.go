@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -15,11 +14,17 @@ import (
 // one: it is what a side took while another had its turn.
 const isAside = `not datallowconn and datname ~ '__dr_e[0-9]+$'`
 
+// kindCarried marks in dr.made, on both sides, the databases that a move
+// carried. What the copy made there is marked "database" and "role".
+const kindCarried = "carried"
+
 // longestName is what PostgreSQL keeps of a name, in bytes.
 const longestName = 63
 
-// setAside renames the databases of a side that lost its turn and closes them.
-// A run that was cut off between the two is recognised by the name.
+// setAside renames the databases of a side that lost its turn and closes them:
+// those that the move carried, for the server may be shared, and what somebody
+// else made there is theirs. A run that was cut off between the two is
+// recognised by the name.
 func (m *mover) setAside(ctx context.Context) (reconcile.SetAsideResult, error) {
 	var result reconcile.SetAsideResult
 	s := m.source
@@ -30,25 +35,35 @@ func (m *mover) setAside(ctx context.Context) (reconcile.SetAsideResult, error) 
 	if mark == nil || mark.Installation != m.req.Installation || mark.State != stateSuperseded || mark.Epoch != m.req.Epoch {
 		return result, failf(s.side, reconcile.CodeInconclusive, "set databases aside: this side did not lose its turn at epoch %d", m.req.Epoch)
 	}
-	suffix := reconcile.AsideSuffix(m.req.Epoch)
+	carried, err := s.readCarried(ctx)
+	if err != nil {
+		return result, err
+	}
+	if len(carried) == 0 {
+		return result, failf(s.side, reconcile.CodeInconclusive, "set databases aside: which databases a move carried is not on record in database %s; "+
+			"insert ('carried', NAME) into dr.made there for each of them and run it again", ownDatabase)
+	}
+	own := map[string]string{} // by the name it has, the name it is kept under
+	for _, name := range carried {
+		aside := asideName(name, reconcile.AsideSuffix(m.req.Epoch))
+		own[name], own[aside] = aside, aside
+	}
 	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		all, err := listDatabases(ctx, conn, s.version)
 		if err != nil {
 			return err
 		}
 		for _, d := range connectable(all) {
-			name := d.name
-			if !strings.HasSuffix(name, suffix) {
-				if name, err = s.renameAside(ctx, conn, d.name, suffix); err != nil {
-					return err
-				}
+			aside, ours := own[d.name]
+			if !ours {
+				result.LeftAlone = append(result.LeftAlone, d.name)
+				continue
 			}
-			if _, err := conn.Exec(ctx, "alter database "+ident(name)+" with allow_connections false"); err != nil {
-				return fmt.Errorf("close database %q: %w", name, err)
+			if err := s.closeAside(ctx, conn, d.name, aside); err != nil {
+				return err
 			}
 		}
-		rows, err := conn.Query(ctx, "select datname::text from pg_database where "+isAside+` and datname like '%' || $1 order by datname collate "C"`,
-			strings.ReplaceAll(suffix, "_", `\_`))
+		rows, err := conn.Query(ctx, "select datname::text from pg_database where "+isAside+` and datname = any($1) order by datname collate "C"`, sortedKeys(own))
 		if err == nil {
 			result.Databases, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		}
@@ -60,17 +75,60 @@ func (m *mover) setAside(ctx context.Context) (reconcile.SetAsideResult, error) 
 	return result, err
 }
 
-// renameAside gives a database its new name. PostgreSQL does so only while
-// nobody is connected.
-func (s *server) renameAside(ctx context.Context, conn *pgx.Conn, name, suffix string) (string, error) {
-	if _, err := s.endSessions(ctx, conn, []string{name}); err != nil {
-		return "", err
+// closeAside gives a database its new name, unless it has that already, and
+// closes it. PostgreSQL renames one only while nobody is connected.
+func (s *server) closeAside(ctx context.Context, conn *pgx.Conn, name, aside string) error {
+	if name != aside {
+		if _, err := s.endSessions(ctx, conn, []string{name}); err != nil {
+			return err
+		}
+		if _, err := conn.Exec(ctx, "alter database "+ident(name)+" rename to "+ident(aside)); err != nil {
+			return fmt.Errorf("rename database %q to %q: %w: %s", name, aside, err, sessionsOn(ctx, conn, name))
+		}
 	}
-	aside := asideName(name, suffix)
-	if _, err := conn.Exec(ctx, "alter database "+ident(name)+" rename to "+ident(aside)); err != nil {
-		return "", fmt.Errorf("rename database %q to %q: %w: %s", name, aside, err, sessionsOn(ctx, conn, name))
+	if _, err := conn.Exec(ctx, "alter database "+ident(aside)+" with allow_connections false"); err != nil {
+		return fmt.Errorf("close database %q: %w", aside, err)
 	}
-	return aside, nil
+	return nil
+}
+
+// readCarried reads which databases the last move carried from or to a side;
+// none where an older version of us moved them.
+func (s *server) readCarried(ctx context.Context) (names []string, err error) {
+	err = s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, "select name from dr.made where kind = $1 order by name", kindCarried)
+		if err == nil {
+			names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		if err != nil {
+			return fmt.Errorf("read what a move carried: %w", err)
+		}
+		return nil
+	})
+	return names, err
+}
+
+// readCopied reads which databases the copy on a target is of.
+func (s *server) readCopied(ctx context.Context) (names []string, err error) {
+	err = s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
+		counters, err := countersIn(ctx, conn, "dr.counter")
+		names = sortedKeys(counters)
+		return err
+	})
+	return names, err
+}
+
+// recordCarried notes which databases a move carried.
+func recordCarried(ctx context.Context, tx pgx.Tx, names []string) error {
+	batch := &pgx.Batch{}
+	batch.Queue("delete from dr.made where kind = $1", kindCarried)
+	for _, name := range names {
+		batch.Queue("insert into dr.made (kind, name) values ($1, $2)", kindCarried, name)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("record what was carried: %w", err)
+	}
+	return nil
 }
 
 // asideName is the name a database is kept under. A name that would become too

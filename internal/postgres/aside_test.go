@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/internal/pgtest"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
@@ -41,6 +42,8 @@ func TestAForkIsEnded(t *testing.T) {
 	perform[reconcile.UnfenceResult](t, p.ending(reconcile.OpUnfence))
 	p.source.Exec(t, "main", "insert into jobs (name) values ('only here too')")
 
+	p.source.Exec(t, "postgres", "create database wiki") // the move did not carry it
+
 	fenced := perform[reconcile.FenceResult](t, p.ending(reconcile.OpFence))
 	if fenced.Fence.ID != "fence-2" || p.source.Value(t, "main", "select current_setting('default_transaction_read_only')") != "on" {
 		t.Errorf("the fence is %+v", fenced)
@@ -53,8 +56,12 @@ func TestAForkIsEnded(t *testing.T) {
 	}
 	p.target.Exec(t, "main", "update jobs set name = name where id = 1")
 	_ = codeIs(t, p.ending(reconcile.OpWithdraw), reconcile.CodeMoved, targetSide)
+	p.setAsideNeedsTheRecord(t, p.source, p.ending(reconcile.OpSetAside))
 	for range 2 {
 		kept := perform[reconcile.SetAsideResult](t, p.ending(reconcile.OpSetAside))
+		if !slices.Equal(kept.LeftAlone, []string{"wiki"}) {
+			t.Errorf("left alone %q", kept.LeftAlone)
+		}
 		if !slices.Equal(kept.Databases, []string{"main__dr_e2"}) {
 			t.Errorf("kept %q", kept.Databases)
 		}
@@ -67,6 +74,7 @@ func TestAForkIsEnded(t *testing.T) {
 	lift := p.leg(reconcile.OpUnfence, false, 3, 0)
 	lift.Fence = ""
 	perform[reconcile.UnfenceResult](t, lift)
+	p.source.Exec(t, "postgres", "drop database wiki")
 	perform[reconcile.FenceResult](t, p.leg(reconcile.OpFence, true, 3, 0))
 	perform[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, true, 3, 2))
 	if proof := perform[reconcile.Proof](t, p.leg(reconcile.OpProve, true, 3, 2)); !proof.Equal() {
@@ -80,6 +88,30 @@ func TestAForkIsEnded(t *testing.T) {
 	if names := p.source.Value(t, "main", "select string_agg(name, ', ' order by id) from jobs where id > 100"); names != "only there" {
 		t.Errorf("brought back: %q", names)
 	}
+}
+
+// setAsideNeedsTheRecord: what a move carried is not guessed where an older
+// version left no record, and the inspection says that there is none.
+func (p pair) setAsideNeedsTheRecord(t *testing.T, losing *pgtest.Server, req reconcile.MoverRequest) {
+	t.Helper()
+	carried := func() []string {
+		in := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+		if losing == p.source {
+			return in.Source.Database.Carried
+		}
+		return in.Target.Database.Carried
+	}
+	if got := carried(); !slices.Equal(got, []string{"main"}) {
+		t.Errorf("carried %q", got)
+	}
+	losing.Exec(t, ownDatabase, "begin read write; delete from dr.made where kind = 'carried'; commit")
+	if err := codeIs(t, req, reconcile.CodeInconclusive, sourceSide); !strings.Contains(err.Error(), "insert ('carried', NAME) into dr.made") {
+		t.Errorf("without a record: %v", err)
+	}
+	if got := carried(); got != nil {
+		t.Errorf("without a record: carried %q", got)
+	}
+	losing.Exec(t, ownDatabase, "begin read write; insert into dr.made values ('carried', 'main'); commit")
 }
 
 // TestAFenceThatStoodStays: pulled back behind its fence, and going back.
@@ -128,11 +160,15 @@ func TestTheInternalSideIsChosen(t *testing.T) {
 		}
 		p.source.Exec(t, "main", "begin read write; insert into jobs (name) values ('goes on'); commit")
 	}
+	p.target.Exec(t, "postgres", "create database wiki") // somebody else's, on a shared server
+	p.target.Exec(t, "wiki", "create table pages (id int)")
+	p.setAsideNeedsTheRecord(t, p.target, chosen(reconcile.OpSetAside))
 	for range 2 {
-		if kept := perform[reconcile.SetAsideResult](t, chosen(reconcile.OpSetAside)); !slices.Equal(kept.Databases, []string{"main__dr_e2"}) {
-			t.Errorf("kept %q", kept.Databases)
+		if kept := perform[reconcile.SetAsideResult](t, chosen(reconcile.OpSetAside)); !slices.Equal(kept.Databases, []string{"main__dr_e2"}) || !slices.Equal(kept.LeftAlone, []string{"wiki"}) {
+			t.Errorf("kept %q, left alone %q", kept.Databases, kept.LeftAlone)
 		}
 	}
+	p.target.Exec(t, "wiki", "insert into pages values (1)")
 	lift := p.leg(reconcile.OpUnfence, false, 2, 0)
 	lift.Fence = ""
 	perform[reconcile.UnfenceResult](t, lift)

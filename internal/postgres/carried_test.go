@@ -107,6 +107,64 @@ func TestPrivilegesLeftAreNamed(t *testing.T) {
 	}
 }
 
+// TestADatabaseNobodyMayConnectTo: a copy of it would lock the target's admin
+// role out as soon as it has the source's privileges. One that some role may
+// connect to is moved: the admin role becomes a member of that.
+func TestADatabaseNobodyMayConnectTo(t *testing.T) {
+	p := newPair(t, 12, 14)
+	p.source.Exec(t, "postgres", "create role app login; create role reader login")
+	p.source.Exec(t, "postgres", "create database main owner app")
+	p.source.Exec(t, "main", "create table t (id int); alter table t owner to app")
+	blocked := func() []reconcile.UnsupportedObject {
+		return do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked
+	}
+	want := []reconcile.UnsupportedObject{{Database: "main", Object: "database main", Reason: reasons["locked"], Superuser: true}}
+	for _, revoked := range []string{"connect", "create"} {
+		p.source.Exec(t, "postgres", "revoke "+revoked+" on database main from public, app")
+		if got := blocked(); !slices.Equal(got, want) {
+			t.Errorf("without %s: blocked by %+v, want %+v", revoked, got, want)
+		}
+		p.source.Exec(t, "postgres", "grant "+revoked+" on database main to reader")
+	}
+	if got := blocked(); len(got) > 0 {
+		t.Errorf("blocked by %+v", got)
+	}
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+		t.Errorf("not equal: %q", differences(proof))
+	}
+}
+
+// TestATableOfAnExtensionIsNamed: what CREATE EXTENSION does not make is
+// nowhere on the target, and no proof would miss it.
+func TestATableOfAnExtensionIsNamed(t *testing.T) {
+	p := newPair(t, 12, 14)
+	p.source.Exec(t, "postgres", "create database main")
+	p.source.Exec(t, "main", "create extension hstore; create extension citext; create extension pg_stat_statements; create schema moved")
+	p.source.Exec(t, "main", "create table by_hand (id serial, at text)")
+	p.source.Exec(t, "main", "alter extension hstore add table by_hand; alter extension pg_stat_statements set schema moved")
+	p.source.Exec(t, "main", "create table at_once (id int); alter extension citext add table at_once; alter extension citext set schema moved")
+	line := func(table, extension string) string {
+		return "table " + table + " of database main is a member of extension " + extension + " and not of its configuration: it is not carried, the target has what CREATE EXTENSION makes"
+	}
+	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	for _, want := range []string{line("moved.at_once", "citext"), line("public.by_hand", "hstore")} {
+		if !slices.Contains(inspected.Adapted, want) {
+			t.Errorf("%q is not in %q", want, inspected.Adapted)
+		}
+	}
+	want := []reconcile.UnsupportedObject{{Database: "main", Object: "table public.by_hand of extension hstore", Reason: reasons["by hand"]}}
+	if !slices.Equal(inspected.Blocked, want) {
+		t.Errorf("blocked by %+v, want %+v", inspected.Blocked, want)
+	}
+	p.source.Exec(t, "main", "alter extension hstore drop table by_hand; alter extension citext drop table moved.at_once; insert into by_hand (at) values ('here')")
+	inspected = do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	if len(inspected.Blocked) > 0 || strings.Contains(strings.Join(inspected.Adapted, "\n"), "is a member of extension") {
+		t.Errorf("blocked by %+v, adapted %q", inspected.Blocked, inspected.Adapted)
+	}
+}
+
 func TestPublishedSchemaNeedsASuperuser(t *testing.T) {
 	p := newPair(t, 15, 15)
 	p.source.Exec(t, "postgres", "create database main")

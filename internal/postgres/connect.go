@@ -76,6 +76,19 @@ func sessionSettings() map[string]string {
 	}
 }
 
+// timeLimits are the settings by which a server of a version ends sessions that
+// take long, besides those that every server knows. One it does not know would
+// end the start-up.
+func timeLimits(version int) []string {
+	switch {
+	case version >= 170000:
+		return []string{"idle_session_timeout", "transaction_timeout"}
+	case version >= 140000:
+		return []string{"idle_session_timeout"}
+	}
+	return nil
+}
+
 // newServer reads the password file; it does not connect.
 func newServer(side string, endpoint *reconcile.Endpoint, label string) (*server, error) {
 	if endpoint == nil {
@@ -109,6 +122,9 @@ func (s *server) config(database string) (*pgx.ConnConfig, error) {
 	cfg.ConnectTimeout = connectTimeout
 	cfg.RuntimeParams = sessionSettings()
 	cfg.RuntimeParams["application_name"] = s.label
+	for _, name := range timeLimits(s.version) {
+		cfg.RuntimeParams[name] = "0"
+	}
 	// A server that is gone while we wait for its rows is noticed within about
 	// answerTime.
 	alive := net.KeepAliveConfig{Enable: true, Idle: answerTime / 4, Interval: answerTime / 4, Count: 3}
@@ -199,9 +215,12 @@ func (s *server) learn(ctx context.Context, conn *pgx.Conn) error {
 			return fmt.Errorf("read server version: %w", err)
 		}
 	}
-	if s.version >= 140000 {
-		if _, err := conn.Exec(ctx, "set idle_session_timeout = 0"); err != nil {
-			return fmt.Errorf("set idle_session_timeout: %w", err)
+	for _, name := range timeLimits(s.version) {
+		if _, given := conn.Config().RuntimeParams[name]; given { // the version was known
+			continue
+		}
+		if _, err := conn.Exec(ctx, "set "+name+" = 0"); err != nil {
+			return fmt.Errorf("set %s: %w", name, err)
 		}
 	}
 	return nil

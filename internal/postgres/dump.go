@@ -110,9 +110,12 @@ func dumpEnv(s *server, d database) []string {
 		encoding = sqlASCII
 	}
 	names := map[string]string{"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}
+	options := "-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c role=none -c jit=off"
+	for _, name := range timeLimits(s.version) {
+		options += " -c " + name + "=0"
+	}
 	env := []string{"PGPASSFILE=/proc/self/fd/3", "PGAPPNAME=" + s.label, "LC_ALL=C", "PGCLIENTENCODING=" + encoding,
-		"PGCONNECT_TIMEOUT=10", "PATH=/usr/bin:/bin", "HOME=/nonexistent",
-		"PGOPTIONS=-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c role=none -c jit=off"}
+		"PGCONNECT_TIMEOUT=10", "PATH=/usr/bin:/bin", "HOME=/nonexistent", "PGOPTIONS=" + options}
 	for _, kv := range s.libpq(d.name) {
 		env = append(env, names[kv[0]]+"="+kv[1])
 	}

@@ -119,25 +119,11 @@ func TestRefusals(t *testing.T) {
 	do[struct{}](t, p, reconcile.OpCommit)
 	do[struct{}](t, p, reconcile.OpCommit)
 	codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeNotEmpty, targetSide)
-	codeIs(t, p.request(reconcile.OpClear), reconcile.CodeNotEmpty, targetSide)
+	codeIs(t, p.request("clear"), reconcile.CodeFailed, "")
 
 	wrong := p.request(reconcile.OpFence)
 	wrong.Source.Username = "nobody"
 	codeIs(t, wrong, reconcile.CodeCredentials, sourceSide)
 	wrong.Source.Port = 1
 	codeIs(t, wrong, reconcile.CodeUnreachable, sourceSide)
-}
-
-func TestClearLeavesNothing(t *testing.T) {
-	p := newPair(t, 12, 14)
-	fill(t, p.source)
-	const all = `select (select string_agg(datname, ',' order by datname) from pg_database) || ' ' || (select string_agg(rolname, ',' order by rolname) from pg_roles)`
-	before := p.target.Value(t, "postgres", all)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	do[struct{}](t, p, reconcile.OpClear)
-	do[struct{}](t, p, reconcile.OpClear)
-	if after := p.target.Value(t, "postgres", all); after != before {
-		t.Errorf("after clear %s, before the copy %s", after, before)
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,6 +79,11 @@ func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database
 			Login: r.login, Replicate: r.replication, BypassRLS: r.bypassRLS})
 	}
 	db.Lineage = f.lineage
+	for _, what := range sortedKeys(f.made) {
+		if name, ok := strings.CutPrefix(what, kindCarried+" "); ok {
+			db.Carried = append(db.Carried, name)
+		}
+	}
 	if f.fence != nil {
 		db.Fence = &f.fence.state
 	}

@@ -180,7 +180,19 @@ func (m *mover) decide(ctx context.Context, mark reconcile.LineageMark) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	if err := m.addCarried(ctx, &now); err != nil {
+		return err
+	}
 	return m.target.mark(ctx, mark, &now)
+}
+
+// addCarried adds what this move carried. A fork's end carries nothing, and
+// leaves the record of the move before it.
+func (m *mover) addCarried(ctx context.Context, now *moment) (err error) {
+	if !m.req.Fork {
+		now.carried, err = m.target.readCopied(ctx)
+	}
+	return err
 }
 
 // supersede tells the source that it lost its turn. How it was then is recorded
@@ -203,6 +215,9 @@ func (m *mover) supersede(ctx context.Context, mark reconcile.LineageMark) error
 		if _, err := fmt.Sscanf(c.LastWrite, xidFormat, &proven); err == nil {
 			now.xid = min(now.xid, proven)
 		}
+	}
+	if err := m.addCarried(ctx, &now); err != nil {
+		return err
 	}
 	return m.source.mark(ctx, mark, &now)
 }

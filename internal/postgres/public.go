@@ -28,7 +28,7 @@ const publicComment = "standard public schema"
 
 // readPublic reads the schema public of every database of the source, in the
 // target's role names; a database without one has no entry. It also says which
-// privileges are left behind, for the same session is open.
+// privileges and tables are left behind, for the same session is open.
 func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, []string, error) {
 	found := map[string]publicSchema{}
 	var left []string
@@ -38,8 +38,12 @@ func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]public
 		if err != nil {
 			return err
 		}
+		tables, err := readLeftTables(ctx, conn, name)
+		if err != nil {
+			return err
+		}
 		mu.Lock()
-		left = append(left, lines...)
+		left = append(append(left, lines...), tables...)
 		mu.Unlock()
 		s := side{conn: conn, version: m.source.version, owners: f.adapted.owners}
 		var p publicSchema

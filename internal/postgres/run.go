@@ -50,7 +50,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 	m := &mover{req: req, token: hex.EncodeToString(token), progress: reconcile.NewReporter(progress, time.Now), patience: answerTime}
 	needs := map[reconcile.Operation][2]bool{
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
-		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true}, reconcile.OpClear: {false, true},
+		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true},
 		reconcile.OpInspect: {false, false}, reconcile.OpWithdraw: {true, true}, reconcile.OpRead: {true, false},
 		reconcile.OpSetAside: {true, false},
 	}
@@ -92,9 +92,7 @@ func (m *mover) run(ctx context.Context) (any, error) {
 		return struct{}{}, m.commit(ctx)
 	case reconcile.OpSetAside:
 		return m.setAside(ctx)
-	case reconcile.OpWithdraw:
+	default: // reconcile.OpWithdraw: newMover knows no other
 		return struct{}{}, m.withdraw(ctx)
-	default:
-		return struct{}{}, m.clear(ctx)
 	}
 }

@@ -13,9 +13,11 @@ var reasons = map[string]string{
 	"":             "a move does not carry it",
 	"superuser":    "only a superuser can create it on the target",
 	"no right":     "the role we log in with may not read it, and is no superuser",
+	"by hand":      "somebody made it a member of the extension, and CREATE EXTENSION does not make it: alter extension … drop table …, and it is carried",
 	"not valid":    "a build of it failed; build it again or drop it",
 	"column order": "columns of its parents stand behind its own, and a table made anew has them in front",
 	"few sessions": "its connection limit is less than the sessions a move opens, and binds a role that is no superuser",
+	"locked":       "nobody but a superuser may connect to it and create in it, and so nobody on the target: grant connect and create to its owner",
 	"prepared":     "it can commit at any time, fence or not: commit it or roll it back",
 	"before 14":    "PostgreSQL 14 and newer cannot create it",
 	"row security": "row level security hides rows from the role we log in with, which is no superuser",
@@ -25,6 +27,20 @@ var reasons = map[string]string{
 const retyped = `'{"array_append(anyarray,anyelement)","array_cat(anyarray,anyarray)","array_prepend(anyelement,anyarray)","array_remove(anyarray,anyelement)",
 	"array_replace(anyarray,anyelement,anyelement)","array_position(anyarray,anyelement)","array_position(anyarray,anyelement,integer)",
 	"array_positions(anyarray,anyelement)","width_bucket(anyelement,anyarray)"}'::text[]`
+
+// byHand lists the tables that ALTER EXTENSION … ADD made members, in another
+// transaction than made the table: the rows of pg_depend for its schema and for
+// its extension tell. Moving a whole extension to another schema changes the
+// first and the extension's own. What somebody did at once cannot be told from
+// an extension's script; leftTables names it.
+const byHand = `select 'table ' || c.oid::regclass || ' of extension ' || quote_ident(e.extname), 'by hand'
+	from ` + memberTables + ` join pg_depend n on n.classid = 'pg_class'::regclass and n.objid = c.oid and n.refclassid = 'pg_namespace'::regclass
+	where n.xmin <> d.xmin and not exists (select from pg_depend x where x.classid = 'pg_extension'::regclass and x.objid = e.oid and x.refclassid = 'pg_namespace'::regclass and x.xmin = n.xmin)`
+
+// memberTables are the tables c of extensions e that are not of their
+// configuration, whose rows a move carries.
+const memberTables = `pg_class c join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
+	join pg_extension e on e.oid = d.refobjid and c.relkind in ('r', 'p', 'm') and not coalesce(c.oid = any(e.extconfig), false)`
 
 // unsupportedQuery lists objects no move carries, only a superuser can make, or
 // we cannot read whole. It reports facts; blocked judges them against a target.
@@ -53,7 +69,11 @@ union all select 'aggregate ' || a.aggfnoid::regprocedure, 'before 14' from pg_a
 union all select 'operator class ' || quote_ident(opcname), 'superuser' from pg_opclass o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opclass'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'operator family ' || quote_ident(opfname), 'superuser' from pg_opfamily o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opfamily'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select distinct 'disabled foreign key triggers of ' || quote_ident(c.conname) || ' on ' || t.tgrelid::regclass, '' from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint and c.contype = 'f' where t.tgisinternal and t.tgenabled <> 'O'
+union all ` + byHand + `
 union all select 'database ' || quote_ident(datname), 'few sessions' from pg_database where datname = current_database() and datconnlimit between 0 and 5
+union all select 'database ' || quote_ident(datname), 'locked' from pg_database d where datname = current_database() and exists (
+	select from unnest(array['CONNECT', 'CREATE']) p where not exists ( -- the target's admin role becomes a member of every role but the server's own
+		select from aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a where a.privilege_type = p and (a.grantee = 0 or pg_get_userbyid(a.grantee) !~ '^pg_')))
 union all select 'prepared transaction ' || quote_literal(gid), 'prepared' from pg_prepared_xacts where database = current_database() and prepared < now() - interval '1 minute'
 union all select 'index ' || i.indexrelid::regclass, 'not valid' from pg_index i join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
 	where ` + userSchemas + ` and not (i.indisready and (i.indisvalid or c.relkind = 'p')) -- pg_dump leaves the same ones out
@@ -91,7 +111,7 @@ func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (o reconcile.UnsupportedObject, err error) {
 		var why string
 		err = row.Scan(&o.Object, &why)
-		o.Database, o.Reason, o.Superuser = name, reasons[why], why == "superuser" || why == "few sessions"
+		o.Database, o.Reason, o.Superuser = name, reasons[why], why == "superuser" || why == "few sessions" || why == "locked"
 		if why == "before 14" {
 			o.Before = 140000
 		}

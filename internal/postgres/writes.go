@@ -20,8 +20,9 @@ import (
 
 // moment is how a side was when its mark was written.
 type moment struct {
-	xid   int64 // the next transaction number
-	state map[string]reconcile.WriteCounter
+	xid     int64 // the next transaction number
+	state   map[string]reconcile.WriteCounter
+	carried []string // what the move carried, none when it carried nothing
 }
 
 const nextXID = "select txid_snapshot_xmax(txid_current_snapshot())"
@@ -52,6 +53,9 @@ func (m moment) record(ctx context.Context, tx pgx.Tx, mark reconcile.LineageMar
 		on conflict (single) do update set epoch = excluded.epoch, state = excluded.state, xid = excluded.xid`, mark.Epoch, mark.State, m.xid)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("record how the server is: %w", err)
+	}
+	if len(m.carried) > 0 {
+		return recordCarried(ctx, tx, m.carried)
 	}
 	return nil
 }

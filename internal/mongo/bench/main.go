@@ -218,7 +218,7 @@ func (b *bench) ask(ctx context.Context, op reconcile.Operation) error {
 
 // clean empties the target, however it was filled.
 func (b *bench) clean(ctx context.Context) error {
-	return errors.Join(b.ask(ctx, reconcile.OpClear), b.target.Drop(ctx, "bench"))
+	return errors.Join(b.target.Drop(ctx, "bench"), b.target.Drop(ctx, "circleci_dr"))
 }
 
 // words make documents that compress as an application's do.
