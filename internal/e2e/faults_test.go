@@ -122,6 +122,28 @@ func (s *site) apiServerKilled(before map[string]int32) {
 	s.bothOn("pg14.testbed", "mongo44.testbed", before)
 }
 
+// TestFaultsOfTheNode: it has no disk left while the copy runs. The kubelet
+// evicts the mover and the source, and no pod starts until there is room again.
+// The run waits for that, or ends; the same plan ends the move.
+func TestFaultsOfTheNode(t *testing.T) {
+	s := newSite(t, "e2e-faults", "5MB")
+	before := s.replicas()
+	s.plan()
+	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
+	mover := s.holdCopy("15414")
+	empty := s.fillDisk()
+	eventually(t, "the mover is evicted", func() bool { return syscall.Kill(mover.pid, 0) != nil })
+	eventually(t, "the run says what its pod waits for", func() bool { return strings.Contains(a.talk(), "waiting, Unschedulable") })
+	empty()
+	o := a.wait()
+	t.Logf("the node out of disk, exit %d:\n%s%s", o.code, o.err, o.out)
+	if o.code != 0 {
+		s.healthy(before)
+		s.carryOut(acceptAll)
+	}
+	s.settledOn("pg14.testbed", before)
+}
+
 // pendingOfOthers: somebody's helm upgrade was killed. Nothing is begun over
 // it, and the fix is named.
 func (s *site) pendingOfOthers(before map[string]int32) {

@@ -166,6 +166,20 @@ func connections(pid int, port string) int {
 // endPart sends a signal to one part of the testbed and waits for its end.
 func (s *site) endPart(part string, sig syscall.Signal) {
 	s.t.Helper()
+	pid := s.partPID(part)
+	s.t.Cleanup(s.repair) // whatever becomes of the test
+	if err := syscall.Kill(pid, sig); err != nil {
+		s.t.Fatalf("end %s: %v", part, err)
+	}
+	eventually(s.t, part+" has ended", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		return err != nil || bytes.Contains(stat, []byte(") Z ")) // whose parent does not ask
+	})
+}
+
+// partPID is the process of a part of the testbed.
+func (s *site) partPID(part string) int {
+	s.t.Helper()
 	record, err := os.ReadFile(filepath.Join(env(s.t, "CIRCLECI_DR_TESTBED"), "pids", part+".json"))
 	if err != nil {
 		s.t.Fatal(err)
@@ -174,14 +188,7 @@ func (s *site) endPart(part string, sig syscall.Signal) {
 	if err := json.Unmarshal(record, &p); err != nil || p.PID <= 1 {
 		s.t.Fatalf("the record of %s: %v, %s", part, err, record)
 	}
-	s.t.Cleanup(s.repair) // whatever becomes of the test
-	if err := syscall.Kill(p.PID, sig); err != nil {
-		s.t.Fatalf("end %s: %v", part, err)
-	}
-	eventually(s.t, part+" has ended", func() bool {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID))
-		return err != nil || bytes.Contains(stat, []byte(") Z ")) // whose parent does not ask
-	})
+	return p.PID
 }
 
 // repair starts what the testbed lacks.
@@ -214,4 +221,58 @@ func (s *site) leavePending(description string) (undo func()) {
 		set(former, release.StatusSuperseded, former.Info.Description)
 		set(newest, release.StatusDeployed, was)
 	}
+}
+
+// fillDisk has the kubelet find its disk full: it wants almost all of it free.
+// It evicts pods and takes no new ones until the function it gives is called.
+func (s *site) fillDisk() (empty func()) {
+	s.t.Helper()
+	pid := s.partPID("kubelet")
+	args, vars := s.nulls(pid, "cmdline"), s.nulls(pid, "environ")
+	const flag = "--config="
+	i := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, flag) })
+	if i < 0 {
+		s.t.Fatalf("the kubelet runs with %q", args)
+	}
+	config, err := os.ReadFile(strings.TrimPrefix(args[i], flag))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	text := string(config)
+	for _, change := range [][2]string{
+		{"nodefs.available: 1%", "nodefs.available: 99%"},
+		{"localStorageCapacityIsolation: false", "localStorageCapacityIsolation: true"}, // else it does not look
+		{"volumeStatsAggPeriod: 0s", "volumeStatsAggPeriod: 10s"},
+	} {
+		if !strings.Contains(text, change[0]) {
+			s.t.Fatalf("the kubelet's configuration has no %q", change[0])
+		}
+		text = strings.ReplaceAll(text, change[0], change[1])
+	}
+	args[i] = flag + s.write("kubelet.yaml", text)
+	s.endPart("kubelet", syscall.SIGTERM)
+	var log shared
+	kubelet := exec.Command(args[0], args[1:]...)
+	kubelet.Args[0], kubelet.Path = "kubelet", args[0]
+	kubelet.Env, kubelet.Stdout, kubelet.Stderr = vars, &log, &log
+	if err := kubelet.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	empty = sync.OnceFunc(func() {
+		_ = kubelet.Process.Signal(syscall.SIGTERM) // Wait tells
+		_ = kubelet.Wait()
+		s.repair()
+	})
+	s.t.Cleanup(empty)
+	return empty
+}
+
+// nulls reads a list of the process file system that zero bytes end.
+func (s *site) nulls(pid int, file string) []string {
+	s.t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00")
 }

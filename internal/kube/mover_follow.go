@@ -134,8 +134,16 @@ func (f *follower) step(ctx context.Context) error {
 		return err
 	}
 	reason, kind := f.client.whyNotStarted(ctx, f.job, f.pod)
-	return f.wait.check(time.Now(), reason, kind)
+	now := time.Now()
+	err := f.wait.check(now, reason, kind)
+	if err == nil && now.Sub(f.wait.since) >= slowStart && f.progress != nil {
+		f.progress(reconcile.MoverEvent{At: now.UTC(), Phase: "waiting", Message: reason})
+	}
+	return err
 }
+
+// slowStart is how long a pod may take to start before anybody is told why.
+const slowStart = 5 * time.Second
 
 // started tells whether the container has run, so that it has a log.
 func (f *follower) started() bool {

@@ -110,21 +110,27 @@ func (c *Client) warning(ctx context.Context, uid, reason string) string {
 // because it reached its limit.
 const outOfMemory = "OOMKilled"
 
+// killedCode is the exit code of a container that got SIGKILL.
+const killedCode = 137
+
 // deathOf says why a Job failed that left no error of its own.
 func (f *follower) deathOf() error {
 	if f.failure.Reason == batchv1.JobReasonDeadlineExceeded {
 		return fmt.Errorf("the Job passed its deadline of %d s and was ended", *f.job.Spec.ActiveDeadlineSeconds)
+	}
+	if f.pod.Status.Reason != "" { // the node's own words, such as Evicted
+		return fmt.Errorf("the %s pod failed: %s: %s", f.container, f.pod.Status.Reason, firstLine(f.pod.Status.Message))
 	}
 	for _, s := range f.pod.Status.ContainerStatuses {
 		if t := s.State.Terminated; s.Name == f.container && t != nil && t.ExitCode != 0 {
 			if t.Reason == outOfMemory && f.container == moverContainer {
 				return fmt.Errorf("the mover needed more memory than it may have and was killed (%s); raise mover.resources.limits.memory in the spec", t.Reason)
 			}
+			if t.ExitCode == killedCode && t.Reason == "Error" { // other words say more
+				return fmt.Errorf("the %s was killed (exit code %d), by its node for want of disk or memory, or by somebody", f.container, t.ExitCode)
+			}
 			return fmt.Errorf("the %s ended with %s, exit code %d, and gave no reason", f.container, t.Reason, t.ExitCode)
 		}
-	}
-	if f.pod.Status.Reason != "" {
-		return fmt.Errorf("the %s pod failed: %s: %s", f.container, f.pod.Status.Reason, firstLine(f.pod.Status.Message))
 	}
 	return fmt.Errorf("the Job failed: %s: %s", f.failure.Reason, firstLine(f.failure.Message))
 }

@@ -172,7 +172,7 @@ func TestDeathOfSaysWhatToDoAboutMemory(t *testing.T) {
 	for _, row := range []struct{ container, reason, want string }{
 		{moverContainer, "OOMKilled", "the mover needed more memory than it may have and was killed (OOMKilled); raise mover.resources.limits.memory in the spec"},
 		{engineContainer, "OOMKilled", "the engine ended with OOMKilled, exit code 137, and gave no reason"}, // no field of the spec sets its limit
-		{moverContainer, "Error", "the mover ended with Error, exit code 137, and gave no reason"},
+		{moverContainer, "Error", "the mover was killed (exit code 137), by its node for want of disk or memory, or by somebody"},
 	} {
 		f := &follower{container: row.container}
 		f.pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
