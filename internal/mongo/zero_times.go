@@ -8,7 +8,6 @@ import (
 
 	tooldb "github.com/mongodb/mongo-tools/common/db"
 	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/bson/bsontype"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 	"go.mongodb.org/mongo-driver/x/bsonx/bsoncore"
 )
@@ -39,7 +38,7 @@ func (z *zeroTimes) LoadNext() []byte {
 		case key == "_id":
 			value := element.Value()
 			id = bson.RawValue{Type: value.Type, Value: bytes.Clone(value.Data)}
-		case element[0] == byte(bsontype.Timestamp) && bytes.Equal(element[len(element)-8:], make([]byte, 8)) && key != "" && !strings.ContainsAny(key, ".$"):
+		case element[0] == byte(bson.TypeTimestamp) && bytes.Equal(element[len(element)-8:], make([]byte, 8)) && key != "" && !strings.ContainsAny(key, ".$"):
 			set = append(set, bson.E{Key: key, Value: primitive.Timestamp{}})
 		}
 	}
