@@ -97,7 +97,7 @@ func applyCopy(ctx context.Context, r *run, st Step) error {
 // fence of PostgreSQL, so that one stays until the commit: on the way back the
 // release reads the target already, and somebody may start the application.
 func (r *run) lift(ctx context.Context, st Step, p Part) error {
-	if p.Replaces == 0 {
+	if p.Epoch < 2 { // no move came before; that this one replaces something a second attempt does not know
 		return nil
 	}
 	in := r.sides(p)
@@ -233,6 +233,10 @@ func applyCommit(ctx context.Context, r *run, st Step) error {
 // decided with the first: from then on the others follow.
 func (r *run) commit(ctx context.Context, st Step, p Part) error {
 	if err := r.saveMove(ctx, func(m *Move) { m.Deciding = true }); err != nil {
+		return err
+	}
+	// One of a killed run would take the commit back when it ends.
+	if err := r.p.Movers.Stop(ctx, JobName(OpWithdraw, r.move, p)); err != nil {
 		return err
 	}
 	job := r.mover(OpCommit, p)

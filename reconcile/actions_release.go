@@ -186,8 +186,8 @@ func applySettle(ctx context.Context, r *run, st Step) error {
 		change.Description = "circleci-dr settled " + r.move.ID
 		err = r.p.Switcher.Upgrade(ctx, change)
 	}
-	if errors.Is(context.Cause(ctx), ErrLeaseLost) {
-		return errors.Join(err, context.Cause(ctx))
+	if lost := leaseLost(ctx); lost != nil {
+		return errors.Join(err, lost)
 	}
 	// Counts that no values file knows come back whatever became of the
 	// upgrade, and of the person who watched it.

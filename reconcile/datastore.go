@@ -166,6 +166,12 @@ func (x externalServer) isReadBy(live ReleaseStore) bool {
 	return !live.Internal && live.At() == x.at() && live.Username == x.endpoint.Username
 }
 
+// isOf tells whether it is the external side that a part of a move was begun
+// with: the same server, reached as the same user.
+func (x externalServer) isOf(p Part) bool {
+	return x.at() == p.External && (p.Outside.Endpoint == nil || p.Outside.Endpoint.Username == x.endpoint.Username)
+}
+
 // internalBlock is an engine's block of the chart's values on the way back. A
 // nil leaf takes the user's override away, so that the chart's default speaks.
 // prior is what the release said while the datastore was internal, if known.

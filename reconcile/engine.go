@@ -12,11 +12,6 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// ErrLeaseLost is the cause of a context whose lease went to somebody else:
-// work stops at once and nothing is brought back, because another run may be
-// doing that already.
-var ErrLeaseLost = errors.New("the lease was lost to another run")
-
 // Events hears what an apply does while it does it.
 type Events interface {
 	StepBegins(Step)
@@ -221,7 +216,7 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 		rep.StillDown = r.isDown() // the values may be on their way
 		return rep, err
 	}
-	if errors.Is(context.Cause(ctx), ErrLeaseLost) || errors.Is(cause, ErrConflict) {
+	if leaseLost(ctx) != nil || errors.Is(cause, ErrConflict) {
 		rep.StillDown = r.isDown() // another run may be bringing it back already
 		return rep, err
 	}
@@ -252,12 +247,21 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 func uninterrupted(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	timed, release := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	out, cancel := context.WithCancelCause(timed)
-	stop := context.AfterFunc(ctx, func() {
-		if cause := context.Cause(ctx); errors.Is(cause, ErrLeaseLost) {
-			cancel(cause)
+	var stops []func() bool
+	for _, c := range leases(ctx) {
+		stops = append(stops, context.AfterFunc(c, func() {
+			if cause := leaseLost(ctx); cause != nil {
+				cancel(cause)
+			}
+		}))
+	}
+	return out, func() {
+		for _, stop := range stops {
+			stop()
 		}
-	})
-	return out, func() { stop(); cancel(nil); release() }
+		cancel(nil)
+		release()
+	}
 }
 
 // persist goes back, and tries again: an application must not stay down over

@@ -36,7 +36,23 @@ func (r *run) goBack(ctx context.Context, cause error) error {
 	if over, err := r.handedOver(ctx); err != nil {
 		return err
 	} else if over {
+		if err := r.proven(spec.External); err != nil {
+			forget := func(m *Move) { // what was copied is not what is there
+				for i := range m.Parts {
+					m.Parts[i].Copy, m.Parts[i].Proof = nil, nil
+				}
+			}
+			if saveErr := r.saveMove(ctx, forget); saveErr != nil {
+				err = errors.Join(err, saveErr)
+			}
+			return fmt.Errorf("%s pointed the release at %s before the copy was proven: stop it and keep the application at zero, then apply again: %w", toolName(r.move.HandOff.By), r.move.Target(), err)
+		}
 		return r.forwardHandedOver(ctx, st, cause)
+	}
+	if err := r.unwritten(ctx, st); isMoved(err) {
+		return r.forward(ctx, st, err)
+	} else if err != nil {
+		return err
 	}
 	if r.move.Phase == MoveCommitted || r.move.Deciding {
 		if err := r.withdraw(ctx, st); err != nil {
@@ -55,6 +71,51 @@ func (r *run) goBack(ctx context.Context, cause error) error {
 		r.ev.Note("the values of this move must not be applied any more: take them back where they are committed, before " + toolName(h.By) + " reconciles again")
 	}
 	return r.closeMove(ctx, cause)
+}
+
+// isMoved tells whether a mover found writes where none may be.
+func isMoved(err error) bool {
+	var refused *MoverError
+	return errors.As(err, &refused) && refused.Code == CodeMoved
+}
+
+// unwritten says what the application wrote to a target that is not committed
+// yet, where the release reads it already and somebody may have started it since
+// an earlier run: that would be lost on the way back.
+func (r *run) unwritten(ctx context.Context, st Step) error {
+	if r.move.Phase == MoveReturning || r.move.Back() || r.move.HandOff != nil {
+		return nil
+	}
+	rel, err := r.release(ctx)
+	if err != nil {
+		return err
+	}
+	ws, err := r.workloads(ctx)
+	if err != nil {
+		return err
+	}
+	idle := stopped(ws)
+	if idle && !r.resumed {
+		return nil
+	}
+	for _, p := range r.move.Parts {
+		if p.Fork || p.Committed || p.Proof == nil || rel.Store(p.Engine).Internal {
+			continue
+		}
+		if err := r.stop(ctx, st); err != nil {
+			return err
+		}
+		again, err := runMover[Proof](ctx, r, st, r.mover(OpProve, p))
+		switch {
+		case err != nil && !idle:
+			return err
+		case err != nil: // nothing speaks for a write, and the application cannot stay down for that
+			r.ev.Note(fmt.Sprintf("whether somebody started the application on %s meanwhile could not be found out: %v", p.Target(), err))
+		case !again.Equal():
+			return &MoverError{Code: CodeMoved, Side: "target", Err: &DifferentError{Proof: again}}
+		}
+	}
+	return nil
 }
 
 // closeMove ends a move that leaves the application on its source.
@@ -111,7 +172,9 @@ func (r *run) restoreSource(ctx context.Context, st Step) error {
 
 func (r *run) unfence(ctx context.Context, st Step) error {
 	for _, p := range r.move.Parts {
-		if _, err := runMover[json.RawMessage](ctx, r, st, r.mover(OpUnfence, p)); err != nil {
+		job := r.mover(OpUnfence, p)
+		job.Target, job.Request.Target = MoverSide{}, nil // it may be gone, and its password with it
+		if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {
 			return fmt.Errorf("let %s take writes again: %w", p.Source(), err)
 		}
 	}
@@ -190,8 +253,7 @@ func (r *run) withdraw(ctx context.Context, st Step) error {
 // forward brings the application up on the target again after its commit
 // could not be withdrawn.
 func (r *run) forward(ctx context.Context, st Step, cause error) error {
-	var refused *MoverError
-	written := errors.As(cause, &refused) && refused.Code == CodeMoved
+	written := isMoved(cause)
 	if written {
 		cause = fmt.Errorf("the target holds writes of the application: %w", cause)
 	} else {

@@ -22,8 +22,12 @@ func planOpen(s *spec.Spec, o Observation) ([]Step, []Finding) {
 		}
 	}
 	for _, p := range m.Parts {
-		if d := declared(s, p.Engine); d == nil || d.location != p.To || d.external == nil || d.external.at() != p.External {
+		if d := declared(s, p.Engine); d == nil || d.location != p.To || d.external == nil || !d.external.isOf(p) {
 			return planOtherWay(o)
+		}
+		if chosen := o.Authoritative[p.Engine]; chosen != "" && (!p.Fork || chosen != p.To) {
+			return nil, []Finding{block("fork-choice", p.Engine.field("location"), sourceForks, "leave "+choose(p.Engine, chosen)+" out, or end the move first",
+				"move %s of %s to %s is not over, and %s would end it another way", m.ID, p.Engine.title(), p.Target(), choose(p.Engine, chosen))}
 		}
 	}
 	return remaining(s, o), nil

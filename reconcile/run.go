@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -72,7 +71,7 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, parts: partsWanted(s, &o),
 		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[Engine]Part{}, proved: map[Engine]bool{}, read: map[Engine]*ReadResult{},
 		carried: map[Engine]sizes{}, took: map[string]Measurement{},
-		lost: func() bool { return errors.Is(context.Cause(ctx), ErrLeaseLost) },
+		lost: func() bool { return leaseLost(ctx) != nil },
 	}
 	for _, p := range adopted(s, &o) {
 		r.adopt[p.Engine] = p

@@ -161,6 +161,9 @@ func (e *engine) fit(plan reconcile.Plan, seen reconcile.Observation, began bool
 	if blocked := plan.Blocked(); err == nil && len(blocked) > 0 {
 		err = &reconcile.BlockedError{Findings: blocked}
 	}
+	if err == nil && !began { // what is under way goes on, or back
+		err = accepted(plan, strings.Join(e.work.Accepted, ","), &e.work.plan)
+	}
 	if began && plan.Returns() {
 		// What was on its way back is not begun again by itself.
 		err = errors.New("the move was cut off on its way back")

@@ -256,10 +256,14 @@ func TestAnEngineBringsBackWhatCannotGoOn(t *testing.T) {
 		{"blocked with the move open", with(resumed, func(p *reconcile.Plan) { p.Findings = finding }), opened(reconcile.MoveOpen), true, []reconcile.ActionKind{reconcile.ActGoBack}, "blocked by preflight", ""},
 		{"blocked after the commit", with(resumed, func(p *reconcile.Plan) { p.Findings = finding }), opened(reconcile.MoveCommitted), true, nil, "", "blocked by preflight"},
 		{"cut off on the way back", returning, opened(reconcile.MoveReturning), true, []reconcile.ActionKind{reconcile.ActGoBack}, "cut off on its way back", ""},
+		{"a danger that nobody accepted", with(accepted, func(p *reconcile.Plan) {
+			p.Steps = append([]reconcile.Step{}, steps...)
+			p.Steps[0].Accept = reconcile.AcceptSuspended
+		}), reconcile.Observation{}, false, nil, "", `the plan has the danger "reconciliation-suspended"`},
 		{"submitted with a way back", returning, opened(reconcile.MoveReturning), false, actionsOf(returning), "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			e := &engine{work: handed{plan: accepted}, ses: &session{spec: s}}
+			e := &engine{work: handed{work: work{Accepted: accepted.Dangers()}, plan: accepted}, ses: &session{spec: s}}
 			plan, back, err := e.fit(tc.now, tc.seen, tc.began)
 			if err == nil && !slices.Equal(actionsOf(plan), tc.steps) {
 				t.Errorf("it does %v", actionsOf(plan))

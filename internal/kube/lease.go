@@ -49,7 +49,8 @@ type LeaseOptions struct {
 }
 
 // Acquire takes the lease. The context it returns ends, with ErrLeaseLost as
-// its cause, when the lease is lost; release gives it back, and until then it
+// its cause, when the lease is lost, and carries one that does so even after an
+// interruption; release gives it back, and until then it
 // is renewed even if ctx ends. No clock is ever
 // compared with another machine's.
 func (c *Client) Acquire(ctx context.Context, o LeaseOptions) (context.Context, func(), error) {
@@ -62,21 +63,23 @@ func (c *Client) Acquire(ctx context.Context, o LeaseOptions) (context.Context, 
 		return nil, nil, fmt.Errorf("take the lease: %w", err)
 	}
 	held, cancel := context.WithCancelCause(ctx)
+	lease, lose := context.WithCancelCause(context.WithoutCancel(ctx))
 	// Renewing goes on until the lease is given back, also when the caller's
 	// context ends: an interrupted run may still be bringing service back.
 	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		h.keep(beating, cancel)
+		h.keep(beating, func(cause error) { lose(cause); cancel(cause) })
 	}()
 	release := func() {
 		cancel(errReleased)
+		lose(errReleased)
 		stop()
 		<-done
 		h.giveBack(ctx)
 	}
-	return held, release, nil
+	return reconcile.WithLease(held, lease), release, nil
 }
 
 var errReleased = errors.New("the lease was given back")

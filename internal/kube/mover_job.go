@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -151,7 +152,7 @@ func (c *Client) moverPod(name, image string, files []moverFile, resources corev
 		SecurityContext:               unprivileged(),
 		Containers: []corev1.Container{{
 			Name: moverContainer, Image: image, ImagePullPolicy: corev1.PullIfNotPresent, Command: command, Resources: resources,
-			SecurityContext: restricted(),
+			SecurityContext: restricted(), Env: collectEarlier(resources),
 			VolumeMounts: []corev1.VolumeMount{
 				{Name: "told", MountPath: moverDir, ReadOnly: true},
 				{Name: "tmp", MountPath: "/tmp"},
@@ -164,6 +165,17 @@ func (c *Client) moverPod(name, image string, files []moverFile, resources corev
 	}
 	shapePod(&pod, shape)
 	return pod
+}
+
+// collectEarlier has Go collect garbage before a limit of memory is reached,
+// not when the heap has doubled: a mover near its limit is slower, and is not
+// killed.
+func collectEarlier(r corev1.ResourceRequirements) []corev1.EnvVar {
+	limit := r.Limits.Memory().Value()
+	if limit == 0 {
+		return nil
+	}
+	return []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: strconv.FormatInt(limit/10*9, 10)}}
 }
 
 // unprivileged and restricted together are what the restricted level of
