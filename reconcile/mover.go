@@ -50,6 +50,9 @@ type MoverRequest struct {
 	// its turn before: fence takes over the one that stands there, commit raises
 	// the epoch of both, and there is nothing to withdraw.
 	Fork bool `json:"fork,omitempty"`
+	// HandedOff tells that another tool pointed the release at the target and may
+	// have started the application there before the commit.
+	HandedOff bool `json:"handedOff,omitempty"`
 	// Thorough makes prove read the source again instead of trusting the
 	// digests taken in flight under the same fence.
 	Thorough bool `json:"thorough,omitempty"`

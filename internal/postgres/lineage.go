@@ -176,7 +176,8 @@ func (m *mover) decide(ctx context.Context, mark reconcile.LineageMark) error {
 	var now moment
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.unmoved(gctx) })
-	g.Go(func() (err error) { now, err = m.target.momentNow(gctx, !m.req.Fork); return err })
+	still := !m.req.Fork && !m.req.HandedOff // else the application may write already
+	g.Go(func() (err error) { now, err = m.target.momentNow(gctx, still); return err })
 	if err := g.Wait(); err != nil {
 		return err
 	}
