@@ -241,7 +241,7 @@ func (r *run) mover(op Operation, p Part) MoverJob {
 	r.mu.Unlock()
 	job := r.sides(p).job(JobName(op, move, p), MoverRequest{
 		Operation: op, Installation: r.id, Move: p.ID(), Epoch: p.Epoch, Fence: move.FenceID(p),
-		Streams: r.s.Mover.Streams, OwnerMap: p.OwnerMap, Replaces: p.Replaces, Fork: p.Fork, HandedOff: r.move.HandOff != nil,
+		Streams: r.s.Mover.Streams, OwnerMap: p.OwnerMap, Replaces: p.Replaces, Fork: p.Fork, HandedOff: move.HandOff != nil,
 	})
 	job.Deadline = quickTime
 	switch op {
