@@ -89,6 +89,16 @@ func (r *run) workloads(ctx context.Context) ([]Workload, error) {
 	return r.counted(ws.Value), nil
 }
 
+// live reads the release, and then the workloads of its application.
+func (r *run) live(ctx context.Context) (Release, []Workload, error) {
+	rel, err := r.release(ctx)
+	if err != nil {
+		return Release{}, nil, err
+	}
+	ws, err := r.workloads(ctx)
+	return rel, ws, err
+}
+
 // counted leaves the counts of a release that was handed off to the tool that
 // reconciles it, as it leaves those of an autoscaled workload to the autoscaler.
 func (r *run) counted(ws []Workload) []Workload {
@@ -236,11 +246,7 @@ func (r *run) tellStarted(ctx context.Context) error {
 	if !r.resumed || r.move.Quiesced.IsZero() || r.direction() != inwards {
 		return nil
 	}
-	rel, err := r.release(ctx)
-	if err != nil {
-		return err
-	}
-	ws, err := r.workloads(ctx)
+	rel, ws, err := r.live(ctx)
 	if err != nil {
 		return err
 	}

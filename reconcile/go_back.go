@@ -86,11 +86,7 @@ func (r *run) unwritten(ctx context.Context, st Step) error {
 	if r.move.Phase == MoveReturning || r.move.Back() || r.move.HandOff != nil {
 		return nil
 	}
-	rel, err := r.release(ctx)
-	if err != nil {
-		return err
-	}
-	ws, err := r.workloads(ctx)
+	rel, ws, err := r.live(ctx)
 	if err != nil {
 		return err
 	}
