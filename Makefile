@@ -4,11 +4,22 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# One way of compiling: what vet, lint, tests and the programs of the testbed
+# have in common is compiled once. The race detector needs cgo.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath
+
 TOOL    := go tool -modfile=internal/tools/go.mod
 TESTBED := go -C internal/testbed run .
 OUT     := dist
 TESTBED_TOOL := go tool -modfile=../tools/go.mod
 GOTESTSUM := gotestsum --format pkgname --format-hide-empty-pkg
+# The race detector makes everything several times slower, so make unit uses it
+# where goroutines meet: whole where the tests are quick, and of the three large
+# packages the tests in which most of them do. make race uses it everywhere.
+RACE    := env CGO_ENABLED=1 go test -json -race -count 1 -timeout 40m
+RACED   := ./cmd/... ./internal/bundle ./internal/helm ./internal/kube ./internal/process
+RACED_OF_LARGE := ThereAndBack|Turns|HandOff|MoveSimple|MoveAwkward|NewerMover|FallsSilent|Sessions|Restarts|HashAndScan|FenceStops
 FUZZTIME ?= 30s
 SIZE    ?= 1GB
 MB      ?= 500
@@ -21,7 +32,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/circleci-dr
-	CGO_ENABLED=0 go build -trimpath -o bin/circleci-dr ./cmd/circleci-dr
+	go build -o bin/circleci-dr ./cmd/circleci-dr
 
 demo: ## boot the testbed, move both databases out by plan and apply, show the proof
 	@go -C internal/testbed run . demo
@@ -59,23 +70,31 @@ unit: unit-product unit-testbed ## unit tests of every module
 
 unit-product: servers
 	@mkdir -p $(OUT)
-	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/unit.json -- -race -timeout 20m ./...
+	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/unit.json -- -count 1 -timeout 20m $$(go list ./... | grep -vxFf <(go list $(RACED)))
+	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/race.json --raw-command -- $(RACE) $(RACED)
+	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/race-large.json --raw-command -- $(RACE) -run '$(RACED_OF_LARGE)' ./internal/postgres ./internal/mongo ./reconcile
+	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/race-random.json --raw-command -- $(RACE) ./reconcile -run TestRandom -rapid.checks 40
+
+race: servers ## every unit test under the race detector: longer than CI takes
+	$(TOOL) $(GOTESTSUM) --raw-command -- $(RACE) ./...
 
 unit-testbed: servers
 	@mkdir -p $(OUT)
-	cd internal/testbed && $(TESTBED_TOOL) $(GOTESTSUM) --jsonfile ../../$(OUT)/testbed.json -- -tags fixture ./...
+	cd internal/testbed && $(TESTBED_TOOL) $(GOTESTSUM) --jsonfile ../../$(OUT)/testbed.json -- -count 1 -tags fixture ./...
 
 # Only the packages with such tests: the others have had their turn in unit.
 services: testbed-up ## tests against the real Kubernetes and databases
 	@mkdir -p $(OUT)
+	@$(TESTBED) clear
 	exports=$$($(TESTBED) env) && eval "$$exports"; \
 	packages=$$(grep -rl '^//go:build testbed' --include='*_test.go' internal | xargs dirname | sort -u | sed 's,^,./,'); \
-	$(TOOL) gotestsum --format testname --jsonfile $(OUT)/services.json -- -tags testbed -timeout 60m -p 1 $$packages
+	$(TOOL) gotestsum --format testname --jsonfile $(OUT)/services.json -- -count 1 -tags testbed -timeout 60m -p 2 -parallel 2 $$packages
 
 faults: testbed-up ## real faults on the testbed, and releases that another tool manages: longer than CI takes
 	@mkdir -p $(OUT)
+	@$(TESTBED) clear
 	exports=$$($(TESTBED) env) && eval "$$exports"; \
-	$(TOOL) gotestsum --format testname --jsonfile $(OUT)/faults.json -- -tags testbed,faults -timeout 60m -p 1 -run 'Faults|HandOff' ./internal/e2e
+	$(TOOL) gotestsum --format testname --jsonfile $(OUT)/faults.json -- -count 1 -tags testbed,faults -timeout 60m -parallel 1 -run 'Faults|HandOff' ./internal/e2e
 
 test: ## everything: vet, lint, unit tests, real services
 	@.ci/run-tests
@@ -113,4 +132,4 @@ bench-memory: ## peak memory of both movers at 100 MB and at MEMORY_SIZE=10240 M
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed services faults test matrix random fuzz golden bench bench-mongo bench-memory clean
+.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed race services faults test matrix random fuzz golden bench bench-mongo bench-memory clean

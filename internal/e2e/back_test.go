@@ -14,19 +14,19 @@ import (
 func TestThereAndBackAndThereAgain(t *testing.T) {
 	s := roundTrip(t, "e2e-back", "10MB")
 	before := s.replicas()
-	s.declare("external", 14)
+	s.declare("external")
 	s.carryOut(acceptAll)
-	s.settledOn("pg14.testbed", before)
+	s.settledOn(s.out.host(), before)
 	outside := s.count().Frontend.Writes.Total
 
 	t.Run("back", func(t *testing.T) {
 		defer s.as(t)()
-		s.declare("internal", 14)
+		s.declare("internal")
 		o := s.want(2, "drift")
 		s.contains("drift", o.out, "PostgreSQL is still external")
 		o = s.want(0, "plan")
 		t.Log(o.out)
-		s.contains("the plan of the way back", o.out, "was kept on", "replace-internal-data", "Bring the internal database up", "pg14.testbed:15414")
+		s.contains("the plan of the way back", o.out, "was kept on", "replace-internal-data", "Bring the internal database up", s.out.address())
 		s.carryOut("outage,replace-internal-data")
 		s.settledOn("postgresql", before)
 		set, err := s.kube.AppsV1().StatefulSets(s.ns).Get(t.Context(), "postgresql", metav1.GetOptions{})
@@ -39,7 +39,7 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 	})
 	t.Run("killed on the way out again", func(t *testing.T) {
 		defer s.as(t)()
-		s.declare("external", 14)
+		s.declare("external")
 		s.plan()
 		accept := "outage,remove-internal-database,replace-external-data"
 		o := s.run([]string{"CIRCLECI_DR_TEST_KILL_AT=copying"}, "apply", "--plan", "plan.json", "--accept", accept)
@@ -49,11 +49,11 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 		if o := s.run(nil, "apply", "--plan", "plan.json", "--accept", accept); o.code != 0 {
 			t.Fatalf("apply again: %s", o)
 		}
-		s.settledOn("pg14.testbed", before)
+		s.settledOn(s.out.host(), before)
 	})
 	t.Run("back, killed at every turn", func(t *testing.T) {
 		defer s.as(t)()
-		s.declare("internal", 14)
+		s.declare("internal")
 		s.plan()
 		for _, point := range []string{"switch-release:after-effect", "prove:end", "resume-service:before-effect"} {
 			o := s.run([]string{"CIRCLECI_DR_TEST_KILL_AT=" + point}, "apply", "--plan", "plan.json", "--accept", "outage,replace-internal-data")

@@ -46,7 +46,7 @@ func TestBoth(t *testing.T) {
 	if o.code != 0 {
 		t.Fatalf("apply: %s", o)
 	}
-	s.bothOn("pg14.testbed", "mongo44.testbed", before)
+	s.bothOn(s.out.host(), s.out.mongoHost(), before)
 	s.lookAtObjects()
 	for _, name := range []string{"postgresql", "mongodb"} {
 		if _, err := s.kube.AppsV1().StatefulSets(s.ns).Get(t.Context(), name, metav1.GetOptions{}); err == nil {
@@ -63,23 +63,23 @@ func TestBoth(t *testing.T) {
 		defer s.as(t)()
 		s.declareBoth("internal", "external")
 		s.carryOut("outage,remove-internal-database,replace-external-data")
-		s.bothOn("postgresql", "mongo44.testbed", before)
+		s.bothOn("postgresql", s.out.mongoHost(), before)
 	})
 }
 
 // TestMongoRefused: what MongoDB cannot do is said before the application is
 // touched.
 func TestMongoRefused(t *testing.T) {
-	s := newSite(t, "e2e-both", "5MB")
+	s := newSite(t, "e2e-mongo", "5MB")
 	picture := s.untouched()
 	for _, row := range []struct{ name, host, finding string }{
 		{"another series", env(t, "CIRCLECI_DR_TESTBED_MONGO50_HOST"), "mongodb-series"},
 		{"two series", env(t, "CIRCLECI_DR_TESTBED_MONGO60_HOST"), "mongodb-series"},
-		{"nobody there", "mongo44.testbed:27999", "target-unreachable"},
+		{"nobody there", s.out.mongoHost() + ":27999", "target-unreachable"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			defer s.as(t)()
-			text := s.specOf("internal", 14) + strings.Replace(mongoText, "%s", "external", 1)
+			text := s.specOf("internal") + strings.Replace(mongoText, "%s", "external", 1)
 			s.write("circleci-dr.yaml", strings.Replace(text, "%s", row.host, 1))
 			o := s.want(7, "plan")
 			s.contains("plan", o.out+o.err, row.finding)

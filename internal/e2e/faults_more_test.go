@@ -59,7 +59,7 @@ func (s *site) failCopy(before map[string]int32, port string, fault func(frozen)
 }
 
 func (s *site) sourceDeleted(before map[string]int32) {
-	s.failCopy(before, "15414", func(m frozen) {
+	s.failCopy(before, s.out.port, func(m frozen) {
 		if err := s.kube.CoreV1().Pods(s.ns).Delete(s.t.Context(), "postgresql-0", metav1.DeleteOptions{}); err != nil {
 			s.t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func (s *site) sourceDeleted(before map[string]int32) {
 }
 
 func (s *site) moverDeleted(before map[string]int32) {
-	s.failCopy(before, "15414", func(m frozen) {
+	s.failCopy(before, s.out.port, func(m frozen) {
 		pod := s.copyPod()
 		if err := s.kube.CoreV1().Pods(s.ns).Delete(s.t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
 			s.t.Fatal(err)
@@ -84,7 +84,7 @@ func (s *site) moverDeleted(before map[string]int32) {
 // outOfMemory lowers the limit of the mover's control group below what it
 // needs, as a limit in the spec that fits small data only.
 func (s *site) outOfMemory(before map[string]int32) {
-	o := s.failCopy(before, "15414", func(m frozen) {
+	o := s.failCopy(before, s.out.port, func(m frozen) {
 		s.starve(m.pid)
 		m.thaw()
 	})
@@ -140,8 +140,8 @@ func (s *site) cutForGood(before map[string]int32) {
 	begun := time.Now()
 	_, steps := s.plan()
 	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	mover := s.holdCopy("15414")
-	restore := s.cut("15414")
+	mover := s.holdCopy(s.out.port)
+	restore := s.cut(s.out.port)
 	mover.thaw()
 	o := a.wait()
 	restore()
@@ -157,12 +157,12 @@ func (s *site) cutForGood(before map[string]int32) {
 // it takes it over from that one, which must not come back when it wakes up.
 func (s *site) twoMovers(before map[string]int32) {
 	var twin frozen
-	o := s.failCopy(before, "15414", func(m frozen) {
+	o := s.failCopy(before, s.out.port, func(m frozen) {
 		name := s.twinOf(s.copyPod())
 		var pid int
 		eventually(s.t, "the second mover copies", func() bool {
-			for _, p := range processes("circleci-dr", "mover") {
-				if host, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/etc/hostname", p)); err == nil && strings.TrimSpace(string(host)) == name && connections(p, "15414") >= 3 {
+			for _, p := range s.processes("circleci-dr", "mover") {
+				if host, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/etc/hostname", p)); err == nil && strings.TrimSpace(string(host)) == name && connections(p, s.out.port) >= 3 {
 					pid = p
 					return syscall.Kill(p, syscall.SIGSTOP) == nil
 				}
@@ -175,7 +175,7 @@ func (s *site) twoMovers(before map[string]int32) {
 	s.contains("apply", o.err, "a newer mover has taken over the target")
 	_, steps := s.plan()
 	a := s.begin([]string{"CIRCLECI_DR_TEST_RUN_AT=prove:end=kill -INT $PPID"}, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	next := s.holdCopy("15414", twin)
+	next := s.holdCopy(s.out.port, twin)
 	twin.thaw()
 	eventually(s.t, "the second mover has ended", func() bool {
 		pod, err := s.kube.CoreV1().Pods(s.ns).Get(s.t.Context(), "second-mover", metav1.GetOptions{})
@@ -222,8 +222,8 @@ func (s *site) mongoDied(before map[string]int32) {
 	s.declareBoth("external", "external")
 	_, steps := s.plan()
 	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	mover := s.holdCopy("27044")
-	s.endPart("mongo44", syscall.SIGKILL)
+	mover := s.holdCopy(s.out.mongoPort)
+	s.endPart(s.out.mongo, syscall.SIGKILL)
 	mover.thaw()
 	o := a.wait()
 	s.repair()
@@ -259,15 +259,15 @@ func (s *site) evictedAndCut() {
 	s.declareBoth("external", "external")
 	s.plan() // it resumes the move where one was left
 	a := s.begin([]string{"CIRCLECI_DR_TEST_KILL_AT=switch-release:after-effect"}, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	first := s.holdCopy("15414")
+	first := s.holdCopy(s.out.port)
 	pod := s.copyPodOf(first)
 	eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod, Namespace: s.ns}}
 	if err := s.kube.PolicyV1().Evictions(s.ns).Evict(s.t.Context(), eviction); err != nil {
 		s.t.Fatal(err)
 	}
 	eventually(s.t, "the evicted mover has gone", func() bool { return syscall.Kill(first.pid, 0) != nil })
-	next := s.holdCopy("15414")
-	restore := s.cut("15414")
+	next := s.holdCopy(s.out.port)
+	restore := s.cut(s.out.port)
 	next.thaw()
 	time.Sleep(20 * time.Second) // the fault itself
 	restore()
@@ -298,5 +298,5 @@ func (s *site) pendingOfOurs(before map[string]int32) {
 	if o := s.apply(); o.code != 0 {
 		s.t.Fatalf("apply again: %s", o)
 	}
-	s.bothOn("pg14.testbed", "mongo44.testbed", before)
+	s.bothOn(s.out.host(), s.out.mongoHost(), before)
 }

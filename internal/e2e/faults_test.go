@@ -52,8 +52,8 @@ func (s *site) interrupted(before map[string]int32) {
 func (s *site) targetRestarted(before map[string]int32) {
 	_, steps := s.plan()
 	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	mover := s.holdCopy("15414")
-	s.endPart("pg14", syscall.SIGINT) // the fast shutdown, which asks no session
+	mover := s.holdCopy(s.out.port)
+	s.endPart(s.out.postgres, syscall.SIGINT) // the fast shutdown, which asks no session
 	s.repair()
 	mover.thaw()
 	o := a.wait()
@@ -74,7 +74,7 @@ func (s *site) targetRestarted(before map[string]int32) {
 func (s *site) othersAtWork(before map[string]int32) {
 	s.plan()
 	first := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	mover := s.holdCopy("15414")
+	mover := s.holdCopy(s.out.port)
 	second := s.apply()
 	if second.code != 6 {
 		s.t.Errorf("the second apply: want exit 6, got %s", second)
@@ -97,7 +97,7 @@ func (s *site) othersAtWork(before map[string]int32) {
 	if o.code != 0 {
 		s.carryOut(acceptAll)
 	}
-	s.settledOn("pg14.testbed", before)
+	s.settledOn(s.out.host(), before)
 }
 
 // apiServerKilled: the API server dies while MongoDB is copied and is started
@@ -107,7 +107,7 @@ func (s *site) apiServerKilled(before map[string]int32) {
 	s.declareBoth("external", "external")
 	s.plan()
 	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	mover := s.holdCopy("27044")
+	mover := s.holdCopy(s.out.mongoPort)
 	s.endPart("kube-apiserver", syscall.SIGKILL)
 	s.repair()
 	mover.thaw()
@@ -119,7 +119,7 @@ func (s *site) apiServerKilled(before map[string]int32) {
 			s.t.Fatalf("apply again: %s", o)
 		}
 	}
-	s.bothOn("pg14.testbed", "mongo44.testbed", before)
+	s.bothOn(s.out.host(), s.out.mongoHost(), before)
 }
 
 // TestFaultsOfTheNode: it has no disk left while the copy runs. The kubelet
@@ -130,7 +130,7 @@ func TestFaultsOfTheNode(t *testing.T) {
 	before := s.replicas()
 	s.plan()
 	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
-	mover := s.holdCopy("15414")
+	mover := s.holdCopy(s.out.port)
 	empty := s.fillDisk()
 	eventually(t, "the mover is evicted", func() bool { return syscall.Kill(mover.pid, 0) != nil })
 	eventually(t, "the run says what its pod waits for", func() bool { return strings.Contains(a.talk(), "waiting, Unschedulable") })
@@ -141,7 +141,7 @@ func TestFaultsOfTheNode(t *testing.T) {
 		s.healthy(before)
 		s.carryOut(acceptAll)
 	}
-	s.settledOn("pg14.testbed", before)
+	s.settledOn(s.out.host(), before)
 }
 
 // pendingOfOthers: somebody's helm upgrade was killed. Nothing is begun over

@@ -103,8 +103,8 @@ func (f frozen) thaw() { _ = syscall.Kill(f.pid, syscall.SIGCONT) }
 
 // copier is the process that copies one engine's data, 0 when there is none;
 // others are not meant.
-func copier(engine string, others []frozen) int {
-	for _, pid := range processes("circleci-dr", "mover") {
+func (s *site) copier(engine string, others []frozen) int {
+	for _, pid := range s.processes("circleci-dr", "mover") {
 		if slices.Contains(others, frozen{pid}) {
 			continue
 		}
@@ -127,7 +127,7 @@ func (s *site) holdCopy(port string, others ...frozen) frozen {
 	const enough = 4 // the holder, its watch, and two that copy
 	var f frozen
 	eventually(s.t, "a mover copies to port "+port, func() bool {
-		for f.pid = copier(engine, others); f.pid != 0; {
+		for f.pid = s.copier(engine, others); f.pid != 0; {
 			if syscall.Kill(f.pid, syscall.SIGSTOP) != nil {
 				return false
 			}

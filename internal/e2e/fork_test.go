@@ -27,8 +27,8 @@ func TestForked(t *testing.T) {
 	s := roundTrip(t, "e2e-fork", "10MB")
 	before := s.replicas()
 	s.carryOut(acceptAll)
-	s.settledOn("pg14.testbed", before)
-	old := s.rowsInside(target(t.Context(), t, conductor))
+	s.settledOn(s.out.host(), before)
+	old := s.rowsInside(s.target(conductor))
 
 	s.upgradeWithValuesOf(1)
 	s.internalWritable()
@@ -57,7 +57,7 @@ func TestForked(t *testing.T) {
 		t.Fatalf("apply: %s", o)
 	}
 	c := s.countForked()
-	if !strings.HasPrefix(c.Frontend.Host, "pg14.testbed") {
+	if !strings.HasPrefix(c.Frontend.Host, s.out.host()) {
 		t.Errorf("the frontend writes to %s", c.Frontend.Host)
 	}
 	for _, row := range c.Table.Lost {
@@ -75,7 +75,7 @@ func TestForked(t *testing.T) {
 // what was set aside would, and demands that all of it is there.
 func (s *site) asideHolds(lost []row, moved int) {
 	s.t.Helper()
-	s.declare("internal", 14)
+	s.declare("internal")
 	s.carryOut(backWords)
 	conn := s.internal("postgres")
 	var name string
@@ -117,7 +117,7 @@ type divided struct {
 // countForked is the testbed's count, whatever it finds.
 func (s *site) countForked() (c divided) {
 	s.t.Helper()
-	out, err := exec.Command("go", "-C", "../testbed", "run", ".", "count", "--namespace", s.ns, "--json").Output()
+	out, err := exec.Command(bed, "count", "--namespace", s.ns, "--json").Output()
 	if jsonErr := json.Unmarshal(out, &c); jsonErr != nil {
 		s.t.Fatalf("count the frontend's rows: %v, %v\n%s", err, jsonErr, out)
 	}

@@ -107,7 +107,7 @@ func (s *site) upgrade(ctx context.Context, values []byte) error {
 func TestHandOff(t *testing.T) {
 	s := newSite(t, "e2e-handoff", "10MB")
 	s.label("argocd.argoproj.io/instance", "circleci")
-	s.write("circleci-dr.yaml", strings.Replace(s.specOf("external", 14), "release: circleci-server", "release: circleci-server\n  managedBy: argocd", 1))
+	s.write("circleci-dr.yaml", strings.Replace(s.specOf("external"), "release: circleci-server", "release: circleci-server\n  managedBy: argocd", 1))
 	before := s.replicas()
 	o := s.want(0, "plan", "--out", "plan.json")
 	s.contains("the plan", o.out, "Hand the switch off to Argo CD", "could not be checked", "reconciliation-suspended")

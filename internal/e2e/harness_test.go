@@ -23,8 +23,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// tool is the product, built with the test hooks.
-var tool string
+// tool is the product, built with the test hooks; bed is the testbed's program
+// with all its commands.
+var tool, bed string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -33,13 +34,17 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		tool = filepath.Join(dir, "circleci-dr")
-		// Without the repository's state in it, as the image: an engine refuses
-		// work that another version submitted.
-		build := exec.Command("go", "build", "-buildvcs=false", "-tags", "testhooks", "-o", tool, "../../cmd/circleci-dr")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the product: %v\n%s", err, out)
-			return 1
+		tool, bed = filepath.Join(dir, "circleci-dr"), filepath.Join(dir, "testbed")
+		for _, args := range [][]string{
+			// Without the repository's state in it, as the image: an engine refuses
+			// work that another version submitted.
+			{"build", "-buildvcs=false", "-tags", "testhooks", "-o", tool, "../../cmd/circleci-dr"},
+			{"-C", "../testbed", "build", "-buildvcs=false", "-tags", "fixture", "-o", bed, "."},
+		} {
+			if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+				fmt.Fprintf(os.Stderr, "go %s: %v\n%s", strings.Join(args, " "), err, out)
+				return 1
+			}
 		}
 		return m.Run()
 	}())
@@ -59,6 +64,7 @@ func env(t *testing.T, name string) string {
 type site struct {
 	t       *testing.T
 	ns, dir string
+	out     outside
 	kube    kubernetes.Interface
 	chart   string
 	vars    []string // environment of every run of the product
@@ -77,8 +83,8 @@ datastores:
   postgresql:
     location: %s
     external:
-      host: %s.testbed
-      port: %d
+      host: %s
+      port: %s
       username: circleci
       password: {secret: {name: pg-external, key: password}}
       tls: {mode: verify-full, ca: {file: ca.pem}}
@@ -100,11 +106,12 @@ const mongoText = `  mongodb:
 // declareBoth writes a spec of both datastores, each at its location.
 func (s *site) declareBoth(postgres, mongo string) {
 	s.t.Helper()
-	s.write("circleci-dr.yaml", s.specOf(postgres, 14)+fmt.Sprintf(mongoText, mongo, env(s.t, "CIRCLECI_DR_TESTBED_MONGO44_HOST")))
+	s.write("circleci-dr.yaml", s.specOf(postgres)+fmt.Sprintf(mongoText, mongo, s.out.mongoAddress()))
 }
 
 // newSite installs the fixture anew, with its PostgreSQL inside, and empties
-// the external server.
+// the servers outside that it has for itself. Sites of several tests are there
+// side by side, as many as there are such servers.
 func newSite(t *testing.T, ns, size string) *site {
 	t.Helper()
 	return installed(t, ns, size, 12)
@@ -120,7 +127,8 @@ func roundTrip(t *testing.T, ns, size string) *site {
 
 func installed(t *testing.T, ns, size string, major int, options ...string) *site {
 	t.Helper()
-	s := &site{t: t, ns: ns, dir: t.TempDir(), chart: env(t, "CIRCLECI_DR_TESTBED_CHART")}
+	t.Parallel()
+	s := &site{t: t, ns: ns, dir: t.TempDir(), out: borrow(t), chart: env(t, "CIRCLECI_DR_TESTBED_CHART")}
 	config, err := clientcmd.BuildConfigFromFlags("", env(t, "KUBECONFIG"))
 	if err != nil {
 		t.Fatal(err)
@@ -134,13 +142,9 @@ func installed(t *testing.T, ns, size string, major int, options ...string) *sit
 		t.Fatal(err)
 	}
 	s.write("ca.pem", string(ca))
-	s.declare("external", 14)
-	// Another installation that was moved, such as the demo's, would go on
-	// writing to the server we are about to empty.
-	for _, other := range []string{ns, "circleci-server", "e2e-move", "e2e-killed", "e2e-refused", "e2e-proof", "e2e-back", "e2e-both", "e2e-fork", "e2e-many", "e2e-handoff", "e2e-incluster", "e2e-pipeline", "e2e-rights", "e2e-faults", "e2e-faults-more"} {
-		s.testbed("uninstall", "--namespace", other)
-	}
-	s.testbed("reset")
+	s.declare("external")
+	s.testbed("uninstall", "--namespace", ns) // of a test that was killed
+	s.testbed("reset", s.out.postgres, s.out.mongo)
 	// What an external MongoDB shows is signed by the testbed's own authority.
 	values := s.write("trust.yaml", fmt.Sprintf("tls: {certificates: [%s]}\npostgresql: {image: {tag: %q}}\n", base64.StdEncoding.EncodeToString(ca), strconv.Itoa(major)))
 	s.testbed(append([]string{"install", "--namespace", ns, "--size", size, "--values", values}, options...)...)
@@ -149,15 +153,14 @@ func installed(t *testing.T, ns, size string, major int, options ...string) *sit
 	return s
 }
 
-// declare writes the spec: where PostgreSQL should live, and which of the
-// external servers is meant.
-func (s *site) declare(location string, major int) {
+// declare writes the spec: where PostgreSQL should live.
+func (s *site) declare(location string) {
 	s.t.Helper()
-	s.write("circleci-dr.yaml", s.specOf(location, major))
+	s.write("circleci-dr.yaml", s.specOf(location))
 }
 
-func (s *site) specOf(location string, major int) string {
-	return fmt.Sprintf(specText, s.ns, location, fmt.Sprintf("pg%d", major), 15400+major)
+func (s *site) specOf(location string) string {
+	return fmt.Sprintf(specText, s.ns, location, s.out.host(), s.out.port)
 }
 
 func (s *site) write(name, text string) string {
@@ -172,7 +175,7 @@ func (s *site) write(name, text string) string {
 // testbed runs a command of the testbed.
 func (s *site) testbed(args ...string) string {
 	s.t.Helper()
-	cmd := exec.Command("go", append([]string{"-C", "../testbed", "run", "."}, args...)...)
+	cmd := exec.Command(bed, args...)
 	var talk bytes.Buffer
 	cmd.Stderr = &talk
 	out, err := cmd.Output()
@@ -289,11 +292,11 @@ func (s *site) contains(what, text string, parts ...string) {
 }
 
 // target connects to a database of the external server as its superuser.
-func target(ctx context.Context, t *testing.T, database string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(ctx, fmt.Sprintf("host=%s port=15414 user=postgres dbname=%s", env(t, "CIRCLECI_DR_TESTBED_PG_SOCKETS"), database))
+func (s *site) target(database string) *pgx.Conn {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), fmt.Sprintf("host=%s port=%s user=postgres dbname=%s", env(s.t, "CIRCLECI_DR_TESTBED_PG_SOCKETS"), s.out.port, database))
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	return conn
 }
@@ -321,7 +324,7 @@ type link struct {
 // where it writes. The testbed itself ends with an error when one is.
 func (s *site) count() count {
 	s.t.Helper()
-	cmd := exec.Command("go", "-C", "../testbed", "run", ".", "count", "--namespace", s.ns, "--json")
+	cmd := exec.Command(bed, "count", "--namespace", s.ns, "--json")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

@@ -81,7 +81,7 @@ func (s *site) passwordFromEnvironment() {
 		s.t.Fatal(err)
 	}
 	s.vars = append(s.vars, "PG_EXTERNAL_PASSWORD="+string(secret.Data["password"]))
-	s.write("circleci-dr.yaml", strings.Replace(s.specOf("external", 14), "{secret: {name: pg-external, key: password}}", "{env: PG_EXTERNAL_PASSWORD}", 1))
+	s.write("circleci-dr.yaml", strings.Replace(s.specOf("external"), "{secret: {name: pg-external, key: password}}", "{env: PG_EXTERNAL_PASSWORD}", 1))
 }
 
 // submitAndDie submits the plan file and is killed with SIGKILL right after.
@@ -123,7 +123,7 @@ func (s *site) freezeCopy() (thaw func()) {
 	s.t.Helper()
 	var pid int
 	eventually(s.t, "a mover copies", func() bool {
-		for _, candidate := range processes("circleci-dr", "mover") {
+		for _, candidate := range s.processes("circleci-dr", "mover") {
 			request, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/run/circleci-dr/request/request.json", candidate))
 			if err == nil && bytes.Contains(request, []byte(`"operation":"copy"`)) {
 				pid = candidate
@@ -138,7 +138,7 @@ func (s *site) freezeCopy() (thaw func()) {
 // replaceEngine ends the engine's process and waits for its next pod's.
 func (s *site) replaceEngine(end func(pid int) error) {
 	s.t.Helper()
-	running := processes("circleci-dr", "engine", "--job")
+	running := s.processes("circleci-dr", "engine", "--job")
 	if len(running) != 1 {
 		s.t.Fatalf("%d engines run", len(running))
 	}
@@ -146,7 +146,7 @@ func (s *site) replaceEngine(end func(pid int) error) {
 		s.t.Fatal(err)
 	}
 	eventually(s.t, "the engine is back", func() bool {
-		now := processes("circleci-dr", "engine", "--job")
+		now := s.processes("circleci-dr", "engine", "--job")
 		return len(now) == 1 && now[0] != running[0]
 	})
 }

@@ -43,7 +43,7 @@ func (s *site) replicas() map[string]int32 {
 // settled demands what must hold after every finished move out.
 func (s *site) settled(before map[string]int32) {
 	s.t.Helper()
-	s.settledOn("pg14.testbed", before)
+	s.settledOn(s.out.host(), before)
 }
 
 // settledOn demands what must hold after every finished move: the application
@@ -187,14 +187,14 @@ func driftByHand(t *testing.T, s *site) {
 
 // TestKilled: kill -9 at four named points, then the same command again.
 func TestKilled(t *testing.T) {
-	for _, point := range []struct{ name, at string }{
-		{"copying", "copying"},
-		{"proven", "prove:end"},
-		{"upgraded", "switch-release:after-effect"},
-		{"before scale-up", "resume-service:before-effect"},
+	for _, point := range []struct{ name, at, ns string }{
+		{"copying", "copying", "e2e-killed-copying"},
+		{"proven", "prove:end", "e2e-killed-proven"},
+		{"upgraded", "switch-release:after-effect", "e2e-killed-upgraded"},
+		{"before scale-up", "resume-service:before-effect", "e2e-killed-scaling"},
 	} {
 		t.Run(point.name, func(t *testing.T) {
-			s := newSite(t, "e2e-killed", "20MB")
+			s := newSite(t, point.ns, "20MB")
 			before := s.replicas()
 			s.plan()
 			o := s.apply("CIRCLECI_DR_TEST_KILL_AT=" + point.at)
@@ -249,10 +249,10 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
-	original := s.specOf("external", 14)
+	original := s.specOf("external")
 	with := func(from, to string) { s.write("circleci-dr.yaml", strings.Replace(original, from, to, 1)) }
 
-	with("port: 15414", "port: 15499")
+	with("port: "+s.out.port, "port: 15499")
 	refuse("target unreachable", 7, "target-unreachable", "15499")
 	with("name: pg-external, key: password", "name: pg-wrong, key: password")
 	s.secret("pg-wrong", "password", "not-the-password")
@@ -261,11 +261,11 @@ func TestRefused(t *testing.T) {
 	refuse("missing key of the Secret", 7, "pg-external", "passwrod")
 	s.write("circleci-dr.yaml", original)
 
-	conn := target(t.Context(), t, "postgres")
+	conn := s.target("postgres")
 	if _, err := conn.Exec(t.Context(), "create database somebody_elses owner circleci"); err != nil {
 		t.Fatal(err)
 	}
-	other := target(t.Context(), t, "somebody_elses")
+	other := s.target("somebody_elses")
 	if _, err := other.Exec(t.Context(), "create table kept (id int)"); err != nil {
 		t.Fatal(err)
 	}
@@ -371,8 +371,8 @@ func TestProofBites(t *testing.T) {
 			_, steps := s.plan()
 			script := s.write("mutation.sql", m.sql)
 			psql := filepath.Join(env(t, "CIRCLECI_DR_TESTBED_PG_CLIENTS"), "psql")
-			hook := fmt.Sprintf("CIRCLECI_DR_TEST_RUN_AT=copy:end=%s -v ON_ERROR_STOP=1 -h %s -p 15414 -U postgres -d %s -f %s",
-				psql, env(t, "CIRCLECI_DR_TESTBED_PG_SOCKETS"), m.database, script)
+			hook := fmt.Sprintf("CIRCLECI_DR_TEST_RUN_AT=copy:end=%s -v ON_ERROR_STOP=1 -h %s -p %s -U postgres -d %s -f %s",
+				psql, env(t, "CIRCLECI_DR_TESTBED_PG_SOCKETS"), s.out.port, m.database, script)
 			o := s.apply(hook)
 			if o.code != 1 {
 				t.Fatalf("want exit 1, got %s", o)

@@ -23,6 +23,7 @@ func (p pair) leg(op reconcile.Operation, back bool, epoch, replaces int) reconc
 // TestThereAndBackAndThereAgain carries what was written since in every leg,
 // and overwrites no side that did not lose its turn to the very source.
 func TestThereAndBackAndThereAgain(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, "4.4", "4.4")
 	simple(t, p.source)
 	insert(t, p.source, "dropped_outside", "things", bson.D{{Key: "a", Value: 1}})
@@ -74,6 +75,7 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 }
 
 func TestNeverToAnOlderRelease(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, "5.0", "4.4")
 	simple(t, p.source)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)

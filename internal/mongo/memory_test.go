@@ -15,6 +15,7 @@ import (
 // TestMemoryDoesNotGrowWithTheData copies 20 MB and 120 MB in a program built
 // as the product is: the race detector takes memory of its own.
 func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
+	t.Parallel()
 	mover := filepath.Join(t.TempDir(), "mover")
 	if out, err := exec.Command("go", "build", "-o", mover, "./bench").CombinedOutput(); err != nil {
 		t.Fatalf("build the mover: %v: %s", err, out)

@@ -110,6 +110,7 @@ func simple(t *testing.T, s *mongotest.Server) {
 }
 
 func TestMoveSimple(t *testing.T) {
+	t.Parallel()
 	for _, to := range []string{"4.4", "5.0", "6.0"} {
 		t.Run("to "+to, func(t *testing.T) {
 			p := newPair(t, "4.4", to)

@@ -11,6 +11,7 @@ import (
 )
 
 func TestMoveAwkward(t *testing.T) {
+	t.Parallel()
 	for _, to := range []string{"4.4", "5.0", "6.0"} {
 		t.Run("to "+to, func(t *testing.T) {
 			p := newPair(t, "4.4", to)

@@ -9,6 +9,7 @@ import (
 // TestEmptyTimestampsStayEmpty moves documents that an update or a pipeline
 // gave an empty timestamp.
 func TestEmptyTimestampsStayEmpty(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, "4.4", "4.4")
 	for _, command := range []string{
 		`{"insert": "c", "documents": [{"_id": 1}, {"_id": {"a": 1}}]}`,

@@ -9,15 +9,35 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // testbed is where the module lies that knows where servers come from.
 const testbed = "internal/testbed"
 
+// found are the directories of the releases that this process has asked for.
+var found = struct {
+	sync.Mutex
+	dirs map[string]string
+}{dirs: map[string]string{}}
+
 // Binaries gives the directory whose bin holds the mongod of a release and
 // whose lib holds what that one needs. The testbed's own program fetches it
 // when it is not there yet; it alone knows the sources and their checksums.
 func Binaries(ctx context.Context, release string) (string, error) {
+	found.Lock()
+	defer found.Unlock()
+	if dir, ok := found.dirs[release]; ok {
+		return dir, nil
+	}
+	dir, err := ask(ctx, release)
+	if err == nil {
+		found.dirs[release] = dir
+	}
+	return dir, err
+}
+
+func ask(ctx context.Context, release string) (string, error) {
 	module, err := findTestbed()
 	if err != nil {
 		return "", fmt.Errorf("find MongoDB %s: %w", release, err)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/porttest"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 )
@@ -123,7 +124,7 @@ func (s *Server) prepare() error {
 			return err
 		}
 	}
-	port, err := freePort()
+	port, err := porttest.Pick()
 	s.Port = port
 	return err
 }
@@ -292,13 +293,4 @@ func (s *Server) Stop() error {
 		_ = s.client.Disconnect(context.Background()) // the server is about to go
 	}
 	return errors.Join(s.Kill(), os.RemoveAll(s.Dir))
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
 }

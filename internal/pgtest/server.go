@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -19,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/porttest"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -120,26 +120,19 @@ func (s *Server) prepare(ctx context.Context, bin string, o Options) error {
 			return err
 		}
 	}
-	if err := s.own(); err != nil {
+	if err := own(s.Dir); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "bin", "initdb"), "-D", filepath.Join(s.Dir, "data"), "-U", Superuser,
-		"--pwfile="+s.PasswordFile, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-	cmd.Dir, cmd.SysProcAttr = s.Dir, asServerUser()
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8"}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
-	}
-	return nil
+	return newData(ctx, bin, o.Major, s.Dir)
 }
 
-// own gives the directory to the server's user, when we are root.
-func (s *Server) own() error {
+// own gives a directory to the server's user, when we are root.
+func own(dir string) error {
 	attr := asServerUser()
 	if attr.Credential == nil {
 		return nil
 	}
-	return filepath.WalkDir(s.Dir, func(path string, _ os.DirEntry, err error) error {
+	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -170,7 +163,7 @@ func asServerUser() *syscall.SysProcAttr {
 
 // run starts the server and waits for its own word that it is ready.
 func (s *Server) run(ctx context.Context, bin string, o Options) error {
-	port, err := freePort()
+	port, err := porttest.Pick()
 	if err != nil {
 		return err
 	}
@@ -250,15 +243,6 @@ func (s *Server) Stop() error {
 		<-s.done
 	}
 	return os.RemoveAll(s.Dir)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
 }
 
 // Connect opens a session as the superuser.

@@ -30,6 +30,7 @@ func (p pair) ending(op reconcile.Operation) reconcile.MoverRequest {
 // TestAForkIsEnded goes on with the external side. What only the internal one
 // has is kept under another name, where no later move carries or drops it.
 func TestAForkIsEnded(t *testing.T) {
+	t.Parallel()
 	p := forked(t)
 	plain := p.ending(reconcile.OpFence)
 	plain.Fork = false
@@ -116,6 +117,7 @@ func (p pair) setAsideNeedsTheRecord(t *testing.T, losing *pgtest.Server, req re
 
 // TestAFenceThatStoodStays: pulled back behind its fence, and going back.
 func TestAFenceThatStoodStays(t *testing.T) {
+	t.Parallel()
 	p := moved(t, 14, 14, fillMove)
 	perform[reconcile.UnfenceResult](t, p.ending(reconcile.OpUnfence)) // not ours yet
 	for range 2 {
@@ -146,6 +148,7 @@ func TestNamesOfWhatIsSetAside(t *testing.T) {
 // TestTheInternalSideIsChosen: the external databases are set aside by a role
 // that is no superuser, while the internal side goes on taking writes.
 func TestTheInternalSideIsChosen(t *testing.T) {
+	t.Parallel()
 	p := forked(t)
 	chosen := func(op reconcile.Operation) reconcile.MoverRequest {
 		req := p.leg(op, true, 2, 0)

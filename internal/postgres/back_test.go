@@ -35,6 +35,7 @@ func perform[T any](t *testing.T, req reconcile.MoverRequest) T {
 // what was written since, and no side is overwritten that did not lose its
 // turn to the very source.
 func TestThereAndBackAndThereAgain(t *testing.T) {
+	t.Parallel()
 	for _, major := range []int{12, 14} {
 		p := newPair(t, major, major)
 		p.source.Exec(t, "postgres", "create role app login password 'secret'; create role reporting bypassrls")
@@ -99,6 +100,7 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 // TestBackWithAwkwardData takes everything awkward out and back, from a server
 // where we are no superuser. What such a role may not read is said before.
 func TestBackWithAwkwardData(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 14, 14)
 	fill(t, p.source)
 	perform[reconcile.FenceResult](t, p.leg(reconcile.OpFence, false, 1, 0))
@@ -135,6 +137,7 @@ func TestBackWithAwkwardData(t *testing.T) {
 
 // TestNeverToAnOlderMajor refuses before anything is changed.
 func TestNeverToAnOlderMajor(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 14, 12)
 	p.source.Exec(t, "postgres", "create database main")
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)
@@ -146,6 +149,7 @@ func TestNeverToAnOlderMajor(t *testing.T) {
 
 // TestRestrictedExtensions asks a server what the role may install, and tries it.
 func TestRestrictedExtensions(t *testing.T) {
+	t.Parallel()
 	for major, want := range map[int]bool{12: true, 14: false} {
 		p := newPair(t, 12, major)
 		p.source.Exec(t, "postgres", "create database main")

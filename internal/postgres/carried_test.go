@@ -51,6 +51,7 @@ var carried = []string{
 }
 
 func TestCarried(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	for i, sql := range carried {
 		name := fmt.Sprintf("db%d", i)
@@ -71,6 +72,7 @@ func TestCarried(t *testing.T) {
 // TestForeignPartitionIsNotAsked copies a table of which a part is on another
 // server, which nobody has to reach for it.
 func TestForeignPartitionIsNotAsked(t *testing.T) {
+	t.Parallel()
 	p := pair{source: pgtest.New(t, 12), target: pgtest.New(t, 14), admin: pgtest.Superuser}
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", `create extension postgres_fdw; create server far foreign data wrapper postgres_fdw options (host 'far.invalid');
@@ -86,6 +88,7 @@ func TestForeignPartitionIsNotAsked(t *testing.T) {
 // TestPrivilegesLeftAreNamed: extensions and the server own their objects on
 // the target too, where the admin role may give nothing away.
 func TestPrivilegesLeftAreNamed(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create database main; ")
 	p.source.Exec(t, "main", `create role app; create extension pgcrypto; grant execute on all functions in schema public to app;
@@ -111,6 +114,7 @@ func TestPrivilegesLeftAreNamed(t *testing.T) {
 // role out as soon as it has the source's privileges. One that some role may
 // connect to is moved: the admin role becomes a member of that.
 func TestADatabaseNobodyMayConnectTo(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create role app login; create role reader login")
 	p.source.Exec(t, "postgres", "create database main owner app")
@@ -139,6 +143,7 @@ func TestADatabaseNobodyMayConnectTo(t *testing.T) {
 // TestATableOfAnExtensionIsNamed: what CREATE EXTENSION does not make is
 // nowhere on the target, and no proof would miss it.
 func TestATableOfAnExtensionIsNamed(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", "create extension hstore; create extension citext; create extension pg_stat_statements; create schema moved")
@@ -166,6 +171,7 @@ func TestATableOfAnExtensionIsNamed(t *testing.T) {
 }
 
 func TestPublishedSchemaNeedsASuperuser(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 15, 15)
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", "create publication whole for tables in schema public")
@@ -178,6 +184,7 @@ func TestPublishedSchemaNeedsASuperuser(t *testing.T) {
 // TestWhatCannotBeCarriedIsNamedFirst finds before anything stops what a proof
 // would find different at the end of an outage.
 func TestWhatCannotBeCarriedIsNamedFirst(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", `create table twins (id int); insert into twins values (1), (1);

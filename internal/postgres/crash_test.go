@@ -11,6 +11,7 @@ import (
 func TestMain(m *testing.M) { movertest.Main(m, Run) }
 
 func TestCopyKilledAnywhereConverges(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	fill(t, p.source)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)
@@ -24,6 +25,7 @@ func TestCopyKilledAnywhereConverges(t *testing.T) {
 }
 
 func TestNewerMoverTakesOver(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	fill(t, p.source)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)

@@ -14,6 +14,7 @@ import (
 // TestTargetOutOfDisk: a target that has no room left ends the copy with an
 // error that says so. With more room the same copy begins anew and is whole.
 func TestTargetOutOfDisk(t *testing.T) {
+	t.Parallel()
 	disk, err := os.MkdirTemp("", "small-disk-") //nolint:usetesting // the server's user cannot enter what t.TempDir makes
 	if err != nil {
 		t.Fatal(err)

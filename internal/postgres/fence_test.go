@@ -16,6 +16,7 @@ const whatStood = `select (select coalesce(string_agg(name || '=' || setting, ',
 	|| ' ' || (select coalesce(string_agg(concat_ws('/', setdatabase, setrole, setconfig::text), ';' order by setdatabase, setrole), '') from pg_db_role_setting)`
 
 func TestFenceHoldsAndIsLiftedExactly(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{howSystem, howDatabases} {
 		t.Run(how, func(t *testing.T) {
 			p := pair{source: pgtest.New(t, 12), admin: testAdmin}
@@ -94,6 +95,7 @@ func runAs[T any](t *testing.T, req reconcile.MoverRequest) T {
 }
 
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", "create table t (id int); insert into t values (1)")

@@ -11,6 +11,7 @@ import (
 // TestCommitAfterAHandOff: the tool that applied the values has started the
 // application, which writes to the target while the commit is made.
 func TestCommitAfterAHandOff(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create database app")
 	p.source.Exec(t, "app", simple)

@@ -14,6 +14,7 @@ import (
 // TestMoveAwkwardToSuperuserOverTLS moves to a server where we may do all:
 // nothing is adapted, and passwords are compared.
 func TestMoveAwkwardToSuperuserOverTLS(t *testing.T) {
+	t.Parallel()
 	p := pair{source: pgtest.New(t, 14), target: pgtest.NewWith(t, pgtest.Options{Major: 15, TLS: true}), admin: pgtest.Superuser}
 	fill(t, p.source)
 	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
@@ -38,6 +39,7 @@ func TestMoveAwkwardToSuperuserOverTLS(t *testing.T) {
 
 // TestWideRowsNeedLittleMemory copies a row of 128 MB.
 func TestWideRowsNeedLittleMemory(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", `create table wide (id int, raw bytea); alter table wide alter raw set storage external;
@@ -65,6 +67,7 @@ func TestWideRowsNeedLittleMemory(t *testing.T) {
 // TestSchemaPublic moves databases whose schema public was changed, which a
 // server up to 14 lets nobody do but a superuser.
 func TestSchemaPublic(t *testing.T) {
+	t.Parallel()
 	for _, to := range []int{14, 15} {
 		p := newPair(t, 12, to)
 		p.source.Exec(t, "postgres", "create role app")

@@ -59,6 +59,7 @@ var mutations = []mutation{
 }
 
 func TestProofNamesEveryMutation(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	fill(t, p.source)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)

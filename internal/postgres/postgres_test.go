@@ -87,6 +87,7 @@ create view named as select name from jobs;
 `
 
 func TestMoveSimple(t *testing.T) {
+	t.Parallel()
 	for _, to := range []int{14, 15} {
 		p := newPair(t, 12, to)
 		p.source.Exec(t, "postgres", "create database conductor_production")

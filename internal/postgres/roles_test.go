@@ -14,6 +14,7 @@ const rolesOfSide = `select string_agg(concat_ws(' ', rolname, rolsuper, rolcrea
 // TestRolesThatExist copies roles whose names the target has. The one we log
 // in with, whether it is a superuser or not, stays as it is.
 func TestRolesThatExist(t *testing.T) {
+	t.Parallel()
 	for _, admin := range []string{testAdmin, pgtest.Superuser} {
 		t.Run(admin, func(t *testing.T) {
 			p := newPair(t, 12, 14)

@@ -14,6 +14,7 @@ import (
 // TestCopyMeetsSessionsItMayNotEnd copies again onto a target where a
 // superuser, whom a managed service's admin may not end, is connected.
 func TestCopyMeetsSessionsItMayNotEnd(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", simple)
@@ -48,6 +49,7 @@ func TestCopyMeetsSessionsItMayNotEnd(t *testing.T) {
 // TestNoTimeLimitEndsOurSessions: whatever the server or the database has set,
 // by a version that knows the setting, and in every kind of session.
 func TestNoTimeLimitEndsOurSessions(t *testing.T) {
+	t.Parallel()
 	for version, want := range map[int][]string{120022: nil, 139999: nil, 140000: {"idle_session_timeout"}, 160004: {"idle_session_timeout"}, 170000: {"idle_session_timeout", "transaction_timeout"}} {
 		s := &server{version: version, endpoint: reconcile.Endpoint{Host: "db.example.com", Port: 5432, TLSMode: "disable"}}
 		cfg, err := s.config("main")

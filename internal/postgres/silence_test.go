@@ -77,6 +77,7 @@ func (s *silencer) pump(to, from net.Conn) {
 // TestTargetFallsSilent: a network that is cut in the copy gives no error, and
 // is given up all the same.
 func TestTargetFallsSilent(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	fill(t, p.source)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)
@@ -106,6 +107,7 @@ func TestTargetFallsSilent(t *testing.T) {
 
 // TestUnfenceWaitsForASourceThatRestarts: nothing listens at first.
 func TestUnfenceWaitsForASourceThatRestarts(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	fill(t, p.source)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)

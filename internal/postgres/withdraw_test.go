@@ -62,6 +62,7 @@ var (
 )
 
 func TestWithdrawUnlessWritten(t *testing.T) {
+	t.Parallel()
 	for _, to := range []int{14, 15} {
 		p := moved(t, 12, to, fillMove)
 		if got := p.lineages(t); got != committed {
@@ -120,6 +121,7 @@ var writes = []struct{ write, undo string }{
 // TestWithdrawReadsContents writes where no statistics see it: the last line
 // of defence is the data itself.
 func TestWithdrawReadsContents(t *testing.T) {
+	t.Parallel()
 	p := moved(t, 12, 14, fillMove)
 	p.target.Exec(t, "main", "update jobs set name = 'changed' where id = 7")
 	// What the baseline says is made to agree with what stands now.
@@ -153,6 +155,7 @@ func TestWithdrawReadsContents(t *testing.T) {
 
 // TestWithdrawAwkward withdraws with every kind of object there is.
 func TestWithdrawAwkward(t *testing.T) {
+	t.Parallel()
 	p := moved(t, 12, 14, fill)
 	do[struct{}](t, p, reconcile.OpWithdraw)
 	if got := p.lineages(t); got != withdrawn {
@@ -162,6 +165,7 @@ func TestWithdrawAwkward(t *testing.T) {
 
 // TestWithdrawCutOff cuts a commit and a withdrawal between their halves.
 func TestWithdrawCutOff(t *testing.T) {
+	t.Parallel()
 	p := moved(t, 12, 14, fillMove)
 	p.source.Exec(t, ownDatabase, "set transaction_read_only = off; delete from dr.lineage") // commit, cut off
 	do[struct{}](t, p, reconcile.OpWithdraw)
@@ -182,6 +186,7 @@ func TestWithdrawCutOff(t *testing.T) {
 
 // TestCommitNeedsAnUntouchedSource writes one row between proof and commit.
 func TestCommitNeedsAnUntouchedSource(t *testing.T) {
+	t.Parallel()
 	for _, user := range []string{pgtest.Superuser, testAdmin} {
 		t.Run(user, func(t *testing.T) {
 			p := newPair(t, 12, 14)
@@ -228,6 +233,7 @@ func TestCommitNeedsAnUntouchedSource(t *testing.T) {
 // TestCommitWaitsForAnOpenWrite: a session that lifts the fence for itself has
 // written, and nothing counts that before it commits.
 func TestCommitWaitsForAnOpenWrite(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", "create table t (id int)")

@@ -24,6 +24,7 @@ func (p pair) sidesWritten(t *testing.T) (source, target reconcile.SideWrites) {
 // TestWrittenSince goes through what happens to an internal server that was
 // superseded and comes back: nothing, what a server does by itself, a write.
 func TestWrittenSince(t *testing.T) {
+	t.Parallel()
 	for _, major := range []int{12, 15} {
 		p := newPair(t, major, 15)
 		fillMove(t, p.source)
@@ -66,6 +67,7 @@ func TestWrittenSince(t *testing.T) {
 // TestACommitRunAgainHidesNoWrite: the commit is cut off between its halves,
 // somebody writes to the source, and the second half comes late.
 func TestACommitRunAgainHidesNoWrite(t *testing.T) {
+	t.Parallel()
 	p := moved(t, 14, 14, fillMove)
 	request := p.request(reconcile.OpCommit)
 	request.Counters = do[reconcile.Proof](t, p, reconcile.OpProve).Counters
@@ -82,6 +84,7 @@ func TestACommitRunAgainHidesNoWrite(t *testing.T) {
 // TestWrittenSinceIsNotMadeUp: an older version of us recorded nothing, and
 // statistics that began anew count nothing.
 func TestWrittenSinceIsNotMadeUp(t *testing.T) {
+	t.Parallel()
 	p := moved(t, 12, 14, fillMove)
 	p.source.Exec(t, "main", "begin read write; select pg_stat_reset(); analyze jobs; commit")
 	// Statistics of 12 are collected by another process, in its own time.
@@ -106,6 +109,7 @@ func TestWrittenSinceIsNotMadeUp(t *testing.T) {
 
 // TestCommitTimestampsBoundTheLastWrite: where the server tracks them.
 func TestCommitTimestampsBoundTheLastWrite(t *testing.T) {
+	t.Parallel()
 	p := pair{source: pgtest.NewWith(t, pgtest.Options{Major: 14, Settings: map[string]string{"track_commit_timestamp": "on"}}), target: pgtest.New(t, 14), admin: pgtest.Superuser}
 	fillMove(t, p.source)
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)

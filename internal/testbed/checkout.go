@@ -1,18 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cache"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cluster"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/mongoserver"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/tree"
 )
-
-const modulePath = "github.com/circleci-dr/circleci-dr/internal/testbed"
 
 // checkout is the working tree the testbed was started from.
 type checkout struct {
@@ -22,24 +19,15 @@ type checkout struct {
 
 // findCheckout looks upwards from the working directory for this module.
 func findCheckout() (checkout, error) {
-	wd, err := os.Getwd()
+	module, err := tree.Find()
 	if err != nil {
-		return checkout{}, fmt.Errorf("find the checkout: %w", err)
+		return checkout{}, err
 	}
 	c, err := cache.Open()
 	if err != nil {
 		return checkout{}, err
 	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		for _, candidate := range []string{dir, filepath.Join(dir, "internal/testbed")} {
-			if isModule(candidate) {
-				return checkout{root: filepath.Dir(filepath.Dir(candidate)), cache: c}, nil
-			}
-		}
-		if dir == filepath.Dir(dir) {
-			return checkout{}, fmt.Errorf("find the checkout: %s is not inside one; run: go -C internal/testbed run . COMMAND", wd)
-		}
-	}
+	return checkout{root: filepath.Dir(filepath.Dir(module)), cache: c}, nil
 }
 
 // owns refuses what would mix this checkout with the one that booted the
@@ -56,16 +44,6 @@ func (c checkout) owns(what string) error {
 		return fmt.Errorf("%s: the running testbed belongs to %s; to boot this checkout's instead, run: go -C internal/testbed run . up", what, state.Checkout)
 	}
 	return nil
-}
-
-func isModule(dir string) bool {
-	f, err := os.Open(filepath.Join(dir, "go.mod"))
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	return lines.Scan() && lines.Text() == "module "+modulePath
 }
 
 // path is a path inside internal/testbed.

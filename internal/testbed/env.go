@@ -92,7 +92,7 @@ func outside() []variable {
 		{prefix + "_MONGO_REPLICA_SET", external.ReplicaSet},
 	}
 	for _, s := range external.Servers {
-		vars = append(vars, variable{fmt.Sprintf("%s_PG%d_ADDRESS", prefix, s.Major), s.Address()})
+		vars = append(vars, variable{prefix + "_" + strings.ToUpper(s.Name()) + "_ADDRESS", s.Address()})
 	}
 	for _, s := range external.MongoServers {
 		name := prefix + "_" + strings.ToUpper(s.Name())

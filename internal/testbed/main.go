@@ -34,7 +34,7 @@ var commands = append([]command{
 	{"logs", "[part]", "print the end of every log, or one log whole", logs},
 	{"image", "", "build and import the product's image, print its name", image},
 	{"fetch", "", "only fetch what unit tests need: database servers, a C compiler", fetch},
-	{"reset", "", "empty the external PostgreSQL and MongoDB servers", reset},
+	{"reset", "[server …]", "empty the external PostgreSQL and MongoDB servers, or those named", reset},
 }, fixtureCommands()...)
 
 const existingHelp = "look whether the cluster of TESTBED_KUBECONFIG has what the tests need; up does it too"

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cluster"
-	"github.com/circleci-dr/circleci-dr/internal/testbed/external"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/proc"
 )
 
@@ -33,10 +32,7 @@ type report struct {
 
 func partNames() []string {
 	names := slices.Clone(cluster.PartNames)
-	for _, s := range external.Servers {
-		names = append(names, s.Name())
-	}
-	for _, s := range external.MongoServers {
+	for _, s := range outsideServers() {
 		names = append(names, s.Name())
 	}
 	return names

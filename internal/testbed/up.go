@@ -145,7 +145,7 @@ func bootAll(ctx context.Context, c checkout, r *progress.Reporter, parts obtain
 func startServers(ctx context.Context, r *progress.Reporter, parts obtained) error {
 	mongo := background(func() (struct{}, error) { return struct{}{}, startMongoServers(ctx, r, parts) })
 	for _, s := range external.Servers {
-		err := r.Do(fmt.Sprintf("PostgreSQL %d outside the cluster", s.Major), func(*progress.Task) error {
+		err := r.Do(fmt.Sprintf("%s, PostgreSQL %d outside the cluster", s.Name(), s.Major), func(*progress.Task) error {
 			return s.Ensure(ctx, filepath.Join(parts.servers[s.Major], "bin"))
 		})
 		if err != nil {
@@ -159,7 +159,7 @@ func startServers(ctx context.Context, r *progress.Reporter, parts obtained) err
 
 func startMongoServers(ctx context.Context, r *progress.Reporter, parts obtained) error {
 	for _, s := range external.MongoServers {
-		err := r.Do(fmt.Sprintf("MongoDB %s outside the cluster", s.Release), func(*progress.Task) error {
+		err := r.Do(fmt.Sprintf("%s, MongoDB %s outside the cluster", s.Name(), s.Release), func(*progress.Task) error {
 			return s.Ensure(ctx, parts.mongoServers[s.Release])
 		})
 		if err != nil {

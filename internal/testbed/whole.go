@@ -20,6 +20,7 @@ func fixtureCommands() []command {
 		{"demo-back", "", "move the databases of the demo back into the cluster", whole("demo-back")},
 		{"install", "[flags]", "install the fixture release and fill its databases", whole("install")},
 		{"uninstall", "[flags]", "remove the fixture release with its namespace and volumes", whole("uninstall")},
+		{"clear", "", "take down fixture releases that are at work on the servers outside", whole("clear")},
 		{"count", "[flags]", "count what the frontend wrote, lost and doubled", whole("count")},
 		{"chart", "[flags]", "pack the fixture chart and print the archive's path", whole("chart")},
 		{"existing", "", existingHelp, whole("existing")},

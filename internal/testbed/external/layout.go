@@ -17,20 +17,24 @@ type Server struct {
 	Port  int
 	// MinTLS is the oldest TLS version it speaks.
 	MinTLS string
+	// Twin tells a second server of a version from the first: two installations
+	// can be moved at once, each to servers of its own.
+	Twin string
 }
 
 // Servers are all of them. The ports say the major.
 var Servers = []Server{
-	{12, 15412, "TLSv1.2"},
-	{14, 15414, "TLSv1.3"},
-	{15, 15415, "TLSv1.2"},
+	{Major: 12, Port: 15412, MinTLS: "TLSv1.2"},
+	{Major: 14, Port: 15414, MinTLS: "TLSv1.3"},
+	{Major: 14, Port: 15514, MinTLS: "TLSv1.3", Twin: "b"},
+	{Major: 15, Port: 15415, MinTLS: "TLSv1.2"},
 }
 
 // Admin is the role a person would get from a managed service.
 const Admin = "circleci"
 
 // Name is the server's name as a part of the testbed and in DNS.
-func (s Server) Name() string { return fmt.Sprintf("pg%d", s.Major) }
+func (s Server) Name() string { return fmt.Sprintf("pg%d%s", s.Major, s.Twin) }
 
 // Host is the server's DNS name inside the cluster; outside use Address.
 func (s Server) Host() string { return s.Name() + ".testbed" }

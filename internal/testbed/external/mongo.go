@@ -20,10 +20,16 @@ import (
 type MongoServer struct {
 	Release string
 	Port    int
+	Twin    string // as a [Server]'s
 }
 
 // MongoServers are all of them. The ports say the release.
-var MongoServers = []MongoServer{{"4.4", 27044}, {"5.0", 27050}, {"6.0", 27060}}
+var MongoServers = []MongoServer{
+	{Release: "4.4", Port: 27044},
+	{Release: "4.4", Port: 27144, Twin: "b"},
+	{Release: "5.0", Port: 27050},
+	{Release: "6.0", Port: 27060},
+}
 
 // ReplicaSet is the name that every one of them has.
 const ReplicaSet = "rs0"
@@ -39,7 +45,7 @@ const mongoRoot = "root"
 var mongoAdminRoles = bson.A{"readWriteAnyDatabase", "dbAdminAnyDatabase", "clusterMonitor"}
 
 // Name is the server's name as a part of the testbed and in DNS.
-func (s MongoServer) Name() string { return "mongo" + strings.ReplaceAll(s.Release, ".", "") }
+func (s MongoServer) Name() string { return "mongo" + strings.ReplaceAll(s.Release, ".", "") + s.Twin }
 
 // Host is the server's DNS name inside the cluster; outside use Address.
 func (s MongoServer) Host() string { return s.Name() + ".testbed" }

@@ -17,6 +17,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/testbed/mongoadmin"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/mongoserver"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/tree"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
@@ -74,9 +75,11 @@ func fetch(t testing.TB, release string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, self, _, _ := runtime.Caller(0)
-	source := mongoserver.Source{Cache: store, PostgreSQL: pgserver.Source{Cache: store,
-		Extension: filepath.Join(filepath.Dir(self), "..", "..", "seed", "extension")}}
+	module, err := tree.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := mongoserver.Source{Cache: store, PostgreSQL: pgserver.Source{Cache: store, Extension: filepath.Join(module, "seed", "extension")}}
 	program, err := source.Fetch(t.Context(), release, func(string) {})
 	if err != nil {
 		t.Fatal(err)

@@ -9,13 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cache"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
+	"github.com/circleci-dr/circleci-dr/internal/testbed/tree"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -32,8 +32,11 @@ func Start(t testing.TB, major int) *pgx.ConnConfig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, self, _, _ := runtime.Caller(0)
-	source := pgserver.Source{Cache: store, Extension: filepath.Join(filepath.Dir(self), "..", "extension")}
+	module, err := tree.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := pgserver.Source{Cache: store, Extension: filepath.Join(module, "seed", "extension")}
 	programs, err := source.Fetch(t.Context(), major, func(string) {})
 	if err != nil {
 		t.Fatal(err)
