@@ -5,7 +5,6 @@ package e2e
 import (
 	"fmt"
 	"maps"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -354,41 +353,6 @@ func (s *site) dropSecret(name string) {
 	s.t.Helper()
 	if err := s.kube.CoreV1().Secrets(s.ns).Delete(s.t.Context(), name, metav1.DeleteOptions{}); err != nil {
 		s.t.Fatal(err)
-	}
-}
-
-// TestProofBites: ten single changes on the target, made between the copy and
-// the proof, each stop the switch, are named, and leave the application where
-// it was.
-func TestProofBites(t *testing.T) {
-	s := newSite(t, "e2e-proof", "10MB")
-	before := s.replicas()
-	for _, m := range mutations {
-		t.Run(m.name, func(t *testing.T) {
-			parent := s.t
-			s.t = t
-			defer func() { s.t = parent }()
-			_, steps := s.plan()
-			script := s.write("mutation.sql", m.sql)
-			psql := filepath.Join(env(t, "CIRCLECI_DR_TESTBED_PG_CLIENTS"), "psql")
-			hook := fmt.Sprintf("CIRCLECI_DR_TEST_RUN_AT=copy:end=%s -v ON_ERROR_STOP=1 -h %s -p %s -U postgres -d %s -f %s",
-				psql, env(t, "CIRCLECI_DR_TESTBED_PG_SOCKETS"), s.out.port, m.database, script)
-			o := s.apply(hook)
-			if o.code != 1 {
-				t.Fatalf("want exit 1, got %s", o)
-			}
-			s.contains("apply", o.err, m.names...)
-			t.Log(lastLines(o.err, 6))
-			if got := s.replicas(); !maps.Equal(got, before) {
-				t.Errorf("replicas = %v, before %v", got, before)
-			}
-			if c := s.count(); c.Frontend.Host != "" && strings.HasPrefix(c.Frontend.Host, "pg14") {
-				t.Errorf("the frontend writes to %s", c.Frontend.Host)
-			}
-			if _, after := s.plan(); fmt.Sprint(after) != fmt.Sprint(steps) {
-				t.Errorf("the plan afterwards is %v, before it was %v", after, steps)
-			}
-		})
 	}
 }
 

@@ -2,6 +2,17 @@
 
 package e2e
 
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
 // mutation is one change of the target that the proof has to find and name.
 type mutation struct {
 	name, database, sql string
@@ -27,4 +38,71 @@ insert into awkward.tree (id) values (987654);`, []string{"table", "awkward.tree
 	{"row level security off", conductor, `alter table awkward.forced disable row level security;`, []string{"awkward.forced"}},
 	{"a changed view", conductor, `create or replace view awkward.updatable as select id, v from awkward.by_hash where id < 999 with cascaded check option;`, []string{"view", "awkward.updatable"}},
 	{"a changed role setting", conductor, `alter role circle_reader set work_mem = '3MB';`, []string{"role", "circle_reader"}},
+}
+
+// TestProofBites: single changes on the target, made one after the other behind
+// a copy that was cut off right after it, are each named by the next proof. The
+// move that is gone on with is stopped by them: nothing is switched, and the
+// application is where it was.
+func TestProofBites(t *testing.T) {
+	s := newSite(t, "e2e-proof", "10MB")
+	before := s.replicas()
+	_, steps := s.plan()
+	if o := s.apply("CIRCLECI_DR_TEST_KILL_AT=copy:end"); !o.killed {
+		t.Fatalf("apply was not killed: %s", o)
+	}
+	known := s.differences(0)
+	for _, m := range mutations {
+		t.Run(m.name, func(t *testing.T) {
+			defer s.as(t)()
+			s.spoil(m)
+			now := s.differences(1)
+			news := slices.DeleteFunc(slices.Clone(now), func(d string) bool { return slices.Contains(known, d) })
+			s.contains("what is new in the proof", strings.Join(news, "\n"), m.names...)
+			t.Log(news)
+			known = now
+		})
+	}
+	o := s.apply()
+	if o.code != 1 {
+		t.Fatalf("want exit 1, got %s", o)
+	}
+	t.Log(lastLines(o.err, 6))
+	s.contains("apply", o.err, mutations[0].names...)
+	if got := s.replicas(); !maps.Equal(got, before) {
+		t.Errorf("replicas = %v, before %v", got, before)
+	}
+	if c := s.count(); c.Frontend.Host != "" && strings.HasPrefix(c.Frontend.Host, s.out.host()) {
+		t.Errorf("the frontend writes to %s", c.Frontend.Host)
+	}
+	if _, after := s.plan(); !slices.Equal(after, steps) {
+		t.Errorf("the plan afterwards is %v, before it was %v", after, steps)
+	}
+}
+
+// spoil makes one change on the target.
+func (s *site) spoil(m mutation) {
+	s.t.Helper()
+	psql := exec.Command(filepath.Join(env(s.t, "CIRCLECI_DR_TESTBED_PG_CLIENTS"), "psql"), "-X", "-v", "ON_ERROR_STOP=1",
+		"-h", env(s.t, "CIRCLECI_DR_TESTBED_PG_SOCKETS"), "-p", s.out.port, "-U", "postgres", "-d", m.database)
+	psql.Stdin = strings.NewReader(m.sql)
+	if out, err := psql.CombinedOutput(); err != nil {
+		s.t.Fatalf("%s: %v: %s", m.sql, err, out)
+	}
+}
+
+// differences are those that a proof finds now, which ends with an exit code.
+func (s *site) differences(code int) (lines []string) {
+	s.t.Helper()
+	o := s.want(code, "prove", "--output", "json")
+	var proof struct {
+		Differences []struct{ Database, Kind, Object, What string }
+	}
+	if err := json.Unmarshal([]byte(o.out), &proof); err != nil {
+		s.t.Fatalf("read the proof: %v\n%s", err, o.out)
+	}
+	for _, d := range proof.Differences {
+		lines = append(lines, fmt.Sprintf("%s: %s %s: %s", d.Database, d.Kind, d.Object, d.What))
+	}
+	return lines
 }
