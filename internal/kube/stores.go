@@ -53,7 +53,7 @@ func (c *Client) Internal(ctx context.Context, engine reconcile.Engine, name str
 	out.Protected = len(out.Unprotected) == 0
 	if s.set != nil {
 		out.StatefulSet = reconcile.Found(reconcile.StatefulSet{
-			Name: s.set.Name, Replicas: ofStatefulSet(*s.set).count(), Ready: int(s.set.Status.ReadyReplicas), Image: s.image(),
+			Name: s.set.Name, Replicas: ofStatefulSet(*s.set).count(), Ready: int(ofStatefulSet(*s.set).ready), Image: s.image(),
 		})
 	}
 	if secret := s.password(); secret != nil {

@@ -126,7 +126,8 @@ func (c *Client) layer(ctx context.Context) ([]workload, error) {
 
 func ofDeployment(d appsv1.Deployment) workload {
 	w := workload{
-		kind: kindDeployment, meta: d.ObjectMeta, replicas: d.Spec.Replicas, ready: d.Status.ReadyReplicas,
+		kind: kindDeployment, meta: d.ObjectMeta, replicas: d.Spec.Replicas,
+		ready:    readyNow(d.ObjectMeta, d.Status.ObservedGeneration, d.Status.ReadyReplicas),
 		selector: d.Spec.Selector, template: d.Spec.Template,
 	}
 	for _, condition := range d.Status.Conditions {
@@ -139,9 +140,20 @@ func ofDeployment(d appsv1.Deployment) workload {
 
 func ofStatefulSet(s appsv1.StatefulSet) workload {
 	return workload{
-		kind: kindStatefulSet, meta: s.ObjectMeta, replicas: s.Spec.Replicas, ready: s.Status.ReadyReplicas,
+		kind: kindStatefulSet, meta: s.ObjectMeta, replicas: s.Spec.Replicas,
+		ready:    readyNow(s.ObjectMeta, s.Status.ObservedGeneration, s.Status.ReadyReplicas),
 		selector: s.Spec.Selector, template: s.Spec.Template,
 	}
+}
+
+// readyNow is how many pods are ready under the newest specification. A status
+// that its controller wrote before it saw that one counts nothing: after a scale
+// down and up again it still tells of the pods that are about to end.
+func readyNow(meta metav1.ObjectMeta, observed int64, ready int32) int32 {
+	if observed < meta.Generation {
+		return 0
+	}
+	return ready
 }
 
 func view(w workload, pods []corev1.Pod, scalers []autoscalingv2.HorizontalPodAutoscaler, configs map[string]map[string]string) (reconcile.Workload, error) {
