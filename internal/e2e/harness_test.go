@@ -148,7 +148,7 @@ func installed(t *testing.T, ns, size string, major int, options ...string) *sit
 	// What an external MongoDB shows is signed by the testbed's own authority.
 	values := s.write("trust.yaml", fmt.Sprintf("tls: {certificates: [%s]}\npostgresql: {image: {tag: %q}}\n", base64.StdEncoding.EncodeToString(ca), strconv.Itoa(major)))
 	s.testbed(append([]string{"install", "--namespace", ns, "--size", size, "--values", values}, options...)...)
-	t.Cleanup(func() { s.testbed("uninstall", "--namespace", ns) })
+	t.Cleanup(func() { s.testbed("uninstall", "--namespace", ns, "--leave") })
 	s.secrets = s.secretValues()
 	return s
 }
