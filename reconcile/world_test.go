@@ -86,6 +86,7 @@ type app struct {
 	hosts          map[Engine]string
 	writesThrough  bool
 	neverGetsReady bool              // on the other side than home
+	unready        int               // for so long, although they were ready
 	home           map[Engine]string // where it reads before the move
 }
 
@@ -217,6 +218,8 @@ func (a *app) tick() {
 		}
 	case a.pods < a.replicas:
 		a.pods = a.replicas
+	case a.unready > 0:
+		a.unready--
 	case !a.neverGetsReady || maps.Equal(a.hosts, a.home):
 		a.ready = a.pods
 	}
