@@ -130,7 +130,7 @@ func (s *server) readCollections(ctx context.Context, d *database) error {
 		case why != "":
 			d.left[l.Name] = why
 			continue
-		case l.Name == probeCollection, strings.HasPrefix(l.Name, "system.") && l.Name != storedFunctions:
+		case l.Name == probeCollection, ownSystem(l.Name):
 			continue
 		}
 		c := collection{database: d.name, name: l.Name, kind: l.Type, options: l.Options}
@@ -148,6 +148,12 @@ func (s *server) readCollections(ctx context.Context, d *database) error {
 	return nil
 }
 
+// ownSystem tells a collection in which the target keeps for itself what a move
+// carries otherwise: views, and the buckets of time series.
+func ownSystem(name string) bool {
+	return name == "system.views" || strings.HasPrefix(name, bucketPrefix)
+}
+
 // leftBehind says why a system collection stays where it is, empty when it
 // need not be said.
 func leftBehind(name string, present map[string]bool) string {
@@ -157,6 +163,8 @@ func leftBehind(name string, present map[string]bool) string {
 		return "it is the server's own profile, which a move does not carry"
 	case bucket && !present[series]:
 		return "its time series is gone"
+	case strings.HasPrefix(name, "system.") && name != storedFunctions && !ownSystem(name):
+		return "its name is the server's own, and a target takes no documents into it"
 	}
 	return ""
 }

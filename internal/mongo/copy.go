@@ -226,7 +226,7 @@ func (m *mover) adapted(ctx context.Context, all []database) ([]string, error) {
 // may see it.
 func (s *server) strays(ctx context.Context) ([]string, error) {
 	var lines []string
-	for _, name := range []string{"admin", "local"} {
+	for _, name := range []string{"admin", "config", "local"} {
 		var listed struct {
 			Cursor struct {
 				First []struct {
@@ -243,7 +243,7 @@ func (s *server) strays(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		for _, c := range listed.Cursor.First {
-			if !serversOwn.MatchString(c.Name) {
+			if !serversOwn[name].MatchString(c.Name) {
 				lines = append(lines, fmt.Sprintf("%s.%s is not carried: it is in a database of the server's own", name, c.Name))
 			}
 		}
@@ -251,7 +251,19 @@ func (s *server) strays(ctx context.Context) ([]string, error) {
 	return lines, nil
 }
 
-var serversOwn = regexp.MustCompile(`^(system|oplog|replset)\.|^(startup_log|clustermanager|me|slaves|temp_oplog_buffer|tempusers|temproles)$`)
+// serversOwn are the collections that servers up to 7.0 make themselves, by
+// database (the server's source, src/mongo/db/namespace_string.cpp and
+// namespace_string_reserved.def.h). Those of config are a sharded cluster's but
+// for the sessions and transactions that every replica set has.
+var serversOwn = map[string]*regexp.Regexp{
+	"admin": regexp.MustCompile(`^system\.|^(tempusers|temproles)$`),
+	"local": regexp.MustCompile(`^(system|oplog|replset)\.|^(startup_log|clustermanager|me|slaves|temp_oplog_buffer)$`),
+	"config": regexp.MustCompile(`^(system|cache|csrs|localReshardingOperations|localReshardingConflictStash|localReshardingOplogBuffer)\.` +
+		`|^(image_collection|transactions|transaction_coordinators|tenantMigrationDonors|tenantMigrationRecipients|external_validation_keys|tenantSplitDonors` +
+		`|shards|databases|collections|chunks|chunkhistory|version|settings|changelog|actionlog|lockpings|locks|mongos|tags|migrations|migrationCoordinators` +
+		`|rangeDeletions|vectorClock|reshardingOperations|placementHistory|clusterParameters|queryAnalyzers|analyzeShardKeySplitPoints|sampledQueries` +
+		`|sampledQueriesDiff|mongot_known_servers|shardMergeRecipients)$`),
+}
 
 // accounts names the users and roles of a database, which a move leaves to
 // the target: an account brought along could replace the one we log in with.

@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -93,7 +94,7 @@ type expiry struct {
 func (c collection) expiries() []expiry {
 	var found []expiry
 	for _, index := range c.indexes {
-		seconds, ok := index.Lookup("expireAfterSeconds").AsInt64OK()
+		seconds, ok := expirySeconds(index.Lookup("expireAfterSeconds"))
 		key, isDocument := index.Lookup("key").DocumentOK()
 		if !ok || !isDocument {
 			continue
@@ -104,7 +105,7 @@ func (c collection) expiries() []expiry {
 		}
 		found = append(found, expiry{field: elements[0].Key(), seconds: seconds, partial: index.Lookup("partialFilterExpression")})
 	}
-	seconds, ok := c.option("expireAfterSeconds").AsInt64OK()
+	seconds, ok := expirySeconds(c.option("expireAfterSeconds"))
 	switch {
 	case ok && c.kind == kindTimeseries:
 		field, _ := c.option("timeseries").Document().Lookup("timeField").StringValueOK()
@@ -113,6 +114,26 @@ func (c collection) expiries() []expiry {
 		found = append(found, expiry{field: "_id", seconds: seconds})
 	}
 	return found
+}
+
+// expirySeconds is after how many seconds documents expire, if they do. Servers
+// take 0 to the largest int32 (MongoDB's manual, TTL Indexes), but 4.4 also takes
+// NaN, and older ones left other things behind: a value that is no such number is
+// no reason to compare fewer documents.
+func expirySeconds(v bson.RawValue) (int64, bool) {
+	var seconds float64
+	switch v.Type {
+	case bson.TypeInt32, bson.TypeInt64:
+		seconds = float64(v.AsInt64())
+	case bson.TypeDouble:
+		seconds = v.Double()
+	default:
+		return 0, false
+	}
+	if !(seconds >= 0 && seconds <= math.MaxInt32) { // NaN is neither
+		return 0, false
+	}
+	return int64(seconds), true
 }
 
 // adapted says in words what a copy of this collection leaves out.

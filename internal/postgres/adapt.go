@@ -64,7 +64,8 @@ func (a *adapted) note(format string, args ...any) {
 
 // adaptRoles drops the attributes only a superuser may give. Renamed roles and
 // the admin itself are the target's own and stay as they are: losing its
-// password or an attribute would lock us out.
+// password or an attribute would lock us out. So does every other role that
+// was there before us.
 func (a *adapted) adaptRoles(source, target globals, to admin) {
 	for _, r := range source.roles {
 		if r.name == to.name {
@@ -72,6 +73,10 @@ func (a *adapted) adaptRoles(source, target globals, to admin) {
 			continue
 		}
 		if _, renamed := a.owners[r.name]; renamed {
+			continue
+		}
+		if there, ok := target.role(r.name); ok && target.foreign[r.name] && !target.home {
+			a.keepTheirs(r, there)
 			continue
 		}
 		if target.foreign[r.name] {
@@ -110,6 +115,22 @@ func (a *adapted) adaptRoles(source, target globals, to admin) {
 	}
 }
 
+// keepTheirs leaves a role alone that somebody made on the target: who logs in
+// there with its password must go on to, and it may be the server's own.
+func (a *adapted) keepTheirs(r, there role) {
+	var other []string
+	for _, d := range roleDifferences(r, there) {
+		other = append(other, d[0])
+	}
+	words := ""
+	if len(other) > 0 {
+		words = "; the source's has another " + strings.Join(other, ", ")
+	}
+	a.note("role %s exists on the target and keeps its own attributes and password, which whoever logs in as it needs%s", r.name, words)
+	r.kept = true
+	a.roles = append(a.roles, r)
+}
+
 // keepOnTarget keeps what a role may do on the target and a managed source
 // could not give it, when it comes back from there.
 func (a *adapted) keepOnTarget(r *role, there role) {
@@ -127,6 +148,18 @@ func (a *adapted) keepOnTarget(r *role, there role) {
 	if len(kept) > 0 {
 		a.note("role %s keeps %s, which it has on the target: the source's admin role is no superuser and could not give it", r.name, strings.Join(kept, ", "))
 	}
+}
+
+// carriedRoles are the roles that are as the source has them, by name: what
+// else such a role has on the target is of an earlier copy.
+func (a adapted) carriedRoles() map[string]bool {
+	names := map[string]bool{}
+	for _, r := range a.roles {
+		if !r.kept {
+			names[r.name] = true
+		}
+	}
+	return names
 }
 
 // role finds a role by name.

@@ -66,7 +66,7 @@ func (s *server) facts(ctx context.Context) (f sideFacts, err error) {
 		}
 	}
 	f.globals.settings = unfenced(f.globals.settings, f.fence)
-	f.globals.foreign = map[string]bool{}
+	f.globals.foreign, f.globals.home = map[string]bool{}, everAuthoritative(f.lineage)
 	for _, r := range f.globals.roles {
 		f.globals.foreign[r.name] = !f.made["role "+r.name]
 	}

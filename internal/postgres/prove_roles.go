@@ -21,6 +21,10 @@ func (p *proof) compareRoles() {
 			p.differ("", "role", want.name, "is missing on the target", "", "")
 			continue
 		}
+		if want.kept {
+			p.Compared("roles that stay as the target has them", 1)
+			continue
+		}
 		for _, f := range roleDifferences(want, have) {
 			p.differ("", "role", want.name, f[0]+" differs", f[1], f[2])
 		}
@@ -56,10 +60,7 @@ func roleDifferences(want, have role) [][3]string {
 // Roles that only the target has are its own business.
 func (p *proof) compareMembers() {
 	a := p.facts.adapted
-	carried := map[string]bool{}
-	for _, r := range a.roles {
-		carried[r.name] = true
-	}
+	carried := a.carriedRoles()
 	have := map[membership]bool{}
 	for _, m := range p.facts.target.globals.members {
 		have[membership{role: m.role, member: m.member}] = m.admin
@@ -92,8 +93,8 @@ func (p *proof) compareMembers() {
 func (p *proof) compareSettings() {
 	a := p.facts.adapted
 	carried := map[string]bool{}
-	for _, r := range a.roles {
-		carried["role "+r.name] = true
+	for name := range a.carriedRoles() {
+		carried["role "+name] = true
 	}
 	for _, d := range p.facts.source.databases {
 		carried["database "+d.name] = true

@@ -14,6 +14,8 @@ type role struct {
 	super, inherit, createRole, createDB, login, replication, bypassRLS bool
 	connLimit                                                           int
 	validUntil, verifier, comment                                       string
+	// kept tells a role that the target has of its own: it stays as it is there.
+	kept bool
 }
 
 // membership is a role's membership in another.
@@ -37,6 +39,8 @@ type globals struct {
 	bootstrap string
 	// foreign are the roles no copy of ours made.
 	foreign map[string]bool
+	// home tells that the data have lived on this server: its roles are theirs.
+	home bool
 	// superOnly are settings only a superuser may set.
 	superOnly map[string]bool
 }

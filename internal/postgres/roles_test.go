@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
@@ -30,10 +31,9 @@ func TestRolesThatExist(t *testing.T) {
 			mine := p.target.Value(t, "postgres", rolesOfSide+"('"+admin+"')")
 			inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
 			do[reconcile.FenceResult](t, p, reconcile.OpFence)
-			want := []string{
-				"role app exists on the target and gets the source's attributes and password",
-				"role quiet exists on the target and gets the source's attributes and password",
-			}
+			const keeps = " exists on the target and keeps its own attributes and password, which whoever logs in as it needs; the source's has another "
+			want := []string{"role app" + keeps + "CREATEDB, LOGIN, connection limit", "role quiet" + keeps + "LOGIN"}
+			theirs := p.target.Value(t, "postgres", rolesOfSide+"('app', 'quiet', 'theirs')")
 			wantMine := "role " + admin + " exists on the target and keeps its own attributes and password"
 			for range 2 { // the second one finds what the first one made
 				copied := do[reconcile.CopyResult](t, p, reconcile.OpCopy)
@@ -42,14 +42,17 @@ func TestRolesThatExist(t *testing.T) {
 						t.Errorf("%q is not in the plan's %q or the copy's %q", line, inspected.Adapted, copied.Adapted)
 					}
 				}
-				if made := "role made exists on the target and gets the source's attributes and password"; slices.Contains(copied.Adapted, made) {
+				if slices.ContainsFunc(copied.Adapted, func(line string) bool { return strings.HasPrefix(line, "role made exists") }) {
 					t.Errorf("what the copy made itself is listed: %q", copied.Adapted)
+				}
+				if got := p.target.Value(t, "postgres", rolesOfSide+"('app', 'quiet', 'theirs')"); got != theirs {
+					t.Errorf("the target's own roles became %q, were %q", got, theirs)
 				}
 				if got := p.target.Value(t, "postgres", rolesOfSide+"('"+admin+"')"); got != mine {
 					t.Errorf("the role we log in with became %q, was %q", got, mine)
 				}
 			}
-			if got, want := p.target.Value(t, "postgres", rolesOfSide+"('app', 'made', 'quiet')"), p.source.Value(t, "postgres", rolesOfSide+"('app', 'made', 'quiet')"); got != want {
+			if got, want := p.target.Value(t, "postgres", rolesOfSide+"('made')"), p.source.Value(t, "postgres", rolesOfSide+"('made')"); got != want {
 				t.Errorf("roles on the target:\n%s\non the source:\n%s", got, want)
 			}
 			if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {

@@ -114,6 +114,9 @@ func (c *copyRun) makeRoles(ctx context.Context, facts *copyFacts) error {
 			}
 		}
 		for _, r := range c.adapted.roles {
+			if r.kept {
+				continue
+			}
 			verb := "alter"
 			if !exists[r.name] {
 				verb = "create"
@@ -191,10 +194,7 @@ func (c *copyRun) makeMembers(ctx context.Context, conn *pgx.Conn, facts *copyFa
 		}
 		wanted[membership{role: m.role, member: m.member}] = true
 	}
-	carried := map[string]bool{}
-	for _, r := range c.adapted.roles {
-		carried[r.name] = true
-	}
+	carried := c.adapted.carriedRoles()
 	for _, m := range facts.target.globals.members {
 		if !carried[m.member] || wanted[membership{role: m.role, member: m.member}] {
 			continue
@@ -221,10 +221,7 @@ func (c *copyRun) applySettings(ctx context.Context) error {
 				return fmt.Errorf("set %s of %s: %w", s.name, s.subject(), err)
 			}
 		}
-		carried := map[string]bool{}
-		for _, r := range c.adapted.roles {
-			carried[r.name] = true
-		}
+		carried := c.adapted.carriedRoles()
 		for _, s := range have {
 			if !carried[s.role] || wanted[s.key()] {
 				continue
