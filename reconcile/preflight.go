@@ -143,7 +143,7 @@ func preflightChart(rel Release, pv Observed[Preview], parts []Part) []Finding {
 			"bring the live objects and the release's values into line first (helm diff), then plan again",
 			"the upgrade would change more than the datastore: %s", strings.Join(clip(foreign, 8), "; ")))
 	}
-	return out
+	return append(out, renewedFindings(rel, pv.Value, parts)...)
 }
 
 // foreignChanges are effects of the upgrade outside the datastore's own
@@ -151,8 +151,11 @@ func preflightChart(rel Release, pv Observed[Preview], parts []Part) []Finding {
 func foreignChanges(rel Release, pv Preview, parts []Part) []string {
 	var out []string
 	for _, obj := range pv.Objects {
-		name := obj.Kind + "/" + obj.Name
+		name := obj.ref()
 		if slices.ContainsFunc(parts, func(p Part) bool { return ofEngineStore(rel, obj, p.Engine) }) {
+			continue
+		}
+		if obj.EveryTime {
 			continue
 		}
 		if obj.Action != "update" {
@@ -176,7 +179,7 @@ func foreignChanges(rel Release, pv Preview, parts []Part) []string {
 
 // ofStore tells whether an object belongs to a datastore's subchart.
 func ofStore(rel Release, obj ObjectPreview) bool {
-	return slices.ContainsFunc(engines, func(e Engine) bool { return ofEngineStore(rel, obj, e) })
+	return storeOf(rel, obj) != ""
 }
 
 func ofEngineStore(rel Release, obj ObjectPreview, e Engine) bool {

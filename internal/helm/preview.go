@@ -45,7 +45,7 @@ func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, erro
 	for _, line := range t.unfaithful {
 		out.Unfaithful = append(out.Unfaithful, t.scrub.text(line))
 	}
-	manifest, err := newManifest(t, change.HoldAtZero)
+	manifest, err := newManifest(t, t.values, change.HoldAtZero)
 	if err != nil {
 		if out.Faithful {
 			return out, fmt.Errorf("render the chart with the new values: %w", err)
@@ -55,6 +55,9 @@ func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, erro
 	}
 	sides, err := build(t, manifest)
 	if err != nil {
+		return out, err
+	}
+	if sides.churn, err = newChurn(t, manifest, change.HoldAtZero); err != nil && out.Faithful {
 		return out, err
 	}
 	objects := make([]*reconcile.ObjectPreview, len(sides.young))
@@ -78,13 +81,13 @@ func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, erro
 	return out, nil
 }
 
-// newManifest renders what the upgrade would store.
-func newManifest(t *target, held bool) (string, error) {
+// newManifest renders what an upgrade to these values would store.
+func newManifest(t *target, values map[string]any, held bool) (string, error) {
 	ch, err := t.fresh()
 	if err != nil {
 		return "", err
 	}
-	manifest, err := render(t.Configuration, ch, t.values, chartutil.ReleaseOptions{
+	manifest, err := render(t.Configuration, ch, values, chartutil.ReleaseOptions{
 		Name: t.base.Name, Namespace: t.base.Namespace, Revision: t.newest.Version + 1, IsUpgrade: true,
 	})
 	if err != nil || !held {
@@ -100,6 +103,7 @@ type sides struct {
 	live           map[string]*unstructured.Unstructured
 	release, space string
 	scrub          scrubber
+	churn          churn
 }
 
 func build(t *target, manifest string) (*sides, error) {
@@ -158,14 +162,23 @@ func own(info *resource.Info, release, namespace string) error {
 	return nil
 }
 
-// describe starts the preview of one object.
-func (s *sides) describe(info *resource.Info, action string) reconcile.ObjectPreview {
+// document is what an object was rendered from.
+func (s *sides) document(info *resource.Info) document {
 	gvk := info.Mapping.GroupVersionKind
 	d, found := s.sources[strings.Join([]string{gvk.Group, gvk.Kind, "", info.Name}, "/")]
 	if !found {
 		d = s.sources[strings.Join([]string{gvk.Group, gvk.Kind, info.Namespace, info.Name}, "/")]
 	}
-	return reconcile.ObjectPreview{Kind: gvk.Kind, Name: info.Name, Action: action, Template: d.source, Layer: d.layer()}
+	return d
+}
+
+// describe starts the preview of one object.
+func (s *sides) describe(info *resource.Info, action string) reconcile.ObjectPreview {
+	d := s.document(info)
+	return reconcile.ObjectPreview{
+		Kind: info.Mapping.GroupVersionKind.Kind, Name: info.Name, Action: action, Template: d.source, Layer: d.layer(),
+		EveryTime: action != "update" && s.churn.names[d.key()],
+	}
 }
 
 // object previews one object of the new manifest; nil means it would stay as
@@ -197,8 +210,8 @@ func (s *sides) object(info *resource.Info) (*reconcile.ObjectPreview, error) {
 		return nil, err
 	}
 	p := s.describe(info, "update")
-	p.Rendered, p.Drifted = split(show, before, flatten(target.Object), flatten(live.Object), flatten(result.Object))
-	if len(p.Rendered)+len(p.Drifted) == 0 {
+	effectsOn(&p, show, s.churn.fields[s.document(info).key()], forms{before, flatten(target.Object), flatten(live.Object), flatten(result.Object)})
+	if len(p.Rendered)+len(p.Drifted)+len(p.Renewed) == 0 {
 		return nil, nil
 	}
 	return &p, nil

@@ -1,0 +1,51 @@
+package helm
+
+import (
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// forms are an object's leaves in the old manifest and in the new one, as it
+// lives, and as it would be.
+type forms struct{ old, young, live, result fields }
+
+// effectsOn sorts what would happen to a live object into what the manifests
+// changed, what any upgrade would fill anew, and what only undoes somebody's
+// change. A default that the server adds beside a rendered field is none of them.
+func effectsOn(p *reconcile.ObjectPreview, show shower, churning map[string]bool, f forms) {
+	changed := map[string]bool{}
+	for _, path := range differ(f.old, f.young) {
+		changed[path] = true
+	}
+	var renewed []string
+	for _, path := range differ(f.live, f.result) {
+		_, inOld := f.old[path]
+		_, inYoung := f.young[path]
+		switch {
+		case changed[path] && churning[path]:
+			renewed = append(renewed, path)
+		case changed[path]:
+			p.Rendered = append(p.Rendered, show.change(path, f.live, f.result))
+		case !inOld && !inYoung && beside(path, changed):
+		default:
+			p.Drifted = append(p.Drifted, show.change(path, f.live, f.result))
+		}
+	}
+	p.Renewed = renewals(show, renewed, f.result)
+}
+
+// beside tells whether a path stands in the same object as a changed one, or
+// in one below or above it.
+func beside(path string, changed map[string]bool) bool {
+	parent := path
+	if i := strings.LastIndexAny(path, ".["); i > 0 {
+		parent = path[:i]
+	}
+	for other := range changed {
+		if strings.HasPrefix(other, parent) {
+			return true
+		}
+	}
+	return false
+}
