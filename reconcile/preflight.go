@@ -187,20 +187,10 @@ func ofEngineStore(rel Release, obj ObjectPreview, e Engine) bool {
 		(obj.Name == rel.Store(e).FullName && (obj.Kind == "Secret" || obj.Kind == "Service" || obj.Kind == "StatefulSet"))
 }
 
-// databaseSetting tells whether a field of the application's objects is one
-// that a changed database location has to change.
-func databaseSetting(obj ObjectPreview, c Change) bool {
-	switch obj.Kind {
-	case "ConfigMap":
-		return strings.HasPrefix(c.Field, "data")
-	case "Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job":
-		if obj.Layer == "application" && c.Field == "spec.replicas" {
-			return true
-		}
-		return strings.Contains(c.Field, ".env[") || strings.Contains(c.Field, ".env.") ||
-			strings.Contains(c.Field, "annotations") && strings.Contains(c.Field, "checksum")
-	}
-	return false
+// databaseSetting tells whether a changed field is one that a changed database
+// location has to change: by what it says, not by where it stands.
+func databaseSetting(obj ObjectPreview, c RenderedChange) bool {
+	return c.Setting || obj.Layer == "application" && c.Field == "spec.replicas"
 }
 
 func clip(list []string, n int) []string {

@@ -31,8 +31,8 @@ type ObjectPreview struct {
 	Layer string `json:"layer,omitempty"`
 	// Rendered are fields that differ between the old and new manifest;
 	// Drifted ones differ only because somebody changed the live object.
-	Rendered []Change `json:"rendered,omitempty"`
-	Drifted  []Change `json:"drifted,omitempty"`
+	Rendered []RenderedChange `json:"rendered,omitempty"`
+	Drifted  []Change         `json:"drifted,omitempty"`
 	// Renewed are fields that any upgrade fills anew, with whatever values:
 	// random content, the time, the number of the revision.
 	Renewed []Renewal `json:"renewed,omitempty"`
@@ -40,6 +40,13 @@ type ObjectPreview struct {
 
 // ref names the object for people: Kind/name.
 func (o ObjectPreview) ref() string { return o.Kind + "/" + o.Name }
+
+// RenderedChange is a field that the upgrade changes. Its texts are shortened
+// and without secrets; what it is was judged on all of it.
+type RenderedChange struct {
+	Change
+	Verdict
+}
 
 // Renewal is a field whose content is new with every upgrade.
 type Renewal struct {

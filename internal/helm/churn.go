@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"helm.sh/helm/v3/pkg/chart"
+
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
@@ -27,15 +29,15 @@ func noChurn() churn {
 }
 
 // newChurn finds it in two pairs of renders of the same values: the base
-// revision and its values as the next revision, the new manifest and a second
-// one. Both pairs see the cluster as the upgrade will, so that what a template
+// revision and its values as the next revision, the new manifest and one made
+// at another time. Both pairs see the cluster as the upgrade will, so that what a template
 // looks up and keeps is not taken for random.
 func newChurn(t *target, manifest string, held bool) (churn, error) {
-	same, err := newManifest(t, t.base.Config, false)
+	same, err := newManifest(t, t.base.Config, false, t.fresh)
 	if err != nil {
 		return churn{}, fmt.Errorf("render the chart with the release's own values as the next revision: %w", err)
 	}
-	again, err := newManifest(t, t.values, held)
+	again, err := newManifest(t, t.values, held, later(t.fresh))
 	if err != nil {
 		return churn{}, fmt.Errorf("render the chart with the new values once more: %w", err)
 	}
@@ -46,6 +48,17 @@ func newChurn(t *target, manifest string, held bool) (churn, error) {
 		}
 	}
 	return out, nil
+}
+
+// later gives a chart that sees another time.
+func later(fresh func() (*chart.Chart, error)) func() (*chart.Chart, error) {
+	return func() (*chart.Chart, error) {
+		ch, err := fresh()
+		if err != nil {
+			return nil, err
+		}
+		return atAnotherTime(ch), nil
+	}
 }
 
 // add learns from two renders of the same values.

@@ -13,12 +13,12 @@ type forms struct{ old, young, live, result fields }
 // effectsOn sorts what would happen to a live object into what the manifests
 // changed, what any upgrade would fill anew, and what only undoes somebody's
 // change. A default that the server adds beside a rendered field is none of them.
-func effectsOn(p *reconcile.ObjectPreview, show shower, churning map[string]bool, f forms) {
+func effectsOn(p *reconcile.ObjectPreview, show shower, rewriting *reconcile.Rewriting, churning map[string]bool, f forms) {
 	changed := map[string]bool{}
 	for _, path := range differ(f.old, f.young) {
 		changed[path] = true
 	}
-	var renewed []string
+	var rendered, renewed []string
 	for _, path := range differ(f.live, f.result) {
 		_, inOld := f.old[path]
 		_, inYoung := f.young[path]
@@ -26,13 +26,40 @@ func effectsOn(p *reconcile.ObjectPreview, show shower, churning map[string]bool
 		case changed[path] && churning[path]:
 			renewed = append(renewed, path)
 		case changed[path]:
-			p.Rendered = append(p.Rendered, show.change(path, f.live, f.result))
+			rendered = append(rendered, path)
 		case !inOld && !inYoung && beside(path, changed):
 		default:
 			p.Drifted = append(p.Drifted, show.change(path, f.live, f.result))
 		}
 	}
+	p.Rendered = judged(show, rewriting, rendered, f.live, f.result)
 	p.Renewed = renewals(show, renewed, f.result)
+}
+
+// judged describes changed fields and says of each whether it is a setting of
+// the datastores that move.
+func judged(show shower, rewriting *reconcile.Rewriting, paths []string, from, to fields) []reconcile.RenderedChange {
+	leaves := make([]reconcile.Leaf, len(paths))
+	for i, path := range paths {
+		leaves[i] = show.leafOf(path, from, to)
+	}
+	var out []reconcile.RenderedChange
+	for i, verdict := range rewriting.Judge(leaves) {
+		out = append(out, reconcile.RenderedChange{Change: show.change(paths[i], from, to), Verdict: verdict})
+	}
+	return out
+}
+
+// leafOf is a field with its whole content, for judging.
+func (s shower) leafOf(path string, from, to fields) reconcile.Leaf {
+	old, hadOld := from[path]
+	young, hasYoung := to[path]
+	_, oldFlag := old.(bool)
+	_, youngFlag := young.(bool)
+	return reconcile.Leaf{
+		Field: path, From: s.plain(path, old), To: s.plain(path, young),
+		Comes: !hadOld, Goes: !hasYoung, Fixed: oldFlag || youngFlag,
+	}
 }
 
 // beside tells whether a path stands in the same object as a changed one, or

@@ -45,9 +45,9 @@ func faithful(cfg *action.Configuration, rel *release.Release, fresh func() (*ch
 			first = rendered
 		}
 	}
-	// Charts may make up values (randAlphaNum, genCA). What differs between
-	// two renders of the same input says nothing about the chart.
-	if ch, err = fresh(); err != nil {
+	// Charts may make up values (randAlphaNum, genCA, now). What differs
+	// between two renders of the same input says nothing about the chart.
+	if ch, err = later(fresh)(); err != nil {
 		return nil, err
 	}
 	second, err := render(cfg, ch, rel.Config, renderedAs(rel)[0])
