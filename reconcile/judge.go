@@ -64,6 +64,21 @@ func (r *Rewriting) judge(l Leaf) Verdict {
 	return Verdict{Setting: true, Address: addressesIn(used)}
 }
 
+// Readdressed are the datastores whose old address is in one text and whose new
+// one is in another, whatever else differs.
+func (r *Rewriting) Readdressed(from, to string) []Engine {
+	var used []rewrite
+	for _, p := range r.pairs {
+		if p.address && contains(from, p.from) && contains(to, p.to) {
+			used = append(used, p)
+		}
+	}
+	return addressesIn(used)
+}
+
+// contains tells whether a word stands alone somewhere in a text.
+func contains(text, word string) bool { return named{hosts: []string{word}}.standsIn(text) }
+
 // matchMoved finds fields whose path has a setting's old value in it, such as
 // the key of a Secret in a list of volume items: they go in one place and come
 // in another.

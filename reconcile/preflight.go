@@ -25,6 +25,7 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 	if handsOff(s, o) == "" { // what a tool renders is between it and its chart
 		out = append(out, preflightChart(o.Release.Value, o.Preview, parts)...)
 	}
+	out = append(out, preflightAddresses(s, o, parts)...)
 	for _, p := range parts {
 		if p.To == spec.Internal {
 			out = append(out, preflightBack(o, p)...)

@@ -11,7 +11,10 @@ import (
 
 func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 	object := func(o ObjectPreview) func(*facts) {
-		return func(f *facts) { f.o.Preview.Value.Objects = []ObjectPreview{o} }
+		return func(f *facts) { f.o.Preview.Value.Objects = append(f.o.Preview.Value.Objects, o) }
+	}
+	address := func(field string) RenderedChange {
+		return RenderedChange{Change{field, internalHost, externalHost}, Verdict{true, []Engine{PostgreSQL}}}
 	}
 	mark := func(l LineageMark) func(*facts) { return func(f *facts) { f.dst().Lineage = &l } }
 	const ours = "uid-1/ci/server"
@@ -59,13 +62,13 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"the upgrade creates something", object(ObjectPreview{Kind: "Job", Name: "x", Action: "create"})},
 		{"the upgrade removes the datastore", object(ObjectPreview{Kind: "StatefulSet", Name: internalHost, Action: "delete"})},
 		{"the upgrade changes an image", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
-			Rendered: []Change{{"spec.template.spec.containers[0].image", "a", "b"}, {"spec.template.spec.containers[0].env[3].value", "c", "d"}, {"spec.replicas", "1", "0"}}})},
+			Rendered: []RenderedChange{{Change: Change{"spec.template.spec.containers[0].image", "a", "b"}}, address("spec.template.spec.containers[0].env[3].value"), {Change: Change{"spec.replicas", "1", "0"}}}})},
 		{"the upgrade undoes a change by hand", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
 			Drifted: []Change{{"spec.template.spec.nodeSelector", "{}", "none"}, {"spec.replicas", "5", "1"}}})},
 		{"the upgrade would put an older server on newer files", object(ObjectPreview{Kind: "StatefulSet", Name: "mongodb", Action: "update", Layer: "data",
 			Drifted: []Change{{"spec.template.spec.containers[mongodb].image", "mongodb:4.4.15", "mongodb:3.6.22"}}})},
 		{"the upgrade would write a Secret anew", object(ObjectPreview{Kind: "Secret", Name: "session-cookie", Action: "update",
-			Rendered: []Change{{"data.session-cookie-key", "[redacted]", "[redacted, changed]"}}})},
+			Rendered: []RenderedChange{{Change: Change{"data.session-cookie-key", "[redacted]", "[redacted, changed]"}}}})},
 		{"the upgrade would replace the load balancer", object(ObjectPreview{Kind: "Service", Name: "circleci-proxy", Action: "delete"})},
 		{"no source", func(f *facts) { f.o.Postgres.Inspection.Value.Source = nil }},
 		{"the source refuses the password", func(f *facts) {

@@ -54,4 +54,6 @@ type Renewal struct {
 	// Credential tells that somebody may have to know the content: it stands
 	// where secrets stand and is no certificate.
 	Credential bool `json:"credential,omitempty"`
+	// Address are the datastores whose old address becomes the new one in it.
+	Address []Engine `json:"address,omitempty"`
 }

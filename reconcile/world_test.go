@@ -84,6 +84,7 @@ type app struct {
 	chart          *int // replicas in the chart's manifest, nil without the field
 	manifest       *int // replicas in the newest revision's manifest
 	hosts          map[Engine]string
+	says           Texts // what else its pods are told
 	writesThrough  bool
 	neverGetsReady bool              // on the other side than home
 	home           map[Engine]string // where it reads before the move

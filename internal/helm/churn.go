@@ -111,7 +111,7 @@ func (d document) place() string { return d.kind() + " of " + d.source }
 // renewals describes leaves that are filled anew. A key that comes with a new
 // certificate belongs to it; everything else that stands where secrets stand
 // may be known to somebody.
-func renewals(show shower, paths []string, result fields) []reconcile.Renewal {
+func renewals(show shower, rewriting *reconcile.Rewriting, paths []string, live, result fields) []reconcile.Renewal {
 	certificate := false
 	for _, path := range paths {
 		certificate = certificate || strings.Contains(show.plain(path, result[path]), "-----BEGIN CERTIFICATE-----")
@@ -120,7 +120,9 @@ func renewals(show shower, paths []string, result fields) []reconcile.Renewal {
 	for _, path := range paths {
 		text := show.plain(path, result[path])
 		pem := strings.Contains(text, "-----BEGIN CERTIFICATE-----") || certificate && strings.Contains(text, "PRIVATE KEY-----")
-		out = append(out, reconcile.Renewal{Field: path, Credential: show.hides(path) && !pem})
+		out = append(out, reconcile.Renewal{
+			Field: path, Credential: show.hides(path) && !pem, Address: rewriting.Readdressed(show.plain(path, live[path]), text),
+		})
 	}
 	return out
 }

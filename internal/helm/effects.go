@@ -33,7 +33,7 @@ func effectsOn(p *reconcile.ObjectPreview, show shower, rewriting *reconcile.Rew
 		}
 	}
 	p.Rendered = judged(show, rewriting, rendered, f.live, f.result)
-	p.Renewed = renewals(show, renewed, f.result)
+	p.Renewed = renewals(show, rewriting, renewed, f.live, f.result)
 }
 
 // judged describes changed fields and says of each whether it is a setting of

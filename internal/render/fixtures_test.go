@@ -95,7 +95,10 @@ func switchedObjects(names ...string) []reconcile.ObjectPreview {
 	var out []reconcile.ObjectPreview
 	for _, name := range names {
 		out = append(out, reconcile.ObjectPreview{Kind: "Deployment", Name: name, Layer: "application", Action: "update",
-			Rendered: []reconcile.Change{{Field: "spec.template.spec.containers[0].env[2].value", From: "postgresql", To: "pg.example.com"}}})
+			Rendered: []reconcile.RenderedChange{{
+				Change:  reconcile.Change{Field: "spec.template.spec.containers[0].env[2].value", From: "postgresql", To: "pg.example.com"},
+				Verdict: reconcile.Verdict{Setting: true, Address: []reconcile.Engine{reconcile.PostgreSQL}},
+			}}})
 	}
 	return out
 }
