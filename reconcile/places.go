@@ -13,6 +13,7 @@ type Place struct {
 	Field  string `json:"field"`
 }
 
+// String names the place for people.
 func (p Place) String() string { return p.Object + " " + p.Field }
 
 // isContent tells whether a field has what the application reads, and not what
@@ -28,8 +29,13 @@ func (p Place) isContent() bool {
 // stored nor printed.
 type Texts map[Place]string
 
-func (Texts) String() string               { return "[texts]" }
-func (Texts) GoString() string             { return "[texts]" }
+// String shows nothing of them.
+func (Texts) String() string { return "[texts]" }
+
+// GoString shows nothing of them either.
+func (Texts) GoString() string { return "[texts]" }
+
+// MarshalJSON keeps them out of every document.
 func (Texts) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
 
 // switching are the places where the upgrade turns the old address of an engine

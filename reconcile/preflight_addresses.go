@@ -59,14 +59,15 @@ func leftBehind(o Observation, p Part, source named, places []Place) []Finding {
 	slices.Sort(left)
 	slices.Sort(stuck)
 	left, stuck = slices.Compact(left), slices.Compact(stuck)
-	const fix = "let the chart take it from the release's values, or change it with the move; what is not of the release has to be changed by hand"
+	const fix = "let the chart take it from the release's values, as the rest"
 	var out []Finding
 	if len(stuck) > 0 {
 		out = append(out, block("address-stays", "server.chart", p.Engine.docs(), fix,
 			"workloads would go on using %s after the move, and nothing in them names the new address: %s", p.Source(), strings.Join(clip(stuck, 8), "; ")))
 	}
 	if len(left) > 0 {
-		out = append(out, Finding{ID: "address-stays", Field: "server.chart", Source: p.Engine.docs(), Fix: "nothing, where it is no address of a database in use; else " + fix,
+		out = append(out, Finding{ID: "address-stays", Field: "server.chart", Source: p.Engine.docs(),
+			Fix:  "look whether it is; if so, " + fix + ", or change it by hand with the move",
 			What: fmt.Sprintf("what may be the address of %s says the same after the move: %s", p.Source(), strings.Join(clip(left, 8), "; "))})
 	}
 	return out

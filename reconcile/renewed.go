@@ -19,20 +19,17 @@ func renewedFindings(rel Release, pv Preview, parts []Part) []Finding {
 		if len(fields) == 0 {
 			continue
 		}
-		f := Finding{ID: "secret-renewed", Field: "server.chart", Source: sourceDocs,
-			What: fmt.Sprintf("each upgrade of this chart gives %s new random content (%s), and a move makes two; what still has the old content may stop working",
-				obj.ref(), strings.Join(clip(fields, 4), ", ")),
-			Fix: "set the value in the release's values, or let the chart look up the live Secret and keep it; else see that whatever uses it takes the new one"}
-		if e := storeOf(rel, obj); e != "" {
-			if !staysInside(rel, parts, e) {
-				continue // nobody logs in with it any more
-			}
-			f.Blocks = true
-			f.What = fmt.Sprintf("the upgrade would give %s new random content (%s), and the internal %s keeps the password it has: the application could not log in",
-				obj.ref(), strings.Join(clip(fields, 4), ", "), e.title())
-			f.Fix = "set the password in the release's values, or let the chart look up the live Secret and keep it"
+		list := strings.Join(clip(fields, 4), ", ")
+		switch e := storeOf(rel, obj); {
+		case e == "":
+			out = append(out, Finding{ID: "secret-renewed", Field: "server.chart", Source: sourceDocs,
+				What: fmt.Sprintf("each upgrade of this chart gives %s new random content (%s), and a move makes two; what has the old content may stop working", obj.ref(), list),
+				Fix:  "set it in the release's values, or let the chart look up the live object and keep it; else see that whatever uses it takes the new content"})
+		case staysInside(rel, parts, e):
+			out = append(out, block("secret-renewed", "server.chart", sourceDocs,
+				"set the password in the release's values, or let the chart look up the live Secret and keep it",
+				"the upgrade would give %s new random content (%s), and the internal %s keeps the password it has: the application could not log in", obj.ref(), list, e.title()))
 		}
-		out = append(out, f)
 	}
 	return out
 }
