@@ -82,7 +82,7 @@ func (s named) namedAt(text string, i int, host string) naming {
 		return unnamed
 	case strings.HasSuffix(before, "/") && scheme == "": // a part of a path
 		return unnamed
-	case len(word) > len(host), strings.Contains(host, "."), scheme != "", strings.HasSuffix(before, "@"), isPort(rest), strings.HasSuffix(before, "host="):
+	case len(word) > len(host), strings.ContainsAny(host, ".:"), scheme != "", strings.HasSuffix(before, "@"), isPort(rest), strings.HasSuffix(before, "host="):
 		return asServer
 	}
 	return asAWord

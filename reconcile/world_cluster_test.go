@@ -105,6 +105,9 @@ func (l workloads) List(ctx context.Context) Observed[[]Workload] {
 			a := l.w.apps[key]
 			v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded, Texts: Texts{}}
 			for e, host := range a.hosts {
+				if a.hidden {
+					break
+				}
 				v.Texts[Place{key, addressField(e)}] = host
 			}
 			maps.Copy(v.Texts, a.says)
@@ -219,6 +222,9 @@ func (r releases) Preview(ctx context.Context, change ReleaseChange) Observed[Pr
 				if from := a.hosts[db.engine]; given && from != "" && from != to {
 					obj.Rendered = append(obj.Rendered, RenderedChange{Change{addressField(db.engine), from, to}, Verdict{true, []Engine{db.engine}}})
 				}
+			}
+			if a.hidden {
+				obj.Kind, obj.Layer = "Secret", ""
 			}
 			if len(obj.Rendered) > 0 {
 				pv.Objects = append(pv.Objects, obj)

@@ -85,6 +85,7 @@ type app struct {
 	manifest       *int // replicas in the newest revision's manifest
 	hosts          map[Engine]string
 	says           Texts // what else its pods are told
+	hidden         bool  // it has its addresses from a Secret that we may not read
 	writesThrough  bool
 	neverGetsReady bool              // on the other side than home
 	home           map[Engine]string // where it reads before the move
