@@ -74,19 +74,24 @@ func outwards(t *testing.T, engines ...reconcile.Engine) reconcile.ReleaseChange
 // installed is a bench with revision 1 of a chart.
 func installed(t *testing.T, dir string) *bench {
 	t.Helper()
-	return installedFrom(t, dir, dir)
+	return installedFrom(t, dir, dir, nil)
 }
 
-// installedFrom is a bench whose revision 1 was made from another chart.
-func installedFrom(t *testing.T, was, dir string) *bench {
+// installedFrom is a bench whose revision 1 was made from another chart, with
+// more values.
+func installedFrom(t *testing.T, was, dir string, set map[string]any) *bench {
 	t.Helper()
 	b := newBench(t, dir)
 	install := action.NewInstall(b.cfg(t))
 	install.ReleaseName, install.Namespace = "server", "ci"
-	if _, err := install.Run(loadChart(t, was), map[string]any{
+	values, err := merge(map[string]any{
 		"postgresql": map[string]any{"auth": map[string]any{"postgresPassword": secretValue}},
 		"mongodb":    map[string]any{"auth": map[string]any{"rootPassword": secretValue, "password": secretValue}},
-	}); err != nil {
+	}, set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := install.Run(loadChart(t, was), values); err != nil {
 		t.Fatal(err)
 	}
 	return b

@@ -92,7 +92,7 @@ func TestTheTimeIsNoChange(t *testing.T) {
 	stamp := func(text string) string {
 		return edited(t, edit{services, inPod, "      annotations:\n        day: \"" + text + "\"\n        note: {{ \"now\" | quote }}\n"})
 	}
-	b := installedFrom(t, stamp("2025-11-29"), stamp(`{{ now | date "2006-01-02" }}`))
+	b := installedFrom(t, stamp("2025-11-29"), stamp(`{{ now | date "2006-01-02" }}`), nil)
 	got := b.foresee(t, outwards(t, reconcile.PostgreSQL), nil)
 	if diff := cmp.Diff([]string(nil), others(got)); diff != "" {
 		t.Errorf("more than the database: %s", diff)
@@ -173,6 +173,46 @@ func TestASettingIsOneWhereverItStands(t *testing.T) {
 				t.Errorf("settings: %s", diff)
 			}
 		})
+	}
+}
+
+// Out and back, one datastore and both: in each way the chart's own variables
+// and a text with both addresses are settings of what moves.
+func TestSettingsInEveryDirection(t *testing.T) {
+	const variable = "spec.template.spec.containers[cron-service].env[BOTH].value"
+	dir := edited(t, edit{container, `{{- $pg := .Values.postgresql -}}`, "- name: BOTH\n  value: \"{{ .Values.mongodb.hosts }} {{ $pg.postgresqlHost }}:{{ $pg.postgresqlPort }} mongodb://{{ .Values.mongodb.auth.username }}@{{ .Values.mongodb.hosts }}/x?ssl={{ .Values.mongodb.ssl }}{{ with .Values.mongodb.options }}&{{ . }}{{ end }}\"\n"})
+	postgres, mongo := []reconcile.Engine{reconcile.PostgreSQL}, []reconcile.Engine{reconcile.MongoDB}
+	both := []reconcile.Engine{reconcile.PostgreSQL, reconcile.MongoDB}
+	nothing := map[string]any{"username": nil, "existingSecret": nil}
+	back := map[reconcile.Engine]map[string]any{
+		reconcile.PostgreSQL: {"internal": true, "postgresqlHost": nil, "postgresqlPort": nil, "secureMode": nil, "auth": nothing},
+		reconcile.MongoDB: {"internal": true, "hosts": nil, "ssl": nil, "tlsInsecure": nil, "options": nil,
+			"auth": map[string]any{"username": nil, "existingSecret": nil, "database": nil, "mechanism": nil}},
+	}
+	for _, moving := range [][]reconcile.Engine{postgres, mongo, both} {
+		out := outwards(t, moving...)
+		in := reconcile.ReleaseChange{Set: map[string]any{}, HoldAtZero: true, Description: "circleci-dr switch"}
+		for _, e := range moving {
+			in.Set[string(e)] = back[e]
+		}
+		for way, got := range map[string][]reconcile.ObjectPreview{
+			"out":  installedFrom(t, dir, dir, nil).foresee(t, out, nil),
+			"back": installedFrom(t, dir, dir, out.Set).foresee(t, in, nil),
+		} {
+			if diff := cmp.Diff([]string(nil), others(got)); diff != "" {
+				t.Errorf("%v %s: more than the database: %s", moving, way, diff)
+			}
+			for _, o := range got {
+				for _, c := range o.Rendered {
+					if c.Field == variable && !cmp.Equal(c.Address, moving) {
+						t.Errorf("%v %s: the address of %v changes in %q → %q", moving, way, c.Address, c.From, c.To)
+					}
+				}
+			}
+			if settings, _ := at(got, "Deployment/cron-service"); len(settings) < 5 {
+				t.Errorf("%v %s: only %q", moving, way, settings)
+			}
+		}
 	}
 }
 
