@@ -27,6 +27,13 @@ type rewrite struct {
 // as well as the host. It gives the rewrites it used, and false without a way.
 func (r *Rewriting) align(from, to string) ([]rewrite, bool) {
 	a := alignment{pairs: r.pairs, from: from, to: to, dead: map[[2]int]bool{}}
+	for _, p := range r.pairs {
+		if p.from != "" {
+			a.starts[p.from[0]] = true
+		} else {
+			a.comes[p.to[0]] = true
+		}
+	}
 	if !a.walk(0, 0) {
 		return nil, false
 	}
@@ -38,12 +45,22 @@ type alignment struct {
 	from, to string
 	used     []rewrite
 	dead     map[[2]int]bool // pairs of positions from which no way leads on
+	// starts are the first letters of old values, comes those of new values that
+	// take no old one's place: most positions have neither.
+	starts, comes [256]bool
+}
+
+func (a *alignment) mayBranch(i, j int) bool {
+	return i < len(a.from) && a.starts[a.from[i]] || j < len(a.to) && a.comes[a.to[j]]
 }
 
 func (a *alignment) walk(i, j int) bool {
 	for i < len(a.from) || j < len(a.to) {
 		branched := false
 		for _, p := range a.pairs {
+			if !a.mayBranch(i, j) {
+				break
+			}
 			if !strings.HasPrefix(a.from[i:], p.from) || !strings.HasPrefix(a.to[j:], p.to) ||
 				!standsAlone(a.from, i, p.from) || !standsAlone(a.to, j, p.to) {
 				continue

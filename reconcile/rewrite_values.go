@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"maps"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -89,42 +90,33 @@ func settingsOf(e Engine, namespace string, block map[string]any) map[string][]s
 	name := orElse(textAt(block, "fullnameOverride"), string(e))
 	out["internal"] = []string{valueText(internal)}
 	out["secret"] = []string{orElse(textAt(block, "auth", "existingSecret"), name)}
-	out["user"] = escaped(textAt(block, "auth", "username"))
-	out["key"] = t.keys
+	out["user"], out["key"] = escaped(textAt(block, "auth", "username")), t.keys
 	if internal {
-		out["user"], out["key"] = escaped(orElse(textAt(block, "auth", "username"), t.superuser)), t.chartKeys
-		if e == PostgreSQL {
-			out["user"] = escaped(t.superuser)
-		}
+		out["user"], out["key"] = append(out["user"], escaped(t.superuser)...), t.chartKeys
 	}
-	secure := "secureMode"
+	port := orElse(textAt(block, "postgresqlPort"), itoa(t.port))
+	hosts := []string{net.JoinHostPort(orElse(textAt(block, "postgresqlHost"), name), port)}
+	secure := block["secureMode"] == true
 	if e == MongoDB {
-		secure = "ssl"
-		hosts := strings.Split(textAt(block, "hosts"), ",")
+		hosts, secure = strings.Split(textAt(block, "hosts"), ","), block["ssl"] == true
 		for _, sep := range []string{",", ", ", `","`, `", "`, " "} {
 			out[addressPrefix+" list"] = append(out[addressPrefix+" list"], strings.Join(hosts, sep))
 		}
-		for _, seed := range hosts {
-			host, port := splitSeed(strings.TrimSpace(seed))
-			out[addressPrefix] = append(out[addressPrefix], spellings(host, namespace, internal)...)
-			out["port"] = append(out["port"], itoa(port))
-		}
-		for _, name := range []string{settingOptions, "tlsInsecure"} {
-			out[name] = filled(textAt(block, name))
-		}
-		for _, name := range []string{"database", "mechanism"} {
-			out[name] = filled(textAt(block, "auth", name))
-		}
-	} else {
-		out[addressPrefix] = spellings(orElse(textAt(block, "postgresqlHost"), name), namespace, internal)
-		out["port"] = filled(textAt(block, "postgresqlPort"))
+	}
+	if internal { // its Service, whatever the values call it
+		hosts = append(hosts, net.JoinHostPort(name, itoa(t.port)))
+	}
+	for _, seed := range hosts {
+		host, port := splitSeed(strings.TrimSpace(seed))
+		out[addressPrefix] = append(out[addressPrefix], spellings(host, namespace, internal)...)
+		out["port"] = append(out["port"], itoa(port))
 	}
 	out["tls"], out["sslmode"] = []string{"false"}, []string{"disable", "allow", "prefer"}
-	if block[secure] == true {
+	if secure {
 		out["tls"], out["sslmode"] = []string{"true"}, []string{"require", "verify-ca", "verify-full"}
 	}
-	for _, name := range []string{"password", "rootPassword", "postgresPassword"} {
-		out[name] = filled(textAt(block, "auth", name))
+	for _, path := range [][]string{{settingOptions}, {"tlsInsecure"}, {"auth", "database"}, {"auth", "mechanism"}, {"auth", "password"}, {"auth", "rootPassword"}, {"auth", "postgresPassword"}} {
+		out[path[len(path)-1]] = filled(textAt(block, path...))
 	}
 	return out
 }

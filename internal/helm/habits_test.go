@@ -90,14 +90,14 @@ webhooks:
 // The time is new with every render, also where it is written by the day.
 func TestTheTimeIsNoChange(t *testing.T) {
 	stamp := func(text string) string {
-		return edited(t, edit{services, inPod, "      annotations:\n        day: \"" + text + "\"\n        note: {{ \"now\" | quote }}\n"})
+		return edited(t, edit{services, inPod, "      annotations:\n        day: \"" + text + "\"\n        moved: {{ if $.Values.postgresql.internal }}never{{ else }}{{ now | date \"2006-01-02\" }}{{ end }}\n        note: {{ \"now\" | quote }}\n"})
 	}
 	b := installedFrom(t, stamp("2025-11-29"), stamp(`{{ now | date "2006-01-02" }}`), nil)
 	got := b.foresee(t, outwards(t, reconcile.PostgreSQL), nil)
 	if diff := cmp.Diff([]string(nil), others(got)); diff != "" {
 		t.Errorf("more than the database: %s", diff)
 	}
-	if _, renewed := at(got, "Deployment/cron-service"); !cmp.Equal(renewed, []string{"spec.template.metadata.annotations.day"}) {
+	if _, renewed := at(got, "Deployment/cron-service"); !cmp.Equal(renewed, []string{"spec.template.metadata.annotations.day", "spec.template.metadata.annotations.moved"}) {
 		t.Errorf("filled anew: %q", renewed)
 	}
 }
