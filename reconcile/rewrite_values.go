@@ -3,8 +3,6 @@ package reconcile
 import (
 	"cmp"
 	"maps"
-	"net"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -95,7 +93,7 @@ func settingsOf(e Engine, namespace string, block map[string]any) map[string][]s
 		out["user"], out["key"] = append(out["user"], escaped(t.superuser)...), t.chartKeys
 	}
 	port := orElse(textAt(block, "postgresqlPort"), itoa(t.port))
-	hosts := []string{net.JoinHostPort(orElse(textAt(block, "postgresqlHost"), name), port)}
+	hosts := []string{hostPort(orElse(textAt(block, "postgresqlHost"), name), port)}
 	secure := block["secureMode"] == true
 	if e == MongoDB {
 		hosts, secure = strings.Split(textAt(block, "hosts"), ","), block["ssl"] == true
@@ -104,7 +102,7 @@ func settingsOf(e Engine, namespace string, block map[string]any) map[string][]s
 		}
 	}
 	if internal { // its Service, whatever the values call it
-		hosts = append(hosts, net.JoinHostPort(name, itoa(t.port)))
+		hosts = append(hosts, hostPort(name, itoa(t.port)))
 	}
 	for _, seed := range hosts {
 		host, port := splitSeed(strings.TrimSpace(seed))
@@ -138,12 +136,17 @@ func spellings(host, namespace string, internal bool) []string {
 
 func escaped(text string) []string {
 	out := filled(text)
-	for _, other := range []string{url.PathEscape(text), url.QueryEscape(text)} {
-		if other != text {
-			out = append(out, other)
-		}
+	if other := escapeQuery(text); other != text {
+		out = append(out, other)
 	}
 	return out
+}
+
+func hostPort(host, port string) string {
+	if strings.Contains(host, ":") { // an IPv6 address
+		host = "[" + strings.Trim(host, "[]") + "]"
+	}
+	return host + ":" + port
 }
 
 func filled(text string) []string {
