@@ -64,6 +64,19 @@ func TestJudgeTellsSettingsByTheirTexts(t *testing.T) {
 	}
 }
 
+// The internal server has its Service's name, whatever the values call it.
+func TestTheServiceIsAnAddress(t *testing.T) {
+	was := releaseValues(true)
+	was["postgresql"].(map[string]any)["postgresqlHost"] = "alias"
+	r := NewRewriting("ci", []Engine{PostgreSQL}, was, releaseValues(false))
+	for _, from := range []string{"alias:5432", "alias.ci.svc:5432", "postgresql:5432", "postgresql.ci.svc.cluster.local:5432"} {
+		got := r.Judge([]Leaf{{Field: "data.host", From: from, To: "[fd00::1]:5433"}})
+		if want := []Verdict{{true, []Engine{PostgreSQL}}}; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v", from, got, want)
+		}
+	}
+}
+
 // A name alone makes no element a setting, and one field that is none spoils it.
 func TestAnElementIsASettingAsAWhole(t *testing.T) {
 	const at = "spec.template.spec.containers[a].env[PGHOST]."

@@ -183,7 +183,8 @@ func others(objects []reconcile.ObjectPreview) []string {
 }
 
 // at gives the fields of one object that are settings of a datastore, with a
-// star where its address changes, and those that are filled anew.
+// star where its address changes, and those that are filled anew, with a mark
+// where somebody may know what was there.
 func at(objects []reconcile.ObjectPreview, name string) (settings, renewed []string) {
 	for _, o := range objects {
 		if o.Kind+"/"+o.Name != name {
@@ -199,7 +200,7 @@ func at(objects []reconcile.ObjectPreview, name string) (settings, renewed []str
 			if r.Credential {
 				mark = "!"
 			}
-			renewed = append(renewed, r.Field+mark)
+			renewed = append(renewed, r.Field+mark+strings.Repeat("*", len(r.Address)))
 		}
 	}
 	return settings, renewed

@@ -71,7 +71,7 @@ webhooks:
 			{services, inPod, "      annotations:\n        checksum/more: {{ include (print $.Template.BasePath \"/more.yaml\") $ | sha256sum }}\n"},
 		}, "Deployment/cron-service", nil, []string{"spec.template.metadata.annotations.checksum/more"}},
 		{"a password in a file beside the host", []edit{{more, "", secret("  app.ini: |\n    host = {{ " + pg + ".postgresqlHost }}\n    cookie = {{ randAlphaNum 16 }}\n")}},
-			"Secret/more", nil, []string{`data["app.ini"]!`}},
+			"Secret/more", nil, []string{`data["app.ini"]!*`}},
 		{"an object with another name", []edit{{more, "", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate-{{ randAlphaNum 5 | lower }}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: x, image: x}]}}}\n"}}, "", nil, nil},
 		{"an object named after the revision", []edit{{more, "", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate-{{ .Release.Revision }}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: x, image: x}]}}}\n"}}, "", nil, nil},
 	} {
