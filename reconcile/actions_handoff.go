@@ -147,7 +147,8 @@ func (r *run) handedOver(ctx context.Context) (bool, error) {
 			all = false
 			first = orElse(first, why)
 		}
-		begun = begun || why == "" || !rel.Store(p.Engine).Internal || referencesAny(ws, p.Engine, r.sides(p).Target.Endpoint.hosts())
+		_, target := p.servers(r.s, rel)
+		begun = begun || why == "" || !rel.Store(p.Engine).Internal || namesAny(ws, p, target)
 	}
 	by := toolName(r.move.HandOff.By)
 	switch {
@@ -175,17 +176,4 @@ func (r *run) forwardHandedOver(ctx context.Context, st Step, cause error) error
 		return &forwardError{err: fmt.Errorf("%w; %w", cause, err)}
 	}
 	return &forwardError{err: cause, up: true}
-}
-
-func referencesAny(ws []Workload, e Engine, hosts []string) bool {
-	for _, w := range ws {
-		for _, host := range w.Hosts[e] {
-			for _, want := range hosts {
-				if host == want {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +22,7 @@ func (r *run) release(ctx context.Context) (Release, error) {
 		return rel.Value, nil
 	}
 	ws, err := r.workloads(ctx)
-	return asRun(r.s, rel.Value, ws), err
+	return asRun(r.s, rel.Value, ws, r.move), err
 }
 
 // lookSwitch looks at the release and then at what really runs: the record
@@ -59,35 +58,12 @@ func lookSwitch(ctx context.Context, r *run, _ Step) (Look, error) {
 	return Look{true, fmt.Sprintf("revision %d references %s", rel.Revision, r.move.Target())}, nil
 }
 
-// referenced says why not every workload that names a host of this engine
-// names the target's, or "". A workload names a host of the internal server by
-// its Service, with or without its namespace.
+// referenced says why not every workload references the target of a part, or
+// "".
 func (r *run) referenced(ws []Workload, p Part) string {
-	target := r.sides(p).Target.Endpoint
-	if why := notReferenced(ws, p.Engine, target.hosts(), p.To == spec.Internal); why != "" {
-		return fmt.Sprintf("not every workload references %s: %s", target.at(), why)
-	}
-	return ""
-}
-
-// notReferenced names the workloads that name another host of an engine, or
-// says that none names any; "" when all name one of hosts.
-func notReferenced(ws []Workload, e Engine, hosts []string, service bool) string {
-	var wrong []string
-	found := 0
-	for _, w := range ws {
-		for _, host := range w.Hosts[e] {
-			if slices.ContainsFunc(hosts, func(want string) bool {
-				return host == want || service && strings.HasPrefix(host, want+".")
-			}) {
-				found++
-			} else {
-				wrong = append(wrong, w.Key()+" names "+host)
-			}
-		}
-	}
-	if len(wrong) > 0 || found == 0 {
-		return orNone(strings.Join(clip(wrong, 5), ", "))
+	source, target := p.servers(r.s, r.rel)
+	if why := notSwitched(ws, p, source, target); why != "" {
+		return fmt.Sprintf("not every workload references %s: %s", r.sides(p).Target.Endpoint.at(), why)
 	}
 	return ""
 }

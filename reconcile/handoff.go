@@ -225,13 +225,13 @@ func scalarYAML(v any) string {
 // Helm record: where one is left of an earlier time, what every workload names
 // is the truth. User and Secret are what the file says, which were handed off
 // together with the host.
-func asRun(s *spec.Spec, rel Release, ws []Workload) Release {
+func asRun(s *spec.Spec, rel Release, ws []Workload, move Move) Release {
 	if managed(s, rel) != spec.ManagedByArgoCD {
 		return rel
 	}
 	for _, e := range engines {
 		d := declared(s, e)
-		if d == nil || d.external == nil || !rel.Store(e).Internal || notReferenced(ws, e, d.external.endpoint.hosts(), false) != "" {
+		if d == nil || d.external == nil || !rel.Store(e).Internal || !runsOutside(s, rel, ws, move, e, *d) {
 			continue
 		}
 		x := d.external.endpoint
@@ -244,6 +244,20 @@ func asRun(s *spec.Spec, rel Release, ws []Workload) Release {
 		rel.Postgres = store
 	}
 	return rel
+}
+
+// runsOutside tells whether the workloads name the external server and not the
+// internal one. What named it before is on the record of the move that pointed
+// them there; without one, no workload may name the internal server at all.
+func runsOutside(s *spec.Spec, rel Release, ws []Workload, move Move, e Engine, d declaration) bool {
+	p := Part{Engine: e, To: spec.External, External: d.external.at(), Outside: externalSide(*d.external), Internal: rel.Store(e)}
+	source, target := p.servers(s, rel)
+	if was := move.part(e); was != nil && was.To == spec.External {
+		p.Named = was.Named
+	} else if slices.ContainsFunc(ws, func(w Workload) bool { return len(placesNaming(w, source)) > 0 }) {
+		return false
+	}
+	return notSwitched(ws, p, source, target) == ""
 }
 
 // lateHandOff refuses to build on a release that was pointed at the target

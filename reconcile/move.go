@@ -118,6 +118,11 @@ type Part struct {
 	// InternalVersion what that server is.
 	Internal        ReleaseStore `json:"internal"`
 	InternalVersion int          `json:"internalVersion,omitempty"`
+	// Places are where the upgrade was foreseen to turn the source's address into
+	// the target's. Without them it is Named: what named the target already
+	// before the switch.
+	Places []Place `json:"places,omitempty"`
+	Named  []Place `json:"named,omitempty"`
 	// Fork tells that both sides took writes and the target was chosen: nothing
 	// is copied, and the source's databases are set aside.
 	Fork bool `json:"fork,omitempty"`

@@ -58,7 +58,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 	if !o.Release.Is() {
 		return o
 	}
-	o.Release.Value = asRun(s, o.Release.Value, o.Workloads.Value)
+	o.Release.Value = asRun(s, o.Release.Value, o.Workloads.Value, o.Move.Value)
 	if p.Patient != nil {
 		o.RunnerIsPatient = p.Patient(o.Release.Value)
 	}

@@ -25,6 +25,7 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 	if handsOff(s, o) == "" { // what a tool renders is between it and its chart
 		out = append(out, preflightChart(o.Release.Value, o.Preview, parts)...)
 	}
+	out = append(out, preflightAddresses(s, o, parts)...)
 	for _, p := range parts {
 		if p.To == spec.Internal {
 			out = append(out, preflightBack(o, p)...)
@@ -143,7 +144,7 @@ func preflightChart(rel Release, pv Observed[Preview], parts []Part) []Finding {
 			"bring the live objects and the release's values into line first (helm diff), then plan again",
 			"the upgrade would change more than the datastore: %s", strings.Join(clip(foreign, 8), "; ")))
 	}
-	return out
+	return append(out, renewedFindings(rel, pv.Value, parts)...)
 }
 
 // foreignChanges are effects of the upgrade outside the datastore's own
@@ -151,8 +152,11 @@ func preflightChart(rel Release, pv Observed[Preview], parts []Part) []Finding {
 func foreignChanges(rel Release, pv Preview, parts []Part) []string {
 	var out []string
 	for _, obj := range pv.Objects {
-		name := obj.Kind + "/" + obj.Name
+		name := obj.ref()
 		if slices.ContainsFunc(parts, func(p Part) bool { return ofEngineStore(rel, obj, p.Engine) }) {
+			continue
+		}
+		if obj.EveryTime {
 			continue
 		}
 		if obj.Action != "update" {
@@ -176,7 +180,7 @@ func foreignChanges(rel Release, pv Preview, parts []Part) []string {
 
 // ofStore tells whether an object belongs to a datastore's subchart.
 func ofStore(rel Release, obj ObjectPreview) bool {
-	return slices.ContainsFunc(engines, func(e Engine) bool { return ofEngineStore(rel, obj, e) })
+	return storeOf(rel, obj) != ""
 }
 
 func ofEngineStore(rel Release, obj ObjectPreview, e Engine) bool {
@@ -184,20 +188,10 @@ func ofEngineStore(rel Release, obj ObjectPreview, e Engine) bool {
 		(obj.Name == rel.Store(e).FullName && (obj.Kind == "Secret" || obj.Kind == "Service" || obj.Kind == "StatefulSet"))
 }
 
-// databaseSetting tells whether a field of the application's objects is one
-// that a changed database location has to change.
-func databaseSetting(obj ObjectPreview, c Change) bool {
-	switch obj.Kind {
-	case "ConfigMap":
-		return strings.HasPrefix(c.Field, "data")
-	case "Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job":
-		if obj.Layer == "application" && c.Field == "spec.replicas" {
-			return true
-		}
-		return strings.Contains(c.Field, ".env[") || strings.Contains(c.Field, ".env.") ||
-			strings.Contains(c.Field, "annotations") && strings.Contains(c.Field, "checksum")
-	}
-	return false
+// databaseSetting tells whether a changed field is one that a changed database
+// location has to change: by what it says, not by where it stands.
+func databaseSetting(obj ObjectPreview, c RenderedChange) bool {
+	return c.Setting || obj.Layer == "application" && c.Field == "spec.replicas"
 }
 
 func clip(list []string, n int) []string {

@@ -11,7 +11,10 @@ import (
 
 func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 	object := func(o ObjectPreview) func(*facts) {
-		return func(f *facts) { f.o.Preview.Value.Objects = []ObjectPreview{o} }
+		return func(f *facts) { f.o.Preview.Value.Objects = append(f.o.Preview.Value.Objects, o) }
+	}
+	address := func(field string) RenderedChange {
+		return RenderedChange{Change{field, internalHost, externalHost}, Verdict{true, []Engine{PostgreSQL}}}
 	}
 	mark := func(l LineageMark) func(*facts) { return func(f *facts) { f.dst().Lineage = &l } }
 	const ours = "uid-1/ci/server"
@@ -59,14 +62,48 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"the upgrade creates something", object(ObjectPreview{Kind: "Job", Name: "x", Action: "create"})},
 		{"the upgrade removes the datastore", object(ObjectPreview{Kind: "StatefulSet", Name: internalHost, Action: "delete"})},
 		{"the upgrade changes an image", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
-			Rendered: []Change{{"spec.template.spec.containers[0].image", "a", "b"}, {"spec.template.spec.containers[0].env[3].value", "c", "d"}, {"spec.replicas", "1", "0"}}})},
+			Rendered: []RenderedChange{{Change: Change{"spec.template.spec.containers[0].image", "a", "b"}}, address("spec.template.spec.containers[0].env[3].value"), {Change: Change{"spec.replicas", "1", "0"}}}})},
 		{"the upgrade undoes a change by hand", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
 			Drifted: []Change{{"spec.template.spec.nodeSelector", "{}", "none"}, {"spec.replicas", "5", "1"}}})},
 		{"the upgrade would put an older server on newer files", object(ObjectPreview{Kind: "StatefulSet", Name: "mongodb", Action: "update", Layer: "data",
 			Drifted: []Change{{"spec.template.spec.containers[mongodb].image", "mongodb:4.4.15", "mongodb:3.6.22"}}})},
 		{"the upgrade would write a Secret anew", object(ObjectPreview{Kind: "Secret", Name: "session-cookie", Action: "update",
-			Rendered: []Change{{"data.session-cookie-key", "[redacted]", "[redacted, changed]"}}})},
+			Rendered: []RenderedChange{{Change: Change{"data.session-cookie-key", "[redacted]", "[redacted, changed]"}}}})},
 		{"the upgrade would replace the load balancer", object(ObjectPreview{Kind: "Service", Name: "circleci-proxy", Action: "delete"})},
+		{"the upgrade changes the host of the other datastore as well", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
+			Rendered: []RenderedChange{address("spec.template.spec.containers[0].env[3].value"), {Change: Change{"spec.template.spec.containers[0].env[4].value", "mongodb", "m.example.com"}}}})},
+		{"the upgrade changes the host in an init container and in a Secret", func(f *facts) {
+			object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application", Rendered: []RenderedChange{address("spec.template.spec.initContainers[wait].args[2]")}})(f)
+			object(ObjectPreview{Kind: "Secret", Name: "api", Action: "update", Rendered: []RenderedChange{address("data.url")}})(f)
+		}},
+		{"every upgrade makes a Job and removes the last one", func(f *facts) {
+			object(ObjectPreview{Kind: "Job", Name: "migrate-6", Action: "create", EveryTime: true})(f)
+			object(ObjectPreview{Kind: "Job", Name: "migrate-5", Action: "delete", EveryTime: true})(f)
+		}},
+		{"every upgrade fills annotations and a certificate", func(f *facts) {
+			object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Renewed: []Renewal{{Field: "spec.template.metadata.annotations.rollme"}}})(f)
+			object(ObjectPreview{Kind: "Secret", Name: "web-tls", Action: "update", Renewed: []Renewal{{Field: `data["tls.crt"]`}, {Field: `data["tls.key"]`}}})(f)
+		}},
+		{"every upgrade makes a password", object(ObjectPreview{Kind: "Secret", Name: "redis", Action: "update", Renewed: []Renewal{{Field: "data.password", Credential: true}}})},
+		{"every upgrade makes the password of the datastore that moves", object(ObjectPreview{Kind: "Secret", Name: internalHost, Action: "update", Renewed: []Renewal{{Field: "data.postgres-password", Credential: true}}})},
+		{"every upgrade makes the password of the datastore that stays", object(ObjectPreview{Kind: "Secret", Name: "mongodb", Action: "update", Renewed: []Renewal{{Field: "data.mongodb-root-password", Credential: true}}})},
+		{"the upgrade changes the address nowhere", func(f *facts) { f.o.Preview.Value.Objects = nil }},
+		{"a workload has the address from elsewhere", func(f *facts) {
+			w := &f.o.Workloads.Value[0]
+			w.Texts = Texts{{w.Key(), "spec.template.spec.containers[app].env[URL].value"}: "postgres://u@postgresql.ci.svc:5432/x", {"Secret/other", "data.host"}: "postgresql:5432"}
+		}},
+		{"a workload says the address in a second place", func(f *facts) {
+			w := &f.o.Workloads.Value[0]
+			w.Texts[Place{w.Key(), "spec.template.spec.containers[app].env[DB_TYPE].value"}] = "postgresql"
+			w.Texts[Place{"ConfigMap/more", "data.reports"}] = "postgres://u@postgresql:5432/reports"
+		}},
+		{"workloads say what only looks like the address", func(f *facts) {
+			for _, w := range f.o.Workloads.Value {
+				for field, text := range lookAlikes {
+					w.Texts[Place{w.Key(), field}] = text
+				}
+			}
+		}},
 		{"no source", func(f *facts) { f.o.Postgres.Inspection.Value.Source = nil }},
 		{"the source refuses the password", func(f *facts) {
 			f.o.Postgres.Inspection.Value.Source = &InspectedSide{Code: CodeCredentials, Error: "password authentication failed"}

@@ -66,34 +66,3 @@ type ReleaseStore struct {
 func (r ReleaseStore) At() string {
 	return Endpoint{Host: r.Host, Port: r.Port, Hosts: r.Hosts}.at()
 }
-
-// Preview is what a Helm upgrade would really do to the cluster, object by
-// object, found by the three-way patch that Helm itself would send.
-type Preview struct {
-	Chart        string `json:"chart"`
-	ChartVersion string `json:"chartVersion"`
-	ChartDigest  string `json:"chartDigest"`
-	// Faithful tells that the chart, rendered with the release's own config,
-	// gives the release's own manifest.
-	Faithful bool `json:"faithful"`
-	// Unfaithful says where it does not.
-	Unfaithful []string        `json:"unfaithful,omitempty"`
-	Objects    []ObjectPreview `json:"objects"`
-}
-
-// ObjectPreview is what would happen to one object.
-type ObjectPreview struct {
-	Kind string `json:"kind"`
-	Name string `json:"name"`
-	// Action is create, update or delete.
-	Action string `json:"action"`
-	// Template is the chart template it comes from, such as
-	// circleci-server/charts/postgresql/templates/statefulset.yaml.
-	Template string `json:"template"`
-	// Layer is the object's layer label.
-	Layer string `json:"layer,omitempty"`
-	// Rendered are fields that differ between the old and new manifest;
-	// Drifted ones differ only because somebody changed the live object.
-	Rendered []Change `json:"rendered,omitempty"`
-	Drifted  []Change `json:"drifted,omitempty"`
-}

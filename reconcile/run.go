@@ -68,7 +68,7 @@ type action struct {
 
 func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Providers, opt ApplyOptions, ev Events) (*run, error) {
 	r := &run{
-		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, parts: partsWanted(s, &o),
+		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, parts: foreseen(s, o, partsWanted(s, &o)),
 		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[Engine]Part{}, proved: map[Engine]bool{}, read: map[Engine]*ReadResult{},
 		carried: map[Engine]sizes{}, took: map[string]Measurement{},
 		lost: func() bool { return leaseLost(ctx) != nil },

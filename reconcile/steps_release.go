@@ -84,7 +84,7 @@ func previewLines(rel Release, o Observation) []string {
 	}
 	var updated, kept, made []string
 	for _, obj := range pv.Value.Objects {
-		name := obj.Kind + "/" + obj.Name
+		name := obj.ref()
 		switch {
 		case ofStore(rel, obj) && obj.Action == "create":
 			made = append(made, name)
@@ -105,7 +105,7 @@ func previewLines(rel Release, o Observation) []string {
 	if len(made) > 0 {
 		out = append(out, "comes into the release again: "+strings.Join(made, ", "))
 	}
-	return out
+	return append(out, renewedLines(rel, pv.Value)...)
 }
 
 func names(keys []string) []string {

@@ -19,9 +19,9 @@ type Workload struct {
 	// Recorded is the count our annotation remembers, nil without one.
 	Recorded   *int   `json:"recorded,omitempty"`
 	Autoscaler string `json:"autoscaler,omitempty"`
-	// Hosts are the database hosts its pod template names for each engine,
-	// directly or through a ConfigMap.
-	Hosts map[Engine][]string `json:"hosts,omitempty"`
+	// Texts are what its pod template says, and the ConfigMaps and Secrets that
+	// it uses.
+	Texts Texts `json:"-"`
 	// Trouble says why pods do not become ready (ImagePullBackOff …).
 	Trouble string `json:"trouble,omitempty"`
 }

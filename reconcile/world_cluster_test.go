@@ -103,10 +103,14 @@ func (l workloads) List(ctx context.Context) Observed[[]Workload] {
 		var out []Workload
 		for _, key := range slices.Sorted(maps.Keys(l.w.apps)) {
 			a := l.w.apps[key]
-			v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded, Hosts: map[Engine][]string{}}
+			v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded, Texts: Texts{}}
 			for e, host := range a.hosts {
-				v.Hosts[e] = []string{host}
+				if a.hidden {
+					break
+				}
+				v.Texts[Place{key, addressField(e)}] = host
 			}
+			maps.Copy(v.Texts, a.says)
 			if a.want > 0 {
 				v.Autoscaler = "HorizontalPodAutoscaler/" + a.name
 			}
@@ -198,9 +202,35 @@ func (r releases) Release(ctx context.Context) Observed[Release] {
 	})
 }
 
-func (r releases) Preview(ctx context.Context, _ ReleaseChange) Observed[Preview] {
+// addressField is where a workload of the world has an engine's address.
+func addressField(e Engine) string {
+	return "spec.template.spec.containers[app].env[" + strings.ToUpper(string(e)) + "_HOST].value"
+}
+
+func (r releases) Preview(ctx context.Context, change ReleaseChange) Observed[Preview] {
 	return look(ctx, r.w, "Preview", func() Observed[Preview] {
-		return Found(Preview{Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:1", Faithful: true})
+		pv := Preview{Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:1", Faithful: true}
+		for _, key := range slices.Sorted(maps.Keys(r.w.apps)) {
+			a := r.w.apps[key]
+			obj := ObjectPreview{Kind: a.kind, Name: a.name, Action: "update", Layer: "application"}
+			for _, db := range r.w.databases() {
+				inside, _, given := blockOf(change, db.engine)
+				to := db.out
+				if inside {
+					to = db.in
+				}
+				if from := a.hosts[db.engine]; given && from != "" && from != to {
+					obj.Rendered = append(obj.Rendered, RenderedChange{Change{addressField(db.engine), from, to}, Verdict{true, []Engine{db.engine}}})
+				}
+			}
+			if a.hidden {
+				obj.Kind, obj.Layer = "Secret", ""
+			}
+			if len(obj.Rendered) > 0 {
+				pv.Objects = append(pv.Objects, obj)
+			}
+		}
+		return Found(pv)
 	})
 }
 

@@ -84,6 +84,8 @@ type app struct {
 	chart          *int // replicas in the chart's manifest, nil without the field
 	manifest       *int // replicas in the newest revision's manifest
 	hosts          map[Engine]string
+	says           Texts // what else its pods are told
+	hidden         bool  // it has its addresses from a Secret that we may not read
 	writesThrough  bool
 	neverGetsReady bool              // on the other side than home
 	unready        int               // for so long, although they were ready

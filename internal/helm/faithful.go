@@ -2,6 +2,7 @@ package helm
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -44,9 +45,9 @@ func faithful(cfg *action.Configuration, rel *release.Release, fresh func() (*ch
 			first = rendered
 		}
 	}
-	// Charts may make up values (randAlphaNum, genCA). What differs between
-	// two renders of the same input says nothing about the chart.
-	if ch, err = fresh(); err != nil {
+	// Charts may make up values (randAlphaNum, genCA, now). What differs
+	// between two renders of the same input says nothing about the chart.
+	if ch, err = later(fresh)(); err != nil {
 		return nil, err
 	}
 	second, err := render(cfg, ch, rel.Config, renderedAs(rel)[0])
@@ -116,45 +117,45 @@ func objectsOf(manifest, prefix string) []string {
 // chart renders; again is a second render of the same.
 func compareManifests(stored, rendered, again string) ([]string, error) {
 	var sets [3]map[string]document
-	var order [2][]document
+	var order [3][]document
 	for i, manifest := range []string{stored, rendered, again} {
 		docs, err := parse(manifest)
 		if err != nil {
 			return nil, err
 		}
-		sets[i] = byKey(docs)
-		if i < 2 {
-			order[i] = docs
-		}
+		sets[i], order[i] = byKey(docs), docs
 	}
+	random := noChurn()
+	random.compare(order[1], order[2])
 	var out []string
+	forgiven := maps.Clone(random.places)
 	for _, was := range order[0] {
 		now, there := sets[1][was.key()]
+		if !there && forgiven[was.place()] > 0 {
+			forgiven[was.place()]--
+			continue
+		}
 		if !there {
 			out = append(out, fmt.Sprintf("%s (%s) is in the release and not rendered by the chart; an upgrade would delete it", was.ref(), was.source))
 			continue
 		}
-		out = append(out, compareObjects(was, now, sets[2][was.key()])...)
+		out = append(out, compareObjects(was, now, random.fields[was.key()])...)
 	}
 	for _, now := range order[1] {
-		if _, there := sets[0][now.key()]; !there {
+		if _, there := sets[0][now.key()]; !there && !random.names[now.key()] {
 			out = append(out, fmt.Sprintf("%s (%s) is rendered by the chart and not in the release", now.ref(), now.source))
 		}
 	}
 	return out, nil
 }
 
-func compareObjects(was, now, again document) []string {
-	old, young, other := flatten(was.object), flatten(now.object), flatten(again.object)
-	random := map[string]bool{}
-	for _, path := range differ(young, other) {
-		random[path] = true
-	}
+func compareObjects(was, now document, random map[string]bool) []string {
+	old, young := flatten(was.object), flatten(now.object)
 	shower := shower{kind: was.kind()}
 	var out []string
 	for _, path := range differ(old, young) {
 		// Our own upgrade of a stopped application stores replicas 0.
-		held := path == "spec.replicas" && isApplication(was.object) && show(old[path]) == "0"
+		held := path == pathReplicas && isApplication(was.object) && show(old[path]) == "0"
 		if held || random[path] {
 			continue
 		}

@@ -43,7 +43,7 @@ func TestMergeKeepsTheUsersValues(t *testing.T) {
 	}
 }
 
-func TestSplitTellsRenderedFromDrifted(t *testing.T) {
+func TestEffectsTellRenderedFromDrifted(t *testing.T) {
 	const manifest = `
 kind: Deployment
 spec:
@@ -70,18 +70,19 @@ spec:
   replicas: 2
   template: {spec: {containers: [
     {name: web, image: "web:1", terminationMessagePath: /x, ports: [{containerPort: 80, protocol: TCP}], env: [{name: HOST, value: outside}, {name: DB_PASSWORD, value: two}]}]}}`
-	rendered, drifted := split(shower{kind: "Deployment"},
-		flatten(object(t, manifest)), flatten(object(t, changed)), flatten(object(t, live)), flatten(object(t, result)))
-	wantRendered := []reconcile.Change{
-		{Field: "spec.template.spec.containers[web].env[DB_PASSWORD].value", From: "[redacted]", To: "[redacted] (sha changed)"},
-		{Field: "spec.template.spec.containers[web].env[HOST].value", From: "inside", To: "outside"},
-		{Field: "spec.template.spec.containers[web].ports[80].containerPort", From: "", To: "80"},
+	var got reconcile.ObjectPreview
+	effectsOn(&got, shower{kind: "Deployment"}, &reconcile.Rewriting{}, nil,
+		forms{flatten(object(t, manifest)), flatten(object(t, changed)), flatten(object(t, live)), flatten(object(t, result))})
+	wantRendered := []reconcile.RenderedChange{
+		{Change: reconcile.Change{Field: "spec.template.spec.containers[web].env[DB_PASSWORD].value", From: "[redacted]", To: "[redacted] (sha changed)"}},
+		{Change: reconcile.Change{Field: "spec.template.spec.containers[web].env[HOST].value", From: "inside", To: "outside"}},
+		{Change: reconcile.Change{Field: "spec.template.spec.containers[web].ports[80].containerPort", From: "", To: "80"}},
 	}
 	wantDrifted := []reconcile.Change{{Field: "spec.replicas", From: "1", To: "2"}}
-	if diff := cmp.Diff(wantRendered, rendered); diff != "" {
+	if diff := cmp.Diff(wantRendered, got.Rendered); diff != "" {
 		t.Errorf("rendered: %s", diff)
 	}
-	if diff := cmp.Diff(wantDrifted, drifted); diff != "" {
+	if diff := cmp.Diff(wantDrifted, got.Drifted); diff != "" {
 		t.Errorf("drifted: %s", diff)
 	}
 }

@@ -3,7 +3,6 @@ package helm
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	jsonpatch "github.com/evanphx/json-patch"
 	"helm.sh/helm/v3/pkg/kube"
@@ -14,8 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/cli-runtime/pkg/resource"
-
-	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
 // managedByHelm selects what Helm marked, and so leaves its own records, which
@@ -149,41 +146,4 @@ func makePatch(info *resource.Info, original map[string]any, live *unstructured.
 	}
 	patch, err := strategicpatch.CreateThreeWayMergePatch(sides[0], sides[1], sides[2], meta, true)
 	return patch, types.StrategicMergePatchType, err
-}
-
-// split sorts what would happen to a live object into what the manifests
-// changed and what only undoes somebody's change. A default that the server
-// adds beside a rendered field is neither.
-func split(show shower, old, young, live, result fields) (rendered, drifted []reconcile.Change) {
-	changed := map[string]bool{}
-	for _, path := range differ(old, young) {
-		changed[path] = true
-	}
-	for _, path := range differ(live, result) {
-		_, inOld := old[path]
-		_, inYoung := young[path]
-		switch {
-		case changed[path]:
-			rendered = append(rendered, show.change(path, live, result))
-		case !inOld && !inYoung && beside(path, changed):
-		default:
-			drifted = append(drifted, show.change(path, live, result))
-		}
-	}
-	return rendered, drifted
-}
-
-// beside tells whether a path stands in the same object as a changed one, or
-// in one below or above it.
-func beside(path string, changed map[string]bool) bool {
-	parent := path
-	if i := strings.LastIndexAny(path, ".["); i > 0 {
-		parent = path[:i]
-	}
-	for other := range changed {
-		if strings.HasPrefix(other, parent) {
-			return true
-		}
-	}
-	return false
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/kube"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -45,7 +48,7 @@ func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, erro
 	for _, line := range t.unfaithful {
 		out.Unfaithful = append(out.Unfaithful, t.scrub.text(line))
 	}
-	manifest, err := newManifest(t, change.HoldAtZero)
+	manifest, err := newManifest(t, t.values, change.HoldAtZero, t.fresh)
 	if err != nil {
 		if out.Faithful {
 			return out, fmt.Errorf("render the chart with the new values: %w", err)
@@ -55,6 +58,12 @@ func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, erro
 	}
 	sides, err := build(t, manifest)
 	if err != nil {
+		return out, err
+	}
+	if sides.churn, err = newChurn(t, manifest, change.HoldAtZero); err != nil && out.Faithful {
+		return out, err
+	}
+	if sides.rewriting, err = t.rewriting(change.Set); err != nil {
 		return out, err
 	}
 	objects := make([]*reconcile.ObjectPreview, len(sides.young))
@@ -78,19 +87,42 @@ func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, erro
 	return out, nil
 }
 
-// newManifest renders what the upgrade would store.
-func newManifest(t *target, held bool) (string, error) {
-	ch, err := t.fresh()
+// newManifest renders what an upgrade to these values would store.
+func newManifest(t *target, values map[string]any, held bool, fresh func() (*chart.Chart, error)) (string, error) {
+	ch, err := fresh()
 	if err != nil {
 		return "", err
 	}
-	manifest, err := render(t.Configuration, ch, t.values, chartutil.ReleaseOptions{
+	manifest, err := render(t.Configuration, ch, values, chartutil.ReleaseOptions{
 		Name: t.base.Name, Namespace: t.base.Namespace, Revision: t.newest.Version + 1, IsUpgrade: true,
 	})
 	if err != nil || !held {
 		return manifest, err
 	}
 	return hold(manifest)
+}
+
+// rewriting says how texts change when the release's values become the
+// upgrade's.
+func (t *target) rewriting(set map[string]any) (*reconcile.Rewriting, error) {
+	var values [2]map[string]any
+	for i, config := range []map[string]any{t.base.Config, t.values} {
+		ch, err := t.fresh()
+		if err != nil {
+			return nil, err
+		}
+		if config, err = plain(config); err != nil {
+			return nil, err
+		}
+		if values[i], err = chartutil.CoalesceValues(ch, config); err != nil {
+			return nil, fmt.Errorf("put the chart's defaults under the values: %w", err)
+		}
+	}
+	var moving []reconcile.Engine
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		moving = append(moving, reconcile.Engine(name))
+	}
+	return reconcile.NewRewriting(t.base.Namespace, moving, values[0], values[1]), nil
 }
 
 // sides are the old manifest, the new one and the live objects of both.
@@ -100,6 +132,8 @@ type sides struct {
 	live           map[string]*unstructured.Unstructured
 	release, space string
 	scrub          scrubber
+	churn          churn
+	rewriting      *reconcile.Rewriting
 }
 
 func build(t *target, manifest string) (*sides, error) {
@@ -158,14 +192,23 @@ func own(info *resource.Info, release, namespace string) error {
 	return nil
 }
 
-// describe starts the preview of one object.
-func (s *sides) describe(info *resource.Info, action string) reconcile.ObjectPreview {
+// document is what an object was rendered from.
+func (s *sides) document(info *resource.Info) document {
 	gvk := info.Mapping.GroupVersionKind
 	d, found := s.sources[strings.Join([]string{gvk.Group, gvk.Kind, "", info.Name}, "/")]
 	if !found {
 		d = s.sources[strings.Join([]string{gvk.Group, gvk.Kind, info.Namespace, info.Name}, "/")]
 	}
-	return reconcile.ObjectPreview{Kind: gvk.Kind, Name: info.Name, Action: action, Template: d.source, Layer: d.layer()}
+	return d
+}
+
+// describe starts the preview of one object.
+func (s *sides) describe(info *resource.Info, action string) reconcile.ObjectPreview {
+	d := s.document(info)
+	return reconcile.ObjectPreview{
+		Kind: info.Mapping.GroupVersionKind.Kind, Name: info.Name, Action: action, Template: d.source, Layer: d.layer(),
+		EveryTime: action != "update" && s.churn.names[d.key()],
+	}
 }
 
 // object previews one object of the new manifest; nil means it would stay as
@@ -181,7 +224,7 @@ func (s *sides) object(info *resource.Info) (*reconcile.ObjectPreview, error) {
 		p := s.describe(info, "create")
 		to := flatten(target.Object)
 		for _, path := range to.paths() {
-			p.Rendered = append(p.Rendered, show.change(path, nil, to))
+			p.Rendered = append(p.Rendered, reconcile.RenderedChange{Change: show.change(path, nil, to)})
 		}
 		return &p, nil
 	}
@@ -197,8 +240,8 @@ func (s *sides) object(info *resource.Info) (*reconcile.ObjectPreview, error) {
 		return nil, err
 	}
 	p := s.describe(info, "update")
-	p.Rendered, p.Drifted = split(show, before, flatten(target.Object), flatten(live.Object), flatten(result.Object))
-	if len(p.Rendered)+len(p.Drifted) == 0 {
+	effectsOn(&p, show, s.rewriting, s.churn.fields[s.document(info).key()], forms{before, flatten(target.Object), flatten(live.Object), flatten(result.Object)})
+	if len(p.Rendered)+len(p.Drifted)+len(p.Renewed) == 0 {
 		return nil, nil
 	}
 	return &p, nil

@@ -33,11 +33,30 @@ func predicted(p reconcile.Preview) []string {
 			out = append(out, o.Action+" "+name)
 			continue
 		}
-		for _, c := range slices.Concat(o.Rendered, o.Drifted) {
+		changes := slices.Clone(o.Drifted)
+		for _, c := range o.Rendered {
+			changes = append(changes, c.Change)
+		}
+		for _, c := range changes {
 			out = append(out, fmt.Sprintf("update %s %s %s > %s", name, c.Field, c.From, c.To))
 		}
 	}
 	slices.Sort(out)
+	return out
+}
+
+// setting is a changed field that is a setting, and an address of engines.
+func setting(field, from, to string, engines ...reconcile.Engine) reconcile.RenderedChange {
+	return reconcile.RenderedChange{
+		Change: reconcile.Change{Field: field, From: from, To: to}, Verdict: reconcile.Verdict{Setting: true, Address: engines},
+	}
+}
+
+func asRendered(changes []reconcile.Change) []reconcile.RenderedChange {
+	var out []reconcile.RenderedChange
+	for _, c := range changes {
+		out = append(out, reconcile.RenderedChange{Change: c})
+	}
 	return out
 }
 
@@ -55,18 +74,18 @@ func TestPreviewChangesNothingAndPredictsTheUpgrade(t *testing.T) {
 		Chart: "fixture", ChartVersion: "4.9.0", ChartDigest: chartDigest(loadChart(t, fixture)), Faithful: true,
 		Objects: []reconcile.ObjectPreview{
 			{Kind: "ConfigMap", Name: "settings", Action: "update", Template: app + "settings.yaml",
-				Rendered: []reconcile.Change{{Field: "data.host", From: "postgresql", To: "pg.example.test"}}},
-			{Kind: "ConfigMap", Name: "external", Action: "create", Template: app + "settings.yaml", Rendered: []reconcile.Change{
+				Rendered: []reconcile.RenderedChange{setting("data.host", "postgresql", "pg.example.test", reconcile.PostgreSQL)}},
+			{Kind: "ConfigMap", Name: "external", Action: "create", Template: app + "settings.yaml", Rendered: asRendered([]reconcile.Change{
 				{Field: "apiVersion", To: "v1"}, {Field: "data.port", To: "5432"}, {Field: "kind", To: "ConfigMap"},
 				{Field: `metadata.annotations["meta.helm.sh/release-name"]`, To: "server"},
 				{Field: `metadata.annotations["meta.helm.sh/release-namespace"]`, To: s.namespace},
 				{Field: `metadata.labels["app.kubernetes.io/managed-by"]`, To: "Helm"},
 				{Field: "metadata.name", To: "external"},
-			}},
+			})},
 			{Kind: "Deployment", Name: "frontend", Action: "update", Template: app + "frontend.yaml", Layer: "application",
-				Rendered: []reconcile.Change{
-					{Field: "spec.template.spec.containers[frontend].env[POSTGRES_HOST].value", From: "postgresql", To: "pg.example.test"},
-					{Field: "spec.template.spec.containers[frontend].env[POSTGRES_PASSWORD].value", To: "[redacted]"},
+				Rendered: []reconcile.RenderedChange{
+					setting("spec.template.spec.containers[frontend].env[POSTGRES_HOST].value", "postgresql", "pg.example.test", reconcile.PostgreSQL),
+					setting("spec.template.spec.containers[frontend].env[POSTGRES_PASSWORD].value", "", "[redacted]"),
 				},
 				Drifted: []reconcile.Change{{Field: "spec.replicas", From: "7", To: "2"}}},
 			{Kind: "Secret", Name: "postgresql", Action: "delete", Template: sub},

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -48,7 +49,10 @@ func (w workload) count() int {
 	return int(*w.replicas)
 }
 
-// List reads the application layer in five lists, however many workloads
+// notOfHelm leaves out Helm's records, which are the largest Secrets.
+const notOfHelm = "type!=helm.sh/release.v1"
+
+// List reads the application layer in six lists, however many workloads
 // there are.
 func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Workload] {
 	var (
@@ -56,6 +60,7 @@ func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Worklo
 		pods    []corev1.Pod
 		scalers []autoscalingv2.HorizontalPodAutoscaler
 		maps    []corev1.ConfigMap
+		secrets []corev1.Secret
 	)
 	ns := c.options.Namespace
 	group, gctx := errgroup.WithContext(ctx)
@@ -72,13 +77,17 @@ func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Worklo
 		maps, err = all[corev1.ConfigMap](gctx, "", listOf(c.kube.CoreV1().ConfigMaps(ns).List))
 		return describe(err, "list ConfigMaps, through which workloads may name their database")
 	})
+	group.Go(func() (err error) {
+		secrets, err = c.usedSecrets(gctx)
+		return describe(err, "list Secrets, through which workloads may name their database")
+	})
 	if err := group.Wait(); err != nil {
 		return reconcile.CouldNot[[]reconcile.Workload](err)
 	}
 	out := make([]reconcile.Workload, 0, len(found))
-	configs := byName(maps)
+	held := holdersOf(maps, secrets)
 	for _, w := range found {
-		seen, err := view(w, pods, scalers, configs)
+		seen, err := view(w, pods, scalers, held)
 		if err != nil {
 			return reconcile.CouldNot[[]reconcile.Workload](err)
 		}
@@ -87,12 +96,18 @@ func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Worklo
 	return reconcile.Found(out)
 }
 
-func byName(maps []corev1.ConfigMap) map[string]map[string]string {
-	out := make(map[string]map[string]string, len(maps))
-	for _, m := range maps {
-		out[m.Name] = m.Data
+// usedSecrets lists the Secrets that pods may use, none where that is not
+// allowed: then it is not known what they say.
+func (c *Client) usedSecrets(ctx context.Context) ([]corev1.Secret, error) {
+	list := func(ctx context.Context, o metav1.ListOptions) (*corev1.SecretList, error) {
+		o.FieldSelector = notOfHelm
+		return c.kube.CoreV1().Secrets(c.options.Namespace).List(ctx, o)
 	}
-	return out
+	secrets, err := all[corev1.Secret](ctx, "", listOf(list))
+	if apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	return secrets, err
 }
 
 // layer reads the Deployments and StatefulSets of the application, sorted by
@@ -156,14 +171,18 @@ func readyNow(meta metav1.ObjectMeta, observed int64, ready int32) int32 {
 	return ready
 }
 
-func view(w workload, pods []corev1.Pod, scalers []autoscalingv2.HorizontalPodAutoscaler, configs map[string]map[string]string) (reconcile.Workload, error) {
+func view(w workload, pods []corev1.Pod, scalers []autoscalingv2.HorizontalPodAutoscaler, held holders) (reconcile.Workload, error) {
 	mine, err := podsOf(w, pods)
+	if err != nil {
+		return reconcile.Workload{}, err
+	}
+	texts, err := textsOf(w, held)
 	if err != nil {
 		return reconcile.Workload{}, err
 	}
 	out := reconcile.Workload{
 		Kind: w.kind, Name: w.meta.Name, Replicas: w.count(), Ready: int(w.ready), Pods: len(mine),
-		Hosts: databaseHosts(w.template.Spec, configs), Trouble: trouble(mine),
+		Texts: texts, Trouble: trouble(mine),
 	}
 	if out.Trouble == "" {
 		out.Trouble = w.refused

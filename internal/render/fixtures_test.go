@@ -3,6 +3,7 @@ package render_test
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,7 +29,11 @@ func loadSpec(t *testing.T, file string) *spec.Spec {
 }
 
 func workload(kind, name string, replicas int) reconcile.Workload {
-	return reconcile.Workload{Kind: kind, Name: name, Replicas: replicas, Ready: replicas, Pods: replicas}
+	w := reconcile.Workload{Kind: kind, Name: name, Replicas: replicas, Ready: replicas, Pods: replicas}
+	if slices.Contains(switching, name) {
+		w.Texts = reconcile.Texts{{Object: w.Key(), Field: addressField}: "postgresql"}
+	}
+	return w
 }
 
 // installation is an ordinary CircleCI Server with its PostgreSQL inside and
@@ -85,17 +90,26 @@ func installation() reconcile.Observation {
 	o.Move = reconcile.NotThere[reconcile.Move]()
 	o.Preview = reconcile.Found(reconcile.Preview{
 		Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:5d1c", Faithful: true,
-		Objects: append(switchedObjects("api-service", "builds-service", "contexts-service", "cron-service", "frontend", "orb-service", "workflows-conductor"),
+		Objects: append(switchedObjects(switching...),
 			storeObject("StatefulSet"), storeObject("Service"), storeObject("Secret")),
 	})
 	return o
 }
 
+// switching are the workloads that name PostgreSQL's address, addressField is
+// where.
+var switching = []string{"api-service", "builds-service", "contexts-service", "cron-service", "frontend", "orb-service", "workflows-conductor"}
+
+const addressField = "spec.template.spec.containers[0].env[2].value"
+
 func switchedObjects(names ...string) []reconcile.ObjectPreview {
 	var out []reconcile.ObjectPreview
 	for _, name := range names {
 		out = append(out, reconcile.ObjectPreview{Kind: "Deployment", Name: name, Layer: "application", Action: "update",
-			Rendered: []reconcile.Change{{Field: "spec.template.spec.containers[0].env[2].value", From: "postgresql", To: "pg.example.com"}}})
+			Rendered: []reconcile.RenderedChange{{
+				Change:  reconcile.Change{Field: addressField, From: "postgresql", To: "pg.example.com"},
+				Verdict: reconcile.Verdict{Setting: true, Address: []reconcile.Engine{reconcile.PostgreSQL}},
+			}}})
 	}
 	return out
 }

@@ -1,0 +1,106 @@
+package kube
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// holders are the objects whose data pods may read, by Kind/name, as text.
+type holders map[string]map[string]string
+
+func holdersOf(maps []corev1.ConfigMap, secrets []corev1.Secret) holders {
+	out := holders{}
+	for _, m := range maps {
+		out["ConfigMap/"+m.Name] = m.Data
+	}
+	for _, s := range secrets {
+		data := make(map[string]string, len(s.Data))
+		for key, value := range s.Data {
+			data[key] = string(value)
+		}
+		out["Secret/"+s.Name] = data
+	}
+	return out
+}
+
+// textsOf gives what a workload's pods are told, by the place where it stands:
+// the fields of the pod template, and what ConfigMaps and Secrets hold that it
+// uses. It is for comparing with addresses, never for showing.
+func textsOf(w workload, held holders) (reconcile.Texts, error) {
+	template, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&w.template)
+	if err != nil {
+		return nil, fmt.Errorf("read the pod template of %s: %w", w.key(), err)
+	}
+	out := reconcile.Texts{}
+	for path, v := range reconcile.Leaves(map[string]any{"spec": map[string]any{"template": template}}) {
+		out[reconcile.Place{Object: w.key(), Field: path}] = reconcile.LeafText(v)
+	}
+	for _, name := range usedBy(w.template.Spec) {
+		for path, v := range reconcile.Leaves(map[string]any{"data": anyValues(held[name])}) {
+			out[reconcile.Place{Object: name, Field: path}] = reconcile.LeafText(v)
+		}
+	}
+	return out, nil
+}
+
+func anyValues(data map[string]string) map[string]any {
+	out := make(map[string]any, len(data))
+	for key, value := range data {
+		out[key] = value
+	}
+	return out
+}
+
+// usedBy names the ConfigMaps and Secrets of a pod's variables and volumes.
+func usedBy(pod corev1.PodSpec) []string {
+	var out []string
+	add := func(kind, name string) {
+		if key := kind + "/" + name; name != "" && !slices.Contains(out, key) {
+			out = append(out, key)
+		}
+	}
+	for _, c := range append(slices.Clone(pod.InitContainers), pod.Containers...) {
+		for _, from := range c.EnvFrom {
+			if from.ConfigMapRef != nil {
+				add("ConfigMap", from.ConfigMapRef.Name)
+			}
+			if from.SecretRef != nil {
+				add("Secret", from.SecretRef.Name)
+			}
+		}
+		for _, v := range c.Env {
+			if v.ValueFrom != nil && v.ValueFrom.ConfigMapKeyRef != nil {
+				add("ConfigMap", v.ValueFrom.ConfigMapKeyRef.Name)
+			}
+			if v.ValueFrom != nil && v.ValueFrom.SecretKeyRef != nil {
+				add("Secret", v.ValueFrom.SecretKeyRef.Name)
+			}
+		}
+	}
+	for _, v := range pod.Volumes {
+		sources := []corev1.VolumeProjection{}
+		if v.Projected != nil {
+			sources = v.Projected.Sources
+		}
+		if v.ConfigMap != nil {
+			add("ConfigMap", v.ConfigMap.Name)
+		}
+		if v.Secret != nil {
+			add("Secret", v.Secret.SecretName)
+		}
+		for _, s := range sources {
+			if s.ConfigMap != nil {
+				add("ConfigMap", s.ConfigMap.Name)
+			}
+			if s.Secret != nil {
+				add("Secret", s.Secret.Name)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,183 @@
+package reconcile
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// Place is one field of one object (Kind/name).
+type Place struct {
+	Object string `json:"object"`
+	Field  string `json:"field"`
+}
+
+// String names the place for people.
+func (p Place) String() string { return p.Object + " " + p.Field }
+
+// isContent tells whether a field has what the application reads, and not what
+// Kubernetes does: an image or a name may be the same word as a host.
+func (p Place) isContent() bool {
+	f := p.Field
+	return strings.HasPrefix(f, "data") || strings.Contains(f, ".env[") && strings.HasSuffix(f, "].value") ||
+		strings.Contains(f, ".args[") || strings.Contains(f, ".command[") || strings.Contains(f, ".annotations") || strings.HasSuffix(f, ".host")
+}
+
+// Texts are what the fields of a workload's pods say, with the ConfigMaps and
+// Secrets that they use. They may be secrets: they are compared, and neither
+// stored nor printed.
+type Texts map[Place]string
+
+// String shows nothing of them.
+func (Texts) String() string { return "[texts]" }
+
+// GoString shows nothing of them either.
+func (Texts) GoString() string { return "[texts]" }
+
+// MarshalJSON keeps them out of every document.
+func (Texts) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+// switching are the places where the upgrade turns the old address of an engine
+// into the new one, outside the datastore's own objects.
+func switching(rel Release, pv Preview, e Engine) []Place {
+	var out []Place
+	for _, obj := range pv.Objects {
+		if storeOf(rel, obj) != "" || obj.Action != "update" {
+			continue
+		}
+		for _, c := range obj.Rendered {
+			if c.To != "" && slices.Contains(c.Address, e) {
+				out = append(out, Place{obj.ref(), c.Field})
+			}
+		}
+		for _, r := range obj.Renewed {
+			if slices.Contains(r.Address, e) {
+				out = append(out, Place{obj.ref(), r.Field})
+			}
+		}
+	}
+	return out
+}
+
+// foreseen adds to parts what the preview says of each: it has to be known when
+// the release has been switched. Where a tool switches it, there is no preview,
+// and what names the target beforehand is no sign of the switch.
+func foreseen(s *spec.Spec, o Observation, parts []Part) []Part {
+	for i := range parts {
+		p := &parts[i]
+		if o.Preview.Is() {
+			p.Places = switching(o.Release.Value, o.Preview.Value, p.Engine)
+			continue
+		}
+		_, target := p.servers(s, o.Release.Value)
+		for _, w := range o.Workloads.Value {
+			for _, place := range placesNaming(w, target) {
+				if !slices.Contains(p.Named, place) {
+					p.Named = append(p.Named, place)
+				}
+			}
+		}
+	}
+	return parts
+}
+
+// servers are both sides of a part as texts may name them.
+func (p Part) servers(s *spec.Spec, rel Release) (source, target named) {
+	inside := insideServer(rel, p.Internal)
+	outside := named{}
+	if e := p.Outside.Endpoint; e != nil {
+		outside.hosts = e.hosts()
+	}
+	if d := declared(s, p.Engine); d != nil && d.external != nil && d.external.at() == p.External {
+		outside.hosts = d.external.endpoint.hosts()
+	}
+	if p.To == spec.Internal {
+		return outside, inside
+	}
+	return inside, outside
+}
+
+// placesNaming are the places of a workload whose text names a server, sorted.
+func placesNaming(w Workload, s named) []Place {
+	var out []Place
+	for place, text := range w.Texts {
+		if place.isContent() && s.namedBy(text) != unnamed {
+			out = append(out, place)
+		}
+	}
+	slices.SortFunc(out, func(a, b Place) int { return strings.Compare(a.String(), b.String()) })
+	return out
+}
+
+// notSwitched names the workloads that do not reference the target of a part,
+// or says that none does; "" when all do. Where the upgrade was foreseen, the
+// places decide in which it changes the address. Else a workload is not
+// switched that names the source and nowhere the target, but for places that
+// named the target before.
+func notSwitched(ws []Workload, p Part, source, target named) string {
+	var wrong []string
+	found := 0
+	for _, w := range ws {
+		why, names := foreseenIn(w, p, source, target)
+		if len(p.Places) == 0 {
+			why, names = namedIn(w, p, source, target)
+		}
+		if why != "" {
+			wrong = append(wrong, w.Key()+" "+why)
+		} else if names {
+			found++
+		}
+	}
+	switch {
+	case len(wrong) > 0:
+		return strings.Join(clip(wrong, 5), ", ")
+	case found == 0 && len(p.Places) == 0:
+		return orNone("")
+	}
+	return ""
+}
+
+func foreseenIn(w Workload, p Part, source, target named) (why string, names bool) {
+	for _, place := range p.Places {
+		text, seen := w.Texts[place]
+		switch {
+		case !seen && place.Object == w.Key():
+			return "has no " + place.Field, false
+		case seen && !target.standsIn(text):
+			return says(source, text), false
+		case seen:
+			names = true
+		}
+	}
+	return "", names
+}
+
+func namedIn(w Workload, p Part, source, target named) (why string, names bool) {
+	for _, place := range placesNaming(w, target) {
+		if !slices.Contains(p.Named, place) {
+			return "", true
+		}
+	}
+	if old := placesNaming(w, source); len(old) > 0 {
+		return says(source, w.Texts[old[0]]), false
+	}
+	return "", false
+}
+
+// says names the host that a text names; the text itself may be a secret.
+func says(s named, text string) string {
+	for _, host := range s.hosts {
+		if (named{hosts: []string{host}, namespace: s.namespace}).standsIn(text) {
+			return "names " + host
+		}
+	}
+	return "does not name it"
+}
+
+// namesAny tells whether a workload names the server where it did not before.
+func namesAny(ws []Workload, p Part, s named) bool {
+	return slices.ContainsFunc(ws, func(w Workload) bool {
+		return slices.ContainsFunc(placesNaming(w, s), func(place Place) bool { return !slices.Contains(p.Named, place) })
+	})
+}

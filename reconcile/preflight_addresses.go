@@ -1,0 +1,88 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// preflightAddresses judges before the outage what will name the target after
+// it, and what will go on naming the source.
+func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []Finding {
+	var out []Finding
+	rel := o.Release.Value
+	for _, p := range parts {
+		source, _ := p.servers(s, rel)
+		if handsOff(s, o) != "" {
+			if !slices.ContainsFunc(o.Workloads.Value, func(w Workload) bool { return len(placesNaming(w, source)) > 0 }) {
+				out = append(out, block("switch-unseen", p.Engine.field("location"), sourceHandOff,
+					"see that the release's workloads name "+p.Engine.title()+" in their pod templates or in ConfigMaps or Secrets that this role may read",
+					"no workload is seen to name %s, so it could not be seen when it is switched", p.Source()))
+			}
+			continue
+		}
+		if !o.Preview.Is() || !o.Preview.Value.Faithful {
+			continue // refused for that
+		}
+		places := switching(rel, o.Preview.Value, p.Engine)
+		if len(places) == 0 {
+			out = append(out, block("switch-unseen", "server.chart", p.Engine.docs(),
+				"look where the application has the address of its "+p.Engine.title()+" from; it has to come from the release's values",
+				"the upgrade would change the address of %s in no object of the release", p.Engine.title()))
+			continue
+		}
+		out = append(out, leftBehind(o, p, source, places)...)
+	}
+	return out
+}
+
+// leftBehind names the places that say the source's address and would go on
+// saying it. It blocks where they are all that a workload has.
+func leftBehind(o Observation, p Part, source named, places []Place) []Finding {
+	var left, stuck []string
+	changed := changing(o.Preview.Value)
+	for _, w := range o.Workloads.Value {
+		switches := slices.ContainsFunc(places, func(place Place) bool { _, seen := w.Texts[place]; return seen })
+		for _, place := range placesNaming(w, source) {
+			text := place.String()
+			switch {
+			case changed[place]:
+			case !switches && source.namedBy(w.Texts[place]) == asServer:
+				stuck = append(stuck, text)
+			default:
+				left = append(left, text)
+			}
+		}
+	}
+	slices.Sort(left)
+	slices.Sort(stuck)
+	left, stuck = slices.Compact(left), slices.Compact(stuck)
+	const fix = "let the chart take it from the release's values, as the rest"
+	var out []Finding
+	if len(stuck) > 0 {
+		out = append(out, block("address-stays", "server.chart", p.Engine.docs(), fix,
+			"workloads would go on using %s after the move, and nothing in them names the new address: %s", p.Source(), strings.Join(clip(stuck, 8), "; ")))
+	}
+	if len(left) > 0 {
+		out = append(out, Finding{ID: "address-stays", Field: "server.chart", Source: p.Engine.docs(),
+			Fix:  "look whether it is; if so, " + fix + ", or change it by hand with the move",
+			What: fmt.Sprintf("what may be the address of %s says the same after the move: %s", p.Source(), strings.Join(clip(left, 8), "; "))})
+	}
+	return out
+}
+
+// changing are the places that the upgrade changes at all.
+func changing(pv Preview) map[Place]bool {
+	out := map[Place]bool{}
+	for _, obj := range pv.Objects {
+		for _, c := range obj.Rendered {
+			out[Place{obj.ref(), c.Field}] = true
+		}
+		for _, r := range obj.Renewed {
+			out[Place{obj.ref(), r.Field}] = true
+		}
+	}
+	return out
+}
