@@ -66,12 +66,11 @@ func staysInside(rel Release, parts []Part, e Engine) bool {
 }
 
 // renewedLines says which objects any upgrade fills anew, for the plan.
-func renewedLines(rel Release, pv Preview) []string {
+func renewedLines(pv Preview) []string {
 	var filled, made []string
 	restarts := false
 	for _, obj := range pv.Objects {
 		switch {
-		case storeOf(rel, obj) != "":
 		case obj.EveryTime && obj.Action == "create":
 			made = append(made, obj.ref())
 		case len(obj.Renewed) > 0:
