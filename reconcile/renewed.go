@@ -66,17 +66,18 @@ func staysInside(rel Release, parts []Part, e Engine) bool {
 }
 
 // renewedLines says which objects any upgrade fills anew, for the plan.
-func renewedLines(rel Release, pv Preview) []string {
+func renewedLines(pv Preview) []string {
 	var filled, made []string
+	restarts := false
 	for _, obj := range pv.Objects {
 		switch {
-		case storeOf(rel, obj) != "":
 		case obj.EveryTime && obj.Action == "create":
 			made = append(made, obj.ref())
 		case len(obj.Renewed) > 0:
 			var fields []string
 			for _, r := range obj.Renewed {
 				fields = append(fields, shortField(r.Field))
+				restarts = restarts || strings.HasPrefix(r.Field, "spec.template.")
 			}
 			filled = append(filled, obj.ref()+" ("+strings.Join(clip(slices.Compact(fields), 2), ", ")+")")
 		}
@@ -84,6 +85,9 @@ func renewedLines(rel Release, pv Preview) []string {
 	var out []string
 	if len(filled) > 0 {
 		out = append(out, "gets new content with any upgrade: "+strings.Join(clip(filled, 4), ", "))
+	}
+	if restarts {
+		out = append(out, "pods of those start once more when the release is settled, as with any upgrade of this chart")
 	}
 	if len(made) > 0 {
 		out = append(out, "is made anew with any upgrade, under another name: "+strings.Join(clip(made, 4), ", "))

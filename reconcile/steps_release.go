@@ -105,7 +105,7 @@ func previewLines(rel Release, o Observation) []string {
 	if len(made) > 0 {
 		out = append(out, "comes into the release again: "+strings.Join(made, ", "))
 	}
-	return append(out, renewedLines(rel, pv.Value)...)
+	return append(out, renewedLines(pv.Value)...)
 }
 
 func names(keys []string) []string {

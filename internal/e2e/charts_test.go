@@ -94,7 +94,14 @@ func (s *site) withHabits() {
 		s.t.Fatal(err)
 	}
 	helmUpgrade(s.t, s, map[string]any{})
-	eventually(s.t, "the application is up with its new chart", func() bool {
+	s.rolledOut()
+}
+
+// rolledOut waits until every pod of the application is of its newest template:
+// such a chart starts all of them again with each upgrade.
+func (s *site) rolledOut() {
+	s.t.Helper()
+	eventually(s.t, "the application has rolled out", func() bool {
 		deployments, err := s.kube.AppsV1().Deployments(s.ns).List(s.t.Context(), metav1.ListOptions{LabelSelector: "layer=application"})
 		if err != nil {
 			s.t.Fatal(err)
@@ -121,6 +128,7 @@ func TestAChartWithOrdinaryHabitsMoves(t *testing.T) {
 	if o = s.apply(); o.code != 0 {
 		t.Fatalf("apply: %s", o)
 	}
+	s.rolledOut() // the settled revision has another annotation again
 	s.settledOn("pg14.testbed", before)
 	secret, err := s.kube.CoreV1().Secrets(s.ns).Get(t.Context(), "database", metav1.GetOptions{})
 	if err != nil {

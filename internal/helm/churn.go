@@ -33,19 +33,18 @@ func noChurn() churn {
 // at another time. Both pairs see the cluster as the upgrade will, so that what a template
 // looks up and keeps is not taken for random.
 func newChurn(t *target, manifest string, held bool) (churn, error) {
-	same, err := newManifest(t, t.base.Config, false, t.fresh)
-	if err != nil {
-		return churn{}, fmt.Errorf("render the chart with the release's own values as the next revision: %w", err)
-	}
 	again, err := newManifest(t, t.values, held, later(t.fresh))
 	if err != nil {
 		return churn{}, fmt.Errorf("render the chart with the new values once more: %w", err)
 	}
 	out := noChurn()
-	for _, pair := range [][2]string{{t.base.Manifest, same}, {manifest, again}} {
-		if err := out.add(pair[0], pair[1]); err != nil {
-			return churn{}, err
-		}
+	if err := out.add(manifest, again); err != nil {
+		return churn{}, err
+	}
+	// Charts may refuse an upgrade with values that were good for an install,
+	// and it is not these that are wanted: less is known then to be churn.
+	if same, err := newManifest(t, t.base.Config, false, t.fresh); err == nil {
+		return out, out.add(t.base.Manifest, same)
 	}
 	return out, nil
 }

@@ -72,6 +72,10 @@ webhooks:
 		}, "Deployment/cron-service", nil, []string{"spec.template.metadata.annotations.checksum/more"}},
 		{"a password in a file beside the host", []edit{{more, "", secret("  app.ini: |\n    host = {{ " + pg + ".postgresqlHost }}\n    cookie = {{ randAlphaNum 16 }}\n")}},
 			"Secret/more", nil, []string{`data["app.ini"]!*`}},
+		{"an annotation, in a chart that refuses an upgrade with what is inside", []edit{
+			{services, inPod, "      annotations:\n        rollme: {{ randAlphaNum 5 | quote }}\n"},
+			{more, "", "{{ if and .Release.IsUpgrade .Values.postgresql.internal }}{{ fail \"give the password\" }}{{ end }}"},
+		}, "Deployment/cron-service", nil, []string{"spec.template.metadata.annotations.rollme"}},
 		{"an object with another name", []edit{{more, "", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate-{{ randAlphaNum 5 | lower }}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: x, image: x}]}}}\n"}}, "", nil, nil},
 		{"an object named after the revision", []edit{{more, "", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate-{{ .Release.Revision }}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: x, image: x}]}}}\n"}}, "", nil, nil},
 	} {

@@ -105,12 +105,12 @@ func newManifest(t *target, values map[string]any, held bool, fresh func() (*cha
 // rewriting says how texts change when the release's values become the
 // upgrade's.
 func (t *target) rewriting(set map[string]any) (*reconcile.Rewriting, error) {
+	ch, err := t.fresh()
+	if err != nil {
+		return nil, err
+	}
 	var values [2]map[string]any
 	for i, config := range []map[string]any{t.base.Config, t.values} {
-		ch, err := t.fresh()
-		if err != nil {
-			return nil, err
-		}
 		if config, err = plain(config); err != nil {
 			return nil, err
 		}
