@@ -1,0 +1,96 @@
+package postgres
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/circleci-dr/circleci-dr/internal/pgtest"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// newServers starts a pair whose target's admin is a superuser or not.
+func newServers(t *testing.T, from, to int, super bool) pair {
+	t.Helper()
+	if !super {
+		return newPair(t, from, to)
+	}
+	return pair{source: pgtest.New(t, from), target: pgtest.New(t, to), admin: pgtest.Superuser}
+}
+
+// copied fences and copies, and fails unless the proof says both sides are
+// equal.
+func (p pair) copied(t *testing.T) reconcile.Proof {
+	t.Helper()
+	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+	if !proof.Equal() {
+		t.Fatalf("not equal: %q", differences(proof))
+	}
+	return proof
+}
+
+// loadTexts makes a database main with every kind of text that the pair's older
+// server knows.
+func loadTexts(t *testing.T, p pair) {
+	t.Helper()
+	p.source.Exec(t, "postgres", "create role app")
+	p.source.Exec(t, "postgres", "create database main")
+	for _, major := range []int{12, 14, 15} {
+		if p.source.Major < major {
+			break
+		}
+		raw, err := os.ReadFile(fmt.Sprintf("testdata/texts%d.sql", major))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.source.Exec(t, "main", string(raw))
+	}
+}
+
+// TestTextsOfTwoHistories copies objects whose text the target prints in other
+// words than the source, between every two servers.
+func TestTextsOfTwoHistories(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		from, to int
+		super    bool
+	}{{12, 12, true}, {12, 14, false}, {12, 15, false}, {12, 15, true}, {14, 15, false}, {15, 15, false}} {
+		t.Run(fmt.Sprintf("%d to %d, superuser %t", c.from, c.to, c.super), func(t *testing.T) {
+			p := newServers(t, c.from, c.to, c.super)
+			loadTexts(t, p)
+			if n := p.copied(t).Compared["texts read in by the target"]; n < 10 {
+				t.Errorf("the target read in %d texts only", n)
+			}
+		})
+	}
+}
+
+// TestProofNamesOtherTexts changes one text at a time on the target.
+func TestProofNamesOtherTexts(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 12, 14)
+	loadTexts(t, p)
+	p.copied(t)
+	for _, m := range textMutations {
+		t.Run(m.name, func(t *testing.T) {
+			p.target.Exec(t, "main", m.sql)
+			if got := differences(do[reconcile.Proof](t, p, reconcile.OpProve)); !slices.Equal(got, []string{m.want}) {
+				t.Errorf("differences %q, want %q", got, m.want)
+			}
+			p.target.Exec(t, "main", m.undo)
+		})
+	}
+	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+		t.Errorf("not equal at the end: %q", strings.Join(differences(proof), "\n"))
+	}
+}
+
+var textMutations = []mutation{
+	{"check, other constant", "main", "alter table builds drop constraint builds_state_check; alter table builds add constraint builds_state_check check (state in ('queued', 'gone'))",
+		"alter table builds drop constraint builds_state_check; alter table builds add constraint builds_state_check check (state in ('queued', 'done'))",
+		"main: constraint builds_state_check on public.builds: check differs"},
+}
