@@ -38,16 +38,18 @@ type reading struct {
 	table string
 	// make is the query for the statements that make the object from the text.
 	make string
-	// print is the query for what the target then has.
+	// print is the query for what the target then has: its text, or its OID where
+	// there is a relative text.
 	print string
 	// relative is the query for the text of an object whose printed form names
 	// its table. It is asked on either side with the table's schema in front of
 	// everything, which has that name printed and read without a schema; so it
-	// is the clone's name where the scratch schema stands in front.
+	// is the clone's name where the scratch schema stands in front. Whatever the
+	// schema holds is found first there, hence the query names pg_catalog.
 	relative string
 }
 
-const given = "with the(oid, n, scratch, text) as (select $1::oid, $2::int, $3::text, $4::text) "
+const given = "with the(oid, n, scratch, text) as (select $1::pg_catalog.oid, $2::pg_catalog.int4, $3::pg_catalog.text, $4::pg_catalog.text) "
 
 // place is what a reading's queries know.
 type place struct {
@@ -73,74 +75,98 @@ func (c catalog) readingOf(f *fact) (reading, int, bool) {
 }
 
 // readsAlike tells whether the target makes of the source's text what it has
-// itself, and if not for lack of sense, what the target said.
+// itself, and if it can make nothing of it, why.
 func (d *databaseProof) readsAlike(ctx context.Context, c catalog, want, have *fact) (alike bool, why string, err error) {
 	r, n, ok := c.readingOf(want)
-	if !ok || want.value == "" || have.value == "" || want.of == "" || have.of == "" {
+	if !ok || want.value == "" || have.value == "" {
 		return false, "", nil
 	}
-	source, err := strconv.ParseUint(want.of, 10, 32)
-	if err != nil {
-		return false, "", err
-	}
-	target, err := strconv.ParseUint(have.of, 10, 32)
-	if err != nil {
-		return false, "", err
-	}
-	text, printed, schema := want.value, have.value, ""
-	if r.relative != "" {
-		if text, _, err = r.inSchema(ctx, d.sourceConn, uint32(source)); err != nil {
-			return false, "", classify(sourceSide, fmt.Errorf("print %s of %s: %w", want.what, want.object, err))
-		}
-		if printed, schema, err = r.inSchema(ctx, d.targetConn, uint32(target)); err != nil {
-			return false, "", classify(targetSide, fmt.Errorf("print %s of %s: %w", have.what, have.object, err))
-		}
-	}
 	d.Compared("texts read in by the target", 1)
-	// A function that takes the table's rows does not take the clone's, unless
-	// there is a cast.
-	for _, cast := range []bool{false, true} {
-		again, err := d.readIn(ctx, r, place{oid: uint32(target), n: n, text: text}, schema, cast)
-		var pg *pgconn.PgError
-		switch {
-		case err == nil:
-			return again == printed, "", nil
-		case !errors.As(err, &pg) || passing(pg.Code):
-			return false, "", classify(targetSide, fmt.Errorf("read in %s of %s: %w", want.what, want.object, err))
-		case cast || r.table == "":
-			return false, pg.Message, nil
+	text, printed, schema := want.value, have.value, ""
+	p := place{n: n}
+	if p.oid, err = have.oid(); err != nil {
+		return false, "", err
+	}
+	if r.relative != "" {
+		if text, schema, err = r.ofFact(ctx, d.sourceConn, want); err != nil {
+			return false, "", classify(sourceSide, err)
+		}
+		if printed, _, err = r.ofFact(ctx, d.targetConn, have); err != nil {
+			return false, "", classify(targetSide, err)
 		}
 	}
-	return false, "", nil
-}
-
-// passing tells an error that says nothing of the text.
-func passing(code string) bool {
-	switch code[:2] {
-	case "08", "40", "53", "57", "58", "XX":
-		return true
+	p.text = text
+	again, err := d.readIn(ctx, r, p, schema, false)
+	if unread := (*unreadError)(nil); errors.As(err, &unread) && r.table != "" {
+		// A function that takes the table's rows does not take the clone's,
+		// unless there is a cast.
+		again, err = d.readIn(ctx, r, p, schema, true)
 	}
-	return code == "55P03" // the lock could not be had
+	if unread := (*unreadError)(nil); errors.As(err, &unread) {
+		return false, unread.pg.Message, nil
+	}
+	if err != nil {
+		return false, "", classify(targetSide, fmt.Errorf("read in %s of %s %s: %w", want.what, c.kind, want.object, err))
+	}
+	return again == printed, "", nil
 }
 
-// inSchema asks for the relative text of an object and its table's schema.
-func (r reading) inSchema(ctx context.Context, conn *pgx.Conn, oid uint32) (text, schema string, err error) {
-	p := place{oid: oid}
+// oid is the OID of a fact of an object with texts.
+func (f *fact) oid() (uint32, error) {
+	oid, err := strconv.ParseUint(f.of, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("read OID of %s: %w", f.object, err)
+	}
+	return uint32(oid), nil
+}
+
+// ofFact gives a fact's relative text and its table's schema.
+func (r reading) ofFact(ctx context.Context, conn *pgx.Conn, f *fact) (text, schema string, err error) {
+	var p place
 	var table uint32
-	if err := p.ask(ctx, conn, r.table, &table); err != nil {
+	if p.oid, err = f.oid(); err != nil {
 		return "", "", err
 	}
-	if err := (place{oid: table}).ask(ctx, conn, "select n.nspname::text from the join pg_class c on c.oid = the.oid join pg_namespace n on n.oid = c.relnamespace", &schema); err != nil {
-		return "", "", err
+	if err = p.ask(ctx, conn, r.table, &table); err == nil {
+		err = (place{oid: table}).ask(ctx, conn, "select n.nspname::text from the join pg_class c on c.oid = the.oid join pg_namespace n on n.oid = c.relnamespace", &schema)
 	}
-	if _, err := conn.Exec(ctx, "set local search_path = "+ident(schema)+", pg_catalog"); err != nil {
-		return "", "", err
+	if err == nil {
+		text, err = r.printed(ctx, conn, p, ident(schema))
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("print %s of %s: %w", f.what, f.object, err)
+	}
+	return text, schema, nil
+}
+
+// printed asks for the relative text of an object with a path in front.
+func (r reading) printed(ctx context.Context, conn *pgx.Conn, p place, path string) (text string, err error) {
+	if _, err := conn.Exec(ctx, "set local search_path = "+path+", pg_catalog"); err != nil {
+		return "", err
 	}
 	if err := p.ask(ctx, conn, r.relative, &text); err != nil {
-		return "", "", err
+		return "", err
 	}
 	_, err = conn.Exec(ctx, "set local search_path = pg_catalog")
-	return text, schema, err
+	return text, err
+}
+
+// unreadError is what the target says of a text that it cannot read in.
+type unreadError struct{ pg *pgconn.PgError }
+
+func (e *unreadError) Error() string { return e.pg.Error() }
+
+// unread tells an error about a text from one that says nothing of it.
+func unread(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code == "55P03" { // the lock could not be had
+		return err
+	}
+	switch pg.Code[:2] {
+	case "08", "40", "53", "57", "58", "XX":
+		return err
+	}
+	return &unreadError{pg: pg}
 }
 
 // readIn has the target read in a text, and gives what it prints of that.
@@ -150,18 +176,18 @@ func (d *databaseProof) readIn(ctx context.Context, r reading, p place, schema s
 			return "", err
 		}
 	}
-	p.scratch = "circleci_dr_" + strings.ToLower(rand.Text())
 	tx, err := d.scratch.Begin(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))) }() // rolling back is the point
+	p.scratch = "circleci_dr_" + strings.ToLower(rand.Text())
 	begin := "set local lock_timeout = '10s'; set local client_min_messages = error; create schema " + p.scratch
 	if d.target.superuser { // the application's event triggers are not to hear of this
 		begin = "set local session_replication_role = replica; " + begin
 	}
 	if _, err := tx.Exec(ctx, begin); err != nil {
-		return "", err
+		return "", unread(err)
 	}
 	if err := r.clone(ctx, d.scratch, p, cast); err != nil {
 		return "", err
@@ -170,16 +196,23 @@ func (d *databaseProof) readIn(ctx context.Context, r reading, p place, schema s
 	if err := p.ask(ctx, d.scratch, r.make, &statements); err != nil {
 		return "", err
 	}
-	if schema != "" {
-		if _, err := tx.Exec(ctx, "set local search_path = "+p.scratch+", "+ident(schema)+", pg_catalog"); err != nil {
-			return "", err
+	path := "pg_catalog"
+	if r.relative != "" {
+		path = p.scratch + ", " + ident(schema) + ", pg_catalog"
+	}
+	for _, sql := range []string{"set local search_path = " + path, statements, "set local search_path = pg_catalog"} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return "", unread(err)
 		}
 	}
-	if _, err := tx.Exec(ctx, statements); err != nil {
+	if err := p.ask(ctx, d.scratch, r.print, &printed); err != nil || r.relative == "" {
+		return printed, err
+	}
+	made := fact{object: p.scratch, of: printed}
+	if p.oid, err = made.oid(); err != nil {
 		return "", err
 	}
-	err = p.ask(ctx, d.scratch, r.print, &printed)
-	return printed, err
+	return r.printed(ctx, d.scratch, p, p.scratch+", "+ident(schema))
 }
 
 // clone makes an empty table, or a view, with the name and columns of the
@@ -203,7 +236,7 @@ func (r reading) clone(ctx context.Context, conn *pgx.Conn, p place, cast bool) 
 			return err
 		}
 		if _, err := conn.Exec(ctx, statement); err != nil {
-			return err
+			return unread(err)
 		}
 	}
 	return nil
