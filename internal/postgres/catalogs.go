@@ -25,7 +25,7 @@ var catalogs = []catalog{
 		"(pg_extension e join pg_namespace n on n.oid = e.extnamespace and e.oid >= 16384)"))},
 	{kind: "table", query: always(tableFacts), texts: map[string]reading{"partition key": readPartitionKey, "partition bound": readPartitionBound}, hide: hideOption},
 	{kind: "column", query: columnFacts, texts: map[string]reading{"default": readDefault}, hide: hideOption},
-	{kind: "index", query: indexFacts, texts: map[string]reading{"column": readIndexColumn, "predicate": readPredicate}},
+	{kind: "index", query: indexFacts, texts: map[string]reading{"expression": readIndexExpression, "predicate": readPredicate}},
 	{kind: "constraint", query: always(constraintFacts), texts: map[string]reading{"check": readCheck}},
 	{kind: "view", query: always(textsOf(qualified, "c.oid", "('definition', pg_get_viewdef(c.oid))", "("+relation("'v', 'm'")+")")), texts: map[string]reading{"definition": readView}},
 	{kind: "trigger", query: always(triggerFacts), texts: map[string]reading{"definition": readTrigger}},
@@ -111,7 +111,7 @@ func indexFacts(common, _ int) string {
 		pairs += ", ('nulls not distinct', i.indnullsnotdistinct::text)"
 	}
 	pairs += `
-	union all select 'column ' || k, pg_get_indexdef(c.oid, k, false) from generate_series(1, i.indnatts) k
+	union all select case i.indkey[k - 1] when 0 then 'expression ' else 'column ' end || k, pg_get_indexdef(c.oid, k, false) from generate_series(1, i.indnatts) k
 	union all select 'order of column ' || k, concat_ws(' ', ` + identity("pg_opclass", "i.indclass[k - 1]") + `, ` + collationOf("i.indcollation[k - 1]") + `,
 			case when i.indoption[k - 1] & 1 <> 0 then 'desc' end, case when i.indoption[k - 1] & 2 <> 0 then 'nulls first' end,
 			(select string_agg(o, ', ' order by o) from pg_attribute a, unnest(a.attoptions) o where a.attrelid = c.oid and a.attnum = k))
@@ -129,8 +129,8 @@ var constraintFacts = `select case when o.conparentid <> 0 and o.contype = 'f' t
 	from pg_constraint o join pg_namespace n on n.oid = o.connamespace and ` + userSchemas + `
 	cross join lateral (values ('definition', case when o.contype in ('p', 'u', 'f') then pg_get_constraintdef(o.oid) end), ('check', pg_get_expr(o.conbin, o.conrelid)),
 		('kind', o.contype::text), ('deferrable', concat_ws(' ', o.condeferrable, o.condeferred)), ('validated', o.convalidated::text),
-		('columns', (select string_agg(quote_ident(a.attname), ', ' order by case when o.contype <> 'c' then k end, a.attname)
-			from unnest(o.conkey) with ordinality u(n, k) join pg_attribute a on a.attrelid = o.conrelid and a.attnum = u.n)),
+		('columns', (select string_agg(quote_ident(a.attname), ', ' order by k) from unnest(o.conkey) with ordinality u(n, k)
+			join pg_attribute a on a.attrelid = o.conrelid and a.attnum = u.n where o.contype <> 'c')),
 		('operators', (select string_agg(u.n::regoperator::text, ', ' order by k) from unnest(o.conexclop || o.conpfeqop || o.conppeqop || o.conffeqop) with ordinality u(n, k))),
 		('inherited', case when o.contype = 'c' then concat_ws(' ', o.coninhcount, case when o.conislocal then 'local' end, case when o.connoinherit then 'no inherit' end) end),
 		('disabled triggers', (select count(*)::text from pg_trigger t where t.tgconstraint = o.oid and t.tgisinternal and t.tgenabled <> 'O' and o.contype = 'f'))) v(what, value)

@@ -54,14 +54,14 @@ func indexColumn(text, k string) string {
 // table. Each piece is read in as part of an index by the same method: an
 // expression of its own, a predicate beside the target's first column.
 var (
-	ofIndex         = "from the join pg_index i on i.indexrelid = the.oid join pg_class c on c.oid = i.indrelid join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam"
-	readIndexColumn = reading{
+	ofIndex             = "from the join pg_index i on i.indexrelid = the.oid join pg_class c on c.oid = i.indrelid join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam"
+	readIndexExpression = reading{
 		table: "select i.indrelid from the join pg_index i on i.indexrelid = the.oid",
 		make:  "select format('create index %I on %I.%I using %I (%s)', x.relname, the.scratch, c.relname, m.amname, " + indexColumn("the.text", "the.n") + ") " + ofIndex,
 		print: "select pg_get_indexdef(i.indexrelid, 1, false) from the join pg_class c on c.relnamespace = " + inScratch + " join pg_index i on i.indrelid = c.oid",
 	}
 	readPredicate = reading{
-		table: readIndexColumn.table,
+		table: readIndexExpression.table,
 		make: "select format('create index %I on %I.%I using %I (%s) where %s', x.relname, the.scratch, c.relname, m.amname, " +
 			indexColumn("pg_get_indexdef(i.indexrelid, 1, false)", "1") + ", the.text) " + ofIndex,
 		print: "select pg_get_expr(i.indpred, i.indrelid) from the join pg_class c on c.relnamespace = " + inScratch + " join pg_index i on i.indrelid = c.oid",
