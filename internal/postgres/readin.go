@@ -96,11 +96,12 @@ func (d *databaseProof) readsAlike(ctx context.Context, c catalog, want, have *f
 		}
 	}
 	p.text = text
-	again, err := d.readIn(ctx, r, p, schema, false)
-	if unread := (*unreadError)(nil); errors.As(err, &unread) && r.table != "" {
-		// A function that takes the table's rows does not take the clone's,
-		// unless there is a cast.
-		again, err = d.readIn(ctx, r, p, schema, true)
+	var again string
+	for _, try := range r.tries(schema, d.facts.adapted.appPath(d.database)) {
+		again, err = d.readIn(ctx, r, p, try)
+		if !errors.As(err, new(*unreadError)) {
+			break
+		}
 	}
 	if unread := (*unreadError)(nil); errors.As(err, &unread) {
 		return false, unread.pg.Message, nil
@@ -109,6 +110,28 @@ func (d *databaseProof) readsAlike(ctx context.Context, c catalog, want, have *f
 		return false, "", classify(targetSide, fmt.Errorf("read in %s of %s %s: %w", want.what, c.kind, want.object, err))
 	}
 	return again == printed, "", nil
+}
+
+// try is one way to read a text in.
+type try struct {
+	path string // behind the scratch schema, where that is on the path
+	cast bool
+}
+
+// tries are the ways to read a text in, the next where one fails. A function
+// that takes the table's rows does not take the clone's, unless there is a cast.
+// What is planned at once, such as an index, may call a function that leans on
+// the application's path; the text itself says where everything is.
+func (r reading) tries(schema, app string) []try {
+	if r.relative != "" {
+		path := ident(schema) + ", pg_catalog"
+		return []try{{path: path}, {path: path, cast: true}}
+	}
+	tries := []try{{path: "pg_catalog"}, {path: app}}
+	if r.table != "" {
+		tries = append(tries, try{path: "pg_catalog", cast: true}, try{path: app, cast: true})
+	}
+	return tries
 }
 
 // oid is the OID of a fact of an object with texts.
@@ -131,7 +154,7 @@ func (r reading) ofFact(ctx context.Context, conn *pgx.Conn, f *fact) (text, sch
 		err = (place{oid: table}).ask(ctx, conn, "select n.nspname::text from the join pg_class c on c.oid = the.oid join pg_namespace n on n.oid = c.relnamespace", &schema)
 	}
 	if err == nil {
-		text, err = r.printed(ctx, conn, p, ident(schema))
+		text, err = r.printed(ctx, conn, p, ident(schema)+", pg_catalog")
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("print %s of %s: %w", f.what, f.object, err)
@@ -141,7 +164,7 @@ func (r reading) ofFact(ctx context.Context, conn *pgx.Conn, f *fact) (text, sch
 
 // printed asks for the relative text of an object with a path in front.
 func (r reading) printed(ctx context.Context, conn *pgx.Conn, p place, path string) (text string, err error) {
-	if _, err := conn.Exec(ctx, "set local search_path = "+path+", pg_catalog"); err != nil {
+	if _, err := conn.Exec(ctx, "set local search_path = "+path); err != nil {
 		return "", err
 	}
 	if err := p.ask(ctx, conn, r.relative, &text); err != nil {
@@ -170,7 +193,7 @@ func unread(err error) error {
 }
 
 // readIn has the target read in a text, and gives what it prints of that.
-func (d *databaseProof) readIn(ctx context.Context, r reading, p place, schema string, cast bool) (printed string, err error) {
+func (d *databaseProof) readIn(ctx context.Context, r reading, p place, try try) (printed string, err error) {
 	if d.scratch == nil {
 		if d.scratch, err = d.target.connect(ctx, d.database); err != nil {
 			return "", err
@@ -189,16 +212,16 @@ func (d *databaseProof) readIn(ctx context.Context, r reading, p place, schema s
 	if _, err := tx.Exec(ctx, begin); err != nil {
 		return "", unread(err)
 	}
-	if err := r.clone(ctx, d.scratch, p, cast); err != nil {
+	if err := r.clone(ctx, d.scratch, p, try.cast); err != nil {
 		return "", err
 	}
 	var statements string
 	if err := p.ask(ctx, d.scratch, r.make, &statements); err != nil {
 		return "", err
 	}
-	path := "pg_catalog"
+	path := try.path
 	if r.relative != "" {
-		path = p.scratch + ", " + ident(schema) + ", pg_catalog"
+		path = p.scratch + ", " + path
 	}
 	for _, sql := range []string{"set local search_path = " + path, statements, "set local search_path = pg_catalog"} {
 		if _, err := tx.Exec(ctx, sql); err != nil {
@@ -212,7 +235,7 @@ func (d *databaseProof) readIn(ctx context.Context, r reading, p place, schema s
 	if p.oid, err = made.oid(); err != nil {
 		return "", err
 	}
-	return r.printed(ctx, d.scratch, p, p.scratch+", "+ident(schema))
+	return r.printed(ctx, d.scratch, p, path)
 }
 
 // clone makes an empty table, or a view, with the name and columns of the

@@ -2,6 +2,7 @@
 -- printed: a varchar compared with a list of words is one in each kind.
 create extension pg_trgm;
 create schema odd;
+set search_path = public, odd;
 create table builds (id int primary key, job int, state varchar(20) not null check (state in ('queued', 'done')));
 create unique index builds_active on builds (job) where state in ('queued', 'running');
 insert into builds values (1, 1, 'queued');
@@ -23,6 +24,10 @@ create index by_row on builds (odd.whole(builds));
 create index by_expression on odd.texts ((a in ('x', 'y')), lower(b) collate "C" text_pattern_ops desc nulls last) include (n) where b in ('p', 'q') and id > 5;
 create index trigrams on odd.texts using gin ((a || b) gin_trgm_ops);
 create table odd.excluded (a varchar(9), r int4range, constraint apart exclude using gist (int4range(length(a), 99) with &&, r with &&) where (a in ('x', 'y')) deferrable);
+
+create function odd.lean(a text) returns text language sql immutable as 'select lower(a) where calm(a)';
+create index by_leaning on odd.texts (odd.lean(a), (b in ('x', 'y'))) where odd.lean(a) in ('x', 'y') or b in ('p', 'q');
+create table odd.leaning (a varchar(9), made boolean generated always as (odd.lean(a) = 'x' or a in ('x', 'y')) stored, check (odd.lean(a) <> '' or a in ('x', 'y')));
 
 create view levels as select * from (values (1, 'low'), (2, 'high')) as v (level, word);
 create view levels_in as select 1 as one where 3 in (values (1), (3));
@@ -71,4 +76,5 @@ create rule shadowed as on delete to odd.pg_class where old.a in ('x', 'y') do i
 create trigger shadowed before insert on odd.pg_class for each row when (new.a in ('x', 'y')) execute function odd.keep();
 create table odd."Odd ""Name""; drop" ("a ""b""" varchar(9) constraint "c ""d""" check ("a ""b""" in ('x', '''; $1')));
 create rule "r ""s""" as on delete to odd."Odd ""Name""; drop" where old."a ""b""" in ('x', 'y') do instead nothing;
+reset search_path;
 alter database main set search_path = odd, public;
