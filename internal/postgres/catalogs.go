@@ -81,8 +81,10 @@ var tableFacts = textsOf(qualified, "c.oid", `('kind', c.relkind::text), ('owner
 	`+options("(select f.ftoptions from pg_foreign_table f where f.ftrelid = c.oid)"),
 	"("+relation("'r', 'p', 'v', 'm', 'f', 'S', 'c'")+")")
 
+// How long a view's column may be follows from its query, and newer servers know
+// that of more expressions.
 func columnFacts(common, _ int) string {
-	pairs := `('type', format_type(a.atttypid, a.atttypmod)), ('not null', a.attnotnull::text), ('default', pg_get_expr(d.adbin, d.adrelid)),
+	pairs := `('type', format_type(a.atttypid, case when c.relkind not in ('v', 'm') then a.atttypmod end)), ('not null', a.attnotnull::text), ('default', pg_get_expr(d.adbin, d.adrelid)),
 		('generated', a.attgenerated::text), ('identity', a.attidentity::text), ('storage', a.attstorage::text), ('position', a.position::text),
 		('collation', ` + collationOf("a.attcollation") + `),
 		('statistics target', coalesce(nullif(a.attstattarget, -1)::text, '')), ('options', (select string_agg(o, ', ' order by o) from unnest(a.attoptions) o))`
@@ -99,12 +101,13 @@ func columnFacts(common, _ int) string {
 // The name of an index that PostgreSQL chose itself for a partition, or for
 // an inherited constraint, is compared like any other. Of a column, printing
 // hides the operator class that is the default and the collation that is the
-// column's.
+// column's. Whether the index of a partitioned table is valid follows from those of
+// its partitions.
 func indexFacts(common, _ int) string {
 	pairs := `('table', i.indrelid::regclass::text), ('method', (select quote_ident(amname) from pg_am where oid = c.relam)),
 	('unique', i.indisunique::text), ('primary', i.indisprimary::text), ('exclusion', i.indisexclusion::text), ('immediate', i.indimmediate::text),
 	('predicate', pg_get_expr(i.indpred, i.indrelid)), ('options', (select string_agg(o, ', ' order by o) from unnest(c.reloptions) o)),
-	('valid', (i.indisvalid and i.indisready)::text), ('clustered', i.indisclustered::text), ('replica identity', i.indisreplident::text),
+	('valid', case when c.relkind = 'i' then (i.indisvalid and i.indisready)::text end), ('clustered', i.indisclustered::text), ('replica identity', i.indisreplident::text),
 	('statistics targets', (select string_agg(a.attnum || '=' || a.attstattarget, ', ' order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attstattarget >= 0)),
 	('parent', (select inhparent::regclass::text from pg_inherits where inhrelid = c.oid))`
 	if common >= 150000 {
@@ -112,7 +115,7 @@ func indexFacts(common, _ int) string {
 	}
 	pairs += `
 	union all select case i.indkey[k - 1] when 0 then 'expression ' else 'column ' end || k, pg_get_indexdef(c.oid, k, false) from generate_series(1, i.indnatts) k
-	union all select 'order of column ' || k, concat_ws(' ', ` + identity("pg_opclass", "i.indclass[k - 1]") + `, ` + collationOf("i.indcollation[k - 1]") + `,
+	union all select 'order of column ' || k, concat_ws(' ', ` + opclassOf("i.indclass[k - 1]") + `, ` + collationOf("i.indcollation[k - 1]") + `,
 			case when i.indoption[k - 1] & 1 <> 0 then 'desc' end, case when i.indoption[k - 1] & 2 <> 0 then 'nulls first' end,
 			(select string_agg(o, ', ' order by o) from pg_attribute a, unnest(a.attoptions) o where a.attrelid = c.oid and a.attnum = k))
 		from generate_series(1, i.indnkeyatts) k`
@@ -121,8 +124,9 @@ func indexFacts(common, _ int) string {
 }
 
 // Foreign keys that a partition inherits get their names from PostgreSQL,
-// which numbers them as they come; they are compared by what they say. The
-// expressions of an exclusion are those of its index.
+// which numbers them as they come; they are compared by what they say. It makes
+// one more for each partition that is referenced, and these say nothing that the
+// key does not. The expressions of an exclusion are those of its index.
 var constraintFacts = `select case when o.conparentid <> 0 and o.contype = 'f' then o.conrelid::regclass::text
 		else quote_ident(o.conname) || ' on ' || case when o.contypid <> 0 then format_type(o.contypid, null) else o.conrelid::regclass::text end end,
 	case when o.conparentid <> 0 and o.contype = 'f' then 'inherited ' || pg_get_constraintdef(o.oid) else v.what end, v.value, o.oid::text
@@ -134,13 +138,13 @@ var constraintFacts = `select case when o.conparentid <> 0 and o.contype = 'f' t
 		('operators', (select string_agg(u.n::regoperator::text, ', ' order by k) from unnest(o.conexclop || o.conpfeqop || o.conppeqop || o.conffeqop) with ordinality u(n, k))),
 		('inherited', case when o.contype = 'c' then concat_ws(' ', o.coninhcount, case when o.conislocal then 'local' end, case when o.connoinherit then 'no inherit' end) end),
 		('disabled triggers', (select count(*)::text from pg_trigger t where t.tgconstraint = o.oid and t.tgisinternal and t.tgenabled <> 'O' and o.contype = 'f'))) v(what, value)
-	where o.contype in ('p', 'u', 'x', 'f', 'c') and ` + notOfExtension("pg_class", "o.conrelid") + ` and ` + notOfExtension("pg_type", "o.contypid")
+	where o.contype in ('p', 'u', 'x', 'f', 'c') and not exists (select from pg_constraint y where y.oid = o.conparentid and y.conrelid = o.conrelid) and ` + notOfExtension("pg_class", "o.conrelid") + ` and ` + notOfExtension("pg_type", "o.contypid")
 
 // Triggers that partitions got from their parent are compared too, as one of
 // them may be disabled on its own; up to 14 they are marked internal. Those
-// of constraints count with their constraint.
+// of other constraints count with their constraint.
 var triggerFacts = textsOf("format('%I on %I.%I', t.tgname, n.nspname, c.relname)", "t.oid", "('definition', pg_get_triggerdef(t.oid)), ('enabled', t.tgenabled::text)",
-	"("+relation("'r', 'p', 'v', 'f'")+" join pg_trigger t on t.tgrelid = c.oid and (not t.tgisinternal or t.tgconstraint = 0))")
+	"("+relation("'r', 'p', 'v', 'f'")+" join pg_trigger t on t.tgrelid = c.oid and (not t.tgisinternal or t.tgconstraint = 0 or exists (select from pg_constraint o where o.oid = t.tgconstraint and o.contype = 't')))")
 
 var policyFacts = textsOf("format('%I on %I.%I', p.polname, n.nspname, c.relname)", "p.oid", `('command', p.polcmd::text), ('permissive', p.polpermissive::text),
 	('using', pg_get_expr(p.polqual, p.polrelid)), ('with check', pg_get_expr(p.polwithcheck, p.polrelid)),
