@@ -1,7 +1,5 @@
 package postgres
 
-import "strings"
-
 // relation is the condition and joins for relations c in schemas n that are
 // the user's own. Of an extension's composite type only the type is a member.
 func relation(kinds string) string {
@@ -60,9 +58,9 @@ var catalogs = []catalog{
 		"pg_publication o"))},
 	{kind: "published table", query: publishedFacts, texts: map[string]reading{"filter": readFilter}},
 	{kind: "large object", query: always("select o.oid::text, 'owner', " + roleOf("o.lomowner") + ", '' from pg_largeobject_metadata o")},
-	{kind: "privilege", query: always(privilegeFacts)},
-	{kind: "column privilege", query: always(columnPrivilegeFacts)},
-	{kind: "default privilege", query: always("select coalesce(quote_ident(n.nspname), 'all schemas'), a.defaclobjtype::text || ' by ' || " + roleOf("a.defaclrole") + ", " +
+	{kind: "privilege", query: granted(privilegeFacts)},
+	{kind: "column privilege", query: granted(columnPrivilegeFacts)},
+	{kind: "default privilege", query: granted("select coalesce(quote_ident(n.nspname), 'all schemas'), a.defaclobjtype::text || ' by ' || " + roleOf("a.defaclrole") + ", " +
 		accessList("a.defaclacl") + ", '' from pg_default_acl a left join pg_namespace n on n.oid = a.defaclnamespace")},
 	{kind: "comment", query: always(commentFacts)},
 	{kind: "security label", query: always("select o.type || ' ' || o.identity, l.provider, l.label, '' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o")},
@@ -243,19 +241,3 @@ const commentFacts = `select o.type || ' ' || o.identity, 'comment', d.descripti
 	where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and d.objoid = to_regnamespace('public')
 			and d.description <> 'standard public schema')
 		and not exists (select from pg_depend x where x.classid = d.classoid and x.objid = d.objoid and x.deptype = 'e')`
-
-// accessList is the SQL that spells an access list: its items in a fixed
-// order, the same whatever the order they were granted in.
-func accessList(acl string) string { return accessListOf(acl, "null::oid") }
-
-// accessListOf is accessList with one role, the server's own, under a name
-// that is the same everywhere.
-func accessListOf(acl, server string) string {
-	name := func(oid string) string {
-		return "case when " + oid + " = 0 then '' when " + oid + " = " + server + " then '(server)' else " + roleOf(oid) + " end"
-	}
-	return strings.ReplaceAll(`(select string_agg(concat_ws(chr(31), i.grantee, i.privilege, i.grantor, case when i.option then 't' else 'f' end), chr(30)
-		order by i.grantee collate "C", i.grantor collate "C", i.privilege collate "C")
-		from (select `+name("x.grantee")+` as grantee, x.privilege_type as privilege, `+name("x.grantor")+` as grantor, bool_or(x.is_grantable) as option
-			from aclexplode(@acl) x group by 1, 2, 3) i)`, "@acl", acl)
-}
