@@ -114,22 +114,22 @@ func (d *databaseProof) readsAlike(ctx context.Context, c catalog, want, have *f
 
 // try is one way to read a text in.
 type try struct {
-	path string // behind the scratch schema, where that is on the path
-	cast bool
+	path      string // behind the scratch schema, where that is on the path
+	functions bool   // see functionsOf
 }
 
 // tries are the ways to read a text in, the next where one fails. A function
-// that takes the table's rows does not take the clone's, unless there is a cast.
+// that takes the table's rows does not take the clone's: it needs a twin.
 // What is planned at once, such as an index, may call a function that leans on
 // the application's path; the text itself says where everything is.
 func (r reading) tries(schema, app string) []try {
 	if r.relative != "" {
 		path := ident(schema) + ", pg_catalog"
-		return []try{{path: path}, {path: path, cast: true}}
+		return []try{{path: path}, {path: path, functions: true}}
 	}
 	tries := []try{{path: "pg_catalog"}, {path: app}}
 	if r.table != "" {
-		tries = append(tries, try{path: "pg_catalog", cast: true}, try{path: app, cast: true})
+		tries = append(tries, try{path: "pg_catalog", functions: true}, try{path: app, functions: true})
 	}
 	return tries
 }
@@ -212,7 +212,7 @@ func (d *databaseProof) readIn(ctx context.Context, r reading, p place, try try)
 	if _, err := tx.Exec(ctx, begin); err != nil {
 		return "", unread(err)
 	}
-	if err := r.clone(ctx, d.scratch, p, try.cast); err != nil {
+	if err := r.clone(ctx, d.scratch, p, try.functions); err != nil {
 		return "", err
 	}
 	var statements string
@@ -241,7 +241,7 @@ func (d *databaseProof) readIn(ctx context.Context, r reading, p place, try try)
 // clone makes an empty table, or a view, with the name and columns of the
 // target's own. It is spelled from the catalog: LIKE asks for the right to read
 // the table, and locks it.
-func (r reading) clone(ctx context.Context, conn *pgx.Conn, p place, cast bool) error {
+func (r reading) clone(ctx context.Context, conn *pgx.Conn, p place, functions bool) error {
 	var table *uint32
 	if r.table == "" {
 		return nil
@@ -250,8 +250,8 @@ func (r reading) clone(ctx context.Context, conn *pgx.Conn, p place, cast bool) 
 		return err
 	}
 	queries := []string{cloneOf}
-	if cast {
-		queries = append(queries, castOf)
+	if functions {
+		queries = append(queries, functionsOf)
 	}
 	for _, query := range queries {
 		var statement string
@@ -282,7 +282,12 @@ var cloneOf = `select case when c.relkind = 'v' then format('create view %I.%I a
 		else format('create table %I.%I (%s)', the.scratch, c.relname, ` + columnsOf("c.oid") + `) end
 	from the join pg_class c on c.oid = the.oid`
 
-const castOf = `select format('create function %1$I.row_of_clone(%1$I.%2$I) returns %3$I.%2$I language sql immutable as %4$L;
-		create cast (%1$I.%2$I as %3$I.%2$I) with function %1$I.row_of_clone(%1$I.%2$I) as implicit',
-		the.scratch, c.relname, n.nspname, format('select null::%I.%I', n.nspname, c.relname))
-	from the join pg_class c on c.oid = the.oid join pg_namespace n on n.oid = c.relnamespace`
+// functionsOf makes, beside each function that takes the table's rows, one that
+// takes the clone's. It is found under the same name, and seen by nobody else. A
+// setting of its own keeps its body from being looked at.
+const functionsOf = `select coalesce(string_agg(format('create function %I.%I(%s) returns %s%s language sql %s set search_path = pg_catalog as %L', fn.nspname, f.proname,
+		(select string_agg(concat_ws(' ', case when f.provariadic <> 0 and k = f.pronargs then 'variadic' end, case when f.proargmodes is null then quote_ident(nullif(f.proargnames[k], '')) end,
+			case when t = c.reltype then format('%I.%I', the.scratch, c.relname) else format_type(t, null) end), ', ' order by k) from unnest(f.proargtypes::oid[]) with ordinality u(t, k)),
+		case when f.proretset then 'setof ' end, format_type(f.prorettype, null),
+		case f.provolatile when 'i' then 'immutable' when 's' then 'stable' end, 'select null'), '; '), '')
+	from the join pg_class c on c.oid = the.oid join pg_proc f on f.prokind = 'f' and c.reltype = any(f.proargtypes::oid[]) join pg_namespace fn on fn.oid = f.pronamespace`

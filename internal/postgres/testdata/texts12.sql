@@ -19,8 +19,11 @@ create table odd.texts (id int primary key, a varchar(20), b varchar(30), n nume
 	made boolean generated always as (a in ('x', 'y')) stored,
 	constraint inlist check (a in ('x', 'y') or a ~ 'z'), constraint whole check ((texts.*)::text <> '' and odd.calm(a)), constraint sum check (n + 1.5 > k and n::int >= 0));
 insert into odd.texts (id, a, n) values (1, 'x', 2);
-alter table builds add constraint of_row check (odd.whole(builds)), add constraint late check (state in ('queued', 'late')) not valid;
-create index by_row on builds (odd.whole(builds));
+alter table builds add constraint of_row check (odd.whole(builds) or state in ('queued', 'whole')), add constraint late check (state in ('queued', 'late')) not valid;
+create index by_row on builds (odd.whole(builds)) where odd.whole(builds.*) or state in ('x', 'y');
+create trigger by_row after update on builds for each row when (odd.whole(new) and old.state in ('x', 'y')) execute function odd.keep();
+create rule by_row as on delete to builds where odd.whole(old) and old.state in ('x', 'y') do also select odd.whole(b) from builds b;
+create policy by_row on builds using (odd.whole(builds) and state in ('x', 'y'));
 create index by_expression on odd.texts ((a in ('x', 'y')), lower(b) collate "C" text_pattern_ops desc nulls last) include (n) where b in ('p', 'q') and id > 5;
 create index trigrams on odd.texts using gin ((a || b) gin_trgm_ops);
 create table odd.excluded (a varchar(9), r int4range, constraint apart exclude using gist (int4range(length(a), 99) with &&, r with &&) where (a in ('x', 'y')) deferrable);
