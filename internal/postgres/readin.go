@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -199,34 +200,21 @@ func (d *databaseProof) readIn(ctx context.Context, r reading, p place, try try)
 			return "", err
 		}
 	}
-	tx, err := d.scratch.Begin(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))) }() // rolling back is the point
 	p.scratch = "circleci_dr_" + strings.ToLower(rand.Text())
-	begin := "set local lock_timeout = '10s'; set local client_min_messages = error; create schema " + p.scratch
-	if d.target.superuser { // the application's event triggers are not to hear of this
-		begin = "set local session_replication_role = replica; " + begin
-	}
-	if _, err := tx.Exec(ctx, begin); err != nil {
-		return "", unread(err)
-	}
-	if err := r.clone(ctx, d.scratch, p, try.functions); err != nil {
-		return "", err
-	}
-	var statements string
-	if err := p.ask(ctx, d.scratch, r.make, &statements); err != nil {
-		return "", err
-	}
 	path := try.path
 	if r.relative != "" {
 		path = p.scratch + ", " + path
 	}
-	for _, sql := range []string{"set local search_path = " + path, statements, "set local search_path = pg_catalog"} {
-		if _, err := tx.Exec(ctx, sql); err != nil {
-			return "", unread(err)
-		}
+	script, err := d.script(ctx, r, p, path, try.functions)
+	if err != nil {
+		return "", err
+	}
+	defer func() { // rolling back is the point
+		_, rolled := d.scratch.Exec(context.WithoutCancel(ctx), "rollback")
+		err = errors.Join(err, rolled)
+	}()
+	if _, err := d.scratch.Exec(ctx, script); err != nil {
+		return "", unread(err)
 	}
 	if err := p.ask(ctx, d.scratch, r.print, &printed); err != nil || r.relative == "" {
 		return printed, err
@@ -238,56 +226,35 @@ func (d *databaseProof) readIn(ctx context.Context, r reading, p place, try try)
 	return r.printed(ctx, d.scratch, p, path)
 }
 
-// clone makes an empty table, or a view, with the name and columns of the
-// target's own. It is spelled from the catalog: LIKE asks for the right to read
-// the table, and locks it.
-func (r reading) clone(ctx context.Context, conn *pgx.Conn, p place, functions bool) error {
-	var table *uint32
-	if r.table == "" {
-		return nil
+// script is what makes the object, in one piece: the way to the target may be
+// long. It leaves the transaction open.
+func (d *databaseProof) script(ctx context.Context, r reading, p place, path string, functions bool) (string, error) {
+	script := []string{"begin", "set local lock_timeout = '10s'", "set local client_min_messages = error", "create schema " + p.scratch}
+	if d.target.superuser { // the application's event triggers are not to hear of this
+		script = slices.Insert(script, 1, "set local session_replication_role = replica")
 	}
-	if err := p.ask(ctx, conn, r.table, &table); err != nil || table == nil {
-		return err
-	}
-	queries := []string{cloneOf}
-	if functions {
-		queries = append(queries, functionsOf)
-	}
-	for _, query := range queries {
-		var statement string
-		if err := (place{oid: *table, scratch: p.scratch}).ask(ctx, conn, query, &statement); err != nil {
-			return err
+	for _, query := range r.queries(functions) {
+		var statement *string // none of a domain's table
+		if err := p.ask(ctx, d.scratch, query, &statement); err != nil {
+			return "", err
 		}
-		if _, err := conn.Exec(ctx, statement); err != nil {
-			return unread(err)
+		if query == r.make {
+			script = append(script, "set local search_path = "+path)
+		}
+		if statement != nil {
+			script = append(script, *statement)
 		}
 	}
-	return nil
+	return strings.Join(append(script, "set local search_path = pg_catalog"), ";\n"), nil
 }
 
-// collated is the SQL for the collation of a column or type.
-func collated(oid string) string {
-	return `coalesce((select format(' collate %I.%I', cn.nspname, co.collname) from pg_collation co join pg_namespace cn on cn.oid = co.collnamespace where co.oid = ` + oid + `), '')`
+// queries are those for the statements to run, in their order.
+func (r reading) queries(functions bool) []string {
+	switch {
+	case r.table == "":
+		return []string{r.make}
+	case functions:
+		return []string{cloneOf(r.table), functionsOf(r.table), r.make}
+	}
+	return []string{cloneOf(r.table), r.make}
 }
-
-// columnsOf is the SQL for the columns of a relation as CREATE TABLE takes them.
-func columnsOf(oid string) string {
-	return `(select string_agg(format('%I %s%s', a.attname, format_type(a.atttypid, a.atttypmod), ` + collated("a.attcollation") + `), ', ' order by a.attnum)
-		from pg_attribute a where a.attrelid = ` + oid + ` and a.attnum > 0 and not a.attisdropped)`
-}
-
-var cloneOf = `select case when c.relkind = 'v' then format('create view %I.%I as select %s', the.scratch, c.relname,
-		(select string_agg(format('null::%s%s as %I', format_type(a.atttypid, a.atttypmod), ` + collated("a.attcollation") + `, a.attname), ', ' order by a.attnum)
-			from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped))
-		else format('create table %I.%I (%s)', the.scratch, c.relname, ` + columnsOf("c.oid") + `) end
-	from the join pg_class c on c.oid = the.oid`
-
-// functionsOf makes, beside each function that takes the table's rows, one that
-// takes the clone's. It is found under the same name, and seen by nobody else. A
-// setting of its own keeps its body from being looked at.
-const functionsOf = `select coalesce(string_agg(format('create function %I.%I(%s) returns %s%s language sql %s set search_path = pg_catalog as %L', fn.nspname, f.proname,
-		(select string_agg(concat_ws(' ', case when f.provariadic <> 0 and k = f.pronargs then 'variadic' end, case when f.proargmodes is null then quote_ident(nullif(f.proargnames[k], '')) end,
-			case when t = c.reltype then format('%I.%I', the.scratch, c.relname) else format_type(t, null) end), ', ' order by k) from unnest(f.proargtypes::oid[]) with ordinality u(t, k)),
-		case when f.proretset then 'setof ' end, format_type(f.prorettype, null),
-		case f.provolatile when 'i' then 'immutable' when 's' then 'stable' end, 'select null'), '; '), '')
-	from the join pg_class c on c.oid = the.oid join pg_proc f on f.prokind = 'f' and c.reltype = any(f.proargtypes::oid[]) join pg_namespace fn on fn.oid = f.pronamespace`
