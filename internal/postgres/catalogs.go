@@ -57,6 +57,10 @@ var catalogs = []catalog{
 	{kind: "publication", query: always(factsOf("quote_ident(o.pubname)", "('owner', "+roleOf("o.pubowner")+"), ('all tables', o.puballtables::text), ('operations', concat_ws(' ', o.pubinsert, o.pubupdate, o.pubdelete, o.pubtruncate)), ('tables', (select string_agg(format('%I.%I', t.schemaname, t.tablename), ', ' order by t.schemaname, t.tablename) from pg_publication_tables t where t.pubname = o.pubname))",
 		"pg_publication o"))},
 	{kind: "published table", query: publishedFacts, texts: map[string]reading{"filter": readFilter}},
+	{kind: "transform", query: always(factsOf(identity("pg_transform", "o.oid"), "('from', nullif(o.trffromsql, 0)::regprocedure::text), ('to', nullif(o.trftosql, 0)::regprocedure::text)",
+		"(select * from pg_transform o where "+notOfExtension("pg_transform", "o.oid")+") o"))},
+	{kind: "extension dependence", query: always("select o.type || ' ' || o.identity, 'extension ' || quote_ident(e.extname), 'yes', '' from pg_depend x join pg_extension e on e.oid = x.refobjid" +
+		" cross join lateral pg_identify_object(x.classid, x.objid, x.objsubid) o where x.refclassid = 'pg_extension'::regclass and x.deptype = 'x'")},
 	{kind: "large object", query: always("select o.oid::text, 'owner', " + roleOf("o.lomowner") + ", '' from pg_largeobject_metadata o")},
 	{kind: "privilege", query: granted(privilegeFacts)},
 	{kind: "column privilege", query: granted(columnPrivilegeFacts)},
@@ -160,6 +164,7 @@ func routineFacts(common, _ int) string {
 	('result', case when o.proretset then 'set of ' else '' end || format_type(o.prorettype, null)), ('body', md5(concat(o.prosrc, chr(1), o.probin))),
 	('volatility', o.provolatile::text), ('strict', o.proisstrict::text), ('security definer', o.prosecdef::text), ('leakproof', o.proleakproof::text),
 	('parallel', o.proparallel::text), ('cost', o.procost::text), ('rows', o.prorows::text), ('settings', array_to_string(o.proconfig, ', ')),
+	('transforms', (select string_agg(format_type(y, null), ', ' order by k) from unnest(o.protrftypes) with ordinality u(y, k))),
 	('support', o.prosupport::regproc::text),
 	('aggregate', (select concat_ws(' ', g.aggkind, g.aggnumdirectargs, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn,
 		g.aggminvtransfn, g.aggmfinalfn, g.aggfinalextra, g.aggmfinalextra, g.aggfinalmodify, g.aggmfinalmodify, nullif(g.aggsortop, 0)::regoperator,

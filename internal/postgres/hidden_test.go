@@ -18,6 +18,11 @@ const hiddenBase = `create table k (a int, b text, c bigint, primary key (a, c),
 	create procedure p(inout a int) language sql as 'select a';
 	create table lists (b text) partition by list (b);
 	create statistics h_stats (dependencies) on a, b from h;
+	create extension pg_trgm;
+	create function near(a text, b text) returns boolean language sql as 'select true';
+	alter function near(text, text) depends on extension pg_trgm;
+	create transform for int language sql (from sql with function prsd_lextype(internal), to sql with function int4recv(internal));
+	create function turned(int) returns int language sql transform for type int as 'select 1';
 	create extension postgres_fdw;
 	create foreign data wrapper files options (one '1', two '2');
 	create server archive foreign data wrapper postgres_fdw options (host '192.0.2.7', port '5432', dbname 'archive', fetch_size '50');
@@ -51,6 +56,12 @@ var hidden = []struct {
 		[]string{"main: table public.lists: partition key differs", "main: table public.lists: partitioned by differs"}},
 	{"kinds of statistics", "drop statistics h_stats; create statistics h_stats (ndistinct) on a, b from h", "drop statistics h_stats; create statistics h_stats (dependencies) on a, b from h",
 		[]string{"main: statistics object public.h_stats: kinds differs"}},
+	{"transform", "create or replace function turned(int) returns int language sql as 'select 1'; create or replace transform for int language sql (from sql with function prsd_lextype(internal))",
+		`create or replace function turned(int) returns int language sql transform for type int as 'select 1';
+		create or replace transform for int language sql (from sql with function prsd_lextype(internal), to sql with function int4recv(internal))`,
+		[]string{"main: routine public.turned(integer): transforms differs", "main: transform for integer on language sql: to differs"}},
+	{"extension dependence", "drop function near; create function near(a text, b text) returns boolean language sql as 'select true'", "alter function near(text, text) depends on extension pg_trgm",
+		[]string{"main: extension dependence function public.near(pg_catalog.text,pg_catalog.text): is missing on the target"}},
 	{"order of options", "alter server archive options (drop host); alter server archive options (add host '192.0.2.7'); alter foreign data wrapper files options (drop one); alter foreign data wrapper files options (add one '1')", "select 1", nil},
 	{"option", "alter server archive options (set fetch_size '51', drop port)", "alter server archive options (set fetch_size '50', add port '5432')",
 		[]string{"main: foreign server archive: option fetch_size differs", "main: foreign server archive: option port is missing on the target"}},
