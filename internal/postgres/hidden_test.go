@@ -17,6 +17,8 @@ const hiddenBase = `create table k (a int, b text, c bigint, primary key (a, c),
 	create function f(a int, inout b text) language sql as 'select b';
 	create procedure p(inout a int) language sql as 'select a';
 	create table lists (b text) partition by list (b);
+	create table spans (a int, b date) partition by range (a, b);
+	create table span partition of spans for values from (1, '2020-01-01') to (2, maxvalue);
 	create statistics h_stats (dependencies) on a, b from h;
 	create extension pg_trgm;
 	create function near(a text, b text) returns boolean language sql as 'select true';
@@ -54,6 +56,8 @@ var hidden = []struct {
 		[]string{"main: routine public.f(integer,pg_catalog.text): result differs", "main: routine public.f(integer,pg_catalog.text): rows differs"}},
 	{"partition key's class", "drop table lists; create table lists (b text) partition by list (b text_pattern_ops)", "drop table lists; create table lists (b text) partition by list (b)",
 		[]string{"main: table public.lists: partition key differs", "main: table public.lists: partitioned by differs"}},
+	{"partition bound", "drop table span; create table span partition of spans for values from (1, '2020-01-01') to (3, maxvalue)", "drop table span; create table span partition of spans for values from (1, '2020-01-01') to (2, maxvalue)",
+		[]string{"main: table public.span: partition bound differs"}},
 	{"kinds of statistics", "drop statistics h_stats; create statistics h_stats (ndistinct) on a, b from h", "drop statistics h_stats; create statistics h_stats (dependencies) on a, b from h",
 		[]string{"main: statistics object public.h_stats: kinds differs"}},
 	{"transform", "create or replace function turned(int) returns int language sql as 'select 1'; create or replace transform for int language sql (from sql with function prsd_lextype(internal))",

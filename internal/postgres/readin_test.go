@@ -3,8 +3,6 @@ package postgres
 import (
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
@@ -78,30 +76,4 @@ func TestTextsOfTwoHistories(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestProofNamesOtherTexts changes one text at a time on the target.
-func TestProofNamesOtherTexts(t *testing.T) {
-	t.Parallel()
-	p := newPair(t, 12, 14)
-	loadTexts(t, p)
-	p.copied(t)
-	for _, m := range textMutations {
-		t.Run(m.name, func(t *testing.T) {
-			p.target.Exec(t, "main", m.sql)
-			if got := differences(do[reconcile.Proof](t, p, reconcile.OpProve)); !slices.Equal(got, []string{m.want}) {
-				t.Errorf("differences %q, want %q", got, m.want)
-			}
-			p.target.Exec(t, "main", m.undo)
-		})
-	}
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
-		t.Errorf("not equal at the end: %q", strings.Join(differences(proof), "\n"))
-	}
-}
-
-var textMutations = []mutation{
-	{"check, other constant", "main", "alter table builds drop constraint builds_state_check; alter table builds add constraint builds_state_check check (state in ('queued', 'gone'))",
-		"alter table builds drop constraint builds_state_check; alter table builds add constraint builds_state_check check (state in ('queued', 'done'))",
-		"main: constraint builds_state_check on public.builds: check differs"},
 }
