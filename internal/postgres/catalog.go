@@ -12,17 +12,27 @@ import (
 
 // fact is one thing a server says about one of its objects. Two databases are
 // equal when they say the same facts, in the target's role names.
-type fact struct{ object, what, value, owner string }
+type fact struct {
+	object, what, value string
+	// of is the owner of what has privileges, the OID of what has a text that
+	// the target can read in, else empty.
+	of string
+}
 
 // catalog is a named query for facts. All kinds of objects are compared by
 // this one mechanism; to compare one more, add a query.
 type catalog struct {
 	kind string // in PostgreSQL's words, for people
-	// query returns object, what, value and owner (the last for privileges,
-	// else ''). It may read the table roles(f, t), the names that change on
-	// the way. common is the older of both servers' versions: a column that
-	// only the newer one has cannot be compared. own is this server's.
+	// query returns object, what, value and of, see fact. It may read the table
+	// roles(f, t), the names that change on the way. common is the older of both
+	// servers' versions: a column that only the newer one has cannot be compared.
+	// own is this server's.
 	query func(common, own int) string
+	// texts are the values that a server prints from an expression it keeps:
+	// how the target reads them in, by what without a number behind it.
+	texts map[string]reading
+	// hide tells a value that must not be shown, by what.
+	hide func(what string) bool
 }
 
 // side is a session on one side and how its role names read on the target.
@@ -44,7 +54,7 @@ func (s side) ownerLists() (from, to []string) {
 func (s side) facts(ctx context.Context, c catalog, common int) (*factReader, error) {
 	from, to := s.ownerLists()
 	sql := `with roles(f, t) as (select * from unnest($1::text[], $2::text[]))
-		select q.object, q.what, coalesce(q.value, ''), q.owner from (` + c.query(common, s.version) + `) q(object, what, value, owner)
+		select q.object, q.what, coalesce(q.value, ''), q.of from (` + c.query(common, s.version) + `) q(object, what, value, of)
 		order by q.object collate "C", q.what collate "C", q.value collate "C"`
 	rows, err := s.conn.Query(ctx, sql, from, to)
 	if err != nil {
@@ -65,7 +75,7 @@ func (r *factReader) next() error {
 	r.now = nil
 	if r.rows.Next() {
 		r.now = &fact{}
-		if err := r.rows.Scan(&r.now.object, &r.now.what, &r.now.value, &r.now.owner); err != nil {
+		if err := r.rows.Scan(&r.now.object, &r.now.what, &r.now.value, &r.now.of); err != nil {
 			return fmt.Errorf("read catalog of %s: %w", r.kind, err)
 		}
 		return nil
@@ -168,8 +178,12 @@ func always(sql string) func(int, int) string { return func(int, int) string { r
 
 // facts builds the usual query: one row per object in from, taken apart into
 // pairs of what and value.
-func factsOf(object, pairs, from string) string {
-	return "select " + object + ", v.what, v.value, '' from " + from + " cross join lateral (values " + pairs + ") v(what, value)"
+func factsOf(object, pairs, from string) string { return textsOf(object, "''", pairs, from) }
+
+// textsOf is factsOf for objects with texts: oid is the OID, as a number, of
+// what the texts belong to.
+func textsOf(object, oid, pairs, from string) string {
+	return "select " + object + ", v.what, v.value, coalesce(" + oid + "::text, '') from " + from + " cross join lateral (values " + pairs + ") v(what, value)"
 }
 
 // roleOf is the SQL for a role's name on the target.

@@ -1,7 +1,5 @@
 package postgres
 
-import "strings"
-
 // relation is the condition and joins for relations c in schemas n that are
 // the user's own. Of an extension's composite type only the type is a member.
 func relation(kinds string) string {
@@ -19,124 +17,174 @@ func identity(catalog, oid string) string {
 // catalogs are compared in this order, which goes from big to small so that
 // the first difference named is the most telling one.
 var catalogs = []catalog{
-	{"schema", always(factsOf("quote_ident(n.nspname)", "('exists', 'yes'), ('owner', "+schemaOwner()+")",
+	{kind: "schema", query: always(factsOf("quote_ident(n.nspname)", "('exists', 'yes'), ('owner', "+schemaOwner()+")",
 		"(select * from pg_namespace n where "+userSchemas+" and "+notOfExtension("pg_namespace", "n.oid")+") n"))},
-	{"extension", always(factsOf("quote_ident(e.extname)", "('version', e.extversion), ('schema', quote_ident(n.nspname))",
+	{kind: "extension", query: always(factsOf("quote_ident(e.extname)", "('version', e.extversion), ('schema', quote_ident(n.nspname))",
 		"(pg_extension e join pg_namespace n on n.oid = e.extnamespace and e.oid >= 16384)"))},
-	{"table", always(tableFacts)},
-	{"column", columnFacts},
-	{"index", always(indexFacts)},
-	{"constraint", always(constraintFacts)},
-	{"view", always(factsOf(qualified, "('definition', pg_get_viewdef(c.oid))", "("+relation("'v', 'm'")+")"))},
-	{"trigger", always(triggerFacts)},
-	{"rule", always(factsOf("format('%I on %I.%I', r.rulename, n.nspname, c.relname)", "('definition', pg_get_ruledef(r.oid)), ('enabled', r.ev_enabled::text)",
-		"("+relation("'r', 'p', 'v', 'm', 'f'")+" join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN')"))},
-	{"policy", always(policyFacts)},
-	{"routine", always(routineFacts)},
-	{"type", always(typeFacts)},
-	{"sequence", always(sequenceFacts)},
-	{"statistics object", statisticsFacts},
-	{"operator", always(operatorFacts)},
-	{"operator class", always(factsOf(identity("pg_opclass", "o.oid"), "('owner', "+roleOf("o.opcowner")+"), ('default', o.opcdefault::text), ('type', format_type(o.opcintype, null)), ('storage', format_type(nullif(o.opckeytype, 0), null))",
+	{kind: "table", query: always(tableFacts), texts: map[string]reading{"partition key": readPartitionKey, "partition bound": readPartitionBound}, hide: hideOption},
+	{kind: "column", query: columnFacts, texts: map[string]reading{"default": readDefault}, hide: hideOption},
+	{kind: "index", query: indexFacts, texts: map[string]reading{"expression": readIndexExpression, "predicate": readPredicate}},
+	{kind: "constraint", query: always(constraintFacts), texts: map[string]reading{"check": readCheck}},
+	{kind: "view", query: always(textsOf(qualified, "c.oid", "('definition', pg_get_viewdef(c.oid))", "("+relation("'v', 'm'")+")")), texts: map[string]reading{"definition": readView}},
+	{kind: "trigger", query: always(triggerFacts), texts: map[string]reading{"definition": readTrigger}},
+	{kind: "rule", query: always(textsOf("format('%I on %I.%I', r.rulename, n.nspname, c.relname)", "r.oid", "('definition', pg_get_ruledef(r.oid)), ('enabled', r.ev_enabled::text)",
+		"("+relation("'r', 'p', 'v', 'm', 'f'")+" join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN')")), texts: map[string]reading{"definition": readRule}},
+	{kind: "policy", query: always(policyFacts), texts: map[string]reading{"using": readUsing, "with check": readWith}},
+	{kind: "routine", query: routineFacts, texts: map[string]reading{"default of argument": readArgument, "SQL body": readBody},
+		hide: func(what string) bool { return what == "SQL body" }},
+	{kind: "type", query: always(typeFacts), texts: map[string]reading{"default": readDomainDefault}},
+	{kind: "sequence", query: always(sequenceFacts)},
+	{kind: "statistics object", query: statisticsFacts, texts: map[string]reading{"expression": readStatistics}},
+	{kind: "operator", query: always(operatorFacts)},
+	{kind: "operator class", query: always(factsOf(identity("pg_opclass", "o.oid"), "('owner', "+roleOf("o.opcowner")+"), ('default', o.opcdefault::text), ('type', format_type(o.opcintype, null)), ('storage', format_type(nullif(o.opckeytype, 0), null))",
 		"(pg_opclass o join pg_namespace n on n.oid = o.opcnamespace and "+userSchemas+" and "+notOfExtension("pg_opclass", "o.oid")+")"))},
-	{"operator family", always(familyFacts)},
-	{"cast", always(factsOf(identity("pg_cast", "o.oid"), "('function', coalesce(nullif(o.castfunc, 0)::regprocedure::text, '')), ('context', o.castcontext::text), ('method', o.castmethod::text)",
+	{kind: "operator family", query: always(familyFacts)},
+	{kind: "cast", query: always(factsOf(identity("pg_cast", "o.oid"), "('function', coalesce(nullif(o.castfunc, 0)::regprocedure::text, '')), ('context', o.castcontext::text), ('method', o.castmethod::text)",
 		"(select * from pg_cast o where o.oid >= 16384 and "+notOfExtension("pg_cast", "o.oid")+") o"))},
-	{"collation", collationFacts},
-	{"conversion", always(factsOf(identity("pg_conversion", "o.oid"), "('owner', "+roleOf("o.conowner")+"), ('function', o.conproc::regproc::text), ('default', o.condefault::text)",
+	{kind: "collation", query: collationFacts},
+	{kind: "conversion", query: always(factsOf(identity("pg_conversion", "o.oid"), "('owner', "+roleOf("o.conowner")+"), ('function', o.conproc::regproc::text), ('default', o.condefault::text)",
 		"(pg_conversion o join pg_namespace n on n.oid = o.connamespace and "+userSchemas+" and "+notOfExtension("pg_conversion", "o.oid")+")"))},
-	{"text search configuration", always(searchFacts)},
-	{"text search dictionary", always(factsOf(identity("pg_ts_dict", "o.oid"), "('owner', "+roleOf("o.dictowner")+"), ('template', "+identity("pg_ts_template", "o.dicttemplate")+"), ('options', o.dictinitoption)",
+	{kind: "text search configuration", query: always(searchFacts)},
+	{kind: "text search dictionary", query: always(factsOf(identity("pg_ts_dict", "o.oid"), "('owner', "+roleOf("o.dictowner")+"), ('template', "+identity("pg_ts_template", "o.dicttemplate")+"), ('options', o.dictinitoption)",
 		"(pg_ts_dict o join pg_namespace n on n.oid = o.dictnamespace and "+userSchemas+" and "+notOfExtension("pg_ts_dict", "o.oid")+")"))},
-	{"language", always(factsOf("quote_ident(o.lanname)", "('owner', "+roleOf("o.lanowner")+"), ('trusted', o.lanpltrusted::text)",
+	{kind: "language", query: always(factsOf("quote_ident(o.lanname)", "('owner', "+roleOf("o.lanowner")+"), ('trusted', o.lanpltrusted::text)",
 		"(select * from pg_language o where o.oid >= 16384 and "+notOfExtension("pg_language", "o.oid")+") o"))},
-	{"foreign server", always(factsOf("quote_ident(o.srvname)", "('owner', "+roleOf("o.srvowner")+"), ('type', o.srvtype), ('version', o.srvversion), ('options', md5(o.srvoptions::text))",
-		"pg_foreign_server o"))},
-	{"event trigger", always(factsOf("quote_ident(o.evtname)", "('owner', "+roleOf("o.evtowner")+"), ('event', o.evtevent), ('function', o.evtfoid::regproc::text), ('enabled', o.evtenabled::text), ('tags', o.evttags::text)",
+	{kind: "foreign data wrapper", query: always(wrapperFacts), hide: hideOption},
+	{kind: "foreign server", query: always(serverFacts), hide: hideOption},
+	{kind: "user mapping", query: always(mappingFacts), hide: hideOption},
+	{kind: "event trigger", query: always(factsOf("quote_ident(o.evtname)", "('owner', "+roleOf("o.evtowner")+"), ('event', o.evtevent), ('function', o.evtfoid::regproc::text), ('enabled', o.evtenabled::text), ('tags', o.evttags::text)",
 		"(select * from pg_event_trigger o where "+notOfExtension("pg_event_trigger", "o.oid")+") o"))},
-	{"publication", always(factsOf("quote_ident(o.pubname)", "('owner', "+roleOf("o.pubowner")+"), ('all tables', o.puballtables::text), ('operations', concat_ws(' ', o.pubinsert, o.pubupdate, o.pubdelete, o.pubtruncate)), ('tables', (select string_agg(format('%I.%I', t.schemaname, t.tablename), ', ' order by t.schemaname, t.tablename) from pg_publication_tables t where t.pubname = o.pubname))",
+	{kind: "publication", query: always(factsOf("quote_ident(o.pubname)", "('owner', "+roleOf("o.pubowner")+"), ('all tables', o.puballtables::text), ('operations', concat_ws(' ', o.pubinsert, o.pubupdate, o.pubdelete, o.pubtruncate)), ('tables', (select string_agg(format('%I.%I', t.schemaname, t.tablename), ', ' order by t.schemaname, t.tablename) from pg_publication_tables t where t.pubname = o.pubname))",
 		"pg_publication o"))},
-	{"large object", always("select o.oid::text, 'owner', " + roleOf("o.lomowner") + ", '' from pg_largeobject_metadata o")},
-	{"privilege", always(privilegeFacts)},
-	{"column privilege", always(columnPrivilegeFacts)},
-	{"default privilege", always("select coalesce(quote_ident(n.nspname), 'all schemas'), a.defaclobjtype::text || ' by ' || " + roleOf("a.defaclrole") + ", " +
+	{kind: "published table", query: publishedFacts, texts: map[string]reading{"filter": readFilter}},
+	{kind: "transform", query: always(factsOf(identity("pg_transform", "o.oid"), "('from', nullif(o.trffromsql, 0)::regprocedure::text), ('to', nullif(o.trftosql, 0)::regprocedure::text)",
+		"(select * from pg_transform o where "+notOfExtension("pg_transform", "o.oid")+") o"))},
+	{kind: "extension dependence", query: always("select o.type || ' ' || o.identity, 'extension ' || quote_ident(e.extname), 'yes', '' from pg_depend x join pg_extension e on e.oid = x.refobjid" +
+		" cross join lateral pg_identify_object(x.classid, x.objid, x.objsubid) o where x.refclassid = 'pg_extension'::regclass and x.deptype = 'x'")},
+	{kind: "large object", query: always("select o.oid::text, 'owner', " + roleOf("o.lomowner") + ", '' from pg_largeobject_metadata o")},
+	{kind: "privilege", query: granted(privilegeFacts)},
+	{kind: "column privilege", query: granted(columnPrivilegeFacts)},
+	{kind: "default privilege", query: granted("select coalesce(quote_ident(n.nspname), 'all schemas'), a.defaclobjtype::text || ' by ' || " + roleOf("a.defaclrole") + ", " +
 		accessList("a.defaclacl") + ", '' from pg_default_acl a left join pg_namespace n on n.oid = a.defaclnamespace")},
-	{"comment", always(commentFacts)},
-	{"security label", always("select o.type || ' ' || o.identity, l.provider, l.label, '' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o")},
+	{kind: "comment", query: always(commentFacts)},
+	{kind: "security label", query: always("select o.type || ' ' || o.identity, l.provider, l.label, '' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o")},
 }
 
-var tableFacts = factsOf(qualified, `('kind', c.relkind::text), ('owner', `+roleOf("c.relowner")+`), ('persistence', c.relpersistence::text),
+var tableFacts = textsOf(qualified, "c.oid", `('kind', c.relkind::text), ('owner', `+roleOf("c.relowner")+`), ('persistence', c.relpersistence::text),
 	('options', (select string_agg(o, ', ' order by o) from unnest(c.reloptions) o)),
 	('toast options', (select string_agg(o, ', ' order by o) from pg_class t, unnest(t.reloptions) o where t.oid = c.reltoastrelid)),
 	('replica identity', c.relreplident::text), ('row security', c.relrowsecurity::text), ('forced row security', c.relforcerowsecurity::text),
 	('of type', case when c.reloftype <> 0 then format_type(c.reloftype, null) end),
 	('access method', (select amname::text from pg_am where oid = c.relam)),
-	('partition key', case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end), ('partition bound', pg_get_expr(c.relpartbound, c.oid)),
+	('partition key', case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end), ('partitioned by', `+partitionedBy+`), ('partition bound', pg_get_expr(c.relpartbound, c.oid)),
 	('parents', (select string_agg(i.inhparent::regclass::text, ', ' order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid)),
-	('populated', case when c.relkind = 'm' then c.relispopulated::text end)`,
+	('populated', case when c.relkind = 'm' then c.relispopulated::text end),
+	('foreign server', (select quote_ident(s.srvname) from pg_foreign_table f join pg_foreign_server s on s.oid = f.ftserver where f.ftrelid = c.oid))
+	`+options("(select f.ftoptions from pg_foreign_table f where f.ftrelid = c.oid)"),
 	"("+relation("'r', 'p', 'v', 'm', 'f', 'S', 'c'")+")")
 
+// How long a view's column may be follows from its query, and newer servers know
+// that of more expressions.
 func columnFacts(common, _ int) string {
-	pairs := `('type', format_type(a.atttypid, a.atttypmod)), ('not null', a.attnotnull::text), ('default', pg_get_expr(d.adbin, d.adrelid)),
+	pairs := `('type', format_type(a.atttypid, case when c.relkind not in ('v', 'm') then a.atttypmod end)), ('not null', a.attnotnull::text), ('default', pg_get_expr(d.adbin, d.adrelid)),
 		('generated', a.attgenerated::text), ('identity', a.attidentity::text), ('storage', a.attstorage::text), ('position', a.position::text),
-		('collation', (select format('%I.%I', y.nspname, x.collname) from pg_collation x join pg_namespace y on y.oid = x.collnamespace where x.oid = a.attcollation)),
+		('collation', ` + collationOf("a.attcollation") + `),
 		('statistics target', coalesce(nullif(a.attstattarget, -1)::text, '')), ('options', (select string_agg(o, ', ' order by o) from unnest(a.attoptions) o))`
 	if common >= 140000 {
 		pairs += ", ('compression', a.attcompression::text)"
 	}
-	return factsOf("format('%I.%I.%I', n.nspname, c.relname, a.attname)", pairs, "("+relation("'r', 'p', 'v', 'm', 'f', 'c'")+`
+	pairs += options("a.attfdwoptions")
+	return textsOf("format('%I.%I.%I', n.nspname, c.relname, a.attname)", "d.oid", pairs, "("+relation("'r', 'p', 'v', 'm', 'f', 'c'")+`
 		join (select *, row_number() over (partition by attrelid order by attnum) as position from pg_attribute where attnum > 0 and not attisdropped) a
 			on a.attrelid = c.oid
 		left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum)`)
 }
 
 // The name of an index that PostgreSQL chose itself for a partition, or for
-// an inherited constraint, is compared like any other.
-var indexFacts = factsOf(qualified, `('table', i.indrelid::regclass::text), ('definition', pg_get_indexdef(c.oid)), ('valid', (i.indisvalid and i.indisready)::text),
-	('clustered', i.indisclustered::text), ('replica identity', i.indisreplident::text),
+// an inherited constraint, is compared like any other. Of a column, printing
+// hides the operator class that is the default and the collation that is the
+// column's. Whether the index of a partitioned table is valid follows from those of
+// its partitions.
+func indexFacts(common, _ int) string {
+	pairs := `('table', i.indrelid::regclass::text), ('method', (select quote_ident(amname) from pg_am where oid = c.relam)),
+	('unique', i.indisunique::text), ('primary', i.indisprimary::text), ('exclusion', i.indisexclusion::text), ('immediate', i.indimmediate::text),
+	('predicate', pg_get_expr(i.indpred, i.indrelid)), ('options', (select string_agg(o, ', ' order by o) from unnest(c.reloptions) o)),
+	('valid', case when c.relkind = 'i' then (i.indisvalid and i.indisready)::text end), ('clustered', i.indisclustered::text), ('replica identity', i.indisreplident::text),
 	('statistics targets', (select string_agg(a.attnum || '=' || a.attstattarget, ', ' order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attstattarget >= 0)),
-	('parent', (select inhparent::regclass::text from pg_inherits where inhrelid = c.oid))`,
-	`(pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace and `+userSchemas+` and `+notOfExtension("pg_class", "i.indrelid")+`)`)
+	('parent', (select inhparent::regclass::text from pg_inherits where inhrelid = c.oid))`
+	if common >= 150000 {
+		pairs += ", ('nulls not distinct', i.indnullsnotdistinct::text)"
+	}
+	pairs += `
+	union all select case i.indkey[k - 1] when 0 then 'expression ' else 'column ' end || k, pg_get_indexdef(c.oid, k, false) from generate_series(1, i.indnatts) k
+	union all select 'order of column ' || k, concat_ws(' ', ` + opclassOf("i.indclass[k - 1]") + `, ` + collationOf("i.indcollation[k - 1]") + `,
+			case when i.indoption[k - 1] & 1 <> 0 then 'desc' end, case when i.indoption[k - 1] & 2 <> 0 then 'nulls first' end,
+			(select string_agg(o, ', ' order by o) from pg_attribute a, unnest(a.attoptions) o where a.attrelid = c.oid and a.attnum = k))
+		from generate_series(1, i.indnkeyatts) k`
+	return textsOf(qualified, "c.oid", pairs,
+		`(pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace and `+userSchemas+` and `+notOfExtension("pg_class", "i.indrelid")+`)`)
+}
 
 // Foreign keys that a partition inherits get their names from PostgreSQL,
-// which numbers them as they come; they are compared by what they say.
+// which numbers them as they come; they are compared by what they say. It makes
+// one more for each partition that is referenced, and these say nothing that the
+// key does not. The expressions of an exclusion are those of its index.
 var constraintFacts = `select case when o.conparentid <> 0 and o.contype = 'f' then o.conrelid::regclass::text
 		else quote_ident(o.conname) || ' on ' || case when o.contypid <> 0 then format_type(o.contypid, null) else o.conrelid::regclass::text end end,
-	case when o.conparentid <> 0 and o.contype = 'f' then 'inherited ' || pg_get_constraintdef(o.oid) else v.what end, v.value, ''
+	case when o.conparentid <> 0 and o.contype = 'f' then 'inherited ' || pg_get_constraintdef(o.oid) else v.what end, v.value, o.oid::text
 	from pg_constraint o join pg_namespace n on n.oid = o.connamespace and ` + userSchemas + `
-	cross join lateral (values ('definition', pg_get_constraintdef(o.oid)), ('validated', o.convalidated::text),
+	cross join lateral (values ('definition', case when o.contype in ('p', 'u', 'f') then pg_get_constraintdef(o.oid) end), ('check', pg_get_expr(o.conbin, o.conrelid)),
+		('kind', o.contype::text), ('deferrable', concat_ws(' ', o.condeferrable, o.condeferred)), ('validated', o.convalidated::text),
+		('columns', (select string_agg(quote_ident(a.attname), ', ' order by k) from unnest(o.conkey) with ordinality u(n, k)
+			join pg_attribute a on a.attrelid = o.conrelid and a.attnum = u.n where o.contype <> 'c')),
+		('operators', (select string_agg(u.n::regoperator::text, ', ' order by k) from unnest(o.conexclop || o.conpfeqop || o.conppeqop || o.conffeqop) with ordinality u(n, k))),
+		('inherited', case when o.contype = 'c' then concat_ws(' ', o.coninhcount, case when o.conislocal then 'local' end, case when o.connoinherit then 'no inherit' end) end),
 		('disabled triggers', (select count(*)::text from pg_trigger t where t.tgconstraint = o.oid and t.tgisinternal and t.tgenabled <> 'O' and o.contype = 'f'))) v(what, value)
-	where o.contype in ('p', 'u', 'x', 'f', 'c') and ` + notOfExtension("pg_class", "o.conrelid") + ` and ` + notOfExtension("pg_type", "o.contypid")
+	where o.contype in ('p', 'u', 'x', 'f', 'c') and not exists (select from pg_constraint y where y.oid = o.conparentid and y.conrelid = o.conrelid) and ` + notOfExtension("pg_class", "o.conrelid") + ` and ` + notOfExtension("pg_type", "o.contypid")
 
 // Triggers that partitions got from their parent are compared too, as one of
 // them may be disabled on its own; up to 14 they are marked internal. Those
-// of constraints count with their constraint.
-var triggerFacts = factsOf("format('%I on %I.%I', t.tgname, n.nspname, c.relname)", "('definition', pg_get_triggerdef(t.oid)), ('enabled', t.tgenabled::text)",
-	"("+relation("'r', 'p', 'v', 'f'")+" join pg_trigger t on t.tgrelid = c.oid and (not t.tgisinternal or t.tgconstraint = 0))")
+// of other constraints count with their constraint.
+var triggerFacts = textsOf("format('%I on %I.%I', t.tgname, n.nspname, c.relname)", "t.oid", "('definition', pg_get_triggerdef(t.oid)), ('enabled', t.tgenabled::text)",
+	"("+relation("'r', 'p', 'v', 'f'")+" join pg_trigger t on t.tgrelid = c.oid and (not t.tgisinternal or t.tgconstraint = 0 or exists (select from pg_constraint o where o.oid = t.tgconstraint and o.contype = 't')))")
 
-var policyFacts = factsOf("format('%I on %I.%I', p.polname, n.nspname, c.relname)", `('command', p.polcmd::text), ('permissive', p.polpermissive::text),
+var policyFacts = textsOf("format('%I on %I.%I', p.polname, n.nspname, c.relname)", "p.oid", `('command', p.polcmd::text), ('permissive', p.polpermissive::text),
 	('using', pg_get_expr(p.polqual, p.polrelid)), ('with check', pg_get_expr(p.polwithcheck, p.polrelid)),
 	('roles', (select string_agg(y.name, ', ' order by y.name collate "C")
 		from (select case r when 0 then 'public' else quote_ident(`+roleOf("r")+`) end as name from unnest(p.polroles) r) y))`,
 	"("+relation("'r', 'p'")+" join pg_policy p on p.polrelid = c.oid)")
 
 // A body is compared by its hash: it may hold what must not be shown.
-var routineFacts = factsOf(identity("pg_proc", "o.oid"), `('kind', o.prokind::text), ('owner', `+roleOf("o.proowner")+`), ('language', l.lanname::text),
-	('arguments', pg_get_function_arguments(o.oid)), ('result', pg_get_function_result(o.oid)), ('body', md5(concat(o.prosrc, chr(1), o.probin))),
+// Arguments are named from the catalog: servers print their modes in other words.
+func routineFacts(common, _ int) string {
+	pairs := `('kind', o.prokind::text), ('owner', ` + roleOf("o.proowner") + `), ('language', l.lanname::text),
+	('arguments', (select string_agg(concat_ws(' ', coalesce(o.proargmodes[k]::text, 'i'), quote_ident(nullif(o.proargnames[k], '')),
+			format_type(coalesce(o.proallargtypes[k], o.proargtypes[k - 1]), null)), ', ' order by k)
+		from generate_series(1, coalesce(array_length(o.proallargtypes, 1), o.pronargs)) k)),
+	('result', case when o.proretset then 'set of ' else '' end || format_type(o.prorettype, null)), ('body', md5(concat(o.prosrc, chr(1), o.probin))),
 	('volatility', o.provolatile::text), ('strict', o.proisstrict::text), ('security definer', o.prosecdef::text), ('leakproof', o.proleakproof::text),
 	('parallel', o.proparallel::text), ('cost', o.procost::text), ('rows', o.prorows::text), ('settings', array_to_string(o.proconfig, ', ')),
+	('transforms', (select string_agg(format_type(y, null), ', ' order by k) from unnest(o.protrftypes) with ordinality u(y, k))),
 	('support', o.prosupport::regproc::text),
 	('aggregate', (select concat_ws(' ', g.aggkind, g.aggnumdirectargs, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn,
 		g.aggminvtransfn, g.aggmfinalfn, g.aggfinalextra, g.aggmfinalextra, g.aggfinalmodify, g.aggmfinalmodify, nullif(g.aggsortop, 0)::regoperator,
-		format_type(g.aggtranstype, null), g.aggtransspace, g.agginitval, g.aggminitval) from pg_aggregate g where g.aggfnoid = o.oid))`,
-	"(pg_proc o join pg_language l on l.oid = o.prolang join pg_namespace n on n.oid = o.pronamespace and "+userSchemas+" and "+notOfExtension("pg_proc", "o.oid")+")")
+		format_type(g.aggtranstype, null), g.aggtransspace, g.agginitval, g.aggminitval) from pg_aggregate g where g.aggfnoid = o.oid))`
+	if common >= 140000 {
+		pairs += ", ('SQL body', pg_get_function_sqlbody(o.oid))"
+	}
+	pairs += `
+	union all select 'default of argument ' || k, pg_get_function_arg_default(o.oid, k) from generate_series(1, coalesce(array_length(o.proallargtypes, 1), o.pronargs)) k
+		where pg_get_function_arg_default(o.oid, k) is not null`
+	return textsOf(identity("pg_proc", "o.oid"), "o.oid", pairs,
+		"(pg_proc o join pg_language l on l.oid = o.prolang join pg_namespace n on n.oid = o.pronamespace and "+userSchemas+" and "+notOfExtension("pg_proc", "o.oid")+")")
+}
 
 // ownType leaves out the types PostgreSQL makes itself: row types, arrays and
 // multiranges.
 const ownType = `t.typtype in ('b', 'c', 'd', 'e', 'r') and not exists (select from pg_type y where y.typarray = t.oid)
 	and (t.typrelid = 0 or exists (select from pg_class y where y.oid = t.typrelid and y.relkind = 'c'))`
 
-var typeFacts = factsOf("format('%I.%I', n.nspname, t.typname)", `('kind', t.typtype::text), ('owner', `+roleOf("t.typowner")+`),
+var typeFacts = textsOf("format('%I.%I', n.nspname, t.typname)", "t.oid", `('kind', t.typtype::text), ('owner', `+roleOf("t.typowner")+`),
 	('labels', (select string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid)),
 	('base', case when t.typtype = 'd' then format_type(t.typbasetype, t.typtypmod) end), ('not null', t.typnotnull::text), ('default', coalesce(pg_get_expr(t.typdefaultbin, 0), t.typdefault)),
 	('collation', (select quote_ident(x.collname) from pg_collation x where x.oid = t.typcollation)),
@@ -153,11 +201,15 @@ var sequenceFacts = factsOf(qualified, `('type', format_type(s.seqtypid, null)),
 	"("+relation("'S'")+" join pg_sequence s on s.seqrelid = c.oid)")
 
 func statisticsFacts(common, _ int) string {
-	pairs := "('definition', pg_get_statisticsobjdef(o.oid)), ('owner', " + roleOf("o.stxowner") + ")"
+	pairs := `('table', o.stxrelid::regclass::text), ('owner', ` + roleOf("o.stxowner") + `), ('kinds', (select string_agg(k::text, ' ' order by k::text) from unnest(o.stxkind) k)),
+	('columns', (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a where a.attrelid = o.stxrelid and a.attnum = any(o.stxkeys::int2[])))`
 	if common >= 130000 {
 		pairs += ", ('target', coalesce(nullif(o.stxstattarget, -1)::text, ''))"
 	}
-	return factsOf("format('%I.%I', n.nspname, o.stxname)", pairs, "(pg_statistic_ext o join pg_namespace n on n.oid = o.stxnamespace and "+userSchemas+")")
+	if common >= 140000 {
+		pairs += " union all select 'expression ' || k, x from unnest(pg_get_statisticsobjdef_expressions(o.oid)) with ordinality u(x, k)"
+	}
+	return textsOf("format('%I.%I', n.nspname, o.stxname)", "o.oid", pairs, "(pg_statistic_ext o join pg_namespace n on n.oid = o.stxnamespace and "+userSchemas+")")
 }
 
 var operatorFacts = factsOf(identity("pg_operator", "o.oid"), `('owner', `+roleOf("o.oprowner")+`), ('function', o.oprcode::regprocedure::text),
@@ -194,19 +246,3 @@ const commentFacts = `select o.type || ' ' || o.identity, 'comment', d.descripti
 	where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and d.objoid = to_regnamespace('public')
 			and d.description <> 'standard public schema')
 		and not exists (select from pg_depend x where x.classid = d.classoid and x.objid = d.objoid and x.deptype = 'e')`
-
-// accessList is the SQL that spells an access list: its items in a fixed
-// order, the same whatever the order they were granted in.
-func accessList(acl string) string { return accessListOf(acl, "null::oid") }
-
-// accessListOf is accessList with one role, the server's own, under a name
-// that is the same everywhere.
-func accessListOf(acl, server string) string {
-	name := func(oid string) string {
-		return "case when " + oid + " = 0 then '' when " + oid + " = " + server + " then '(server)' else " + roleOf(oid) + " end"
-	}
-	return strings.ReplaceAll(`(select string_agg(concat_ws(chr(31), i.grantee, i.privilege, i.grantor, case when i.option then 't' else 'f' end), chr(30)
-		order by i.grantee collate "C", i.grantor collate "C", i.privilege collate "C")
-		from (select `+name("x.grantee")+` as grantee, x.privilege_type as privilege, `+name("x.grantor")+` as grantor, bool_or(x.is_grantable) as option
-			from aclexplode(@acl) x group by 1, 2, 3) i)`, "@acl", acl)
-}

@@ -1,5 +1,7 @@
 package postgres
 
+import "strings"
+
 // ownedObjects lists everything that has an owner and an access list, named
 // as GRANT names it.
 var ownedObjects = `
@@ -30,3 +32,31 @@ var privilegeFacts = `select o.object, '', ` + accessList("coalesce(o.acl, aclde
 var columnPrivilegeFacts = `select 'table ' || ` + qualified + `, quote_ident(a.attname), ` + accessList("coalesce(a.attacl, '{}')") + `, ` + roleOf("c.relowner") + `
 	from ` + relation("'r', 'p', 'v', 'm', 'f'") + ` join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 	where a.attacl is not null`
+
+// granted makes a query of access lists, without the privilege that only the
+// newer server knows: there every owner has it.
+func granted(sql string) func(int, int) string {
+	return func(common, _ int) string {
+		known := "true"
+		if common < 170000 {
+			known = "x.privilege_type <> 'MAINTAIN'"
+		}
+		return strings.ReplaceAll(sql, "@known", known)
+	}
+}
+
+// accessList is the SQL that spells an access list: its items in a fixed
+// order, the same whatever the order they were granted in.
+func accessList(acl string) string { return accessListOf(acl, "null::oid") }
+
+// accessListOf is accessList with one role, the server's own, under a name
+// that is the same everywhere.
+func accessListOf(acl, server string) string {
+	name := func(oid string) string {
+		return "case when " + oid + " = 0 then '' when " + oid + " = " + server + " then '(server)' else " + roleOf(oid) + " end"
+	}
+	return strings.ReplaceAll(`(select string_agg(concat_ws(chr(31), i.grantee, i.privilege, i.grantor, case when i.option then 't' else 'f' end), chr(30)
+		order by i.grantee collate "C", i.grantor collate "C", i.privilege collate "C")
+		from (select `+name("x.grantee")+` as grantee, x.privilege_type as privilege, `+name("x.grantor")+` as grantor, bool_or(x.is_grantable) as option
+			from aclexplode(@acl) x where @known group by 1, 2, 3) i)`, "@acl", acl)
+}

@@ -78,7 +78,7 @@ func (d *databaseCopy) syncCatalog(ctx context.Context, name string, pick func(*
 		case want == nil && !columns:
 			return nil
 		case want == nil:
-			want = &fact{object: have.object, what: have.what, owner: have.owner}
+			want = &fact{object: have.object, what: have.what, of: have.of}
 		case have == nil && !columns:
 			return fmt.Errorf("grant on %s: it is not on the target", want.object)
 		case have == nil:
@@ -124,9 +124,9 @@ func (d *databaseCopy) grants(want, have fact) []string {
 			continue
 		}
 		revoked[p.grantee] = true
-		statements = append(statements, d.as(want.owner, fmt.Sprintf("revoke all%s on %s from %s cascade", column, want.object, grantee(p.grantee)), want.owner))
+		statements = append(statements, d.as(want.of, fmt.Sprintf("revoke all%s on %s from %s cascade", column, want.object, grantee(p.grantee)), want.of))
 	}
-	return append(statements, d.grantAll(parsePrivileges(want.value), want.object, column, want.owner)...)
+	return append(statements, d.grantAll(parsePrivileges(want.value), want.object, column, want.of)...)
 }
 
 // grantAll orders grants by who may make them.

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,14 +18,12 @@ type databaseProof struct {
 	database   string
 	sourceConn *pgx.Conn
 	targetConn *pgx.Conn
+	scratch    *pgx.Conn // where the target reads texts in, see reading
 }
 
 func (d *databaseProof) run(ctx context.Context) error {
-	d.progress.Enter("compare catalogs", d.database, 0)
-	for _, c := range catalogs {
-		if err := d.compareCatalog(ctx, c); err != nil {
-			return err
-		}
+	if err := d.compareCatalogs(ctx); err != nil {
+		return err
 	}
 	// What spelled a view out has locked its tables, which reading may alter (liftFor).
 	for _, conn := range []*pgx.Conn{d.sourceConn, d.targetConn} {
@@ -40,51 +37,6 @@ func (d *databaseProof) run(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// compareCatalog compares one kind of objects and names what differs. Of an
-// object that is missing altogether only the first fact is named.
-func (d *databaseProof) compareCatalog(ctx context.Context, c catalog) error {
-	d.progress.Add(c.kind, 0)
-	var missing, extra string
-	n, err := compareFacts(ctx, c, side{conn: d.sourceConn, version: d.source.version, owners: d.facts.adapted.owners},
-		side{conn: d.targetConn, version: d.target.version}, func(want, have *fact) error {
-			kept := d.facts.adapted.keptFact(d.database, cmp.Or(want, have))
-			switch {
-			case kept: // the plan said so, see adaptPublic
-			case have == nil && want.object == missing, want == nil && have.object == extra:
-			case have == nil:
-				missing = want.object
-				d.differ(d.database, c.kind, want.object, missingWhat(want, "is missing on the target"), missingValue(want), "")
-			case want == nil:
-				extra = have.object
-				d.differ(d.database, c.kind, have.object, missingWhat(have, "is on the target only"), "", missingValue(have))
-			default:
-				d.differ(d.database, c.kind, want.object, strings.TrimSpace(want.what+" differs"), want.value, have.value)
-			}
-			return nil
-		})
-	if err != nil {
-		return err
-	}
-	d.Compared(plural(c.kind), n)
-	return nil
-}
-
-func missingWhat(f *fact, words string) string {
-	if f.what == "comment" || strings.HasPrefix(f.what, "inherited ") {
-		return f.what + " " + words
-	}
-	return words
-}
-
-// missingValue is what is worth showing of an object that only one side has:
-// how it is made, not the first of its properties.
-func missingValue(f *fact) string {
-	if f.value == "true" || f.value == "false" || len(f.value) < 2 {
-		return ""
-	}
-	return f.value
 }
 
 func plural(kind string) string {

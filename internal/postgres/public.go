@@ -49,7 +49,7 @@ func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]public
 		var p publicSchema
 		from, to := s.ownerLists()
 		err = conn.QueryRow(ctx, "with roles(f, t) as (select * from unnest($1::text[], $2::text[])) select o, coalesce(a, ''), c from (select "+
-			schemaOwner()+" as o, coalesce(obj_description(n.oid, 'pg_namespace'), '') as c, (select q.value from ("+privilegeFacts+") q(object, what, value, owner) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x",
+			schemaOwner()+" as o, coalesce(obj_description(n.oid, 'pg_namespace'), '') as c, (select q.value from ("+granted(privilegeFacts)(s.version, s.version)+") q(object, what, value, of) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x",
 			from, to).Scan(&p.owner, &p.acl, &p.comment)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
