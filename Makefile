@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 # One way of compiling: what vet, lint, tests and the programs of the testbed
 # have in common is compiled once. The race detector needs cgo.
 export CGO_ENABLED := 0
-export GOFLAGS := -trimpath
+export GOFLAGS := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
 
 TOOL    := go tool -modfile=internal/tools/go.mod
 TESTBED := go -C internal/testbed run .
