@@ -129,19 +129,19 @@ func TestAChartWithOrdinaryHabitsMoves(t *testing.T) {
 		t.Fatalf("apply: %s", o)
 	}
 	s.rolledOut() // the settled revision has another annotation again
-	s.settledOn("pg14.testbed", before)
+	s.settledOn(s.out.host(), before)
 	secret, err := s.kube.CoreV1().Secrets(s.ns).Get(t.Context(), "database", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(secret.Data["SERVER_ADDRESS"]); got != "postgresql://pg14.testbed:15414/postgresql" {
+	if got := string(secret.Data["SERVER_ADDRESS"]); got != "postgresql://"+s.out.address()+"/postgresql" {
 		t.Errorf("the Secret says %s", got)
 	}
 	frontend, err := s.kube.AppsV1().Deployments(s.ns).Get(t.Context(), "frontend", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := frontend.Spec.Template.Spec.InitContainers[0].Args[2]; got != "pg14.testbed:15414" {
+	if got := frontend.Spec.Template.Spec.InitContainers[0].Args[2]; got != s.out.address() {
 		t.Errorf("the init container is told %s", got)
 	}
 }
