@@ -226,7 +226,7 @@ func (s *site) command(ctx context.Context, vars []string, args ...string) *exec
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "CIRCLECI_DR_CHART="+s.chart, "CIRCLECI_DR_MOVER_IMAGE="+env(s.t, "CIRCLECI_DR_TESTBED_IMAGE"),
 		"CI=", "CIRCLECI=", "GITHUB_ACTIONS=", "GITLAB_CI=", "BUILDKITE=", "JENKINS_URL=", "TF_BUILD=", "TEAMCITY_VERSION=", "DRONE=")
-	cmd.Env = append(append(cmd.Env, s.vars...), vars...)
+	cmd.Env = append(append(append(cmd.Env, siteVariable+s.ns), s.vars...), vars...)
 	return cmd
 }
 
