@@ -55,10 +55,11 @@ func Binaries(ctx context.Context, major int) (string, error) {
 // cacheDir is readable to all, because servers do not run as root.
 func cacheDir() string { return filepath.Join(os.TempDir(), "circleci-dr-pgtest") }
 
-// fetch downloads and unpacks a server once. Several test binaries may want
-// it at once; the first one works, the others wait.
-func fetch(ctx context.Context, a artifact) (dir string, err error) {
-	dir = filepath.Join(cacheDir(), a.version)
+// once gives a directory of the cache, made unless the file in it is there.
+// Several test binaries may want it at once; the first one works, the others
+// wait. produce is given an empty directory and says what of it is to be kept.
+func once(name, file string, produce func(work string) (made string, err error)) (dir string, err error) {
+	dir = filepath.Join(cacheDir(), name)
 	if err := os.MkdirAll(cacheDir(), 0o755); err != nil {
 		return "", fmt.Errorf("make cache: %w", err)
 	}
@@ -67,17 +68,34 @@ func fetch(ctx context.Context, a artifact) (dir string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	if _, err := os.Stat(filepath.Join(dir, "bin", "postgres")); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
 		return dir, nil
 	}
-	work, err := os.MkdirTemp(cacheDir(), "fetch-")
+	work, err := os.MkdirTemp(cacheDir(), "work-")
 	if err != nil {
 		return "", fmt.Errorf("make cache: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	if err := os.Chmod(work, 0o755); err != nil { // other users run the server from it
+	if err := os.Chmod(work, 0o755); err != nil { // servers run as another user
 		return "", err
 	}
+	made, err := produce(work)
+	if err != nil {
+		return "", err
+	}
+	if err := os.Rename(made, dir); err != nil {
+		return "", fmt.Errorf("keep %s: %w", name, err)
+	}
+	return dir, nil
+}
+
+// fetch downloads and unpacks a server once.
+func fetch(ctx context.Context, a artifact) (string, error) {
+	return once(a.version, "bin/postgres", func(work string) (string, error) { return download(ctx, a, work) })
+}
+
+// download unpacks a server into a directory below work.
+func download(ctx context.Context, a artifact, work string) (string, error) {
 	cmd := exec.CommandContext(ctx, "mvn", "-B", "-q", "dependency:copy", "-Dartifact="+coordinates+":"+a.version, "-DoutputDirectory="+work)
 	cmd.Dir = work // a pom.xml in the working directory must not matter
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -88,13 +106,7 @@ func fetch(ctx context.Context, a artifact) (dir string, err error) {
 		return "", fmt.Errorf("download %s:%s: expected one jar, got %d", coordinates, a.version, len(jars))
 	}
 	tree := filepath.Join(work, "tree")
-	if err := unpack(ctx, jars[0], a, tree); err != nil {
-		return "", err
-	}
-	if err := os.Rename(tree, dir); err != nil {
-		return "", fmt.Errorf("install PostgreSQL %s: %w", a.version, err)
-	}
-	return dir, nil
+	return tree, unpack(ctx, jars[0], a, tree)
 }
 
 func lock(path string) (func() error, error) {

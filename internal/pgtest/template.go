@@ -27,48 +27,33 @@ func newData(ctx context.Context, bin string, major int, dir string) error {
 	return identify(data)
 }
 
-// initialised is the data directory that initdb made with this program. Several
-// test binaries may want it at once; the first one makes it, the others wait.
-func initialised(ctx context.Context, bin string, major int) (dir string, err error) {
+// initialised is the data directory that initdb made with this program.
+func initialised(ctx context.Context, bin string, major int) (string, error) {
 	program, err := os.Stat(filepath.Join(bin, "bin", "postgres"))
 	if err != nil {
 		return "", fmt.Errorf("find PostgreSQL %d: %w", major, err)
 	}
-	dir = filepath.Join(cacheDir(), fmt.Sprintf("data-%d-%d-%d", major, program.Size(), program.ModTime().UnixNano()))
-	if err := os.MkdirAll(cacheDir(), 0o755); err != nil {
-		return "", fmt.Errorf("make cache: %w", err)
-	}
-	unlock, err := lock(filepath.Join(cacheDir(), "lock"))
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
-	}
-	work, err := os.MkdirTemp(cacheDir(), "initdb-")
-	if err != nil {
-		return "", fmt.Errorf("make cache: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	password := filepath.Join(work, "password")
+	name := fmt.Sprintf("data-%d-%d-%d", major, program.Size(), program.ModTime().UnixNano())
+	return once(name, "PG_VERSION", func(work string) (string, error) { return initdb(ctx, bin, work) })
+}
+
+// initdb makes a data directory below work.
+func initdb(ctx context.Context, bin, work string) (string, error) {
+	data, password := filepath.Join(work, "data"), filepath.Join(work, "password")
 	if err := os.WriteFile(password, []byte(Password+"\n"), 0o644); err != nil {
 		return "", fmt.Errorf("write password: %w", err)
 	}
 	if err := own(work); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "bin", "initdb"), "-D", filepath.Join(work, "data"), "-U", Superuser,
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "bin", "initdb"), "-D", data, "-U", Superuser,
 		"--pwfile="+password, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 	cmd.Dir, cmd.SysProcAttr = work, asServerUser()
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}
-	if err := os.Rename(filepath.Join(work, "data"), dir); err != nil {
-		return "", fmt.Errorf("keep what initdb made: %w", err)
-	}
-	return dir, nil
+	return data, nil
 }
 
 // longestControl is more than the control file of any version holds; the rest
