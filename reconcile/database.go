@@ -51,6 +51,9 @@ type Database struct {
 	Latency   time.Duration  `json:"latency"`
 	Role      RolePrivileges `json:"role"`
 	Databases []DatabaseInfo `json:"databases"`
+	// Schema is the fingerprint of everything a rehearsal would make, see
+	// Rehearsal; empty on a target.
+	Schema string `json:"schema,omitempty"`
 	// Extensions are installable extensions with their versions.
 	Extensions map[string][]string `json:"extensions,omitempty"`
 	// Restricted are those of them that the role we log in with may not install.

@@ -23,6 +23,9 @@ const (
 	// OpSetAside renames the databases that the last move carried, on the
 	// source, and closes them, so that no copy ever takes their place.
 	OpSetAside Operation = "set-aside"
+	// OpRehearse makes the schema on the target under names of our own, compares
+	// it, and removes it again, with the application up.
+	OpRehearse Operation = "rehearse"
 )
 
 // MoverRequest is all a mover pod is told. It holds no secret.

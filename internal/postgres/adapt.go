@@ -22,6 +22,9 @@ type adapted struct {
 	// the databases where the target's cannot be changed.
 	public     map[string]publicSchema
 	keptPublic map[string]bool
+	// databases are the names that the source's databases have on the target in
+	// a rehearsal; nil in a copy, where they keep theirs.
+	databases map[string]string
 }
 
 // mapped is a role's name on the target.

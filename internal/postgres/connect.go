@@ -42,6 +42,9 @@ type server struct {
 
 	version   int
 	superuser bool
+	// rehearsal is what the names of our own rehearsal here begin with; empty
+	// for all that must not see one.
+	rehearsal string
 }
 
 // sessionSettings make every session of ours read and write the same text for

@@ -33,14 +33,36 @@ func (c *copyRun) copyDatabase(ctx context.Context, d database) error {
 		return err
 	}
 	return c.source.with(ctx, d.name, func(source *pgx.Conn) error {
-		return c.target.with(ctx, d.name, func(target *pgx.Conn) error {
+		return c.target.with(ctx, c.adapted.there(d.name), func(target *pgx.Conn) error {
 			dc := &databaseCopy{copyRun: c, database: d, source: source, target: target}
+			if c.adapted.rehearses() {
+				return dc.rehearse(ctx)
+			}
 			return dc.run(ctx)
 		})
 	})
 }
 
 func (d *databaseCopy) run(ctx context.Context) error {
+	if err := d.makeSchema(ctx); err != nil {
+		return err
+	}
+	if err := d.sortEarly(ctx); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{
+		d.copyTables, d.copyObjects, d.copySequences, d.restorePost, d.refreshViews, d.restoreComments, d.syncPrivileges,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	d.analyze()
+	return nil
+}
+
+// makeSchema makes what has to be there before the rows.
+func (d *databaseCopy) makeSchema(ctx context.Context) error {
 	if _, err := d.target.Exec(ctx, "set synchronous_commit = off; set client_min_messages = warning"); err != nil {
 		return classify(targetSide, err)
 	}
@@ -58,21 +80,7 @@ func (d *databaseCopy) run(ctx context.Context) error {
 	if err := d.setPublic(ctx); err != nil {
 		return err
 	}
-	if err := restorePre(ctx, d.target, d.entries, extensions, d.adapted, d.admin); err != nil {
-		return err
-	}
-	if err := d.sortEarly(ctx); err != nil {
-		return err
-	}
-	for _, step := range []func(context.Context) error{
-		d.copyTables, d.copyObjects, d.copySequences, d.restorePost, d.refreshViews, d.restoreComments, d.syncPrivileges,
-	} {
-		if err := step(ctx); err != nil {
-			return err
-		}
-	}
-	d.analyze()
-	return nil
+	return restorePre(ctx, d.target, d.entries, extensions, d.adapted, d.admin)
 }
 
 // prepare opens the snapshot that everything of this database is read from.

@@ -24,8 +24,14 @@ var managedDatabases = map[string]bool{
 }
 
 // listDatabases reads the databases of a server but the templates, the
-// maintenance database, managed services', our own, and what was set aside.
+// maintenance database, managed services', our own, what was set aside, and
+// what a rehearsal made.
 func listDatabases(ctx context.Context, conn *pgx.Conn, version int) ([]database, error) {
+	return listDatabasesWith(ctx, conn, version, "")
+}
+
+// listDatabasesWith is listDatabases with those of one rehearsal.
+func listDatabasesWith(ctx context.Context, conn *pgx.Conn, version int, rehearsal string) ([]database, error) {
 	provider, icu := "''", "''"
 	switch {
 	case version >= 170000:
@@ -37,7 +43,7 @@ func listDatabases(ctx context.Context, conn *pgx.Conn, version int) ([]database
 		datcollate::text, datctype::text, `+provider+`, `+icu+`, datconnlimit, coalesce(shobj_description(oid, 'pg_database'), ''),
 		case when has_database_privilege(oid, 'connect') then pg_database_size(oid) else 0 end,
 		datallowconn and has_database_privilege(oid, 'connect')
-		from pg_database where not datistemplate and datname <> 'postgres' and datname <> $1 and not (`+isAside+`) order by datname collate "C"`, ownDatabase)
+		from pg_database where not datistemplate and datname <> 'postgres' and datname <> $1 and not (`+isAside+`) and `+notRehearsed("datname", "$2")+` order by datname collate "C"`, ownDatabase, rehearsal)
 	if err != nil {
 		return nil, fmt.Errorf("list databases: %w", err)
 	}

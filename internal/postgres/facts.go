@@ -47,10 +47,10 @@ func (s *server) facts(ctx context.Context) (f sideFacts, err error) {
 	var own bool
 	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		f.admin = admin{name: s.endpoint.Username, superuser: s.superuser}
-		if f.globals, err = readGlobals(ctx, conn, s.superuser); err != nil {
+		if f.globals, err = readGlobals(ctx, conn, s.superuser, s.rehearsal); err != nil {
 			return err
 		}
-		if f.databases, err = listDatabases(ctx, conn, s.version); err != nil {
+		if f.databases, err = listDatabasesWith(ctx, conn, s.version, s.rehearsal); err != nil {
 			return err
 		}
 		own, err = databaseExists(ctx, conn, ownDatabase)

@@ -112,8 +112,14 @@ func (m *mover) watchHolder(ctx context.Context, conn *pgx.Conn, cancel context.
 	}
 }
 
-// guard fails when a newer mover has taken over.
-func (h *holder) guard(ctx context.Context) error { return guardOn(ctx, h.conn, h.token) }
+// guard fails when a newer mover has taken over. A rehearsal holds no more than
+// what it made itself, and has no token to be taken from it.
+func (h *holder) guard(ctx context.Context) error {
+	if h.token == "" {
+		return nil
+	}
+	return guardOn(ctx, h.conn, h.token)
+}
 
 func guardOn(ctx context.Context, conn *pgx.Conn, token string) error {
 	var now string

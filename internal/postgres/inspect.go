@@ -93,6 +93,11 @@ func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database
 	if err := s.inspectMaintenance(ctx, db); err != nil {
 		return nil, err
 	}
+	if s.side == sourceSide {
+		if db.Schema, err = s.schemaDigest(ctx, *f); err != nil {
+			return nil, err
+		}
+	}
 	rests := f.fence != nil && f.fence.state.How == howSystem
 	names := databaseNames(connectable(f.databases))
 	if db.Counters, err = s.readCountersOnce(ctx, names, rests); err != nil {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -74,6 +75,9 @@ func (d *databaseCopy) syncCatalog(ctx context.Context, name string, pick func(*
 	var statements []string
 	_, err := d.compareCatalog(ctx, name, func(want, have *fact) error {
 		columns := name == "column privilege"
+		if f := cmp.Or(want, have); d.adapted.keptFact(d.database.name, f) {
+			return nil
+		}
 		switch {
 		case want == nil && !columns:
 			return nil
@@ -84,7 +88,7 @@ func (d *databaseCopy) syncCatalog(ctx context.Context, name string, pick func(*
 		case have == nil:
 			have = &fact{}
 		}
-		if pick(want) && !d.adapted.keptFact(d.database.name, want) {
+		if pick(want) {
 			statements = append(statements, d.grants(*want, *have)...)
 		}
 		return nil

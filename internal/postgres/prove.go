@@ -159,7 +159,7 @@ func (p *proof) compareDatabases(ctx context.Context) error {
 	}
 	for _, want := range p.facts.source.databases {
 		p.Compared("databases", 1)
-		have, ok := there[want.name]
+		have, ok := there[p.facts.adapted.there(want.name)]
 		if !ok {
 			p.differ(want.name, "database", want.name, "is missing on the target", "", "")
 			continue
@@ -190,7 +190,7 @@ const beginSnapshot = "begin isolation level repeatable read read only"
 // compareInside compares what a database holds.
 func (p *proof) compareInside(ctx context.Context, d database) error {
 	return p.source.with(ctx, d.name, func(source *pgx.Conn) error {
-		return p.target.with(ctx, d.name, func(target *pgx.Conn) error {
+		return p.target.with(ctx, p.facts.adapted.there(d.name), func(target *pgx.Conn) error {
 			for _, conn := range []*pgx.Conn{source, target} {
 				if _, err := conn.Exec(ctx, beginSnapshot); err != nil {
 					return fmt.Errorf("begin snapshot: %w", err)
@@ -206,7 +206,7 @@ func (p *proof) compareInside(ctx context.Context, d database) error {
 // write in every database, rolled back.
 func (p *proof) secureWrite(ctx context.Context) (bool, error) {
 	var written atomic.Int64
-	err := p.target.each(ctx, databaseNames(p.facts.source.databases), func(ctx context.Context, name string, conn *pgx.Conn) error {
+	err := p.target.each(ctx, p.facts.adapted.allThere(databaseNames(p.facts.source.databases)), func(ctx context.Context, name string, conn *pgx.Conn) error {
 		n, err := probe(ctx, conn)
 		if codeOfError(err) == reconcile.CodePrivilege {
 			p.differ(name, "write", p.target.endpoint.Username, "role cannot create and write: "+err.Error(), "", "")

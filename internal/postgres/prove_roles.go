@@ -97,7 +97,7 @@ func (p *proof) compareSettings() {
 		carried["role "+name] = true
 	}
 	for _, d := range p.facts.source.databases {
-		carried["database "+d.name] = true
+		carried["database "+a.there(d.name)] = true
 	}
 	have := map[string]setting{}
 	for _, s := range p.facts.target.globals.settings {

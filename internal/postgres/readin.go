@@ -98,7 +98,7 @@ func (d *databaseProof) readsAlike(ctx context.Context, c catalog, want, have *f
 	}
 	p.text = text
 	var again string
-	for _, try := range r.tries(schema, d.facts.adapted.appPath(d.database)) {
+	for _, try := range r.tries(schema, d.facts.adapted.appPath(d.facts.adapted.there(d.database))) {
 		again, err = d.readIn(ctx, r, p, try)
 		if !errors.As(err, new(*unreadError)) {
 			break
@@ -196,7 +196,7 @@ func unread(err error) error {
 // readIn has the target read in a text, and gives what it prints of that.
 func (d *databaseProof) readIn(ctx context.Context, r reading, p place, try try) (printed string, err error) {
 	if d.scratch == nil {
-		if d.scratch, err = d.target.connect(ctx, d.database); err != nil {
+		if d.scratch, err = d.target.connect(ctx, d.facts.adapted.there(d.database)); err != nil {
 			return "", err
 		}
 	}

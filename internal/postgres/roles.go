@@ -46,8 +46,9 @@ type globals struct {
 }
 
 // readGlobals reads roles, memberships and settings. PostgreSQL's own pg_
-// roles are left out, memberships in them are not.
-func readGlobals(ctx context.Context, conn *pgx.Conn, superuser bool) (globals, error) {
+// roles are left out, memberships in them are not; and so are those of
+// rehearsals but the one named.
+func readGlobals(ctx context.Context, conn *pgx.Conn, superuser bool, rehearsal string) (globals, error) {
 	g := globals{verifiersKnown: superuser, superOnly: map[string]bool{}}
 	from, verifier := "pg_roles", "''"
 	if superuser {
@@ -56,7 +57,7 @@ func readGlobals(ctx context.Context, conn *pgx.Conn, superuser bool) (globals, 
 	rows, err := conn.Query(ctx, `select r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
 		r.rolreplication, r.rolbypassrls, r.rolconnlimit, coalesce(r.rolvaliduntil::text, ''), `+verifier+`,
 		coalesce(shobj_description(r.oid, 'pg_authid'), '')
-		from `+from+` r where r.rolname !~ '^pg_' order by r.rolname collate "C"`)
+		from `+from+` r where r.rolname !~ '^pg_' and `+notRehearsed("r.rolname", "$1")+` order by r.rolname collate "C"`, rehearsal)
 	if err != nil {
 		return g, fmt.Errorf("read roles: %w", err)
 	}
@@ -69,7 +70,8 @@ func readGlobals(ctx context.Context, conn *pgx.Conn, superuser bool) (globals, 
 		return g, fmt.Errorf("read roles: %w", err)
 	}
 	rows, err = conn.Query(ctx, `select pg_get_userbyid(roleid)::text, pg_get_userbyid(member)::text, bool_or(admin_option)
-		from pg_auth_members where pg_get_userbyid(member) !~ '^pg_' group by 1, 2 order by 1, 2`)
+		from pg_auth_members where pg_get_userbyid(member) !~ '^pg_' and `+notRehearsed("pg_get_userbyid(member)", "$1")+` and `+notRehearsed("pg_get_userbyid(roleid)", "$1")+`
+		group by 1, 2 order by 1, 2`, rehearsal)
 	if err != nil {
 		return g, fmt.Errorf("read memberships: %w", err)
 	}
@@ -79,7 +81,7 @@ func readGlobals(ctx context.Context, conn *pgx.Conn, superuser bool) (globals, 
 	if err != nil {
 		return g, fmt.Errorf("read memberships: %w", err)
 	}
-	if g.settings, err = readSettings(ctx, conn); err != nil {
+	if g.settings, err = readSettingsWith(ctx, conn, rehearsal); err != nil {
 		return g, err
 	}
 	return g, g.readServer(ctx, conn)
@@ -113,12 +115,17 @@ func (g *globals) readServer(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// readSettings reads pg_db_role_setting.
+// readSettings reads pg_db_role_setting, but what a rehearsal set.
 func readSettings(ctx context.Context, conn *pgx.Conn) ([]setting, error) {
+	return readSettingsWith(ctx, conn, "")
+}
+
+// readSettingsWith is readSettings with those of one rehearsal.
+func readSettingsWith(ctx context.Context, conn *pgx.Conn, rehearsal string) ([]setting, error) {
 	rows, err := conn.Query(ctx, `select coalesce(d.datname::text, ''), coalesce(r.rolname::text, ''), c
 		from pg_db_role_setting s left join pg_database d on d.oid = s.setdatabase left join pg_roles r on r.oid = s.setrole,
-		unnest(s.setconfig) c where (s.setdatabase = 0 or d.oid is not null) and (s.setrole = 0 or r.oid is not null)
-		order by 1, 2, 3`)
+		unnest(s.setconfig) c where (s.setdatabase = 0 or d.oid is not null and `+notRehearsed("d.datname", "$1")+`)
+		and (s.setrole = 0 or r.oid is not null and `+notRehearsed("r.rolname", "$1")+`) order by 1, 2, 3`, rehearsal)
 	if err != nil {
 		return nil, fmt.Errorf("read role and database settings: %w", err)
 	}

@@ -52,7 +52,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true},
 		reconcile.OpInspect: {false, false}, reconcile.OpWithdraw: {true, true}, reconcile.OpRead: {true, false},
-		reconcile.OpSetAside: {true, false},
+		reconcile.OpSetAside: {true, false}, reconcile.OpRehearse: {true, true},
 	}
 	need, known := needs[req.Operation]
 	if !known {
@@ -72,7 +72,12 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 	return m, nil
 }
 
-func (m *mover) label() string { return appPrefix + "/" + m.token }
+func (m *mover) label() string {
+	if m.req.Operation == reconcile.OpRehearse {
+		return rehearsalApp + "/" + m.token
+	}
+	return appPrefix + "/" + m.token
+}
 
 func (m *mover) run(ctx context.Context) (any, error) {
 	switch m.req.Operation {
@@ -92,6 +97,8 @@ func (m *mover) run(ctx context.Context) (any, error) {
 		return struct{}{}, m.commit(ctx)
 	case reconcile.OpSetAside:
 		return m.setAside(ctx)
+	case reconcile.OpRehearse:
+		return m.rehearse(ctx)
 	default: // reconcile.OpWithdraw: newMover knows no other
 		return struct{}{}, m.withdraw(ctx)
 	}

@@ -71,7 +71,7 @@ func sessionsOn(ctx context.Context, conn *pgx.Conn, database string) string {
 // note records that we are about to make something, before we do: what a
 // cut-off copy leaves is recognised by it.
 func (c *copyRun) note(ctx context.Context, kind, name string) error {
-	_, err := c.hold.conn.Exec(ctx, "insert into dr.made (kind, name) values ($1, $2) on conflict do nothing", kind, name)
+	_, err := c.hold.conn.Exec(ctx, "insert into dr.made (kind, name) values ($1, $2) on conflict do nothing", c.adapted.noted(kind), name)
 	if err != nil {
 		return classify(targetSide, fmt.Errorf("record %s %q as ours: %w", kind, name, err))
 	}
@@ -80,6 +80,7 @@ func (c *copyRun) note(ctx context.Context, kind, name string) error {
 
 // createDatabase makes one database.
 func (c *copyRun) createDatabase(ctx context.Context, d database) error {
+	d.name = c.adapted.there(d.name)
 	if err := c.note(ctx, "database", d.name); err != nil {
 		return err
 	}
@@ -89,6 +90,9 @@ func (c *copyRun) createDatabase(ctx context.Context, d database) error {
 		}
 		if _, err := conn.Exec(ctx, d.createStatement(c.adapted.mapped(d.owner), c.target.version)); err != nil {
 			return fmt.Errorf("create database %q: %w", d.name, err)
+		}
+		if err := c.adapted.close(ctx, conn, d.name); err != nil {
+			return err
 		}
 		if d.comment == "" {
 			return nil

@@ -50,7 +50,7 @@ func (d *databaseCopy) refreshViews(ctx context.Context) error {
 			continue
 		}
 		d.progress.Add(v.object, 0)
-		if err := refresh(ctx, d.target, d.adapted.appPath(d.database.name), v); err != nil {
+		if err := refresh(ctx, d.target, d.adapted.appPath(d.adapted.there(d.database.name)), v); err != nil {
 			return fail(targetSide, codeOfError(err), fmt.Errorf("refresh materialized view %s: %w", v.object, err))
 		}
 	}

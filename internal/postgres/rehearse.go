@@ -1,0 +1,214 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/internal/process"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// rehearsalTries is how often a rehearsal begins, when others waited on it.
+const rehearsalTries = 3
+
+// rehearse makes the schema of every database on the target under names of our
+// own, by the copy's code, compares it with the source's by the proof's, makes the
+// trial write, and drops everything again. The application is up meanwhile: it
+// never waits on us for longer than waitLimit.
+func (m *mover) rehearse(ctx context.Context) (reconcile.Rehearsal, error) {
+	began := time.Now()
+	for try := 1; ; try++ {
+		result, err := m.rehearseOnce(ctx)
+		result.At, result.Duration, result.Tries = began.UTC(), time.Since(began), try
+		var waited *waitedError
+		if !errors.As(err, &waited) {
+			return result, err
+		}
+		if try == rehearsalTries {
+			return result, fail(sourceSide, reconcile.CodeInconclusive, fmt.Errorf("rehearse: gave up after %d tries, so that nobody waits: %w; run it again when the schema of the source is not being changed", try, err))
+		}
+		m.progress.Say("%s; let go, and begin again", waited)
+		if err := process.Pause(ctx, time.Duration(try)*5*time.Second); err != nil {
+			return result, err
+		}
+	}
+}
+
+func (m *mover) rehearseOnce(ctx context.Context) (result reconcile.Rehearsal, err error) {
+	facts, err := m.prepareRehearsal(ctx)
+	if err != nil {
+		return result, err
+	}
+	tool, err := findDump(ctx, max(m.source.version, m.target.version)/10000)
+	if err != nil {
+		return result, fail("", reconcile.CodeUnsupported, err)
+	}
+	if err := m.target.ensureOwn(ctx); err != nil {
+		return result, err
+	}
+	on, err := m.takeStage(ctx)
+	if err != nil {
+		return result, err
+	}
+	defer on.leave(ctx)
+	if err := on.clear(ctx); err != nil { // what a rehearsal that was cut off left
+		return result, err
+	}
+	watched, stop, err := m.letGo(ctx)
+	if err != nil {
+		return result, err
+	}
+	defer stop()
+	defer func() { err = errors.Join(err, on.clear(ctx)) }()
+	r := newRehearsal(on, facts, tool)
+	if err := r.run(watched); err != nil {
+		if cause := context.Cause(watched); cause != nil {
+			err = cause // what was cut off by it says nothing
+		}
+		return result, err
+	}
+	return r.told(), nil
+}
+
+// prepareRehearsal looks whether there is anything to rehearse.
+func (m *mover) prepareRehearsal(ctx context.Context) (*copyFacts, error) {
+	facts, err := m.readFacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if from, to := m.source.version/10000, m.target.version/10000; to < from {
+		return nil, failf(targetSide, reconcile.CodeUnsupported, "rehearse: the target runs PostgreSQL %d, older than the source's %d", to, from)
+	}
+	if len(facts.source.databases) == 0 {
+		return nil, failf(sourceSide, reconcile.CodeUnsupported, "rehearse: the source has no database to copy")
+	}
+	return facts, nil
+}
+
+// rehearsal is one rehearsal under way.
+type rehearsal struct {
+	*copyRun
+	facts  *copyFacts
+	proof  *proof
+	failed map[string]bool // databases that could not be made
+	report  reconcile.Rehearsal
+}
+
+func newRehearsal(on *stage, facts *copyFacts, tool dumpTool) *rehearsal {
+	prefix := rehearsalPrefix + on.token[:8] + "_"
+	facts.adapted = facts.adapted.rehearsed(prefix, databaseNames(facts.source.databases))
+	on.mover.target.rehearsal = prefix
+	r := &rehearsal{facts: facts, failed: map[string]bool{}}
+	r.copyRun = &copyRun{mover: on.mover, hold: &holder{conn: on.conn}, dump: tool, adapted: facts.adapted, admin: facts.target.admin.name}
+	r.proof = &proof{mover: on.mover, facts: facts, Comparison: reconcile.Comparison{Proof: reconcile.Proof{Compared: map[string]int{}}}}
+	return r
+}
+
+func (r *rehearsal) run(ctx context.Context) (err error) {
+	if r.report.Schema, err = r.mover.source.schemaDigest(ctx, r.facts.source); err != nil {
+		return err
+	}
+	if err := r.made("", "roles", r.makeRoles(ctx, r.facts)); err != nil {
+		return err
+	}
+	for _, d := range r.facts.source.databases {
+		if err := r.made(d.name, "schema", r.copyDatabase(ctx, d)); err != nil {
+			return err
+		}
+	}
+	if err := r.made("", "settings", r.applySettings(ctx)); err != nil {
+		return err
+	}
+	return r.compare(ctx)
+}
+
+// made turns what a server refuses into a difference, which the outage would have
+// met. Any other error ends the rehearsal: it says nothing of the schema.
+func (r *rehearsal) made(database, what string, err error) error {
+	var known *reconcile.MoverError
+	if err == nil {
+		return nil
+	}
+	if !errors.As(err, &known) {
+		known = &reconcile.MoverError{Code: reconcile.CodeFailed, Err: err}
+	}
+	var pg *pgconn.PgError
+	refused := errors.As(err, &pg) && errors.As(unread(err), new(*unreadError))
+	if !refused && (pg != nil || known.Code == reconcile.CodeUnreachable || known.Code == reconcile.CodeOtherHolder) {
+		return err
+	}
+	r.failed[database] = true
+	r.proof.differ(database, what, orServer(database), "cannot be made on the target: "+err.Error(), "", "")
+	return nil
+}
+
+func orServer(database string) string {
+	if database == "" {
+		return "of the server"
+	}
+	return database
+}
+
+// compare holds what was made against the source, but for what could not be made,
+// which would be named object by object.
+func (r *rehearsal) compare(ctx context.Context) (err error) {
+	if r.facts.target, err = r.mover.target.facts(ctx); err != nil {
+		return err
+	}
+	var whole []database
+	for _, d := range r.facts.source.databases {
+		if !r.failed[d.name] {
+			whole = append(whole, d)
+		}
+	}
+	r.facts.source.databases = whole
+	if !r.failed[""] {
+		r.proof.compareRoles()
+	}
+	if err := r.proof.compareDatabases(ctx); err != nil {
+		return err
+	}
+	if len(whole) > 0 {
+		_, err = r.proof.secureWrite(ctx)
+	}
+	return err
+}
+
+// told is the result in the source's names.
+func (r *rehearsal) told() reconcile.Rehearsal {
+	names := r.adapted.spoken()
+	p := r.proof.Finish(0)
+	r.report.Compared = p.Compared
+	for _, d := range p.Differences {
+		d.Database, d.Object, d.What = names.Replace(d.Database), names.Replace(d.Object), names.Replace(d.What)
+		d.Source, d.Target = names.Replace(d.Source), names.Replace(d.Target)
+		r.report.Differences = append(r.report.Differences, d)
+	}
+	r.report.Left = r.left()
+	return r.report
+}
+
+// left are what the names of a rehearsal hide.
+func (r *rehearsal) left() []string {
+	var left []string
+	for _, role := range r.facts.target.globals.roles {
+		if strings.HasPrefix(r.facts.adapted.owners[role.name], rehearsalPrefix) {
+			left = append(left, "role "+role.name+" is on the target already: what it may be given there was not tried")
+		}
+	}
+	return append(left, "rights on databases; rows, large objects and the positions of sequences")
+}
+
+// rehearse makes the schema without rows.
+func (d *databaseCopy) rehearse(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{d.makeSchema, d.restorePost, d.refreshViews, d.restoreComments, d.syncPrivileges} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
