@@ -19,6 +19,8 @@ func init() { // an initialiser would be a cycle: go-back is an action and ends 
 	actionsByKind = map[ActionKind]action{
 		ActCredentials: {lookCredentials, applyCredentials},
 		ActProtect:     {lookProtect, applyProtect},
+		ActRehearse:    {lookRehearse, applyRehearse},
+		ActUnrehearsed: {lookUnrehearsed, applyUnrehearsed},
 		ActRead:        {lookRead, applyRead},
 		ActRecord:      {lookRecord, applyRecord},
 		ActQuiesce:     {lookQuiesce, applyQuiesce},

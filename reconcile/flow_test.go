@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -20,6 +21,7 @@ type flow struct {
 
 var flows = []flow{
 	{"out", nil, externalSpec, wholeMove, nil},
+	{"out, not rehearsed", nil, externalSpec, unrehearsed, (*world).cannotRehearse},
 	{"back", []func() *spec.Spec{externalSpec}, backSpec, wayBack, nil},
 	{"out again", []func() *spec.Spec{externalSpec, backSpec}, externalSpec, outAgain, nil},
 	{"MongoDB out", nil, mongoSpec, wholeMove, nil},
@@ -70,9 +72,21 @@ func bothBackSpec() *spec.Spec {
 
 var (
 	wayBack  = []ActionKind{ActRead, ActRecord, ActQuiesce, ActFence, ActSwitch, ActCopy, ActProve, ActCommit, ActResume, ActSettle}
-	handed   = []ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActHandOff, ActCommit, ActResume, ActRemove}
+	handed   = []ActionKind{ActCredentials, ActProtect, ActRehearse, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActHandOff, ActCommit, ActResume, ActRemove}
 	outAgain = []ActionKind{ActCredentials, ActProtect, ActRead, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
 )
+
+// unrehearsed are the steps out where no rehearsal can be made.
+var unrehearsed = []ActionKind{ActCredentials, ActProtect, ActUnrehearsed, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
+
+// cannotRehearse is a target that gives no room for a rehearsal, as an apply has
+// found out.
+func (w *world) cannotRehearse() {
+	w.noRoom = true
+	if a := w.process(context.Background(), externalSpec()); a.err == nil {
+		panic("there was a rehearsal without room")
+	}
+}
 
 // forkEnded are the steps when the external side was chosen.
 var forkEnded = []ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActSwitch, ActCommit, ActResume, ActSettle, ActSetAside, ActRemove}

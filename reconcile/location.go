@@ -14,6 +14,7 @@ const (
 	AcceptReplaceExternal = "replace-external-data"
 	AcceptDiscardInternal = "discard-internal-writes"
 	AcceptDiscardExternal = "discard-external-writes"
+	AcceptUnrehearsed     = "unrehearsed"
 )
 
 // planLocation plans where the datastores live. It is the policy of

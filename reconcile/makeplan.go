@@ -170,6 +170,13 @@ func notices(s *spec.Spec, o Observation) []string {
 	if o.Measured.Unread() {
 		out = append(out, "how long steps took here before could not be read, so the estimates are wide: "+orElse(o.Measured.Why, "it was not looked at"))
 	}
+	if !openMove(o) {
+		for _, p := range partsWanted(s, &o) {
+			if text := rehearsalNotice(s, o, p); text != "" {
+				out = append(out, text)
+			}
+		}
+	}
 	out = append(out, choicesMade(o)...)
 	for _, e := range engines {
 		d := declared(s, e)

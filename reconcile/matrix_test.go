@@ -12,7 +12,7 @@ import (
 // datastore and two; make matrix does it for all.
 var everyFlow = flag.Bool("flows.all", false, "try every single call of all flows")
 
-var perCall = map[string]bool{"out": true, "back": true, "both out": true, "handed off": true, "forked": true}
+var perCall = map[string]bool{"out": true, "out, not rehearsed": true, "back": true, "both out": true, "handed off": true, "forked": true}
 
 func flowsPerCall() []flow {
 	return slices.DeleteFunc(slices.Clone(flows), func(f flow) bool { return !*everyFlow && !perCall[f.name] })

@@ -42,6 +42,8 @@ type Observation struct {
 type DatastoreObservation struct {
 	Internal   Observed[InternalStore] `json:"internal"`
 	Inspection Observed[Inspection]    `json:"inspection"`
+	// Rehearsal is the newest one of a move out.
+	Rehearsal Observed[Rehearsed] `json:"rehearsal"`
 	// Credentials is the Secret the switched release reads.
 	Credentials Observed[Credentials] `json:"credentials"`
 	// Lineage is the cluster's own record of whose turn it is.

@@ -51,6 +51,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 		reads = append(reads,
 			func() { d.Lineage, _ = readRecord[Lineage](ctx, p.Records, RecordLineage(e)) },
 			func() { d.Inspection, _ = readRecord[Inspection](ctx, p.Records, RecordInspection(e)) },
+			func() { d.Rehearsal, _ = readRecord[Rehearsed](ctx, p.Records, RecordRehearsal(e)) },
 			func() { d.Credentials = observeCredentials(ctx, s, p, e) },
 		)
 	}

@@ -99,6 +99,8 @@ func settledInRecord(o Observation, m Move, st Step) bool {
 	switch st.Action {
 	case ActCredentials:
 		return !needsCredentials(o, p.Engine)
+	case ActRehearse, ActUnrehearsed: // they come before the move is open
+		return true
 	case ActRead:
 		return p.Read != nil
 	case ActRecord:

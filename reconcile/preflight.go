@@ -13,6 +13,8 @@ const (
 	sourceDocs  = "docs/moving-postgresql.md"
 	sourceBack  = "docs/moving-back.md"
 	sourceForks = "docs/forks.md"
+	// sourceRehearsal is about what is tried with the application up.
+	sourceRehearsal = "docs/rehearsal.md"
 )
 
 // preflight checks everything that can fail before anything is changed, and
@@ -43,6 +45,7 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 			out = append(out, preflightMongo(s, o, p)...)
 		}
 		out = append(out, preflightValues(s, o, p.Engine)...)
+		out = append(out, rehearsalFindings(s, o, p)...)
 	}
 	return out
 }

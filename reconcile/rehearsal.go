@@ -1,6 +1,21 @@
 package reconcile
 
-import "time"
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// A rehearsal is what preflight cannot know by reading: with the application up
+// the schema is made on the target, compared and removed again. It counts until
+// the schema, a version, the role or the extensions of the target change.
 
 // Rehearsal is the result of OpRehearse: what a copy of the schema would meet
 // on the target. Without differences it met nothing.
@@ -16,4 +31,272 @@ type Rehearsal struct {
 	Left []string `json:"left,omitempty"`
 	// Tries is how often it began: it lets go when somebody waits on it.
 	Tries int `json:"tries"`
+}
+
+// Rehearsed is the record of the newest rehearsal of a datastore.
+type Rehearsed struct {
+	Rehearsal
+	// Of is the fingerprint of what else it rests on, see restsOn.
+	Of string `json:"of"`
+	// CouldNot says why there is no result: the target gives no room or right
+	// for one, or the source was never quiet enough.
+	CouldNot string `json:"couldNot,omitempty"`
+	// Waived tells that somebody chose to go on without one.
+	Waived bool `json:"waived,omitempty"`
+}
+
+// RecordRehearsal names the record of a datastore's newest rehearsal.
+func RecordRehearsal(e Engine) string { return "rehearsal-" + string(e) }
+
+// rehearsable tells the parts of a move that are rehearsed. Inwards the target
+// does not exist before the release is switched, and a fork copies nothing.
+func rehearsable(p Part) bool { return p.To == spec.External && !p.Fork }
+
+// restsOn is the fingerprint of what a rehearsal rests on beside the schema: both
+// versions, the target's server, role and extensions, and who is renamed.
+func restsOn(s *spec.Spec, in Inspection, p Part) string {
+	rests := struct {
+		From, To   int
+		Server     string
+		Role       RolePrivileges
+		Extensions map[string][]string
+		OwnerMap   map[string]string
+		Image      string
+	}{OwnerMap: p.OwnerMap, Image: s.Mover.Image}
+	if src := in.Source; src != nil && src.Database != nil {
+		rests.From = src.Database.VersionNum
+	}
+	if dst := in.Target; dst != nil && dst.Database != nil {
+		rests.To, rests.Role, rests.Extensions = dst.Database.VersionNum, dst.Database.Role, dst.Database.Extensions
+		rests.Server = p.External + " " + dst.Database.SystemIdentifier
+	}
+	data, err := json.Marshal(rests)
+	if err != nil { // plain structs of strings and numbers always marshal
+		panic(err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
+
+// schemaNow is the fingerprint of the source's schema, empty when it is unknown.
+func schemaNow(o Observation, e Engine) string {
+	if in := o.store(e).Inspection; in.Is() && in.Value.Source != nil && in.Value.Source.Database != nil {
+		return in.Value.Source.Database.Schema
+	}
+	return ""
+}
+
+// lastRehearsal is the newest rehearsal of a part, and why it does not count;
+// empty when it does.
+func lastRehearsal(s *spec.Spec, o Observation, p Part) (r Rehearsed, not string) {
+	switch rec := o.store(p.Engine).Rehearsal; {
+	case rec.Unread():
+		return Rehearsed{}, "its record could not be read: " + orElse(rec.Why, "it was not looked at")
+	case rec.IsNot():
+		return Rehearsed{}, "there was none yet"
+	default:
+		r = rec.Value
+	}
+	switch {
+	case r.Of != restsOn(s, o.store(p.Engine).Inspection.Value, p):
+		return r, "the target, its role, its extensions or a version has changed since"
+	case r.Schema != schemaNow(o, p.Engine):
+		return r, "the schema has changed since"
+	}
+	return r, ""
+}
+
+// rehearsalSteps are the steps that a part needs before the application stops:
+// none when a rehearsal counts.
+func rehearsalSteps(s *spec.Spec, o Observation, p Part) []Step {
+	if !rehearsable(p) {
+		return nil
+	}
+	last, not := lastRehearsal(s, o, p)
+	var st Step
+	switch {
+	case not == "" && last.CouldNot != "" && !last.Waived:
+		st = unrehearsedStep(p, last)
+	case not == "" && len(last.Differences) == 0:
+		return nil
+	default:
+		st = rehearseStep(o, p, not)
+	}
+	st = ofEngine(p.Engine, st)
+	st.Args["schema"], st.Args["of"] = schemaNow(o, p.Engine), restsOn(s, o.store(p.Engine).Inspection.Value, p)
+	return []Step{st}
+}
+
+func rehearseStep(o Observation, p Part, not string) Step {
+	st := newStep(ActRehearse, p.Target(), "Rehearse the copy's schema on the target, with the application up")
+	st.Reason = "what the target would refuse or make differently is found before the application stops; " + orElse(not, "the last one found something")
+	st.Details = []string{"databases and roles under names of our own, compared with the source and removed again; no rows are copied",
+		"nobody waits on it for longer than 3 s: it lets go and begins again"}
+	tables := time.Duration(sizesOf(o, p).tables)
+	st.Estimate = Estimate{Low: 3*time.Second + tables*perTable, High: 30*time.Second + tables*10*perTable, Assumption: fmt.Sprintf("%d tables without their rows", tables)}
+	return st
+}
+
+func unrehearsedStep(p Part, last Rehearsed) Step {
+	st := newStep(ActUnrehearsed, p.Target(), "Go on without a rehearsal")
+	st.Risk, st.Accept = Outage, AcceptUnrehearsed
+	st.Reason = fmt.Sprintf("the rehearsal of %s could not be made, and what the target refuses would be found while the application is stopped", when(last.At))
+	st.Estimate = Estimate{High: time.Second}
+	return st
+}
+
+// rehearsalFindings are what the newest rehearsal found, as long as it counts.
+func rehearsalFindings(s *spec.Spec, o Observation, p Part) []Finding {
+	if !rehearsable(p) {
+		return nil
+	}
+	last, not := lastRehearsal(s, o, p)
+	switch {
+	case not != "":
+		return nil
+	case last.CouldNot != "" && !last.Waived:
+		return []Finding{{ID: "rehearsal-impossible", Field: p.Engine.field("external"), Source: sourceRehearsal,
+			What: fmt.Sprintf("the rehearsal of %s could not be made: %s", when(last.At), last.CouldNot),
+			Fix:  "mend the cause and run circleci-dr rehearse, or accept " + AcceptUnrehearsed}}
+	}
+	return foundBy(p, last.Rehearsal)
+}
+
+// foundBy are the differences of a rehearsal as findings.
+func foundBy(p Part, r Rehearsal) []Finding {
+	var out []Finding
+	for _, d := range r.Differences {
+		out = append(out, block("rehearsal", p.Engine.field("external"), sourceRehearsal,
+			"change it on the source, or what the target lacks on the target, and run circleci-dr rehearse",
+			"the rehearsal of %s found: %s", when(r.At), d))
+	}
+	return out
+}
+
+// rehearsalNotice says when a part was last rehearsed, and whether that counts.
+func rehearsalNotice(s *spec.Spec, o Observation, p Part) string {
+	last, not := lastRehearsal(s, o, p)
+	switch {
+	case !rehearsable(p) || last.At.IsZero():
+		return ""
+	case last.Waived && not == "":
+		return fmt.Sprintf("the copy of %s is not rehearsed: somebody chose to go on without", p.Engine.title())
+	case not != "":
+		return fmt.Sprintf("the copy of %s was rehearsed on %s, which does not count any more: %s", p.Engine.title(), when(last.At), not)
+	}
+	return fmt.Sprintf("the copy of %s was rehearsed on %s, which counts: %s made and compared in %s", p.Engine.title(), when(last.At), rehearsedCounts(last.Compared), Took(last.Duration))
+}
+
+func rehearsedCounts(compared map[string]int) string {
+	return fmt.Sprintf("%d databases, %d tables, %d indexes, %d constraints", compared["databases"], compared["tables"], compared["indexes"], compared["constraints"])
+}
+
+func lookRehearse(ctx context.Context, r *run, st Step) (Look, error) {
+	rec, _ := readRecord[Rehearsed](ctx, r.p.Records, RecordRehearsal(engineOf(st)))
+	switch last := rec.Value; {
+	case rec.Unread():
+		return Look{}, fmt.Errorf("read record %s: %s", RecordRehearsal(engineOf(st)), rec.Why)
+	case rec.IsNot() || last.Of != st.Args["of"]:
+		return Look{Why: "it was not rehearsed as things are now"}, nil
+	case last.Schema != st.Args["schema"]:
+		return Look{Why: "the schema of the source is not the one the plan was made on; make a new plan"}, nil
+	case last.CouldNot != "" && !last.Waived:
+		return Look{Why: last.CouldNot}, nil
+	case len(last.Differences) > 0:
+		return Look{Why: "the last rehearsal found differences"}, nil
+	default:
+		return Look{true, "rehearsed on " + when(last.At) + ": " + rehearsedCounts(last.Compared)}, nil
+	}
+}
+
+func applyRehearse(ctx context.Context, r *run, st Step) error {
+	p := r.part(st)
+	job := r.mover(OpRehearse, p)
+	job.Name = "circleci-dr-rehearse-" + p.ID()
+	res, err := runMover[Rehearsal](ctx, r, st, job)
+	if keepErr := keepRehearsal(ctx, r.p, p.Engine, Rehearsed{Rehearsal: res, Of: st.Args["of"]}, st.Args["schema"], err); keepErr != nil {
+		return errors.Join(err, keepErr)
+	}
+	if err == nil && len(res.Differences) > 0 {
+		err = &BlockedError{Findings: foundBy(p, res)}
+	}
+	return err
+}
+
+// keepRehearsal records a rehearsal, and also that none can be made: then a
+// person may choose to go on. What may pass by itself is not recorded.
+func keepRehearsal(ctx context.Context, p Providers, e Engine, rec Rehearsed, schema string, cause error) error {
+	if cause != nil {
+		var known *MoverError
+		if !errors.As(cause, &known) || !slices.Contains([]string{CodePrivilege, CodeInconclusive, CodeFailed, CodeUnsupported}, known.Code) {
+			return nil
+		}
+		rec.At, rec.Schema, rec.CouldNot = p.Now(), schema, known.Error()
+	}
+	return replaceRecord(context.WithoutCancel(ctx), p.Records, RecordRehearsal(e), rec)
+}
+
+func lookUnrehearsed(ctx context.Context, r *run, st Step) (Look, error) {
+	rec, _ := readRecord[Rehearsed](ctx, r.p.Records, RecordRehearsal(engineOf(st)))
+	switch {
+	case rec.Unread():
+		return Look{}, fmt.Errorf("read record %s: %s", RecordRehearsal(engineOf(st)), rec.Why)
+	case rec.Value.Waived && rec.Value.Of == st.Args["of"]:
+		return Look{true, "going on without a rehearsal was accepted"}, nil
+	}
+	return Look{Why: "going on without a rehearsal is not on record"}, nil
+}
+
+func applyUnrehearsed(ctx context.Context, r *run, st Step) error {
+	name := RecordRehearsal(engineOf(st))
+	rec, version := readRecord[Rehearsed](ctx, r.p.Records, name)
+	if rec.Unread() {
+		return fmt.Errorf("read record %s: %s", name, rec.Why)
+	}
+	next := rec.Value
+	next.Waived = true
+	_, err := writeRecord(ctx, r.p.Records, name, next, version)
+	return err
+}
+
+// Rehearse rehearses the move out of one datastore now, whether or not an
+// earlier rehearsal counts, and records the result.
+func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, progress Progress) (Rehearsal, error) {
+	o := Observe(ctx, s, p, ObserveOptions{Inspect: true, Progress: progress})
+	if missing := unread(s, o); len(missing) > 0 {
+		return Rehearsal{}, &UnreadableError{What: missing}
+	}
+	d := declared(s, e)
+	switch {
+	case d == nil || d.external == nil:
+		return Rehearsal{}, fmt.Errorf("rehearse: the spec names no external %s to move to", e.title())
+	case !o.Release.Value.Store(e).Internal:
+		return Rehearsal{}, fmt.Errorf("rehearse: the release has %s outside already, at %s", e.title(), o.Release.Value.Store(e).At())
+	case openMove(o) && o.Move.Value.part(e) != nil:
+		return Rehearsal{}, fmt.Errorf("rehearse: move %s of %s is not over; finish it first", o.Move.Value.ID, e.title())
+	}
+	part := newPart(&o, e, *d, spec.External)
+	job := sidesOf(s, &o, e).job("circleci-dr-rehearse-"+part.ID(), MoverRequest{
+		Operation: OpRehearse, Installation: InstallationID(o.Cluster.Value, s.Server), Move: part.ID(), Epoch: part.Epoch,
+		Streams: s.Mover.Streams, OwnerMap: part.OwnerMap,
+	})
+	job.Deadline = quickTime
+	if err := p.Movers.Stop(ctx, job.Name); err != nil { // one that a killed run left behind
+		return Rehearsal{}, err
+	}
+	var res Rehearsal
+	raw, err := p.Movers.Run(ctx, job, progress)
+	if err == nil {
+		if err = json.Unmarshal(raw, &res); err != nil {
+			return res, fmt.Errorf("read the result of %s: %w", job.Name, err)
+		}
+	}
+	kept := keepRehearsal(ctx, p, e, Rehearsed{Rehearsal: res, Of: restsOn(s, o.store(e).Inspection.Value, part)}, schemaNow(o, e), err)
+	if err := errors.Join(err, kept); err != nil {
+		return res, err
+	}
+	if len(res.Differences) > 0 {
+		return res, &BlockedError{Findings: foundBy(part, res)}
+	}
+	return res, nil
 }

@@ -6,6 +6,8 @@ import "github.com/circleci-dr/circleci-dr/spec"
 const (
 	ActCredentials ActionKind = "write-credentials"
 	ActProtect     ActionKind = "protect-store"
+	ActRehearse    ActionKind = "rehearse"
+	ActUnrehearsed ActionKind = "unrehearsed"
 	ActRead        ActionKind = "read-source"
 	ActRecord      ActionKind = "record-replicas"
 	ActQuiesce     ActionKind = "quiesce"
@@ -25,7 +27,7 @@ const (
 
 // sideBySide are actions that take long and touch nothing in common: those of
 // several datastores run at the same time.
-var sideBySide = map[ActionKind]bool{ActRead: true, ActCopy: true, ActProve: true}
+var sideBySide = map[ActionKind]bool{ActRehearse: true, ActRead: true, ActCopy: true, ActProve: true}
 
 // beside counts how many of the first steps run side by side.
 func beside(steps []Step) int {
@@ -62,6 +64,9 @@ func moveSteps(s *spec.Spec, o Observation, parts []Part) []Step {
 	if !back {
 		add(each(func(p Part) Step { return credentialsStep(s, o, p.Engine) })...)
 		add(each(func(p Part) Step { return protectStep(o, p) })...)
+	}
+	for _, p := range parts {
+		add(rehearsalSteps(s, o, p)...)
 	}
 	for _, p := range parts {
 		if p.Replaces > 0 {

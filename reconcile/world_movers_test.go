@@ -125,6 +125,14 @@ func (w *world) operate(q MoverRequest) (any, error) {
 	case OpRead:
 		src.read = true
 		return ReadResult{At: w.clock, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20, Duration: time.Second}, nil
+	case OpRehearse:
+		if dst, reachable := w.side(q.Target); !reachable || src.fence != "" {
+			return nil, refuse(CodeUnreachable, "target", "no server at %s, or the source is fenced: %q, %v", q.Target.Host, src.fence, dst)
+		}
+		if w.noRoom {
+			return nil, refuse(CodeFailed, "target", "no space left on device")
+		}
+		return Rehearsal{At: w.clock, Schema: "as it is", Compared: map[string]int{"databases": 1}, Duration: time.Second, Differences: w.refuses, Tries: 1}, nil
 	case OpSetAside:
 		if src.mark == nil || src.mark.State != "superseded" || src.mark.Epoch != q.Epoch {
 			return nil, refuse(CodeInconclusive, "source", "the source did not lose its turn at epoch %d", q.Epoch)
@@ -179,7 +187,7 @@ func (w *world) mayOperate(q MoverRequest, src *server) {
 		if src.fence != q.Fence {
 			w.wrong("%s under fence %q, asked for %q", q.Operation, src.fence, q.Fence)
 		}
-	case OpFence, OpWithdraw, OpInspect, OpUnfence, OpRead, OpSetAside:
+	case OpFence, OpWithdraw, OpInspect, OpUnfence, OpRead, OpSetAside, OpRehearse:
 	}
 }
 
@@ -265,7 +273,7 @@ func (w *world) inspect(q MoverRequest) InspectResult {
 			return &InspectedSide{Code: CodeUnreachable, Error: "no server"}
 		}
 		d := &Database{
-			ServerVersion: "12.22", VersionNum: 120022, Settings: map[string]string{"featureCompatibilityVersion": "7.0", "product": "mongodb", "writable": "true"}, SystemIdentifier: e.Host, TLSVersion: "TLS 1.3",
+			ServerVersion: "12.22", VersionNum: 120022, Schema: "as it is", Settings: map[string]string{"featureCompatibilityVersion": "7.0", "product": "mongodb", "writable": "true"}, SystemIdentifier: e.Host, TLSVersion: "TLS 1.3",
 			Role: RolePrivileges{Name: "postgres", Superuser: true}, Lineage: s.mark, Counters: s.counters(),
 			Databases: []DatabaseInfo{{Name: "circleci", Owner: "circleci", Bytes: 1 << 30, Tables: 3, Empty: len(s.rows) == 0}},
 		}

@@ -31,6 +31,10 @@ type world struct {
 	// an older version's move, which left no record of what it did carry.
 	strangers []string
 	noCarried bool
+	// refuses is what a rehearsal finds.
+	refuses []Difference
+	// noRoom keeps the target from taking a rehearsal.
+	noRoom bool
 
 	choice map[Engine]spec.Location // --authoritative
 	byHand bool                     // a person scaled the application up, and nobody has since

@@ -71,9 +71,9 @@ func names(all []database) []string {
 	return out
 }
 
-// ours tells whether a database is the server's own or ours.
+// notTheApplications tells whether a database is the server's own or ours.
 func notTheApplications(name string) bool {
-	return slices.Contains([]string{"admin", "config", "local", ownDatabase}, name)
+	return strings.HasPrefix(name, rehearsalPrefix) || slices.Contains([]string{"admin", "config", "local", ownDatabase}, name)
 }
 
 // databases lists the application's databases and what they hold, by name.

@@ -72,6 +72,8 @@ const (
 	matterLineage = "lineage"
 	matterFence   = "fence"
 	matterHolder  = "holder"
+	// matterRehearsal is what rehearsals made on a target.
+	matterRehearsal = "rehearsal"
 )
 
 // readMatter reads one of our own documents; false when there is none.
