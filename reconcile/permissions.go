@@ -14,19 +14,20 @@ type Use string
 // The uses. UseRead is what drift and status need: it holds no verb that
 // changes anything.
 const (
-	UseRead    Use = "read"
-	UseSupport Use = "support"
-	UseUnlock  Use = "unlock"
-	UsePlan    Use = "plan"
-	UseProve   Use = "prove"
-	UseApply   Use = "apply"
+	UseRead     Use = "read"
+	UseSupport  Use = "support"
+	UseUnlock   Use = "unlock"
+	UsePlan     Use = "plan"
+	UseProve    Use = "prove"
+	UseRehearse Use = "rehearse"
+	UseApply    Use = "apply"
 )
 
 // Uses are all of them, from the smallest to the greatest.
-var Uses = []Use{UseRead, UseSupport, UseUnlock, UsePlan, UseProve, UseApply}
+var Uses = []Use{UseRead, UseSupport, UseUnlock, UsePlan, UseProve, UseRehearse, UseApply}
 
 // builtOn says which other use's rights a use includes.
-var builtOn = map[Use]Use{UseSupport: UseRead, UsePlan: UseRead, UseProve: UseRead, UseApply: UsePlan}
+var builtOn = map[Use]Use{UseSupport: UseRead, UsePlan: UseRead, UseProve: UseRead, UseRehearse: UsePlan, UseApply: UsePlan}
 
 // rights is the one list of what commands may do; preflight, the documentation
 // and the roles that rbac prints all come from it. Each entry says what a use
@@ -53,7 +54,7 @@ var rights = []struct {
 	// An engine in the cluster is a Job, and who looks is told of one.
 	{"batch", "jobs", false, map[Use]string{UseRead: "get list", UsePlan: "watch create delete", UseProve: "watch create delete"}},
 	{"autoscaling", "horizontalpodautoscalers", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
-	{"coordination.k8s.io", "leases", false, map[Use]string{UseRead: "get", UseUnlock: "get delete", UseProve: "create update delete", UseApply: "create update delete"}},
+	{"coordination.k8s.io", "leases", false, map[Use]string{UseRead: "get", UseUnlock: "get delete", UseProve: "create update delete", UseRehearse: "create update delete", UseApply: "create update delete"}},
 	{"", "persistentvolumes", true, map[Use]string{UseRead: "get", UseApply: "patch"}},
 	{"", "namespaces", true, map[Use]string{UseRead: "get"}},
 }

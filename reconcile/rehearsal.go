@@ -93,7 +93,7 @@ func lastRehearsal(s *spec.Spec, o Observation, p Part) (r Rehearsed, not string
 	case rec.Unread():
 		return Rehearsed{}, "its record could not be read: " + orElse(rec.Why, "it was not looked at")
 	case rec.IsNot():
-		return Rehearsed{}, "there was none yet"
+		return Rehearsed{}, "it was not rehearsed yet"
 	default:
 		r = rec.Value
 	}
@@ -128,12 +128,17 @@ func rehearsalSteps(s *spec.Spec, o Observation, p Part) []Step {
 }
 
 func rehearseStep(o Observation, p Part, not string) Step {
-	st := newStep(ActRehearse, p.Target(), "Rehearse the copy's schema on the target, with the application up")
+	st := newStep(ActRehearse, p.Target(), "Rehearse the schema on the target, with the application up")
 	st.Reason = "what the target would refuse or make differently is found before the application stops; " + orElse(not, "the last one found something")
 	st.Details = []string{"databases and roles under names of our own, compared with the source and removed again; no rows are copied",
 		"nobody waits on it for longer than 3 s: it lets go and begins again"}
-	tables := time.Duration(sizesOf(o, p).tables)
-	st.Estimate = Estimate{Low: 3*time.Second + tables*perTable, High: 30*time.Second + tables*10*perTable, Assumption: fmt.Sprintf("%d tables without their rows", tables)}
+	if p.Engine == MongoDB {
+		st.Title = "Rehearse MongoDB's collections and indexes on the target, with the application up"
+		st.Details = []string{"databases under names of our own, compared with the source and removed again; no documents are copied"}
+	}
+	z := sizesOf(o, p)
+	tables := time.Duration(z.tables)
+	st.Estimate = Estimate{Low: 3*time.Second + tables*perTable, High: 30*time.Second + tables*10*perTable, Assumption: fmt.Sprintf("%d %s without their data", tables, z.noun)}
 	return st
 }
 

@@ -29,7 +29,7 @@ type common struct {
 func (p *program) app() *cli.App {
 	commands := []*cli.Command{
 		p.validateCommand(), p.schemaCommand(), p.planCommand(), p.applyCommand(), p.driftCommand(),
-		p.statusCommand(), p.proveCommand(), p.valuesCommand(), p.rbacCommand(), p.supportCommand(), p.unlockCommand(), p.versionCommand(), p.completionCommand(), p.moverCommand(), p.engineCommand(),
+		p.statusCommand(), p.proveCommand(), p.rehearseCommand(), p.valuesCommand(), p.rbacCommand(), p.supportCommand(), p.unlockCommand(), p.versionCommand(), p.completionCommand(), p.moverCommand(), p.engineCommand(),
 	}
 	app := &cli.App{
 		Name:  "circleci-dr",

@@ -19,7 +19,8 @@ import (
 // useOf says which rights a command needs.
 var useOf = map[string]reconcile.Use{
 	"apply": reconcile.UseApply, "drift": reconcile.UseRead, "plan": reconcile.UsePlan, "prove": reconcile.UseProve,
-	"status": reconcile.UseRead, "support": reconcile.UseSupport, "unlock": reconcile.UseUnlock,
+	"rehearse": reconcile.UseRehearse,
+	"status":   reconcile.UseRead, "support": reconcile.UseSupport, "unlock": reconcile.UseUnlock,
 }
 
 type rbacOptions struct {

@@ -70,6 +70,7 @@ func installation() reconcile.Observation {
 		}),
 		Inspection:  reconcile.Found(inspection()),
 		Credentials: reconcile.NotThere[reconcile.Credentials](),
+		Rehearsal:   reconcile.NotThere[reconcile.Rehearsed](),
 		Lineage:     reconcile.NotThere[reconcile.Lineage](),
 	}
 	o.Mongo = reconcile.DatastoreObservation{
@@ -85,6 +86,7 @@ func installation() reconcile.Observation {
 				Databases: []reconcile.DatabaseInfo{{Name: "circle_ghe", Bytes: 3 << 30, Tables: 41}}}},
 		}}),
 		Credentials: reconcile.NotThere[reconcile.Credentials](),
+		Rehearsal:   reconcile.NotThere[reconcile.Rehearsed](),
 		Lineage:     reconcile.NotThere[reconcile.Lineage](),
 	}
 	o.Move = reconcile.NotThere[reconcile.Move]()

@@ -165,6 +165,8 @@ func TestResultsFitTheirSchema(t *testing.T) {
 		"proof":          func(w io.Writer) error { return render.ProofJSON(w, different.Proof) },
 		"values":         func(w io.Writer) error { return render.ValuesJSON(w, changedValues()) },
 		"values-nothing": func(w io.Writer) error { return render.ValuesJSON(w, render.Values{}) },
+		"rehearsal":      func(w io.Writer) error { return render.RehearsalJSON(w, rehearsals()["rehearsal-found.txt"]) },
+		"rehearsal-none": func(w io.Writer) error { return render.RehearsalJSON(w, reconcile.Rehearsal{At: t0}) },
 		"proof-nothing":  func(w io.Writer) error { return render.ProofJSON(w, reconcile.Proof{At: t0}) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -25,12 +24,8 @@ func ProofText(w io.Writer, proof reconcile.Proof, o Options) error {
 		verdict = "EQUAL, BUT the application's role could not write to the target"
 	}
 	p.line("Source and target: " + p.paint(t, verdict))
-	var compared []string
-	for _, kind := range slices.SortedFunc(maps.Keys(proof.Compared), byWeight) {
-		compared = append(compared, fmt.Sprintf("%d %s", proof.Compared[kind], kind))
-	}
-	if len(compared) > 0 {
-		p.para("compared  ", "          ", plain, strings.Join(compared, ", "))
+	if list := comparedCounts(proof.Compared); list != "" {
+		p.para("compared  ", "          ", plain, list)
 	}
 	trial := "DDL and a write as the application's role worked on the target, rolled back"
 	if !proof.SecureWrite {

@@ -10,10 +10,11 @@ import (
 // The formats of what commands report;
 // schema/circleci-dr-report.v1.schema.json describes all of them.
 const (
-	StatusFormat = "circleci-dr/status/v1"
-	DriftFormat  = "circleci-dr/drift/v1"
-	ReportFormat = "circleci-dr/report/v1"
-	ProofFormat  = "circleci-dr/proof/v1"
+	StatusFormat    = "circleci-dr/status/v1"
+	DriftFormat     = "circleci-dr/drift/v1"
+	ReportFormat    = "circleci-dr/report/v1"
+	ProofFormat     = "circleci-dr/proof/v1"
+	RehearsalFormat = "circleci-dr/rehearsal/v1"
 )
 
 type statusDoc struct {

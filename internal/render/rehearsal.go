@@ -1,0 +1,73 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// RehearsalText draws what a rehearsal found: every difference with both sides,
+// and what it could not try.
+func RehearsalText(w io.Writer, r reconcile.Rehearsal, o Options) error {
+	p := newPage(o)
+	verdict, t := "would be copied as it is", green
+	if n := len(r.Differences); n > 0 {
+		verdict, t = fmt.Sprintf("would NOT be copied as it is: %s", count(n, "finding")), red
+	}
+	p.line("The schema " + p.paint(t, verdict))
+	if list := comparedCounts(r.Compared); list != "" {
+		p.para("compared  ", "          ", plain, list)
+	}
+	p.line(fmt.Sprintf("at        %s, in %s, with the application up; everything made for it is removed", when(r.At), reconcile.Took(r.Duration)))
+	if r.Tries > 1 {
+		p.line(fmt.Sprintf("tries     %d: somebody waited on it, so it let go and began again", r.Tries))
+	}
+	for _, left := range r.Left {
+		p.para("not tried ", "          ", plain, left)
+	}
+	for _, d := range r.Differences {
+		p.blank()
+		difference(p, d)
+	}
+	return p.flush(w)
+}
+
+// comparedCounts lists what was compared, the large kinds first; kinds of which there was
+// none are left out.
+func comparedCounts(compared map[string]int) string {
+	var list []string
+	for _, kind := range slices.SortedFunc(maps.Keys(compared), byWeight) {
+		if compared[kind] > 0 {
+			list = append(list, fmt.Sprintf("%d %s", compared[kind], kind))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+type rehearsalDoc struct {
+	Format      string          `json:"format"`
+	At          time.Time       `json:"at"`
+	Clear       bool            `json:"clear"`
+	Compared    map[string]int  `json:"compared"`
+	Duration    seconds         `json:"durationSeconds"`
+	Tries       int             `json:"tries"`
+	NotTried    []string        `json:"notTried"`
+	Differences []differenceDoc `json:"differences"`
+}
+
+// RehearsalJSON writes a rehearsal as versioned JSON.
+func RehearsalJSON(w io.Writer, r reconcile.Rehearsal) error {
+	doc := rehearsalDoc{
+		Format: RehearsalFormat, At: r.At.UTC(), Clear: len(r.Differences) == 0, Compared: r.Compared, Duration: seconds(r.Duration),
+		Tries: r.Tries, NotTried: append([]string{}, r.Left...), Differences: each(r.Differences, differenceOf, true),
+	}
+	if doc.Compared == nil {
+		doc.Compared = map[string]int{}
+	}
+	return writeJSON(w, doc)
+}
