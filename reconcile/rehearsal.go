@@ -172,7 +172,7 @@ func foundBy(p Part, r Rehearsal) []Finding {
 	var out []Finding
 	for _, d := range r.Differences {
 		out = append(out, block("rehearsal", p.Engine.field("external"), sourceRehearsal,
-			"change it on the source, or what the target lacks on the target, and run circleci-dr rehearse",
+			"change the source or the target, then run circleci-dr rehearse",
 			"the rehearsal of %s found: %s", when(r.At), d))
 	}
 	return out
@@ -182,10 +182,12 @@ func foundBy(p Part, r Rehearsal) []Finding {
 func rehearsalNotice(s *spec.Spec, o Observation, p Part) string {
 	last, not := lastRehearsal(s, o, p)
 	switch {
-	case !rehearsable(p) || last.At.IsZero():
+	case !rehearsable(p) || last.At.IsZero() || not == "" && last.CouldNot != "" && !last.Waived:
 		return ""
 	case last.Waived && not == "":
 		return fmt.Sprintf("the copy of %s is not rehearsed: somebody chose to go on without", p.Engine.title())
+	case not == "" && len(last.Differences) > 0:
+		return fmt.Sprintf("the copy of %s was rehearsed on %s, which found what stands in the way", p.Engine.title(), when(last.At))
 	case not != "":
 		return fmt.Sprintf("the copy of %s was rehearsed on %s, which does not count any more: %s", p.Engine.title(), when(last.At), not)
 	}

@@ -112,15 +112,15 @@ func (r *rehearsal) run(ctx context.Context) (err error) {
 	if r.report.Schema, err = r.mover.source.schemaDigest(ctx, r.facts.source); err != nil {
 		return err
 	}
-	if err := r.made("", "roles", r.makeRoles(ctx, r.facts)); err != nil {
+	if err := r.made(ctx, "roles", "", r.makeRoles(ctx, r.facts)); err != nil {
 		return err
 	}
 	for _, d := range r.facts.source.databases {
-		if err := r.made(d.name, "schema", r.copyDatabase(ctx, d)); err != nil {
+		if err := r.made(ctx, "", d.name, r.copyDatabase(ctx, d)); err != nil {
 			return err
 		}
 	}
-	if err := r.made("", "settings", r.applySettings(ctx)); err != nil {
+	if err := r.made(ctx, "settings", "", r.applySettings(ctx)); err != nil {
 		return err
 	}
 	return r.compare(ctx)
@@ -132,10 +132,10 @@ var lacks = map[string]bool{"58P01": true, "53200": true}
 
 // made turns what a server refuses into a difference, which the outage would have
 // met. Any other error ends the rehearsal: it says nothing of the schema.
-func (r *rehearsal) made(database, what string, err error) error {
+func (r *rehearsal) made(ctx context.Context, what, database string, err error) error {
 	var known *reconcile.MoverError
-	if err == nil {
-		return nil
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
 	if !errors.As(err, &known) {
 		known = &reconcile.MoverError{Code: reconcile.CodeFailed, Err: err}
@@ -146,15 +146,12 @@ func (r *rehearsal) made(database, what string, err error) error {
 		return err
 	}
 	r.failed[database] = true
-	r.proof.differ(database, what, orServer(database), "cannot be made on the target: "+err.Error(), "", "")
-	return nil
-}
-
-func orServer(database string) string {
+	kind, object := "database", database
 	if database == "" {
-		return "of the server"
+		kind, object = what, "of the server"
 	}
-	return database
+	r.proof.differ("", kind, object, "cannot be made on the target: "+err.Error(), "", "")
+	return nil
 }
 
 // compare holds what was made against the source, but for what could not be made,

@@ -101,7 +101,7 @@ func TestRehearsalNamesWhatCannotBeMade(t *testing.T) {
 	p.source.Exec(t, "bad", "create text search template t (lexize = dsimple_lexize, init = dsimple_init)")
 	p.source.Exec(t, "worse", "create function raw() returns int language c as '$libdir/plpgsql', 'plpgsql_call_handler'")
 	got := do[reconcile.Rehearsal](t, p, reconcile.OpRehearse)
-	if len(got.Differences) != 2 || got.Differences[0].Database != "bad" || got.Differences[1].Database != "worse" {
+	if len(got.Differences) != 2 || got.Differences[0].Object != "bad" || got.Differences[1].Object != "worse" {
 		t.Fatalf("got %+v", got.Differences)
 	}
 	for _, d := range got.Differences {

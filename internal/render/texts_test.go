@@ -137,7 +137,7 @@ func rehearsals() map[string]reconcile.Rehearsal {
 		Left: []string{"role app is on the target already: what it may be given there was not tried", "rights on databases; rows, large objects and the positions of sequences"}}
 	found := clear
 	found.Tries, found.Differences = 2, []reconcile.Difference{
-		{Database: "conductor_production", Kind: "schema", Object: "conductor_production", What: `cannot be made on the target: create TEXT SEARCH TEMPLATE public.t: ERROR: must be superuser to create text search templates (SQLSTATE 42501)`},
+		{Kind: "database", Object: "conductor_production", What: `cannot be made on the target: create TEXT SEARCH TEMPLATE public.t: ERROR: must be superuser to create text search templates (SQLSTATE 42501)`},
 		{Database: "vms", Kind: "view", Object: "public.idle_vms", What: "definition differs", Source: "SELECT vm FROM vms WHERE idle", Target: "SELECT vm FROM vms WHERE NOT idle"},
 	}
 	return map[string]reconcile.Rehearsal{"rehearsal-clear.txt": clear, "rehearsal-found.txt": found}
