@@ -92,12 +92,15 @@ type RolePrivileges struct {
 
 // DatabaseInfo is one database of a server.
 type DatabaseInfo struct {
-	Name       string            `json:"name"`
-	Owner      string            `json:"owner"`
-	Encoding   string            `json:"encoding"`
-	Collate    string            `json:"collate"`
-	CType      string            `json:"ctype"`
-	Bytes      int64             `json:"bytes"`
+	Name     string `json:"name"`
+	Owner    string `json:"owner"`
+	Encoding string `json:"encoding"`
+	Collate  string `json:"collate"`
+	CType    string `json:"ctype"`
+	Bytes    int64  `json:"bytes"` // what a copy carries
+	// OnDisk is what a database takes on disk where that is another figure:
+	// MongoDB compresses documents and counts indexes.
+	OnDisk     int64             `json:"onDisk,omitempty"`
 	Tables     int               `json:"tables"`
 	Rows       int64             `json:"rows"` // the planner's estimate, never used as proof
 	Objects    int               `json:"largeObjects"`

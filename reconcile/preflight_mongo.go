@@ -101,7 +101,7 @@ func checkMongoTarget(dst Database) []Finding {
 func checkMongoDisk(s *spec.Spec, src Database) []Finding {
 	var need int64
 	for _, db := range src.Databases {
-		need += db.Bytes
+		need += db.OnDisk
 	}
 	return diskFinding(MongoDB, int64(s.Datastores.MongoDB.External.DiskGiB)<<30, need)
 }
