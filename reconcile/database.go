@@ -120,6 +120,14 @@ type RoleInfo struct {
 	BypassRLS  bool   `json:"bypassRLS,omitempty"`
 }
 
+// onDisk is what the database takes on disk, as far as that is known.
+func (d DatabaseInfo) onDisk() int64 {
+	if d.OnDisk > 0 {
+		return d.OnDisk
+	}
+	return d.Bytes
+}
+
 // UnsupportedObject is something a move cannot carry to this target.
 type UnsupportedObject struct {
 	Database string `json:"database"`

@@ -112,8 +112,8 @@ func OwnMongoOptions(options string) (map[string]string, error) {
 	return own, nil
 }
 
-// mongodbOption checks one option. The values of an option that is known are
-// no secrets; what an unknown one holds nobody can say, so it is not shown.
+// mongodbOption checks one option. What it holds is not shown: it may be a
+// secret in the wrong place.
 func mongodbOption(r *reporter, p path, name string, values []string) {
 	o, known := mongoOptionNamed(name)
 	if !known {
@@ -128,8 +128,12 @@ func mongodbOption(r *reporter, p path, name string, values []string) {
 		r.add(p, CodeDuplicate, "must give each option once", "option "+name+" "+strconv.Itoa(len(values))+" times", "remove all but one: drivers disagree which one counts")
 	}
 	for _, value := range values {
+		if strings.EqualFold(name, "loadBalanced") && value == "true" {
+			r.add(p, CodeRule, "must not ask for a load balancer", "option "+name, "name the members of the replica set in hosts: a move has to know which of them takes writes")
+		}
 		if must := o.must(value); must != "" {
-			r.add(p, CodeValue, must, "option "+name+"="+showText(value), "")
+			r.add(p, CodeValue, must, "option "+name+" with another value, which is not shown", "")
+			break
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -68,6 +69,9 @@ func mongodbExternal(r *reporter, s *Spec) {
 		}
 	}
 	mongodbOptions(r, p.key("options"), mg.External.Options)
+	if own, err := OwnMongoOptions(mg.External.Options); err == nil && own["directconnection"] == "true" && len(mg.External.Hosts) > 1 {
+		r.add(p.key("options"), CodeRule, "must not ask for a direct connection to several hosts", "option directConnection", "remove it, or name one host")
+	}
 	tls := p.key("tls")
 	if on := mg.External.TLS.Enabled; on != nil && !*on {
 		for _, name := range []string{"ca", "clientCertificate"} {
@@ -91,7 +95,8 @@ func mongodbOptions(r *reporter, p path, text string) {
 		return
 	}
 	query, err := url.ParseQuery(text)
-	if err != nil || strings.HasPrefix(text, "?") || strings.ContainsAny(text, " \t") || strings.Contains(text, "://") {
+	incomplete := func(item string) bool { return item != "" && !strings.Contains(item, "=") }
+	if err != nil || slices.ContainsFunc(strings.Split(text, "&"), incomplete) || strings.HasPrefix(text, "?") || strings.ContainsAny(text, " \t") || strings.Contains(text, "://") {
 		r.add(p, CodeValue, "must be NAME=VALUE, joined by '&'", "", "for example retryWrites=false&w=majority, URL-encoded and without a leading '?'")
 		return
 	}

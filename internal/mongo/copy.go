@@ -329,16 +329,18 @@ func blockedBy(c collection, version int) string {
 		return "a clustered collection needs MongoDB 5.3 or newer on the target"
 	}
 	for _, index := range c.indexes {
-		key, _ := index.Lookup("key").DocumentOK()
-		values, err := key.Values()
-		if err != nil {
-			continue
-		}
-		for _, v := range values {
-			if kind, ok := v.StringValueOK(); ok && kind == "geoHaystack" && version >= 40900 {
-				return "index " + indexName(index) + " is a geoHaystack index, which MongoDB 5.0 and newer no longer have"
-			}
+		if haystack(index) && version >= 40900 {
+			return "index " + indexName(index) + " is a geoHaystack index, which MongoDB 5.0 and newer no longer have"
 		}
 	}
 	return ""
+}
+
+func haystack(index bson.Raw) bool {
+	key, _ := index.Lookup("key").DocumentOK()
+	values, err := key.Values()
+	return err == nil && slices.ContainsFunc(values, func(v bson.RawValue) bool {
+		kind, ok := v.StringValueOK()
+		return ok && kind == "geoHaystack"
+	})
 }

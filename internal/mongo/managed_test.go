@@ -75,7 +75,7 @@ func TestMoveToAServiceThatAllowsLittle(t *testing.T) {
 	service.set(func(name string, body bson.Raw) int {
 		_, whole := body.Lookup("authorizedDatabases").BooleanOK()
 		if slices.Contains([]string{"getCmdLineOpts", "getParameter", "serverStatus", "aggregate $currentOp", "currentOp", "killOp", "killAllSessions", "top", "dbHash", "usersInfo", "rolesInfo",
-			"connectionStatus", "replSetGetStatus", "fsync", "ping"}, name) || name == "listDatabases" && whole {
+			"connectionStatus", "replSetGetStatus", "fsync"}, name) || name == "listDatabases" && whole {
 			return 8000
 		}
 		return 0

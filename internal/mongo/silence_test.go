@@ -9,6 +9,13 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
+// undoing is what makes an operation have all its work to do again: cut off, it
+// may have done a part of it.
+var undoing = map[reconcile.Operation]reconcile.Operation{
+	reconcile.OpFence: reconcile.OpUnfence, reconcile.OpUnfence: reconcile.OpFence,
+	reconcile.OpCommit: reconcile.OpWithdraw, reconcile.OpWithdraw: reconcile.OpCommit,
+}
+
 // hush is one command of one side of an operation to which no answer comes.
 type hush struct {
 	side, command string
@@ -46,7 +53,13 @@ func TestNoCallIsWithoutALimit(t *testing.T) {
 	for _, op := range order {
 		for _, h := range commands[op] {
 			calls++
-			t.Run(fmt.Sprintf("%s %s %s", op, h.side, h.command), func(t *testing.T) { ends(t, request(op), proxies[h.side], h) })
+			t.Run(fmt.Sprintf("%s %s %s", op, h.side, h.command), func(t *testing.T) {
+				ends(t, request(op), proxies[h.side], h, func() {
+					if before, ok := undoing[op]; ok {
+						run[any](t, request(before))
+					}
+				})
+			})
 		}
 		run[any](t, request(op))
 	}
@@ -58,10 +71,11 @@ func TestNoCallIsWithoutALimit(t *testing.T) {
 // ends runs an operation while a server says nothing to one command, and
 // wants it to end by itself. On a machine that is busy another limit may come
 // first; then it has more time.
-func ends(t *testing.T, req reconcile.MoverRequest, through *proxy, h hush) {
+func ends(t *testing.T, req reconcile.MoverRequest, through *proxy, h hush, prepare func()) {
 	t.Helper()
 	defer through.set(nil, "")
 	for wait := 200 * time.Millisecond; wait < 5*time.Second; wait *= 3 {
+		prepare()
 		through.commands()
 		through.set(nil, h.command)
 		ended := make(chan error, 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -178,8 +179,11 @@ func (t *trial) database(ctx context.Context, d database, place string) error {
 	g.SetLimit(trialStreams)
 	made := map[string]collection{} // by the name they have in the trial
 	for i, c := range d.collections {
-		if blockedBy(c, t.target.build.number()) != "" {
-			continue // named already
+		if blockedBy(c, t.target.build.number()) != "" { // named already; what else is wrong with it is not
+			c.indexes = slices.DeleteFunc(slices.Clone(c.indexes), haystack)
+			if blockedBy(c, t.target.build.number()) != "" {
+				continue
+			}
 		}
 		name := c.name
 		if len(place)+1+len(name) > longestNamespace && len(d.name)+1+len(name) <= longestNamespace {
