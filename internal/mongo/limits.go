@@ -29,9 +29,13 @@ type limits struct {
 	// majority is for the one write by which a plan learns whether a majority
 	// of the replica set takes writes at all.
 	majority time.Duration
+	// trial is for all that a plan tries on the target; the Job that inspects
+	// has three minutes.
+	trial time.Duration
 }
 
-var outageLimits = limits{connect: 10 * time.Second, answer: time.Minute, batch: 2 * time.Minute, work: 5 * time.Minute, rate: 1 << 20, majority: 10 * time.Second}
+var outageLimits = limits{connect: 10 * time.Second, answer: time.Minute, batch: 2 * time.Minute, work: 5 * time.Minute, rate: 1 << 20, majority: 10 * time.Second,
+	trial: 40 * time.Second}
 
 // of is the limit for work on so many bytes.
 func (l limits) of(bytes int64) time.Duration {

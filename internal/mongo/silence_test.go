@@ -3,6 +3,7 @@ package mongo
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,7 +33,8 @@ func TestNoCallIsWithoutALimit(t *testing.T) {
 	proxies := map[string]*proxy{}
 	proxies[sourceSide], whole.Source = newProxy(t, whole.Source)
 	proxies[targetSide], whole.Target = newProxy(t, whole.Target)
-	order := []reconcile.Operation{reconcile.OpInspect, reconcile.OpFence, reconcile.OpCopy, reconcile.OpProve, reconcile.OpCommit, reconcile.OpWithdraw, reconcile.OpRead, reconcile.OpUnfence}
+	order := []reconcile.Operation{reconcile.OpFence, reconcile.OpCopy, reconcile.OpProve, reconcile.OpCommit, reconcile.OpWithdraw, reconcile.OpUnfence}
+	handshake := []string{"isMaster", "saslStart", "saslContinue", "buildInfo"}
 	request := func(op reconcile.Operation) reconcile.MoverRequest {
 		req := whole
 		req.Operation = op
@@ -43,50 +45,54 @@ func TestNoCallIsWithoutALimit(t *testing.T) {
 		run[any](t, request(op))
 		for _, side := range []string{sourceSide, targetSide} {
 			for _, name := range proxies[side].commands() {
-				if name != "" && name != "endSessions" { // taking leave waits for nothing
+				// Taking leave waits for nothing, and every operation shakes hands alike.
+				if name != "" && name != "endSessions" && (op == reconcile.OpCopy || !slices.Contains(handshake, name)) {
 					commands[op] = append(commands[op], hush{side, name})
 				}
 			}
 		}
 	}
-	calls := 0
+	calls, reached := 0, 0
 	for _, op := range order {
 		for _, h := range commands[op] {
 			calls++
 			t.Run(fmt.Sprintf("%s %s %s", op, h.side, h.command), func(t *testing.T) {
-				ends(t, request(op), proxies[h.side], h, func() {
+				came := ends(t, request(op), proxies[h.side], h, func() {
 					if before, ok := undoing[op]; ok {
 						run[any](t, request(before))
 					}
 				})
+				if came {
+					reached++
+				}
 			})
 		}
 		run[any](t, request(op))
 	}
-	if calls < 80 {
-		t.Errorf("only %d calls were tried: %v", calls, commands)
+	if calls < 60 || reached < calls*9/10 {
+		t.Errorf("%d calls were tried, and %d came as far: %v", calls, reached, commands)
 	}
 }
 
-// ends runs an operation while a server says nothing to one command, and
-// wants it to end by itself. On a machine that is busy another limit may come
-// first; then it has more time.
-func ends(t *testing.T, req reconcile.MoverRequest, through *proxy, h hush, prepare func()) {
+// ends runs an operation while a server says nothing to one command, wants it
+// to end by itself, and tells whether that command came. On a machine that is
+// busy another limit may come first; then it has more time.
+func ends(t *testing.T, req reconcile.MoverRequest, through *proxy, h hush, prepare func()) bool {
 	t.Helper()
 	defer through.set(nil, "")
-	for wait := 200 * time.Millisecond; wait < 5*time.Second; wait *= 3 {
+	for wait := 200 * time.Millisecond; wait < 20*time.Second; wait *= 3 {
 		prepare()
 		through.commands()
 		through.set(nil, h.command)
 		ended := make(chan error, 1)
 		go func() {
-			_, err := runWithin(t.Context(), req, limits{connect: wait, answer: wait, batch: wait, work: wait, rate: 1 << 40, majority: wait})
+			_, err := runWithin(t.Context(), req, limits{connect: wait, answer: wait, batch: wait, work: wait, rate: 1 << 40, majority: wait, trial: wait})
 			ended <- err
 		}()
 		var err error
 		select {
 		case err = <-ended:
-		case <-time.After(time.Minute):
+		case <-time.After(3 * time.Minute):
 			t.Fatal("it waits for ever")
 		}
 		through.set(nil, "")
@@ -96,9 +102,10 @@ func ends(t *testing.T, req reconcile.MoverRequest, through *proxy, h hush, prep
 		}
 		for _, name := range through.commands() {
 			if name == h.command {
-				return
+				return true
 			}
 		}
 	}
-	t.Error("the command did not come")
+	t.Log("another limit came first each time")
+	return false
 }

@@ -23,9 +23,6 @@ import (
 // list of ours would be wrong on the next one. See docs/adr/0047.
 const (
 	trialPrefix = ownDatabase + "_trial_"
-	// trialTime is how long all of it may take; the Job that inspects has three
-	// minutes.
-	trialTime = 40 * time.Second
 	// trialAge is the age from which what a trial left is nobody's any more.
 	trialAge     = 10 * time.Minute
 	trialStreams = 4
@@ -56,7 +53,7 @@ func (m *mover) try(ctx context.Context, all []database, target *reconcile.Datab
 	if l := target.Lineage; l != nil && l.State == stateAuthoritative {
 		return nil // nothing will be copied there
 	}
-	ctx, cancel := context.WithTimeout(ctx, trialTime)
+	ctx, cancel := context.WithTimeout(ctx, m.target.limits.trial)
 	defer cancel()
 	err := t.run(ctx, all)
 	if left := t.drop(ctx, len(all)); left != nil {

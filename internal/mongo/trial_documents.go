@@ -14,10 +14,6 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// scanTime is how long all documents of the source may be looked at for a
-// shape that the target refuses.
-const scanTime = 20 * time.Second
-
 // shape is a kind of document that some servers took once and others refuse.
 // A target is asked about an example; only for one that it refuses are the
 // source's documents looked at.
@@ -75,7 +71,7 @@ func (t *trial) documents(ctx context.Context, all []database) error {
 	}
 	collections, _, _ := plan(all)
 	slices.Reverse(collections) // the small ones first: the time may not do for all
-	until := time.Now().Add(scanTime)
+	until := time.Now().Add(t.target.limits.trial / 2)
 	for _, c := range collections {
 		if c.kind == kindTimeseries || c.documents == 0 {
 			continue
