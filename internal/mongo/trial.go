@@ -241,11 +241,15 @@ func (t *trial) collection(ctx context.Context, c collection, place, name string
 	return &taken, nil
 }
 
+// passing are the numbers of what passes: no time left, a server that stops or
+// is no longer primary (the server's src/mongo/base/error_codes.yml).
+var passing = []int{codeMaxTimeExpired, 91, 189, 262, 10107, 11600, 11602, 13435, 13436}
+
 // isRefusal tells a server that judged what it was given from one that does
 // not let us ask, or did not answer.
 func isRefusal(err error) bool {
 	var command mongo.CommandError
-	return errors.As(err, &command) && !notAllowed(err) && command.Code != codeMaxTimeExpired && !command.HasErrorLabel("RetryableWriteError") && !command.HasErrorLabel("NetworkError")
+	return errors.As(err, &command) && !notAllowed(err) && !slices.Contains(passing, int(command.Code)) && !command.HasErrorLabel("RetryableWriteError") && !command.HasErrorLabel("NetworkError")
 }
 
 // refused notes what the target does not take, and gives back an error that
