@@ -25,6 +25,7 @@ SIZE    ?= 1GB
 MB      ?= 500
 MEMORY_SIZE ?= 10240
 RUNS    ?= 2000
+TIMES   ?= 1
 SEED    := $(or $(SEED),$(shell date +%s))
 MATRIX  := Killed|EveryCall|EveryReadOfAPlan|EveryStep|Interruption|LosingTheLease
 
@@ -123,6 +124,9 @@ golden: ## rewrite golden files; read the diff before you commit it
 bench: ## measure the copy and the proof against the manual's way (SIZE=1GB)
 	go run ./internal/postgres/bench -size $(SIZE)
 
+prove-corpus-mongodb: servers ## move and prove awkward collections of 4.4, 5.0 and 6.0, and print what came of it (TIMES=1)
+	MONGO_CORPUS=$(TIMES) go test -count 1 -v -timeout 60m -run TestProveCorpus ./internal/mongo
+
 bench-mongo: ## measure the copy of MongoDB against mongodump and mongorestore (MB=500)
 	go run ./internal/mongo/bench -size $(MB)
 
@@ -132,4 +136,4 @@ bench-memory: ## peak memory of both movers at 100 MB and at MEMORY_SIZE=10240 M
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed race services faults test matrix random fuzz golden bench bench-mongo bench-memory clean
+.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed race services faults test matrix random fuzz golden bench bench-mongo bench-memory prove-corpus-mongodb clean

@@ -95,12 +95,15 @@ type RolePrivileges struct {
 
 // DatabaseInfo is one database of a server.
 type DatabaseInfo struct {
-	Name       string            `json:"name"`
-	Owner      string            `json:"owner"`
-	Encoding   string            `json:"encoding"`
-	Collate    string            `json:"collate"`
-	CType      string            `json:"ctype"`
-	Bytes      int64             `json:"bytes"`
+	Name     string `json:"name"`
+	Owner    string `json:"owner"`
+	Encoding string `json:"encoding"`
+	Collate  string `json:"collate"`
+	CType    string `json:"ctype"`
+	Bytes    int64  `json:"bytes"` // what a copy carries
+	// OnDisk is what a database takes on disk where that is another figure:
+	// MongoDB compresses documents and counts indexes.
+	OnDisk     int64             `json:"onDisk,omitempty"`
 	Tables     int               `json:"tables"`
 	Rows       int64             `json:"rows"` // the planner's estimate, never used as proof
 	Objects    int               `json:"largeObjects"`
@@ -118,6 +121,14 @@ type RoleInfo struct {
 	Login      bool   `json:"login,omitempty"`
 	Replicate  bool   `json:"replication,omitempty"`
 	BypassRLS  bool   `json:"bypassRLS,omitempty"`
+}
+
+// onDisk is what the database takes on disk, as far as that is known.
+func (d DatabaseInfo) onDisk() int64 {
+	if d.OnDisk > 0 {
+		return d.OnDisk
+	}
+	return d.Bytes
 }
 
 // UnsupportedObject is something a move cannot carry to this target.

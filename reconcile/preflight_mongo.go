@@ -90,10 +90,30 @@ func checkMongoTarget(dst Database) []Finding {
 		out = append(out, block("target-read-only", MongoDB.hostField(), sourceMongoRestore, "name the replica set, or the host that is its primary",
 			"the target is not a primary and takes no writes"))
 	}
-	if !dst.Role.CreateDB {
+	if dst.Settings["privileges"] == "unreadable" {
+		out = append(out, Finding{ID: "target-privileges-unread", Field: MongoDB.field("external", "username"), Source: sourceMongoGuide,
+			What: fmt.Sprintf("the target does not say what user %s may do", dst.Role.Name), Fix: "see that it has readWriteAnyDatabase and dbAdminAnyDatabase on admin, or what the service calls its administrator"})
+	} else if !dst.Role.CreateDB {
 		out = append(out, block("target-privileges", MongoDB.field("external", "username"), sourceMongoGuide,
 			"grant readWriteAnyDatabase and dbAdminAnyDatabase on admin",
 			"user %s of the target may not create, index and drop in every database (roles: %s)", dst.Role.Name, orNone(strings.Join(dst.Role.MemberOf, ", "))))
+	}
+	return append(out, checkMongoTrial(dst)...)
+}
+
+// checkMongoTrial judges what came of asking the target itself. What it refused
+// is among what is blocked.
+func checkMongoTrial(dst Database) []Finding {
+	var out []Finding
+	if why := dst.Settings["majority"]; why != "" {
+		out = append(out, block("target-majority", MongoDB.hostField(), MongoDB.docs(),
+			"bring the missing members back, or take them out of the set (rs.remove): every mark of a move waits for a majority, and so may the application",
+			"the target is a replica set whose majority never comes: %s", why))
+	}
+	if why := dst.Settings["trial"]; why != "" {
+		out = append(out, Finding{ID: "target-untried", Field: MongoDB.hostField(), Source: MongoDB.docs(),
+			What: "what the target refuses could not all be found out before the outage: " + why,
+			Fix:  "let the target's user make and drop databases, plan again when the target is less busy, or try a copy on a server of the same release first"})
 	}
 	return out
 }
@@ -101,7 +121,7 @@ func checkMongoTarget(dst Database) []Finding {
 func checkMongoDisk(s *spec.Spec, src Database) []Finding {
 	var need int64
 	for _, db := range src.Databases {
-		need += db.Bytes
+		need += db.onDisk()
 	}
 	return diskFinding(MongoDB, int64(s.Datastores.MongoDB.External.DiskGiB)<<30, need)
 }

@@ -56,6 +56,19 @@ func TestPreflightOfMongoDB(t *testing.T) {
 		}},
 		{"a secondary", func(f *facts) { dst(f).Settings["writable"] = "false" }},
 		{"a user without rights", func(f *facts) { dst(f).Role = RolePrivileges{Name: "circleci", MemberOf: []string{"read@admin"}} }},
+		{"a user whose rights the target does not tell", func(f *facts) {
+			dst(f).Role, dst(f).Settings["privileges"] = RolePrivileges{Name: "circleci"}, "unreadable"
+		}},
+		{"a majority that never comes", func(f *facts) {
+			dst(f).Settings["majority"] = "a write did not reach a majority of replica set rs0 within 10s: b:27017 is (not reachable/healthy)"
+		}},
+		{"a target that lets nobody try", func(f *facts) {
+			dst(f).Settings["trial"] = "create in database circleci_dr_trial_1: (AtlasError) not allowed"
+		}},
+		{"much less on disk than in documents", func(f *facts) {
+			f.s.Datastores.MongoDB.External.DiskGiB = 2
+			src(f).Databases = []DatabaseInfo{{Name: "circle_ghe", Bytes: 4 << 30, OnDisk: 1 << 30}}
+		}},
 		{"something that is not ours", func(f *facts) {
 			dst(f).Databases = []DatabaseInfo{{Name: "theirs", Bytes: 1}}
 		}},

@@ -1,10 +1,12 @@
 package spec
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -67,6 +69,9 @@ func mongodbExternal(r *reporter, s *Spec) {
 		}
 	}
 	mongodbOptions(r, p.key("options"), mg.External.Options)
+	if own, err := OwnMongoOptions(mg.External.Options); err == nil && own["directconnection"] == "true" && len(mg.External.Hosts) > 1 {
+		r.add(p.key("options"), CodeRule, "must not ask for a direct connection to several hosts", "option directConnection", "remove it, or name one host")
+	}
 	tls := p.key("tls")
 	if on := mg.External.TLS.Enabled; on != nil && !*on {
 		for _, name := range []string{"ca", "clientCertificate"} {
@@ -90,7 +95,8 @@ func mongodbOptions(r *reporter, p path, text string) {
 		return
 	}
 	query, err := url.ParseQuery(text)
-	if err != nil || strings.HasPrefix(text, "?") || strings.ContainsAny(text, " \t") || strings.Contains(text, "://") {
+	incomplete := func(item string) bool { return item != "" && !strings.Contains(item, "=") }
+	if err != nil || slices.ContainsFunc(strings.Split(text, "&"), incomplete) || strings.HasPrefix(text, "?") || strings.ContainsAny(text, " \t") || strings.Contains(text, "://") {
 		r.add(p, CodeValue, "must be NAME=VALUE, joined by '&'", "", "for example retryWrites=false&w=majority, URL-encoded and without a leading '?'")
 		return
 	}
@@ -99,11 +105,14 @@ func mongodbOptions(r *reporter, p path, text string) {
 		switch {
 		case strings.Contains(low, "password") || low == "authmechanismproperties":
 			r.add(p, CodeSecret, "must not hold credentials", "options that are not shown", "secrets are references; see password and tls.clientCertificate")
+			continue
 		case low == "tlsinsecure" || low == "tlsallowinvalidcertificates" || low == "tlsallowinvalidhostnames":
 			r.note(p, CodeFinding, "turns the check of who answers off", "give tls.ca instead")
 		case mongodbFields[low] != "":
 			r.add(p, CodeRule, "must not say what has a field of its own", "option "+name, "use "+mongodbFields[low])
+			continue
 		}
+		mongodbOption(r, p, name, query[name])
 	}
 }
 
@@ -136,6 +145,8 @@ func badHostPort(host string) (want, hint string) {
 	switch {
 	case host == "":
 		return "", ""
+	case strings.HasPrefix(host, "mongodb+srv://"):
+		return "must be the hosts that the SRV record lists, not its name", srvHint(host)
 	case strings.Contains(host, "://"):
 		return "must be host or host:port, without a scheme", "write one item per host; user, password and options have their own fields"
 	case strings.Contains(host, ","):
@@ -157,6 +168,19 @@ func badHostPort(host string) (want, hint string) {
 		return "must name a host before the port", "for example mongo-0.example.com:27017"
 	}
 	return badHost(name)
+}
+
+// srvHint says how to get the list of hosts behind a mongodb+srv:// address.
+// It is not looked up here: a plan binds to the hosts it was made for, and a
+// record that changes between plan and apply would move the data elsewhere; the
+// application's chart wants the list as well.
+func srvHint(address string) string {
+	name := "NAME"
+	if u, err := url.Parse(address); err == nil && hostName.MatchString(u.Hostname()) {
+		name = u.Hostname()
+	}
+	return fmt.Sprintf("the list is what `dig +short SRV _mongodb._tcp.%[1]s` prints from where the cluster's DNS answers, host and port of each line as one item of hosts; "+
+		"`dig +short TXT %[1]s` prints authSource and replicaSet, which have fields of their own; mongodb+srv means TLS, which is on by default", name)
 }
 
 func isAddress(host string) bool {

@@ -2,11 +2,13 @@ package mongo
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile"
 	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
 )
 
 const (
@@ -27,7 +29,7 @@ type collection struct {
 	database, name, kind string
 	options              bson.Raw
 	indexes              []bson.Raw // without the one on _id
-	bytes, documents     int64
+	bytes, documents     int64      // bytes of documents, as a copy carries them
 }
 
 func (c collection) String() string { return c.database + "." + c.name }
@@ -57,7 +59,7 @@ func (c collection) capped() bool {
 // does not exist.
 type database struct {
 	name        string
-	bytes       int64
+	bytes       int64 // on disk, compressed
 	collections []collection
 	// left are system collections a move does not carry, by reason.
 	left map[string]string
@@ -73,7 +75,7 @@ func names(all []database) []string {
 
 // notTheApplications tells whether a database is the server's own or ours.
 func notTheApplications(name string) bool {
-	return strings.HasPrefix(name, rehearsalPrefix) || slices.Contains([]string{"admin", "config", "local", ownDatabase}, name)
+	return slices.Contains([]string{"admin", "config", "local", ownDatabase}, name) || scratchName(name) || strings.HasPrefix(name, rehearsalPrefix)
 }
 
 // databases lists the application's databases and what they hold, by name.
@@ -87,6 +89,12 @@ func (s *server) databases(ctx context.Context) ([]database, error) {
 	// Without authorizedDatabases a user with few rights gets a short list
 	// and no error.
 	err := s.command(ctx, "admin", bson.D{{Key: "listDatabases", Value: 1}, {Key: "authorizedDatabases", Value: false}}, &listed)
+	if number := numberOf(err); notAllowed(err) && number != codeUnauthorized {
+		// Some services refuse the argument, not the list.
+		if err = s.command(ctx, "admin", bson.D{{Key: "listDatabases", Value: 1}}, &listed); err == nil {
+			err = s.listsAll(ctx)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -107,19 +115,36 @@ func (s *server) databases(ctx context.Context) ([]database, error) {
 	return all, nil
 }
 
+// listsAll fails unless our user is one whom a server lists every database for.
+// Of a target a short list does no harm: a database that we make there and that
+// is there already is an error, whoever sees it.
+func (s *server) listsAll(ctx context.Context) error {
+	if s.side == targetSide {
+		return nil
+	}
+	may, err := s.privileges(ctx)
+	if err == nil && may.anywhere["listDatabases"] {
+		return nil
+	}
+	return fail(s.side, reconcile.CodePrivilege, errors.Join(errors.New("list databases: the server does not say whether the list is whole; grant listDatabases on the cluster"), err))
+}
+
 // readCollections reads what a database holds.
 func (s *server) readCollections(ctx context.Context, d *database) error {
-	cursor, err := s.client.Database(d.name).ListCollections(ctx, bson.D{})
-	if err != nil {
-		return classify(s.side, fmt.Errorf("list collections of database %s: %w", d.name, err))
-	}
-	var listed []struct {
+	type entry struct {
 		Name    string   `bson:"name"`
 		Type    string   `bson:"type"`
 		Options bson.Raw `bson:"options"`
 	}
-	if err := cursor.All(ctx, &listed); err != nil {
-		return classify(s.side, fmt.Errorf("list collections of database %s: %w", d.name, err))
+	var listed []entry
+	err := s.quickly(ctx, "list collections of database "+d.name, func(ctx context.Context) (err error) {
+		listed, err = all[entry](ctx, func(ctx context.Context) (*mongo.Cursor, error) {
+			return s.client.Database(d.name).ListCollections(ctx, bson.D{})
+		})
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	present := map[string]bool{}
 	for _, l := range listed {
@@ -171,19 +196,8 @@ func leftBehind(name string, present map[string]bool) string {
 
 // readCollection reads indexes and sizes.
 func (s *server) readCollection(ctx context.Context, c *collection) error {
-	cursor, err := s.client.Database(c.database).Collection(c.name).Indexes().List(ctx)
-	if err != nil {
-		return classify(s.side, fmt.Errorf("list indexes of %s: %w", c, err))
-	}
-	var indexes []bson.Raw
-	if err := cursor.All(ctx, &indexes); err != nil {
-		return classify(s.side, fmt.Errorf("list indexes of %s: %w", c, err))
-	}
-	for _, i := range indexes {
-		// The one on _id comes with the collection, clustered or not.
-		if clustered, ok := i.Lookup("clustered").BooleanOK(); indexName(i) != "_id_" && (!ok || !clustered) {
-			c.indexes = append(c.indexes, i)
-		}
+	if err := s.readIndexes(ctx, c); err != nil {
+		return err
 	}
 	var stats struct {
 		Bytes     float64 `bson:"size"`
@@ -193,6 +207,27 @@ func (s *server) readCollection(ctx context.Context, c *collection) error {
 		return err
 	}
 	c.bytes, c.documents = int64(stats.Bytes), int64(stats.Documents)
+	return nil
+}
+
+// readIndexes reads the indexes of a collection.
+func (s *server) readIndexes(ctx context.Context, c *collection) error {
+	var indexes []bson.Raw
+	err := s.quickly(ctx, "list indexes of "+c.String(), func(ctx context.Context) (err error) {
+		indexes, err = all[bson.Raw](ctx, func(ctx context.Context) (*mongo.Cursor, error) {
+			return s.client.Database(c.database).Collection(c.name).Indexes().List(ctx)
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, i := range indexes {
+		// The one on _id comes with the collection, clustered or not.
+		if clustered, ok := i.Lookup("clustered").BooleanOK(); indexName(i) != "_id_" && (!ok || !clustered) {
+			c.indexes = append(c.indexes, i)
+		}
+	}
 	return nil
 }
 

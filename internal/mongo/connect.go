@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/spec"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 	"go.mongodb.org/mongo-driver/mongo"
@@ -31,8 +31,7 @@ const (
 	// appPrefix marks our connections in the server's list.
 	appPrefix = "circleci-dr"
 
-	connectTimeout = 10 * time.Second
-	mechanismX509  = "MONGODB-X509"
+	mechanismX509 = "MONGODB-X509"
 )
 
 // server is one side of a move: how to reach it and what was learnt about it
@@ -43,6 +42,9 @@ type server struct {
 	password string
 	label    string
 	tls      *tls.Config
+	limits   limits
+	// options are those of the connection string that concern us.
+	options map[string]string
 	// spoken is the TLS version of our newest connection.
 	spoken atomic.Uint32
 
@@ -89,7 +91,7 @@ func newServer(side string, endpoint *reconcile.Endpoint, label string) (*server
 	if endpoint == nil {
 		return nil, fail(side, reconcile.CodeFailed, errors.New("no endpoint was given"))
 	}
-	s := &server{side: side, endpoint: *endpoint, label: label}
+	s := &server{side: side, endpoint: *endpoint, label: label, limits: outageLimits}
 	if len(s.endpoint.Hosts) == 0 && s.endpoint.Host != "" {
 		port := s.endpoint.Port
 		if port == 0 {
@@ -109,6 +111,10 @@ func newServer(side string, endpoint *reconcile.Endpoint, label string) (*server
 		s.password = strings.TrimRight(string(raw), "\r\n")
 	}
 	var err error
+	if s.options, err = spec.OwnMongoOptions(endpoint.Options); err != nil {
+		return nil, fail(side, reconcile.CodeFailed, err)
+	}
+	s.trustAsTold()
 	if s.tls, err = s.tlsConfig(); err != nil {
 		return nil, fail(side, reconcile.CodeFailed, err)
 	}
@@ -117,28 +123,23 @@ func newServer(side string, endpoint *reconcile.Endpoint, label string) (*server
 
 // clientOptions are the options of our own client.
 func (s *server) clientOptions() (*options.ClientOptions, error) {
-	uri := "mongodb://" + strings.Join(s.endpoint.Hosts, ",") + "/"
-	if s.endpoint.Options != "" {
-		if _, err := url.ParseQuery(s.endpoint.Options); err != nil {
-			return nil, fmt.Errorf("read connection options: %w", err)
-		}
-		uri += "?" + s.endpoint.Options
+	o := options.Client().ApplyURI("mongodb://" + strings.Join(s.endpoint.Hosts, ",") + "/").SetAppName(s.label).
+		SetConnectTimeout(s.limits.connect).SetServerSelectionTimeout(s.limits.connect).
+		SetReadPreference(readpref.Primary()).SetWriteConcern(durable()).SetRetryReads(true).SetRetryWrites(false).SetTLSConfig(s.tls)
+	set := s.endpoint.ReplicaSet
+	if set == "" {
+		set = s.options["replicaset"]
 	}
-	o := options.Client().ApplyURI(uri).SetAppName(s.label).SetConnectTimeout(connectTimeout).
-		SetReadPreference(readpref.Primary()).SetWriteConcern(durable()).SetRetryReads(true).SetRetryWrites(false).
-		SetCompressors(nil).SetTLSConfig(s.tls)
-	if o.ServerSelectionTimeout == nil {
-		o.SetServerSelectionTimeout(connectTimeout)
+	if set != "" {
+		o.SetReplicaSet(set)
 	}
-	switch {
-	case s.endpoint.ReplicaSet != "":
-		o.SetReplicaSet(s.endpoint.ReplicaSet)
-	case len(s.endpoint.Hosts) == 1 && o.ReplicaSet == nil:
-		// Asked for one host, we talk to that host: the names its set has for
-		// its members need not be known here.
-		o.SetDirect(true)
-		s.direct = true
+	// Asked for one host, we talk to that host: the names its set has for its
+	// members need not be known here.
+	s.direct = len(s.endpoint.Hosts) == 1 && set == ""
+	if said := s.options["directconnection"]; said != "" {
+		s.direct = said == "true"
 	}
+	o.SetDirect(s.direct)
 	if credential := s.credential(); credential != nil {
 		o.SetAuth(*credential)
 	}
@@ -181,13 +182,19 @@ func (s *server) connect(ctx context.Context) error {
 	if err != nil {
 		return classify(s.side, fmt.Errorf("connect to %s: %w", s.where(), err))
 	}
-	if err := s.learn(ctx, client); err != nil {
-		_ = client.Disconnect(context.WithoutCancel(ctx)) // it never came to anything
-		return classify(s.side, fmt.Errorf("connect to %s: %w", s.where(), err))
+	err = s.quickly(ctx, "connect to "+s.where(), func(ctx context.Context) error { return s.learn(ctx, client) })
+	if err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		defer cancel()
+		_ = client.Disconnect(ctx) // it never came to anything
+		return err
 	}
 	s.client = client
 	return nil
 }
+
+// goodbye is how long taking leave of a server may take.
+const goodbye = 5 * time.Second
 
 func (s *server) where() string { return strings.Join(s.endpoint.Hosts, ",") }
 
@@ -206,25 +213,9 @@ func (s *server) close(ctx context.Context) {
 	if s.client == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
 	_ = s.client.Disconnect(ctx) // what was to be kept is acknowledged by then
-}
-
-// command runs one command and decodes its answer, unless into is nil.
-func (s *server) command(ctx context.Context, database string, command bson.D, into any) error {
-	if err := s.connect(ctx); err != nil {
-		return err
-	}
-	result := s.client.Database(database).RunCommand(ctx, command)
-	err := result.Err()
-	if err == nil && into != nil {
-		err = result.Decode(into)
-	}
-	if err != nil {
-		return classify(s.side, fmt.Errorf("%s in database %s: %w", command[0].Key, database, err))
-	}
-	return nil
 }
 
 // own is our own collection of one document per matter.

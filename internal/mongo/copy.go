@@ -194,7 +194,12 @@ func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
 	}
 	// Said on its own: a replica set that cannot agree builds for ever.
 	c.progress.At("indexes of " + what.String())
-	if err := c.target.command(ctx, what.database, command, nil); err != nil {
+	if c.target.hello.SetName != "" {
+		// The server's own rule waits for every member with data, also for one that
+		// is down.
+		command = append(command, bson.E{Key: "commitQuorum", Value: "majority"})
+	}
+	if err := c.target.commandWithin(ctx, c.target.limits.of(what.bytes*int64(len(what.indexes))), what.database, command, nil); err != nil {
 		return fmt.Errorf("build the indexes of %s: %w", what, err)
 	}
 	return nil
@@ -239,7 +244,7 @@ func (s *server) strays(ctx context.Context) ([]string, error) {
 		}
 		command := bson.D{{Key: "listCollections", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedCollections", Value: true}, {Key: "cursor", Value: bson.D{{Key: "batchSize", Value: 1000}}}}
 		err := s.command(ctx, name, command, &listed)
-		if number := numberOf(err); number == codeUnauthorized || notThere(number) {
+		if notAllowed(err) {
 			continue
 		}
 		if err != nil {
@@ -278,7 +283,7 @@ func (s *server) accounts(ctx context.Context, name string) ([]string, error) {
 		} `bson:"users"`
 	}
 	err := s.command(ctx, name, bson.D{{Key: "usersInfo", Value: 1}}, &users)
-	if number := numberOf(err); number == codeUnauthorized || notThere(number) {
+	if notAllowed(err) {
 		return []string{fmt.Sprintf("users of database %s, if there are any, are not carried: they cannot be read", name)}, nil
 	}
 	if err != nil {
@@ -292,7 +297,11 @@ func (s *server) accounts(ctx context.Context, name string) ([]string, error) {
 			Role string `bson:"role"`
 		} `bson:"roles"`
 	}
-	if err := s.command(ctx, name, bson.D{{Key: "rolesInfo", Value: 1}}, &roles); err != nil {
+	err = s.command(ctx, name, bson.D{{Key: "rolesInfo", Value: 1}}, &roles)
+	if notAllowed(err) {
+		return append(lines, fmt.Sprintf("roles of database %s, if there are any, are not carried: they cannot be read", name)), nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, r := range roles.Roles {
@@ -323,16 +332,18 @@ func blockedBy(c collection, version int) string {
 		return "a clustered collection needs MongoDB 5.3 or newer on the target"
 	}
 	for _, index := range c.indexes {
-		key, _ := index.Lookup("key").DocumentOK()
-		values, err := key.Values()
-		if err != nil {
-			continue
-		}
-		for _, v := range values {
-			if kind, ok := v.StringValueOK(); ok && kind == "geoHaystack" && version >= 40900 {
-				return "index " + indexName(index) + " is a geoHaystack index, which MongoDB 5.0 and newer no longer have"
-			}
+		if haystack(index) && version >= 40900 {
+			return "index " + indexName(index) + " is a geoHaystack index, which MongoDB 5.0 and newer no longer have"
 		}
 	}
 	return ""
+}
+
+func haystack(index bson.Raw) bool {
+	key, _ := index.Lookup("key").DocumentOK()
+	values, err := key.Values()
+	return err == nil && slices.ContainsFunc(values, func(v bson.RawValue) bool {
+		kind, ok := v.StringValueOK()
+		return ok && kind == "geoHaystack"
+	})
 }

@@ -59,20 +59,23 @@ func (s *server) readCounters(ctx context.Context, names []string) (map[string]r
 func (s *server) newestWrite(ctx context.Context) (string, error) {
 	filter := bson.D{
 		{Key: "op", Value: bson.D{{Key: "$ne", Value: "n"}}},
-		{Key: "ns", Value: bson.D{{Key: "$not", Value: primitive.Regex{Pattern: `^((config|local|` + ownDatabase + `)\.|admin\.system\.|[^.]+\.` + probeCollection + `$)`}}}},
+		{Key: "ns", Value: bson.D{{Key: "$not", Value: primitive.Regex{Pattern: `^((config|local|` + ownDatabase + `(_trial_[^.]*)?)\.|admin\.system\.|[^.]+\.` + probeCollection + `$)`}}}},
 		{Key: "o.create", Value: bson.D{{Key: "$ne", Value: probeCollection}}},
 		{Key: "o.drop", Value: bson.D{{Key: "$ne", Value: probeCollection}}},
 	}
 	var entry struct {
 		At primitive.Timestamp `bson:"ts"`
 	}
-	err := s.client.Database("local").Collection("oplog.rs").FindOne(ctx, filter,
-		options.FindOne().SetSort(bson.D{{Key: "$natural", Value: -1}}).SetProjection(bson.D{{Key: "ts", Value: 1}})).Decode(&entry)
+	// An oplog in which nobody but the server wrote is read to its end.
+	err := s.within(ctx, s.limits.work, "read the oplog to notice writes", func(ctx context.Context) error {
+		return s.client.Database("local").Collection("oplog.rs").FindOne(ctx, filter,
+			options.FindOne().SetSort(bson.D{{Key: "$natural", Value: -1}}).SetProjection(bson.D{{Key: "ts", Value: 1}})).Decode(&entry)
+	})
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return oplogNone, nil
 	}
 	if err != nil {
-		return "", classify(s.side, fmt.Errorf("read the oplog to notice writes: %w", err))
+		return "", err
 	}
 	return fmt.Sprintf(oplogFormat, entry.At.T, entry.At.I), nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -26,7 +27,21 @@ const (
 	codeCommandNotSupported  = 115
 	codeNotSupportedByAmazon = 303
 	codeViewNotSupported     = 166
+	codeWriteConcernFailed   = 64
+	codeAPIVersion           = 322
+	codeAPIStrict            = 323
+	codeAtlas                = 8000
 )
+
+// refusals are the numbers by which a server says that it does not let us do
+// something, or does not know how to: the server's src/mongo/base/error_codes.yml,
+// Amazon's "feature not supported", and the one number with which Atlas answers
+// whatever it does not allow (MongoDB Atlas, unsupported commands in M0 clusters).
+var refusals = []int{codeUnauthorized, codeCommandNotFound, codeCommandNotSupported, codeNotSupportedByAmazon, codeViewNotSupported, codeAPIVersion, codeAPIStrict, codeAtlas}
+
+// notAllowed tells whether a server refuses what was asked for, whoever asks
+// or us: then it is done without where that is possible.
+func notAllowed(err error) bool { return slices.Contains(refusals, numberOf(err)) }
 
 // fail makes a mover's error with its class.
 func fail(side, code string, err error) error {
@@ -52,7 +67,7 @@ func classify(side string, err error) error {
 	var netErr net.Error
 	number := numberOf(err)
 	switch {
-	case number == codeUnauthorized:
+	case slices.Contains(refusals, number):
 		code = reconcile.CodePrivilege
 	case number == codeAuthenticationFailed, errors.As(err, &login):
 		code = reconcile.CodeCredentials

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
@@ -21,9 +20,6 @@ const (
 	howLock  = "lock"
 	howWatch = "watch"
 )
-
-// lockPatience is how long a lock may wait for writes under way.
-const lockPatience = time.Minute
 
 // fenceRecord is the fence in our own database. It is written before the lock
 // is taken: under the lock nobody can write, not even we.
@@ -63,15 +59,10 @@ func (s *server) isLocked(ctx context.Context) (bool, error) {
 	}
 	// Own operations only: that needs no right, and the flag is there all the same.
 	err := s.command(ctx, "admin", bson.D{{Key: "currentOp", Value: 1}, {Key: "$ownOps", Value: true}}, &now)
-	if number := numberOf(err); number == codeUnauthorized || notThere(number) {
+	if notAllowed(err) {
 		return false, nil // who may not ask may not lock either
 	}
 	return now.Locked, err
-}
-
-// notThere tells whether a server says that it does not know a command.
-func notThere(number int) bool {
-	return slices.Contains([]int{codeCommandNotFound, codeCommandNotSupported, codeNotSupportedByAmazon, codeViewNotSupported}, number)
 }
 
 // fence stops writes on the source, or begins to watch for them.
@@ -130,7 +121,7 @@ func (m *mover) raise(ctx context.Context) (*fenceRecord, error) {
 		now.locked = true
 		return now, nil
 	}
-	if number := numberOf(err); number != codeUnauthorized && !notThere(number) {
+	if !notAllowed(err) {
 		return nil, err
 	}
 	m.progress.Say("the server does not let us lock it against writes: they are watched for instead")
@@ -138,8 +129,11 @@ func (m *mover) raise(ctx context.Context) (*fenceRecord, error) {
 	return now, s.writeMatter(ctx, matterFence, now)
 }
 
+// lock takes the server's write lock. The server gives up before we do: one
+// that takes it when nobody waits any more would stay locked.
 func (s *server) lock(ctx context.Context) error {
-	return s.command(ctx, "admin", bson.D{{Key: "fsync", Value: 1}, {Key: "lock", Value: true}, {Key: "maxTimeMS", Value: lockPatience.Milliseconds()}}, nil)
+	patience := s.limits.answer
+	return s.commandWithin(ctx, 2*patience, "admin", bson.D{{Key: "fsync", Value: 1}, {Key: "lock", Value: true}, {Key: "maxTimeMS", Value: patience.Milliseconds()}}, nil)
 }
 
 func (s *server) unlock(ctx context.Context) error {
@@ -178,16 +172,13 @@ func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 	return result, s.removeMatter(ctx, matterFence)
 }
 
-// startTime is how long a source that restarts is waited for.
-const startTime = time.Minute
-
 // awaitSource waits for a source that restarts, which may be why the fence has
 // to go: without it the application cannot come back.
 func (m *mover) awaitSource(ctx context.Context) error {
 	for begun := time.Now(); ; {
 		err := m.source.connect(ctx)
 		var known *reconcile.MoverError
-		if !errors.As(err, &known) || known.Code != reconcile.CodeUnreachable || time.Since(begun) > startTime {
+		if !errors.As(err, &known) || known.Code != reconcile.CodeUnreachable || time.Since(begun) > m.source.limits.answer {
 			return err
 		}
 		m.progress.Say("waiting for the source to answer: %v", err)

@@ -3,7 +3,6 @@ package mongo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
@@ -24,6 +23,7 @@ const (
 	holdPeriod   = 500 * time.Millisecond
 	holdPatience = 2 * time.Second
 	holdWait     = 3 * time.Second
+	holdBlind    = 15 * time.Second
 )
 
 // holder is the right to write to the target.
@@ -43,10 +43,12 @@ func (m *mover) hold(ctx context.Context) (context.Context, *holder, error) {
 	var before struct {
 		Token string `bson:"token"`
 	}
-	err := m.target.own().FindOneAndReplace(ctx, matter(matterHolder), bson.D{{Key: "token", Value: m.token}, {Key: "since", Value: time.Now().UTC()}},
-		options.FindOneAndReplace().SetUpsert(true)).Decode(&before)
+	err := m.target.quickly(ctx, "take over the target", func(ctx context.Context) error {
+		return m.target.own().FindOneAndReplace(ctx, matter(matterHolder), bson.D{{Key: "token", Value: m.token}, {Key: "since", Value: time.Now().UTC()}},
+			options.FindOneAndReplace().SetUpsert(true)).Decode(&before)
+	})
 	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
-		return ctx, nil, classify(targetSide, fmt.Errorf("take over the target: %w", err))
+		return ctx, nil, err
 	}
 	if before.Token != "" {
 		m.progress.Say("another mover held the target: waiting for it to stop")
@@ -68,6 +70,12 @@ func (h *holder) outwait(ctx context.Context) error {
 	}
 	for range 600 {
 		left, err := h.endOlder(ctx)
+		if notAllowed(err) {
+			// Where nobody may look, time has to do: the older one's connections
+			// are cut, and a call that the server still works on fails with the
+			// collection that it works on, which is dropped.
+			return errors.Join(process.Pause(ctx, holdBlind), h.guard(ctx))
+		}
 		if err != nil {
 			return err
 		}
@@ -84,18 +92,14 @@ func (h *holder) outwait(ctx context.Context) error {
 // endOlder ends what other movers have running on the target and says how much
 // there was. A user may see and end its own operations without any right.
 func (h *holder) endOlder(ctx context.Context) (int, error) {
-	cursor, err := h.server.client.Database("admin").Aggregate(ctx, mongo.Pipeline{
+	found, err := h.server.currentOps(ctx, "look for an older mover's operations", mongo.Pipeline{
 		{{Key: "$currentOp", Value: bson.D{}}},
 		{{Key: "$match", Value: bson.D{{Key: "active", Value: true}, {Key: "appName", Value: bson.D{
 			{Key: "$regex", Value: "^" + appPrefix + "/"}, {Key: "$ne", Value: h.server.label}}}}}},
 		{{Key: "$project", Value: bson.D{{Key: "opid", Value: 1}}}},
 	})
 	if err != nil {
-		return 0, classify(targetSide, fmt.Errorf("look for an older mover's operations: %w", err))
-	}
-	var found []operation
-	if err := cursor.All(ctx, &found); err != nil {
-		return 0, classify(targetSide, fmt.Errorf("look for an older mover's operations: %w", err))
+		return 0, err
 	}
 	for _, o := range found {
 		if err := h.server.command(ctx, "admin", bson.D{{Key: "killOp", Value: 1}, {Key: "op", Value: o.ID}}, nil); err != nil {
@@ -145,7 +149,7 @@ func (h *holder) guard(ctx context.Context) error {
 // orTakenOver turns an error into "a newer mover has taken over" when that is
 // what happened: what we do there fails in many ways then.
 func (h *holder) orTakenOver(ctx context.Context, err error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.server.limits.connect)
 	defer cancel()
 	lookErr := h.guard(ctx)
 	var known *reconcile.MoverError
@@ -158,7 +162,7 @@ func (h *holder) orTakenOver(ctx context.Context, err error) error {
 // release lets go of the target, so that the next mover need not wait.
 func (h *holder) release(ctx context.Context) {
 	h.cancel(nil)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.server.limits.connect)
 	defer cancel()
 	// Failing only makes the next mover wait.
 	_, _ = h.server.own().DeleteOne(ctx, bson.D{{Key: "_id", Value: matterHolder}, {Key: "token", Value: h.token}})

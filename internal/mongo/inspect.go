@@ -17,6 +17,9 @@ import (
 const (
 	productMongoDB    = "mongodb"
 	productDocumentDB = "documentdb"
+
+	// unreadable is a setting that the server does not tell us.
+	unreadable = "unreadable"
 )
 
 // inspect reads both sides at once. A side that cannot be read has its error;
@@ -54,7 +57,7 @@ func (m *mover) inspect(ctx context.Context) reconcile.InspectResult {
 		return result
 	}
 	if result.Target != nil && result.Target.Database != nil {
-		result.Blocked = m.blocked(databases)
+		result.Blocked = append(m.blocked(databases), m.try(ctx, databases, result.Target.Database)...)
 	}
 	return result
 }
@@ -74,7 +77,7 @@ func (s *server) inspect(ctx context.Context) (*reconcile.Database, []database, 
 	}
 	db := &reconcile.Database{ServerVersion: s.build.Version, VersionNum: s.build.number(), Settings: map[string]string{}}
 	began := time.Now()
-	if err := s.command(ctx, "admin", bson.D{{Key: "ping", Value: 1}}, nil); err != nil {
+	if err := s.command(ctx, "admin", bson.D{{Key: "ping", Value: 1}}, nil); err != nil && !notAllowed(err) {
 		return nil, nil, err
 	}
 	db.Latency, db.TLSVersion = time.Since(began), s.tlsVersion()
@@ -105,25 +108,35 @@ func (s *server) inspect(ctx context.Context) (*reconcile.Database, []database, 
 	db.Counters, err = s.readCounters(ctx, names(f.databases))
 	if errorCode(err) == reconcile.CodePrivilege {
 		// A target needs none before a switch; a fence asks again.
-		db.Settings["counters"], err = "unreadable", nil
+		db.Settings["counters"], err = unreadable, nil
 	}
 	db.Writes = f.lineage.writesSince(db.Counters)
 	return db, f.databases, err
 }
 
 func (d database) info() reconcile.DatabaseInfo {
-	info := reconcile.DatabaseInfo{Name: d.name, Bytes: d.bytes}
+	info := reconcile.DatabaseInfo{Name: d.name, OnDisk: d.bytes}
 	for _, c := range d.collections {
 		if c.kind != kindView {
 			info.Tables++
 			info.Rows += c.documents
+			info.Bytes += c.bytes
 		}
 	}
 	return info
 }
 
-// inspectRole reads who we are and what we may do.
-func (s *server) inspectRole(ctx context.Context, db *reconcile.Database) error {
+// privileges is who we are and what we may do.
+type privileges struct {
+	user  string
+	roles []string
+	root  bool
+	// anywhere are the actions that we may do in every database, or on the
+	// server itself.
+	anywhere map[string]bool
+}
+
+func (s *server) privileges(ctx context.Context) (privileges, error) {
 	var status struct {
 		Info struct {
 			Users []struct {
@@ -137,33 +150,49 @@ func (s *server) inspectRole(ctx context.Context, db *reconcile.Database) error 
 				Resource struct {
 					DB         *string `bson:"db"`
 					Collection *string `bson:"collection"`
+					Cluster    bool    `bson:"cluster"`
 					Any        bool    `bson:"anyResource"`
 				} `bson:"resource"`
 				Actions []string `bson:"actions"`
 			} `bson:"authenticatedUserPrivileges"`
 		} `bson:"authInfo"`
 	}
-	err := s.command(ctx, "admin", bson.D{{Key: "connectionStatus", Value: 1}, {Key: "showPrivileges", Value: true}}, &status)
+	p := privileges{anywhere: map[string]bool{}}
+	if err := s.command(ctx, "admin", bson.D{{Key: "connectionStatus", Value: 1}, {Key: "showPrivileges", Value: true}}, &status); err != nil {
+		return p, err
+	}
+	for _, u := range status.Info.Users {
+		p.user = u.User
+	}
+	for _, r := range status.Info.Roles {
+		p.roles = append(p.roles, r.Role+"@"+r.DB)
+		p.root = p.root || r.DB == "admin" && (r.Role == "root" || r.Role == "__system")
+	}
+	slices.Sort(p.roles)
+	for _, one := range status.Info.Privileges {
+		r := one.Resource
+		anywhere := r.Any || r.Cluster || r.DB != nil && *r.DB == "" && r.Collection != nil && *r.Collection == ""
+		for _, action := range one.Actions {
+			p.anywhere[action] = p.anywhere[action] || anywhere
+		}
+	}
+	return p, nil
+}
+
+// inspectRole reads who we are and what we may do.
+func (s *server) inspectRole(ctx context.Context, db *reconcile.Database) error {
+	p, err := s.privileges(ctx)
+	if notAllowed(err) {
+		db.Role.Name, db.Settings["privileges"] = s.endpoint.Username, unreadable
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	for _, u := range status.Info.Users {
-		db.Role.Name = u.User
-	}
-	for _, r := range status.Info.Roles {
-		db.Role.MemberOf = append(db.Role.MemberOf, r.Role+"@"+r.DB)
-		db.Role.Superuser = db.Role.Superuser || r.DB == "admin" && (r.Role == "root" || r.Role == "__system")
-	}
-	slices.Sort(db.Role.MemberOf)
-	may := map[string]bool{}
-	for _, p := range status.Info.Privileges {
-		anywhere := p.Resource.Any || p.Resource.DB != nil && *p.Resource.DB == "" && p.Resource.Collection != nil && *p.Resource.Collection == ""
-		for _, action := range p.Actions {
-			may[action] = may[action] || anywhere
-		}
-	}
-	db.Role.CreateDB = db.Role.Superuser || may["createCollection"] && may["createIndex"] && may["insert"] && may["dropDatabase"] && may["collMod"]
-	db.Role.CreateRole = db.Role.Superuser || may["createUser"]
+	may := p.anywhere
+	db.Role.Name, db.Role.MemberOf, db.Role.Superuser = p.user, p.roles, p.root
+	db.Role.CreateDB = p.root || may["createCollection"] && may["createIndex"] && may["insert"] && may["dropDatabase"] && may["collMod"]
+	db.Role.CreateRole = p.root || may["createUser"]
 	return nil
 }
 
@@ -197,8 +226,8 @@ func (s *server) inspectSettings(ctx context.Context, db *reconcile.Database) er
 
 // orUnreadable gives a value, or says that it may not be read.
 func orUnreadable(value string, err error) (string, error) {
-	if number := numberOf(err); number == codeUnauthorized || notThere(number) {
-		return "unreadable", nil
+	if notAllowed(err) {
+		return unreadable, nil
 	}
 	return value, err
 }
@@ -211,11 +240,11 @@ func (s *server) product(ctx context.Context) (string, error) {
 		return productDocumentDB, nil
 	}
 	err := s.command(ctx, "admin", bson.D{{Key: "getCmdLineOpts", Value: 1}}, nil)
-	switch numberOf(err) {
-	case codeNotSupportedByAmazon:
+	if numberOf(err) == codeNotSupportedByAmazon {
 		return productDocumentDB, nil
-	case codeUnauthorized, codeCommandNotFound, codeCommandNotSupported:
-		return productMongoDB, nil
+	}
+	if notAllowed(err) {
+		err = nil
 	}
 	return productMongoDB, err
 }

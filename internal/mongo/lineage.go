@@ -64,10 +64,6 @@ func (l *lineage) made(database string) bool {
 // matter is one document of our own collection.
 func matter(name string) bson.D { return bson.D{{Key: "_id", Value: name}} }
 
-// matterPatience is how long a write of ours may wait, for a majority that is
-// not there or for a lock somebody else holds.
-const matterPatience = time.Minute
-
 const (
 	matterLineage = "lineage"
 	matterFence   = "fence"
@@ -81,14 +77,13 @@ func (s *server) readMatter(ctx context.Context, name string, into any) (bool, e
 	if err := s.connect(ctx); err != nil {
 		return false, err
 	}
-	err := s.own().FindOne(ctx, matter(name)).Decode(into)
+	err := s.quickly(ctx, fmt.Sprintf("read %s in database %s", name, ownDatabase), func(ctx context.Context) error {
+		return s.own().FindOne(ctx, matter(name)).Decode(into)
+	})
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return false, nil
 	}
-	if err != nil {
-		return false, classify(s.side, fmt.Errorf("read %s in database %s: %w", name, ownDatabase, err))
-	}
-	return true, nil
+	return err == nil, err
 }
 
 // writeMatter replaces one of our own documents.
@@ -96,21 +91,17 @@ func (s *server) writeMatter(ctx context.Context, name string, value any) error 
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, matterPatience)
-	defer cancel()
-	if _, err := s.own().ReplaceOne(ctx, matter(name), value, options.Replace().SetUpsert(true)); err != nil {
-		return classify(s.side, fmt.Errorf("write %s in database %s: %w", name, ownDatabase, err))
-	}
-	return nil
+	return s.quickly(ctx, fmt.Sprintf("write %s in database %s", name, ownDatabase), func(ctx context.Context) error {
+		_, err := s.own().ReplaceOne(ctx, matter(name), value, options.Replace().SetUpsert(true))
+		return err
+	})
 }
 
 func (s *server) removeMatter(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, matterPatience)
-	defer cancel()
-	if _, err := s.own().DeleteOne(ctx, matter(name)); err != nil {
-		return classify(s.side, fmt.Errorf("remove %s in database %s: %w", name, ownDatabase, err))
-	}
-	return nil
+	return s.quickly(ctx, fmt.Sprintf("remove %s in database %s", name, ownDatabase), func(ctx context.Context) error {
+		_, err := s.own().DeleteOne(ctx, matter(name))
+		return err
+	})
 }
 
 // readLineage reads what a side says about its turn; nil when it says nothing.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -60,10 +61,28 @@ func run[T any](t *testing.T, req reconcile.MoverRequest) T {
 	return result.(T)
 }
 
+// runWithin runs an operation with limits of the test's own.
+func runWithin(ctx context.Context, req reconcile.MoverRequest, l limits) (any, error) {
+	m, err := newMover(req, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer m.close(ctx)
+	for _, s := range []*server{m.source, m.target} {
+		if s != nil {
+			s.limits = l
+		}
+	}
+	result, err := m.run(ctx)
+	return result, classify("", err)
+}
+
 // codeIs fails the test unless an operation fails with the given class.
 func codeIs(t *testing.T, req reconcile.MoverRequest, code, side string) error {
 	t.Helper()
-	_, err := Run(context.Background(), req, nil)
+	limits := outageLimits
+	limits.connect = 2 * time.Second
+	_, err := runWithin(t.Context(), req, limits)
 	var known *reconcile.MoverError
 	if !errors.As(err, &known) || known.Code != code || known.Side != side {
 		t.Fatalf("%s: got %v, want code %q on side %q", req.Operation, err, code, side)

@@ -17,6 +17,44 @@ var (
 	deadIndexOptions      = []string{"ns", "background", "dropDups", "safe", "w", "j", "fsync", "wtimeout"}
 )
 
+// optionsOfKinds are index options that mean something to indexes of one kind
+// only. 4.4 and older take them on any other and take no notice, 5.0 and newer
+// refuse them on a new one (SERVER-51871; the manual, compatibility changes of
+// 5.0); mongorestore leaves them out with --convertLegacyIndexes.
+var optionsOfKinds = map[string]string{
+	"weights": "text", "default_language": "text", "language_override": "text", "textIndexVersion": "text",
+	"2dsphereIndexVersion": "2dsphere", "bits": "2d", "min": "2d", "max": "2d", "bucketSize": "geoHaystack", "wildcardProjection": "wildcard",
+}
+
+// idleOf names the options of an index that mean something to indexes of
+// another kind, and nothing to this one.
+func idleOf(index bson.Raw) (idle []string) {
+	key, _ := index.Lookup("key").DocumentOK()
+	parts, err := key.Elements()
+	if err != nil {
+		return nil
+	}
+	kinds := map[string]bool{}
+	for _, part := range parts {
+		if kind, ok := part.Value().StringValueOK(); ok {
+			kinds[kind] = true
+		}
+		if name := part.Key(); name == "$**" || strings.HasSuffix(name, ".$**") {
+			kinds["wildcard"] = true
+		}
+	}
+	elements, err := index.Elements()
+	if err != nil {
+		return nil
+	}
+	for _, e := range elements {
+		if kind := optionsOfKinds[e.Key()]; kind != "" && !kinds[kind] {
+			idle = append(idle, e.Key())
+		}
+	}
+	return idle
+}
+
 // deadOf names what is left out of a specification; the index's own
 // namespace, and that it was built in the background, never mattered.
 func deadOf(spec bson.Raw, dead []string) (found []string) {
@@ -63,7 +101,7 @@ func (c collection) createCommand() (bson.D, error) {
 func (c collection) indexCommand() (bson.D, error) {
 	var specs bson.A
 	for _, index := range c.indexes {
-		spec, err := alive(index, deadIndexOptions)
+		spec, err := alive(index, append(idleOf(index), deadIndexOptions...))
 		if err != nil {
 			return nil, fmt.Errorf("read index %s of %s: %w", indexName(index), c, err)
 		}
@@ -145,6 +183,9 @@ func (c collection) adapted() []string {
 	for _, index := range c.indexes {
 		if dead := deadOf(index, deadIndexOptions); len(dead) > 0 {
 			lines = append(lines, fmt.Sprintf("index %s of %s loses %s, which no server knows any more", indexName(index), c, strings.Join(dead, ", ")))
+		}
+		if idle := idleOf(index); len(idle) > 0 {
+			lines = append(lines, fmt.Sprintf("index %s of %s loses %s, which mean nothing to an index of its kind", indexName(index), c, strings.Join(idle, ", ")))
 		}
 	}
 	return lines

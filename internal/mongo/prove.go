@@ -2,7 +2,6 @@ package mongo
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"time"
 
@@ -170,7 +169,7 @@ func (p *proof) compareIndexes(want, have collection) {
 			p.Differ(want.database, "index", name+" on "+want.name, "is missing on the target", "", "")
 			continue
 		}
-		for _, d := range differingFields(index, other, deadIndexOptions) {
+		for _, d := range differingFields(index, other, append(idleOf(index), deadIndexOptions...)) {
 			p.Differ(want.database, "index", name+" on "+want.name, d.name+" differs", d.source, d.target)
 		}
 	}
@@ -233,12 +232,14 @@ func (s *server) probe(ctx context.Context, name string) error {
 		return err
 	}
 	probe := s.client.Database(name).Collection(probeCollection)
-	_, err := probe.InsertOne(ctx, bson.D{{Key: "_id", Value: "probe"}, {Key: "at", Value: time.Now().UTC()}})
-	if err == nil {
-		err = probe.FindOne(ctx, matter("probe")).Err()
-	}
+	err := s.quickly(ctx, "write to database "+name, func(ctx context.Context) error {
+		if _, err := probe.InsertOne(ctx, bson.D{{Key: "_id", Value: "probe"}, {Key: "at", Value: time.Now().UTC()}}); err != nil {
+			return err
+		}
+		return probe.FindOne(ctx, matter("probe")).Err()
+	})
 	if err != nil {
-		return classify(s.side, fmt.Errorf("write to database %s: %w", name, err))
+		return err
 	}
 	return drop()
 }

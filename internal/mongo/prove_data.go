@@ -12,6 +12,7 @@ import (
 	"github.com/zeebo/xxh3"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 	"golang.org/x/sync/errgroup"
 )
@@ -105,8 +106,8 @@ func (s *server) hash(ctx context.Context, c collection) (string, error) {
 	var answer struct {
 		Collections map[string]string `bson:"collections"`
 	}
-	err := s.command(ctx, c.database, bson.D{{Key: "dbHash", Value: 1}, {Key: "collections", Value: bson.A{c.data()}}}, &answer)
-	if number := numberOf(err); number == codeUnauthorized || notThere(number) {
+	err := s.commandWithin(ctx, s.limits.of(c.bytes), c.database, bson.D{{Key: "dbHash", Value: 1}, {Key: "collections", Value: bson.A{c.data()}}}, &answer)
+	if notAllowed(err) {
 		return "", nil
 	}
 	return answer.Collections[c.data()], err
@@ -116,14 +117,14 @@ func (s *server) hash(ctx context.Context, c collection) (string, error) {
 // collection is part of it.
 func (s *server) read(ctx context.Context, c collection, filter bson.D) (digest, error) {
 	var d digest
-	cursor, err := s.client.Database(c.database).Collection(c.data()).Find(ctx, filter, options.Find().SetHint(bson.D{{Key: "$natural", Value: 1}}))
+	cursor, err := s.scan(ctx, c, filter)
 	if err != nil {
-		return d, classify(s.side, err)
+		return d, err
 	}
 	ordered := c.capped()
 	var place [8]byte
 	h := xxh3.New()
-	for cursor.Next(ctx) {
+	for cursor.next(ctx) {
 		if !ordered {
 			d.add(xxh3.Hash128(cursor.Current))
 			continue
@@ -134,10 +135,53 @@ func (s *server) read(ctx context.Context, c collection, filter bson.D) (digest,
 		_, _ = h.Write(cursor.Current)
 		d.add(h.Sum128())
 	}
-	if err := cursor.Err(); err != nil {
-		return d, classify(s.side, err)
+	return d, cursor.close(ctx)
+}
+
+// scanned is a cursor over a whole collection. A batch that only holds what
+// passes a filter may take the server as long as the whole.
+type scanned struct {
+	*mongo.Cursor
+	server *server
+	limit  time.Duration
+	what   string
+	err    error
+}
+
+// scan opens a cursor over the documents that pass the filter, in their order
+// on disk.
+func (s *server) scan(ctx context.Context, c collection, filter bson.D) (*scanned, error) {
+	found := &scanned{server: s, limit: s.limits.batch, what: "read " + c.String()}
+	if len(filter) > 0 {
+		found.limit = s.limits.of(c.bytes)
 	}
-	return d, classify(s.side, cursor.Close(ctx))
+	err := s.within(ctx, found.limit, found.what, func(ctx context.Context) (err error) {
+		found.Cursor, err = s.client.Database(c.database).Collection(c.data()).Find(ctx, filter, options.Find().SetHint(bson.D{{Key: "$natural", Value: 1}}))
+		return err
+	})
+	return found, err
+}
+
+// next goes to the next document. Only a new batch has to be waited for.
+func (c *scanned) next(ctx context.Context) bool {
+	if c.RemainingBatchLength() > 0 {
+		return c.Next(ctx)
+	}
+	more := false
+	c.err = c.server.within(ctx, c.limit, c.what, func(ctx context.Context) error {
+		more = c.Next(ctx)
+		return c.Err()
+	})
+	return more
+}
+
+// close gives why the reading ended, nil at the end of the collection.
+func (c *scanned) close(ctx context.Context) error {
+	closed := c.server.quickly(ctx, c.what, c.Close)
+	if c.err != nil {
+		return c.err
+	}
+	return closed
 }
 
 // living leaves out the documents that the server may delete by itself before

@@ -8,14 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"go.mongodb.org/mongo-driver/bson"
 )
-
-// impatient gives up on a server soon.
-const impatient = "serverSelectionTimeoutMS=2000"
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
@@ -57,7 +55,6 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			req := p.request(reconcile.OpCopy)
-			req.Source.Options, req.Target.Options = impatient, impatient
 			row.change(&req)
 			err := codeIs(t, req, row.code, row.side)
 			if strings.Contains(err.Error(), mongotest.Password) || strings.Contains(err.Error(), "not the password") {
@@ -67,7 +64,13 @@ func TestRefusals(t *testing.T) {
 			if row.code == reconcile.CodeFailed || row.code == reconcile.CodeMoved || row.name == "may not write" || row.name == "no password file" {
 				return
 			}
-			inspected := run[reconcile.InspectResult](t, req)
+			limits := outageLimits
+			limits.connect = 2 * time.Second
+			result, err := runWithin(t.Context(), req, limits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inspected := result.(reconcile.InspectResult)
 			side := map[string]*reconcile.InspectedSide{sourceSide: inspected.Source, targetSide: inspected.Target}[row.side]
 			if side.Database != nil || side.Code != row.code {
 				t.Errorf("inspected %+v, want no facts and code %s", side, row.code)

@@ -8,6 +8,20 @@ import (
 	"os"
 )
 
+// trustAsTold checks no more than the application is told to: the options may
+// turn a check off, which the validation of the file names.
+func (s *server) trustAsTold() {
+	if s.endpoint.TLSMode == "disable" {
+		return
+	}
+	switch {
+	case s.options["tlsinsecure"] == "true", s.options["tlsallowinvalidcertificates"] == "true":
+		s.endpoint.TLSMode, s.endpoint.CAFile = "require", ""
+	case s.options["tlsallowinvalidhostnames"] == "true", s.options["sslinvalidhostnameallowed"] == "true":
+		s.endpoint.TLSMode = "verify-ca"
+	}
+}
+
 // tlsConfig is how we speak TLS with the server; nil is not at all. The modes
 // mean what they mean to libpq: require with a CA checks as verify-ca does.
 func (s *server) tlsConfig() (*tls.Config, error) {

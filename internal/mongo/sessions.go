@@ -22,8 +22,8 @@ func (s *server) endSessions(ctx context.Context) (int, error) {
 			continue
 		}
 		err := s.command(ctx, "admin", bson.D{{Key: "killOp", Value: 1}, {Key: "op", Value: o.ID}}, nil)
-		if numberOf(err) == codeUnauthorized {
-			return 0, nil
+		if notAllowed(err) {
+			return ended, nil
 		}
 		if err != nil {
 			return ended, err
@@ -31,7 +31,7 @@ func (s *server) endSessions(ctx context.Context) (int, error) {
 		ended++
 	}
 	err = s.command(ctx, "admin", bson.D{{Key: "killAllSessions", Value: bson.A{}}}, nil)
-	if number := numberOf(err); number == codeUnauthorized || notThere(number) {
+	if notAllowed(err) {
 		err = nil
 	}
 	return ended, err
@@ -54,7 +54,7 @@ func (s *server) operations(ctx context.Context, idle bool) ([]operation, error)
 	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
-	cursor, err := s.client.Database("admin").Aggregate(ctx, mongo.Pipeline{
+	found, err := s.currentOps(ctx, "look for other clients' operations", mongo.Pipeline{
 		{{Key: "$currentOp", Value: bson.D{{Key: "allUsers", Value: true}, {Key: "idleConnections", Value: idle}}}},
 		{{Key: "$match", Value: bson.D{
 			{Key: "effectiveUsers.0", Value: bson.D{{Key: "$exists", Value: true}}},
@@ -63,12 +63,19 @@ func (s *server) operations(ctx context.Context, idle bool) ([]operation, error)
 		}}},
 		{{Key: "$project", Value: bson.D{{Key: "opid", Value: 1}, {Key: "active", Value: 1}, {Key: "ns", Value: 1}, {Key: "effectiveUsers", Value: 1}}}},
 	})
-	if number := numberOf(err); number == codeUnauthorized || notThere(number) {
+	if notAllowed(err) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, classify(s.side, err)
-	}
-	var found []operation
-	return found, classify(s.side, cursor.All(ctx, &found))
+	return found, err
+}
+
+// currentOps runs a pipeline on what the server has under way.
+func (s *server) currentOps(ctx context.Context, what string, pipeline mongo.Pipeline) (found []operation, err error) {
+	err = s.quickly(ctx, what, func(ctx context.Context) (err error) {
+		found, err = all[operation](ctx, func(ctx context.Context) (*mongo.Cursor, error) {
+			return s.client.Database("admin").Aggregate(ctx, pipeline)
+		})
+		return err
+	})
+	return found, err
 }

@@ -92,7 +92,7 @@ func (m *mover) replaceable(source, target sideFacts) bool {
 }
 
 func (s *server) dropDatabase(ctx context.Context, name string) error {
-	return s.command(ctx, name, bson.D{{Key: "dropDatabase", Value: 1}, {Key: "writeConcern", Value: bson.D{{Key: "w", Value: "majority"}}}}, nil)
+	return s.commandWithin(ctx, s.limits.work, name, bson.D{{Key: "dropDatabase", Value: 1}, {Key: "writeConcern", Value: bson.D{{Key: "w", Value: "majority"}}}}, nil)
 }
 
 // dropMade drops what copies made. mayOverwrite has looked at it before.

@@ -43,7 +43,6 @@ func TestTLS(t *testing.T) {
 			req := p.request(reconcile.OpCopy)
 			row.change(req.Target)
 			if row.code != "" {
-				req.Target.Options = impatient
 				codeIs(t, req, row.code, targetSide)
 				return
 			}

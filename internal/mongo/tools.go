@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	tooldb "github.com/mongodb/mongo-tools/common/db"
@@ -72,10 +73,10 @@ func (s *server) toolOptions(r *relay, ns tooloptions.Namespace) (*tooloptions.T
 	if err != nil {
 		return nil, fmt.Errorf("name the relay to MongoDB's tools: %w", err)
 	}
-	never := false
+	never, patience := false, int(max(s.limits.connect, time.Second).Seconds())
 	o := &tooloptions.ToolOptions{
 		AppName: s.label, General: &tooloptions.General{}, Verbosity: &tooloptions.Verbosity{}, URI: uri,
-		Connection: &tooloptions.Connection{Timeout: int(connectTimeout.Seconds()), ServerSelectionTimeout: int(connectTimeout.Seconds())},
+		Connection: &tooloptions.Connection{Timeout: patience, ServerSelectionTimeout: patience},
 		SSL:        &tooloptions.SSL{}, Auth: &tooloptions.Auth{}, Kerberos: &tooloptions.Kerberos{}, Namespace: &ns,
 		Direct: true, RetryWrites: &never,
 		// The end of the copy waits for all of it to be on disk.

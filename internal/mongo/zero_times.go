@@ -53,7 +53,7 @@ func (c *copyRun) restoreZeros(ctx context.Context, what collection, z *zeroTime
 	for left := z.updates; len(left) > 0; {
 		n := min(len(left), batchSize)
 		command := bson.D{{Key: "update", Value: what.data()}, {Key: "updates", Value: left[:n]}, {Key: "bypassDocumentValidation", Value: true}}
-		if err := c.target.command(ctx, what.database, command, nil); err != nil {
+		if err := c.target.commandWithin(ctx, c.target.limits.batch, what.database, command, nil); err != nil {
 			return fmt.Errorf("give the documents of %s their empty timestamps back: %w", what, err)
 		}
 		left = left[n:]

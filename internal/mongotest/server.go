@@ -37,6 +37,9 @@ type Options struct {
 	// ClientCertificate makes it also ask for a certificate of that CA, as
 	// Server.CertificateFile holds one.
 	ClientCertificate bool
+	// Member leaves the server as it starts, for a set that another one makes:
+	// nobody can log in to it before.
+	Member bool
 	// Arguments are further arguments of mongod.
 	Arguments []string
 }
@@ -100,6 +103,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	if err := s.Run(); err != nil {
 		return nil, errors.Join(err, s.Stop())
+	}
+	if o.Member {
+		return s, nil
 	}
 	if err := s.initiate(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
