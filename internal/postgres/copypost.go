@@ -1,0 +1,65 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// restorePost makes what is left: foreign keys, triggers, rules, indexes of
+// partitioned tables, and what waited for these. Policies come from the catalogs,
+// as they name roles. Materialized views are filled among them: an index may call
+// a function that reads one.
+func (d *databaseCopy) restorePost(ctx context.Context) error {
+	d.progress.Enter("constraints", d.database.name, 0)
+	policies, err := listPolicies(ctx, d.source, d.adapted)
+	if err != nil {
+		return classify(sourceSide, err)
+	}
+	tasks := d.left
+	for _, p := range policies {
+		tasks = append(tasks, task{what: fmt.Sprintf("create policy %s on %s", shownName(p.name), p.object), do: func(ctx context.Context) error {
+			_, err := d.target.Exec(ctx, p.statement())
+			return err
+		}})
+	}
+	tasks = append(tasks, d.tasks(func(e entry) bool {
+		return e.section == sectionPost && !d.made[[2]uint32{e.catalog, e.oid}] && !e.late() && !e.last()
+	})...)
+	refreshes, err := d.refreshes(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.mustDo(ctx, append(tasks, refreshes...)); err != nil {
+		return err
+	}
+	if err := d.giveViews(ctx); err != nil {
+		return err
+	}
+	return d.mustDo(ctx, d.tasks(func(e entry) bool { return e.last() && e.desc != eventTrigger }))
+}
+
+// restoreComments comes after everything that can carry one.
+func (d *databaseCopy) restoreComments(ctx context.Context) error {
+	return d.mustDo(ctx, d.tasks(func(e entry) bool {
+		kept := d.adapted.keptPublic[d.database.name] && e.desc == "COMMENT" && e.tag == "SCHEMA public"
+		return e.late() && !e.ofEventTrigger() && !kept
+	}))
+}
+
+// restoreEventTriggers comes after every other statement of ours in a database:
+// what an event trigger logs or forbids is the application's. Statements about
+// event triggers fire none.
+func (d *databaseCopy) restoreEventTriggers(ctx context.Context) error {
+	return d.mustDo(ctx, d.tasks(func(e entry) bool { return e.desc == eventTrigger || e.ofEventTrigger() }))
+}
+
+// holdsRows tells what rows need before they arrive: their table, and what it is
+// made of. What only reads rows may come later.
+func (e entry) holdsRows() bool {
+	switch e.desc {
+	case "TABLE", "TABLE ATTACH", "TYPE", "SHELL TYPE", "DOMAIN", "SEQUENCE", "SEQUENCE OWNED BY", "DEFAULT", "COLLATION":
+		return true
+	}
+	return strings.HasPrefix(e.desc, "FOREIGN")
+}
