@@ -58,6 +58,9 @@ type Database struct {
 	// Locales are collations by name the server knows, for the databases'
 	// collate and ctype.
 	Locales []string `json:"locales,omitempty"`
+	// ICU tells that the server was built with ICU: initdb has filled
+	// pg_collation with its locales then.
+	ICU bool `json:"icu,omitempty"`
 	// Roles are the roles that exist, without PostgreSQL's own pg_ roles.
 	Roles []RoleInfo `json:"roles,omitempty"`
 	// Settings are server settings a move depends on, by name.
@@ -97,6 +100,7 @@ type DatabaseInfo struct {
 	Encoding   string            `json:"encoding"`
 	Collate    string            `json:"collate"`
 	CType      string            `json:"ctype"`
+	ICULocale  string            `json:"icuLocale,omitempty"` // of a database whose locale provider is ICU
 	Bytes      int64             `json:"bytes"`
 	Tables     int               `json:"tables"`
 	Rows       int64             `json:"rows"` // the planner's estimate, never used as proof

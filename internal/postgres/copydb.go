@@ -26,7 +26,7 @@ type databaseCopy struct {
 	made  map[[2]uint32]bool // catalog and OID of early entries
 	left  []task             // what could not be made before the rows
 	// leaning are the tables whose rows a user's function judges or computes.
-	leaning map[uint32]bool
+	leaning map[uint32]leaning
 	retry   []table    // those of them whose turn has to come again
 	mu      sync.Mutex // guards the holder's session and result
 }
@@ -91,7 +91,7 @@ func (d *databaseCopy) prepare(ctx context.Context) ([]extension, error) {
 	if d.tables, err = listTables(ctx, d.source); err != nil {
 		return nil, classify(sourceSide, err)
 	}
-	if err := d.sortLeaning(ctx); err != nil {
+	if err := d.findLeaning(ctx); err != nil {
 		return nil, classify(sourceSide, err)
 	}
 	extensions, err := listExtensions(ctx, d.source)

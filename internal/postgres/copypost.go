@@ -8,8 +8,9 @@ import (
 
 // restorePost makes what is left: foreign keys, triggers, rules, indexes of
 // partitioned tables, and what waited for these. Policies come from the catalogs,
-// as they name roles. Materialized views are filled among them: an index may call
-// a function that reads one.
+// as they name roles. Materialized views are filled once every view is what it is
+// to be, for pg_dump makes some as an empty shell first. What is left then may have
+// waited for that: an index may call a function that reads one.
 func (d *databaseCopy) restorePost(ctx context.Context) error {
 	d.progress.Enter("constraints", d.database.name, 0)
 	policies, err := listPolicies(ctx, d.source, d.adapted)
@@ -30,7 +31,11 @@ func (d *databaseCopy) restorePost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.mustDo(ctx, append(tasks, refreshes...)); err != nil {
+	left, err := workOff(ctx, tasks)
+	if err != nil {
+		return err
+	}
+	if err := d.mustDo(ctx, append(refreshes, left...)); err != nil {
 		return err
 	}
 	if err := d.giveViews(ctx); err != nil {

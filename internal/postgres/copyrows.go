@@ -28,22 +28,14 @@ func (d *databaseCopy) copyTables(ctx context.Context) error {
 		return err
 	}
 	indexes := make(chan entry, jobs)
-	var next atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(indexes)
-		readers, rctx := errgroup.WithContext(gctx)
 		streams := min(d.req.Streams, max(len(d.tables), 1))
 		if total <= smallDatabase {
 			streams = 1
 		}
-		for range streams {
-			readers.Go(func() error { return d.stream(rctx, &next, indexes) })
-		}
-		if err := readers.Wait(); err != nil {
-			return err
-		}
-		return d.copyLeaning(gctx, indexes)
+		return d.copyRows(gctx, streams, indexes)
 	})
 	if jobs > 0 { // our own session has nothing else to do meanwhile
 		g.Go(func() error { return buildIndexes(gctx, d.target, indexes, d) })
@@ -84,16 +76,26 @@ func (d *databaseCopy) copyConfig(ctx context.Context) error {
 	return nil
 }
 
+// readAll copies tables, several at a time.
+func (d *databaseCopy) readAll(ctx context.Context, tables []table, streams int, indexes chan<- entry) error {
+	var next atomic.Int64
+	g, gctx := errgroup.WithContext(ctx)
+	for range min(streams, len(tables)) {
+		g.Go(func() error { return d.stream(gctx, tables, &next, indexes) })
+	}
+	return g.Wait()
+}
+
 // stream copies one table after another in its own pair of sessions.
-func (d *databaseCopy) stream(ctx context.Context, next *atomic.Int64, indexes chan<- entry) error {
+func (d *databaseCopy) stream(ctx context.Context, tables []table, next *atomic.Int64, indexes chan<- entry) error {
 	var w wires
 	defer func() { w.close(ctx) }()
 	for {
 		i := int(next.Add(1)) - 1
-		if i >= len(d.tables) {
+		if i >= len(tables) {
 			return nil
 		}
-		t := d.tables[i]
+		t := tables[i]
 		if t.config {
 			continue // copyConfig did
 		}
@@ -102,7 +104,7 @@ func (d *databaseCopy) stream(ctx context.Context, next *atomic.Int64, indexes c
 		}
 		err := d.copyTable(ctx, w.src, w.dst, t)
 		switch {
-		case err != nil && d.leaning[t.oid] && aboutObject(err):
+		case err != nil && d.leaning[t.oid] == leansToJudge && aboutObject(err):
 			w.close(ctx)
 			d.again(t)
 			continue

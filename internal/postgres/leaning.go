@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -13,38 +12,61 @@ import (
 // loads tables by name and fails where that is the wrong order. Such tables come
 // last, and again after the others while that helps.
 
-// leaningTables are the tables whose rows a user's function judges or computes,
-// by itself or behind an operator.
+// leaning is how a table leans on others.
+type leaning int
+
+const (
+	leansToJudge leaning = iota + 1
+	leansToCompute
+)
+
+// leaningTables are the tables whose rows a user's function judges or computes, by
+// itself or behind an operator.
 const leaningTables = `
 with called(classid, objid) as (
 	select classid, objid from pg_depend where refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass) and refobjid >= 16384
 )
-select o.conrelid from pg_constraint o join called c on c.classid = 'pg_constraint'::regclass and c.objid = o.oid where o.contype = 'c' and o.conrelid <> 0
-union select a.attrelid from pg_constraint o join called c on c.classid = 'pg_constraint'::regclass and c.objid = o.oid join pg_attribute a on a.atttypid = o.contypid where o.contypid <> 0
-union select f.adrelid from pg_attrdef f join called c on c.classid = 'pg_attrdef'::regclass and c.objid = f.oid
-	join pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum and a.attgenerated <> ''`
+select o.conrelid, false from pg_constraint o join called c on c.classid = 'pg_constraint'::regclass and c.objid = o.oid where o.contype = 'c' and o.conrelid <> 0
+union select a.attrelid, false from pg_constraint o join called c on c.classid = 'pg_constraint'::regclass and c.objid = o.oid join pg_attribute a on a.atttypid = o.contypid where o.contypid <> 0
+union select f.adrelid, true from pg_attrdef f join called c on c.classid = 'pg_attrdef'::regclass and c.objid = f.oid
+	join pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum and a.attgenerated <> '' order by 2`
 
-// sortLeaning finds the tables that lean on others and puts them behind these.
-func (d *databaseCopy) sortLeaning(ctx context.Context) error {
+// findLeaning finds the tables that lean on others.
+func (d *databaseCopy) findLeaning(ctx context.Context) error {
 	rows, err := d.source.Query(ctx, leaningTables)
 	if err != nil {
 		return fmt.Errorf("look for tables that lean on others: %w", err)
 	}
-	d.leaning = map[uint32]bool{}
+	d.leaning = map[uint32]leaning{}
 	var oid uint32
-	if _, err := pgx.ForEachRow(rows, []any{&oid}, func() error { d.leaning[oid] = true; return nil }); err != nil {
+	var computed bool
+	_, err = pgx.ForEachRow(rows, []any{&oid, &computed}, func() error {
+		d.leaning[oid] = leansToJudge
+		if computed {
+			d.leaning[oid] = leansToCompute
+		}
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("look for tables that lean on others: %w", err)
 	}
-	slices.SortStableFunc(d.tables, func(a, b table) int {
-		switch {
-		case d.leaning[a.oid] == d.leaning[b.oid]:
-			return 0
-		case d.leaning[b.oid]:
-			return -1
-		}
-		return 1
-	})
 	return nil
+}
+
+// byLeaning gives the tables that lean on no other, those whose rows a function
+// judges, and those whose rows one computes.
+func (d *databaseCopy) byLeaning() (plain, judged, computed []table) {
+	for _, t := range d.tables {
+		switch d.leaning[t.oid] {
+		case leansToJudge:
+			judged = append(judged, t)
+		case leansToCompute:
+			computed = append(computed, t)
+		default:
+			plain = append(plain, t)
+		}
+	}
+	return plain, judged, computed
 }
 
 // again puts a table on the list of those whose turn has to come again.
@@ -54,10 +76,32 @@ func (d *databaseCopy) again(t table) {
 	d.retry = append(d.retry, t)
 }
 
-// copyLeaning copies the tables whose turn came too early.
-func (d *databaseCopy) copyLeaning(ctx context.Context, indexes chan<- entry) error {
+// copyRows copies all tables: what leans on nothing first, then what is judged,
+// again while that helps, and what is computed last and one by one, because a
+// value that was computed too early is wrong without an error.
+func (d *databaseCopy) copyRows(ctx context.Context, streams int, indexes chan<- entry) error {
+	plain, judged, computed := d.byLeaning()
+	for _, tables := range [][]table{plain, judged} {
+		if err := d.readAll(ctx, tables, streams, indexes); err != nil {
+			return err
+		}
+	}
+	for _, tables := range [][]table{d.retry, computed} {
+		if err := d.mustDo(ctx, d.copyTasks(tables, indexes)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyTasks are the tasks that copy tables, each in sessions of its own: one that
+// failed leaves its sessions in the middle of a statement.
+func (d *databaseCopy) copyTasks(tables []table, indexes chan<- entry) []task {
 	var tasks []task
-	for _, t := range d.retry {
+	for _, t := range tables {
+		if t.config {
+			continue // copyConfig did
+		}
 		tasks = append(tasks, task{what: "copy table " + t.shown(), do: func(ctx context.Context) error {
 			var w wires
 			defer func() { w.close(ctx) }()
@@ -73,5 +117,5 @@ func (d *databaseCopy) copyLeaning(ctx context.Context, indexes chan<- entry) er
 			return nil
 		}})
 	}
-	return d.mustDo(ctx, tasks)
+	return tasks
 }

@@ -22,6 +22,19 @@ type task struct {
 	err  error
 }
 
+// lost tells that trying again is of no use: rows break a key.
+func (t task) lost() bool {
+	var pg *pgconn.PgError
+	if !errors.As(t.err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case "23503", "23505", "23P01": // foreign key, unique, exclusion
+		return true
+	}
+	return false
+}
+
 // workOff does the tasks, in their order, and those that failed again as long as
 // another one succeeded meanwhile. It gives what could not be done, with the last
 // error of each. Any error that is not about the object ends it.
@@ -29,6 +42,10 @@ func workOff(ctx context.Context, tasks []task) ([]task, error) {
 	for {
 		var left []task
 		for _, t := range tasks {
+			if t.lost() {
+				left = append(left, t)
+				continue
+			}
 			if t.err = t.do(ctx); t.err == nil {
 				continue
 			}
