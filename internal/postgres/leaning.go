@@ -23,13 +23,15 @@ const (
 // leaningTables are the tables whose rows a user's function judges or computes, by
 // itself or behind an operator.
 const leaningTables = `
-with called(classid, objid) as (
-	select classid, objid from pg_depend where refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass) and refobjid >= 16384
+with called(classid, objid, objsubid) as (
+	select classid, objid, objsubid from pg_depend where refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass) and refobjid >= 16384
+), made(attrelid, attnum, def) as ( -- up to PostgreSQL 14 the column depends, then its expression
+	select a.attrelid, a.attnum, f.oid from pg_attribute a join pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum where a.attgenerated <> ''
 )
 select o.conrelid, false from pg_constraint o join called c on c.classid = 'pg_constraint'::regclass and c.objid = o.oid where o.contype = 'c' and o.conrelid <> 0
 union select a.attrelid, false from pg_constraint o join called c on c.classid = 'pg_constraint'::regclass and c.objid = o.oid join pg_attribute a on a.atttypid = o.contypid where o.contypid <> 0
-union select f.adrelid, true from pg_attrdef f join called c on c.classid = 'pg_attrdef'::regclass and c.objid = f.oid
-	join pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum and a.attgenerated <> '' order by 2`
+union select m.attrelid, true from made m join called c on c.classid = 'pg_attrdef'::regclass and c.objid = m.def or c.classid = 'pg_class'::regclass and c.objid = m.attrelid and c.objsubid = m.attnum
+order by 2`
 
 // findLeaning finds the tables that lean on others.
 func (d *databaseCopy) findLeaning(ctx context.Context) error {
