@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +33,9 @@ func (d *databaseCopy) restorePost(ctx context.Context) error {
 		return err
 	}
 	left, err := workOff(ctx, tasks)
+	if err == nil && slices.ContainsFunc(left, task.lost) {
+		err = unmade(left) // filling views would only make the outage longer
+	}
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -74,7 +75,7 @@ func wrong(t *testing.T, s *pgtest.Server) map[string]string {
 		var enum []string
 		err := conn.QueryRow(t.Context(), "select vartype, coalesce(enumvals, '{}') from pg_settings where name = $1", o.name).Scan(&kind, &enum)
 		switch {
-		case err == pgx.ErrNoRows || values[o.name] != "":
+		case errors.Is(err, pgx.ErrNoRows) || values[o.name] != "":
 		case err != nil:
 			t.Fatal(err)
 		case kind == "bool":
