@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -85,7 +86,8 @@ func (t task) failure() error {
 func (t task) named() error {
 	err := fmt.Errorf("%s: %w", t.what, t.err)
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	var known *reconcile.MoverError // has it already
+	if errors.As(err, &pg) && !errors.As(err, &known) {
 		err = withDetail(err, pg)
 	}
 	return err
