@@ -25,6 +25,8 @@ var leftAlone = map[string]string{
 	"session_preload_libraries": "is read before a session can say anything", "extension_destdir": "where extensions are",
 	"transaction_read_only": "is of a transaction", "transaction_isolation": "is of a transaction", "transaction_deferrable": "is of a transaction",
 	"synchronize_seqscans": "rows have no order", "lo_compat_privileges": "gives more rights", "allow_system_table_mods": "gives more rights",
+	"icu_validation_level": "a locale is the source's", "scram_iterations": "passwords are carried as verifiers", "md5_password_warnings": "notices are not read",
+	"extension_control_path":     "where extensions are",
 	"allow_in_place_tablespaces": "gives more rights", "update_process_title": "is for people",
 }
 
