@@ -23,7 +23,7 @@ type databaseCopy struct {
 	// early are the indexes and constraints of each table that can be made
 	// as soon as its rows are there.
 	early map[uint32][]entry
-	made  map[[2]uint32]bool // catalog and OID of early entries
+	made  map[[2]uint32]bool // what is made before its turn, by entry.key
 	left  []task             // what could not be made before the rows
 	// leaning are the tables whose rows a user's function judges or computes.
 	leaning map[uint32]leaning
@@ -38,7 +38,7 @@ func (c *copyRun) copyDatabase(ctx context.Context, d database) error {
 	}
 	return c.source.with(ctx, d.name, func(source *pgx.Conn) error {
 		return c.target.with(ctx, d.name, func(target *pgx.Conn) error {
-			dc := &databaseCopy{copyRun: c, database: d, source: source, target: target}
+			dc := &databaseCopy{copyRun: c, database: d, source: source, target: target, made: map[[2]uint32]bool{}}
 			return dc.run(ctx)
 		})
 	})
@@ -124,12 +124,12 @@ func (d *databaseCopy) sortEarly(ctx context.Context) error {
 	for _, t := range d.tables {
 		copied[t.oid] = !t.config
 	}
-	d.early, d.made = map[uint32][]entry{}, map[[2]uint32]bool{}
+	d.early = map[uint32][]entry{}
 	for _, e := range d.entries {
-		rel := tableOf[[2]uint32{e.catalog, e.oid}]
-		if (e.desc == "INDEX" || e.desc == "CONSTRAINT") && copied[rel] {
+		rel := tableOf[e.key()]
+		if (e.desc == "INDEX" || e.desc == "CONSTRAINT") && copied[rel] && !d.made[e.key()] {
 			d.early[rel] = append(d.early[rel], e)
-			d.made[[2]uint32{e.catalog, e.oid}] = true
+			d.made[e.key()] = true
 		}
 	}
 	return nil

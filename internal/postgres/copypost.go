@@ -5,7 +5,43 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
+
+// restoreEarlier makes, before rows, what is otherwise made behind them, because a
+// table needs it: a column may hold the row of a materialized view that groups by
+// a primary key. pg_dump fails there. Only the keys that views need are made so
+// early, for rows arrive faster without.
+func (d *databaseCopy) restoreEarlier(ctx context.Context, left []task) ([]task, error) {
+	rows, err := d.source.Query(ctx, `select distinct refclassid, refobjid from pg_depend
+		where classid = 'pg_rewrite'::regclass and refclassid = 'pg_constraint'::regclass`)
+	if err != nil {
+		return nil, classify(sourceSide, fmt.Errorf("list the keys that views need: %w", err))
+	}
+	keys := map[[2]uint32]bool{}
+	var key [2]uint32
+	if _, err := pgx.ForEachRow(rows, []any{&key[0], &key[1]}, func() error { keys[key] = true; return nil }); err != nil {
+		return nil, classify(sourceSide, fmt.Errorf("list the keys that views need: %w", err))
+	}
+	for _, e := range d.entries {
+		if e.section != sectionPost || e.desc != matviewDesc && !keys[e.key()] {
+			continue
+		}
+		left = append(left, task{what: "create " + e.title(), later: true, do: func(ctx context.Context) error {
+			err := e.restore(ctx, d.target, d.adapted)
+			d.made[e.key()] = err == nil
+			return err
+		}})
+	}
+	if left, err = workOff(ctx, left); err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(left, neededByRows) {
+		return nil, unmade(left)
+	}
+	return slices.DeleteFunc(left, func(t task) bool { return t.later }), nil
+}
 
 // restorePost makes what is left: foreign keys, triggers, rules, indexes of
 // partitioned tables, and what waited for these. Policies come from the catalogs,
@@ -26,7 +62,7 @@ func (d *databaseCopy) restorePost(ctx context.Context) error {
 		}})
 	}
 	tasks = append(tasks, d.tasks(func(e entry) bool {
-		return e.section == sectionPost && !d.made[[2]uint32{e.catalog, e.oid}] && !e.late() && !e.last()
+		return e.section == sectionPost && !d.made[e.key()] && !e.late() && !e.last()
 	})...)
 	refreshes, err := d.refreshes(ctx)
 	if err != nil {

@@ -27,7 +27,7 @@ var ordered = []struct {
 		|| (select count(*) || string_agg(tag, ',' order by id) from heard) || (select last_value || is_called::text from heard_id_seq)
 		|| (select count(*) from pg_publication) || (select obj_description(oid, 'pg_publication') from pg_publication where pubname = 'jobs_only') from pg_event_trigger`},
 	{file: "policy-on-grouped-view", check: `select count(*) || ' ' || (select count(*) from pg_policy) || ' ' || (select sum(n) from org_plan) from builds`},
-	{file: "grouped-views", check: `select (select string_agg(r::text, ',' order by id) from org_plan r) || (select count(*) || '/' || sum(seen) from planned) || (select string_agg(r::text, ',') from planned_kept r)
+	{file: "grouped-views", check: `select (select string_agg(r::text, ',' order by id) from org_plan r) || (select count(*) || '/' || sum(seen) from planned) || (select string_agg(r::text, ',') from planned_kept r) || (select string_agg(s::text, ',' order by id) from snapshots s)
 		|| (select count(*) from pg_policy) || (select string_agg(tgname, ',') from pg_trigger where not tgisinternal) || (select string_agg(rulename, ',' order by 1) from pg_rules where schemaname = 'public')
 		|| (select string_agg(pg_get_function_result(oid), ',' order by proname) from pg_proc where pronamespace = 'public'::regnamespace) || seen_of(1)::text || newest_org()`},
 	{file: "refresh-through-functions", check: `select (select string_agg(n::text, ',') from first) || (select n from second) || (select n from third) || (select relispopulated from pg_class where relname = 'never')`},

@@ -126,11 +126,13 @@ func (d *databaseCopy) restorePre(ctx context.Context, extensions []extension) (
 		}
 	}
 	left, err := workOff(ctx, d.tasks(func(e entry) bool { return e.section <= sectionPre && !isSchema(e) && !e.late() && !e.last() }))
-	if err == nil && slices.ContainsFunc(left, func(t task) bool { return t.rows }) {
-		err = unmade(left)
+	if err != nil || !slices.ContainsFunc(left, neededByRows) {
+		return left, err
 	}
-	return left, err
+	return d.restoreEarlier(ctx, left)
 }
+
+func neededByRows(t task) bool { return t.rows }
 
 // late are comments, which pg_dump puts beside their object: those on
 // databases' extensions and on what we make later have to wait.

@@ -20,7 +20,9 @@ type task struct {
 	do   func(context.Context) error
 	// rows tells that rows need it to be there.
 	rows bool
-	err  error
+	// later tells that it has its turn behind the rows, too.
+	later bool
+	err   error
 }
 
 // lost tells that trying again is of no use: rows break a key.

@@ -16,4 +16,6 @@ create function touch() returns trigger language plpgsql as 'begin return new; e
 create trigger on_plan before update on builds for each row when ((plan_of(new.org)).n > 0) execute function touch();
 create rule seen as on delete to builds where exists (select from org_seen where id = old.org) do also select plan_of(old.org);
 create policy of_known_org on builds using (org in (select id from org_plan) or exists (select from seen_of(org)));
-create table snapshots (id int primary key, seen org_seen);
+create type planned_row as (org org_plan, at date);
+create table snapshots (id int primary key, kept planned_row, seen org_seen);
+insert into snapshots select p.id, row(p, '2024-02-03')::planned_row, s from org_plan p join org_seen s on s.id = p.id;
