@@ -44,7 +44,7 @@ var ours = []sessionSetting{
 	{name: "operator_precedence_warning", value: "off", known: before(140000)},
 	{name: "quote_all_identifiers", value: "off"},
 	{name: "array_nulls", value: "on"},
-	{name: "search_path", value: "pg_catalog"},
+	{name: "search_path", value: ownPath},
 	{name: "client_encoding", value: "UTF8"},
 	{name: "check_function_bodies", value: "off"},
 
