@@ -61,6 +61,9 @@ type Database struct {
 	// Locales are collations by name the server knows, for the databases'
 	// collate and ctype.
 	Locales []string `json:"locales,omitempty"`
+	// ICU tells that the server was built with ICU: initdb has filled
+	// pg_collation with its locales then.
+	ICU bool `json:"icu,omitempty"`
 	// Roles are the roles that exist, without PostgreSQL's own pg_ roles.
 	Roles []RoleInfo `json:"roles,omitempty"`
 	// Settings are server settings a move depends on, by name.
@@ -95,12 +98,13 @@ type RolePrivileges struct {
 
 // DatabaseInfo is one database of a server.
 type DatabaseInfo struct {
-	Name     string `json:"name"`
-	Owner    string `json:"owner"`
-	Encoding string `json:"encoding"`
-	Collate  string `json:"collate"`
-	CType    string `json:"ctype"`
-	Bytes    int64  `json:"bytes"` // what a copy carries
+	Name      string `json:"name"`
+	Owner     string `json:"owner"`
+	Encoding  string `json:"encoding"`
+	Collate   string `json:"collate"`
+	CType     string `json:"ctype"`
+	ICULocale string `json:"icuLocale,omitempty"` // of a database whose locale provider is ICU
+	Bytes     int64  `json:"bytes"`               // what a copy carries
 	// OnDisk is what a database takes on disk where that is another figure:
 	// MongoDB compresses documents and counts indexes.
 	OnDisk     int64             `json:"onDisk,omitempty"`

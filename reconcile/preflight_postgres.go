@@ -41,6 +41,7 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	out = append(out, checkTLS(s, o.Release.Value, dst)...)
 	out = append(out, checkPrivileges(src, dst)...)
 	out = append(out, checkLocales(src, dst)...)
+	out = append(out, checkProvider(src, dst)...)
 	out = append(out, checkBlocked(PostgreSQL, insp.Value.Blocked)...)
 	out = append(out, checkExtensions(src, dst)...)
 	out = append(out, checkTargetFree(o, p, dst)...)
@@ -218,6 +219,27 @@ func checkLocales(src, dst Database) []Finding {
 	}
 	return []Finding{block("locale", postgresField, sourceDocs, which,
 		"%s %s %s, which the target does not know", databaseWord(wants), use, strings.Join(clip(unknown, 5), ", "))}
+}
+
+// checkProvider names the databases that are sorted by ICU where the target
+// cannot: any other order would have unique and sorted columns mean something
+// else there.
+func checkProvider(src, dst Database) []Finding {
+	var wants []string
+	for _, db := range src.Databases {
+		if db.ICULocale != "" {
+			wants = append(wants, db.Name)
+		}
+	}
+	if len(wants) == 0 || dst.ICU {
+		return nil
+	}
+	does := "has"
+	if len(wants) > 1 {
+		does = "have"
+	}
+	return []Finding{block("locale-provider", postgresField, "PostgreSQL documentation, locale providers", "use a target whose PostgreSQL is built with ICU",
+		"%s %s ICU as locale provider, and the target's PostgreSQL is built without it", databaseWord(wants), does)}
 }
 
 // databaseWord names databases, the first few of many.

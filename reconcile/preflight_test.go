@@ -151,6 +151,8 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 			}
 			f.src().Databases[3].Collate = "nl_NL.UTF-8"
 		}},
+		{"ICU on a target without it", func(f *facts) { f.src().Databases[0].ICULocale = "de-DE" }},
+		{"ICU on a target with it", func(f *facts) { f.src().Databases[0].ICULocale, f.dst().ICU = "de-DE", true }},
 		{"something cannot be carried", func(f *facts) {
 			f.o.Postgres.Inspection.Value.Blocked = []UnsupportedObject{{Database: "circleci", Object: "subscription s", Reason: "it would run twice"}}
 		}},

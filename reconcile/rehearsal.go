@@ -49,8 +49,9 @@ type Rehearsed struct {
 func RecordRehearsal(e Engine) string { return "rehearsal-" + string(e) }
 
 // rehearsable tells the parts of a move that are rehearsed. Inwards the target
-// does not exist before the release is switched, and a fork copies nothing.
-func rehearsable(p Part) bool { return p.To == spec.External && !p.Fork }
+// does not exist before the release is switched, a fork copies nothing, and of
+// MongoDB every inspection tries on the target what there is (ADR 0047).
+func rehearsable(p Part) bool { return p.Engine == PostgreSQL && p.To == spec.External && !p.Fork }
 
 // restsOn is the fingerprint of what a rehearsal rests on beside the schema: both
 // versions, the target's server, role and extensions, and who is renamed.
@@ -132,13 +133,8 @@ func rehearseStep(o Observation, p Part, not string) Step {
 	st.Reason = "what the target would refuse or make differently is found before the application stops; " + orElse(not, "the last one found something")
 	st.Details = []string{"databases and roles under names of our own, compared with the source and removed again; no rows are copied",
 		"nobody waits on it for longer than 3 s: it lets go and begins again"}
-	if p.Engine == MongoDB {
-		st.Title = "Rehearse MongoDB's collections and indexes on the target, with the application up"
-		st.Details = []string{"databases under names of our own, compared with the source and removed again; no documents are copied"}
-	}
-	z := sizesOf(o, p)
-	tables := time.Duration(z.tables)
-	st.Estimate = Estimate{Low: 3*time.Second + tables*perTable, High: 30*time.Second + tables*10*perTable, Assumption: fmt.Sprintf("%d %s without their data", tables, z.noun)}
+	tables := time.Duration(sizesOf(o, p).tables)
+	st.Estimate = Estimate{Low: 3*time.Second + tables*perTable, High: 30*time.Second + tables*10*perTable, Assumption: fmt.Sprintf("%d tables without their rows", tables)}
 	return st
 }
 

@@ -87,7 +87,9 @@ func TestGoingOnWithoutARehearsalHasAWord(t *testing.T) {
 	if err != nil || !slices.Contains(plan.Dangers(), AcceptUnrehearsed) || len(plan.Blocked()) > 0 {
 		t.Fatalf("dangers %v, blocked %+v, error %v", plan.Dangers(), plan.Blocked(), err)
 	}
-	if !slices.ContainsFunc(plan.Findings, func(f Finding) bool { return f.ID == "rehearsal-impossible" && strings.Contains(f.What, "no space left") }) {
+	if !slices.ContainsFunc(plan.Findings, func(f Finding) bool {
+		return f.ID == "rehearsal-impossible" && strings.Contains(f.What, "no space left")
+	}) {
 		t.Errorf("findings %+v", plan.Findings)
 	}
 	w.noRoom = false

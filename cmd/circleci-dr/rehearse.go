@@ -10,38 +10,28 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
-type rehearseOptions struct {
-	common
-	datastore string
-}
-
 func (p *program) rehearseCommand() *cli.Command {
-	var o rehearseOptions
+	var o common
 	return &cli.Command{
-		Name: "rehearse", Usage: "make the schema on the target, compare it and remove it again, with the application up",
+		Name: "rehearse", Usage: "make PostgreSQL's schema on the target, compare it and remove it again, with the application up",
 		Description: "Finds before a move what the target would refuse or make differently. Runs a Job in the cluster; carries no data.\n" +
 			"Exit codes: 0 fine, 1 failed, 4 live state unreadable, 6 lease held by someone else, 7 it found something, 64 usage.",
-		Flags: append(p.clusterFlags(&o.common),
-			&cli.StringFlag{Name: "datastore", Usage: "which `ENGINE` to rehearse: postgresql or mongodb", Value: string(reconcile.PostgreSQL), Destination: &o.datastore}),
+		Flags:  p.clusterFlags(&o),
 		Action: func(c *cli.Context) error { return p.runRehearse(c.Context, o) },
 	}
 }
 
-func (p *program) runRehearse(ctx context.Context, o rehearseOptions) error {
-	engine := reconcile.Engine(o.datastore)
-	if engine != reconcile.PostgreSQL && engine != reconcile.MongoDB {
-		return usagef("--datastore must be postgresql or mongodb (got %q)", o.datastore)
-	}
+func (p *program) runRehearse(ctx context.Context, o common) error {
 	asJSON, err := o.json()
 	if err != nil {
 		return err
 	}
-	ses, err := p.open(o.common, access{})
+	ses, err := p.open(o, access{})
 	if err != nil {
 		return err
 	}
 	if ses.spec.Server == nil {
-		return errNoServer(o.common)
+		return errNoServer(o)
 	}
 	ctx, release, err := p.lease(ctx, ses, "rehearse", 0)
 	if err != nil {
@@ -49,7 +39,7 @@ func (p *program) runRehearse(ctx context.Context, o rehearseOptions) error {
 	}
 	defer release()
 	events, done := p.events()
-	found, err := reconcile.Rehearse(ctx, ses.spec, ses.providers, engine, func(e reconcile.MoverEvent) {
+	found, err := reconcile.Rehearse(ctx, ses.spec, ses.providers, reconcile.PostgreSQL, func(e reconcile.MoverEvent) {
 		events.StepProgress(reconcile.Step{ID: "rehearse", Title: "Rehearse"}, e)
 	})
 	done()
@@ -60,7 +50,7 @@ func (p *program) runRehearse(ctx context.Context, o rehearseOptions) error {
 	if asJSON {
 		err = render.RehearsalJSON(p.out, found)
 	} else {
-		err = render.RehearsalText(p.out, found, p.renderOptions(ses, o.common))
+		err = render.RehearsalText(p.out, found, p.renderOptions(ses, o))
 	}
 	if err == nil && blocked != nil {
 		return &verdict{codeBlocked, "the rehearsal found something"}

@@ -82,4 +82,3 @@ func (s *site) leftOfRehearsals() (n int) {
 	}
 	return n
 }
-

@@ -73,9 +73,9 @@ func names(all []database) []string {
 	return out
 }
 
-// notTheApplications tells whether a database is the server's own or ours.
+// ours tells whether a database is the server's own or ours.
 func notTheApplications(name string) bool {
-	return slices.Contains([]string{"admin", "config", "local", ownDatabase}, name) || scratchName(name) || strings.HasPrefix(name, rehearsalPrefix)
+	return slices.Contains([]string{"admin", "config", "local", ownDatabase}, name) || scratchName(name)
 }
 
 // databases lists the application's databases and what they hold, by name.

@@ -86,9 +86,6 @@ func (c *copyRun) underHold(ctx context.Context, source sideFacts) (err error) {
 // carry does the copy under the hold.
 func (c *copyRun) carry(ctx context.Context, source, target sideFacts) error {
 	c.progress.Enter("prepare", "", 0)
-	if err := clearRehearsals(ctx, c.mover, ""); err != nil { // what one that was cut off left
-		return err
-	}
 	if c.replaceable(source, target) {
 		if err := c.target.dropAll(ctx, c.hold, names(target.databases)); err != nil {
 			return err

@@ -91,9 +91,6 @@ func (s *server) inspect(ctx context.Context) (*reconcile.Database, []database, 
 		return nil, nil, err
 	}
 	db.Fence, db.Lineage = f.fence.state(), f.lineage.mark()
-	if s.side == sourceSide {
-		db.Schema = schemaDigest(f.databases)
-	}
 	for _, d := range f.databases {
 		db.Databases = append(db.Databases, d.info())
 		for name, why := range d.left {

@@ -68,8 +68,6 @@ const (
 	matterLineage = "lineage"
 	matterFence   = "fence"
 	matterHolder  = "holder"
-	// matterRehearsal is what rehearsals made on a target.
-	matterRehearsal = "rehearsal"
 )
 
 // readMatter reads one of our own documents; false when there is none.

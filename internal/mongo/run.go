@@ -51,7 +51,6 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true},
 		reconcile.OpInspect: {false, false}, reconcile.OpWithdraw: {true, true}, reconcile.OpRead: {true, false},
-		reconcile.OpRehearse: {true, true},
 	}
 	need, known := needs[req.Operation]
 	if !known {
@@ -95,8 +94,6 @@ func (m *mover) run(ctx context.Context) (any, error) {
 		return m.copy(ctx)
 	case reconcile.OpRead:
 		return m.readWhole(ctx)
-	case reconcile.OpRehearse:
-		return m.rehearse(ctx)
 	case reconcile.OpProve:
 		return m.prove(ctx)
 	case reconcile.OpCommit:

@@ -36,6 +36,9 @@ type Options struct {
 	// TLS makes the server speak TLS 1.3 only, with a certificate of its own
 	// CA (Server.CAFile) for the name localhost.
 	TLS bool
+	// ICU has initdb make the server with ICU as its locale provider, from
+	// PostgreSQL 15 on.
+	ICU bool
 	// Dir holds everything; empty means a new temporary directory.
 	Dir string
 }
@@ -123,7 +126,7 @@ func (s *Server) prepare(ctx context.Context, bin string, o Options) error {
 	if err := own(s.Dir); err != nil {
 		return err
 	}
-	return newData(ctx, bin, o.Major, s.Dir)
+	return newData(ctx, bin, o, s.Dir)
 }
 
 // own gives a directory to the server's user, when we are root.

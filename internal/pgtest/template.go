@@ -15,8 +15,8 @@ import (
 
 // newData gives a server its data directory: a copy of one that initdb made
 // once for this version, with an identity of its own.
-func newData(ctx context.Context, bin string, major int, dir string) error {
-	template, err := initialised(ctx, bin, major)
+func newData(ctx context.Context, bin string, o Options, dir string) error {
+	template, err := initialised(ctx, bin, o)
 	if err != nil {
 		return err
 	}
@@ -28,17 +28,21 @@ func newData(ctx context.Context, bin string, major int, dir string) error {
 }
 
 // initialised is the data directory that initdb made with this program.
-func initialised(ctx context.Context, bin string, major int) (string, error) {
+func initialised(ctx context.Context, bin string, o Options) (string, error) {
 	program, err := os.Stat(filepath.Join(bin, "bin", "postgres"))
 	if err != nil {
-		return "", fmt.Errorf("find PostgreSQL %d: %w", major, err)
+		return "", fmt.Errorf("find PostgreSQL %d: %w", o.Major, err)
 	}
-	name := fmt.Sprintf("data-%d-%d-%d", major, program.Size(), program.ModTime().UnixNano())
-	return once(name, "PG_VERSION", func(work string) (string, error) { return initdb(ctx, bin, work) })
+	name := fmt.Sprintf("data-%d-%d-%d", o.Major, program.Size(), program.ModTime().UnixNano())
+	var locale []string
+	if o.ICU {
+		name, locale = name+"-icu", []string{"--locale-provider=icu", "--icu-locale=en-US"}
+	}
+	return once(name, "PG_VERSION", func(work string) (string, error) { return initdb(ctx, bin, work, locale...) })
 }
 
 // initdb makes a data directory below work.
-func initdb(ctx context.Context, bin, work string) (string, error) {
+func initdb(ctx context.Context, bin, work string, locale ...string) (string, error) {
 	data, password := filepath.Join(work, "data"), filepath.Join(work, "password")
 	if err := os.WriteFile(password, []byte(Password+"\n"), 0o644); err != nil {
 		return "", fmt.Errorf("write password: %w", err)
@@ -46,8 +50,8 @@ func initdb(ctx context.Context, bin, work string) (string, error) {
 	if err := own(work); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "bin", "initdb"), "-D", data, "-U", Superuser,
-		"--pwfile="+password, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+	args := []string{"-D", data, "-U", Superuser, "--pwfile=" + password, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"}
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "bin", "initdb"), append(args, locale...)...)
 	cmd.Dir, cmd.SysProcAttr = work, asServerUser()
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8"}
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -28,6 +28,9 @@ type entry struct {
 	parents []string
 }
 
+// key is the object in its server's catalogs.
+func (e entry) key() [2]uint32 { return [2]uint32{e.catalog, e.oid} }
+
 // The archive's sections, as pg_dump numbers them.
 const (
 	sectionPre  = 2

@@ -45,51 +45,9 @@ type server struct {
 	// rehearsal is what the names of our own rehearsal here begin with; empty
 	// for all that must not see one.
 	rehearsal string
-}
-
-// sessionSettings make every session of ours read and write the same text for
-// the same value, whatever the role, the database or the server has set, and
-// let it write on a fenced server. They travel in the start-up packet, which
-// wins over ALTER ROLE and ALTER DATABASE.
-func sessionSettings() map[string]string {
-	return map[string]string{
-		"client_encoding":                     "UTF8",
-		"DateStyle":                           "ISO, MDY",
-		"IntervalStyle":                       "postgres",
-		"TimeZone":                            "UTC",
-		"extra_float_digits":                  "3",
-		"bytea_output":                        "hex",
-		"lc_monetary":                         "C",
-		"xmloption":                           "content",
-		"array_nulls":                         "on",
-		"search_path":                         "pg_catalog",
-		"quote_all_identifiers":               "off",
-		"standard_conforming_strings":         "on",
-		"row_security":                        "off", // an error instead of fewer rows
-		"check_function_bodies":               "off",
-		"default_transaction_read_only":       "off",
-		"default_transaction_isolation":       "read committed",
-		"statement_timeout":                   "0",
-		"lock_timeout":                        "0",
-		"idle_in_transaction_session_timeout": "0", // the snapshot's holder idles
-		"jit":                                 "off",
-		"role":                                "none",
-		"default_tablespace":                  "",
-		"default_table_access_method":         "heap",
-	}
-}
-
-// timeLimits are the settings by which a server of a version ends sessions that
-// take long, besides those that every server knows. One it does not know would
-// end the start-up.
-func timeLimits(version int) []string {
-	switch {
-	case version >= 170000:
-		return []string{"idle_session_timeout", "transaction_timeout"}
-	case version >= 140000:
-		return []string{"idle_session_timeout"}
-	}
-	return nil
+	// felt are the settings of sessions on a database that are the application's
+	// own, see mover.feeling.
+	felt map[string]map[string]string
 }
 
 // newServer reads the password file; it does not connect.
@@ -123,11 +81,8 @@ func (s *server) config(database string) (*pgx.ConnConfig, error) {
 		cfg.Fallbacks = nil
 	}
 	cfg.ConnectTimeout = connectTimeout
-	cfg.RuntimeParams = sessionSettings()
+	cfg.RuntimeParams = s.settings(database) // they win over ALTER ROLE and ALTER DATABASE
 	cfg.RuntimeParams["application_name"] = s.label
-	for _, name := range timeLimits(s.version) {
-		cfg.RuntimeParams[name] = "0"
-	}
 	// A server that is gone while we wait for its rows is noticed within about
 	// answerTime.
 	alive := net.KeepAliveConfig{Enable: true, Idle: answerTime / 4, Interval: answerTime / 4, Count: 3}
@@ -218,15 +173,7 @@ func (s *server) learn(ctx context.Context, conn *pgx.Conn) error {
 			return fmt.Errorf("read server version: %w", err)
 		}
 	}
-	for _, name := range timeLimits(s.version) {
-		if _, given := conn.Config().RuntimeParams[name]; given { // the version was known
-			continue
-		}
-		if _, err := conn.Exec(ctx, "set "+name+" = 0"); err != nil {
-			return fmt.Errorf("set %s: %w", name, err)
-		}
-	}
-	return nil
+	return s.catchUp(ctx, conn)
 }
 
 // with runs f in a session on one database.

@@ -79,6 +79,10 @@ func (c *copyRun) carry(ctx context.Context, facts *copyFacts) error {
 	if err := c.makeRoles(ctx, facts); err != nil {
 		return err
 	}
+	var err error
+	if c.mover, err = c.feeling(ctx, facts.source.databases); err != nil {
+		return err
+	}
 	c.analyzers = newBackground(ctx)
 	defer c.analyzers.abandon()
 	for _, d := range facts.source.databases {

@@ -23,8 +23,12 @@ type databaseCopy struct {
 	// early are the indexes and constraints of each table that can be made
 	// as soon as its rows are there.
 	early map[uint32][]entry
-	made  map[[2]uint32]bool // catalog and OID of early entries
-	mu    sync.Mutex         // guards the holder's session and result
+	made  map[[2]uint32]bool // what is made before its turn, by entry.key
+	left  []task             // what could not be made before the rows
+	// leaning are the tables whose rows a user's function judges or computes.
+	leaning map[uint32]leaning
+	retry   []table    // those of them whose turn has to come again
+	mu      sync.Mutex // guards the holder's session and result
 }
 
 // copyDatabase copies one database under one snapshot.
@@ -34,7 +38,7 @@ func (c *copyRun) copyDatabase(ctx context.Context, d database) error {
 	}
 	return c.source.with(ctx, d.name, func(source *pgx.Conn) error {
 		return c.target.with(ctx, c.adapted.there(d.name), func(target *pgx.Conn) error {
-			dc := &databaseCopy{copyRun: c, database: d, source: source, target: target}
+			dc := &databaseCopy{copyRun: c, database: d, source: source, target: target, made: map[[2]uint32]bool{}}
 			if c.adapted.rehearses() {
 				return dc.rehearse(ctx)
 			}
@@ -51,7 +55,7 @@ func (d *databaseCopy) run(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		d.copyTables, d.copyObjects, d.copySequences, d.restorePost, d.refreshViews, d.restoreComments, d.syncPrivileges,
+		d.copyTables, d.copyObjects, d.copySequences, d.restorePost, d.restoreComments, d.syncPrivileges, d.restoreEventTriggers,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -80,7 +84,8 @@ func (d *databaseCopy) makeSchema(ctx context.Context) error {
 	if err := d.setPublic(ctx); err != nil {
 		return err
 	}
-	return restorePre(ctx, d.target, d.entries, extensions, d.adapted, d.admin)
+	d.left, err = d.restorePre(ctx, extensions)
+	return err
 }
 
 // prepare opens the snapshot that everything of this database is read from.
@@ -95,6 +100,9 @@ func (d *databaseCopy) prepare(ctx context.Context) ([]extension, error) {
 	if d.tables, err = listTables(ctx, d.source); err != nil {
 		return nil, classify(sourceSide, err)
 	}
+	if err := d.findLeaning(ctx); err != nil {
+		return nil, classify(sourceSide, err)
+	}
 	extensions, err := listExtensions(ctx, d.source)
 	return extensions, classify(sourceSide, err)
 }
@@ -106,7 +114,9 @@ func (d *databaseCopy) sortEarly(ctx context.Context) error {
 	const ofTable = `select 'pg_class'::regclass::oid, indexrelid, indrelid from pg_index i
 		where not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
 			and d.refclassid = 'pg_proc'::regclass and d.refobjid >= 16384)
-		union all select 'pg_constraint'::regclass::oid, oid, conrelid from pg_constraint where contype in ('p', 'u', 'x')`
+		union all select 'pg_constraint'::regclass::oid, oid, conrelid from pg_constraint o where contype in ('p', 'u') or contype = 'x'
+			and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = o.conindid
+			and d.refclassid = 'pg_proc'::regclass and d.refobjid >= 16384)`
 	rows, err := d.source.Query(ctx, ofTable)
 	if err != nil {
 		return classify(sourceSide, fmt.Errorf("list indexes: %w", err))
@@ -123,12 +133,12 @@ func (d *databaseCopy) sortEarly(ctx context.Context) error {
 	for _, t := range d.tables {
 		copied[t.oid] = !t.config
 	}
-	d.early, d.made = map[uint32][]entry{}, map[[2]uint32]bool{}
+	d.early = map[uint32][]entry{}
 	for _, e := range d.entries {
-		rel := tableOf[[2]uint32{e.catalog, e.oid}]
-		if (e.desc == "INDEX" || e.desc == "CONSTRAINT") && copied[rel] {
+		rel := tableOf[e.key()]
+		if (e.desc == "INDEX" || e.desc == "CONSTRAINT") && copied[rel] && !d.made[e.key()] {
 			d.early[rel] = append(d.early[rel], e)
-			d.made[[2]uint32{e.catalog, e.oid}] = true
+			d.made[e.key()] = true
 		}
 	}
 	return nil
@@ -138,30 +148,4 @@ func (d *databaseCopy) guard(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.hold.guard(ctx)
-}
-
-// restorePost makes what is left: foreign keys, triggers, rules, indexes of
-// partitioned tables. Policies come from the catalogs, as they name roles.
-func (d *databaseCopy) restorePost(ctx context.Context) error {
-	d.progress.Enter("constraints", d.database.name, 0)
-	policies, err := listPolicies(ctx, d.source, d.adapted)
-	if err != nil {
-		return classify(sourceSide, err)
-	}
-	for _, p := range policies {
-		if _, err := d.target.Exec(ctx, p.statement()); err != nil {
-			return fail(targetSide, codeOfError(err), fmt.Errorf("create policy %s: %w", p.object, err))
-		}
-	}
-	return restoreSchema(ctx, d.target, d.entries, d.adapted, d.admin, func(e entry) bool {
-		return e.section == sectionPost && !d.made[[2]uint32{e.catalog, e.oid}] && !e.late()
-	})
-}
-
-// restoreComments comes after everything that can carry one.
-func (d *databaseCopy) restoreComments(ctx context.Context) error {
-	return restoreSchema(ctx, d.target, d.entries, d.adapted, d.admin, func(e entry) bool {
-		kept := d.adapted.keptPublic[d.database.name] && e.desc == "COMMENT" && e.tag == "SCHEMA public"
-		return e.late() && !kept
-	})
 }

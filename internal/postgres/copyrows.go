@@ -28,19 +28,14 @@ func (d *databaseCopy) copyTables(ctx context.Context) error {
 		return err
 	}
 	indexes := make(chan entry, jobs)
-	var next atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(indexes)
-		readers, rctx := errgroup.WithContext(gctx)
 		streams := min(d.req.Streams, max(len(d.tables), 1))
 		if total <= smallDatabase {
 			streams = 1
 		}
-		for range streams {
-			readers.Go(func() error { return d.stream(rctx, &next, indexes) })
-		}
-		return readers.Wait()
+		return d.copyRows(gctx, streams, indexes)
 	})
 	if jobs > 0 { // our own session has nothing else to do meanwhile
 		g.Go(func() error { return buildIndexes(gctx, d.target, indexes, d) })
@@ -68,50 +63,80 @@ func (d *databaseCopy) copyConfig(ctx context.Context) error {
 		return nil
 	}
 	slices.SortStableFunc(tables, func(a, b table) int { return a.depth - b.depth })
-	src, err := d.sourceWire(ctx)
-	if err != nil {
+	var w wires
+	defer func() { w.close(ctx) }()
+	if err := w.open(ctx, d); err != nil {
 		return err
 	}
-	defer func() { src.close(ctx) }()
-	dst, err := d.targetWire(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { dst.close(ctx) }()
 	for _, t := range tables {
-		if err := d.copyTable(ctx, src, dst, t); err != nil {
+		if err := d.copyTable(ctx, w.src, w.dst, t); err != nil {
 			return fmt.Errorf("copy configuration table %s: %w", t.shown(), err)
 		}
 	}
 	return nil
 }
 
+// readAll copies tables, several at a time.
+func (d *databaseCopy) readAll(ctx context.Context, tables []table, streams int, indexes chan<- entry) error {
+	var next atomic.Int64
+	g, gctx := errgroup.WithContext(ctx)
+	for range min(streams, len(tables)) {
+		g.Go(func() error { return d.stream(gctx, tables, &next, indexes) })
+	}
+	return g.Wait()
+}
+
 // stream copies one table after another in its own pair of sessions.
-func (d *databaseCopy) stream(ctx context.Context, next *atomic.Int64, indexes chan<- entry) error {
-	src, err := d.sourceWire(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { src.close(ctx) }()
-	dst, err := d.targetWire(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { dst.close(ctx) }()
+func (d *databaseCopy) stream(ctx context.Context, tables []table, next *atomic.Int64, indexes chan<- entry) error {
+	var w wires
+	defer func() { w.close(ctx) }()
 	for {
 		i := int(next.Add(1)) - 1
-		if i >= len(d.tables) {
+		if i >= len(tables) {
 			return nil
 		}
-		t := d.tables[i]
+		t := tables[i]
 		if t.config {
 			continue // copyConfig did
 		}
-		if err := d.copyTable(ctx, src, dst, t); err != nil {
+		if err := w.open(ctx, d); err != nil {
+			return err
+		}
+		err := d.copyTable(ctx, w.src, w.dst, t)
+		switch {
+		case err != nil && d.leaning[t.oid] == leansToJudge && aboutObject(err):
+			w.close(ctx)
+			d.again(t)
+			continue
+		case err != nil:
 			return fmt.Errorf("copy table %s: %w", t.shown(), err)
 		}
 		for _, e := range d.early[t.oid] {
 			indexes <- e
+		}
+	}
+}
+
+// wires are a pair of sessions for rows.
+type wires struct{ src, dst *wire }
+
+func (w *wires) open(ctx context.Context, d *databaseCopy) (err error) {
+	if w.src == nil {
+		if w.src, err = d.sourceWire(ctx); err != nil {
+			return err
+		}
+	}
+	if w.dst == nil {
+		w.dst, err = d.targetWire(ctx)
+	}
+	return err
+}
+
+func (w *wires) close(ctx context.Context) {
+	for _, one := range []**wire{&w.src, &w.dst} {
+		if *one != nil {
+			(*one).close(ctx)
+			*one = nil
 		}
 	}
 }
@@ -159,8 +184,10 @@ func (d *databaseCopy) copyTable(ctx context.Context, src, dst *wire, t table) e
 	if err := dst.exec(ctx, "begin; "+empty); err != nil {
 		return classify(targetSide, err)
 	}
-	sum, bytes, err := relayTable(ctx, src, dst, t.copyOut(), t.copyIn(), t.binary, func(n int) { d.progress.Add(t.shown(), n) })
+	done := 0
+	sum, bytes, err := relayTable(ctx, src, dst, t.copyOut(), t.copyIn(), t.binary, func(n int) { done += n; d.progress.Add(t.shown(), n) })
 	if err != nil {
+		d.progress.Add(t.shown(), -done)
 		return err
 	}
 	if err := d.guard(ctx); err != nil {
@@ -199,8 +226,8 @@ func buildIndexes(ctx context.Context, conn *pgx.Conn, indexes <-chan entry, d *
 		return classify(targetSide, err)
 	}
 	for e := range indexes {
-		if err := e.restore(ctx, conn, d.adapted, d.admin); err != nil {
-			return err
+		if err := e.restore(ctx, conn, d.adapted); err != nil { // neither kind has an owner of its own
+			return task{what: "create " + e.title(), err: err}.failure()
 		}
 	}
 	return nil

@@ -10,7 +10,8 @@ import (
 // database is one database of a server as CREATE DATABASE would describe it.
 type database struct {
 	name, owner, encoding, collate, ctype string
-	provider, icuLocale                   string // empty before PostgreSQL 15
+	provider                              string // as in pg_database; "c", libc, where a version knows no other
+	locale, icuRules                      string // the provider's own, of others than libc
 	connLimit                             int
 	comment                               string
 	bytes                                 int64
@@ -32,15 +33,18 @@ func listDatabases(ctx context.Context, conn *pgx.Conn, version int) ([]database
 
 // listDatabasesWith is listDatabases with those of one rehearsal.
 func listDatabasesWith(ctx context.Context, conn *pgx.Conn, version int, rehearsal string) ([]database, error) {
-	provider, icu := "''", "''"
-	switch {
-	case version >= 170000:
-		provider, icu = "datlocprovider::text", "coalesce(datlocale, '')"
-	case version >= 150000:
-		provider, icu = "datlocprovider::text", "coalesce(daticulocale, '')"
+	provider, locale, rules := "'c'", "''", "''"
+	if version >= 150000 {
+		provider, locale = "datlocprovider::text", "coalesce(daticulocale, '')"
+	}
+	if version >= 160000 {
+		rules = "coalesce(daticurules, '')"
+	}
+	if version >= 170000 {
+		locale = "coalesce(datlocale, '')"
 	}
 	rows, err := conn.Query(ctx, `select datname::text, pg_get_userbyid(datdba)::text, pg_encoding_to_char(encoding)::text,
-		datcollate::text, datctype::text, `+provider+`, `+icu+`, datconnlimit, coalesce(shobj_description(oid, 'pg_database'), ''),
+		datcollate::text, datctype::text, `+provider+`, `+locale+`, `+rules+`, datconnlimit, coalesce(shobj_description(oid, 'pg_database'), ''),
 		case when has_database_privilege(oid, 'connect') then pg_database_size(oid) else 0 end,
 		datallowconn and has_database_privilege(oid, 'connect')
 		from pg_database where not datistemplate and datname <> 'postgres' and datname <> $1 and not (`+isAside+`) and `+notRehearsed("datname", "$2")+` order by datname collate "C"`, ownDatabase, rehearsal)
@@ -48,7 +52,7 @@ func listDatabasesWith(ctx context.Context, conn *pgx.Conn, version int, rehears
 		return nil, fmt.Errorf("list databases: %w", err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d database, err error) {
-		return d, row.Scan(&d.name, &d.owner, &d.encoding, &d.collate, &d.ctype, &d.provider, &d.icuLocale, &d.connLimit,
+		return d, row.Scan(&d.name, &d.owner, &d.encoding, &d.collate, &d.ctype, &d.provider, &d.locale, &d.icuRules, &d.connLimit,
 			&d.comment, &d.bytes, &d.connectable)
 	})
 	if err != nil {
@@ -113,10 +117,30 @@ func databaseExists(ctx context.Context, conn *pgx.Conn, name string) (exists bo
 // createStatement makes the database with the same encoding and locale.
 // template0 is the only template that allows another locale than its own.
 func (d database) createStatement(owner string, version int) string {
-	sql := fmt.Sprintf("create database %s owner %s template template0 encoding %s lc_collate %s lc_ctype %s connection limit %d",
-		ident(d.name), ident(owner), literal(d.encoding), literal(d.collate), literal(d.ctype), d.connLimit)
-	if d.provider == "i" && version >= 150000 {
-		sql += " locale_provider icu icu_locale " + literal(d.icuLocale)
-	}
-	return sql
+	return fmt.Sprintf("create database %s owner %s template template0 encoding %s lc_collate %s lc_ctype %s connection limit %d",
+		ident(d.name), ident(owner), literal(d.encoding), literal(d.collate), literal(d.ctype), d.connLimit) + d.localeOptions(version)
 }
+
+// localeOptions say the provider where there is a choice: what CREATE DATABASE
+// does not say comes from the template, which initdb may have made with another.
+// Source: PostgreSQL's documentation, CREATE DATABASE, of 15 (ICU), 16 (rules) and
+// 17 (built in).
+func (d database) localeOptions(version int) string {
+	switch {
+	case version < 150000:
+		return ""
+	case d.provider == providerICU && d.icuRules != "":
+		return " locale_provider icu icu_locale " + literal(d.locale) + " icu_rules " + literal(d.icuRules)
+	case d.provider == providerICU:
+		return " locale_provider icu icu_locale " + literal(d.locale)
+	case d.provider == providerBuiltin:
+		return " locale_provider builtin builtin_locale " + literal(d.locale)
+	}
+	return " locale_provider libc"
+}
+
+// The locale providers besides libc, as pg_database has them.
+const (
+	providerICU     = "i"
+	providerBuiltin = "b"
+)

@@ -110,16 +110,23 @@ func dumpEnv(s *server, d database) []string {
 		encoding = sqlASCII
 	}
 	names := map[string]string{"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}
-	options := "-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c role=none -c jit=off"
-	for _, name := range timeLimits(s.version) {
-		options += " -c " + name + "=0"
+	settings := s.settings(d.name)
+	delete(settings, "client_encoding") // libpq has a variable of its own for it
+	var options []string
+	for _, name := range sortedKeys(settings) {
+		options = append(options, "-c "+name+"="+escapeOption(settings[name]))
 	}
 	env := []string{"PGPASSFILE=/proc/self/fd/3", "PGAPPNAME=" + s.label, "LC_ALL=C", "PGCLIENTENCODING=" + encoding,
-		"PGCONNECT_TIMEOUT=10", "PATH=/usr/bin:/bin", "HOME=/nonexistent", "PGOPTIONS=" + options}
+		"PGCONNECT_TIMEOUT=10", "PATH=/usr/bin:/bin", "HOME=/nonexistent", "PGOPTIONS=" + strings.Join(options, " ")}
 	for _, kv := range s.libpq(d.name) {
 		env = append(env, names[kv[0]]+"="+kv[1])
 	}
 	return env
+}
+
+// escapeOption spells a value for PGOPTIONS, in which a space ends an option.
+func escapeOption(value string) string {
+	return strings.NewReplacer(`\`, `\\`, " ", `\ `).Replace(value)
 }
 
 // passFile is a .pgpass in memory.

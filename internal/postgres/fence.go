@@ -85,11 +85,11 @@ func (m *mover) fence(ctx context.Context) (reconcile.FenceResult, error) {
 // takeOver makes the fence that stands since this side lost its turn ours. Its
 // record may stand while somebody has lifted it by hand.
 func (s *server) takeOver(ctx context.Context, now *standing, id string) error {
-	value, err := s.plainSetting(ctx, maintenance, readOnly)
+	plain, err := s.plainSettings(ctx, maintenance, readOnly)
 	if err != nil {
 		return err
 	}
-	now.state.ID, now.prior.Stood = id, value == "on"
+	now.state.ID, now.prior.Stood = id, plain[readOnly] == "on"
 	raw, err := json.Marshal(now.prior)
 	if err != nil {
 		return fmt.Errorf("record fence: %w", err)

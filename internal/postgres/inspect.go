@@ -197,6 +197,9 @@ func (s *server) inspectSessions(ctx context.Context, conn *pgx.Conn, db *reconc
 	if db.Locales, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
 		return fmt.Errorf("read locales: %w", err)
 	}
+	if err := conn.QueryRow(ctx, "select exists (select from pg_collation where collprovider = 'i')").Scan(&db.ICU); err != nil {
+		return fmt.Errorf("look for ICU's locales: %w", err)
+	}
 	rows, err = conn.Query(ctx, `select coalesce(usename::text, ''), datname::text, count(*)::int from pg_stat_activity
 		where usesysid is not null and datname is not null and pid <> pg_backend_pid()
 		and not (usename = current_user and application_name like 'circleci-dr%') group by 1, 2 order by 1, 2`)
@@ -232,6 +235,9 @@ func (s *server) inspectDatabases(ctx context.Context, all []database, db *recon
 
 func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.DatabaseInfo, []reconcile.UnsupportedObject, error) {
 	info := reconcile.DatabaseInfo{Name: d.name, Owner: d.owner, Encoding: d.encoding, Collate: d.collate, CType: d.ctype, Bytes: d.bytes}
+	if d.provider == providerICU {
+		info.ICULocale = d.locale
+	}
 	if !d.connectable {
 		return info, []reconcile.UnsupportedObject{{Database: d.name, Object: "database " + d.name, Reason: "it takes no connections"}}, nil
 	}

@@ -49,7 +49,7 @@ func (s *server) ensureOwn(ctx context.Context) error {
 		if err != nil || exists {
 			return err
 		}
-		if _, err := conn.Exec(ctx, "create database "+ident(ownDatabase)+" template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'"); err != nil {
+		if _, err := conn.Exec(ctx, "create database "+ident(ownDatabase)+" template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'"+database{}.localeOptions(s.version)); err != nil {
 			return fmt.Errorf("create database %s: %w", ownDatabase, err)
 		}
 		return nil

@@ -32,15 +32,24 @@ func (a adapted) appPath(database string) string {
 // proof.
 func execLeaning(ctx context.Context, conn *pgx.Conn, path, sql string) error {
 	_, err := conn.Exec(ctx, sql)
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return err
-	}
-	switch pg.Code {
-	case "42P01", "42883", "42704": // no such table, function, type
+	if nameMissing(err) {
 		if _, again := conn.Exec(ctx, "set search_path = "+path+"; "+sql+"; set search_path = pg_catalog"); again == nil {
 			return nil
 		}
 	}
 	return err
+}
+
+// nameMissing tells an error about a table, a function or a type that is not on
+// the path.
+func nameMissing(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case "42P01", "42883", "42704":
+		return true
+	}
+	return false
 }

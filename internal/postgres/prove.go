@@ -177,7 +177,7 @@ func (p *proof) compareDatabase(want, have database) {
 		{"owner", p.facts.adapted.mapped(want.owner), have.owner}, {"encoding", want.encoding, have.encoding},
 		{"collate", want.collate, have.collate}, {"ctype", want.ctype, have.ctype},
 		{"connection limit", fmt.Sprint(want.connLimit), fmt.Sprint(have.connLimit)}, {"comment", want.comment, have.comment},
-		{"ICU locale", want.icuLocale, have.icuLocale},
+		{"locale provider", want.provider, have.provider}, {"provider's locale", want.locale, have.locale}, {"ICU rules", want.icuRules, have.icuRules},
 	} {
 		if f[1] != f[2] {
 			p.differ(want.name, "database", want.name, f[0]+" differs", f[1], f[2])
@@ -207,7 +207,7 @@ func (p *proof) compareInside(ctx context.Context, d database) error {
 func (p *proof) secureWrite(ctx context.Context) (bool, error) {
 	var written atomic.Int64
 	err := p.target.each(ctx, p.facts.adapted.allThere(databaseNames(p.facts.source.databases)), func(ctx context.Context, name string, conn *pgx.Conn) error {
-		n, err := probe(ctx, conn)
+		n, err := p.target.probe(ctx, conn)
 		if codeOfError(err) == reconcile.CodePrivilege {
 			p.differ(name, "write", p.target.endpoint.Username, "role cannot create and write: "+err.Error(), "", "")
 			return nil
@@ -225,12 +225,19 @@ func (p *proof) secureWrite(ctx context.Context) (bool, error) {
 }
 
 // probe makes a table, writes a row, reads it and takes all back.
-func probe(ctx context.Context, conn *pgx.Conn) (rows int64, err error) {
+func (s *server) probe(ctx context.Context, conn *pgx.Conn) (rows int64, err error) {
+	quiet, err := s.quiet(ctx, conn)
+	if err != nil {
+		return 0, err
+	}
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // rolling back is the point
+	if _, err := tx.Exec(ctx, strings.Join(quiet, ";")); err != nil {
+		return 0, err
+	}
 	_, err = tx.Exec(ctx, `create schema circleci_dr_probe; create table circleci_dr_probe.probe (id serial primary key, note text);
 		alter table circleci_dr_probe.probe add column at timestamptz default now(); insert into circleci_dr_probe.probe (note) values ('probe')`)
 	if err == nil {

@@ -39,21 +39,21 @@ func (d *databaseProof) compareMatview(ctx context.Context, v matview) error {
 		return nil // named by the catalog of tables
 	}
 	d.Compared("materialized views", 1)
-	have, err := d.readQuery(ctx, d.target, "table "+v.object)
+	have, err := d.readQuery(ctx, d.target, ownPath, "table "+v.object)
 	if err != nil {
 		return err
 	}
-	want, err := d.readQuery(ctx, d.source, "table "+v.object)
+	want, err := d.readQuery(ctx, d.source, ownPath, "table "+v.object)
 	if err != nil || want == have {
 		return err
 	}
-	fresh, again, err := d.evaluate(ctx, v)
+	is, err := d.evaluate(ctx, v)
 	if err != nil {
 		return err
 	}
 	switch {
-	case fresh == have:
-	case fresh != again:
+	case is.fresh == is.have:
+	case is.fresh != is.again:
 		d.Compared("materialized views that give something else each time", 1)
 	default:
 		d.differ(d.database, "materialized view", v.object, "content differs", fmt.Sprintf("%d rows, %s", want.rows, want), fmt.Sprintf("%d rows, %s", have.rows, have))
@@ -61,28 +61,57 @@ func (d *databaseProof) compareMatview(ctx context.Context, v matview) error {
 	return nil
 }
 
-// evaluate runs the view's query on the target, twice.
-func (d *databaseProof) evaluate(ctx context.Context, v matview) (first, second digest, err error) {
-	var query string
-	err = d.targetConn.QueryRow(ctx, "select rtrim(pg_get_viewdef(to_regclass($1)::oid), ';')", v.object).Scan(&query)
+// evaluated is what a view holds and what its query gives, twice.
+type evaluated struct{ have, fresh, again digest }
+
+// evaluate runs the view's query on the target as the copy did: under settings
+// that functions feel, and with the application's search path when a name is
+// missing without.
+func (d *databaseProof) evaluate(ctx context.Context, v matview) (evaluated, error) {
+	felt, err := d.feeling(ctx, []database{{name: d.database}})
 	if err != nil {
-		return first, second, classify(targetSide, err)
+		return evaluated{}, err
 	}
-	if first, err = d.readQuery(ctx, d.target, query); err != nil {
-		return first, second, err
+	is, err := d.evaluateOn(ctx, felt.target, ownPath, v)
+	if nameMissing(err) {
+		is, err = d.evaluateOn(ctx, felt.target, d.facts.adapted.appPath(d.database), v)
 	}
-	second, err = d.readQuery(ctx, d.target, query)
-	return first, second, err
+	return is, err
 }
 
+func (d *databaseProof) evaluateOn(ctx context.Context, s *server, path string, v matview) (is evaluated, err error) {
+	var query string
+	err = s.with(ctx, d.database, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "select rtrim(pg_get_viewdef($1::text::regclass::oid), ';')", v.object).Scan(&query)
+	})
+	if err != nil {
+		return is, err
+	}
+	for _, read := range []struct {
+		query string
+		into  *digest
+	}{{"table " + v.object, &is.have}, {query, &is.fresh}, {query, &is.again}} {
+		if *read.into, err = d.readQuery(ctx, s, path, read.query); err != nil {
+			return is, err
+		}
+	}
+	return is, nil
+}
+
+// ownPath is the search path of our sessions.
+const ownPath = "pg_catalog"
+
 // readQuery digests the rows of a query, in a session of its own.
-func (d *databaseProof) readQuery(ctx context.Context, s *server, query string) (digest, error) {
+func (d *databaseProof) readQuery(ctx context.Context, s *server, path, query string) (digest, error) {
 	pg, err := s.connectRaw(ctx, d.database)
 	if err != nil {
 		return digest{}, err
 	}
 	w := &wire{pg: pg}
 	defer func() { w.close(ctx) }()
+	if err := w.exec(ctx, "set search_path = "+path); err != nil {
+		return digest{}, classify(s.side, err)
+	}
 	sum, _, err := w.readTable(ctx, "copy (select * from ("+query+") q) to stdout", false, nil)
 	return sum, classify(s.side, err)
 }

@@ -230,9 +230,11 @@ func (d *databaseProof) readIn(ctx context.Context, r reading, p place, try try)
 // long. It leaves the transaction open.
 func (d *databaseProof) script(ctx context.Context, r reading, p place, path string, functions bool) (string, error) {
 	script := []string{"begin", "set local lock_timeout = '10s'", "set local client_min_messages = error", "create schema " + p.scratch}
-	if d.target.superuser { // the application's event triggers are not to hear of this
-		script = slices.Insert(script, 1, "set local session_replication_role = replica")
+	quiet, err := d.target.quiet(ctx, d.scratch)
+	if err != nil {
+		return "", err
 	}
+	script = slices.Insert(script, 1, quiet...)
 	for _, query := range r.queries(functions) {
 		var statement *string // none of a domain's table
 		if err := p.ask(ctx, d.scratch, query, &statement); err != nil {

@@ -95,7 +95,7 @@ type rehearsal struct {
 	facts  *copyFacts
 	proof  *proof
 	failed map[string]bool // databases that could not be made
-	report  reconcile.Rehearsal
+	report reconcile.Rehearsal
 }
 
 func newRehearsal(on *stage, facts *copyFacts, tool dumpTool) *rehearsal {
@@ -115,6 +115,9 @@ func (r *rehearsal) run(ctx context.Context) (err error) {
 	if err := r.made(ctx, "roles", "", r.makeRoles(ctx, r.facts)); err != nil {
 		return err
 	}
+	if r.copyRun.mover, err = r.feelingThere(ctx); err != nil {
+		return err
+	}
 	for _, d := range r.facts.source.databases {
 		if err := r.made(ctx, "", d.name, r.copyDatabase(ctx, d)); err != nil {
 			return err
@@ -124,6 +127,20 @@ func (r *rehearsal) run(ctx context.Context) (err error) {
 		return err
 	}
 	return r.compare(ctx)
+}
+
+// feelingThere is feeling for databases under other names.
+func (r *rehearsal) feelingThere(ctx context.Context) (*mover, error) {
+	felt, err := r.feeling(ctx, r.facts.source.databases)
+	if err != nil {
+		return nil, err
+	}
+	there := map[string]map[string]string{}
+	for name, settings := range felt.target.felt {
+		there[r.adapted.there(name)] = settings
+	}
+	felt.target.felt = there
+	return felt, nil
 }
 
 // lacks are errors of a server that will be there in the outage too: a library
@@ -206,7 +223,7 @@ func (r *rehearsal) left() []string {
 
 // rehearse makes the schema without rows.
 func (d *databaseCopy) rehearse(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{d.makeSchema, d.restorePost, d.refreshViews, d.restoreComments, d.syncPrivileges} {
+	for _, step := range []func(context.Context) error{d.makeSchema, d.restorePost, d.restoreComments, d.syncPrivileges, d.restoreEventTriggers} {
 		if err := step(ctx); err != nil {
 			return err
 		}

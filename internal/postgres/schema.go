@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -16,22 +17,8 @@ var ownWork = map[string]bool{
 	"MATERIALIZED VIEW DATA": true, "SEARCHPATH": true, "ENCODING": true, "STDSTRINGS": true,
 }
 
-// restoreSchema runs the entries of one section that pick selects.
-func restoreSchema(ctx context.Context, conn *pgx.Conn, entries []entry, a adapted, admin string, pick func(entry) bool) error {
-	for _, e := range entries {
-		if ownWork[e.desc] || !pick(e) {
-			continue
-		}
-		if err := e.restore(ctx, conn, a, admin); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// restore runs one entry and gives the object to its owner; a materialized
-// view only once it is filled, because its owner may not be allowed to.
-func (e entry) restore(ctx context.Context, conn *pgx.Conn, a adapted, admin string) error {
+// restore runs one entry.
+func (e entry) restore(ctx context.Context, conn *pgx.Conn, a adapted) error {
 	sql := e.sql
 	if e.joined != "" {
 		sql = strings.Replace(sql, "\nINHERITS ("+e.joined+")", "", 1)
@@ -42,13 +29,7 @@ func (e entry) restore(ctx context.Context, conn *pgx.Conn, a adapted, admin str
 	if e.access != "" {
 		sql = "set default_table_access_method = " + ident(e.access) + ";\n" + sql
 	}
-	if err := execLeaning(ctx, conn, a.appPath(conn.Config().Database), sql); err != nil {
-		return failf(targetSide, codeOfError(err), "create %s: %w", e.title(), err)
-	}
-	if e.desc == matviewDesc {
-		return nil // refreshViews gives it away
-	}
-	return e.give(ctx, conn, a, admin)
+	return execLeaning(ctx, conn, a.appPath(conn.Config().Database), sql)
 }
 
 const matviewDesc = "MATERIALIZED VIEW"
@@ -127,30 +108,44 @@ func (e extension) create(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// restorePre makes everything that must be there before rows arrive.
-func restorePre(ctx context.Context, conn *pgx.Conn, entries []entry, extensions []extension, a adapted, admin string) error {
+// restorePre makes what must be there before rows arrive, and gives what could
+// not be made yet: what only reads, a view or a function, may wait for them.
+func (d *databaseCopy) restorePre(ctx context.Context, extensions []extension) ([]task, error) {
 	isSchema := func(e entry) bool { return e.desc == "SCHEMA" && !e.isPublic() }
-	if err := restoreSchema(ctx, conn, entries, a, admin, isSchema); err != nil {
-		return err
+	if err := d.mustDo(ctx, d.tasks(isSchema)); err != nil {
+		return nil, err
 	}
 	for _, e := range extensions {
-		if err := e.create(ctx, conn); err != nil {
-			return err
+		if err := e.create(ctx, d.target); err != nil {
+			return nil, err
 		}
 	}
-	if !a.targetSuperuser {
-		if err := lendSchemas(ctx, conn, entries, a, admin); err != nil {
-			return err
+	if !d.adapted.targetSuperuser {
+		if err := lendSchemas(ctx, d.target, d.entries, d.adapted, d.admin); err != nil {
+			return nil, err
 		}
 	}
-	return restoreSchema(ctx, conn, entries, a, admin, func(e entry) bool {
-		return e.section <= sectionPre && !isSchema(e) && !e.late()
-	})
+	left, err := workOff(ctx, d.tasks(func(e entry) bool { return e.section <= sectionPre && !isSchema(e) && !e.late() && !e.last() }))
+	if err != nil || !slices.ContainsFunc(left, neededByRows) {
+		return left, err
+	}
+	return d.restoreEarlier(ctx, left)
 }
+
+func neededByRows(t task) bool { return t.rows }
 
 // late are comments, which pg_dump puts beside their object: those on
 // databases' extensions and on what we make later have to wait.
 func (e entry) late() bool { return e.desc == "COMMENT" || e.desc == "SECURITY LABEL" }
+
+// last are publications, under which rows without a replica identity can no
+// longer be changed, and event triggers.
+func (e entry) last() bool { return strings.HasPrefix(e.desc, "PUBLICATION") || e.desc == eventTrigger }
+
+const eventTrigger = "EVENT TRIGGER"
+
+// ofEventTrigger tells a comment or a label on an event trigger.
+func (e entry) ofEventTrigger() bool { return e.late() && strings.HasPrefix(e.tag, eventTrigger+" ") }
 
 // joinedLater is true of a child that has everything it inherits of its own too.
 const joinedLater = `not exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and not a.attislocal)

@@ -43,7 +43,7 @@ func (s *server) schemaDigest(ctx context.Context, f sideFacts) (string, error) 
 		fmt.Fprintf(whole, "%q %q\n", set.key(), set.value)
 	}
 	for _, d := range databases {
-		fmt.Fprintf(whole, "%q %q %q %q %q %q %d %q %s\n", d.name, d.owner, d.encoding, d.collate, d.ctype, d.icuLocale, d.connLimit, d.comment, digests[d.name])
+		fmt.Fprintf(whole, "%q %q %q %q %q %q %d %q %s\n", d.name, d.owner, d.encoding, d.collate, d.ctype, d.provider+d.locale+d.icuRules, d.connLimit, d.comment, digests[d.name])
 	}
 	return hex.EncodeToString(whole.Sum(nil)[:16]), nil
 }

@@ -10,35 +10,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// plainSetting opens a session as any client would, without our own override,
-// and reads one setting.
-func (s *server) plainSetting(ctx context.Context, database, name string) (value string, err error) {
-	cfg, err := s.config(database)
-	if err != nil {
-		return "", fail(s.side, reconcile.CodeFailed, err)
-	}
-	delete(cfg.RuntimeParams, readOnly)
-	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err != nil {
-		return "", classify(s.side, fmt.Errorf("connect to database %q: %w", database, err))
-	}
-	defer closeConn(ctx, conn)
-	if err := conn.QueryRow(ctx, "select current_setting($1)", name).Scan(&value); err != nil {
-		return "", classify(s.side, fmt.Errorf("read setting %s: %w", name, err))
-	}
-	return value, nil
-}
-
 // waitReadOnly waits until new sessions see the fence, or no longer see it: a
 // reload reaches the postmaster by a signal.
 func (s *server) waitReadOnly(ctx context.Context, databases []string, want, reloads bool) error {
 	value := map[bool]string{true: "on", false: "off"}[want]
 	for _, name := range databases {
 		for try := 0; ; try++ {
-			got, err := s.plainSetting(ctx, name, readOnly)
+			plain, err := s.plainSettings(ctx, name, readOnly)
 			if err != nil {
 				return err
 			}
+			got := plain[readOnly]
 			if got == value {
 				break
 			}

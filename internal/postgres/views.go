@@ -37,23 +37,30 @@ func listMatviews(ctx context.Context, conn *pgx.Conn) ([]matview, error) {
 	})
 }
 
-// refreshViews fills the materialized views that were filled, and gives them
-// all to their owners. We may read everything, their owners need not.
-func (d *databaseCopy) refreshViews(ctx context.Context) error {
-	d.progress.Enter("materialized views", d.database.name, 0)
+// refreshes are the tasks that fill the materialized views that were filled. A
+// view may read another through a function, which no catalog says: then it fails
+// until that one is filled.
+func (d *databaseCopy) refreshes(ctx context.Context) ([]task, error) {
 	views, err := listMatviews(ctx, d.source)
 	if err != nil {
-		return fail(sourceSide, codeOfError(err), err)
+		return nil, fail(sourceSide, codeOfError(err), err)
 	}
+	var tasks []task
 	for _, v := range views {
 		if !v.populated {
 			continue
 		}
-		d.progress.Add(v.object, 0)
-		if err := refresh(ctx, d.target, d.adapted.appPath(d.adapted.there(d.database.name)), v); err != nil {
-			return fail(targetSide, codeOfError(err), fmt.Errorf("refresh materialized view %s: %w", v.object, err))
-		}
+		tasks = append(tasks, task{what: "refresh materialized view " + v.object, do: func(ctx context.Context) error {
+			d.progress.Add(v.object, 0)
+			return refresh(ctx, d.target, d.adapted.appPath(d.adapted.there(d.database.name)), v)
+		}})
 	}
+	return tasks, nil
+}
+
+// giveViews gives the materialized views to their owners. We may read
+// everything, their owners need not.
+func (d *databaseCopy) giveViews(ctx context.Context) error {
 	for _, e := range d.entries {
 		if e.desc != matviewDesc {
 			continue

@@ -1,0 +1,20 @@
+-- Event triggers in every state write into a table with a sequence, which no rollback takes back.
+create table heard (id serial primary key, tag text);
+create table jobs (id int primary key, state varchar(9) check (state in ('queued', 'done')), plan int);
+insert into jobs select g, 'done', g from generate_series(1, 50) g;
+create function hear() returns event_trigger language plpgsql as $$ begin insert into public.heard (tag) values (tg_tag); end $$;
+create publication everything for all tables;
+create publication jobs_only for table jobs;
+comment on publication jobs_only is 'for the warehouse';
+create event trigger hears_origin on ddl_command_end execute function hear();
+create event trigger hears_replica on ddl_command_end execute function hear();
+create event trigger hears_always on ddl_command_start execute function hear();
+create event trigger hears_drops on sql_drop when tag in ('DROP TABLE', 'DROP SCHEMA') execute function hear();
+create event trigger hears_nothing on table_rewrite execute function hear();
+alter event trigger hears_replica enable replica;
+alter event trigger hears_always enable always;
+alter event trigger hears_nothing disable;
+comment on event trigger hears_always is 'also on a replica';
+create function no() returns event_trigger language plpgsql as $$ begin raise exception 'no ddl here: %', tg_tag; end $$;
+create event trigger refuses on ddl_command_start execute function no();
+alter event trigger refuses enable always;

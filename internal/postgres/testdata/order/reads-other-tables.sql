@@ -1,0 +1,20 @@
+-- Whatever judges or computes a row may look at another table, which sorts behind, is bigger, or is judged itself.
+set check_function_bodies = off;
+create table z_rates (r int, note text);
+insert into z_rates select 3, repeat('x', 5000) from generate_series(1, 200) g;
+create function known(text) returns boolean language sql stable as 'select exists (select from public.y_states where name = $1)';
+create function rated(int) returns boolean language plpgsql stable as 'begin return exists (select from public.z_rates where r >= $1); end';
+create function rate() returns int language sql immutable as 'select max(r) from public.z_rates';
+create function states() returns int language sql immutable as 'select count(*)::int from public.y_states';
+create function same(text, text) returns boolean language sql stable as 'select $1 = $2 and public.known($1)';
+create operator ==== (leftarg = text, rightarg = text, function = same);
+create domain state as text check (known(value));
+create table y_states (name text primary key, n int check (rated(n)), note text);
+insert into y_states select 'state ' || g, g % 3, repeat('y', 4000) from generate_series(1, 300) g;
+create table a_builds (id int primary key, state text check (known(state)), log text);
+insert into a_builds select g, 'state ' || 1 + g % 300, repeat('x', 2000) from generate_series(1, 1000) g;
+create table a_domain (s state); insert into a_domain values ('state 7');
+create table a_operator (a text, check (a ==== a)); insert into a_operator values ('state 8');
+create table a_computed (n int, made int generated always as (n * rate() + states()) stored); insert into a_computed values (2);
+create table a_parts (state text check (known(state)), n int) partition by range (n);
+create table a_part partition of a_parts for values from (0) to (10); insert into a_parts values ('state 9', 1);

@@ -1,0 +1,143 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// pg_dump sorts what it writes by what the catalogs know. They do not know what
+// a function reads, nor do we make everything in pg_dump's place: policies come
+// from the catalogs, materialized views are filled at the end. So what cannot be
+// made yet is tried again after the rest, until nothing moves any more.
+
+// task is one thing to be made on the target.
+type task struct {
+	what string
+	do   func(context.Context) error
+	// rows tells that rows need it to be there.
+	rows bool
+	// later tells that it has its turn behind the rows, too.
+	later bool
+	err   error
+}
+
+// lost tells that trying again is of no use: rows break a key.
+func (t task) lost() bool {
+	var pg *pgconn.PgError
+	if !errors.As(t.err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case "23503", "23505", "23P01": // foreign key, unique, exclusion
+		return true
+	}
+	return false
+}
+
+// workOff does the tasks, in their order, and those that failed again as long as
+// another one succeeded meanwhile. It gives what could not be done, with the last
+// error of each. Any error that is not about the object ends it.
+func workOff(ctx context.Context, tasks []task) ([]task, error) {
+	for {
+		var left []task
+		for _, t := range tasks {
+			if t.lost() {
+				left = append(left, t)
+				continue
+			}
+			if t.err = t.do(ctx); t.err == nil {
+				continue
+			}
+			if !aboutObject(t.err) {
+				return nil, t.failure()
+			}
+			left = append(left, t)
+		}
+		if len(left) == 0 || len(left) == len(tasks) {
+			return left, nil
+		}
+		tasks = left
+	}
+}
+
+// aboutObject tells a server's word about what we asked it to make from one
+// about itself, the session or the network.
+func aboutObject(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || len(pg.Code) < 2 {
+		return false
+	}
+	switch pg.Code[:2] {
+	case "08", "25", "28", "40", "53", "57", "58", "XX":
+		return false
+	}
+	return true
+}
+
+// failure is why a task failed, with its object.
+func (t task) failure() error {
+	return classify(targetSide, t.named())
+}
+
+// named is a task's error with its object, and with the server's hint. Neither
+// has the server's DETAIL, which may quote rows.
+func (t task) named() error {
+	err := fmt.Errorf("%s: %w", t.what, t.err)
+	var pg *pgconn.PgError
+	var known *reconcile.MoverError // has it already
+	if errors.As(err, &pg) && !errors.As(err, &known) {
+		err = withDetail(err, pg)
+	}
+	return err
+}
+
+// unmade names everything that could not be made, each with its reason.
+func unmade(left []task) error {
+	if len(left) == 1 {
+		return left[0].failure()
+	}
+	errs := make([]error, len(left))
+	for i, t := range left {
+		errs[i] = t.named()
+	}
+	return failf(targetSide, codeOfError(left[0].err), "%d objects could not be made: %w", len(left), errors.Join(errs...))
+}
+
+// mustDo does the tasks, all of them.
+func (d *databaseCopy) mustDo(ctx context.Context, tasks []task) error {
+	left, err := workOff(ctx, tasks)
+	if err == nil && len(left) > 0 {
+		err = unmade(left)
+	}
+	return err
+}
+
+// tasks are those that make the dump's entries that pick selects, and give each
+// object to its owner; a materialized view only once it is filled, because its
+// owner may not be allowed to.
+func (d *databaseCopy) tasks(pick func(entry) bool) []task {
+	var tasks []task
+	for _, e := range d.entries {
+		if ownWork[e.desc] || !pick(e) {
+			continue
+		}
+		made := false
+		tasks = append(tasks, task{what: "create " + e.title(), rows: e.holdsRows(), do: func(ctx context.Context) error {
+			if !made {
+				if err := e.restore(ctx, d.target, d.adapted); err != nil {
+					return err
+				}
+				made = true
+			}
+			if e.desc == matviewDesc {
+				return nil // giveViews does
+			}
+			return e.give(ctx, d.target, d.adapted, d.admin)
+		}})
+	}
+	return tasks
+}
