@@ -77,8 +77,17 @@ func applyProtect(ctx context.Context, r *run, st Step) error {
 	return r.p.Stores.Protect(ctx, engineOf(st), r.store(engineOf(st)))
 }
 
+// workloads reads the counts of the application's workloads.
 func (r *run) workloads(ctx context.Context) ([]Workload, error) {
-	ws := r.p.Workloads.List(ctx)
+	return r.known(r.p.Workloads.List(ctx))
+}
+
+// texts reads what the application's workloads are told, beside their counts.
+func (r *run) texts(ctx context.Context) ([]Workload, error) {
+	return r.known(r.p.Workloads.ListTexts(ctx))
+}
+
+func (r *run) known(ws Observed[[]Workload]) ([]Workload, error) {
 	switch {
 	case ws.Unread():
 		return nil, fmt.Errorf("list the application's workloads: %s", ws.Why)

@@ -37,7 +37,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 	reads := []func(){
 		func() { o.Cluster = p.Cluster.Cluster(ctx) },
 		func() { o.Release = p.Releases.Release(ctx) },
-		func() { o.Workloads = p.Workloads.List(ctx) },
+		func() { o.Workloads = p.Workloads.ListTexts(ctx) },
 		func() { o.Lease = p.Leases.Holder(ctx) },
 		func() { o.Applied, _ = readRecord[Applied](ctx, p.Records, RecordApplied) },
 		func() { o.Journal, _ = readRecord[Journal](ctx, p.Records, RecordJournal) },

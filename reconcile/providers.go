@@ -94,7 +94,11 @@ type Switcher interface {
 
 // Workloads reads and scales the application layer.
 type Workloads interface {
+	// List reads counts. It is asked twice a second while pods end and start.
 	List(ctx context.Context) Observed[[]Workload]
+	// ListTexts is List with each workload's Texts, for which ConfigMaps and
+	// Secrets are read as well.
+	ListTexts(ctx context.Context) Observed[[]Workload]
 	// Record annotates each workload with its own live count; one that
 	// already has the annotation is left as it is.
 	Record(ctx context.Context, counts map[string]int) error

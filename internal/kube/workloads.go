@@ -11,7 +11,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -49,22 +48,32 @@ func (w workload) count() int {
 	return int(*w.replicas)
 }
 
-// notOfHelm leaves out Helm's records, which are the largest Secrets.
-const notOfHelm = "type!=helm.sh/release.v1"
-
-// List reads the application layer in six lists, however many workloads
+// List reads the application layer in four lists, however many workloads
 // there are.
 func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Workload] {
+	seen, err := c.lists(ctx)
+	if err != nil {
+		return reconcile.CouldNot[[]reconcile.Workload](err)
+	}
+	return reconcile.Found(seen.counts)
+}
+
+// listed is the application layer as it was read, each workload beside what is
+// told of it.
+type listed struct {
+	found  []workload
+	counts []reconcile.Workload
+}
+
+func (c *Client) lists(ctx context.Context) (listed, error) {
 	var (
-		found   []workload
+		out     listed
 		pods    []corev1.Pod
 		scalers []autoscalingv2.HorizontalPodAutoscaler
-		maps    []corev1.ConfigMap
-		secrets []corev1.Secret
 	)
 	ns := c.options.Namespace
 	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) { found, err = c.layer(gctx); return })
+	group.Go(func() (err error) { out.found, err = c.layer(gctx); return })
 	group.Go(func() (err error) {
 		pods, err = all[corev1.Pod](gctx, "", listOf(c.kube.CoreV1().Pods(ns).List))
 		return describe(err, "list pods")
@@ -73,41 +82,17 @@ func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Worklo
 		scalers, err = all[autoscalingv2.HorizontalPodAutoscaler](gctx, "", listOf(c.kube.AutoscalingV2().HorizontalPodAutoscalers(ns).List))
 		return describe(err, "list HorizontalPodAutoscalers")
 	})
-	group.Go(func() (err error) {
-		maps, err = all[corev1.ConfigMap](gctx, "", listOf(c.kube.CoreV1().ConfigMaps(ns).List))
-		return describe(err, "list ConfigMaps, through which workloads may name their database")
-	})
-	group.Go(func() (err error) {
-		secrets, err = c.usedSecrets(gctx)
-		return describe(err, "list Secrets, through which workloads may name their database")
-	})
 	if err := group.Wait(); err != nil {
-		return reconcile.CouldNot[[]reconcile.Workload](err)
+		return listed{}, err
 	}
-	out := make([]reconcile.Workload, 0, len(found))
-	held := holdersOf(maps, secrets)
-	for _, w := range found {
-		seen, err := view(w, pods, scalers, held)
+	for _, w := range out.found {
+		seen, err := view(w, pods, scalers)
 		if err != nil {
-			return reconcile.CouldNot[[]reconcile.Workload](err)
+			return listed{}, err
 		}
-		out = append(out, seen)
+		out.counts = append(out.counts, seen)
 	}
-	return reconcile.Found(out)
-}
-
-// usedSecrets lists the Secrets that pods may use, none where that is not
-// allowed: then it is not known what they say.
-func (c *Client) usedSecrets(ctx context.Context) ([]corev1.Secret, error) {
-	list := func(ctx context.Context, o metav1.ListOptions) (*corev1.SecretList, error) {
-		o.FieldSelector = notOfHelm
-		return c.kube.CoreV1().Secrets(c.options.Namespace).List(ctx, o)
-	}
-	secrets, err := all[corev1.Secret](ctx, "", listOf(list))
-	if apierrors.IsForbidden(err) {
-		return nil, nil
-	}
-	return secrets, err
+	return out, nil
 }
 
 // layer reads the Deployments and StatefulSets of the application, sorted by
@@ -171,18 +156,14 @@ func readyNow(meta metav1.ObjectMeta, observed int64, ready int32) int32 {
 	return ready
 }
 
-func view(w workload, pods []corev1.Pod, scalers []autoscalingv2.HorizontalPodAutoscaler, held holders) (reconcile.Workload, error) {
+func view(w workload, pods []corev1.Pod, scalers []autoscalingv2.HorizontalPodAutoscaler) (reconcile.Workload, error) {
 	mine, err := podsOf(w, pods)
-	if err != nil {
-		return reconcile.Workload{}, err
-	}
-	texts, err := textsOf(w, held)
 	if err != nil {
 		return reconcile.Workload{}, err
 	}
 	out := reconcile.Workload{
 		Kind: w.kind, Name: w.meta.Name, Replicas: w.count(), Ready: int(w.ready), Pods: len(mine),
-		Texts: texts, Trouble: trouble(mine),
+		Trouble: trouble(mine),
 	}
 	if out.Trouble == "" {
 		out.Trouble = w.refused
