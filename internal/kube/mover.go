@@ -149,7 +149,7 @@ func (c *Client) start(ctx context.Context, job reconcile.MoverJob, request reco
 		return nil, fmt.Errorf("somebody else made the Job just now: %w", errGone)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("create the Job: %w", err)
+		return nil, refusedJob(err, "create the Job")
 	}
 	return live, c.bindSecret(ctx, live)
 }
