@@ -227,7 +227,7 @@ func lookQuiesce(ctx context.Context, r *run, _ Step) (Look, error) {
 	}
 	for _, w := range ws {
 		if w.Replicas != 0 || w.Pods != 0 {
-			return Look{Why: fmt.Sprintf("%s has %d replicas and %d pods", w.Key(), w.Replicas, w.Pods)}, nil
+			return Look{Why: w.asItIs()}, nil
 		}
 	}
 	return Look{!r.move.Quiesced.IsZero(), "no pod of the application is left"}, nil
@@ -297,7 +297,7 @@ func (r *run) stop(ctx context.Context, st Step) error {
 			}
 		}
 		if left == 0 {
-			return nil
+			return r.waitForJobs(ctx, st)
 		}
 		if r.p.Now().After(until) {
 			return fmt.Errorf("%d pods of the application did not end within %s, such as those of %s; look at their finalizers and grace periods", left, quiesceTime, last)

@@ -74,6 +74,7 @@ func preflightRelease(s *spec.Spec, o Observation) []Finding {
 	if !openMove(o) {
 		out = append(out, brokenWorkloads(o)...)
 		out = append(out, stoppedWorkloads(o)...)
+		out = append(out, otherWriters(o)...)
 	}
 	return out
 }
@@ -95,7 +96,7 @@ func checkVersion(s *spec.Spec, rel Release) []Finding {
 func stoppedWorkloads(o Observation) []Finding {
 	var zero []string
 	for _, w := range o.Workloads.Value {
-		if w.Replicas == 0 && w.Recorded == nil {
+		if w.Replicas == 0 && w.Recorded == nil && w.Kind != cronJob { // which somebody suspended on purpose
 			zero = append(zero, w.Key())
 		}
 	}
@@ -169,7 +170,7 @@ func foreignChanges(rel Release, pv Preview, parts []Part) []string {
 			}
 		}
 		for _, c := range obj.Drifted {
-			if obj.Layer == "application" && c.Field == "spec.replicas" {
+			if isCount(obj, c.Field) {
 				continue // recorded before, set again after
 			}
 			out = append(out, fmt.Sprintf("%s %s: %s → %s (undoes a change made by hand)", name, c.Field, c.From, c.To))
@@ -191,7 +192,13 @@ func ofEngineStore(rel Release, obj ObjectPreview, e Engine) bool {
 // databaseSetting tells whether a changed field is one that a changed database
 // location has to change: by what it says, not by where it stands.
 func databaseSetting(obj ObjectPreview, c RenderedChange) bool {
-	return c.Setting || obj.Layer == "application" && c.Field == "spec.replicas"
+	return c.Setting || isCount(obj, c.Field)
+}
+
+// isCount tells whether a field says how much of a workload of the application
+// runs.
+func isCount(obj ObjectPreview, field string) bool {
+	return obj.Layer == "application" && (field == "spec.replicas" || obj.Kind == cronJob && field == "spec.suspend")
 }
 
 func clip(list []string, n int) []string {

@@ -117,12 +117,29 @@ func (l workloads) list() []Workload {
 	for _, key := range slices.Sorted(maps.Keys(l.w.apps)) {
 		a := l.w.apps[key]
 		v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded}
+		if a.kind == cronJob {
+			v.Pods = 0
+		}
 		if a.want > 0 {
 			v.Autoscaler = "HorizontalPodAutoscaler/" + a.name
 		}
 		out = append(out, v)
 	}
-	return out
+	// Tables of tests change the first one, and mean what is scaled.
+	at := slices.IndexFunc(out, func(v Workload) bool { return v.Kind != cronJob })
+	return append(out[at:], out[:at]...)
+}
+
+func (w *world) Writers(ctx context.Context) Observed[[]Writer] {
+	return look(ctx, w, "Writers", func() Observed[[]Writer] {
+		out := slices.Clone(w.writers)
+		for _, key := range slices.Sorted(maps.Keys(w.apps)) {
+			if a := w.apps[key]; a.kind == cronJob && a.pods > 0 {
+				out = append(out, Writer{kindJob, a.name + "-1", a.pods})
+			}
+		}
+		return Found(out)
+	})
 }
 
 func (a *app) texts(key string) Texts {

@@ -124,8 +124,8 @@ func TestWorkloadsAreRecordedScaledAndForgotten(t *testing.T) {
 	}
 
 	reader := b.client(func(o *Options) { o.ReadOnly = true })
-	if got := reader.List(t.Context()); !got.Is() || reader.CallCount() != 4 {
-		t.Errorf("the read-only client read %+v with %d calls, want 4", got, reader.CallCount())
+	if got := reader.List(t.Context()); !got.Is() || reader.CallCount() != 5 {
+		t.Errorf("the read-only client read %+v with %d calls, want 5", got, reader.CallCount())
 	}
 	if err := reader.Scale(t.Context(), "Deployment/web", 2); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("the read-only client got %v", err)

@@ -89,7 +89,7 @@ func textsOf(w workload, held holders) (reconcile.Texts, error) {
 		return nil, fmt.Errorf("read the pod template of %s: %w", w.key(), err)
 	}
 	out := reconcile.Texts{}
-	for path, v := range reconcile.Leaves(map[string]any{"spec": map[string]any{"template": template}}) {
+	for path, v := range reconcile.Leaves(w.templateIn(template)) {
 		out[reconcile.Place{Object: w.key(), Field: path}] = reconcile.LeafText(v)
 	}
 	for _, name := range usedBy(w.template.Spec) {

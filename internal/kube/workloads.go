@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -24,9 +25,10 @@ const application = "layer=application"
 const (
 	kindDeployment  = "Deployment"
 	kindStatefulSet = "StatefulSet"
+	kindCronJob     = "CronJob"
 )
 
-// workload is what Deployments and StatefulSets have in common.
+// workload is what Deployments, StatefulSets and CronJobs have in common.
 type workload struct {
 	kind     string
 	meta     metav1.ObjectMeta
@@ -48,7 +50,7 @@ func (w workload) count() int {
 	return int(*w.replicas)
 }
 
-// List reads the application layer in four lists, however many workloads
+// List reads the application layer in five lists, however many workloads
 // there are.
 func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Workload] {
 	seen, err := c.lists(ctx)
@@ -95,12 +97,13 @@ func (c *Client) lists(ctx context.Context) (listed, error) {
 	return out, nil
 }
 
-// layer reads the Deployments and StatefulSets of the application, sorted by
-// kind and name.
+// layer reads the Deployments, StatefulSets and CronJobs of the application,
+// sorted by kind and name.
 func (c *Client) layer(ctx context.Context) ([]workload, error) {
 	ns := c.options.Namespace
 	var deployments []appsv1.Deployment
 	var sets []appsv1.StatefulSet
+	var crons []batchv1.CronJob
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		deployments, err = all[appsv1.Deployment](ctx, application, listOf(c.kube.AppsV1().Deployments(ns).List))
@@ -109,6 +112,10 @@ func (c *Client) layer(ctx context.Context) ([]workload, error) {
 	group.Go(func() (err error) {
 		sets, err = all[appsv1.StatefulSet](ctx, application, listOf(c.kube.AppsV1().StatefulSets(ns).List))
 		return describe(err, "list StatefulSets")
+	})
+	group.Go(func() (err error) {
+		crons, err = all[batchv1.CronJob](ctx, "", listOf(c.kube.BatchV1().CronJobs(ns).List))
+		return describe(err, "list CronJobs")
 	})
 	if err := group.Wait(); err != nil {
 		return nil, err
@@ -119,6 +126,11 @@ func (c *Client) layer(ctx context.Context) ([]workload, error) {
 	}
 	for _, s := range sets {
 		out = append(out, ofStatefulSet(s))
+	}
+	for _, j := range crons {
+		if ofLayer(j) {
+			out = append(out, ofCronJob(j))
+		}
 	}
 	slices.SortFunc(out, func(a, b workload) int { return strings.Compare(a.key(), b.key()) })
 	return out, nil
