@@ -95,8 +95,13 @@ func checkVersion(s *spec.Spec, rel Release) []Finding {
 // whoever did may not expect the move to leave them there.
 func stoppedWorkloads(o Observation) []Finding {
 	var zero []string
+	scaled := 0
 	for _, w := range o.Workloads.Value {
-		if w.Replicas == 0 && w.Recorded == nil && w.Kind != cronJob { // which somebody suspended on purpose
+		if w.Kind == cronJob { // which somebody suspended on purpose
+			continue
+		}
+		scaled++
+		if w.Replicas == 0 && w.Recorded == nil {
 			zero = append(zero, w.Key())
 		}
 	}
@@ -104,7 +109,7 @@ func stoppedWorkloads(o Observation) []Finding {
 		return nil
 	}
 	return []Finding{{ID: "workload-at-zero", Source: sourceDocs, What: fmt.Sprintf("%d of %d workloads are at zero already and stay there: %s",
-		len(zero), len(o.Workloads.Value), strings.Join(clip(zero, 8), ", ")),
+		len(zero), scaled, strings.Join(clip(zero, 8), ", ")),
 		Fix: "scale them up first if they should run after the move"}}
 }
 
@@ -145,6 +150,8 @@ func preflightChart(rel Release, pv Observed[Preview], parts []Part) []Finding {
 			"bring the live objects and the release's values into line first (helm diff), then plan again",
 			"the upgrade would change more than the datastore: %s", strings.Join(clip(foreign, 8), "; ")))
 	}
+	out = append(out, recordFindings(pv.Value)...)
+	out = append(out, hookFindings(pv.Value)...)
 	return append(out, renewedFindings(rel, pv.Value, parts)...)
 }
 

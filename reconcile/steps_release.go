@@ -113,7 +113,7 @@ func previewLines(rel Release, o Observation) []string {
 	if len(made) > 0 {
 		out = append(out, "comes into the release again: "+strings.Join(made, ", "))
 	}
-	return append(out, renewedLines(pv.Value)...)
+	return append(append(out, renewedLines(pv.Value)...), hookLines(pv.Value)...)
 }
 
 func names(keys []string) []string {
