@@ -79,8 +79,17 @@ func applyProtect(ctx context.Context, r *run, st Step) error {
 	return r.p.Stores.Protect(ctx, engineOf(st), r.store(engineOf(st)))
 }
 
+// workloads reads the counts of the application's workloads.
 func (r *run) workloads(ctx context.Context) ([]Workload, error) {
-	ws := r.p.Workloads.List(ctx)
+	return r.known(r.p.Workloads.List(ctx))
+}
+
+// texts reads what the application's workloads are told, beside their counts.
+func (r *run) texts(ctx context.Context) ([]Workload, error) {
+	return r.known(r.p.Workloads.ListTexts(ctx))
+}
+
+func (r *run) known(ws Observed[[]Workload]) ([]Workload, error) {
 	switch {
 	case ws.Unread():
 		return nil, fmt.Errorf("list the application's workloads: %s", ws.Why)
@@ -220,7 +229,7 @@ func lookQuiesce(ctx context.Context, r *run, _ Step) (Look, error) {
 	}
 	for _, w := range ws {
 		if w.Replicas != 0 || w.Pods != 0 {
-			return Look{Why: fmt.Sprintf("%s has %d replicas and %d pods", w.Key(), w.Replicas, w.Pods)}, nil
+			return Look{Why: w.asItIs()}, nil
 		}
 	}
 	return Look{!r.move.Quiesced.IsZero(), "no pod of the application is left"}, nil
@@ -290,7 +299,7 @@ func (r *run) stop(ctx context.Context, st Step) error {
 			}
 		}
 		if left == 0 {
-			return nil
+			return r.waitForJobs(ctx, st)
 		}
 		if r.p.Now().After(until) {
 			return fmt.Errorf("%d pods of the application did not end within %s, such as those of %s; look at their finalizers and grace periods", left, quiesceTime, last)

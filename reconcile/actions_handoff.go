@@ -33,7 +33,7 @@ func (e *HandOffError) Error() string {
 // lookHandOff looks at what really runs; whose record says what is the tool's
 // business.
 func lookHandOff(ctx context.Context, r *run, _ Step) (Look, error) {
-	ws, err := r.workloads(ctx)
+	ws, err := r.texts(ctx)
 	if err != nil {
 		return Look{}, err
 	}
@@ -132,7 +132,7 @@ func (r *run) handedOver(ctx context.Context) (bool, error) {
 	if r.move.HandOff == nil {
 		return false, nil
 	}
-	ws, err := r.workloads(ctx)
+	ws, err := r.texts(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -21,7 +21,7 @@ func (r *run) release(ctx context.Context) (Release, error) {
 	if managed(r.s, rel.Value) != spec.ManagedByArgoCD {
 		return rel.Value, nil
 	}
-	ws, err := r.workloads(ctx)
+	ws, err := r.texts(ctx)
 	return asRun(r.s, rel.Value, ws, r.move), err
 }
 
@@ -41,7 +41,7 @@ func lookSwitch(ctx context.Context, r *run, _ Step) (Look, error) {
 	if rel.Status != "deployed" {
 		return Look{Why: fmt.Sprintf("revision %d of release %s is %s", rel.Revision, rel.Name, rel.Status)}, nil
 	}
-	ws, err := r.workloads(ctx)
+	ws, err := r.texts(ctx)
 	if err != nil {
 		return Look{}, err
 	}

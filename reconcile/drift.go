@@ -156,8 +156,13 @@ func driftReplicas(o Observation) []DriftItem {
 		w, there := live[key]
 		switch {
 		case was == 0:
+		case !there && IsCronJob(key):
+			out = append(out, DriftItem{Class: "changed", Object: key, What: "is gone", Fix: "helm upgrade brings it back, where it is of the release"})
 		case !there:
 			out = append(out, DriftItem{Class: "changed", Object: key, What: "is gone", From: itoa(was) + " replicas", Fix: "helm upgrade brings it back"})
+		case w.Kind == cronJob && w.Replicas == 0:
+			out = append(out, DriftItem{Class: "changed", Object: key, What: "is suspended and no move stands open", From: "not suspended", To: "suspended",
+				Fix: fmt.Sprintf(`kubectl patch %s --patch '{"spec":{"suspend":false}}'`, "cronjob"+key[len(cronJob):])})
 		case w.Replicas == 0:
 			out = append(out, DriftItem{Class: "changed", Object: key, What: "is scaled to zero and no move stands open", From: itoa(was) + " replicas", To: "0 replicas",
 				Fix: fmt.Sprintf("kubectl scale %s --replicas=%d", key, was)})

@@ -127,7 +127,7 @@ func (w *world) replicas() map[string]int {
 	return out
 }
 
-var wantReplicas = map[string]int{"Deployment/frontend": 3, "Deployment/api": 2, "Deployment/web": 4, "StatefulSet/scheduler": 1, "Deployment/unused": 0}
+var wantReplicas = map[string]int{"Deployment/frontend": 3, "Deployment/api": 2, "Deployment/web": 4, "StatefulSet/scheduler": 1, "Deployment/unused": 0, "CronJob/report": 1}
 
 // truth checks the promises that hold at every moment the world is at rest.
 func (w *world) truth(t *testing.T, where string) {

@@ -14,8 +14,10 @@ type Observation struct {
 	Cluster   Observed[Cluster]    `json:"cluster"`
 	Release   Observed[Release]    `json:"release"`
 	Workloads Observed[[]Workload] `json:"workloads"`
-	Postgres  DatastoreObservation `json:"postgresql"`
-	Mongo     DatastoreObservation `json:"mongodb"`
+	// Writers are pods of the application that no Workload owns.
+	Writers  Observed[[]Writer]   `json:"writers"`
+	Postgres DatastoreObservation `json:"postgresql"`
+	Mongo    DatastoreObservation `json:"mongodb"`
 	// Move is the cluster's own record of the newest move.
 	Move Observed[Move] `json:"move"`
 	// Preview is the Helm upgrade that would switch; only read when needed.

@@ -37,7 +37,8 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 	reads := []func(){
 		func() { o.Cluster = p.Cluster.Cluster(ctx) },
 		func() { o.Release = p.Releases.Release(ctx) },
-		func() { o.Workloads = p.Workloads.List(ctx) },
+		func() { o.Workloads = p.Workloads.ListTexts(ctx) },
+		func() { o.Writers = p.Neighbours.Writers(ctx) },
 		func() { o.Lease = p.Leases.Holder(ctx) },
 		func() { o.Applied, _ = readRecord[Applied](ctx, p.Records, RecordApplied) },
 		func() { o.Journal, _ = readRecord[Journal](ctx, p.Records, RecordJournal) },
@@ -218,6 +219,7 @@ func unread(s *spec.Spec, o Observation) []string {
 	add("cluster", o.Cluster.Known, o.Cluster.Why)
 	add("release", o.Release.Known, o.Release.Why)
 	add("application workloads", o.Workloads.Known, o.Workloads.Why)
+	add("other writers of the application", o.Writers.Known, o.Writers.Why)
 	add("last-applied record", o.Applied.Known, o.Applied.Why)
 	if !o.Release.Is() {
 		return out

@@ -51,6 +51,8 @@ var rights = []struct {
 	{"", "events", false, map[Use]string{UseSupport: "list", UsePlan: "list", UseProve: "list"}},
 	{"apps", "deployments", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	{"apps", "statefulsets", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	// Those of the application are suspended while it is stopped.
+	{"batch", "cronjobs", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	// An engine in the cluster is a Job, and who looks is told of one.
 	{"batch", "jobs", false, map[Use]string{UseRead: "get list", UsePlan: "watch create delete", UseProve: "watch create delete"}},
 	{"autoscaling", "horizontalpodautoscalers", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},

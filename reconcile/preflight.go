@@ -77,6 +77,7 @@ func preflightRelease(s *spec.Spec, o Observation) []Finding {
 	if !openMove(o) {
 		out = append(out, brokenWorkloads(o)...)
 		out = append(out, stoppedWorkloads(o)...)
+		out = append(out, otherWriters(o)...)
 	}
 	return out
 }
@@ -97,7 +98,12 @@ func checkVersion(s *spec.Spec, rel Release) []Finding {
 // whoever did may not expect the move to leave them there.
 func stoppedWorkloads(o Observation) []Finding {
 	var zero []string
+	scaled := 0
 	for _, w := range o.Workloads.Value {
+		if w.Kind == cronJob { // which somebody suspended on purpose
+			continue
+		}
+		scaled++
 		if w.Replicas == 0 && w.Recorded == nil {
 			zero = append(zero, w.Key())
 		}
@@ -106,7 +112,7 @@ func stoppedWorkloads(o Observation) []Finding {
 		return nil
 	}
 	return []Finding{{ID: "workload-at-zero", Source: sourceDocs, What: fmt.Sprintf("%d of %d workloads are at zero already and stay there: %s",
-		len(zero), len(o.Workloads.Value), strings.Join(clip(zero, 8), ", ")),
+		len(zero), scaled, strings.Join(clip(zero, 8), ", ")),
 		Fix: "scale them up first if they should run after the move"}}
 }
 
@@ -147,6 +153,8 @@ func preflightChart(rel Release, pv Observed[Preview], parts []Part) []Finding {
 			"bring the live objects and the release's values into line first (helm diff), then plan again",
 			"the upgrade would change more than the datastore: %s", strings.Join(clip(foreign, 8), "; ")))
 	}
+	out = append(out, recordFindings(pv.Value)...)
+	out = append(out, hookFindings(pv.Value)...)
 	return append(out, renewedFindings(rel, pv.Value, parts)...)
 }
 
@@ -172,7 +180,7 @@ func foreignChanges(rel Release, pv Preview, parts []Part) []string {
 			}
 		}
 		for _, c := range obj.Drifted {
-			if obj.Layer == "application" && c.Field == "spec.replicas" {
+			if isCount(obj, c.Field) {
 				continue // recorded before, set again after
 			}
 			out = append(out, fmt.Sprintf("%s %s: %s → %s (undoes a change made by hand)", name, c.Field, c.From, c.To))
@@ -194,7 +202,13 @@ func ofEngineStore(rel Release, obj ObjectPreview, e Engine) bool {
 // databaseSetting tells whether a changed field is one that a changed database
 // location has to change: by what it says, not by where it stands.
 func databaseSetting(obj ObjectPreview, c RenderedChange) bool {
-	return c.Setting || obj.Layer == "application" && c.Field == "spec.replicas"
+	return c.Setting || isCount(obj, c.Field)
+}
+
+// isCount tells whether a field says how much of a workload of the application
+// runs.
+func isCount(obj ObjectPreview, field string) bool {
+	return obj.Layer == "application" && (field == "spec.replicas" || obj.Kind == cronJob && field == "spec.suspend")
 }
 
 func clip(list []string, n int) []string {

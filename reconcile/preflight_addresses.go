@@ -49,7 +49,7 @@ func leftBehind(o Observation, p Part, source named, places []Place) []Finding {
 			text := place.String()
 			switch {
 			case changed[place]:
-			case !switches && source.namedBy(w.Texts[place]) == asServer:
+			case !switches && w.Kind != cronJob && source.namedBy(w.Texts[place]) == asServer:
 				stuck = append(stuck, text)
 			default:
 				left = append(left, text)

@@ -1,5 +1,7 @@
 package reconcile
 
+import "time"
+
 // Preview is what a Helm upgrade would really do to the cluster, object by
 // object, found by the three-way patch that Helm itself would send. What any
 // upgrade with the same values would change as well is no difference in it.
@@ -13,6 +15,12 @@ type Preview struct {
 	// Unfaithful says where it does not.
 	Unfaithful []string        `json:"unfaithful,omitempty"`
 	Objects    []ObjectPreview `json:"objects"`
+	// Hooks run with the upgrade or with a rollback of it, HookTimeout each at
+	// most.
+	Hooks       []Hook        `json:"hooks,omitempty"`
+	HookTimeout time.Duration `json:"hookTimeout,omitempty"`
+	// Record is the release record that the upgrade stores.
+	Record RecordSize `json:"record,omitzero"`
 }
 
 // ObjectPreview is what would happen to one object.

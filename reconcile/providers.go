@@ -15,12 +15,14 @@ type Providers struct {
 	Releases  Releases
 	Switcher  Switcher
 	Workloads Workloads
-	Stores    Stores
-	Passwords Passwords
-	Movers    Movers
-	Records   Records
-	Access    Access
-	Leases    LeaseReader
+	// Neighbours are what else is in the namespace.
+	Neighbours Neighbours
+	Stores     Stores
+	Passwords  Passwords
+	Movers     Movers
+	Records    Records
+	Access     Access
+	Leases     LeaseReader
 	// Reconcilers looks at the tool that reconciles the release.
 	Reconcilers Reconcilers
 	// Values is nil where the files of the spec's owner are out of reach.
@@ -94,11 +96,16 @@ type Switcher interface {
 
 // Workloads reads and scales the application layer.
 type Workloads interface {
+	// List reads counts. It is asked twice a second while pods end and start.
 	List(ctx context.Context) Observed[[]Workload]
+	// ListTexts is List with each workload's Texts, for which ConfigMaps and
+	// Secrets are read as well.
+	ListTexts(ctx context.Context) Observed[[]Workload]
 	// Record annotates each workload with its own live count; one that
 	// already has the annotation is left as it is.
 	Record(ctx context.Context, counts map[string]int) error
-	// Scale sets the replicas of one workload (Workload.Key).
+	// Scale sets the replicas of one workload (Workload.Key); a CronJob is
+	// suspended with 0, and not suspended with 1.
 	Scale(ctx context.Context, key string, replicas int) error
 	// Forget removes our annotations.
 	Forget(ctx context.Context) error

@@ -89,16 +89,25 @@ func statusApplication(o Observation) StatusLine {
 		return line
 	}
 	ready, want, zero := 0, 0, 0
+	suspended, counted := 0, 0
 	for _, w := range o.Workloads.Value {
+		if w.Kind == cronJob {
+			suspended += 1 - w.Replicas
+			continue
+		}
+		counted++
 		ready, want = ready+w.Ready, want+w.Replicas
 		if w.Replicas == 0 {
 			zero++
 		}
 	}
-	line.Text = fmt.Sprintf("%d of %d pods ready in %d workloads", ready, want, len(o.Workloads.Value))
+	line.Text = fmt.Sprintf("%d of %d pods ready in %d workloads", ready, want, counted)
 	if zero > 0 {
 		line.Text += fmt.Sprintf(", %d workloads at zero", zero)
 		line.Alarm = true
+	}
+	if suspended > 0 {
+		line.Text += fmt.Sprintf(", %d CronJobs suspended", suspended)
 	}
 	if t := troubleOf(o.Workloads.Value); t != "" {
 		line.Text, line.Alarm = line.Text+"; "+t, true

@@ -22,10 +22,18 @@ func quiesceStep(o Observation) Step {
 	st.Risk, st.Accept = Outage, AcceptOutage
 	st.Reason = "a consistent copy needs a source nobody writes to"
 	pods := 0
+	var crons []string
 	for _, w := range o.Workloads.Value {
+		if w.Kind == cronJob {
+			crons = append(crons, w.Name)
+			continue
+		}
 		pods += w.Replicas
 	}
-	st.Details = []string{fmt.Sprintf("%d workloads with layer=application, %d pods, scaled to 0; the downtime begins here", len(o.Workloads.Value), pods)}
+	st.Details = []string{fmt.Sprintf("%d workloads with layer=application, %d pods, scaled to 0; the downtime begins here", len(o.Workloads.Value)-len(crons), pods)}
+	if len(crons) > 0 {
+		st.Details = append(st.Details, fmt.Sprintf("CronJobs suspended until the end: %s; Jobs that run get %s to end", strings.Join(clip(crons, 8), ", "), jobsTime))
+	}
 	st.Estimate = Estimate{Low: 2 * time.Second, High: 45 * time.Second, Assumption: "pods end within their grace period"}.down()
 	return st
 }
@@ -105,7 +113,7 @@ func previewLines(rel Release, o Observation) []string {
 	if len(made) > 0 {
 		out = append(out, "comes into the release again: "+strings.Join(made, ", "))
 	}
-	return append(out, renewedLines(pv.Value)...)
+	return append(append(out, renewedLines(pv.Value)...), hookLines(pv.Value)...)
 }
 
 func names(keys []string) []string {

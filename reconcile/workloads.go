@@ -8,7 +8,9 @@ import (
 	"strings"
 )
 
-// Workload is one Deployment or StatefulSet with layer=application.
+// Workload is one Deployment, StatefulSet or CronJob with layer=application. A
+// CronJob counts as one replica that is ready, and as none while it is
+// suspended; the pods of its Jobs are not among its own.
 type Workload struct {
 	Kind     string `json:"kind"`
 	Name     string `json:"name"`
@@ -20,7 +22,7 @@ type Workload struct {
 	Recorded   *int   `json:"recorded,omitempty"`
 	Autoscaler string `json:"autoscaler,omitempty"`
 	// Texts are what its pod template says, and the ConfigMaps and Secrets that
-	// it uses.
+	// it uses; only Workloads.ListTexts reads them.
 	Texts Texts `json:"-"`
 	// Trouble says why pods do not become ready (ImagePullBackOff …).
 	Trouble string `json:"trouble,omitempty"`
@@ -28,6 +30,23 @@ type Workload struct {
 
 // Key names a workload inside its namespace.
 func (w Workload) Key() string { return w.Kind + "/" + w.Name }
+
+// cronJob is the kind of what starts pods by the clock.
+const cronJob = "CronJob"
+
+// IsCronJob tells by its key whether a workload is one.
+func IsCronJob(key string) bool { return strings.HasPrefix(key, cronJob+"/") }
+
+// asItIs says of a workload how much of it is there.
+func (w Workload) asItIs() string {
+	switch {
+	case w.Kind == cronJob && w.Replicas == 0:
+		return w.Key() + " is suspended"
+	case w.Kind == cronJob:
+		return w.Key() + " is not suspended"
+	}
+	return fmt.Sprintf("%s has %d replicas and %d pods", w.Key(), w.Replicas, w.Pods)
+}
 
 func countsOf(ws []Workload) (counts map[string]int, text []string) {
 	counts = map[string]int{}
@@ -40,7 +59,14 @@ func countsOf(ws []Workload) (counts map[string]int, text []string) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(counts)) {
 		_, name, _ := strings.Cut(key, "/")
-		text = append(text, name+" "+strconv.Itoa(counts[key]))
+		switch {
+		case IsCronJob(key) && counts[key] == 0:
+			text = append(text, key+" suspended")
+		case IsCronJob(key):
+			text = append(text, key)
+		default:
+			text = append(text, name+" "+strconv.Itoa(counts[key]))
+		}
 	}
 	return counts, text
 }
@@ -96,6 +122,9 @@ func notUp(ws []Workload, want map[string]int) string {
 			waiting++
 			if first == "" {
 				first = fmt.Sprintf("%s has %d of %d ready", w.Key(), w.Ready, want[w.Key()])
+				if w.Kind == cronJob {
+					first = w.asItIs()
+				}
 			}
 		}
 	}

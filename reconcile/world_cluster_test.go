@@ -99,25 +99,59 @@ func (w *world) Info(ctx context.Context, name string) Observed[SecretInfo] {
 type workloads struct{ w *world }
 
 func (l workloads) List(ctx context.Context) Observed[[]Workload] {
-	return look(ctx, l.w, "List", func() Observed[[]Workload] {
-		var out []Workload
-		for _, key := range slices.Sorted(maps.Keys(l.w.apps)) {
-			a := l.w.apps[key]
-			v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded, Texts: Texts{}}
-			for e, host := range a.hosts {
-				if a.hidden {
-					break
-				}
-				v.Texts[Place{key, addressField(e)}] = host
-			}
-			maps.Copy(v.Texts, a.says)
-			if a.want > 0 {
-				v.Autoscaler = "HorizontalPodAutoscaler/" + a.name
-			}
-			out = append(out, v)
+	return look(ctx, l.w, "List", func() Observed[[]Workload] { return Found(l.list()) })
+}
+
+func (l workloads) ListTexts(ctx context.Context) Observed[[]Workload] {
+	return look(ctx, l.w, "ListTexts", func() Observed[[]Workload] {
+		out := l.list()
+		for i := range out {
+			out[i].Texts = l.w.apps[out[i].Key()].texts(out[i].Key())
 		}
 		return Found(out)
 	})
+}
+
+func (l workloads) list() []Workload {
+	var out []Workload
+	for _, key := range slices.Sorted(maps.Keys(l.w.apps)) {
+		a := l.w.apps[key]
+		v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded}
+		if a.kind == cronJob {
+			v.Pods = 0
+		}
+		if a.want > 0 {
+			v.Autoscaler = "HorizontalPodAutoscaler/" + a.name
+		}
+		out = append(out, v)
+	}
+	// Tables of tests change the first one, and mean what is scaled.
+	at := slices.IndexFunc(out, func(v Workload) bool { return v.Kind != cronJob })
+	return append(out[at:], out[:at]...)
+}
+
+func (w *world) Writers(ctx context.Context) Observed[[]Writer] {
+	return look(ctx, w, "Writers", func() Observed[[]Writer] {
+		out := slices.Clone(w.writers)
+		for _, key := range slices.Sorted(maps.Keys(w.apps)) {
+			if a := w.apps[key]; a.kind == cronJob && a.pods > 0 {
+				out = append(out, Writer{kindJob, a.name + "-1", a.pods})
+			}
+		}
+		return Found(out)
+	})
+}
+
+func (a *app) texts(key string) Texts {
+	out := Texts{}
+	for e, host := range a.hosts {
+		if a.hidden {
+			break
+		}
+		out[Place{key, addressField(e)}] = host
+	}
+	maps.Copy(out, a.says)
+	return out
 }
 
 func (l workloads) Record(ctx context.Context, counts map[string]int) error {

@@ -48,6 +48,7 @@ type world struct {
 	// goroutines.
 	turns    turns
 	parallel bool
+	writers  []Writer // what scaling does not stop
 	tool     tool
 }
 
@@ -156,11 +157,15 @@ func newWorld() *world {
 			"Deployment/web":        {replicas: 4, chart: nil, want: 4},
 			"StatefulSet/scheduler": {replicas: 1, chart: count(1)},
 			"Deployment/unused":     {replicas: 0, chart: count(1)},
+			"CronJob/report":        {replicas: 1, chart: nil, writesThrough: true},
 		},
 	}
 	for key, a := range w.apps {
 		a.kind, a.name = splitKey(key)
 		a.pods, a.ready, a.manifest = a.replicas, a.replicas, a.chart
+		if a.kind == cronJob {
+			a.pods = 0
+		}
 		a.hosts, a.home = map[Engine]string{}, map[Engine]string{}
 		for _, db := range w.databases() {
 			a.hosts[db.engine], a.home[db.engine] = db.in, db.in
@@ -212,6 +217,10 @@ func (w *world) tick() {
 }
 
 func (a *app) tick() {
+	if a.kind == cronJob {
+		a.tickCronJob()
+		return
+	}
 	if a.want > 0 && a.replicas > 0 && a.replicas != a.want {
 		if a.off++; a.off >= 30 {
 			a.replicas, a.off = a.want, 0
@@ -230,6 +239,17 @@ func (a *app) tick() {
 		a.ready = a.pods
 	}
 	a.ready = min(a.ready, a.replicas)
+}
+
+// tickCronJob starts a Job every few seconds, whose pod ends by itself.
+func (a *app) tickCronJob() {
+	a.ready = a.replicas
+	switch a.ending++; {
+	case a.pods > 0 && a.ending >= 3:
+		a.pods, a.ending = 0, 0
+	case a.pods == 0 && a.replicas > 0 && a.ending >= 8:
+		a.pods, a.ending = 1, 0
+	}
 }
 
 // write is one transaction of the frontend. It counts as acknowledged only
@@ -343,7 +363,7 @@ func (w *world) providers() Providers {
 	}
 	return Providers{
 		Together: together,
-		Cluster:  w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Stores: w,
+		Cluster:  w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Neighbours: w, Stores: w,
 		Passwords: w, Movers: movers{w}, Records: records{w}, Access: w, Leases: w, Reconcilers: w,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.clock },
 		Wait: func(ctx context.Context, d time.Duration) error {

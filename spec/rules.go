@@ -27,6 +27,7 @@ var rules = []rule{
 	moverQuantities,
 	moverTolerations,
 	moverLabels,
+	moverPodLabels,
 }
 
 func checkRules(r *reporter, s *Spec) {

@@ -57,6 +57,34 @@ func moverLabels(r *reporter, s *Spec) {
 	}
 }
 
+// moverPodLabels refuses labels that mean something to us or to Kubernetes.
+func moverPodLabels(r *reporter, s *Spec) {
+	for name, value := range s.Mover.Labels {
+		p := path{"mover", "labels", name}
+		switch {
+		case !qualifiedName(name):
+			r.add(p, CodeValue, "must be the name of a label", "", "for example egress or example.com/team")
+		case value != "" && !labelName.MatchString(value):
+			r.add(p, CodeValue, "must be the value of a label", showText(value), "at most 63 letters, digits, '-', '_' and '.'")
+		case reservedLabel(name):
+			r.add(p, CodeRule, "must not be a label that circleci-dr or Kubernetes sets itself", "", "remove it, or give another name")
+		case name == "layer" && value == "application":
+			r.add(p, CodeRule, "must not make the pods part of the application", "", "what has layer=application is stopped during a move; give another value or another label")
+		}
+	}
+}
+
+// reservedLabel tells whether we find our own objects by a label, or a Job its
+// pods.
+func reservedLabel(name string) bool {
+	prefix, _, _ := strings.Cut(name, "/")
+	switch name {
+	case "app.kubernetes.io/managed-by", "app.kubernetes.io/name", "app.kubernetes.io/instance", "job-name", "controller-uid":
+		return true
+	}
+	return slices.Contains([]string{"circleci-dr", "batch.kubernetes.io"}, prefix) && prefix != name
+}
+
 // qualifiedName is Kubernetes' [prefix/]name.
 func qualifiedName(text string) bool {
 	prefix, name, found := strings.Cut(text, "/")

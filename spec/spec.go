@@ -216,8 +216,21 @@ type Mover struct {
 	Tolerations      []Toleration      `yaml:"tolerations,omitempty" json:"tolerations,omitempty"`
 	ImagePullSecrets []string          `yaml:"imagePullSecrets,omitempty" json:"imagePullSecrets,omitempty"`
 	Annotations      map[string]string `yaml:"annotations,omitempty" json:"annotations,omitempty"`
+	Labels           map[string]string `yaml:"labels,omitempty" json:"labels,omitempty"`
+	// ServiceAccountName is who the pods that move bytes run as; no pod of theirs
+	// gets its token.
+	ServiceAccountName string           `yaml:"serviceAccountName,omitempty" json:"serviceAccountName,omitempty"`
+	SecurityContext    *SecurityContext `yaml:"securityContext,omitempty" json:"securityContext,omitempty"`
 	// Streams is how many tables are copied at a time; 0 means the default of 2.
 	Streams int `yaml:"streams,omitempty" json:"streams,omitempty"`
+}
+
+// SecurityContext is what the pods ask for instead of user and group 1001. What
+// it does not name is left to the cluster.
+type SecurityContext struct {
+	RunAsUser  *int64 `yaml:"runAsUser,omitempty" json:"runAsUser,omitempty"`
+	RunAsGroup *int64 `yaml:"runAsGroup,omitempty" json:"runAsGroup,omitempty"`
+	FSGroup    *int64 `yaml:"fsGroup,omitempty" json:"fsGroup,omitempty"`
 }
 
 // Resources are Kubernetes requests and limits, as quantities.

@@ -13,6 +13,9 @@ import (
 // pathReplicas is where a workload's manifest has its count.
 const pathReplicas = "spec.replicas"
 
+// pathSuspend is where a CronJob's manifest says that it rests.
+const pathSuspend = "spec.suspend"
+
 // churn is what every upgrade changes although the values stay as they are:
 // random content, the time, the number of the revision.
 type churn struct {
@@ -84,7 +87,7 @@ func (c churn) compare(first, second []document) {
 			continue
 		}
 		for _, path := range differ(flatten(d.object), flatten(other.object)) {
-			if path == pathReplicas { // ours, where the application was held at zero
+			if path == pathReplicas || path == pathSuspend { // ours, where the application was held at zero
 				continue
 			}
 			if c.fields[d.key()] == nil {

@@ -155,7 +155,7 @@ func compareObjects(was, now document, random map[string]bool) []string {
 	var out []string
 	for _, path := range differ(old, young) {
 		// Our own upgrade of a stopped application stores replicas 0.
-		held := path == pathReplicas && isApplication(was.object) && show(old[path]) == "0"
+		held := isApplication(was.object) && (path == pathReplicas && show(old[path]) == "0" || path == pathSuspend && show(old[path]) == "true")
 		if held || random[path] {
 			continue
 		}

@@ -17,7 +17,8 @@ type holdAtZero struct{}
 
 var _ postrender.PostRenderer = holdAtZero{}
 
-// Run sets replicas of every application workload to 0. Everything else stays
+// Run sets replicas of every application workload to 0 and suspends its
+// CronJobs. Everything else stays
 // byte for byte, Helm's source comments included.
 func (holdAtZero) Run(rendered *bytes.Buffer) (*bytes.Buffer, error) {
 	held, err := hold(rendered.String())
@@ -50,7 +51,11 @@ func atZero(d document) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("%s has no spec", d.ref())
 	}
-	spec["replicas"] = int64(0)
+	if text(d.object["kind"]) == kindCronJob {
+		spec["suspend"] = true
+	} else {
+		spec["replicas"] = int64(0)
+	}
 	data, err := yaml.Marshal(d.object)
 	if err != nil {
 		return "", fmt.Errorf("write %s: %w", d.ref(), err)

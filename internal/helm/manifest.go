@@ -70,8 +70,20 @@ func (d document) key() string {
 	return strings.Join([]string{group, d.kind(), text(reconcile.ValueAt(d.object, "metadata", "namespace")), d.name()}, "/")
 }
 
+// layerOf is an object's layer. A CronJob's is also said by the pods that it
+// starts.
 func layerOf(object map[string]any) string {
-	return text(reconcile.ValueAt(object, "metadata", "labels", "layer"))
+	layer := text(reconcile.ValueAt(object, "metadata", "labels", "layer"))
+	if layer != "" || text(object["kind"]) != kindCronJob {
+		return layer
+	}
+	job := []string{"spec", "jobTemplate"}
+	for _, at := range [][]string{job, append(job, "spec", "template")} {
+		if layer == "" {
+			layer = text(reconcile.ValueAt(object, append(at[:len(at):len(at)], "metadata", "labels", "layer")...))
+		}
+	}
+	return layer
 }
 
 func text(v any) string {
@@ -88,9 +100,11 @@ func byKey(docs []document) map[string]document {
 	return out
 }
 
+const kindCronJob = "CronJob"
+
 // isApplication tells whether the object is a workload of the application
 // layer, which is what a quiesce stops.
 func isApplication(object map[string]any) bool {
 	kind := text(reconcile.ValueAt(object, "kind"))
-	return (kind == "Deployment" || kind == "StatefulSet") && layerOf(object) == "application"
+	return (kind == "Deployment" || kind == "StatefulSet" || kind == kindCronJob) && layerOf(object) == "application"
 }

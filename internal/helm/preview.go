@@ -28,6 +28,9 @@ func (c *Client) Preview(ctx context.Context, change reconcile.ReleaseChange) re
 			return reconcile.Preview{}, err
 		}
 		p, err := preview(t, change)
+		if len(p.Hooks) > 0 {
+			p.HookTimeout = c.opts.HookTimeout
+		}
 		return p, t.scrub.err(err)
 	})
 	if errors.Is(err, errNoRelease) {
@@ -55,6 +58,11 @@ func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, erro
 		}
 		// A chart that is not even the right one need not render.
 		return out, nil
+	}
+	if out.Faithful {
+		if out.Record, out.Hooks, err = t.stored(change); err != nil {
+			return out, err
+		}
 	}
 	sides, err := build(t, manifest)
 	if err != nil {

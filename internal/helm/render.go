@@ -8,6 +8,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
+	"helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/releaseutil"
 )
 
@@ -38,43 +39,55 @@ func capabilities(cfg *action.Configuration) (*chartutil.Capabilities, error) {
 	return cfg.Capabilities, nil
 }
 
+// rendered is what a chart gives for an install or upgrade.
+type rendered struct {
+	manifest string
+	hooks    []*release.Hook
+}
+
 // render gives the manifest that an install or upgrade of the chart would
 // store, hooks left out. It uses up the chart. Templates may look objects up
 // in the cluster, as they may in a real upgrade.
 func render(cfg *action.Configuration, ch *chart.Chart, config map[string]any, opts chartutil.ReleaseOptions) (string, error) {
+	all, err := renderAll(cfg, ch, config, opts)
+	return all.manifest, err
+}
+
+// renderAll is render with the hooks.
+func renderAll(cfg *action.Configuration, ch *chart.Chart, config map[string]any, opts chartutil.ReleaseOptions) (rendered, error) {
 	config, err := plain(config)
 	if err != nil {
-		return "", err
+		return rendered{}, err
 	}
 	if err := chartutil.ProcessDependenciesWithMerge(ch, config); err != nil {
-		return "", fmt.Errorf("choose subcharts: %w", err)
+		return rendered{}, fmt.Errorf("choose subcharts: %w", err)
 	}
 	caps, err := capabilities(cfg)
 	if err != nil {
-		return "", err
+		return rendered{}, err
 	}
 	values, err := chartutil.ToRenderValues(ch, config, opts, caps)
 	if err != nil {
-		return "", err
+		return rendered{}, err
 	}
 	files, err := newEngine(cfg, ch, values)
 	if err != nil {
-		return "", err
+		return rendered{}, err
 	}
 	for name := range files {
 		if strings.HasSuffix(name, "NOTES.txt") {
 			delete(files, name)
 		}
 	}
-	_, manifests, err := releaseutil.SortManifests(files, nil, releaseutil.InstallOrder)
+	hooks, manifests, err := releaseutil.SortManifests(files, nil, releaseutil.InstallOrder)
 	if err != nil {
-		return "", err
+		return rendered{}, err
 	}
 	var out strings.Builder
 	for _, m := range manifests {
 		fmt.Fprintf(&out, "---\n# Source: %s\n%s\n", m.Name, m.Content)
 	}
-	return out.String(), nil
+	return rendered{out.String(), hooks}, nil
 }
 
 func newEngine(cfg *action.Configuration, ch *chart.Chart, values chartutil.Values) (map[string]string, error) {

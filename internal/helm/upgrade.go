@@ -73,6 +73,9 @@ func (c *Client) outcome(s *operation, verb string, err error) error {
 	switch {
 	case err != nil:
 		lines := append(s.talk.about(err.Error()), failed...)
+		if hook := c.hookTrouble(s, err); hook != "" {
+			lines = append([]string{hook}, lines...)
+		}
 		if len(lines) == 0 {
 			return fmt.Errorf("%s helm release %s: %w", verb, c.opts.Release, err)
 		}

@@ -76,6 +76,7 @@ type Client struct {
 var (
 	_ reconcile.Clusters    = (*Client)(nil)
 	_ reconcile.Workloads   = (*Client)(nil)
+	_ reconcile.Neighbours  = (*Client)(nil)
 	_ reconcile.Stores      = (*Client)(nil)
 	_ reconcile.Passwords   = (*Client)(nil)
 	_ reconcile.Movers      = (*Client)(nil)

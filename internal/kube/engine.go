@@ -12,6 +12,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -101,10 +102,14 @@ func (c *Client) letEnd(ctx context.Context, job string) error {
 		if err != nil {
 			return "", err
 		}
-		if over, _ := finished(live); !over && live.DeletionTimestamp == nil {
-			return "its pod has not ended", nil
+		if done, _ := finished(live); done || live.DeletionTimestamp != nil {
+			return "", nil
 		}
-		return "", nil
+		pods, err := c.jobPods(ctx, job)
+		if err != nil || len(pods) == 0 || slices.ContainsFunc(pods, func(p corev1.Pod) bool { return !over(p, engineContainer) }) {
+			return "its pod has not ended", err
+		}
+		return "", c.discard(ctx, job) // others keep its pod
 	})
 }
 

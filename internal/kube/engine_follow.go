@@ -40,7 +40,8 @@ func (c *Client) FollowEngine(ctx context.Context, run reconcile.EngineRun, prog
 	if err != nil {
 		return nil, fmt.Errorf("follow engine %s: %w", run.Job, err)
 	}
-	f := &follower{client: c, job: live, progress: progress, container: engineContainer, wait: startWait{patience: c.patience}}
+	f := c.follower(live, engineContainer, progress)
+	f.free = c.deletePod
 	f.died = func(why string) {
 		text := fmt.Sprintf("pod %s: %s; the next one goes on", f.pod.Name, why)
 		progress(reconcile.MoverEvent{Engine: &reconcile.EngineEvent{Kind: reconcile.EngineNotes, Text: text}})
@@ -50,6 +51,12 @@ func (c *Client) FollowEngine(ctx context.Context, run reconcile.EngineRun, prog
 	var dead *deadError
 	switch {
 	case err == nil:
+		if f.accompanied() { // no time to live begins to run
+			err = c.discard(ctx, run.Job)
+		}
+		if err != nil {
+			c.log.WarnContext(ctx, "remove an engine whose pod others keep", "job", run.Job, "error", err)
+		}
 		return last.Result, nil
 	case errors.Is(err, errGone), errors.Is(err, errNoResult):
 		return nil, ErrEngineSilent

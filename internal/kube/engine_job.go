@@ -30,7 +30,7 @@ func (c *Client) engineManifest(w EngineWork, parts workParts, shape spec.Mover)
 		return nil, errors.New("no image is known for the engine; set mover.image")
 	}
 	name := engineJobName(w.Plan)
-	labels := c.ours()
+	labels := c.labelsOf(shape)
 	labels[labelJob], labels[labelEngine] = name, w.Plan
 	return &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: map[string]string{
@@ -62,7 +62,7 @@ func (c *Client) enginePod(name, image string, parts workParts, shape spec.Mover
 		AutomountServiceAccountToken:  pointer(true),
 		EnableServiceLinks:            pointer(false),
 		NodeSelector:                  shape.NodeSelector,
-		SecurityContext:               unprivileged(),
+		SecurityContext:               unprivileged(shape),
 		Containers: []corev1.Container{{
 			Name: engineContainer, Image: image, ImagePullPolicy: corev1.PullIfNotPresent, Command: command,
 			Env: []corev1.EnvVar{{Name: "HOME", Value: "/tmp"}},
@@ -78,7 +78,7 @@ func (c *Client) enginePod(name, image string, parts workParts, shape spec.Mover
 			},
 		}},
 		Volumes: []corev1.Volume{
-			{Name: "work", VolumeSource: corev1.VolumeSource{Projected: workProjection(name, parts)}},
+			{Name: "work", VolumeSource: corev1.VolumeSource{Projected: workProjection(name, parts, modeOf(shape))}},
 			{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &size}}},
 		},
 	}
@@ -88,8 +88,8 @@ func (c *Client) enginePod(name, image string, parts workParts, shape spec.Mover
 
 // workProjection mounts what the engine was handed. All of it is optional: a
 // pod that died after it removed its work must start once more, to say so.
-func workProjection(name string, parts workParts) *corev1.ProjectedVolumeSource {
-	out := &corev1.ProjectedVolumeSource{DefaultMode: pointer[int32](0o440)}
+func workProjection(name string, parts workParts, mode *int32) *corev1.ProjectedVolumeSource {
+	out := &corev1.ProjectedVolumeSource{DefaultMode: mode}
 	var files, told []corev1.KeyToPath
 	for _, key := range parts.files {
 		files = append(files, corev1.KeyToPath{Key: key, Path: "work/" + key})

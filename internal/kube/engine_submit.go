@@ -74,7 +74,7 @@ func (c *Client) submit(ctx context.Context, w EngineWork) (reconcile.EngineRun,
 	// Last, because from here on the engine works without us.
 	live, err := c.kube.BatchV1().Jobs(c.options.Namespace).Create(ctx, manifest, metav1.CreateOptions{})
 	if err != nil {
-		return reconcile.EngineRun{}, fmt.Errorf("create Job %s: %w", name, err)
+		return reconcile.EngineRun{}, refusedJob(err, "create Job "+name)
 	}
 	run := engineRun(*live)
 	if err := c.bindEngine(ctx, run, true); err != nil {

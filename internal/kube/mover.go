@@ -81,21 +81,26 @@ func (c *Client) runOnce(ctx context.Context, job reconcile.MoverJob, request re
 			return nil, err
 		}
 	}
-	last, err := c.follow(ctx, live, progress)
+	f := c.follower(live, moverContainer, progress)
+	last, err := f.follow(ctx)
 	var stuck *stuckError
 	var dead *deadError
 	switch {
 	case errors.As(err, &stuck):
 		// It must not start later, when nobody expects it any more.
 		return nil, withTrouble(err, "removing the Job", c.cleanup(ctx, job.Name))
-	case errors.As(err, &dead):
-		return nil, withTrouble(err, "removing its Secret", c.removeJobSecret(ctx, job.Name))
 	case adopted && errors.Is(err, errNoResult):
 		// Its log was thrown away. Every request may be run again.
 		return nil, withTrouble(errGone, "removing the Job", c.cleanup(ctx, job.Name))
+	case (errors.As(err, &dead) || errors.Is(err, errNoResult)) && f.accompanied():
+		return nil, withTrouble(err, "removing the Job", c.discard(ctx, job.Name))
+	case errors.As(err, &dead):
+		return nil, withTrouble(err, "removing its Secret", c.removeJobSecret(ctx, job.Name))
 	case err != nil:
 		return nil, err
 	}
+	// Nobody but us ends a pod in which another container goes on.
+	job.Keep = job.Keep && !f.accompanied()
 	return c.conclude(ctx, job, last)
 }
 
@@ -144,7 +149,7 @@ func (c *Client) start(ctx context.Context, job reconcile.MoverJob, request reco
 		return nil, fmt.Errorf("somebody else made the Job just now: %w", errGone)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("create the Job: %w", err)
+		return nil, refusedJob(err, "create the Job")
 	}
 	return live, c.bindSecret(ctx, live)
 }

@@ -33,38 +33,48 @@ type follower struct {
 	// died hears of one that did so without an outcome, and may be nil.
 	drained bool
 	died    func(why string)
+	// held is since when only other containers keep the pod; free ends such a
+	// pod where a next one goes on, and may be nil.
+	held time.Time
+	free func(ctx context.Context, pod corev1.Pod) error
 	// idle is the last wait between two looks that showed nothing new.
 	idle time.Duration
 	// failure is the Job's condition once it has failed.
 	failure batchv1.JobCondition
 }
 
-// follow returns the last line of a Job that came to its end. Either the mover
-// says so itself, with a result, which is the last thing it does, or the Job's
-// own condition does; a log that ends says nothing. The result is not kept
-// waiting for the condition: that takes a second or two of the downtime. An API
-// server that is away is waited for, but not for ever.
-func (c *Client) follow(ctx context.Context, job *batchv1.Job, progress reconcile.Progress) (reconcile.MoverEvent, error) {
-	f := &follower{client: c, job: job, progress: progress, container: moverContainer, wait: startWait{patience: c.patience}}
-	return f.follow(ctx)
+func (c *Client) follower(job *batchv1.Job, container string, progress reconcile.Progress) *follower {
+	return &follower{client: c, job: job, progress: progress, container: container, wait: startWait{patience: c.patience}}
 }
 
+// follow returns the last line of a Job that came to its end. Either the mover
+// says so itself, with a result, which is the last thing it does, or the Job's
+// own condition does, or the mover's container has ended and others keep its
+// pod; a log that ends says nothing. The result is not kept waiting for the
+// condition: that takes a second or two of the downtime. An API server that is
+// away is waited for, but not for ever.
 func (f *follower) follow(ctx context.Context) (reconcile.MoverEvent, error) {
 	c := f.client
 	answered := time.Now() // when the API server last answered
 	for {
-		over, failed, err := f.look(ctx)
+		done, failed, err := f.look(ctx)
 		if err == nil {
 			answered = time.Now()
 		}
 		switch {
-		case err == nil && over:
+		case err == nil && done:
 			return f.verdict(ctx, failed)
 		case err == nil:
 			err = f.step(ctx)
 		}
 		if err == nil && len(f.log.last.Result) > 0 {
 			return f.log.last, nil
+		}
+		if err == nil && f.keptByOthers() {
+			if f.free == nil || f.log.ended {
+				return f.lastWord()
+			}
+			err = f.release(ctx)
 		}
 		if err != nil && (!transient(err) || time.Since(answered) > c.patience.settle) {
 			return reconcile.MoverEvent{}, err
@@ -86,7 +96,7 @@ func (f *follower) pace(err error) time.Duration {
 }
 
 // look reads the Job and its newest pod.
-func (f *follower) look(ctx context.Context) (over, failed bool, err error) {
+func (f *follower) look(ctx context.Context) (done, failed bool, err error) {
 	live, err := f.client.kube.BatchV1().Jobs(f.client.options.Namespace).Get(ctx, f.job.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) || err == nil && live.UID != f.job.UID {
 		return false, false, errGone
@@ -108,16 +118,17 @@ func (f *follower) look(ctx context.Context) (over, failed bool, err error) {
 		})
 		if newest.UID != f.pod.UID {
 			f.log, f.wait, f.drained = moverLog{progress: f.progress}, startWait{patience: f.client.patience}, false
+			f.held = time.Time{}
 		}
 		f.pod = newest
 	}
-	over, failed = finished(live)
+	done, failed = finished(live)
 	for _, condition := range live.Status.Conditions {
 		if condition.Type == batchv1.JobFailed {
 			f.failure = condition
 		}
 	}
-	return over, failed, nil
+	return done, failed, nil
 }
 
 // step reads the pod's log if it has one, else looks why it has not started.
@@ -128,7 +139,7 @@ func (f *follower) step(ctx context.Context) error {
 	if f.started() {
 		f.idle = 0
 		err := f.read(ctx)
-		if f.drained = err == nil && ended(f.pod); f.drained && !f.log.ended && f.died != nil {
+		if f.drained = err == nil && over(f.pod, f.container); f.drained && !f.log.ended && f.died != nil {
 			f.died(f.deathOf().Error())
 		}
 		return err
@@ -147,12 +158,23 @@ const slowStart = 5 * time.Second
 
 // started tells whether the container has run, so that it has a log.
 func (f *follower) started() bool {
-	for _, s := range f.pod.Status.ContainerStatuses {
-		if s.Name == f.container {
-			return s.State.Running != nil || s.State.Terminated != nil
+	state := stateIn(f.pod, f.container)
+	return state.Running != nil || state.Terminated != nil
+}
+
+// stateIn is the state of one container of a pod.
+func stateIn(pod corev1.Pod, container string) corev1.ContainerState {
+	for _, s := range pod.Status.ContainerStatuses {
+		if s.Name == container {
+			return s.State
 		}
 	}
-	return false
+	return corev1.ContainerState{}
+}
+
+// over tells whether nothing comes any more of a container.
+func over(pod corev1.Pod, container string) bool {
+	return ended(pod) || stateIn(pod, container).Terminated != nil
 }
 
 func ended(pod corev1.Pod) bool {
@@ -197,14 +219,14 @@ var errPodEnded = errors.New("the pod has ended")
 // it.
 func (f *follower) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	name, uid := f.pod.Name, f.pod.UID
-	over := false
+	last := false
 	for process.Pause(ctx, 10*f.client.patience.look) == nil {
-		if over {
+		if last {
 			cancel(errPodEnded) // it had a whole turn to deliver its last lines
 			return
 		}
 		pod, err := f.client.kube.CoreV1().Pods(f.client.options.Namespace).Get(ctx, name, metav1.GetOptions{})
-		over = apierrors.IsNotFound(err) || err == nil && (pod.UID != uid || ended(*pod))
+		last = apierrors.IsNotFound(err) || err == nil && (pod.UID != uid || over(*pod, f.container))
 	}
 }
 

@@ -110,7 +110,7 @@ func (c *Client) manifest(job reconcile.MoverJob, files []moverFile, digest stri
 	if image == "" {
 		return nil, errors.New("no mover image is known; set mover.image")
 	}
-	labels := c.ours()
+	labels := c.labelsOf(shape)
 	labels[labelJob] = job.Name
 	var none int32
 	out := &batchv1.Job{
@@ -149,7 +149,8 @@ func (c *Client) moverPod(name, image string, files []moverFile, resources corev
 		AutomountServiceAccountToken:  pointer(false),
 		EnableServiceLinks:            pointer(false),
 		NodeSelector:                  shape.NodeSelector,
-		SecurityContext:               unprivileged(),
+		ServiceAccountName:            shape.ServiceAccountName,
+		SecurityContext:               unprivileged(shape),
 		Containers: []corev1.Container{{
 			Name: moverContainer, Image: image, ImagePullPolicy: corev1.PullIfNotPresent, Command: command, Resources: resources,
 			SecurityContext: restricted(), Env: collectEarlier(resources),
@@ -159,7 +160,7 @@ func (c *Client) moverPod(name, image string, files []moverFile, resources corev
 			},
 		}},
 		Volumes: []corev1.Volume{
-			{Name: "told", VolumeSource: corev1.VolumeSource{Projected: projection(name, files)}},
+			{Name: "told", VolumeSource: corev1.VolumeSource{Projected: projection(name, files, modeOf(shape))}},
 			{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &size}}},
 		},
 	}
@@ -180,11 +181,35 @@ func collectEarlier(r corev1.ResourceRequirements) []corev1.EnvVar {
 
 // unprivileged and restricted together are what the restricted level of
 // Kubernetes' pod security asks for.
-func unprivileged() *corev1.PodSecurityContext {
+func unprivileged(shape spec.Mover) *corev1.PodSecurityContext {
+	as := shape.SecurityContext
+	if as == nil {
+		as = &spec.SecurityContext{RunAsUser: pointer[int64](moverUser), RunAsGroup: pointer[int64](moverUser), FSGroup: pointer[int64](moverUser)}
+	}
 	return &corev1.PodSecurityContext{
-		RunAsNonRoot: pointer(true), RunAsUser: pointer[int64](moverUser), RunAsGroup: pointer[int64](moverUser), FSGroup: pointer[int64](moverUser),
+		RunAsNonRoot: pointer(true), RunAsUser: as.RunAsUser, RunAsGroup: as.RunAsGroup, FSGroup: as.FSGroup,
 		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}
+}
+
+// modeOf is the mode of the files a pod is told. Where no group is asked for,
+// nobody knows which user has to read them, and our own container is the only
+// one that they are mounted in.
+func modeOf(shape spec.Mover) *int32 {
+	if as := shape.SecurityContext; as != nil && as.FSGroup == nil {
+		return pointer[int32](0o444)
+	}
+	return pointer[int32](0o440)
+}
+
+// labelsOf are the labels of a pod of ours; those by which we find it win.
+func (c *Client) labelsOf(shape spec.Mover) map[string]string {
+	out := maps.Clone(shape.Labels)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, c.ours())
+	return out
 }
 
 func restricted() *corev1.SecurityContext {
@@ -207,8 +232,8 @@ func shapePod(pod *corev1.PodSpec, shape spec.Mover) {
 }
 
 // projection puts the Job's own Secret and the Secrets referred to into one
-// directory that only the mover's group can read.
-func projection(name string, files []moverFile) *corev1.ProjectedVolumeSource {
+// directory.
+func projection(name string, files []moverFile, mode *int32) *corev1.ProjectedVolumeSource {
 	own := []corev1.KeyToPath{{Key: "request.json", Path: requestPath}}
 	var others []corev1.VolumeProjection
 	for _, f := range files {
@@ -219,7 +244,7 @@ func projection(name string, files []moverFile) *corev1.ProjectedVolumeSource {
 		others = append(others, secretProjection(f.ref.Secret.Name, corev1.KeyToPath{Key: f.ref.Secret.Key, Path: f.path}))
 	}
 	return &corev1.ProjectedVolumeSource{
-		DefaultMode: pointer[int32](0o440),
+		DefaultMode: mode,
 		Sources:     append([]corev1.VolumeProjection{secretProjection(name, own...)}, others...),
 	}
 }
@@ -266,6 +291,11 @@ func merged(own, defaults spec.Mover) spec.Mover {
 	if own.ImagePullSecrets == nil {
 		out.ImagePullSecrets = slices.Clone(defaults.ImagePullSecrets)
 	}
+	if own.Labels == nil {
+		out.Labels = maps.Clone(defaults.Labels)
+	}
+	out.ServiceAccountName = cmp.Or(own.ServiceAccountName, defaults.ServiceAccountName)
+	out.SecurityContext = cmp.Or(own.SecurityContext, defaults.SecurityContext)
 	if own.Annotations == nil {
 		out.Annotations = maps.Clone(defaults.Annotations)
 	}

@@ -103,7 +103,7 @@ func (c *Client) warning(ctx context.Context, uid, reason string) string {
 	if newest == nil {
 		return ""
 	}
-	return reason + ": " + firstLine(newest.Message)
+	return reason + ": " + firstLine(newest.Message) + remedy(newest.Message)
 }
 
 // outOfMemory is the container runtime's word for one that the kernel ended

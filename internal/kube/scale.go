@@ -56,7 +56,7 @@ func (c *Client) Scale(ctx context.Context, key string, replicas int) error {
 		return fmt.Errorf("scale %s: %d replicas", key, replicas)
 	}
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		return c.patch(ctx, key, object{"spec": object{"replicas": replicas}})
+		return c.patch(ctx, key, scaled(key, replicas))
 	})
 }
 
@@ -96,8 +96,10 @@ func (c *Client) patch(ctx context.Context, key string, change object) error {
 		_, err = apps.Deployments(c.options.Namespace).Patch(ctx, name, types.MergePatchType, body, metav1.PatchOptions{})
 	case kindStatefulSet:
 		_, err = apps.StatefulSets(c.options.Namespace).Patch(ctx, name, types.MergePatchType, body, metav1.PatchOptions{})
+	case kindCronJob:
+		_, err = c.kube.BatchV1().CronJobs(c.options.Namespace).Patch(ctx, name, types.MergePatchType, body, metav1.PatchOptions{})
 	default:
-		err = errors.New("not a Deployment or StatefulSet")
+		err = errors.New("not a Deployment, StatefulSet or CronJob")
 	}
 	if apierrors.IsNotFound(err) {
 		return fmt.Errorf("patch %s in namespace %s: it does not exist any more; make a new plan: %w", key, c.options.Namespace, err)

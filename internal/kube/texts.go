@@ -1,14 +1,66 @@
 package kube
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
+
+// notOfHelm leaves out Helm's records, which are the largest Secrets.
+const notOfHelm = "type!=helm.sh/release.v1"
+
+// ListTexts is List with what the workloads are told, in two lists more.
+func (c *Client) ListTexts(ctx context.Context) reconcile.Observed[[]reconcile.Workload] {
+	var (
+		seen    listed
+		maps    []corev1.ConfigMap
+		secrets []corev1.Secret
+	)
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) { seen, err = c.lists(gctx); return })
+	group.Go(func() (err error) {
+		maps, err = all[corev1.ConfigMap](gctx, "", listOf(c.kube.CoreV1().ConfigMaps(c.options.Namespace).List))
+		return describe(err, "list ConfigMaps, through which workloads may name their database")
+	})
+	group.Go(func() (err error) {
+		secrets, err = c.usedSecrets(gctx)
+		return describe(err, "list Secrets, through which workloads may name their database")
+	})
+	if err := group.Wait(); err != nil {
+		return reconcile.CouldNot[[]reconcile.Workload](err)
+	}
+	held := holdersOf(maps, secrets)
+	for i, w := range seen.found {
+		texts, err := textsOf(w, held)
+		if err != nil {
+			return reconcile.CouldNot[[]reconcile.Workload](err)
+		}
+		seen.counts[i].Texts = texts
+	}
+	return reconcile.Found(seen.counts)
+}
+
+// usedSecrets lists the Secrets that pods may use, none where that is not
+// allowed: then it is not known what they say.
+func (c *Client) usedSecrets(ctx context.Context) ([]corev1.Secret, error) {
+	list := func(ctx context.Context, o metav1.ListOptions) (*corev1.SecretList, error) {
+		o.FieldSelector = notOfHelm
+		return c.kube.CoreV1().Secrets(c.options.Namespace).List(ctx, o)
+	}
+	secrets, err := all[corev1.Secret](ctx, "", listOf(list))
+	if apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	return secrets, err
+}
 
 // holders are the objects whose data pods may read, by Kind/name, as text.
 type holders map[string]map[string]string
@@ -37,7 +89,7 @@ func textsOf(w workload, held holders) (reconcile.Texts, error) {
 		return nil, fmt.Errorf("read the pod template of %s: %w", w.key(), err)
 	}
 	out := reconcile.Texts{}
-	for path, v := range reconcile.Leaves(map[string]any{"spec": map[string]any{"template": template}}) {
+	for path, v := range reconcile.Leaves(w.templateIn(template)) {
 		out[reconcile.Place{Object: w.key(), Field: path}] = reconcile.LeafText(v)
 	}
 	for _, name := range usedBy(w.template.Spec) {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -25,9 +25,10 @@ const application = "layer=application"
 const (
 	kindDeployment  = "Deployment"
 	kindStatefulSet = "StatefulSet"
+	kindCronJob     = "CronJob"
 )
 
-// workload is what Deployments and StatefulSets have in common.
+// workload is what Deployments, StatefulSets and CronJobs have in common.
 type workload struct {
 	kind     string
 	meta     metav1.ObjectMeta
@@ -49,22 +50,32 @@ func (w workload) count() int {
 	return int(*w.replicas)
 }
 
-// notOfHelm leaves out Helm's records, which are the largest Secrets.
-const notOfHelm = "type!=helm.sh/release.v1"
-
-// List reads the application layer in six lists, however many workloads
+// List reads the application layer in five lists, however many workloads
 // there are.
 func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Workload] {
+	seen, err := c.lists(ctx)
+	if err != nil {
+		return reconcile.CouldNot[[]reconcile.Workload](err)
+	}
+	return reconcile.Found(seen.counts)
+}
+
+// listed is the application layer as it was read, each workload beside what is
+// told of it.
+type listed struct {
+	found  []workload
+	counts []reconcile.Workload
+}
+
+func (c *Client) lists(ctx context.Context) (listed, error) {
 	var (
-		found   []workload
+		out     listed
 		pods    []corev1.Pod
 		scalers []autoscalingv2.HorizontalPodAutoscaler
-		maps    []corev1.ConfigMap
-		secrets []corev1.Secret
 	)
 	ns := c.options.Namespace
 	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) { found, err = c.layer(gctx); return })
+	group.Go(func() (err error) { out.found, err = c.layer(gctx); return })
 	group.Go(func() (err error) {
 		pods, err = all[corev1.Pod](gctx, "", listOf(c.kube.CoreV1().Pods(ns).List))
 		return describe(err, "list pods")
@@ -73,49 +84,26 @@ func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Worklo
 		scalers, err = all[autoscalingv2.HorizontalPodAutoscaler](gctx, "", listOf(c.kube.AutoscalingV2().HorizontalPodAutoscalers(ns).List))
 		return describe(err, "list HorizontalPodAutoscalers")
 	})
-	group.Go(func() (err error) {
-		maps, err = all[corev1.ConfigMap](gctx, "", listOf(c.kube.CoreV1().ConfigMaps(ns).List))
-		return describe(err, "list ConfigMaps, through which workloads may name their database")
-	})
-	group.Go(func() (err error) {
-		secrets, err = c.usedSecrets(gctx)
-		return describe(err, "list Secrets, through which workloads may name their database")
-	})
 	if err := group.Wait(); err != nil {
-		return reconcile.CouldNot[[]reconcile.Workload](err)
+		return listed{}, err
 	}
-	out := make([]reconcile.Workload, 0, len(found))
-	held := holdersOf(maps, secrets)
-	for _, w := range found {
-		seen, err := view(w, pods, scalers, held)
+	for _, w := range out.found {
+		seen, err := view(w, pods, scalers)
 		if err != nil {
-			return reconcile.CouldNot[[]reconcile.Workload](err)
+			return listed{}, err
 		}
-		out = append(out, seen)
+		out.counts = append(out.counts, seen)
 	}
-	return reconcile.Found(out)
+	return out, nil
 }
 
-// usedSecrets lists the Secrets that pods may use, none where that is not
-// allowed: then it is not known what they say.
-func (c *Client) usedSecrets(ctx context.Context) ([]corev1.Secret, error) {
-	list := func(ctx context.Context, o metav1.ListOptions) (*corev1.SecretList, error) {
-		o.FieldSelector = notOfHelm
-		return c.kube.CoreV1().Secrets(c.options.Namespace).List(ctx, o)
-	}
-	secrets, err := all[corev1.Secret](ctx, "", listOf(list))
-	if apierrors.IsForbidden(err) {
-		return nil, nil
-	}
-	return secrets, err
-}
-
-// layer reads the Deployments and StatefulSets of the application, sorted by
-// kind and name.
+// layer reads the Deployments, StatefulSets and CronJobs of the application,
+// sorted by kind and name.
 func (c *Client) layer(ctx context.Context) ([]workload, error) {
 	ns := c.options.Namespace
 	var deployments []appsv1.Deployment
 	var sets []appsv1.StatefulSet
+	var crons []batchv1.CronJob
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		deployments, err = all[appsv1.Deployment](ctx, application, listOf(c.kube.AppsV1().Deployments(ns).List))
@@ -124,6 +112,10 @@ func (c *Client) layer(ctx context.Context) ([]workload, error) {
 	group.Go(func() (err error) {
 		sets, err = all[appsv1.StatefulSet](ctx, application, listOf(c.kube.AppsV1().StatefulSets(ns).List))
 		return describe(err, "list StatefulSets")
+	})
+	group.Go(func() (err error) {
+		crons, err = all[batchv1.CronJob](ctx, "", listOf(c.kube.BatchV1().CronJobs(ns).List))
+		return describe(err, "list CronJobs")
 	})
 	if err := group.Wait(); err != nil {
 		return nil, err
@@ -134,6 +126,11 @@ func (c *Client) layer(ctx context.Context) ([]workload, error) {
 	}
 	for _, s := range sets {
 		out = append(out, ofStatefulSet(s))
+	}
+	for _, j := range crons {
+		if ofLayer(j) {
+			out = append(out, ofCronJob(j))
+		}
 	}
 	slices.SortFunc(out, func(a, b workload) int { return strings.Compare(a.key(), b.key()) })
 	return out, nil
@@ -171,18 +168,14 @@ func readyNow(meta metav1.ObjectMeta, observed int64, ready int32) int32 {
 	return ready
 }
 
-func view(w workload, pods []corev1.Pod, scalers []autoscalingv2.HorizontalPodAutoscaler, held holders) (reconcile.Workload, error) {
+func view(w workload, pods []corev1.Pod, scalers []autoscalingv2.HorizontalPodAutoscaler) (reconcile.Workload, error) {
 	mine, err := podsOf(w, pods)
-	if err != nil {
-		return reconcile.Workload{}, err
-	}
-	texts, err := textsOf(w, held)
 	if err != nil {
 		return reconcile.Workload{}, err
 	}
 	out := reconcile.Workload{
 		Kind: w.kind, Name: w.meta.Name, Replicas: w.count(), Ready: int(w.ready), Pods: len(mine),
-		Texts: texts, Trouble: trouble(mine),
+		Trouble: trouble(mine),
 	}
 	if out.Trouble == "" {
 		out.Trouble = w.refused

@@ -48,6 +48,7 @@ func installation() reconcile.Observation {
 			Postgres: reconcile.ReleaseStore{Internal: true, Host: "postgresql", Port: 5432, Username: "postgres", FullName: "postgresql"},
 			Mongo:    reconcile.ReleaseStore{Internal: true, Hosts: []string{"mongodb:27017"}, Username: "root", FullName: "mongodb"},
 		}),
+		Writers: reconcile.Found([]reconcile.Writer(nil)),
 		Workloads: reconcile.Found([]reconcile.Workload{
 			workload("Deployment", "api-service", 1), workload("Deployment", "builds-service", 2), workload("Deployment", "contexts-service", 1),
 			workload("Deployment", "cron-service", 1), workload("Deployment", "frontend", 3), workload("Deployment", "insights-service", 1),

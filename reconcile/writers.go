@@ -1,0 +1,99 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Neighbours reads what is in the release's namespace beside the workloads that
+// are scaled.
+type Neighbours interface {
+	// Writers are pods with layer=application that no Workload owns.
+	Writers(ctx context.Context) Observed[[]Writer]
+}
+
+// Writer is an owner of pods with layer=application that scaling does not stop:
+// a Job, a DaemonSet, a Rollout, a pod on its own.
+type Writer struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	Pods int    `json:"pods"`
+}
+
+// String names it with its pods.
+func (w Writer) String() string {
+	if w.Pods == 1 {
+		return w.Kind + "/" + w.Name + " (1 pod)"
+	}
+	return fmt.Sprintf("%s/%s (%d pods)", w.Kind, w.Name, w.Pods)
+}
+
+const kindJob = "Job"
+
+// jobsTime is how long Jobs of the application get to end by themselves.
+const jobsTime = 3 * time.Minute
+
+// jobsIn are the Jobs among writers.
+func jobsIn(all []Writer) []string {
+	var out []string
+	for _, w := range all {
+		if w.Kind == kindJob {
+			out = append(out, w.String())
+		}
+	}
+	return out
+}
+
+// otherWriters names what goes on running when the application is stopped. The
+// fence refuses their writes; what they do then, and where they write later, is
+// for their owner to know.
+func otherWriters(o Observation) []Finding {
+	var left []string
+	for _, w := range o.Writers.Value {
+		if w.Kind != kindJob {
+			left = append(left, w.String())
+		}
+	}
+	var out []Finding
+	if jobs := jobsIn(o.Writers.Value); len(jobs) > 0 {
+		out = append(out, Finding{ID: "job-runs", Source: sourceDocs, Fix: "move when they have ended",
+			What: fmt.Sprintf("Jobs of the application run: %s; they get %s to end once the application has stopped, and then their writes are refused", strings.Join(clip(jobs, 8), ", "), jobsTime)})
+	}
+	if len(left) > 0 {
+		out = append(out, Finding{ID: "writer-not-stopped", Source: sourceDocs,
+			Fix: "stop them by hand before the move and start them after it, with the new address if they are not of the release; or take layer=application off what does not use the databases",
+			What: "these run pods with layer=application and are not stopped by scaling: " + strings.Join(clip(left, 8), ", ") +
+				"; their writes are refused while the data move"})
+	}
+	return out
+}
+
+// waitForJobs gives Jobs of the application time to end. One that does not end
+// in time is named, and holds nobody up: the fence refuses its writes.
+func (r *run) waitForJobs(ctx context.Context, st Step) error {
+	until := r.p.Now().Add(jobsTime)
+	for {
+		seen := r.p.Neighbours.Writers(ctx)
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if seen.Unread() {
+			r.ev.Note("whether Jobs of the application run could not be read (" + seen.Why + "); the fence refuses their writes")
+			return nil
+		}
+		jobs := jobsIn(seen.Value)
+		if len(jobs) == 0 {
+			return nil
+		}
+		if r.p.Now().After(until) {
+			r.ev.Note(fmt.Sprintf("still running after %s: %s; their writes are refused from here on", jobsTime, strings.Join(clip(jobs, 8), ", ")))
+			return nil
+		}
+		r.ev.StepProgress(st, MoverEvent{Phase: "stopping", Message: "waiting for " + strings.Join(clip(jobs, 3), ", ")})
+		if err := r.p.Wait(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
