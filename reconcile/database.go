@@ -1,6 +1,9 @@
 package reconcile
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Engine names a kind of datastore, in the spec's own word.
 type Engine string
@@ -122,16 +125,21 @@ type UnsupportedObject struct {
 	Database string `json:"database"`
 	Object   string `json:"object"`
 	Reason   string `json:"reason"`
+	// Fix is what helps, empty where only its removal does.
+	Fix string `json:"fix,omitempty"`
 	// Superuser tells that a target where we are superuser can take it.
 	Superuser bool `json:"superuser,omitempty"`
+	// Managed are roles of managed services whose members can make it too.
+	Managed []string `json:"managed,omitempty"`
 	// Before is the PostgreSQL version from which on no target can take it.
 	Before int `json:"before,omitempty"`
 }
 
-// Fits tells whether a target of a version, where our role may or may not be
-// superuser, can take it all the same.
-func (u UnsupportedObject) Fits(version int, superuser bool) bool {
-	return u.Superuser && superuser || u.Before > 0 && version < u.Before
+// Fits tells whether a target of a version, where we log in as a role, can take
+// it all the same.
+func (u UnsupportedObject) Fits(version int, role RolePrivileges) bool {
+	managed := slices.ContainsFunc(u.Managed, func(name string) bool { return slices.Contains(role.MemberOf, name) })
+	return u.Superuser && role.Superuser || managed || u.Before > 0 && version < u.Before
 }
 
 // SessionCount is how many client sessions a role holds on a database.

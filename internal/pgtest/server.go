@@ -38,6 +38,10 @@ type Options struct {
 	TLS bool
 	// Dir holds everything; empty means a new temporary directory.
 	Dir string
+	// Partman puts pg_partman as Debian publishes it beside the server, with
+	// these lines at the end of its control file; "#" says nothing more than
+	// what is published, and "" leaves it out.
+	Partman string
 }
 
 // Server is a running server.
@@ -90,6 +94,9 @@ func tail(s string, n int) string {
 // Start makes a cluster and starts it.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	bin, err := Binaries(ctx, o.Major)
+	if err == nil && o.Partman != "" {
+		bin, err = withPartman(ctx, bin, o.Major, o.Partman)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -228,7 +228,7 @@ func (s *server) inspectDatabases(ctx context.Context, all []database, db *recon
 func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.DatabaseInfo, []reconcile.UnsupportedObject, error) {
 	info := reconcile.DatabaseInfo{Name: d.name, Owner: d.owner, Encoding: d.encoding, Collate: d.collate, CType: d.ctype, Bytes: d.bytes}
 	if !d.connectable {
-		return info, []reconcile.UnsupportedObject{{Database: d.name, Object: "database " + d.name, Reason: "it takes no connections"}}, nil
+		return info, []reconcile.UnsupportedObject{unsupported(d.name, "database "+d.name, "closed")}, nil
 	}
 	var found []reconcile.UnsupportedObject
 	err := s.with(ctx, d.name, func(conn *pgx.Conn) (err error) {
@@ -263,8 +263,7 @@ func (s *server) inspectMaintenance(ctx context.Context, db *reconcile.Database)
 			return err
 		}
 		if !empty {
-			db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Database: maintenance, Object: "database " + maintenance,
-				Reason: "it holds objects, and a move does not carry the server's own maintenance database"})
+			db.Unsupported = append(db.Unsupported, unsupported(maintenance, "database "+maintenance, "maintenance"))
 		}
 		rows, err := conn.Query(ctx, "select datname::text from pg_database where datistemplate and datname not in ('template0', 'template1') order by 1")
 		if err != nil {
@@ -272,7 +271,7 @@ func (s *server) inspectMaintenance(ctx context.Context, db *reconcile.Database)
 		}
 		templates, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		for _, name := range templates {
-			db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Database: name, Object: "database " + name, Reason: "it is a template, and a move does not carry templates"})
+			db.Unsupported = append(db.Unsupported, unsupported(name, "database "+name, "template"))
 		}
 		return err
 	})
