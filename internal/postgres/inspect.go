@@ -43,17 +43,32 @@ func (m *mover) inspect(ctx context.Context) reconcile.InspectResult {
 	return result
 }
 
-// adaptBoth adds what follows from both sides together. What it reads is the
-// source's, so a failure is the source's too.
+// adaptBoth adds what follows from both sides together. What it asks a side and
+// is not told is that side's failure.
 func (m *mover) adaptBoth(ctx context.Context, facts *copyFacts, result *reconcile.InspectResult) {
 	facts.source.databases = connectable(facts.source.databases)
-	facts.adapted = adapt(facts.source.globals, facts.target.globals, facts.target.admin, m.req.OwnerMap, databaseNames(facts.source.databases))
-	if err := m.adaptPublic(ctx, facts); err != nil {
-		result.Source = &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
+	names := databaseNames(facts.source.databases)
+	functions, err := m.source.functionSettings(ctx, names)
+	if err == nil {
+		err = m.askSettings(ctx, facts, functions)
+	}
+	if err == nil {
+		facts.adapted = adapt(facts.source.globals, facts.target.globals, facts.target.admin, m.req.OwnerMap, names)
+		err = m.adaptPublic(ctx, facts)
+	}
+	if err != nil {
+		failed := &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
+		var known *reconcile.MoverError
+		if errors.As(err, &known) && known.Side == targetSide {
+			result.Target = failed
+		} else {
+			result.Source = failed
+		}
 		return
 	}
-	result.Adapted = facts.adapted.lines
-	result.Blocked = blocked(result.Source.Database, result.Target.Database)
+	result.Adapted, result.LeftOut = facts.adapted.lines, facts.adapted.left
+	result.Blocked = slices.Concat(blocked(result.Source.Database, result.Target.Database), facts.adapted.blocked,
+		facts.adapted.blockedFunctions(functions, facts.target.globals, facts.target.admin))
 }
 
 func errorCode(err error) string {
@@ -108,7 +123,8 @@ func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database
 
 // moveSettings are the server settings a move depends on.
 const moveSettings = `{max_connections,superuser_reserved_connections,wal_level,shared_preload_libraries,password_encryption,
-	default_transaction_read_only,max_locks_per_transaction,data_checksums,server_encoding,ssl}`
+	default_transaction_read_only,max_locks_per_transaction,max_prepared_transactions,autovacuum_max_workers,autovacuum_worker_slots,
+	max_worker_processes,max_wal_senders,data_checksums,server_encoding,ssl}`
 
 func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
 	db.VersionNum = s.version
@@ -117,11 +133,11 @@ func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcil
 		return fmt.Errorf("measure latency: %w", err)
 	}
 	db.Latency = time.Since(began)
-	err := conn.QueryRow(ctx, `select split_part(current_setting('server_version'), ' ', 1), r.rolname::text, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolbypassrls,
+	err := conn.QueryRow(ctx, `select split_part(current_setting('server_version'), ' ', 1), r.rolname::text, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolbypassrls, not r.rolinherit,
 		coalesce((select array_agg(pg_get_userbyid(m.roleid)::text order by 1) from pg_auth_members m where m.member = r.oid), '{}'),
 		coalesce((select version from pg_stat_ssl where pid = pg_backend_pid()), '')
 		from pg_roles r where rolname = current_user`).
-		Scan(&db.ServerVersion, &db.Role.Name, &db.Role.Superuser, &db.Role.CreateDB, &db.Role.CreateRole, &db.Role.BypassRLS, &db.Role.MemberOf, &db.TLSVersion)
+		Scan(&db.ServerVersion, &db.Role.Name, &db.Role.Superuser, &db.Role.CreateDB, &db.Role.CreateRole, &db.Role.BypassRLS, &db.Role.NoInherit, &db.Role.MemberOf, &db.TLSVersion)
 	if err != nil {
 		return fmt.Errorf("read server and role: %w", err)
 	}
@@ -142,28 +158,33 @@ func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcil
 	return s.inspectSessions(ctx, conn, db)
 }
 
-// extensionsQuery lists installable extensions, and whether only a superuser
-// may install them. Up to PostgreSQL 12 none is trusted. Managed services let
-// their own administrators install what they offer, by a hook that no catalog
-// shows; those roles are known by name.
+// extensionsQuery lists installable extensions, whether only a superuser may
+// install them, and whether the server does it for one who is none: then what
+// they make belongs to the server's own superuser (PostgreSQL manual, extension
+// control files, trusted). Up to PostgreSQL 12 none is trusted. Managed services
+// let their own administrators install what they offer, by a hook that no
+// catalog shows; those roles are known by name.
 const extensionsQuery = `
-select v.name::text, v.version, v.superuser and not coalesce((to_jsonb(v) ->> 'trusted')::boolean, false)
+select v.name::text, v.version, v.superuser and not v.trusted
 	and not exists (select from pg_roles m where m.rolname in ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin', 'alloydbsuperuser')
-		and pg_has_role(current_user, m.oid, 'member'))
-from pg_available_extension_versions v order by 1, 2`
+		and pg_has_role(current_user, m.oid, 'member')), v.superuser and v.trusted
+from (select v.name, v.version, v.superuser, coalesce((to_jsonb(v) ->> 'trusted')::boolean, false) as trusted from pg_available_extension_versions v) v order by 1, 2`
 
 func inspectExtensions(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
 	rows, err := conn.Query(ctx, extensionsQuery)
 	if err != nil {
 		return err
 	}
-	db.Restricted = map[string][]string{}
+	db.Restricted, db.ByServer = map[string][]string{}, map[string][]string{}
 	var name, version string
-	var restricted bool
-	_, err = pgx.ForEachRow(rows, []any{&name, &version, &restricted}, func() error {
+	var restricted, byServer bool
+	_, err = pgx.ForEachRow(rows, []any{&name, &version, &restricted, &byServer}, func() error {
 		db.Extensions[name] = append(db.Extensions[name], version)
 		if restricted && !db.Role.Superuser {
 			db.Restricted[name] = append(db.Restricted[name], version)
+		}
+		if byServer && !db.Role.Superuser {
+			db.ByServer[name] = append(db.ByServer[name], version)
 		}
 		return nil
 	})
@@ -247,6 +268,9 @@ func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.Dat
 		info.Extensions = map[string]string{}
 		for _, e := range extensions {
 			info.Extensions[e.name] = e.version
+		}
+		if err := holdings(ctx, conn, &info); err != nil {
+			return err
 		}
 		found, err = s.unsupportedIn(ctx, conn, d.name)
 		return err

@@ -13,9 +13,9 @@ type superuserKind struct {
 	query string
 	// since is the server version that knows the kind, 0 for every one.
 	since int
-	// managed are roles of managed services whose members can make it all the
+	// managed is the role of a managed service whose members can make it all the
 	// same, by a hook that no catalog shows.
-	managed []string
+	managed string
 }
 
 // ownFunctions are functions o of users, in language l.
@@ -25,7 +25,7 @@ var ownFunctions = `pg_proc o join pg_language l on l.oid = o.prolang where o.oi
 // in src/backend/commands of PostgreSQL 12 to 18, and the managed service's
 // manual (Amazon RDS for PostgreSQL, event triggers).
 var superuserKinds = []superuserKind{
-	{query: `select 'event trigger ' || quote_ident(o.evtname) from pg_event_trigger o where ` + notOfExtension("pg_event_trigger", "o.oid"), managed: []string{"rds_superuser"}},
+	{query: `select 'event trigger ' || quote_ident(o.evtname) from pg_event_trigger o where ` + notOfExtension("pg_event_trigger", "o.oid"), managed: "rds_superuser"},
 	{query: `select 'publication ' || quote_ident(pubname) || ' for all tables' from pg_publication where puballtables`},
 	{query: `select distinct 'publication ' || quote_ident(p.pubname) || ' for tables in a schema' from pg_publication_namespace s join pg_publication p on p.oid = s.pnpubid`, since: 150000},
 	{query: `select 'foreign data wrapper ' || quote_ident(o.fdwname) from pg_foreign_data_wrapper o where ` + notOfExtension("pg_foreign_data_wrapper", "o.oid")},
@@ -55,12 +55,12 @@ var superuserKinds = []superuserKind{
 }
 
 // superuserQuery lists what only a superuser can make, each with the managed
-// services' roles that can too.
+// service's role that can too.
 func superuserQuery(version int) string {
 	var parts []string
 	for _, k := range superuserKinds {
 		if version >= k.since {
-			parts = append(parts, "select k.object, "+literal("{"+strings.Join(k.managed, ",")+"}")+"::text[] from ("+k.query+") k(object)")
+			parts = append(parts, "select k.object, "+literal(k.managed)+" from ("+k.query+") k(object)")
 		}
 	}
 	return strings.Join(parts, "\nunion all ")

@@ -100,14 +100,13 @@ union all select 'table ' || c.oid::regclass, case when has_table_privilege(c.oi
 
 // unsupportedIn lists what of one database may not be carried.
 func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string) ([]reconcile.UnsupportedObject, error) {
-	rows, err := conn.Query(ctx, "select object, why, '{}'::text[] from ("+unsupportedQuery+") u(object, why) union all select object, 'superuser', managed from ("+
+	rows, err := conn.Query(ctx, "select object, why, '' from ("+unsupportedQuery+") u(object, why) union all select object, 'superuser', managed from ("+
 		superuserQuery(s.version)+") m(object, managed) order by 1")
 	if err != nil {
 		return nil, fmt.Errorf("look for objects that cannot be carried: %w", err)
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (reconcile.UnsupportedObject, error) {
-		var object, why string
-		var managed []string
+		var object, why, managed string
 		err := row.Scan(&object, &why, &managed)
 		o := unsupported(name, object, why)
 		o.Managed = managed
