@@ -15,6 +15,9 @@ import (
 // Debian's package of pg_partman: SQL, and a worker that no test loads. The SQL
 // is the same for every major.
 const (
+	// PartmanPublished leaves the control file as it is published, see Options.
+	PartmanPublished = "# as published"
+
 	partmanPackage = "postgresql-15-partman=4.7.2-1"
 	partmanSum     = "ffb6e6befd4d6e19d0f93e92517aee482f5394f1850d63052530e81893fa927c"
 )

@@ -39,8 +39,8 @@ type Options struct {
 	// Dir holds everything; empty means a new temporary directory.
 	Dir string
 	// Partman puts pg_partman as Debian publishes it beside the server, with
-	// these lines at the end of its control file; "#" says nothing more than
-	// what is published, and "" leaves it out.
+	// this line at the end of its control file, such as PartmanPublished; empty
+	// means without pg_partman.
 	Partman string
 }
 

@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// named are settings whose value is the name of something that a move brings
+// objectNames are settings whose value is the name of something that a move brings
 // along, or that ALTER … SET takes whether it is there or not.
-var named = map[string]bool{
+var objectNames = map[string]bool{
 	"role": true, "session_authorization": true, "default_tablespace": true, "temp_tablespaces": true,
 	"default_text_search_config": true, "default_table_access_method": true,
 }
@@ -34,7 +34,7 @@ func (g *globals) readSettable(ctx context.Context, conn *pgx.Conn, version int)
 	if err != nil {
 		return fmt.Errorf("read settings: %w", err)
 	}
-	g.superOnly, g.atStart = map[string]bool{}, map[string]bool{}
+	g.superOnly, g.atStart = map[string]bool{"role": false}, map[string]bool{} // pg_settings leaves it out
 	var name string
 	var superOnly, atStart bool
 	_, err = pgx.ForEachRow(rows, []any{&name, &superOnly, &atStart}, func() error {
@@ -57,7 +57,7 @@ func (s *server) refusals(ctx context.Context, own globals, wanted []settingValu
 	var ask []settingValue
 	for _, w := range wanted {
 		superOnly, known := own.superOnly[w.name]
-		if named[w.name] || own.atStart[w.name] || !s.superuser && (superOnly || !known && strings.Contains(w.name, ".")) {
+		if objectNames[w.name] || own.atStart[w.name] || !s.superuser && (superOnly || !known && strings.Contains(w.name, ".")) {
 			continue // or nobody asks, as it will not be set
 		}
 		if _, asked := refused[w]; !asked {
