@@ -162,13 +162,13 @@ func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcil
 // install them, and whether the server does it for one who is none: then what
 // they make belongs to the server's own superuser (PostgreSQL manual, extension
 // control files, trusted). Up to PostgreSQL 12 none is trusted. Managed services
-// let their own administrators install what they offer, by a hook that no
-// catalog shows; those roles are known by name.
+// let their own administrators install what they offer, and fill it, by a hook
+// that no catalog shows; those roles are known by name.
 const extensionsQuery = `
-select v.name::text, v.version, v.superuser and not v.trusted
-	and not exists (select from pg_roles m where m.rolname in ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin', 'alloydbsuperuser')
-		and pg_has_role(current_user, m.oid, 'member')), v.superuser and v.trusted
-from (select v.name, v.version, v.superuser, coalesce((to_jsonb(v) ->> 'trusted')::boolean, false) as trusted from pg_available_extension_versions v) v order by 1, 2`
+select v.name::text, v.version, needs and not trusted, needs and trusted
+from pg_available_extension_versions v, coalesce((to_jsonb(v) ->> 'trusted')::boolean, false) trusted,
+	lateral (select v.superuser and not exists (select from pg_roles m where m.rolname in ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin', 'alloydbsuperuser')
+		and pg_has_role(current_user, m.oid, 'member')) as needs) n order by 1, 2`
 
 func inspectExtensions(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
 	rows, err := conn.Query(ctx, extensionsQuery)

@@ -19,10 +19,10 @@ type roleRights struct{ grant, alter, act bool }
 // "Restrict the privileges of CREATEROLE".)
 func (g *globals) readRights(ctx context.Context, conn *pgx.Conn) error {
 	query := `select r.rolname::text, me.rolcreaterole and not r.rolsuper or pg_has_role(r.oid, 'member with admin option'),
-		me.rolcreaterole and not r.rolsuper or me.oid = r.oid, pg_has_role(r.oid, 'member') and pg_has_role(r.oid, 'usage')`
+		me.rolsuper or me.rolcreaterole and not r.rolsuper or me.oid = r.oid, pg_has_role(r.oid, 'member') and pg_has_role(r.oid, 'usage')`
 	if g.version >= 160000 {
 		query = `select r.rolname::text, pg_has_role(r.oid, 'member with admin option'),
-			me.rolcreaterole and not r.rolsuper and pg_has_role(r.oid, 'member with admin option') or me.oid = r.oid, pg_has_role(r.oid, 'set') and pg_has_role(r.oid, 'usage')`
+			me.rolsuper or me.rolcreaterole and not r.rolsuper and pg_has_role(r.oid, 'member with admin option') or me.oid = r.oid, pg_has_role(r.oid, 'set') and pg_has_role(r.oid, 'usage')`
 	}
 	rows, err := conn.Query(ctx, query+" from pg_roles r join pg_roles me on me.rolname = current_user")
 	if err != nil {
@@ -40,13 +40,15 @@ func (g *globals) readRights(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// satisfied tells whether a membership is there as it has to be.
+// satisfied tells whether a membership is there as it has to be. Our own may have
+// more than is wanted, but it must let us act as the role.
 func (g globals) satisfied(m membership, to admin) bool {
-	if m.member == to.name && !m.admin && g.rights[m.role].act {
-		return true
-	}
-	return m.member != to.name && slices.ContainsFunc(g.members, func(have membership) bool {
-		return have.role == m.role && have.member == m.member && have.admin == m.admin
+	return slices.ContainsFunc(g.members, func(have membership) bool {
+		same := have.role == m.role && have.member == m.member
+		if m.member == to.name {
+			return same && (have.admin || !m.admin) && g.rights[m.role].act
+		}
+		return same && have.admin == m.admin
 	})
 }
 

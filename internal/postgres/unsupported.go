@@ -30,7 +30,7 @@ var causes = map[string]cause{
 	"postfix":      {"PostgreSQL 14 and newer have no postfix operators", "drop it and call its function instead, or use a target older than 14"},
 	"row security": {"row level security hides rows from the role we log in with, which is no superuser", "give the role BYPASSRLS, or let the table's owner say alter table … no force row level security"},
 	"trigger name": {"it is a partition's part of a trigger of the partitioned table, which was renamed, and arrives with the new name", "give both the same name: alter trigger … rename"},
-	"index order":  {"it was made from an index with another collation, order or operator class than its columns', which no dump tells", "drop the constraint and add it without using index, or keep the unique index and drop the constraint"},
+	"index order":  {"it was made from an index with another collation, order or operator class than its columns', which no dump tells", "drop the constraint; add it again without using index, or make a unique index in its place"},
 	"closed":       {"it takes no connections", "alter database … allow_connections true, or drop it"},
 	"template":     {"it is a template, and a move does not carry templates", "alter database … is_template false, and it is carried; or drop it"},
 	"maintenance":  {"it holds objects, and a move does not carry the server's own maintenance database", "move them to a database of their own, or drop them"},
@@ -55,8 +55,8 @@ const byHand = `select 'table ' || c.oid::regclass || ' of extension ' || quote_
 const memberTables = `pg_class c join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
 	join pg_extension e on e.oid = d.refobjid and c.relkind in ('r', 'p', 'm') and not coalesce(c.oid = any(e.extconfig), false)`
 
-// unsupportedQuery lists objects no move carries, only a superuser can make, or
-// we cannot read whole. It reports facts; blocked judges them against a target.
+// unsupportedQuery lists objects no move carries or we cannot read whole; what
+// only a superuser can make is in superuserKinds. It reports facts; blocked judges them against a target.
 var unsupportedQuery = `
 select 'subscription ' || quote_ident(subname), 'subscription' from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())
 union all select 'user mapping of ' || coalesce(quote_ident(usename), 'public') || ' for server ' || quote_ident(srvname), 'mapping' from pg_user_mappings
