@@ -165,8 +165,8 @@ func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcil
 // let their own administrators install what they offer, and fill it, by a hook
 // that no catalog shows; those roles are known by name.
 const extensionsQuery = `
-select v.name::text, v.version, needs and not trusted, needs and trusted
-from pg_available_extension_versions v, coalesce((to_jsonb(v) ->> 'trusted')::boolean, false) trusted,
+select v.name::text, v.version, n.needs and not t.yes, n.needs and t.yes
+from pg_available_extension_versions v, lateral (select coalesce((to_jsonb(v) ->> 'trusted')::boolean, false) as yes) t,
 	lateral (select v.superuser and not exists (select from pg_roles m where m.rolname in ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin', 'alloydbsuperuser')
 		and pg_has_role(current_user, m.oid, 'member')) as needs) n order by 1, 2`
 

@@ -34,6 +34,16 @@ func (p pair) to(t *testing.T, major int, superuser bool) pair {
 	return q
 }
 
+// inspect looks at both sides, which must let themselves be looked at.
+func (p pair) inspect(t *testing.T) reconcile.InspectResult {
+	t.Helper()
+	result := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	if result.Source.Error != "" || result.Target.Error != "" {
+		t.Fatalf("inspect: source %q, target %q", result.Source.Error, result.Target.Error)
+	}
+	return result
+}
+
 // named are the objects of a list, without their database.
 func named(list []reconcile.UnsupportedObject) []string {
 	var names []string
@@ -68,12 +78,12 @@ func TestWhatOnlyASuperuserMakesIsNamed(t *testing.T) {
 	want := []string{"aggregate public.collect(anynonarray) with an internal state", "aggregate public.collect_json(anyelement) with an internal state",
 		"text search parser public.words", "text search template public.plain_words"}
 	for _, major := range []int{12, 15} {
-		blocked := do[reconcile.InspectResult](t, p.to(t, major, false), reconcile.OpInspect).Blocked
+		blocked := p.to(t, major, false).inspect(t).Blocked
 		if got := named(blocked); !slices.Equal(got, want) {
 			t.Errorf("12 to %d: named %q, want %q", major, got, want)
 		}
 		s := p.to(t, major, true)
-		if blocked := do[reconcile.InspectResult](t, s, reconcile.OpInspect).Blocked; len(blocked) > 0 {
+		if blocked := s.inspect(t).Blocked; len(blocked) > 0 {
 			t.Errorf("12 to %d as a superuser: named %+v", major, blocked)
 		}
 		if major == 15 {
@@ -81,7 +91,7 @@ func TestWhatOnlyASuperuserMakesIsNamed(t *testing.T) {
 		}
 	}
 	p.source.Exec(t, "text_search_template", "create function fires() returns event_trigger language plpgsql as 'begin end'; create event trigger watcher on ddl_command_end execute function fires()")
-	for _, o := range do[reconcile.InspectResult](t, p.to(t, 15, false), reconcile.OpInspect).Blocked {
+	for _, o := range p.to(t, 15, false).inspect(t).Blocked {
 		rds := reconcile.RolePrivileges{MemberOf: []string{"rds_superuser"}}
 		if strings.HasPrefix(o.Object, "event trigger") != o.Fits(150000, rds) {
 			t.Errorf("a managed service's administrator: %+v", o)
@@ -108,7 +118,7 @@ func TestSettingsATargetDoesNotTake(t *testing.T) {
 		{15, false, []string{statement, own, precedence, encryption, factor}},
 	} {
 		q := p.to(t, c.major, c.superuser)
-		inspected := do[reconcile.InspectResult](t, q, reconcile.OpInspect)
+		inspected := q.inspect(t)
 		if got := named(inspected.LeftOut); !slices.Equal(got, c.left) || len(inspected.Blocked) > 0 {
 			t.Errorf("12 to %d, superuser %t: left out %q, want %q; blocked %+v", c.major, c.superuser, got, c.left, inspected.Blocked)
 		}
@@ -134,12 +144,12 @@ func TestSettingsATargetDoesNotTake(t *testing.T) {
 		create function quiet() returns int language sql set log_statement = 'none' as 'select 1'`)
 	q := p.to(t, 15, false)
 	want := []string{"function public.odd() with a setting of operator_precedence_warning", "function public.odd() with a setting of password_encryption", "function public.quiet() with a setting of log_statement"}
-	if got := named(do[reconcile.InspectResult](t, q, reconcile.OpInspect).Blocked); !slices.Equal(got, want) {
+	if got := named(q.inspect(t).Blocked); !slices.Equal(got, want) {
 		t.Errorf("named %q, want %q", got, want)
 	}
 	q.target.Exec(t, "postgres", `grant set on parameter log_statement to circleci; grant set on parameter "my.own" to circleci`)
 	p.source.Exec(t, "main", "drop function odd; alter role app set my.own = 'x'; alter role app reset \"my-app.tenant-id\"")
-	inspected := do[reconcile.InspectResult](t, q, reconcile.OpInspect)
+	inspected := q.inspect(t)
 	if len(inspected.Blocked) > 0 || !slices.Equal(named(inspected.LeftOut), []string{precedence, encryption, factor}) {
 		t.Errorf("what was granted is left out: %q, blocked %+v", named(inspected.LeftOut), inspected.Blocked)
 	}
@@ -181,7 +191,7 @@ func TestNamesAndIndexesThatNoDumpTells(t *testing.T) {
 			create trigger other before insert on logs_1 for each row execute function fires();
 			create table kept (id int references logs)`)
 		q := p.to(t, 15, true)
-		if blocked := do[reconcile.InspectResult](t, q, reconcile.OpInspect).Blocked; len(blocked) > 0 {
+		if blocked := q.inspect(t).Blocked; len(blocked) > 0 {
 			t.Errorf("%d: named %+v", major, blocked)
 		}
 		p.source.Exec(t, "main", "alter trigger watched on logs rename to seen")
@@ -204,7 +214,7 @@ func TestNamesAndIndexesThatNoDumpTells(t *testing.T) {
 			closeConn(t.Context(), conn)
 		}
 		slices.Sort(want)
-		if got := named(do[reconcile.InspectResult](t, q, reconcile.OpInspect).Blocked); !slices.Equal(got, want) {
+		if got := named(q.inspect(t).Blocked); !slices.Equal(got, want) {
 			t.Errorf("%d: named %q, want %q", major, got, want)
 		}
 		if got := p.source.Value(t, "main", "select count(*) from pg_constraint where conname in ('collated', 'by_pattern', 'descending', 'nulls_first')"); got != "0" {
@@ -222,7 +232,7 @@ func TestRowsNobodyMayReadAreCounted(t *testing.T) {
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", judgedSQL(t, "rows_nobody_may_read")+`; create table plain (id int); create table lent (id int); alter table lent owner to tenant; revoke all on lent from tenant; grant select on lent to public;
 		create table secured (id int); alter table secured enable row level security; create view seen as select 1`)
-	info := do[reconcile.InspectResult](t, p.to(t, 14, false), reconcile.OpInspect).Source.Database.Databases[0]
+	info := p.to(t, 14, false).inspect(t).Source.Database.Databases[0]
 	if !slices.Equal(info.ForcedRows, []string{"public.secrets"}) || !slices.Equal(info.ClosedRows, []string{"public.locked"}) || info.Relations != 6 {
 		t.Errorf("forced %q, closed %q, %d relations", info.ForcedRows, info.ClosedRows, info.Relations)
 	}
@@ -239,7 +249,7 @@ func TestAServerHasRoomForTheLocksItPromises(t *testing.T) {
 		p.source.Exec(t, "main", "do $$ declare n int := (select count(*) from pg_class where relname ~ '^part_'); begin for i in n + 1..n + 300 loop execute format('create table part_%s (id int)', i); if i % 50 = 0 then commit; end if; end loop; end $$")
 	}
 	q := p.to(t, 12, true)
-	inspected := do[reconcile.InspectResult](t, q, reconcile.OpInspect)
+	inspected := q.inspect(t)
 	if info := inspected.Source.Database.Databases[0]; info.Relations != 1800 || inspected.Source.Database.Settings["max_locks_per_transaction"] != "10" {
 		t.Errorf("%d relations, settings %v", info.Relations, inspected.Source.Database.Settings)
 	}

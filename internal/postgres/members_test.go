@@ -30,14 +30,14 @@ func TestRolesOfSomebodyElse(t *testing.T) {
 
 	p := source.to(t, 15, false)
 	p.target.Exec(t, "postgres", membersTarget)
-	if r := do[reconcile.InspectResult](t, p, reconcile.OpInspect); len(r.Blocked) > 0 || len(r.LeftOut) > 0 {
+	if r := p.inspect(t); len(r.Blocked) > 0 || len(r.LeftOut) > 0 {
 		t.Errorf("15: named %+v, left out %+v", r.Blocked, r.LeftOut)
 	}
 	p.moved(t)
 
 	p = source.to(t, 16, false)
 	p.target.Exec(t, "postgres", membersTarget)
-	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	inspected := p.inspect(t)
 	want := []string{"membership of role app in role pg_monitor", "membership of role app in role reader", "what role app owns and may do", "what role reader owns and may do"}
 	if got := named(inspected.Blocked); !slices.Equal(got, want) {
 		t.Errorf("16: named %q, want %q", got, want)
@@ -48,7 +48,7 @@ func TestRolesOfSomebodyElse(t *testing.T) {
 	for _, o := range append(inspected.Blocked, inspected.LeftOut...) {
 		p.target.Exec(t, "postgres", o.Fix[len("as the target's superuser: "):]) // each fix is what it says
 	}
-	if r := do[reconcile.InspectResult](t, p, reconcile.OpInspect); len(r.Blocked) > 0 || len(r.LeftOut) > 0 {
+	if r := p.inspect(t); len(r.Blocked) > 0 || len(r.LeftOut) > 0 {
 		t.Errorf("16, after the fixes: named %+v, left out %+v", r.Blocked, r.LeftOut)
 	}
 	p.makeRolesTwice(t)
@@ -57,7 +57,7 @@ func TestRolesOfSomebodyElse(t *testing.T) {
 	p = source.to(t, 16, false)
 	p.target.Exec(t, "postgres", membersTarget+"; grant app, reader to circleci; grant reader, pg_monitor to app; alter role circleci noinherit; alter role app set work_mem = '7MB'")
 	source.source.Exec(t, "postgres", "alter role app reset work_mem")
-	if got := named(do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked); len(got) > 0 {
+	if got := named(p.inspect(t).Blocked); len(got) > 0 {
 		t.Errorf("16, granted beforehand: named %q", got)
 	}
 	p.makeRolesTwice(t)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
 // TestPartmanAsPublished moves the real extension. Who may write its tables
@@ -37,7 +36,7 @@ func TestPartmanAsPublished(t *testing.T) {
 			q.admin = testAdmin
 			q.target.Exec(t, "postgres", "create role circleci login createdb createrole password '"+pgtest.Password+"'")
 		}
-		inspected := do[reconcile.InspectResult](t, q, reconcile.OpInspect)
+		inspected := q.inspect(t)
 		src, dst := inspected.Source.Database.Databases[0], inspected.Target.Database
 		if got := src.ExtensionRows["pg_partman"]; !slices.Equal(got, []string{"partman.part_config", "partman.part_config_sub"}) {
 			t.Errorf("rows of its own in %q", got)
