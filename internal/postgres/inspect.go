@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,9 @@ func (m *mover) adaptBoth(ctx context.Context, facts *copyFacts, result *reconci
 	result.Adapted, result.LeftOut = facts.adapted.lines, facts.adapted.left
 	result.Blocked = slices.Concat(blocked(result.Source.Database, result.Target.Database), facts.adapted.blocked,
 		facts.adapted.blockedFunctions(functions, facts.target.globals, facts.target.admin))
+	slices.SortStableFunc(result.Blocked, func(a, b reconcile.UnsupportedObject) int {
+		return cmp.Or(cmp.Compare(a.Database, b.Database), cmp.Compare(a.Object, b.Object))
+	})
 }
 
 func errorCode(err error) string {
