@@ -274,15 +274,6 @@ func (a *adapted) adaptSettings(source, target globals, to admin, databases []st
 	sort.Slice(a.settings, func(i, j int) bool { return a.settings[i].key() < a.settings[j].key() })
 }
 
-// leaveSetting notes a setting that the target does not get.
-func (a *adapted) leaveSetting(s setting, why, fix string) {
-	if fix == "" {
-		fix = "reset it on the source if nobody needs it; what took its place can be set on the target after the move"
-	}
-	a.note("setting %s of %s is not carried: %s", s.name, s.subject(), why)
-	a.left = append(a.left, reconcile.UnsupportedObject{Database: s.database, Object: "setting " + s.name + " of " + s.subject(), Reason: why, Fix: fix})
-}
-
 func (s setting) key() string { return s.database + "\x00" + s.role + "\x00" + s.name }
 
 // subject names whose setting it is, for people.

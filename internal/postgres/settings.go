@@ -184,3 +184,12 @@ func (a adapted) settingLeft(s settingValue, target globals, to admin) (why, fix
 	}
 	return "only a superuser may set it there", "log in on the target as a superuser, or reset it on the source"
 }
+
+// leaveSetting notes a setting that the target does not get.
+func (a *adapted) leaveSetting(s setting, why, fix string) {
+	if fix == "" {
+		fix = "reset it on the source if nobody needs it; what took its place can be set on the target after the move"
+	}
+	a.note("setting %s of %s is not carried: %s", s.name, s.subject(), why)
+	a.left = append(a.left, reconcile.UnsupportedObject{Database: s.database, Object: "setting " + s.name + " of " + s.subject(), Reason: why, Fix: fix})
+}
