@@ -1,6 +1,9 @@
 package reconcile
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Engine names a kind of datastore, in the spec's own word.
 type Engine string
@@ -58,6 +61,9 @@ type Database struct {
 	Extensions map[string][]string `json:"extensions,omitempty"`
 	// Restricted are those of them that the role we log in with may not install.
 	Restricted map[string][]string `json:"restrictedExtensions,omitempty"`
+	// ByServer are those of them that it may install and that the server itself
+	// then makes: what is in them belongs to the server's own superuser.
+	ByServer map[string][]string `json:"extensionsByServer,omitempty"`
 	// Locales are collations by name the server knows, for the databases'
 	// collate and ctype.
 	Locales []string `json:"locales,omitempty"`
@@ -88,12 +94,14 @@ type Database struct {
 
 // RolePrivileges is what the role we log in with may do.
 type RolePrivileges struct {
-	Name       string   `json:"name"`
-	Superuser  bool     `json:"superuser"`
-	CreateDB   bool     `json:"createDB"`
-	CreateRole bool     `json:"createRole"`
-	BypassRLS  bool     `json:"bypassRLS"`
-	MemberOf   []string `json:"memberOf,omitempty"`
+	Name       string `json:"name"`
+	Superuser  bool   `json:"superuser"`
+	CreateDB   bool   `json:"createDB"`
+	CreateRole bool   `json:"createRole"`
+	BypassRLS  bool   `json:"bypassRLS"`
+	// NoInherit tells that it does not have what it is a member of.
+	NoInherit bool     `json:"noInherit,omitempty"`
+	MemberOf  []string `json:"memberOf,omitempty"`
 }
 
 // DatabaseInfo is one database of a server.
@@ -114,6 +122,14 @@ type DatabaseInfo struct {
 	Extensions map[string]string `json:"extensions,omitempty"`
 	// Empty is true when the database holds no object of its own.
 	Empty bool `json:"empty"`
+	// Relations is how many tables, views and sequences it has.
+	Relations int `json:"relations,omitempty"`
+	// ExtensionRows are the configuration tables that hold rows, by extension.
+	ExtensionRows map[string][]string `json:"extensionRows,omitempty"`
+	// ForcedRows are tables with row level security that binds their owner too;
+	// ClosedRows are tables that no role may read.
+	ForcedRows []string `json:"forcedRows,omitempty"`
+	ClosedRows []string `json:"closedRows,omitempty"`
 }
 
 // RoleInfo is one role.
@@ -140,16 +156,21 @@ type UnsupportedObject struct {
 	Database string `json:"database"`
 	Object   string `json:"object"`
 	Reason   string `json:"reason"`
+	// Fix is what helps, empty where only its removal does.
+	Fix string `json:"fix,omitempty"`
 	// Superuser tells that a target where we are superuser can take it.
 	Superuser bool `json:"superuser,omitempty"`
+	// Managed is a role of a managed service whose members can make it too.
+	Managed string `json:"managed,omitempty"`
 	// Before is the PostgreSQL version from which on no target can take it.
 	Before int `json:"before,omitempty"`
 }
 
-// Fits tells whether a target of a version, where our role may or may not be
-// superuser, can take it all the same.
-func (u UnsupportedObject) Fits(version int, superuser bool) bool {
-	return u.Superuser && superuser || u.Before > 0 && version < u.Before
+// Fits tells whether a target of a version, where we log in as a role, can take
+// it all the same.
+func (u UnsupportedObject) Fits(version int, role RolePrivileges) bool {
+	managed := u.Managed != "" && slices.Contains(role.MemberOf, u.Managed)
+	return u.Superuser && role.Superuser || managed || u.Before > 0 && version < u.Before
 }
 
 // SessionCount is how many client sessions a role holds on a database.

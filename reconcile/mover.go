@@ -129,6 +129,8 @@ type InspectResult struct {
 	Adapted []string `json:"adapted,omitempty"`
 	// Blocked lists what this source holds and this target cannot take.
 	Blocked []UnsupportedObject `json:"blocked,omitempty"`
+	// LeftOut lists what a move goes on without.
+	LeftOut []UnsupportedObject `json:"leftOut,omitempty"`
 }
 
 // InspectedSide is one side of an inspection: facts, or why there are none.

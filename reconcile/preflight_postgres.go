@@ -2,8 +2,6 @@ package reconcile
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -43,7 +41,11 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	out = append(out, checkLocales(src, dst)...)
 	out = append(out, checkProvider(src, dst)...)
 	out = append(out, checkBlocked(PostgreSQL, insp.Value.Blocked)...)
+	out = append(out, checkLeftOut(PostgreSQL, insp.Value.LeftOut)...)
 	out = append(out, checkExtensions(src, dst)...)
+	out = append(out, checkExtensionRows(src, dst)...)
+	out = append(out, checkLocks(src, dst)...)
+	out = append(out, checkRowsBack(src, dst)...)
 	out = append(out, checkTargetFree(o, p, dst)...)
 	out = append(out, checkDisk(s, src)...)
 	out = append(out, checkSizing(s)...)
@@ -186,158 +188,15 @@ func checkPrivileges(src, dst Database) []Finding {
 	if !dst.Role.Superuser && !dst.Role.CreateRole {
 		lacks = append(lacks, "CREATEROLE")
 	}
+	if !dst.Role.Superuser && dst.Role.NoInherit && major(dst.VersionNum) < 16 { // later the grant itself can say it
+		lacks = append(lacks, "INHERIT")
+	}
 	if len(lacks) > 0 {
 		out = append(out, block("target-privileges", postgresField+".username", sourceDocs,
 			fmt.Sprintf("ALTER ROLE %s %s", dst.Role.Name, strings.Join(lacks, " ")),
 			"role %s of the target lacks %s", dst.Role.Name, strings.Join(lacks, " and ")))
 	}
 	return out
-}
-
-// checkLocales names each unknown locale once, with the databases that use it.
-func checkLocales(src, dst Database) []Finding {
-	var wants []string
-	locales := map[string]bool{}
-	for _, db := range src.Databases {
-		for _, name := range []string{db.Collate, db.CType} {
-			if len(dst.Locales) > 0 && !knowsLocale(dst.Locales, name) {
-				wants, locales[name] = append(wants, db.Name), true
-				break
-			}
-		}
-	}
-	if len(wants) == 0 {
-		return nil
-	}
-	unknown := slices.Sorted(maps.Keys(locales))
-	use, which := "use locales", "install the locales on the target"
-	if len(unknown) == 1 {
-		use, which = "use locale", "install the locale on the target"
-	}
-	if len(wants) == 1 {
-		use = strings.Replace(use, "use", "uses", 1)
-	}
-	return []Finding{block("locale", postgresField, sourceDocs, which,
-		"%s %s %s, which the target does not know", databaseWord(wants), use, strings.Join(clip(unknown, 5), ", "))}
-}
-
-// checkProvider names the databases that are sorted by ICU where the target
-// cannot: any other order would have unique and sorted columns mean something
-// else there.
-func checkProvider(src, dst Database) []Finding {
-	var wants []string
-	for _, db := range src.Databases {
-		if db.ICULocale != "" {
-			wants = append(wants, db.Name)
-		}
-	}
-	if len(wants) == 0 || dst.ICU {
-		return nil
-	}
-	does := "has"
-	if len(wants) > 1 {
-		does = "have"
-	}
-	return []Finding{block("locale-provider", postgresField, "PostgreSQL documentation, locale providers", "use a target whose PostgreSQL is built with ICU",
-		"%s %s ICU as locale provider, and the target's PostgreSQL is built without it", databaseWord(wants), does)}
-}
-
-// databaseWord names databases, the first few of many.
-func databaseWord(names []string) string {
-	if len(names) == 1 {
-		return "database " + names[0]
-	}
-	return "databases " + strings.Join(clip(names, 8), ", ")
-}
-
-// checkBlocked names what this source holds and this target cannot take, one
-// finding for each reason.
-func checkBlocked(e Engine, blocked []UnsupportedObject) []Finding {
-	byReason := map[string][]string{}
-	for _, u := range blocked {
-		object := u.Object
-		if u.Database != "" && object != "database "+u.Database {
-			object += " in database " + u.Database
-		}
-		byReason[u.Reason] = append(byReason[u.Reason], object)
-	}
-	var out []Finding
-	for _, reason := range slices.Sorted(maps.Keys(byReason)) {
-		out = append(out, block("unsupported", e.field(), e.docs(), "remove it from the source, or use a target where the admin role may create it",
-			"%s cannot be carried: %s", strings.Join(clip(byReason[reason], 8), ", "), reason))
-	}
-	return out
-}
-
-// knowsLocale compares locale names the way glibc does: C.UTF-8 and C.utf8
-// are one and the same.
-func knowsLocale(known []string, name string) bool {
-	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "-", "")) }
-	return name == "C" || name == "POSIX" || slices.ContainsFunc(known, func(k string) bool { return plain(k) == plain(name) })
-}
-
-func checkExtensions(src, dst Database) []Finding {
-	var out []Finding
-	for _, db := range src.Databases {
-		for name, version := range db.Extensions {
-			have := dst.Extensions[name]
-			switch {
-			case name == "plpgsql":
-			case len(have) == 0:
-				out = append(out, block("extension-missing", postgresField, "CircleCI Server 4.10 operator guide, configuring external services", "make the extension available on the target",
-					"database %s uses extension %s %s, which the target does not offer", db.Name, name, version))
-			case !slices.Contains(have, version):
-				out = append(out, block("extension-version", postgresField, "CircleCI Server 4.10 operator guide, configuring external services",
-					"install version "+version+" on the target, or update the source's first",
-					"database %s uses extension %s %s; the target offers %s", db.Name, name, version, strings.Join(have, ", ")))
-			case slices.Contains(dst.Restricted[name], version):
-				out = append(out, block("extension-restricted", postgresField, sourceDocs,
-					"use a target of PostgreSQL 13 or newer, where it may be trusted, or log in with a role that may install it",
-					"database %s uses extension %s %s, which role %s may not install on the target (PostgreSQL %s)", db.Name, name, version, dst.Role.Name, dst.ServerVersion))
-			case name == "pg_partman" && !strings.HasPrefix(version, "4.5."):
-				out = append(out, Finding{ID: "pg-partman", Field: postgresField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
-					What: fmt.Sprintf("pg_partman is %s; CircleCI supports 4.5.x", version), Fix: "ask the vendor before an upgrade"})
-			}
-		}
-	}
-	slices.SortFunc(out, func(a, b Finding) int { return strings.Compare(a.What, b.What) })
-	return out
-}
-
-// checkTargetFree refuses a target that holds anything but an earlier copy of
-// this very installation, or what the source itself took over from.
-func checkTargetFree(o Observation, p Part, dst Database) []Finding {
-	if o.Cluster.Is() && dst.Lineage != nil {
-		l := dst.Lineage
-		if l.Installation != InstallationID(o.Cluster.Value, &spec.Server{Namespace: o.Release.Value.Namespace, Release: o.Release.Value.Name}) {
-			return []Finding{block("target-of-other", p.Engine.hostField(), p.Engine.docs(), "use another server",
-				"the target belongs to another installation (%s)", l.Installation)}
-		}
-		if (l.State == "authoritative" || l.State == "superseded") && p.Replaces == 0 {
-			return []Finding{block("target-was-authoritative", p.Engine.field("external"), p.Engine.docs(),
-				"look at both sides; a side that was ever switched to is never overwritten unless this side took over from it",
-				"the target was switched to at epoch %d and may hold newer data", l.Epoch)}
-		}
-		if !slices.Contains([]string{"copying", "copied", "superseded"}, l.State) {
-			return []Finding{block("target-state", p.Engine.field("external"), p.Engine.docs(), "use the version of circleci-dr that wrote it, or another server",
-				"the target says it is %q, which this version does not know", l.State)}
-		}
-		if l.State != "superseded" || len(dst.Carried) == 0 {
-			return nil // a copy of ours that was cut off, or what the source took over from
-		}
-	}
-	var names []string
-	for _, db := range dst.Databases {
-		if !db.Empty && !slices.Contains(dst.Carried, db.Name) {
-			names = append(names, db.Name)
-		}
-	}
-	if len(names) > 0 {
-		slices.Sort(names)
-		return []Finding{block("target-not-empty", p.Engine.hostField(), p.Engine.docs(), "use an empty server, or drop what you know you do not need",
-			"the target holds databases that are not ours: %s", strings.Join(names, ", "))}
-	}
-	return nil
 }
 
 func checkDisk(s *spec.Spec, src Database) []Finding {

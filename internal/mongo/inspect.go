@@ -100,7 +100,7 @@ func (s *server) inspect(ctx context.Context) (*reconcile.Database, []database, 
 		}
 	}
 	if s.hello.Message == "isdbgrid" {
-		db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Object: "server " + s.where(), Reason: "it is a mongos: a move carries no sharded cluster"})
+		db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Object: "server " + s.where(), Reason: "it is a mongos: a move carries no sharded cluster", Fix: "name a replica set; a sharded cluster is moved with other tools"})
 	}
 	db.Counters, err = s.readCounters(ctx, names(f.databases))
 	if errorCode(err) == reconcile.CodePrivilege {

@@ -41,6 +41,10 @@ type Options struct {
 	ICU bool
 	// Dir holds everything; empty means a new temporary directory.
 	Dir string
+	// Partman puts pg_partman as Debian publishes it beside the server, with
+	// this line at the end of its control file, such as PartmanPublished; empty
+	// means without pg_partman.
+	Partman string
 }
 
 // Server is a running server.
@@ -93,6 +97,9 @@ func tail(s string, n int) string {
 // Start makes a cluster and starts it.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	bin, err := Binaries(ctx, o.Major)
+	if err == nil && o.Partman != "" {
+		bin, err = withPartman(ctx, bin, o.Major, o.Partman)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
 // adapted is what the target's roles, memberships and settings will be, and
@@ -16,6 +18,8 @@ type adapted struct {
 	members  []membership
 	settings []setting
 	lines    []string
+	// left is what the target does not get, blocked what stands in a move's way.
+	left, blocked []reconcile.UnsupportedObject
 	// targetSuperuser tells that nothing had to be adapted for privileges.
 	targetSuperuser bool
 	// public is the schema public of each database of the source, keptPublic
@@ -219,6 +223,7 @@ func (a *adapted) adaptMembers(source, target globals, to admin) {
 		}
 		return a.members[i].member < a.members[j].member
 	})
+	a.judgeMembers(target, to)
 }
 
 // adaptSettings drops what only a superuser may set, and turns ALTER ROLE ALL,
@@ -243,8 +248,12 @@ func (a *adapted) adaptSettings(source, target globals, to admin, databases []st
 		if s.role != "" {
 			s.role = a.mapped(s.role)
 		}
-		if superOnly, known := target.superOnly[s.name]; !to.superuser && (superOnly || !known) {
-			a.note("setting %s of %s is not carried: only a superuser may set it there", s.name, s.subject())
+		if why, fix := a.settingLeft(settingValue{s.name, s.value}, target, to); why != "" {
+			a.leaveSetting(s, why, fix)
+			continue
+		}
+		if rights, there := target.rights[s.role]; there && !rights.alter {
+			a.leaveSetting(s, fmt.Sprintf("somebody else made the role on the target, and role %s may not alter it", to.name), target.adminOption(s.role, to))
 			continue
 		}
 		if s.role == "" && s.database == "" && !to.superuser {
@@ -255,7 +264,7 @@ func (a *adapted) adaptSettings(source, target globals, to admin, databases []st
 	}
 	if !to.superuser {
 		for _, s := range source.settings {
-			if superOnly, known := target.superOnly[s.name]; s.role == "" && s.database == "" && known && !superOnly {
+			if why, _ := a.settingLeft(settingValue{s.name, s.value}, target, to); s.role == "" && s.database == "" && why == "" {
 				for _, d := range databases {
 					put(setting{database: d, name: s.name, value: s.value}, true)
 				}

@@ -116,8 +116,8 @@ func TestBackWithAwkwardData(t *testing.T) {
 	perform[reconcile.UnfenceResult](t, lift)
 	blocked := perform[reconcile.InspectResult](t, p.leg(reconcile.OpInspect, true, 2, 0)).Blocked
 	want := []reconcile.UnsupportedObject{
-		{Database: "main", Object: "table odd.closed", Reason: reasons["no right"]},
-		{Database: "main", Object: "table odd.forced", Reason: reasons["row security"]},
+		{Database: "main", Object: "table odd.closed", Reason: causes["no right"].why, Fix: causes["no right"].fix},
+		{Database: "main", Object: "table odd.forced", Reason: causes["row security"].why, Fix: causes["row security"].fix},
 	}
 	if !slices.Equal(blocked, want) {
 		t.Errorf("blocked: %+v, want %+v", blocked, want)

@@ -122,7 +122,7 @@ func TestADatabaseNobodyMayConnectTo(t *testing.T) {
 	blocked := func() []reconcile.UnsupportedObject {
 		return do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked
 	}
-	want := []reconcile.UnsupportedObject{{Database: "main", Object: "database main", Reason: reasons["locked"], Superuser: true}}
+	want := []reconcile.UnsupportedObject{unsupported("main", "database main", "locked")}
 	for _, revoked := range []string{"connect", "create"} {
 		p.source.Exec(t, "postgres", "revoke "+revoked+" on database main from public, app")
 		if got := blocked(); !slices.Equal(got, want) {
@@ -159,7 +159,7 @@ func TestATableOfAnExtensionIsNamed(t *testing.T) {
 			t.Errorf("%q is not in %q", want, inspected.Adapted)
 		}
 	}
-	want := []reconcile.UnsupportedObject{{Database: "main", Object: "table public.by_hand of extension hstore", Reason: reasons["by hand"]}}
+	want := []reconcile.UnsupportedObject{unsupported("main", "table public.by_hand of extension hstore", "by hand")}
 	if !slices.Equal(inspected.Blocked, want) {
 		t.Errorf("blocked by %+v, want %+v", inspected.Blocked, want)
 	}

@@ -38,6 +38,9 @@ func (m *mover) readFacts(ctx context.Context) (*copyFacts, error) {
 		return nil, err
 	}
 	f.source.databases = connectable(f.source.databases)
+	if err := m.askSettings(ctx, f, nil); err != nil {
+		return nil, err
+	}
 	f.adapted = adapt(f.source.globals, f.target.globals, f.target.admin, m.req.OwnerMap, databaseNames(f.source.databases))
 	return f, m.adaptPublic(ctx, f)
 }
@@ -47,7 +50,7 @@ func (s *server) facts(ctx context.Context) (f sideFacts, err error) {
 	var own bool
 	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		f.admin = admin{name: s.endpoint.Username, superuser: s.superuser}
-		if f.globals, err = readGlobals(ctx, conn, s.superuser, s.rehearsal); err != nil {
+		if f.globals, err = readGlobals(ctx, conn, s.superuser, s.version, s.rehearsal); err != nil {
 			return err
 		}
 		if f.databases, err = listDatabasesWith(ctx, conn, s.version, s.rehearsal); err != nil {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,17 +44,35 @@ func (m *mover) inspect(ctx context.Context) reconcile.InspectResult {
 	return result
 }
 
-// adaptBoth adds what follows from both sides together. What it reads is the
-// source's, so a failure is the source's too.
+// adaptBoth adds what follows from both sides together. What it asks a side and
+// is not told is that side's failure.
 func (m *mover) adaptBoth(ctx context.Context, facts *copyFacts, result *reconcile.InspectResult) {
 	facts.source.databases = connectable(facts.source.databases)
-	facts.adapted = adapt(facts.source.globals, facts.target.globals, facts.target.admin, m.req.OwnerMap, databaseNames(facts.source.databases))
-	if err := m.adaptPublic(ctx, facts); err != nil {
-		result.Source = &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
+	names := databaseNames(facts.source.databases)
+	functions, err := m.source.functionSettings(ctx, names)
+	if err == nil {
+		err = m.askSettings(ctx, facts, functions)
+	}
+	if err == nil {
+		facts.adapted = adapt(facts.source.globals, facts.target.globals, facts.target.admin, m.req.OwnerMap, names)
+		err = m.adaptPublic(ctx, facts)
+	}
+	if err != nil {
+		failed := &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
+		var known *reconcile.MoverError
+		if errors.As(err, &known) && known.Side == targetSide {
+			result.Target = failed
+		} else {
+			result.Source = failed
+		}
 		return
 	}
-	result.Adapted = facts.adapted.lines
-	result.Blocked = blocked(result.Source.Database, result.Target.Database)
+	result.Adapted, result.LeftOut = facts.adapted.lines, facts.adapted.left
+	result.Blocked = slices.Concat(blocked(result.Source.Database, result.Target.Database), facts.adapted.blocked,
+		facts.adapted.blockedFunctions(functions, facts.target.globals, facts.target.admin))
+	slices.SortStableFunc(result.Blocked, func(a, b reconcile.UnsupportedObject) int {
+		return cmp.Or(cmp.Compare(a.Database, b.Database), cmp.Compare(a.Object, b.Object))
+	})
 }
 
 func errorCode(err error) string {
@@ -113,7 +132,8 @@ func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database
 
 // moveSettings are the server settings a move depends on.
 const moveSettings = `{max_connections,superuser_reserved_connections,wal_level,shared_preload_libraries,password_encryption,
-	default_transaction_read_only,max_locks_per_transaction,data_checksums,server_encoding,ssl}`
+	default_transaction_read_only,max_locks_per_transaction,max_prepared_transactions,autovacuum_max_workers,autovacuum_worker_slots,
+	max_worker_processes,max_wal_senders,data_checksums,server_encoding,ssl}`
 
 func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
 	db.VersionNum = s.version
@@ -122,11 +142,11 @@ func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcil
 		return fmt.Errorf("measure latency: %w", err)
 	}
 	db.Latency = time.Since(began)
-	err := conn.QueryRow(ctx, `select split_part(current_setting('server_version'), ' ', 1), r.rolname::text, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolbypassrls,
+	err := conn.QueryRow(ctx, `select split_part(current_setting('server_version'), ' ', 1), r.rolname::text, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolbypassrls, not r.rolinherit,
 		coalesce((select array_agg(pg_get_userbyid(m.roleid)::text order by 1) from pg_auth_members m where m.member = r.oid), '{}'),
 		coalesce((select version from pg_stat_ssl where pid = pg_backend_pid()), '')
 		from pg_roles r where rolname = current_user`).
-		Scan(&db.ServerVersion, &db.Role.Name, &db.Role.Superuser, &db.Role.CreateDB, &db.Role.CreateRole, &db.Role.BypassRLS, &db.Role.MemberOf, &db.TLSVersion)
+		Scan(&db.ServerVersion, &db.Role.Name, &db.Role.Superuser, &db.Role.CreateDB, &db.Role.CreateRole, &db.Role.BypassRLS, &db.Role.NoInherit, &db.Role.MemberOf, &db.TLSVersion)
 	if err != nil {
 		return fmt.Errorf("read server and role: %w", err)
 	}
@@ -145,34 +165,6 @@ func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcil
 		return fmt.Errorf("read available extensions: %w", err)
 	}
 	return s.inspectSessions(ctx, conn, db)
-}
-
-// extensionsQuery lists installable extensions, and whether only a superuser
-// may install them. Up to PostgreSQL 12 none is trusted. Managed services let
-// their own administrators install what they offer, by a hook that no catalog
-// shows; those roles are known by name.
-const extensionsQuery = `
-select v.name::text, v.version, v.superuser and not coalesce((to_jsonb(v) ->> 'trusted')::boolean, false)
-	and not exists (select from pg_roles m where m.rolname in ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin', 'alloydbsuperuser')
-		and pg_has_role(current_user, m.oid, 'member'))
-from pg_available_extension_versions v order by 1, 2`
-
-func inspectExtensions(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
-	rows, err := conn.Query(ctx, extensionsQuery)
-	if err != nil {
-		return err
-	}
-	db.Restricted = map[string][]string{}
-	var name, version string
-	var restricted bool
-	_, err = pgx.ForEachRow(rows, []any{&name, &version, &restricted}, func() error {
-		db.Extensions[name] = append(db.Extensions[name], version)
-		if restricted && !db.Role.Superuser {
-			db.Restricted[name] = append(db.Restricted[name], version)
-		}
-		return nil
-	})
-	return err
 }
 
 func readSystemIdentifier(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
@@ -239,7 +231,7 @@ func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.Dat
 		info.ICULocale = d.locale
 	}
 	if !d.connectable {
-		return info, []reconcile.UnsupportedObject{{Database: d.name, Object: "database " + d.name, Reason: "it takes no connections"}}, nil
+		return info, []reconcile.UnsupportedObject{unsupported(d.name, "database "+d.name, "closed")}, nil
 	}
 	var found []reconcile.UnsupportedObject
 	err := s.with(ctx, d.name, func(conn *pgx.Conn) (err error) {
@@ -259,6 +251,9 @@ func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.Dat
 		for _, e := range extensions {
 			info.Extensions[e.name] = e.version
 		}
+		if err := holdings(ctx, conn, &info); err != nil {
+			return err
+		}
 		found, err = s.unsupportedIn(ctx, conn, d.name)
 		return err
 	})
@@ -274,8 +269,7 @@ func (s *server) inspectMaintenance(ctx context.Context, db *reconcile.Database)
 			return err
 		}
 		if !empty {
-			db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Database: maintenance, Object: "database " + maintenance,
-				Reason: "it holds objects, and a move does not carry the server's own maintenance database"})
+			db.Unsupported = append(db.Unsupported, unsupported(maintenance, "database "+maintenance, "maintenance"))
 		}
 		rows, err := conn.Query(ctx, "select datname::text from pg_database where datistemplate and datname not in ('template0', 'template1') order by 1")
 		if err != nil {
@@ -283,7 +277,7 @@ func (s *server) inspectMaintenance(ctx context.Context, db *reconcile.Database)
 		}
 		templates, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		for _, name := range templates {
-			db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Database: name, Object: "database " + name, Reason: "it is a template, and a move does not carry templates"})
+			db.Unsupported = append(db.Unsupported, unsupported(name, "database "+name, "template"))
 		}
 		return err
 	})

@@ -135,7 +135,7 @@ func TestEventTriggersAreNamedFirst(t *testing.T) {
 		}
 	}
 	for _, b := range do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked {
-		if strings.HasPrefix(b.Object, "event trigger ") && b.Reason == reasons["superuser"] {
+		if strings.HasPrefix(b.Object, "event trigger ") && b.Reason == causes["superuser"].why {
 			got = append(got, b.Database)
 		}
 	}

@@ -41,15 +41,22 @@ type globals struct {
 	foreign map[string]bool
 	// home tells that the data have lived on this server: its roles are theirs.
 	home bool
-	// superOnly are settings only a superuser may set.
-	superOnly map[string]bool
+	// superOnly are the settings the server knows: true where our role may not
+	// set it. atStart are those that only a session's start can set.
+	superOnly, atStart map[string]bool
+	// refused are settings of the other side that the server does not take, with
+	// its words; askSettings finds them.
+	refused map[settingValue]string
+	// rights are what our role may do with each role, PostgreSQL's own too.
+	rights  map[string]roleRights
+	version int
 }
 
 // readGlobals reads roles, memberships and settings. PostgreSQL's own pg_
 // roles are left out, memberships in them are not; and so are those of
 // rehearsals but the one named.
-func readGlobals(ctx context.Context, conn *pgx.Conn, superuser bool, rehearsal string) (globals, error) {
-	g := globals{verifiersKnown: superuser, superOnly: map[string]bool{}}
+func readGlobals(ctx context.Context, conn *pgx.Conn, superuser bool, version int, rehearsal string) (globals, error) {
+	g := globals{verifiersKnown: superuser, version: version}
 	from, verifier := "pg_roles", "''"
 	if superuser {
 		from, verifier = "pg_authid", "coalesce(r.rolpassword, '')"
@@ -91,28 +98,10 @@ func (g *globals) readServer(ctx context.Context, conn *pgx.Conn) error {
 	if err := conn.QueryRow(ctx, "select rolname::text from pg_roles where oid = 10").Scan(&g.bootstrap); err != nil {
 		return fmt.Errorf("read bootstrap role: %w", err)
 	}
-	rows, err := conn.Query(ctx, "select name from pg_settings where context in ('superuser', 'superuser-backend')")
-	if err != nil {
-		return fmt.Errorf("read settings: %w", err)
+	if err := g.readRights(ctx, conn); err != nil {
+		return err
 	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return fmt.Errorf("read settings: %w", err)
-	}
-	for _, name := range names {
-		g.superOnly[name] = true
-	}
-	rows, err = conn.Query(ctx, "select name from pg_settings where context not in ('superuser', 'superuser-backend')")
-	if err != nil {
-		return fmt.Errorf("read settings: %w", err)
-	}
-	if names, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
-		return fmt.Errorf("read settings: %w", err)
-	}
-	for _, name := range names {
-		g.superOnly[name] = false
-	}
-	return nil
+	return g.readSettable(ctx, conn, g.version)
 }
 
 // readSettings reads pg_db_role_setting, but what a rehearsal set.

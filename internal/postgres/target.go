@@ -184,32 +184,6 @@ func (r role) options(superuser bool) []string {
 	return options
 }
 
-// makeMembers grants the memberships that are wanted and revokes those that
-// an earlier copy may have left among the carried roles.
-func (c *copyRun) makeMembers(ctx context.Context, conn *pgx.Conn, facts *copyFacts) error {
-	wanted := map[membership]bool{}
-	for _, m := range c.adapted.members {
-		sql := "grant " + ident(m.role) + " to " + ident(m.member)
-		if m.admin {
-			sql += " with admin option"
-		}
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("make %s a member of %s: %w", m.member, m.role, err)
-		}
-		wanted[membership{role: m.role, member: m.member}] = true
-	}
-	carried := c.adapted.carriedRoles()
-	for _, m := range facts.target.globals.members {
-		if !carried[m.member] || wanted[membership{role: m.role, member: m.member}] {
-			continue
-		}
-		if _, err := conn.Exec(ctx, "revoke "+ident(m.role)+" from "+ident(m.member)); err != nil {
-			return fmt.Errorf("end membership of %s in %s: %w", m.member, m.role, err)
-		}
-	}
-	return nil
-}
-
 // applySettings sets what roles and databases have set. It comes last: a
 // setting such as read-only must not meet the copy.
 func (c *copyRun) applySettings(ctx context.Context) error {

@@ -8,19 +8,32 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// reasons are why an object is listed, by the query's word.
-var reasons = map[string]string{
-	"":             "a move does not carry it",
-	"superuser":    "only a superuser can create it on the target",
-	"no right":     "the role we log in with may not read it, and is no superuser",
-	"by hand":      "somebody made it a member of the extension, and CREATE EXTENSION does not make it: alter extension … drop table …, and it is carried",
-	"not valid":    "a build of it failed; build it again or drop it",
-	"column order": "columns of its parents stand behind its own, and a table made anew has them in front",
-	"few sessions": "its connection limit is less than the sessions a move opens, and binds a role that is no superuser",
-	"locked":       "nobody but a superuser may connect to it and create in it, and so nobody on the target: grant connect and create to its owner",
-	"prepared":     "it can commit at any time, fence or not: commit it or roll it back",
-	"before 14":    "PostgreSQL 14 and newer cannot create it",
-	"row security": "row level security hides rows from the role we log in with, which is no superuser",
+// cause is why an object is listed, and what helps.
+type cause struct{ why, fix string }
+
+// causes are why objects are listed, by the query's word.
+var causes = map[string]cause{
+	"subscription": {"a move does not carry it: two servers would take in the same changes", "drop it on the source before the move, and subscribe again on the target after it"},
+	"mapping": {"a move does not carry it: it holds a role's password for another server",
+		"write it down and drop it on the source before the move; create user mapping on the target after it"},
+	"label":        {"a move does not carry it: the module that gives labels is the server's own", "write it down and remove it with security label … is null; set it again after the move"},
+	"fk disabled":  {"only a superuser can disable them, and a move does not carry it", "alter table … enable trigger all; if rows break the foreign key, drop it"},
+	"superuser":    {"only a superuser can create it on the target", "log in on the target as a superuser, or drop it on the source"},
+	"no right":     {"the role we log in with may not read it, and is no superuser", "grant select on it to the role"},
+	"by hand":      {"somebody made it a member of the extension, and CREATE EXTENSION does not make it", "alter extension … drop table …, and it is carried"},
+	"not valid":    {"a build of it failed", "reindex it, or drop it"},
+	"column order": {"columns of its parents stand behind its own, and a table made anew has them in front", "make it anew with its parents' columns first, or take it out with alter table … no inherit"},
+	"few sessions": {"its connection limit is less than the sessions a move opens, and binds a role that is no superuser", "alter database … connection limit 10 before the move"},
+	"locked":       {"nobody but a superuser may connect to it and create in it, and so nobody on the target", "grant connect, create on it to its owner"},
+	"prepared":     {"it can commit at any time, fence or not", "commit prepared or rollback prepared"},
+	"before 14":    {"PostgreSQL 14 and newer cannot create it", "drop it, or make it anew for anycompatiblearray (14 and newer); or use a target older than 14"},
+	"postfix":      {"PostgreSQL 14 and newer have no postfix operators", "drop it and call its function instead, or use a target older than 14"},
+	"row security": {"row level security hides rows from the role we log in with, which is no superuser", "give the role BYPASSRLS, or let the table's owner say alter table … no force row level security"},
+	"trigger name": {"it is a partition's part of a trigger of the partitioned table, which was renamed, and arrives with the new name", "give both the same name: alter trigger … rename"},
+	"index order":  {"it was made from an index with another collation, order or operator class than its columns', which no dump tells", "drop the constraint; add it again without using index, or make a unique index in its place"},
+	"closed":       {"it takes no connections", "alter database … allow_connections true, or drop it"},
+	"template":     {"it is a template, and a move does not carry templates", "alter database … is_template false, and it is carried; or drop it"},
+	"maintenance":  {"it holds objects, and a move does not carry the server's own maintenance database", "move them to a database of their own, or drop them"},
 }
 
 // retyped are the functions that take other pseudo-types since PostgreSQL 14.
@@ -42,39 +55,31 @@ const byHand = `select 'table ' || c.oid::regclass || ' of extension ' || quote_
 const memberTables = `pg_class c join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
 	join pg_extension e on e.oid = d.refobjid and c.relkind in ('r', 'p', 'm') and not coalesce(c.oid = any(e.extconfig), false)`
 
-// unsupportedQuery lists objects no move carries, only a superuser can make, or
-// we cannot read whole. It reports facts; blocked judges them against a target.
+// unsupportedQuery lists objects no move carries or we cannot read whole; what
+// only a superuser can make is in superuserKinds. It reports facts; blocked judges them against a target.
 var unsupportedQuery = `
-select 'event trigger ' || quote_ident(evtname), 'superuser' from pg_event_trigger o where not exists (select from pg_depend x where x.classid = 'pg_event_trigger'::regclass and x.objid = o.oid and x.deptype = 'e')
-union all select 'publication ' || quote_ident(pubname) || ' for all tables', 'superuser' from pg_publication where puballtables
-union all select 'subscription ' || quote_ident(subname), '' from pg_stat_subscription where subname is not null
-union all select 'foreign data wrapper ' || quote_ident(fdwname), 'superuser' from pg_foreign_data_wrapper o where not exists (select from pg_depend x where x.classid = 'pg_foreign_data_wrapper'::regclass and x.objid = o.oid and x.deptype = 'e')
-union all select 'user mapping for server ' || quote_ident(srvname), '' from pg_user_mappings
-union all select 'security label on ' || o.identity, '' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o
-union all select 'language ' || quote_ident(lanname), 'superuser' from pg_language o where not lanpltrusted and oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_language'::regclass and x.objid = o.oid and x.deptype = 'e')
-union all select 'function ' || o.oid::regprocedure || ' in language ' || l.lanname, 'superuser' from pg_proc o join pg_language l on l.oid = o.prolang and not l.lanpltrusted
-	where o.oid >= 16384 and o.prokind <> 'a' and not exists (select from pg_depend x where x.classid = 'pg_proc'::regclass and x.objid = o.oid and x.deptype in ('e', 'i'))
-union all select 'leakproof function ' || o.oid::regprocedure, 'superuser' from pg_proc o join pg_language l on l.oid = o.prolang and l.lanpltrusted
-	where o.oid >= 16384 and o.proleakproof and not exists (select from pg_depend x where x.classid = 'pg_proc'::regclass and x.objid = o.oid and x.deptype = 'e')
-union all select 'function ' || o.oid::regprocedure || ' with a setting of ' || split_part(c.item, '=', 1), 'superuser'
-	from pg_proc o cross join unnest(o.proconfig) c(item) left join pg_settings g on lower(g.name) = lower(split_part(c.item, '=', 1))
-	where o.oid >= 16384 and (g.name is null or g.context in ('superuser', 'superuser-backend'))
-	and not exists (select from pg_depend x where x.classid = 'pg_proc'::regclass and x.objid = o.oid and x.deptype = 'e')
-union all select 'base type ' || format_type(o.oid, null), 'superuser' from pg_type o where o.oid >= 16384 and o.typtype = 'b' and not exists (select from pg_type y where y.typarray = o.oid)
-	and not exists (select from pg_depend x where x.classid = 'pg_type'::regclass and x.objid = o.oid and x.deptype = 'e')
-union all select 'postfix operator ' || o.oid::regoperator, 'before 14' from pg_operator o where o.oid >= 16384 and o.oprkind = 'r' and not exists (select from pg_depend x where x.classid = 'pg_operator'::regclass and x.objid = o.oid and x.deptype = 'e')
+select 'subscription ' || quote_ident(subname), 'subscription' from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())
+union all select 'user mapping of ' || coalesce(quote_ident(usename), 'public') || ' for server ' || quote_ident(srvname), 'mapping' from pg_user_mappings
+union all select 'security label on ' || o.identity, 'label' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o
+union all select 'postfix operator ' || o.oid::regoperator, 'postfix' from pg_operator o where o.oid >= 16384 and o.oprkind = 'r' and not exists (select from pg_depend x where x.classid = 'pg_operator'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'operator ' || o.oid::regoperator, 'before 14' from pg_operator o where o.oid >= 16384 and o.oprcode::regprocedure::text = any(` + retyped + `) and o.oprleft in ('anyarray'::regtype, 'anyelement'::regtype)
 union all select 'aggregate ' || a.aggfnoid::regprocedure, 'before 14' from pg_aggregate a where a.aggfnoid::oid >= 16384 and a.aggtranstype in ('anyarray'::regtype, 'anyelement'::regtype)
 	and (a.aggtransfn::regprocedure::text = any(` + retyped + `) or a.aggfinalfn::regprocedure::text = any(` + retyped + `))
-union all select 'operator class ' || quote_ident(opcname), 'superuser' from pg_opclass o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opclass'::regclass and x.objid = o.oid and x.deptype = 'e')
-union all select 'operator family ' || quote_ident(opfname), 'superuser' from pg_opfamily o where o.oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_opfamily'::regclass and x.objid = o.oid and x.deptype = 'e')
-union all select distinct 'disabled foreign key triggers of ' || quote_ident(c.conname) || ' on ' || t.tgrelid::regclass, '' from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint and c.contype = 'f' where t.tgisinternal and t.tgenabled <> 'O'
+union all select distinct 'disabled foreign key triggers of ' || quote_ident(c.conname) || ' on ' || t.tgrelid::regclass, 'fk disabled' from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint and c.contype = 'f' where t.tgisinternal and t.tgenabled <> 'O'
 union all ` + byHand + `
 union all select 'database ' || quote_ident(datname), 'few sessions' from pg_database where datname = current_database() and datconnlimit between 0 and 5
 union all select 'database ' || quote_ident(datname), 'locked' from pg_database d where datname = current_database() and exists (
 	select from unnest(array['CONNECT', 'CREATE']) p where not exists ( -- the target's admin role becomes a member of every role but the server's own
 		select from aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a where a.privilege_type = p and (a.grantee = 0 or pg_get_userbyid(a.grantee) !~ '^pg_')))
 union all select 'prepared transaction ' || quote_literal(gid), 'prepared' from pg_prepared_xacts where database = current_database() and prepared < now() - interval '1 minute'
+union all select 'trigger ' || quote_ident(c.tgname) || ' on ' || c.tgrelid::regclass || ' of trigger ' || quote_ident(p.tgname) || ' on ' || p.tgrelid::regclass, 'trigger name'
+	from pg_trigger c join pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = c.oid and d.refclassid = 'pg_trigger'::regclass
+	join pg_trigger p on p.oid = d.refobjid and p.tgname <> c.tgname
+	where not exists (select from pg_constraint x where x.oid = c.tgconstraint and x.contype <> 't')
+union all select 'constraint ' || quote_ident(o.conname) || ' on ' || o.conrelid::regclass, 'index order'
+	from pg_constraint o join pg_index i on i.indexrelid = o.conindid cross join generate_series(0, i.indnkeyatts - 1) k
+	join pg_attribute a on a.attrelid = o.conrelid and a.attnum = i.indkey[k] join pg_opclass s on s.oid = i.indclass[k]
+	where o.contype in ('p', 'u') and o.conparentid = 0 and (i.indoption[k] <> 0 or i.indcollation[k] <> a.attcollation or not s.opcdefault) group by o.oid, o.conname, o.conrelid
 union all select 'index ' || i.indexrelid::regclass, 'not valid' from pg_index i join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
 	where ` + userSchemas + ` and not (i.indisready and (i.indisvalid or c.relkind = 'p')) -- pg_dump leaves the same ones out
 union all select 'table ' || c.oid::regclass, 'column order' from pg_class c
@@ -93,30 +98,32 @@ union all select 'table ' || c.oid::regclass, case when has_table_privilege(c.oi
 	or not me.rolbypassrls and c.relrowsecurity and (c.relforcerowsecurity or not pg_has_role(c.relowner, 'usage')))
 `
 
-// schemasPublished are publications of whole schemas, from PostgreSQL 15 on.
-const schemasPublished = `union all select distinct 'publication ' || quote_ident(p.pubname) || ' for tables in a schema', 'superuser'
-	from pg_publication_namespace s join pg_publication p on p.oid = s.pnpubid
-`
-
 // unsupportedIn lists what of one database may not be carried.
 func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string) ([]reconcile.UnsupportedObject, error) {
-	query := unsupportedQuery
-	if s.version >= 150000 {
-		query += schemasPublished
-	}
-	rows, err := conn.Query(ctx, query+"order by 1")
+	rows, err := conn.Query(ctx, "select object, why, '' from ("+unsupportedQuery+") u(object, why) union all select object, 'superuser', managed from ("+
+		superuserQuery(s.version)+") m(object, managed) order by 1")
 	if err != nil {
 		return nil, fmt.Errorf("look for objects that cannot be carried: %w", err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (o reconcile.UnsupportedObject, err error) {
-		var why string
-		err = row.Scan(&o.Object, &why)
-		o.Database, o.Reason, o.Superuser = name, reasons[why], why == "superuser" || why == "few sessions" || why == "locked"
-		if why == "before 14" {
-			o.Before = 140000
-		}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (reconcile.UnsupportedObject, error) {
+		var object, why, managed string
+		err := row.Scan(&object, &why, &managed)
+		o := unsupported(name, object, why)
+		o.Managed = managed
 		return o, err
 	})
+}
+
+// unsupported is an object of a database with the cause of its being listed.
+func unsupported(database, object, why string) reconcile.UnsupportedObject {
+	o := reconcile.UnsupportedObject{Database: database, Object: object, Reason: causes[why].why, Fix: causes[why].fix}
+	switch why {
+	case "superuser", "few sessions", "locked":
+		o.Superuser = true
+	case "before 14", "postfix":
+		o.Before = 140000
+	}
+	return o
 }
 
 // blocked judges what the source holds against what the target can take.
@@ -125,7 +132,7 @@ func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string)
 func blocked(source, target *reconcile.Database) []reconcile.UnsupportedObject {
 	var list []reconcile.UnsupportedObject
 	for _, o := range source.Unsupported {
-		if !o.Fits(target.VersionNum, target.Role.Superuser) {
+		if !o.Fits(target.VersionNum, target.Role) {
 			list = append(list, o)
 		}
 	}

@@ -49,7 +49,7 @@ func unpackJar(ctx context.Context, jar, dir string) error {
 }
 
 // installExtension copies the fixture's extension into a server.
-func installExtension(from, to string, major int) error {
+func installExtension(from, to string) error {
 	for _, pattern := range []string{"*.control", "*.sql"} {
 		files, err := filepath.Glob(filepath.Join(from, pattern))
 		if err != nil {
@@ -60,28 +60,10 @@ func installExtension(from, to string, major int) error {
 			if err != nil {
 				return fmt.Errorf("install the extension: %w", err)
 			}
-			if strings.HasSuffix(f, ".control") {
-				data = control(data, major)
-			}
 			if err := os.WriteFile(filepath.Join(to, filepath.Base(f)), data, 0o644); err != nil {
 				return fmt.Errorf("install the extension: %w", err)
 			}
 		}
 	}
 	return nil
-}
-
-// control makes the extension trusted where the server knows the word (13 and
-// later); before that the word is a syntax error.
-func control(data []byte, major int) []byte {
-	var lines []string
-	for line := range strings.Lines(string(data)) {
-		if !strings.HasPrefix(strings.TrimSpace(line), "trusted") {
-			lines = append(lines, strings.TrimRight(line, "\n"))
-		}
-	}
-	if major >= 13 {
-		lines = append(lines, "trusted = true")
-	}
-	return []byte(strings.Join(lines, "\n") + "\n")
 }

@@ -100,7 +100,7 @@ func (s Source) Fetch(ctx context.Context, major int, note func(string)) (string
 		if err := s.unpack(ctx, major, tmp, note); err != nil {
 			return err
 		}
-		return installExtension(s.Extension, extensionDir(tmp, major), major)
+		return installExtension(s.Extension, extensionDir(tmp, major))
 	})
 	if err != nil {
 		return "", fmt.Errorf("fetch PostgreSQL %d: %w", major, err)

@@ -66,17 +66,3 @@ $$;
 
 CREATE TRIGGER check_config BEFORE INSERT OR UPDATE ON @extschema@.part_config
     FOR EACH ROW EXECUTE FUNCTION @extschema@.check_config();
-
--- A trusted extension's objects belong to the bootstrap superuser: whoever
--- created the extension must be able to fill its configuration all the same.
--- (The word @extowner@ would say this, but 12 does not know it.)
-DO $do$
-DECLARE
-    creator text := (SELECT extowner::regrole FROM pg_catalog.pg_extension WHERE extname = 'circle_partman');
-BEGIN
-    IF creator <> current_user THEN
-        EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.part_config, @extschema@.part_config_sub, @extschema@.setting TO ' || creator;
-        EXECUTE 'GRANT SELECT, UPDATE, USAGE ON SEQUENCE @extschema@.setting_id_seq TO ' || creator;
-    END IF;
-END;
-$do$;

@@ -1,0 +1,52 @@
+package reconcile
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// onlyRemoved is what helps with an object that has no better fix.
+const onlyRemoved = "remove it from the source before the move"
+
+// why is what objects have in common that stand in one finding.
+type why struct{ reason, fix string }
+
+// byReason puts objects together that have the same reason and fix.
+func byReason(objects []UnsupportedObject) (order []why, named map[why][]string) {
+	named = map[why][]string{}
+	for _, u := range objects {
+		object := u.Object
+		if u.Database != "" && object != "database "+u.Database && !strings.HasSuffix(object, " database "+u.Database) {
+			object += " in database " + u.Database
+		}
+		key := why{u.Reason, orElse(u.Fix, onlyRemoved)}
+		if named[key] == nil {
+			order = append(order, key)
+		}
+		named[key] = append(named[key], object)
+	}
+	slices.SortFunc(order, func(a, b why) int { return cmp.Or(cmp.Compare(a.reason, b.reason), cmp.Compare(a.fix, b.fix)) })
+	return order, named
+}
+
+// checkBlocked names what this source holds and this target cannot take, one
+// finding for each reason.
+func checkBlocked(e Engine, blocked []UnsupportedObject) []Finding {
+	order, named := byReason(blocked)
+	var out []Finding
+	for _, key := range order {
+		out = append(out, block("unsupported", e.field(), e.docs(), key.fix, "%s cannot be carried: %s", strings.Join(clip(named[key], 8), ", "), key.reason))
+	}
+	return out
+}
+
+// checkLeftOut names what the move goes on without.
+func checkLeftOut(e Engine, left []UnsupportedObject) []Finding {
+	order, named := byReason(left)
+	var out []Finding
+	for _, key := range order {
+		out = append(out, Finding{ID: "left-out", Field: e.field(), Source: e.docs(), Fix: key.fix, What: strings.Join(clip(named[key], 8), ", ") + " will not be on the target: " + key.reason})
+	}
+	return out
+}

@@ -1,0 +1,33 @@
+package reconcile
+
+import "strings"
+
+// checkRowsBack says before the move out which rows could not be read on the way
+// back, or by any backup of the target: there our role is no superuser. As a
+// member of every role it reads what their owners may.
+func checkRowsBack(src, dst Database) []Finding {
+	if dst.Role.Superuser {
+		return nil
+	}
+	var forced, closed []string
+	for _, db := range src.Databases {
+		for _, table := range db.ForcedRows {
+			forced = append(forced, table+" of database "+db.Name)
+		}
+		for _, table := range db.ClosedRows {
+			closed = append(closed, table+" of database "+db.Name)
+		}
+	}
+	var out []Finding
+	if len(forced) > 0 && !dst.Role.BypassRLS {
+		out = append(out, Finding{ID: "no-way-back-rows", Field: postgresField + ".username", Source: sourceDocs,
+			What: "row level security is forced on " + strings.Join(clip(forced, 8), ", ") + ": a move back, and any backup of the target, will be refused, because role " + dst.Role.Name + " does not see all rows there",
+			Fix:  "as the target's superuser: ALTER ROLE " + dst.Role.Name + " BYPASSRLS; or alter table … no force row level security before the move back"})
+	}
+	if len(closed) > 0 {
+		out = append(out, Finding{ID: "no-way-back-rows", Field: postgresField + ".username", Source: sourceDocs,
+			What: "no role may read " + strings.Join(clip(closed, 8), ", ") + ": a move back, and any backup of the target, will be refused, because role " + dst.Role.Name + " is no superuser there",
+			Fix:  "grant select on it to its owner"})
+	}
+	return out
+}
