@@ -23,6 +23,7 @@ const coordinates = "io.zonky.test.postgres:embedded-postgres-binaries-linux-amd
 var artifacts = map[int]artifact{
 	12: {"12.22.0", "f50ddff3308a65e2423ecfd94aefc200d7fe7e2a24d45c6aadb0a6cfbe9284c4"},
 	14: {"14.20.0", "a0f7b5095c5647ec5058b0cdb58544d02f98ba8cec6f74614c80a5acc8399b29"},
+	18: {"18.1.0", "65d0723e0274ad3ec6230dcbdfe034af6ee096fce15a77b0f9b8be71d2702934"},
 }
 
 // systemDir is where the distribution keeps PostgreSQL 15.
