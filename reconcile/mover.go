@@ -126,6 +126,9 @@ type InspectResult struct {
 	Adapted []string `json:"adapted,omitempty"`
 	// Blocked lists what this source holds and this target cannot take.
 	Blocked []UnsupportedObject `json:"blocked,omitempty"`
+	// Left lists what stays behind between just these two, such as the password
+	// of a role that the target has too.
+	Left []LeftBehind `json:"left,omitempty"`
 }
 
 // InspectedSide is one side of an inspection: facts, or why there are none.

@@ -41,7 +41,7 @@ func collationFacts(common, own int) string {
 		locale = "concat_ws(' ', coalesce(o.collcollate, o.colliculocale), coalesce(o.collctype, o.colliculocale))"
 	}
 	pairs := []string{"('owner', " + roleOf("o.collowner") + ")", "('provider', o.collprovider::text)", "('deterministic', o.collisdeterministic::text)",
-		"('locale', " + locale + ")", "('encoding', case when o.collencoding >= 0 then pg_encoding_to_char(o.collencoding) end)"}
+		"('locale', " + locale + ")"}
 	if common >= 160000 {
 		pairs = append(pairs, "('rules', o.collicurules)")
 	}

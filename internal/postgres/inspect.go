@@ -54,6 +54,16 @@ func (m *mover) adaptBoth(ctx context.Context, facts *copyFacts, result *reconci
 	}
 	result.Adapted = facts.adapted.lines
 	result.Blocked = blocked(result.Source.Database, result.Target.Database)
+	result.Left = facts.adapted.kept
+	if !facts.adapted.targetSuperuser {
+		return
+	}
+	missing, err := m.leftMissing(ctx, facts)
+	if err != nil {
+		result.Source = &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
+		return
+	}
+	result.Left = append(result.Left, missing...)
 }
 
 func errorCode(err error) string {
@@ -87,10 +97,13 @@ func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database
 	if f.fence != nil {
 		db.Fence = &f.fence.state
 	}
-	if err := s.inspectDatabases(ctx, f.databases, db); err != nil {
+	if err := s.inspectDatabases(ctx, f, db); err != nil {
 		return nil, err
 	}
 	if err := s.inspectMaintenance(ctx, db); err != nil {
+		return nil, err
+	}
+	if err := s.inspectLeft(ctx, db); err != nil {
 		return nil, err
 	}
 	rests := f.fence != nil && f.fence.state.How == howSystem
@@ -208,21 +221,43 @@ func (s *server) inspectSessions(ctx context.Context, conn *pgx.Conn, db *reconc
 }
 
 // inspectDatabases looks at a few databases at a time and keeps their order.
-func (s *server) inspectDatabases(ctx context.Context, all []database, db *reconcile.Database) error {
-	infos, found := make([]reconcile.DatabaseInfo, len(all)), make([][]reconcile.UnsupportedObject, len(all))
+func (s *server) inspectDatabases(ctx context.Context, f *sideFacts, db *reconcile.Database) error {
+	all := f.databases
+	infos, found, left := make([]reconcile.DatabaseInfo, len(all)), make([][]reconcile.UnsupportedObject, len(all)), make([][]reconcile.LeftBehind, len(all))
+	settings := adapted{settings: f.globals.settings}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(sessionsAtOnce)
 	for i, d := range all {
 		g.Go(func() (err error) {
-			infos[i], found[i], err = s.inspectDatabase(gctx, d)
+			if infos[i], found[i], err = s.inspectDatabase(gctx, d); err != nil || !d.connectable {
+				return err
+			}
+			var stale []reconcile.UnsupportedObject
+			stale, left[i], err = s.inspectBeside(gctx, d.name, settings.appPath(d.name))
+			found[i] = append(found[i], stale...)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	db.Databases, db.Unsupported = infos, slices.Concat(found...)
+	db.Databases, db.Unsupported, db.LeftBehind = infos, slices.Concat(found...), slices.Concat(left...)
 	return nil
+}
+
+// inspectBeside looks for what a database has that a copy leaves behind, or
+// makes anew of something else.
+func (s *server) inspectBeside(ctx context.Context, name, path string) (stale []reconcile.UnsupportedObject, left []reconcile.LeftBehind, err error) {
+	err = s.with(ctx, name, func(conn *pgx.Conn) (err error) {
+		if left, err = s.leftHere(ctx, conn, name); err != nil {
+			return err
+		}
+		var unsure []reconcile.LeftBehind
+		stale, unsure, err = staleColumns(ctx, conn, name, path)
+		left = append(left, unsure...)
+		return err
+	})
+	return stale, left, err
 }
 
 func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.DatabaseInfo, []reconcile.UnsupportedObject, error) {

@@ -20,6 +20,8 @@ var reasons = map[string]string{
 	"locked":       "nobody but a superuser may connect to it and create in it, and so nobody on the target: grant connect and create to its owner",
 	"prepared":     "it can commit at any time, fence or not: commit it or roll it back",
 	"before 14":    "PostgreSQL 14 and newer cannot create it",
+	"detaching":    "it is being detached from its parent: finish that with alter table … detach partition … finalize",
+	"stale":        "rows hold other values than its expression gives now, and a copy computes them anew: update those rows (set any column to itself), or put the old function back",
 	"row security": "row level security hides rows from the role we log in with, which is no superuser",
 }
 
@@ -47,10 +49,10 @@ const memberTables = `pg_class c join pg_depend d on d.classid = 'pg_class'::reg
 var unsupportedQuery = `
 select 'event trigger ' || quote_ident(evtname), 'superuser' from pg_event_trigger o where not exists (select from pg_depend x where x.classid = 'pg_event_trigger'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'publication ' || quote_ident(pubname) || ' for all tables', 'superuser' from pg_publication where puballtables
-union all select 'subscription ' || quote_ident(subname), '' from pg_stat_subscription where subname is not null
+union all select 'subscription ' || quote_ident(subname), '' from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())
 union all select 'foreign data wrapper ' || quote_ident(fdwname), 'superuser' from pg_foreign_data_wrapper o where not exists (select from pg_depend x where x.classid = 'pg_foreign_data_wrapper'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'user mapping for server ' || quote_ident(srvname), '' from pg_user_mappings
-union all select 'security label on ' || o.identity, '' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o
+union all select 'security label ' || l.provider || ' on ' || o.identity, '' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o
 union all select 'language ' || quote_ident(lanname), 'superuser' from pg_language o where not lanpltrusted and oid >= 16384 and not exists (select from pg_depend x where x.classid = 'pg_language'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'function ' || o.oid::regprocedure || ' in language ' || l.lanname, 'superuser' from pg_proc o join pg_language l on l.oid = o.prolang and not l.lanpltrusted
 	where o.oid >= 16384 and o.prokind <> 'a' and not exists (select from pg_depend x where x.classid = 'pg_proc'::regclass and x.objid = o.oid and x.deptype in ('e', 'i'))
@@ -103,6 +105,9 @@ func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string)
 	query := unsupportedQuery
 	if s.version >= 150000 {
 		query += schemasPublished
+	}
+	if s.version >= 140000 {
+		query += "union all select 'partition ' || inhrelid::regclass, 'detaching' from pg_inherits where inhdetachpending\n"
 	}
 	rows, err := conn.Query(ctx, query+"order by 1")
 	if err != nil {
