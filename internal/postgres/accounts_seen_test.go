@@ -44,7 +44,7 @@ func comparedColumnsAreSeen(t *testing.T, s *pgtest.Server, accounts map[string]
 	}
 	defer closeConn(t.Context(), conn)
 	e := &eye{conn: conn, version: s.Major * 10000, before: map[string]string{}}
-	if _, err := conn.Exec(t.Context(), "set search_path = pg_catalog; set statement_timeout = '20s'; set client_min_messages = error; begin"); err != nil {
+	if _, err := conn.Exec(t.Context(), "set search_path = pg_catalog; set statement_timeout = '3s'; set client_min_messages = error; begin"); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range catalogColumns(t, s) {
@@ -133,17 +133,19 @@ func (e *eye) changes(ctx context.Context, a account) ([]string, error) {
 	if hasOID {
 		first = "oid"
 	}
-	ours := "x." + first + " >= 16384 and not exists (select from pg_depend d where d.objid = x." + first + " and d.deptype in ('e', 'i'))"
+	ours := "x." + first + " >= 16384 and not exists (select from pg_depend d where d.objid = x." + first + " and (d.deptype = 'e' or d.deptype = 'i' and d.classid <> 'pg_class'::regclass))"
 	switch a.catalog {
 	case "pg_db_role_setting", "pg_auth_members":
 		ours = "true"
+	case "pg_attribute":
+		ours += " and x.attnum > 0 and exists (select from pg_class c where c.oid = x.attrelid and c.relkind in ('r', 'f'))"
 	case "pg_depend":
 		ours = "x.deptype = 'x'"
 	}
-	rows, err := e.conn.Query(ctx, fmt.Sprintf(`with ours as (select x.ctid, x.%[1]s::text as value, row_number() over (partition by x.%[1]s::text order by x.%[2]s desc) as n from %[3]s x where %[4]s),
+	rows, err := e.conn.Query(ctx, fmt.Sprintf(`with ours as (select x.ctid, x.%[1]s::text as value, row_number() over (partition by x.%[1]s::text order by md5(x.ctid::text)) as n from %[3]s x where %[4]s),
 		other as (select distinct on (x.%[1]s::text) x.ctid, x.%[1]s::text as value, %[4]s as ours from %[3]s x where x.%[1]s is not null order by x.%[1]s::text)
-		select m.ctid::text, o.ctid::text from (select * from ours where n <= 5 order by n, value limit 20) m
-			left join lateral (select o.ctid from other o where o.value is distinct from m.value order by o.ours desc, o.value limit 2) o on true`,
+		select m.ctid::text, o.ctid::text from (select * from ours where n <= 6 order by n, value limit 20) m
+			left join lateral (select o.ctid from other o where o.value is distinct from m.value order by o.ours desc, md5(o.value) limit 2) o on true`,
 		a.column, first, a.catalog, ours))
 	if err != nil {
 		return nil, err
@@ -167,7 +169,7 @@ func (e *eye) changes(ctx context.Context, a account) ([]string, error) {
 
 // madeUp are other values of a type, one of which should fit.
 var madeUp = map[string][]string{
-	"boolean": {"not @"}, "name": {"'circleci-dr'::name"}, "text": {"'other'"}, "smallint": {"@ + 1", "@ + 40"}, "integer": {"@ + 1"}, "bigint": {"@ + 1"}, "real": {"@ + 0.5", "@ + 5"},
+	"boolean": {"not @"}, "name": {"'circleci-dr'::name"}, "text": {"'other'"}, "smallint": {"@ + 1", "@ + 40"}, "integer": {"@ + 1", "@ + 40"}, "bigint": {"@ + 1"}, "real": {"@ + 0.5", "@ + 5"},
 	"text[]": {"'{fillfactor=11}'"}, "aclitem[]": {"array[makeaclitem(0, 10, 'SELECT', false)]", "array[makeaclitem(0, 10, 'USAGE', false)]"}, "bytea": {"'other'::bytea"},
 	`"char"`: {"'z'", "'a'", "'D'"}, "timestamp with time zone": {"'2031-01-01'"}, "regproc": {"'now'::regproc", "'textlen'::regproc"},
 	"oid": {"'reader'::regrole", "'every.child'::regclass", "'every.counting'::regclass", "'every.mood'::regtype", "'every.touch'::regproc", "'pg_catalog'::regnamespace", "'bool'::regtype",

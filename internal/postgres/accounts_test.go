@@ -108,7 +108,9 @@ func (a account) check(t *testing.T) {
 	case "compared":
 		known = func(kind string) bool { return globalKinds[kind] != nil || hasCatalog(kind) || a.test != "" }
 	case "named":
-		known = func(words string) bool { return strings.Contains(everyFinding, "'"+words+" ") || strings.Contains(everyFinding, `"`+words+" ") }
+		known = func(words string) bool {
+			return strings.Contains(everyFinding, "'"+words+" ") || strings.Contains(everyFinding, `"`+words+" ")
+		}
 	case "derived", "outside":
 	default:
 		t.Errorf("%s.%s: %q is no word of the table", a.catalog, a.column, a.how)

@@ -16,7 +16,7 @@ const identified = "cross join lateral pg_identify_object(x.classid, x.objid, 0)
 
 // leftInSystem are objects that somebody made in the server's own schemas. Types
 // of tables, arrays and what belongs to an extension come with something else.
-const leftInSystem = `select 'system-schema', o.type || ' ' || o.identity from (
+const leftInSystem = `select 'left-in-system-schema', o.type || ' ' || o.identity from (
 		select 'pg_class'::regclass::oid as classid, oid as objid from pg_class where relnamespace = any(@sys) and relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c')
 		union all select 'pg_proc'::regclass, oid from pg_proc where pronamespace = any(@sys)
 		union all select 'pg_type'::regclass, oid from pg_type where typnamespace = any(@sys) and typrelid = 0
@@ -39,7 +39,7 @@ const leftInSystem = `select 'system-schema', o.type || ' ' || o.identity from (
 // leftChanged are objects of initdb's whose rows were written after initdb had
 // made template0, which is the last but one thing it does. A list of privileges
 // is compared itself. Old dumps set the comment on plpgsql.
-const leftChanged = `select distinct 'system-object', o.type || ' ' || o.identity from (
+const leftChanged = `select distinct 'left-system-change', o.type || ' ' || o.identity from (
 		select 'pg_proc'::regclass::oid as classid, oid as objid, xmin as x from pg_proc where proacl is null
 		union all select 'pg_operator'::regclass, oid, xmin from pg_operator
 		union all select 'pg_ts_dict'::regclass, oid, xmin from pg_ts_dict
@@ -51,7 +51,7 @@ const leftChanged = `select distinct 'system-object', o.type || ' ' || o.identit
 // leftOnMembers are what somebody put on a table of an extension. Whatever a
 // script makes, it makes in a transaction that makes a member too, or the
 // extension's own row; so the rows of pg_depend tell.
-const leftOnMembers = `select 'on-extension', o.type || ' ' || o.identity || ' of extension ' || quote_ident(x.extname) from (
+const leftOnMembers = `select 'left-on-extension', o.type || ' ' || o.identity || ' of extension ' || quote_ident(x.extname) from (
 		select 'pg_class'::regclass::oid as classid, i.indexrelid as objid, i.indrelid as relid, e.ext, e.extname from pg_index i join member e on e.oid = i.indrelid
 			where not exists (select from pg_constraint c where c.conindid = i.indexrelid and c.conrelid = i.indrelid)
 		union all select 'pg_trigger'::regclass, t.oid, t.tgrelid, e.ext, e.extname from pg_trigger t join member e on e.oid = t.tgrelid where not t.tgisinternal
@@ -59,16 +59,16 @@ const leftOnMembers = `select 'on-extension', o.type || ' ' || o.identity || ' o
 		union all select 'pg_policy'::regclass, p.oid, p.polrelid, e.ext, e.extname from pg_policy p join member e on e.oid = p.polrelid
 		union all select 'pg_constraint'::regclass, c.oid, c.conrelid, e.ext, e.extname from pg_constraint c join member e on e.oid = c.conrelid where c.contype not in ('t', 'n')) x ` + identified + `
 	where not exists (select from pg_depend d where d.classid = x.classid and d.objid = x.objid and (d.deptype = 'e' or d.xmin::text in (select made.x from made where made.ext = x.ext)))
-	union all select 'on-extension', 'column ' || a.attname || ' of table ' || a.attrelid::regclass || ' of extension ' || quote_ident(e.extname)
+	union all select 'left-on-extension', 'column ' || a.attname || ' of table ' || a.attrelid::regclass || ' of extension ' || quote_ident(e.extname)
 		from pg_attribute a join member e on e.oid = a.attrelid and e.relkind in ('r', 'p', 'f')
 		where a.attnum > 0 and not a.attisdropped and a.attacl is null and a.xmin::text not in (select made.x from made where made.ext = e.ext)
-	union all select 'on-extension', 'row security of table ' || c.oid::regclass || ' of extension ' || quote_ident(e.extname) from pg_class c join member e on e.oid = c.oid
+	union all select 'left-on-extension', 'row security of table ' || c.oid::regclass || ' of extension ' || quote_ident(e.extname) from pg_class c join member e on e.oid = c.oid
 		where c.relrowsecurity`
 
 // leftPlaces are what lies elsewhere than the server's default.
-const leftPlaces = `select 'tablespace', 'tablespace ' || quote_ident(t.spcname) || ' of ' || case when c.relkind in ('i', 'I') then 'index ' else 'table ' end || c.oid::regclass
+const leftPlaces = `select 'left-tablespace', 'tablespace ' || quote_ident(t.spcname) || ' of ' || case when c.relkind in ('i', 'I') then 'index ' else 'table ' end || c.oid::regclass
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace and ` + userSchemas + ` join pg_tablespace t on t.oid = c.reltablespace
-	union all select 'tablespace', 'tablespace ' || quote_ident(t.spcname) || ' of the database itself' from pg_database d join pg_tablespace t on t.oid = d.dattablespace
+	union all select 'left-tablespace', 'tablespace ' || quote_ident(t.spcname) || ' of the database itself' from pg_database d join pg_tablespace t on t.oid = d.dattablespace
 		where d.datname = current_database() and t.spcname <> 'pg_default'`
 
 // leftHere lists what of the database conn is on stays behind.
