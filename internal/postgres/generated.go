@@ -26,7 +26,7 @@ const generatedLimit = "3s"
 // column's own type are what an assignment does, and images are compared, as the
 // proof compares what COPY writes.
 const storedColumns = `select c.oid::regclass::text, string_agg(quote_ident(a.attname), ', ' order by a.attnum),
-		string_agg(format('row(%I) *<> row((%s)::%s)', a.attname, pg_get_expr(d.adbin, d.adrelid), format_type(a.atttypid, a.atttypmod)), ' or ' order by a.attnum)
+		string_agg(format('record_image_ne(row(%I), row((%s)::%s))', a.attname, pg_get_expr(d.adbin, d.adrelid), format_type(a.atttypid, a.atttypmod)), ' or ' order by a.attnum)
 	from pg_class c join pg_namespace n on n.oid = c.relnamespace and ` + userSchemas + ` join pg_attribute a on a.attrelid = c.oid and a.attgenerated = 's' and not a.attisdropped
 	join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
 	where c.relkind = 'r' and (has_table_privilege(c.oid, 'select')) group by c.oid order by 1`

@@ -86,8 +86,10 @@ func (s *server) leftHere(ctx context.Context, conn *pgx.Conn, database string) 
 }
 
 func leftBy(ctx context.Context, conn *pgx.Conn, database, queries string) ([]reconcile.LeftBehind, error) {
+	// What was made a member by hand is named as a whole, see byHand.
 	const members = `with member as (select c.oid, c.relkind, e.oid as ext, e.extname from pg_class c join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
-			join pg_extension e on e.oid = d.refobjid),
+			join pg_extension e on e.oid = d.refobjid
+			where not exists (select from pg_depend n where n.classid = 'pg_class'::regclass and n.objid = c.oid and n.refclassid = 'pg_namespace'::regclass and ` + addedLater + `)),
 		made as (select refobjid as ext, xmin::text as x from pg_depend where refclassid = 'pg_extension'::regclass and deptype = 'e' union select oid, xmin::text from pg_extension) `
 	rows, err := conn.Query(ctx, members+"select * from ("+systemSchemas.Replace(queries)+") q order by 1, 2")
 	if err != nil {

@@ -23,29 +23,33 @@ type memberList struct {
 }
 
 // The objects of extensions and of the server that can have an access list.
-// What was granted on a member is told from pg_init_privs, as pg_dump does.
-var memberLists = `select x.object, x.part, coalesce(e.extname::text, ''), pg_get_userbyid(x.owner)::text, coalesce(` + memberAccess("x.acl") + `, ''), coalesce(` + memberAccess("x.was") + `, '')
-	from (select y.classid, y.objid, y.object, y.part, y.owner, coalesce(y.acl, acldefault(y.kind, y.owner)) as acl, coalesce(i.initprivs, acldefault(y.kind, y.owner)) as was, y.schema
+// What one was made with is told from pg_init_privs, as pg_dump does. Of the
+// information schema, which pg_dump leaves out, initdb has no such record: it
+// lets everybody read most of it, so that is taken for what it was made with.
+var memberLists = `select m.object, m.part, coalesce(e.extname::text, ''), pg_get_userbyid(m.owner)::text, coalesce(` + memberAccess("m.acl") + `, ''), coalesce(` + memberAccess("m.was") + `, '')
+	from (select y.classid, y.objid, y.object, y.part, y.owner, coalesce(y.acl, acldefault(y.kind, y.owner)) as acl, y.schema,
+			coalesce(i.initprivs, acldefault(y.kind, y.owner) || case when y.schema = 'information_schema'::regnamespace and y.acl @> makeaclitem(0, y.owner, case y.kind when 'n' then 'USAGE' else 'SELECT' end, false)
+				then array[makeaclitem(0, y.owner, case y.kind when 'n' then 'USAGE' else 'SELECT' end, false)] end) as was
 		from (
 			select 'pg_class'::regclass::oid as classid, c.oid as objid, 0 as sub, case c.relkind when 'S' then 'sequence ' else 'table ' end || c.oid::regclass as object, '' as part,
 				c.relowner as owner, c.relacl as acl, case c.relkind when 'S' then 's' else 'r' end::"char" as kind, c.relnamespace as schema from pg_class c where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-			union all select 'pg_class'::regclass, c.oid, a.attnum, 'table ' || c.oid::regclass, quote_ident(a.attname), c.relowner, a.attacl, 'c', c.relnamespace
+			union all select 'pg_class'::regclass, c.oid, a.attnum, 'table ' || c.oid::regclass, quote_ident(a.attname), c.relowner, a.attacl, 'c', 0
 				from pg_class c join pg_attribute a on a.attrelid = c.oid and not a.attisdropped left join pg_init_privs i on i.classoid = 'pg_class'::regclass and i.objoid = c.oid and i.objsubid = a.attnum
 				where c.relkind in ('r', 'p', 'v', 'm', 'f') and (a.attacl is not null or i.objoid is not null)
-			union all select 'pg_proc'::regclass, p.oid, 0, 'routine ' || p.oid::regprocedure, '', p.proowner, p.proacl, 'f', p.pronamespace from pg_proc p where p.proacl is not null
-			union all select 'pg_type'::regclass, t.oid, 0, 'type ' || t.oid::regtype, '', t.typowner, t.typacl, 'T', t.typnamespace from pg_type t where t.typacl is not null
+			union all select 'pg_proc'::regclass, p.oid, 0, 'routine ' || p.oid::regprocedure, '', p.proowner, p.proacl, 'f', 0 from pg_proc p where p.proacl is not null or 'routine ' || p.oid::regprocedure = any($3)
+			union all select 'pg_type'::regclass, t.oid, 0, 'type ' || t.oid::regtype, '', t.typowner, t.typacl, 'T', 0 from pg_type t where t.typacl is not null or 'type ' || t.oid::regtype = any($3)
 			union all select 'pg_namespace'::regclass, n.oid, 0, 'schema ' || quote_ident(n.nspname), '', n.nspowner, n.nspacl, 'n', n.oid from pg_namespace n where n.nspname <> 'public' and n.nspname !~ '^pg_(temp|toast)'
-			union all select 'pg_language'::regclass, l.oid, 0, 'language ' || quote_ident(l.lanname), '', l.lanowner, l.lanacl, 'l', 'pg_catalog'::regnamespace from pg_language l
+			union all select 'pg_language'::regclass, l.oid, 0, 'language ' || quote_ident(l.lanname), '', l.lanowner, l.lanacl, 'l', 0 from pg_language l
 			union all select 'pg_foreign_data_wrapper'::regclass, w.oid, 0, 'foreign data wrapper ' || quote_ident(w.fdwname), '', w.fdwowner, w.fdwacl, 'F', 0 from pg_foreign_data_wrapper w
-		) y left join pg_init_privs i on i.classoid = y.classid and i.objoid = y.objid and i.objsubid = y.sub) x
-	left join pg_depend d on d.classid = x.classid and d.objid = x.objid and d.deptype = 'e' and d.refclassid = 'pg_extension'::regclass
+		) y left join pg_init_privs i on i.classoid = y.classid and i.objoid = y.objid and i.objsubid = y.sub) m
+	left join pg_depend d on d.classid = m.classid and d.objid = m.objid and d.deptype = 'e' and d.refclassid = 'pg_extension'::regclass
 	left join pg_extension e on e.oid = d.refobjid
-	where (e.oid is not null or x.objid < 16384)
-	and (x.object = any($3) or exists ((select unnest(x.acl) except select unnest(x.was)) union all (select unnest(x.was) except select unnest(x.acl))))
+	where (e.oid is not null or m.objid < 16384)
+	and (m.object = any($3) or exists ((select unnest(m.acl) except select unnest(m.was)) union all (select unnest(m.was) except select unnest(m.acl))))
 	order by 1, 2`
 
 func memberAccess(acl string) string {
-	return strings.ReplaceAll(accessListOf(acl, "x.owner"), "@known", "true")
+	return strings.ReplaceAll(accessListOf(acl, "m.owner"), "@known", "true")
 }
 
 // readMembers reads the access lists of members that are not as they were made,

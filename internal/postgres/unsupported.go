@@ -37,7 +37,9 @@ const retyped = `'{"array_append(anyarray,anyelement)","array_cat(anyarray,anyar
 // an extension's script; leftTables names it.
 const byHand = `select 'table ' || c.oid::regclass || ' of extension ' || quote_ident(e.extname), 'by hand'
 	from ` + memberTables + ` join pg_depend n on n.classid = 'pg_class'::regclass and n.objid = c.oid and n.refclassid = 'pg_namespace'::regclass
-	where n.xmin <> d.xmin and not exists (select from pg_depend x where x.classid = 'pg_extension'::regclass and x.objid = e.oid and x.refclassid = 'pg_namespace'::regclass and x.xmin = n.xmin)`
+	where ` + addedLater
+
+const addedLater = `n.xmin <> d.xmin and not exists (select from pg_depend x where x.classid = 'pg_extension'::regclass and x.objid = e.oid and x.refclassid = 'pg_namespace'::regclass and x.xmin = n.xmin)`
 
 // memberTables are the tables c of extensions e that are not of their
 // configuration, whose rows a move carries.
