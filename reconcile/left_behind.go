@@ -11,16 +11,16 @@ type LeftKind string
 
 // What a move leaves behind. None of it stands in the way of a copy.
 const (
-	LeftPrivilege LeftKind = "left-privilege"      // on an object of an extension or of the server
-	LeftOnMember  LeftKind = "left-on-extension"   // somebody put it on a table of an extension
-	LeftInSystem  LeftKind = "left-in-system-schema"  // somebody made it in pg_catalog or information_schema
-	LeftChanged   LeftKind = "left-system-change"  // somebody changed what initdb made
-	LeftTemplate  LeftKind = "left-template"       // it is in template1
-	LeftPlace     LeftKind = "left-tablespace"     // it lies in a tablespace
-	LeftServer    LeftKind = "left-server-object"  // it is the server's, not a database's
-	LeftRole      LeftKind = "role-kept"      // the target has a role of that name
-	LeftUnread    LeftKind = "left-unread"    // whether there is something could not be found out
-	LeftGenerated LeftKind = "generated-unchecked" // whether stored values are still what their expression gives could not be found out
+	LeftPrivilege LeftKind = "left-privilege"        // on an object of an extension or of the server
+	LeftOnMember  LeftKind = "left-on-extension"     // somebody put it on a table of an extension
+	LeftInSystem  LeftKind = "left-in-system-schema" // somebody made it in pg_catalog or information_schema
+	LeftChanged   LeftKind = "left-system-change"    // somebody changed what initdb made
+	LeftTemplate  LeftKind = "left-template"         // it is in template1
+	LeftPlace     LeftKind = "left-tablespace"       // it lies in a tablespace
+	LeftServer    LeftKind = "left-server-object"    // it is the server's, not a database's
+	LeftRole      LeftKind = "role-kept"             // the target has a role of that name
+	LeftUnread    LeftKind = "left-unread"           // whether there is something could not be found out
+	LeftGenerated LeftKind = "generated-unchecked"   // whether stored values are still what their expression gives could not be found out
 )
 
 // LeftBehind is something that a move neither carries nor compares.

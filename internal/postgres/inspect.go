@@ -245,21 +245,6 @@ func (s *server) inspectDatabases(ctx context.Context, f *sideFacts, db *reconci
 	return nil
 }
 
-// inspectBeside looks for what a database has that a copy leaves behind, or
-// makes anew of something else.
-func (s *server) inspectBeside(ctx context.Context, name, path string) (stale []reconcile.UnsupportedObject, left []reconcile.LeftBehind, err error) {
-	err = s.with(ctx, name, func(conn *pgx.Conn) (err error) {
-		if left, err = s.leftHere(ctx, conn, name); err != nil {
-			return err
-		}
-		var unsure []reconcile.LeftBehind
-		stale, unsure, err = staleColumns(ctx, conn, name, path)
-		left = append(left, unsure...)
-		return err
-	})
-	return stale, left, err
-}
-
 func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.DatabaseInfo, []reconcile.UnsupportedObject, error) {
 	info := reconcile.DatabaseInfo{Name: d.name, Owner: d.owner, Encoding: d.encoding, Collate: d.collate, CType: d.ctype, Bytes: d.bytes}
 	if !d.connectable {

@@ -71,6 +71,21 @@ const leftPlaces = `select 'left-tablespace', 'tablespace ' || quote_ident(t.spc
 	union all select 'left-tablespace', 'tablespace ' || quote_ident(t.spcname) || ' of the database itself' from pg_database d join pg_tablespace t on t.oid = d.dattablespace
 		where d.datname = current_database() and t.spcname <> 'pg_default'`
 
+// inspectBeside looks for what a database has that a copy leaves behind, or
+// makes anew of something else.
+func (s *server) inspectBeside(ctx context.Context, name, path string) (stale []reconcile.UnsupportedObject, left []reconcile.LeftBehind, err error) {
+	err = s.with(ctx, name, func(conn *pgx.Conn) (err error) {
+		if left, err = s.leftHere(ctx, conn, name); err != nil {
+			return err
+		}
+		var unsure []reconcile.LeftBehind
+		stale, unsure, err = staleColumns(ctx, conn, name, path)
+		left = append(left, unsure...)
+		return err
+	})
+	return stale, left, err
+}
+
 // leftHere lists what of the database conn is on stays behind.
 func (s *server) leftHere(ctx context.Context, conn *pgx.Conn, database string) ([]reconcile.LeftBehind, error) {
 	queries := leftOnMembers + " union all " + leftPlaces
