@@ -131,6 +131,9 @@ type InspectResult struct {
 	Blocked []UnsupportedObject `json:"blocked,omitempty"`
 	// LeftOut lists what a move goes on without.
 	LeftOut []UnsupportedObject `json:"leftOut,omitempty"`
+	// Left lists what stays behind between just these two, such as the password
+	// of a role that the target has too.
+	Left []LeftBehind `json:"left,omitempty"`
 }
 
 // InspectedSide is one side of an inspection: facts, or why there are none.

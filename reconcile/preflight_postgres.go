@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,7 +52,8 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	out = append(out, checkSizing(s)...)
 	out = append(out, checkConnections(src, dst)...)
 	out = append(out, checkPreload(src, dst)...)
-	return out
+	out = append(out, checkLeft(PostgreSQL, slices.Concat(src.LeftBehind, insp.Value.Left), dst.Role.Superuser)...)
+	return append(out, checkServerSettings(src, dst)...)
 }
 
 // otherServers is why a recorded inspection is of no use: it is too old.

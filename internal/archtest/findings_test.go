@@ -15,8 +15,10 @@ import (
 
 // composed are the ids that the source puts together, by the expression.
 var composed = map[string][]string{
-	"id":                   {"values-unread", "values-ahead", "values-change", "values-trap"}, // valuesNote
-	`side + "-missing"`:    {"source-missing", "target-missing"},
+	"id":                {"values-unread", "values-ahead", "values-change", "values-trap"}, // valuesNote
+	`side + "-missing"`: {"source-missing", "target-missing"},
+	`string(kind)`: {"left-privilege", "left-on-extension", "left-in-system-schema", "left-system-change", "left-template", "left-tablespace", "left-server-object",
+		"role-kept", "left-unread", "generated-unchecked"},
 	`side + "-" + in.Code`: codes("unreachable", "credentials", "privilege", "inconclusive", "failed"),
 }
 

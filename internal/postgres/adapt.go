@@ -20,6 +20,9 @@ type adapted struct {
 	lines    []string
 	// left is what the target does not get, blocked what stands in a move's way.
 	left, blocked []reconcile.UnsupportedObject
+	// kept are the roles that stay as the target has them, and that somebody
+	// logs in as.
+	kept []reconcile.LeftBehind
 	// targetSuperuser tells that nothing had to be adapted for privileges.
 	targetSuperuser bool
 	// public is the schema public of each database of the source, keptPublic
@@ -134,6 +137,9 @@ func (a *adapted) keepTheirs(r, there role) {
 		words = "; the source's has another " + strings.Join(other, ", ")
 	}
 	a.note("role %s exists on the target and keeps its own attributes and password, which whoever logs in as it needs%s", r.name, words)
+	if r.login {
+		a.kept = append(a.kept, reconcile.LeftBehind{Kind: reconcile.LeftRole, Object: "role " + r.name, Detail: strings.TrimPrefix(words, "; ")})
+	}
 	r.kept = true
 	a.roles = append(a.roles, r)
 }

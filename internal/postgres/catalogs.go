@@ -24,7 +24,7 @@ var catalogs = []catalog{
 	{kind: "table", query: always(tableFacts), texts: map[string]reading{"partition key": readPartitionKey, "partition bound": readPartitionBound}, hide: hideOption},
 	{kind: "column", query: columnFacts, texts: map[string]reading{"default": readDefault}, hide: hideOption},
 	{kind: "index", query: indexFacts, texts: map[string]reading{"expression": readIndexExpression, "predicate": readPredicate}},
-	{kind: "constraint", query: always(constraintFacts), texts: map[string]reading{"check": readCheck}},
+	{kind: "constraint", query: constraintFacts, texts: map[string]reading{"check": readCheck}},
 	{kind: "view", query: always(textsOf(qualified, "c.oid", "('definition', pg_get_viewdef(c.oid))", "("+relation("'v', 'm'")+")")), texts: map[string]reading{"definition": readView}},
 	{kind: "trigger", query: always(triggerFacts), texts: map[string]reading{"definition": readTrigger}},
 	{kind: "rule", query: always(textsOf("format('%I on %I.%I', r.rulename, n.nspname, c.relname)", "r.oid", "('definition', pg_get_ruledef(r.oid)), ('enabled', r.ev_enabled::text)",
@@ -32,30 +32,32 @@ var catalogs = []catalog{
 	{kind: "policy", query: always(policyFacts), texts: map[string]reading{"using": readUsing, "with check": readWith}},
 	{kind: "routine", query: routineFacts, texts: map[string]reading{"default of argument": readArgument, "SQL body": readBody},
 		hide: func(what string) bool { return what == "SQL body" }},
-	{kind: "type", query: always(typeFacts), texts: map[string]reading{"default": readDomainDefault}},
+	{kind: "type", query: typeFacts, texts: map[string]reading{"default": readDomainDefault}},
 	{kind: "sequence", query: always(sequenceFacts)},
 	{kind: "statistics object", query: statisticsFacts, texts: map[string]reading{"expression": readStatistics}},
 	{kind: "operator", query: always(operatorFacts)},
-	{kind: "operator class", query: always(factsOf(identity("pg_opclass", "o.oid"), "('owner', "+roleOf("o.opcowner")+"), ('default', o.opcdefault::text), ('type', format_type(o.opcintype, null)), ('storage', format_type(nullif(o.opckeytype, 0), null))",
+	{kind: "operator class", query: always(factsOf(identity("pg_opclass", "o.oid"), "('owner', "+roleOf("o.opcowner")+"), ('default', o.opcdefault::text), ('family', "+identity("pg_opfamily", "o.opcfamily")+"), ('type', format_type(o.opcintype, null)), ('storage', format_type(nullif(o.opckeytype, 0), null))",
 		"(pg_opclass o join pg_namespace n on n.oid = o.opcnamespace and "+userSchemas+" and "+notOfExtension("pg_opclass", "o.oid")+")"))},
 	{kind: "operator family", query: always(familyFacts)},
 	{kind: "cast", query: always(factsOf(identity("pg_cast", "o.oid"), "('function', coalesce(nullif(o.castfunc, 0)::regprocedure::text, '')), ('context', o.castcontext::text), ('method', o.castmethod::text)",
 		"(select * from pg_cast o where o.oid >= 16384 and "+notOfExtension("pg_cast", "o.oid")+") o"))},
 	{kind: "collation", query: collationFacts},
-	{kind: "conversion", query: always(factsOf(identity("pg_conversion", "o.oid"), "('owner', "+roleOf("o.conowner")+"), ('function', o.conproc::regproc::text), ('default', o.condefault::text)",
+	{kind: "conversion", query: always(factsOf(identity("pg_conversion", "o.oid"), "('owner', "+roleOf("o.conowner")+"), ('function', o.conproc::regproc::text), ('encodings', concat_ws(' ', pg_encoding_to_char(o.conforencoding), pg_encoding_to_char(o.contoencoding))), ('default', o.condefault::text)",
 		"(pg_conversion o join pg_namespace n on n.oid = o.connamespace and "+userSchemas+" and "+notOfExtension("pg_conversion", "o.oid")+")"))},
 	{kind: "text search configuration", query: always(searchFacts)},
 	{kind: "text search dictionary", query: always(factsOf(identity("pg_ts_dict", "o.oid"), "('owner', "+roleOf("o.dictowner")+"), ('template', "+identity("pg_ts_template", "o.dicttemplate")+"), ('options', o.dictinitoption)",
 		"(pg_ts_dict o join pg_namespace n on n.oid = o.dictnamespace and "+userSchemas+" and "+notOfExtension("pg_ts_dict", "o.oid")+")"))},
-	{kind: "language", query: always(factsOf("quote_ident(o.lanname)", "('owner', "+roleOf("o.lanowner")+"), ('trusted', o.lanpltrusted::text)",
+	{kind: "text search parser", query: always(parserFacts)},
+	{kind: "text search template", query: always(templateFacts)},
+	{kind: "access method", query: always(methodFacts)},
+	{kind: "language", query: always(factsOf("quote_ident(o.lanname)", "('owner', "+roleOf("o.lanowner")+"), ('trusted', o.lanpltrusted::text), ('functions', concat_ws(' ', o.lanplcallfoid::regproc, o.laninline::regproc, o.lanvalidator::regproc))",
 		"(select * from pg_language o where o.oid >= 16384 and "+notOfExtension("pg_language", "o.oid")+") o"))},
 	{kind: "foreign data wrapper", query: always(wrapperFacts), hide: hideOption},
 	{kind: "foreign server", query: always(serverFacts), hide: hideOption},
 	{kind: "user mapping", query: always(mappingFacts), hide: hideOption},
 	{kind: "event trigger", query: always(factsOf("quote_ident(o.evtname)", "('owner', "+roleOf("o.evtowner")+"), ('event', o.evtevent), ('function', o.evtfoid::regproc::text), ('enabled', o.evtenabled::text), ('tags', o.evttags::text)",
 		"(select * from pg_event_trigger o where "+notOfExtension("pg_event_trigger", "o.oid")+") o"))},
-	{kind: "publication", query: always(factsOf("quote_ident(o.pubname)", "('owner', "+roleOf("o.pubowner")+"), ('all tables', o.puballtables::text), ('operations', concat_ws(' ', o.pubinsert, o.pubupdate, o.pubdelete, o.pubtruncate)), ('tables', (select string_agg(format('%I.%I', t.schemaname, t.tablename), ', ' order by t.schemaname, t.tablename) from pg_publication_tables t where t.pubname = o.pubname))",
-		"pg_publication o"))},
+	{kind: "publication", query: publicationFacts},
 	{kind: "published table", query: publishedFacts, texts: map[string]reading{"filter": readFilter}},
 	{kind: "transform", query: always(factsOf(identity("pg_transform", "o.oid"), "('from', nullif(o.trffromsql, 0)::regprocedure::text), ('to', nullif(o.trftosql, 0)::regprocedure::text)",
 		"(select * from pg_transform o where "+notOfExtension("pg_transform", "o.oid")+") o"))},
@@ -73,6 +75,7 @@ var catalogs = []catalog{
 var tableFacts = textsOf(qualified, "c.oid", `('kind', c.relkind::text), ('owner', `+roleOf("c.relowner")+`), ('persistence', c.relpersistence::text),
 	('options', (select string_agg(o, ', ' order by o) from unnest(c.reloptions) o)),
 	('toast options', (select string_agg(o, ', ' order by o) from pg_class t, unnest(t.reloptions) o where t.oid = c.reltoastrelid)),
+	('populated', case when c.relkind = 'm' then c.relispopulated::text end),
 	('replica identity', c.relreplident::text), ('row security', c.relrowsecurity::text), ('forced row security', c.relforcerowsecurity::text),
 	('of type', case when c.reloftype <> 0 then format_type(c.reloftype, null) end),
 	('access method', (select amname::text from pg_am where oid = c.relam)),
@@ -87,7 +90,7 @@ var tableFacts = textsOf(qualified, "c.oid", `('kind', c.relkind::text), ('owner
 // that of more expressions.
 func columnFacts(common, _ int) string {
 	pairs := `('type', format_type(a.atttypid, case when c.relkind not in ('v', 'm') then a.atttypmod end)), ('not null', a.attnotnull::text), ('default', pg_get_expr(d.adbin, d.adrelid)),
-		('generated', a.attgenerated::text), ('identity', a.attidentity::text), ('storage', a.attstorage::text), ('position', a.position::text),
+		('generated', a.attgenerated::text), ('identity', a.attidentity::text), ('storage', a.attstorage::text), ('position', a.position::text), ('inherited', concat_ws(' ', a.attinhcount, case when a.attislocal then 'local' end)),
 		('collation', ` + collationOf("a.attcollation") + `),
 		('statistics target', coalesce(nullif(a.attstattarget, -1)::text, '')), ('options', (select string_agg(o, ', ' order by o) from unnest(a.attoptions) o))`
 	if common >= 140000 {
@@ -129,18 +132,24 @@ func indexFacts(common, _ int) string {
 // which numbers them as they come; they are compared by what they say. It makes
 // one more for each partition that is referenced, and these say nothing that the
 // key does not. The expressions of an exclusion are those of its index.
-var constraintFacts = `select case when o.conparentid <> 0 and o.contype = 'f' then o.conrelid::regclass::text
+func constraintFacts(common, _ int) string {
+	kinds, enforced := "'p', 'u', 'x', 'f', 'c'", ""
+	if common >= 180000 { // from here on NOT NULL is a constraint with a name, and one may not be enforced
+		kinds, enforced = kinds+", 'n'", ", ('enforced', o.conenforced::text)"
+	}
+	return `select case when o.conparentid <> 0 and o.contype = 'f' then o.conrelid::regclass::text
 		else quote_ident(o.conname) || ' on ' || case when o.contypid <> 0 then format_type(o.contypid, null) else o.conrelid::regclass::text end end,
 	case when o.conparentid <> 0 and o.contype = 'f' then 'inherited ' || pg_get_constraintdef(o.oid) else v.what end, v.value, o.oid::text
 	from pg_constraint o join pg_namespace n on n.oid = o.connamespace and ` + userSchemas + `
-	cross join lateral (values ('definition', case when o.contype in ('p', 'u', 'f') then pg_get_constraintdef(o.oid) end), ('check', pg_get_expr(o.conbin, o.conrelid)),
+	cross join lateral (values ('definition', case when o.contype in ('p', 'u', 'f', 'n') then pg_get_constraintdef(o.oid) end), ('check', pg_get_expr(o.conbin, o.conrelid)),
 		('kind', o.contype::text), ('deferrable', concat_ws(' ', o.condeferrable, o.condeferred)), ('validated', o.convalidated::text),
 		('columns', (select string_agg(quote_ident(a.attname), ', ' order by k) from unnest(o.conkey) with ordinality u(n, k)
 			join pg_attribute a on a.attrelid = o.conrelid and a.attnum = u.n where o.contype <> 'c')),
 		('operators', (select string_agg(u.n::regoperator::text, ', ' order by k) from unnest(o.conexclop || o.conpfeqop || o.conppeqop || o.conffeqop) with ordinality u(n, k))),
 		('inherited', case when o.contype = 'c' then concat_ws(' ', o.coninhcount, case when o.conislocal then 'local' end, case when o.connoinherit then 'no inherit' end) end),
-		('disabled triggers', (select count(*)::text from pg_trigger t where t.tgconstraint = o.oid and t.tgisinternal and t.tgenabled <> 'O' and o.contype = 'f'))) v(what, value)
-	where o.contype in ('p', 'u', 'x', 'f', 'c') and not exists (select from pg_constraint y where y.oid = o.conparentid and y.conrelid = o.conrelid) and ` + notOfExtension("pg_class", "o.conrelid") + ` and ` + notOfExtension("pg_type", "o.contypid")
+		('disabled triggers', (select count(*)::text from pg_trigger t where t.tgconstraint = o.oid and t.tgisinternal and t.tgenabled <> 'O' and o.contype = 'f'))` + enforced + `) v(what, value)
+	where o.contype in (` + kinds + `) and not exists (select from pg_constraint y where y.oid = o.conparentid and y.conrelid = o.conrelid) and ` + notOfExtension("pg_class", "o.conrelid") + ` and ` + notOfExtension("pg_type", "o.contypid")
+}
 
 // Triggers that partitions got from their parent are compared too, as one of
 // them may be disabled on its own; up to 14 they are marked internal. Those
@@ -168,7 +177,7 @@ func routineFacts(common, _ int) string {
 	('support', o.prosupport::regproc::text),
 	('aggregate', (select concat_ws(' ', g.aggkind, g.aggnumdirectargs, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn,
 		g.aggminvtransfn, g.aggmfinalfn, g.aggfinalextra, g.aggmfinalextra, g.aggfinalmodify, g.aggmfinalmodify, nullif(g.aggsortop, 0)::regoperator,
-		format_type(g.aggtranstype, null), g.aggtransspace, g.agginitval, g.aggminitval) from pg_aggregate g where g.aggfnoid = o.oid))`
+		format_type(g.aggtranstype, null), g.aggtransspace, format_type(nullif(g.aggmtranstype, 0), null), g.aggmtransspace, g.agginitval, g.aggminitval) from pg_aggregate g where g.aggfnoid = o.oid))`
 	if common >= 140000 {
 		pairs += ", ('SQL body', pg_get_function_sqlbody(o.oid))"
 	}
@@ -184,14 +193,22 @@ func routineFacts(common, _ int) string {
 const ownType = `t.typtype in ('b', 'c', 'd', 'e', 'r') and not exists (select from pg_type y where y.typarray = t.oid)
 	and (t.typrelid = 0 or exists (select from pg_class y where y.oid = t.typrelid and y.relkind = 'c'))`
 
-var typeFacts = textsOf("format('%I.%I', n.nspname, t.typname)", "t.oid", `('kind', t.typtype::text), ('owner', `+roleOf("t.typowner")+`),
+func typeFacts(common, _ int) string {
+	pairs := `('kind', t.typtype::text), ('owner', ` + roleOf("t.typowner") + `),
 	('labels', (select string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid)),
 	('base', case when t.typtype = 'd' then format_type(t.typbasetype, t.typtypmod) end), ('not null', t.typnotnull::text), ('default', coalesce(pg_get_expr(t.typdefaultbin, 0), t.typdefault)),
-	('collation', (select quote_ident(x.collname) from pg_collation x where x.oid = t.typcollation)),
-	('range', (select concat_ws(' ', format_type(r.rngsubtype, null), (select quote_ident(collname) from pg_collation where oid = r.rngcollation),
-		`+identity("pg_opclass", "r.rngsubopc")+`, r.rngcanonical, r.rngsubdiff) from pg_range r where r.rngtypid = t.oid)),
-	('functions', case when t.typtype = 'b' then concat_ws(' ', t.typinput, t.typoutput, t.typreceive, t.typsend, t.typlen, t.typalign, t.typstorage, t.typcategory) end)`,
-	"(pg_type t join pg_namespace n on n.oid = t.typnamespace and "+userSchemas+" and "+notOfExtension("pg_type", "t.oid")+" and "+ownType+")")
+	('collation', ` + collationOf("t.typcollation") + `),
+	('range', (select concat_ws(' ', format_type(r.rngsubtype, null), ` + collationOf("r.rngcollation") + `,
+		` + identity("pg_opclass", "r.rngsubopc") + `, r.rngcanonical, r.rngsubdiff) from pg_range r where r.rngtypid = t.oid)),
+	('functions', case when t.typtype = 'b' then concat_ws(' ', t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout, t.typanalyze) end),
+	('layout', case when t.typtype = 'b' then concat_ws(' ', t.typlen, t.typalign, t.typstorage, t.typbyval, format_type(nullif(t.typelem, 0), null)) end),
+	('category', case when t.typtype = 'b' then concat_ws(' ', t.typcategory, t.typispreferred, t.typdelim) end)`
+	if common >= 140000 {
+		pairs += `, ('subscripts', case when t.typtype = 'b' then t.typsubscript::regproc::text end),
+			('multirange', (select quote_ident(y.typname) from pg_range r join pg_type y on y.oid = r.rngmultitypid where r.rngtypid = t.oid))`
+	}
+	return textsOf("format('%I.%I', n.nspname, t.typname)", "t.oid", pairs, "(pg_type t join pg_namespace n on n.oid = t.typnamespace and "+userSchemas+" and "+notOfExtension("pg_type", "t.oid")+" and "+ownType+")")
+}
 
 var sequenceFacts = factsOf(qualified, `('type', format_type(s.seqtypid, null)), ('start', s.seqstart::text), ('increment', s.seqincrement::text),
 	('minimum', s.seqmin::text), ('maximum', s.seqmax::text), ('cache', s.seqcache::text), ('cycle', s.seqcycle::text),
@@ -218,21 +235,13 @@ var operatorFacts = factsOf(identity("pg_operator", "o.oid"), `('owner', `+roleO
 	"(pg_operator o join pg_namespace n on n.oid = o.oprnamespace and o.oprcode <> 0 and "+userSchemas+" and "+notOfExtension("pg_operator", "o.oid")+")")
 
 var familyFacts = factsOf(identity("pg_opfamily", "o.oid"), `('owner', `+roleOf("o.opfowner")+`),
-	('operators', (select string_agg(concat_ws(' ', x.amopstrategy, x.amopopr::regoperator, x.amoppurpose), ', ' order by x.amopstrategy, x.amopopr::regoperator::text)
+	('operators', (select string_agg(concat_ws(' ', x.amopstrategy, format_type(x.amoplefttype, null), format_type(x.amoprighttype, null), x.amopopr::regoperator, x.amoppurpose,
+			case when x.amopsortfamily <> 0 then `+identity("pg_opfamily", "x.amopsortfamily")+` end), ', ' order by x.amopstrategy, x.amopopr::regoperator::text)
 		from pg_amop x where x.amopfamily = o.oid)),
-	('functions', (select string_agg(concat_ws(' ', x.amprocnum, x.amproc::regprocedure), ', ' order by x.amprocnum, x.amproc::regprocedure::text)
+	('functions', (select string_agg(concat_ws(' ', x.amprocnum, format_type(x.amproclefttype, null), format_type(x.amprocrighttype, null), x.amproc::regprocedure), ', '
+			order by x.amprocnum, x.amproc::regprocedure::text, format_type(x.amproclefttype, null), format_type(x.amprocrighttype, null))
 		from pg_amproc x where x.amprocfamily = o.oid))`,
 	"(pg_opfamily o join pg_namespace n on n.oid = o.opfnamespace and "+userSchemas+" and "+notOfExtension("pg_opfamily", "o.oid")+")")
-
-func collationFacts(_, own int) string {
-	// From 15 on an ICU collation's locale has a column of its own.
-	locale := "concat_ws(' ', o.collcollate, o.collctype)"
-	if own >= 150000 && own < 170000 {
-		locale = "concat_ws(' ', coalesce(o.collcollate, o.colliculocale), coalesce(o.collctype, o.colliculocale))"
-	}
-	return factsOf("format('%I.%I', n.nspname, o.collname)", "('owner', "+roleOf("o.collowner")+"), ('provider', o.collprovider::text), ('deterministic', o.collisdeterministic::text), ('locale', "+locale+")",
-		"(pg_collation o join pg_namespace n on n.oid = o.collnamespace and "+userSchemas+" and "+notOfExtension("pg_collation", "o.oid")+")")
-}
 
 var searchFacts = factsOf(identity("pg_ts_config", "o.oid"), `('owner', `+roleOf("o.cfgowner")+`), ('parser', `+identity("pg_ts_parser", "o.cfgparser")+`),
 	('mappings', (select string_agg(concat_ws(' ', m.maptokentype, m.mapseqno, `+identity("pg_ts_dict", "m.mapdict")+`), ', ' order by m.maptokentype, m.mapseqno)

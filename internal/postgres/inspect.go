@@ -73,6 +73,16 @@ func (m *mover) adaptBoth(ctx context.Context, facts *copyFacts, result *reconci
 	slices.SortStableFunc(result.Blocked, func(a, b reconcile.UnsupportedObject) int {
 		return cmp.Or(cmp.Compare(a.Database, b.Database), cmp.Compare(a.Object, b.Object))
 	})
+	result.Left = facts.adapted.kept
+	if !facts.adapted.targetSuperuser {
+		return
+	}
+	missing, err := m.leftMissing(ctx, facts)
+	if err != nil {
+		result.Source = &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
+		return
+	}
+	result.Left = append(result.Left, missing...)
 }
 
 func errorCode(err error) string {
@@ -106,7 +116,7 @@ func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database
 	if f.fence != nil {
 		db.Fence = &f.fence.state
 	}
-	if err := s.inspectDatabases(ctx, f.databases, db); err != nil {
+	if err := s.inspectDatabases(ctx, f, db); err != nil {
 		return nil, err
 	}
 	if err := s.inspectMaintenance(ctx, db); err != nil {
@@ -116,6 +126,9 @@ func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database
 		if db.Schema, err = s.schemaDigest(ctx, *f); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.inspectLeft(ctx, db); err != nil {
+		return nil, err
 	}
 	rests := f.fence != nil && f.fence.state.How == howSystem
 	names := databaseNames(connectable(f.databases))
@@ -208,20 +221,27 @@ func (s *server) inspectSessions(ctx context.Context, conn *pgx.Conn, db *reconc
 }
 
 // inspectDatabases looks at a few databases at a time and keeps their order.
-func (s *server) inspectDatabases(ctx context.Context, all []database, db *reconcile.Database) error {
-	infos, found := make([]reconcile.DatabaseInfo, len(all)), make([][]reconcile.UnsupportedObject, len(all))
+func (s *server) inspectDatabases(ctx context.Context, f *sideFacts, db *reconcile.Database) error {
+	all := f.databases
+	infos, found, left := make([]reconcile.DatabaseInfo, len(all)), make([][]reconcile.UnsupportedObject, len(all)), make([][]reconcile.LeftBehind, len(all))
+	settings := adapted{settings: f.globals.settings}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(sessionsAtOnce)
 	for i, d := range all {
 		g.Go(func() (err error) {
-			infos[i], found[i], err = s.inspectDatabase(gctx, d)
+			if infos[i], found[i], err = s.inspectDatabase(gctx, d); err != nil || !d.connectable {
+				return err
+			}
+			var stale []reconcile.UnsupportedObject
+			stale, left[i], err = s.inspectBeside(gctx, d.name, settings.appPath(d.name))
+			found[i] = append(found[i], stale...)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	db.Databases, db.Unsupported = infos, slices.Concat(found...)
+	db.Databases, db.Unsupported, db.LeftBehind = infos, slices.Concat(found...), slices.Concat(left...)
 	return nil
 }
 

@@ -44,8 +44,8 @@ func (p pair) inspect(t *testing.T) reconcile.InspectResult {
 	return result
 }
 
-// named are the objects of a list, without their database.
-func named(list []reconcile.UnsupportedObject) []string {
+// objectNamesOf are the objects of a list, without their database.
+func objectNamesOf(list []reconcile.UnsupportedObject) []string {
 	var names []string
 	for _, o := range list {
 		names = append(names, o.Object)
@@ -79,7 +79,7 @@ func TestWhatOnlyASuperuserMakesIsNamed(t *testing.T) {
 		"text search parser public.words", "text search template public.plain_words"}
 	for _, major := range []int{12, 15} {
 		blocked := p.to(t, major, false).inspect(t).Blocked
-		if got := named(blocked); !slices.Equal(got, want) {
+		if got := objectNamesOf(blocked); !slices.Equal(got, want) {
 			t.Errorf("12 to %d: named %q, want %q", major, got, want)
 		}
 		s := p.to(t, major, true)
@@ -119,7 +119,7 @@ func TestSettingsATargetDoesNotTake(t *testing.T) {
 	} {
 		q := p.to(t, c.major, c.superuser)
 		inspected := q.inspect(t)
-		if got := named(inspected.LeftOut); !slices.Equal(got, c.left) || len(inspected.Blocked) > 0 {
+		if got := objectNamesOf(inspected.LeftOut); !slices.Equal(got, c.left) || len(inspected.Blocked) > 0 {
 			t.Errorf("12 to %d, superuser %t: left out %q, want %q; blocked %+v", c.major, c.superuser, got, c.left, inspected.Blocked)
 		}
 		for _, o := range inspected.LeftOut {
@@ -144,14 +144,14 @@ func TestSettingsATargetDoesNotTake(t *testing.T) {
 		create function quiet() returns int language sql set log_statement = 'none' as 'select 1'`)
 	q := p.to(t, 15, false)
 	want := []string{"function public.odd() with a setting of operator_precedence_warning", "function public.odd() with a setting of password_encryption", "function public.quiet() with a setting of log_statement"}
-	if got := named(q.inspect(t).Blocked); !slices.Equal(got, want) {
+	if got := objectNamesOf(q.inspect(t).Blocked); !slices.Equal(got, want) {
 		t.Errorf("named %q, want %q", got, want)
 	}
 	q.target.Exec(t, "postgres", `grant set on parameter log_statement to circleci; grant set on parameter "my.own" to circleci`)
 	p.source.Exec(t, "main", "drop function odd; alter role app set my.own = 'x'; alter role app reset \"my-app.tenant-id\"")
 	inspected := q.inspect(t)
-	if len(inspected.Blocked) > 0 || !slices.Equal(named(inspected.LeftOut), []string{precedence, encryption, factor}) {
-		t.Errorf("what was granted is left out: %q, blocked %+v", named(inspected.LeftOut), inspected.Blocked)
+	if len(inspected.Blocked) > 0 || !slices.Equal(objectNamesOf(inspected.LeftOut), []string{precedence, encryption, factor}) {
+		t.Errorf("what was granted is left out: %q, blocked %+v", objectNamesOf(inspected.LeftOut), inspected.Blocked)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestNamesAndIndexesThatNoDumpTells(t *testing.T) {
 			closeConn(t.Context(), conn)
 		}
 		slices.Sort(want)
-		if got := named(q.inspect(t).Blocked); !slices.Equal(got, want) {
+		if got := objectNamesOf(q.inspect(t).Blocked); !slices.Equal(got, want) {
 			t.Errorf("%d: named %q, want %q", major, got, want)
 		}
 		if got := p.source.Value(t, "main", "select count(*) from pg_constraint where conname in ('collated', 'by_pattern', 'descending', 'nulls_first')"); got != "0" {

@@ -39,10 +39,10 @@ func TestRolesOfSomebodyElse(t *testing.T) {
 	p.target.Exec(t, "postgres", membersTarget)
 	inspected := p.inspect(t)
 	want := []string{"membership of role app in role pg_monitor", "membership of role app in role reader", "what role app owns and may do", "what role reader owns and may do"}
-	if got := named(inspected.Blocked); !slices.Equal(got, want) {
+	if got := objectNamesOf(inspected.Blocked); !slices.Equal(got, want) {
 		t.Errorf("16: named %q, want %q", got, want)
 	}
-	if got := named(inspected.LeftOut); !slices.Equal(got, []string{"setting work_mem of role app"}) {
+	if got := objectNamesOf(inspected.LeftOut); !slices.Equal(got, []string{"setting work_mem of role app"}) {
 		t.Errorf("16: left out %q", got)
 	}
 	for _, o := range append(inspected.Blocked, inspected.LeftOut...) {
@@ -57,7 +57,7 @@ func TestRolesOfSomebodyElse(t *testing.T) {
 	p = source.to(t, 16, false)
 	p.target.Exec(t, "postgres", membersTarget+"; grant app, reader to circleci; grant reader, pg_monitor to app; alter role circleci noinherit; alter role app set work_mem = '7MB'")
 	source.source.Exec(t, "postgres", "alter role app reset work_mem")
-	if got := named(p.inspect(t).Blocked); len(got) > 0 {
+	if got := objectNamesOf(p.inspect(t).Blocked); len(got) > 0 {
 		t.Errorf("16, granted beforehand: named %q", got)
 	}
 	p.makeRolesTwice(t)

@@ -65,7 +65,10 @@ func (d *databaseCopy) syncPrivileges(ctx context.Context) error {
 	if err := d.execAll(ctx, defaults); err != nil {
 		return err
 	}
-	return d.syncCatalog(ctx, "privilege", schemas)
+	if err := d.syncCatalog(ctx, "privilege", schemas); err != nil {
+		return err
+	}
+	return d.syncMembers(ctx)
 }
 
 // syncCatalog brings the access lists that pick selects in line. What only

@@ -21,7 +21,7 @@ func (d *databaseProof) compareCatalogs(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return d.compareMemberPrivileges(ctx)
 }
 
 // unlike is a fact that both sides do not say alike; one of the two may be

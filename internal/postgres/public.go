@@ -28,22 +28,18 @@ const publicComment = "standard public schema"
 
 // readPublic reads the schema public of every database of the source, in the
 // target's role names; a database without one has no entry. It also says which
-// privileges and tables are left behind, for the same session is open.
+// tables are left behind, for the same session is open.
 func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, []string, error) {
 	found := map[string]publicSchema{}
 	var left []string
 	var mu sync.Mutex
 	err := m.source.each(ctx, databaseNames(f.source.databases), func(ctx context.Context, name string, conn *pgx.Conn) error {
-		lines, err := m.source.readLeftPrivileges(ctx, conn, name)
-		if err != nil {
-			return err
-		}
 		tables, err := readLeftTables(ctx, conn, name)
 		if err != nil {
 			return err
 		}
 		mu.Lock()
-		left = append(append(left, lines...), tables...)
+		left = append(left, tables...)
 		mu.Unlock()
 		s := side{conn: conn, version: m.source.version, owners: f.adapted.owners}
 		var p publicSchema

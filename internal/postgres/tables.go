@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,10 @@ type table struct {
 	name    string
 	bytes   int64
 	columns []string
+	// stored are the generated columns that are kept, which no COPY writes.
+	stored []string
+	// whole has them read too, for the proof.
+	whole bool
 	// binary tells that COPY's binary format gives the same bytes on both
 	// sides for every column.
 	binary bool
@@ -74,11 +79,22 @@ func (t table) format() string {
 // that table, as ONLY does.
 func (t table) copyOut() string {
 	from := t.object() + " " + t.columnList()
-	if t.root || t.config && t.condition != "" {
+	if t.root || t.whole || t.config && t.condition != "" {
+		only := ""
+		if t.whole && !t.root {
+			only = "only "
+		}
 		list := strings.TrimSuffix(strings.TrimPrefix(t.columnList(), "("), ")")
-		from = fmt.Sprintf("(select %s from %s %s)", list, t.object(), t.condition)
+		from = fmt.Sprintf("(select %s from %s%s %s)", list, only, t.object(), t.condition)
 	}
 	return fmt.Sprintf("copy %s to stdout (format %s)", from, t.format())
+}
+
+// withStored is the table with its stored generated columns, to be read only. Of
+// their types nobody asked whether a binary form is the same everywhere.
+func (t table) withStored() table {
+	t.columns, t.binary, t.whole = slices.Concat(t.columns, t.stored), false, true
+	return t
 }
 
 // copyIn is the statement that writes them. FREEZE spares the target a
@@ -140,12 +156,13 @@ select c.oid, n.nspname, c.relname,
 	case c.relkind when 'p' then (select coalesce(sum(pg_table_size(relid)), 0)::bigint from pg_partition_tree(c.oid)) else pg_table_size(c.oid) end as bytes,
 	c.relforcerowsecurity and c.relrowsecurity, has_table_privilege(c.oid, 'select'), c.relkind = 'p',
 	g.oid is not null, coalesce(g.condition, ''), coalesce((select max(n) from depth where depth.oid = c.oid), 0),
-	coalesce(a.names, '{}'), coalesce(a.safe, false)
+	coalesce(a.names, '{}'), coalesce(a.stored, '{}'), coalesce(a.safe, false)
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join config g on g.oid = c.oid
 left join lateral (
-	select array_agg(a.attname::text order by a.attnum) as names, bool_and(b.safe) as safe
+	select array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '') as names, bool_and(b.safe) filter (where a.attgenerated = '') as safe,
+		array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = 's') as stored
 	from pg_attribute a
 	left join lateral (
 		with recursive d(t) as (
@@ -155,7 +172,7 @@ left join lateral (
 			or exists (select from pg_type e where e.oid = y.typelem and y.typcategory = 'A' and e.oid < 10000 and e.typname = any($1::name[])) as safe
 		from d join pg_type y on y.oid = d.t where y.typtype <> 'd' limit 1
 	) b on true
-	where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+	where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 ) a on true
 where (c.relkind = 'r' or c.oid in (select oid from unstable)) and c.oid not in (select oid from under)
 	and ` + userSchemas + ` and (g.oid is not null or ` + notOfExtension("pg_class", "c.oid") + `)
@@ -170,7 +187,7 @@ func listTables(ctx context.Context, conn *pgx.Conn) ([]table, error) {
 	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (table, error) {
 		var t table
 		err := row.Scan(&t.oid, &t.schema, &t.name, &t.bytes, &t.forcedRLS, &t.readable, &t.root, &t.config, &t.condition, &t.depth,
-			&t.columns, &t.binary)
+			&t.columns, &t.stored, &t.binary)
 		return t, err
 	})
 	if err != nil {

@@ -34,6 +34,8 @@ var causes = map[string]cause{
 	"closed":       {"it takes no connections", "alter database … allow_connections true, or drop it"},
 	"template":     {"it is a template, and a move does not carry templates", "alter database … is_template false, and it is carried; or drop it"},
 	"maintenance":  {"it holds objects, and a move does not carry the server's own maintenance database", "move them to a database of their own, or drop them"},
+	"detaching":    {"it is being detached from its parent", "alter table … detach partition … finalize"},
+	"stale":        {"rows hold other values than its expression gives now, and a copy computes them anew", "update those rows (set any column to itself), or put the old function back"},
 }
 
 // retyped are the functions that take other pseudo-types since PostgreSQL 14.
@@ -48,7 +50,9 @@ const retyped = `'{"array_append(anyarray,anyelement)","array_cat(anyarray,anyar
 // an extension's script; leftTables names it.
 const byHand = `select 'table ' || c.oid::regclass || ' of extension ' || quote_ident(e.extname), 'by hand'
 	from ` + memberTables + ` join pg_depend n on n.classid = 'pg_class'::regclass and n.objid = c.oid and n.refclassid = 'pg_namespace'::regclass
-	where n.xmin <> d.xmin and not exists (select from pg_depend x where x.classid = 'pg_extension'::regclass and x.objid = e.oid and x.refclassid = 'pg_namespace'::regclass and x.xmin = n.xmin)`
+	where ` + addedLater
+
+const addedLater = `n.xmin <> d.xmin and not exists (select from pg_depend x where x.classid = 'pg_extension'::regclass and x.objid = e.oid and x.refclassid = 'pg_namespace'::regclass and x.xmin = n.xmin)`
 
 // memberTables are the tables c of extensions e that are not of their
 // configuration, whose rows a move carries.
@@ -60,7 +64,7 @@ const memberTables = `pg_class c join pg_depend d on d.classid = 'pg_class'::reg
 var unsupportedQuery = `
 select 'subscription ' || quote_ident(subname), 'subscription' from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())
 union all select 'user mapping of ' || coalesce(quote_ident(usename), 'public') || ' for server ' || quote_ident(srvname), 'mapping' from pg_user_mappings
-union all select 'security label on ' || o.identity, 'label' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o
+union all select 'security label ' || l.provider || ' on ' || o.identity, 'label' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o
 union all select 'postfix operator ' || o.oid::regoperator, 'postfix' from pg_operator o where o.oid >= 16384 and o.oprkind = 'r' and not exists (select from pg_depend x where x.classid = 'pg_operator'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'operator ' || o.oid::regoperator, 'before 14' from pg_operator o where o.oid >= 16384 and o.oprcode::regprocedure::text = any(` + retyped + `) and o.oprleft in ('anyarray'::regtype, 'anyelement'::regtype)
 union all select 'aggregate ' || a.aggfnoid::regprocedure, 'before 14' from pg_aggregate a where a.aggfnoid::oid >= 16384 and a.aggtranstype in ('anyarray'::regtype, 'anyelement'::regtype)
@@ -100,7 +104,11 @@ union all select 'table ' || c.oid::regclass, case when has_table_privilege(c.oi
 
 // unsupportedIn lists what of one database may not be carried.
 func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string) ([]reconcile.UnsupportedObject, error) {
-	rows, err := conn.Query(ctx, "select object, why, '' from ("+unsupportedQuery+") u(object, why) union all select object, 'superuser', managed from ("+
+	query := unsupportedQuery
+	if s.version >= 140000 {
+		query += "union all select 'partition ' || inhrelid::regclass, 'detaching' from pg_inherits where inhdetachpending\n"
+	}
+	rows, err := conn.Query(ctx, "select object, why, '' from ("+query+") u(object, why) union all select object, 'superuser', managed from ("+
 		superuserQuery(s.version)+") m(object, managed) order by 1")
 	if err != nil {
 		return nil, fmt.Errorf("look for objects that cannot be carried: %w", err)
