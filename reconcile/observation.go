@@ -14,8 +14,11 @@ type Observation struct {
 	Cluster   Observed[Cluster]    `json:"cluster"`
 	Release   Observed[Release]    `json:"release"`
 	Workloads Observed[[]Workload] `json:"workloads"`
-	Postgres  DatastoreObservation `json:"postgresql"`
-	Mongo     DatastoreObservation `json:"mongodb"`
+	// Ailing are pods that are not ready; only who reads status asks, and only
+	// where there are any.
+	Ailing   Observed[[]Ailment]  `json:"ailing,omitzero"`
+	Postgres DatastoreObservation `json:"postgresql"`
+	Mongo    DatastoreObservation `json:"mongodb"`
 	// Move is the cluster's own record of the newest move.
 	Move Observed[Move] `json:"move"`
 	// Preview is the Helm upgrade that would switch; only read when needed.

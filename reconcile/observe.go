@@ -20,7 +20,9 @@ type ObserveOptions struct {
 	Inspect bool
 	// Preview asks Helm what the switch would do. It is only done where the
 	// release's location differs from the spec's.
-	Preview  bool
+	Preview bool
+	// Ailing asks why pods are not ready, where some are not.
+	Ailing   bool
 	Progress Progress
 	// For is what the observation is made for: a plan need not find the rights
 	// of an apply.
@@ -55,6 +57,9 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 		)
 	}
 	p.together(reads...)
+	if opt.Ailing && o.Workloads.Is() {
+		o.Ailing = observeAiling(ctx, p, o)
+	}
 	if !o.Release.Is() {
 		return o
 	}

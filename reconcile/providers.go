@@ -21,6 +21,7 @@ type Providers struct {
 	Records   Records
 	Access    Access
 	Leases    LeaseReader
+	Starts    Starts
 	// Reconcilers looks at the tool that reconciles the release.
 	Reconcilers Reconcilers
 	// Values is nil where the files of the spec's owner are out of reach.

@@ -52,6 +52,9 @@ type reportDoc struct {
 	Announced   estimateDoc     `json:"announced"`
 	Steps       []stepReportDoc `json:"steps"`
 	Differences []differenceDoc `json:"differences,omitempty"`
+	// StartedOn is set where the application was started and left starting.
+	StartedOn string              `json:"startedOn,omitempty"`
+	Ailing    []reconcile.Ailment `json:"ailing,omitempty"`
 }
 
 type stepReportDoc struct {
@@ -84,8 +87,10 @@ func ReportJSON(w io.Writer, rep reconcile.Report, cause error) error {
 			return stepReportDoc{string(s.Step), s.Title, s.Outcome, seconds(s.Duration), estimateOf(s.Announced), s.Error}
 		}, true),
 		Differences: each(differencesOf(cause), differenceOf, false),
+		StartedOn:   rep.StartedOn,
 	}
 	if cause != nil {
+		doc.Ailing = rep.Ailing
 		doc.Error = cause.Error()
 	}
 	return writeJSON(w, doc)
@@ -98,6 +103,8 @@ func verdict(rep reconcile.Report, cause error) string {
 		return "applied"
 	case rep.StillDown:
 		return "failed-still-down"
+	case rep.StartedOn != "":
+		return "failed-starting"
 	case rep.WentBack:
 		return "failed-went-back"
 	}
