@@ -47,6 +47,9 @@ type DatastoreObservation struct {
 	Inspection Observed[Inspection]    `json:"inspection"`
 	// Credentials is the Secret the switched release reads.
 	Credentials Observed[Credentials] `json:"credentials"`
+	// Authority are the certificates that external.tls.ca points at, in PEM;
+	// absent where the file names none.
+	Authority Observed[string] `json:"authority,omitzero"`
 	// Lineage is the cluster's own record of whose turn it is.
 	Lineage Observed[Lineage] `json:"lineage"`
 }

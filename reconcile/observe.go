@@ -54,6 +54,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 			func() { d.Lineage, _ = readRecord[Lineage](ctx, p.Records, RecordLineage(e)) },
 			func() { d.Inspection, _ = readRecord[Inspection](ctx, p.Records, RecordInspection(e)) },
 			func() { d.Credentials = observeCredentials(ctx, s, p, e) },
+			func() { d.Authority = observeAuthority(ctx, s, p, e) },
 		)
 	}
 	p.together(reads...)
@@ -122,6 +123,16 @@ func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e Engine
 		return NotThere[Credentials]()
 	}
 	return p.Passwords.Compare(ctx, traitsOf[e].credentials, traitsOf[e].keys, d.external.password)
+}
+
+// observeAuthority reads the authority that the file names for the external
+// server, which the application may have to be told.
+func observeAuthority(ctx context.Context, s *spec.Spec, p Providers, e Engine) Observed[string] {
+	d := declared(s, e)
+	if d == nil || d.external == nil || d.external.ca == nil {
+		return NotThere[string]()
+	}
+	return p.Authorities.Authority(ctx, *d.external.ca)
 }
 
 // observeDatabases runs the inspect Job, or holds the recorded inspection

@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
+
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 type starts struct{ w *world }
@@ -27,4 +29,8 @@ func (s starts) Ailing(ctx context.Context, keys []string) Observed[[]Ailment] {
 		}
 		return Found(out)
 	})
+}
+
+func (w *world) Authority(ctx context.Context, _ spec.SecretRef) Observed[string] {
+	return look(ctx, w, "Authority", NotThere[string])
 }

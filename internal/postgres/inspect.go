@@ -111,7 +111,7 @@ const moveSettings = `{max_connections,superuser_reserved_connections,wal_level,
 	default_transaction_read_only,max_locks_per_transaction,data_checksums,server_encoding,ssl}`
 
 func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
-	db.VersionNum = s.version
+	db.VersionNum, db.Presented = s.version, s.presented(conn)
 	began := time.Now()
 	if err := conn.Ping(ctx); err != nil {
 		return fmt.Errorf("measure latency: %w", err)
