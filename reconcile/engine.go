@@ -68,7 +68,7 @@ type BlockedError struct{ Findings []Finding }
 func (e *BlockedError) Error() string {
 	var parts []string
 	for _, f := range e.Findings {
-		parts = append(parts, f.ID+": "+f.What)
+		parts = append(parts, f.ID+": "+orElse(f.Brief, f.What))
 	}
 	return "blocked by preflight: " + strings.Join(parts, "; ")
 }

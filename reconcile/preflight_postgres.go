@@ -219,15 +219,15 @@ func checkLocales(src, dst Database) []Finding {
 		use = strings.Replace(use, "use", "uses", 1)
 	}
 	return []Finding{block("locale", postgresField, sourceDocs, which,
-		"%s %s %s, which the target does not know", databaseWord(wants), use, strings.Join(clip(unknown, 5), ", "))}
+		"%s %s %s, which the target does not know", databaseWord(wants), use, some(unknown, 5))}
 }
 
-// databaseWord names databases, the first few of many.
-func databaseWord(names []string) string {
+// databaseWord names databases, in short the first few of many.
+func databaseWord(names []string) worded {
 	if len(names) == 1 {
-		return "database " + names[0]
+		return worded{"database ", some(names, 1)}
 	}
-	return "databases " + strings.Join(clip(names, 8), ", ")
+	return worded{"databases ", some(names, 8)}
 }
 
 // checkBlocked names what this source holds and this target cannot take, one
@@ -244,7 +244,7 @@ func checkBlocked(e Engine, blocked []UnsupportedObject) []Finding {
 	var out []Finding
 	for _, reason := range slices.Sorted(maps.Keys(byReason)) {
 		out = append(out, block("unsupported", e.field(), e.docs(), "remove it from the source, or use a target where the admin role may create it",
-			"%s cannot be carried: %s", strings.Join(clip(byReason[reason], 8), ", "), reason))
+			"%s cannot be carried: %s", some(byReason[reason], 8), reason))
 	}
 	return out
 }

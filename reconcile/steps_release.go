@@ -97,7 +97,7 @@ func previewLines(rel Release, o Observation) []string {
 	}
 	var out []string
 	if len(updated) > 0 {
-		out = append(out, fmt.Sprintf("changes the database settings of %d objects: %s", len(updated), strings.Join(clip(names(updated), 4), ", ")))
+		out = append(out, fmt.Sprintf("changes the database settings of %d objects: %s", len(updated), strings.Join(names(updated), ", ")))
 	}
 	if len(kept) > 0 {
 		out = append(out, "leaves the release but stays alive: "+strings.Join(kept, ", "))
