@@ -172,8 +172,11 @@ func (r *run) forwardHandedOver(ctx context.Context, st Step, cause error) error
 			return &forwardError{err: fmt.Errorf("%w; commit: %w", cause, err)}
 		}
 	}
+	if startFailed(cause) { // its time was used up
+		return &forwardError{err: cause, started: true}
+	}
 	if err := r.bringUp(ctx, st); err != nil {
-		return &forwardError{err: fmt.Errorf("%w; %w", cause, err)}
+		return &forwardError{err: fmt.Errorf("%w; %w", cause, err), started: startFailed(err)}
 	}
 	return &forwardError{err: cause, up: true}
 }

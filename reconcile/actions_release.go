@@ -169,6 +169,7 @@ func applySettle(ctx context.Context, r *run, st Step) error {
 	// upgrade, and of the person who watched it.
 	up, cancel := uninterrupted(ctx, resumeTime)
 	defer cancel()
+	r.giveUp = func() error { return context.Cause(ctx) } // they are back; nobody has to wait for their pods
 	return errors.Join(err, r.bringUp(up, st))
 }
 

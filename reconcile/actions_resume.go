@@ -47,6 +47,14 @@ const (
 
 // bringUp scales every workload to its recorded count and waits for it.
 func (r *run) bringUp(ctx context.Context, st Step) error {
+	if err := r.scaleUp(ctx); err != nil {
+		return err
+	}
+	return r.newStart(st).wait(ctx)
+}
+
+// scaleUp scales every workload to its recorded count.
+func (r *run) scaleUp(ctx context.Context) error {
 	ws, err := r.workloads(ctx)
 	if err != nil {
 		return err
@@ -64,28 +72,7 @@ func (r *run) bringUp(ctx context.Context, st Step) error {
 		}
 		failed = append(failed, r.p.Workloads.Scale(ctx, w.Key(), n))
 	}
-	if err := errors.Join(failed...); err != nil {
-		return err
-	}
-	begun := r.p.Now()
-	for {
-		ws, err := r.workloads(ctx)
-		if err != nil {
-			return err
-		}
-		why := notUp(ws, r.move.Replicas)
-		if why == "" {
-			return nil
-		}
-		waited := r.p.Now().Sub(begun)
-		if trouble := troubleOf(ws); trouble != "" && waited > troubleTime || waited > resumeTime {
-			return fmt.Errorf("the application did not become ready within %s: %s", waited.Round(time.Second), orElse(trouble, why))
-		}
-		r.ev.StepProgress(st, MoverEvent{Phase: "starting", Message: why})
-		if err := r.p.Wait(ctx, 500*time.Millisecond); err != nil {
-			return err
-		}
-	}
+	return errors.Join(failed...)
 }
 
 // seeSessions asks the target itself whether the application is connected:

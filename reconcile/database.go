@@ -50,6 +50,8 @@ type Database struct {
 	SystemIdentifier string `json:"systemIdentifier,omitempty"`
 	// TLSVersion is the protocol of our own connection, empty without TLS.
 	TLSVersion string `json:"tlsVersion,omitempty"`
+	// Presented are the certificates that its hosts show, none without TLS.
+	Presented []Presented `json:"presented,omitempty"`
 	// Latency is one round trip of an empty query, in nanoseconds.
 	Latency   time.Duration  `json:"latency"`
 	Role      RolePrivileges `json:"role"`

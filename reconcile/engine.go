@@ -54,6 +54,11 @@ type Report struct {
 	// source; StillDown that it could not.
 	WentBack  bool `json:"wentBack,omitempty"`
 	StillDown bool `json:"stillDown,omitempty"`
+	// StartedOn is the side on which the application was started and left
+	// starting: not all of it was seen ready.
+	StartedOn string `json:"startedOn,omitempty"`
+	// Ailing are the pods that kept it from coming up.
+	Ailing []Ailment `json:"ailing,omitempty"`
 }
 
 // BlockedError carries the findings of preflight that stand in the way.
@@ -63,7 +68,7 @@ type BlockedError struct{ Findings []Finding }
 func (e *BlockedError) Error() string {
 	var parts []string
 	for _, f := range e.Findings {
-		parts = append(parts, f.ID+": "+f.What)
+		parts = append(parts, f.ID+": "+orElse(f.Brief, f.What))
 	}
 	return "blocked by preflight: " + strings.Join(parts, "; ")
 }
@@ -243,21 +248,24 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 		rep.StillDown = r.isDown() // another run may be bringing it back already
 		return rep, err
 	}
+	if st.Action == ActResume && r.move.Phase == MoveCommitted && ctx.Err() != nil {
+		return r.leaveStarting(ctx, rep, err)
+	}
 	// The run may have been interrupted; service is restored all the same.
 	back, cancel := uninterrupted(ctx, goBackTime)
 	defer cancel()
-	if r.isDown() {
-		r.ev.Note("bringing the application back on " + r.move.Source())
-	}
+	r.giveUp = interruptedSince(ctx)
 	backErr := r.persist(back, err)
 	r.reportDowntime(&rep)
+	rep.Ailing = r.ailing
 	var forward *forwardError
 	if errors.As(backErr, &forward) {
-		rep.StillDown = !forward.up
+		rep.StillDown, rep.StartedOn = !forward.up && !forward.started, r.startedOn(forward.started, r.move.Target())
 		return rep, errors.Join(err, backErr)
 	}
 	if backErr != nil {
-		rep.StillDown = r.isDown()
+		started := startFailed(backErr)
+		rep.StillDown, rep.StartedOn = r.isDown() && !started, r.startedOn(started, r.move.Source())
 		return rep, errors.Join(err, fmt.Errorf("bring the application back: %w", backErr))
 	}
 	rep.WentBack = true
@@ -288,12 +296,13 @@ func uninterrupted(ctx context.Context, limit time.Duration) (context.Context, c
 }
 
 // persist goes back, and tries again: an application must not stay down over
-// one call that failed in passing.
+// one call that failed in passing. One that was started and is not ready is
+// not stopped and started again for it.
 func (r *run) persist(ctx context.Context, cause error) error {
 	for try := 1; ; try++ {
 		err := r.goBack(ctx, cause)
 		var forward *forwardError
-		if err == nil || try == goBackTries || errors.As(err, &forward) || errors.Is(err, ErrConflict) {
+		if err == nil || try == goBackTries || errors.As(err, &forward) || startFailed(err) || errors.Is(err, ErrConflict) {
 			return err
 		}
 		r.ev.Note(fmt.Sprintf("could not bring the application back yet: %v", err))

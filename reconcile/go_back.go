@@ -54,6 +54,11 @@ func (r *run) goBack(ctx context.Context, cause error) error {
 	} else if err != nil {
 		return err
 	}
+	if why, err := r.noWayBack(ctx); err != nil {
+		return err
+	} else if why != nil {
+		return r.onward(ctx, st, cause, why)
+	}
 	if r.move.Phase == MoveCommitted || r.move.Deciding {
 		if err := r.withdraw(ctx, st); err != nil {
 			return err
@@ -61,6 +66,7 @@ func (r *run) goBack(ctx context.Context, cause error) error {
 	} else if err := r.saveMove(ctx, func(m *Move) { m.Phase = MoveReturning }); err != nil {
 		return err
 	}
+	r.sayBack()
 	if err := r.restoreSource(ctx, st); err != nil {
 		return err
 	}
@@ -195,16 +201,20 @@ func (r *run) rollBack(ctx context.Context, _ Step) error {
 	return r.p.Switcher.Rollback(ctx, r.move.Revision, false)
 }
 
-// forwardError means that the way back is closed.
+// forwardError means that the way back is closed. The application is up on the
+// target, or started there and not ready, or neither.
 type forwardError struct {
-	err error
-	up  bool
+	err         error
+	up, started bool
 }
 
 // Error says why, where the application is, and what to do.
 func (e *forwardError) Error() string {
 	if e.up {
 		return fmt.Sprintf("there is only forward: %v; the application runs on the target now, apply again to finish", e.err)
+	}
+	if e.started {
+		return fmt.Sprintf("there is only forward: %v; the application stays started on the target: mend what keeps it from getting ready, and apply again to finish", e.err)
 	}
 	return fmt.Sprintf("there is only forward: %v; apply again to finish", e.err)
 }
@@ -250,11 +260,7 @@ func (r *run) withdraw(ctx context.Context, st Step) error {
 // could not be withdrawn.
 func (r *run) forward(ctx context.Context, st Step, cause error) error {
 	written := isMoved(cause)
-	if written {
-		cause = fmt.Errorf("the target holds writes of the application: %w", cause)
-	} else {
-		cause = fmt.Errorf("whether the target holds writes of the application could not be found out: %w", cause)
-	}
+	cause = whyForward(written, cause)
 	for _, p := range r.move.Parts {
 		if err := r.p.Movers.Stop(ctx, JobName(OpWithdraw, r.move, p)); err != nil {
 			return errors.Join(cause, err)
@@ -265,15 +271,5 @@ func (r *run) forward(ctx context.Context, st Step, cause error) error {
 			return errors.Join(cause, fmt.Errorf("commit again: %w", err))
 		}
 	}
-	if err := r.bringUp(ctx, st); err != nil {
-		return &forwardError{err: errors.Join(cause, err)}
-	}
-	if !written {
-		return &forwardError{err: cause, up: true}
-	}
-	err := r.p.Workloads.Forget(ctx)
-	if err == nil { // its writes are the proof of its sessions
-		err = r.saveMove(ctx, func(m *Move) { m.Resumed = r.p.Now() })
-	}
-	return &forwardError{err: errors.Join(cause, err), up: true}
+	return r.upAgain(ctx, st, cause, written)
 }

@@ -53,15 +53,15 @@ func hookFindings(pv Preview) []Finding {
 	var waiting []string
 	for _, h := range pv.Hooks {
 		if h.ofUpgrade() && len(h.Calls) > 0 {
-			waiting = append(waiting, h.String()+" → "+strings.Join(clip(h.Calls, 3), ", "))
+			waiting = append(waiting, h.String()+" → "+strings.Join(h.Calls, ", "))
 		}
 	}
 	if len(waiting) == 0 {
 		return nil
 	}
-	return []Finding{{ID: "hook-calls-application", Field: "server.chart", Source: sourceDocs,
-		Fix:  "let it give up at once when nobody answers, or switch it off in the release's values for the move; else the outage takes that much longer, and the move goes back",
-		What: fmt.Sprintf("hooks of the chart speak to the application, which is at zero when they run, and one may wait for %s: %s", pv.HookTimeout.Round(time.Second), strings.Join(clip(waiting, 8), "; "))}}
+	return []Finding{Finding{ID: "hook-calls-application", Field: "server.chart", Source: sourceDocs,
+		Fix: "let it give up at once when nobody answers, or switch it off in the release's values for the move; else the outage takes that much longer, and the move goes back",
+	}.saying("hooks of the chart speak to the application, which is at zero when they run, and one may wait for %s: %s", pv.HookTimeout.Round(time.Second), someSentences(waiting, 8))}
 }
 
 // hookLines says which hooks run in the outage, for the plan.
@@ -76,10 +76,10 @@ func hookLines(pv Preview) []string {
 	}
 	var out []string
 	if len(up) > 0 {
-		out = append(out, fmt.Sprintf("runs hooks of the chart, %s each at most: %s", pv.HookTimeout.Round(time.Second), strings.Join(clip(up, 6), ", ")))
+		out = append(out, fmt.Sprintf("runs hooks of the chart, %s each at most: %s", pv.HookTimeout.Round(time.Second), strings.Join(up, ", ")))
 	}
 	if len(back) > 0 {
-		out = append(out, "a way back runs hooks: "+strings.Join(clip(back, 6), ", "))
+		out = append(out, "a way back runs hooks: "+strings.Join(back, ", "))
 	}
 	return out
 }

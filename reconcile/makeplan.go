@@ -39,7 +39,7 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 	if openMove(o) {
 		parts = o.Move.Value.Parts
 	}
-	steps = timed(o, steps, parts)
+	steps = nameEngines(timed(o, steps, parts))
 	p.Steps, p.Findings = steps, append(findings, findingsFor(s, o, steps)...)
 	p.Findings = append(p.Findings, valuesFindings(s, o)...)
 	p.Findings = append(p.Findings, upgradesAhead(s, o)...)

@@ -76,6 +76,10 @@ type MoverEvent struct {
 	ETA   time.Duration `json:"eta,omitempty"`
 	// Message is for people.
 	Message string `json:"message,omitempty"`
+	// Waited of Budget is over, where something is waited for: then the message is
+	// worth telling when it changes.
+	Waited time.Duration `json:"waited,omitempty"`
+	Budget time.Duration `json:"budget,omitempty"`
 	// Error ends the run; Result ends it too. Exactly one of the two comes last.
 	Error string `json:"error,omitempty"`
 	Code  string `json:"code,omitempty"`

@@ -15,7 +15,10 @@ type Observation struct {
 	Release   Observed[Release]    `json:"release"`
 	Workloads Observed[[]Workload] `json:"workloads"`
 	// Writers are pods of the application that no Workload owns.
-	Writers  Observed[[]Writer]   `json:"writers"`
+	Writers Observed[[]Writer] `json:"writers"`
+	// Ailing are pods that are not ready; only who reads status asks, and only
+	// where there are any.
+	Ailing   Observed[[]Ailment]  `json:"ailing,omitzero"`
 	Postgres DatastoreObservation `json:"postgresql"`
 	Mongo    DatastoreObservation `json:"mongodb"`
 	// Move is the cluster's own record of the newest move.
@@ -48,6 +51,9 @@ type DatastoreObservation struct {
 	Rehearsal Observed[Rehearsed] `json:"rehearsal"`
 	// Credentials is the Secret the switched release reads.
 	Credentials Observed[Credentials] `json:"credentials"`
+	// Authority are the certificates that external.tls.ca points at, in PEM;
+	// absent where the file names none.
+	Authority Observed[string] `json:"authority,omitzero"`
 	// Lineage is the cluster's own record of whose turn it is.
 	Lineage Observed[Lineage] `json:"lineage"`
 }

@@ -20,7 +20,9 @@ type ObserveOptions struct {
 	Inspect bool
 	// Preview asks Helm what the switch would do. It is only done where the
 	// release's location differs from the spec's.
-	Preview  bool
+	Preview bool
+	// Ailing asks why pods are not ready, where some are not.
+	Ailing   bool
 	Progress Progress
 	// For is what the observation is made for: a plan need not find the rights
 	// of an apply.
@@ -54,9 +56,13 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 			func() { d.Inspection, _ = readRecord[Inspection](ctx, p.Records, RecordInspection(e)) },
 			func() { d.Rehearsal, _ = readRecord[Rehearsed](ctx, p.Records, RecordRehearsal(e)) },
 			func() { d.Credentials = observeCredentials(ctx, s, p, e) },
+			func() { d.Authority = observeAuthority(ctx, s, p, e) },
 		)
 	}
 	p.together(reads...)
+	if opt.Ailing && o.Workloads.Is() {
+		o.Ailing = observeAiling(ctx, p, o)
+	}
 	if !o.Release.Is() {
 		return o
 	}
@@ -119,6 +125,16 @@ func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e Engine
 		return NotThere[Credentials]()
 	}
 	return p.Passwords.Compare(ctx, traitsOf[e].credentials, traitsOf[e].keys, d.external.password)
+}
+
+// observeAuthority reads the authority that the file names for the external
+// server, which the application may have to be told.
+func observeAuthority(ctx context.Context, s *spec.Spec, p Providers, e Engine) Observed[string] {
+	d := declared(s, e)
+	if d == nil || d.external == nil || d.external.ca == nil {
+		return NotThere[string]()
+	}
+	return p.Authorities.Authority(ctx, *d.external.ca)
 }
 
 // observeDatabases runs the inspect Job, or holds the recorded inspection

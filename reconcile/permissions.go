@@ -46,9 +46,10 @@ var rights = []struct {
 	{"", "serviceaccounts", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	{"", "persistentvolumeclaims", false, map[Use]string{UseRead: "get list", UseApply: "patch"}},
 	{"", "pods", false, map[Use]string{UseRead: "get list"}},
-	{"", "pods/log", false, map[Use]string{UseSupport: "get", UsePlan: "get", UseProve: "get"}},
-	// Only an event says why a mover's pod is not made or lacks a Secret.
-	{"", "events", false, map[Use]string{UseSupport: "list", UsePlan: "list", UseProve: "list"}},
+	// The last lines of a pod that is not ready, and the mover's own.
+	{"", "pods/log", false, map[Use]string{UseRead: "get"}},
+	// Only an event says why a pod is not made, lacks a Secret or fails its probe.
+	{"", "events", false, map[Use]string{UseRead: "list"}},
 	{"apps", "deployments", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	{"apps", "statefulsets", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	// Those of the application are suspended while it is stopped.

@@ -67,7 +67,9 @@ type Finding struct {
 	// Blocks tells that nothing may be applied until it is fixed.
 	Blocks bool   `json:"blocks"`
 	What   string `json:"what"`
-	Fix    string `json:"fix"`
+	// Brief is What with its lists cut, empty where there is nothing to cut.
+	Brief string `json:"-"`
+	Fix   string `json:"fix"`
 	// Field is the spec's path it concerns, if any.
 	Field string `json:"field,omitempty"`
 	// Source is where the rule comes from.

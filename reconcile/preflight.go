@@ -51,7 +51,7 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 }
 
 func block(id, field, source, fix, what string, args ...any) Finding {
-	return Finding{ID: id, Blocks: true, Field: field, Source: source, Fix: fix, What: fmt.Sprintf(what, args...)}
+	return Finding{ID: id, Blocks: true, Field: field, Source: source, Fix: fix}.saying(what, args...)
 }
 
 func preflightRelease(s *spec.Spec, o Observation) []Finding {
@@ -111,9 +111,8 @@ func stoppedWorkloads(o Observation) []Finding {
 	if len(zero) == 0 {
 		return nil
 	}
-	return []Finding{{ID: "workload-at-zero", Source: sourceDocs, What: fmt.Sprintf("%d of %d workloads are at zero already and stay there: %s",
-		len(zero), scaled, strings.Join(clip(zero, 8), ", ")),
-		Fix: "scale them up first if they should run after the move"}}
+	what, brief := sentences("%d of %d workloads are at zero already and stay there: %s", len(zero), scaled, some(zero, 8))
+	return []Finding{{ID: "workload-at-zero", Source: sourceDocs, What: what, Brief: brief, Fix: "scale them up first if they should run after the move"}}
 }
 
 // brokenWorkloads reports workloads that are not ready before we begin: what
@@ -145,13 +144,13 @@ func preflightChart(rel Release, pv Observed[Preview], parts []Part) []Finding {
 	if !pv.Value.Faithful {
 		out = append(out, block("chart-differs", "server.chart", sourceDocs,
 			fmt.Sprintf("fetch the chart that was installed: %s %s, with its subcharts", rel.Chart, rel.ChartVersion),
-			"the chart is not the deployed one: %s", strings.Join(clip(pv.Value.Unfaithful, 5), "; ")))
+			"the chart is not the deployed one: %s", someSentences(pv.Value.Unfaithful, 5)))
 		return out
 	}
 	if foreign := foreignChanges(rel, pv.Value, parts); len(foreign) > 0 {
 		out = append(out, block("upgrade-does-more", "server.values", sourceDocs,
 			"bring the live objects and the release's values into line first (helm diff), then plan again",
-			"the upgrade would change more than the datastore: %s", strings.Join(clip(foreign, 8), "; ")))
+			"the upgrade would change more than the datastore: %s", someSentences(foreign, 8)))
 	}
 	out = append(out, recordFindings(pv.Value)...)
 	out = append(out, hookFindings(pv.Value)...)

@@ -1,9 +1,7 @@
 package reconcile
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -63,12 +61,12 @@ func leftBehind(o Observation, p Part, source named, places []Place) []Finding {
 	var out []Finding
 	if len(stuck) > 0 {
 		out = append(out, block("address-stays", "server.chart", p.Engine.docs(), fix,
-			"workloads would go on using %s after the move, and nothing in them names the new address: %s", p.Source(), strings.Join(clip(stuck, 8), "; ")))
+			"workloads would go on using %s after the move, and nothing in them names the new address: %s", p.Source(), someSentences(stuck, 8)))
 	}
 	if len(left) > 0 {
-		out = append(out, Finding{ID: "address-stays", Field: "server.chart", Source: p.Engine.docs(),
-			Fix:  "look whether it is; if so, " + fix + ", or change it by hand with the move",
-			What: fmt.Sprintf("what may be the address of %s says the same after the move: %s", p.Source(), strings.Join(clip(left, 8), "; "))})
+		what, brief := sentences("what may be the address of %s says the same after the move: %s", p.Source(), someSentences(left, 8))
+		out = append(out, Finding{ID: "address-stays", Field: "server.chart", Source: p.Engine.docs(), What: what, Brief: brief,
+			Fix: "look whether it is; if so, " + fix + ", or change it by hand with the move"})
 	}
 	return out
 }

@@ -75,9 +75,9 @@ func preflightPostgresBack(p Part, insp Inspection) []Finding {
 		}
 	}
 	if len(logins) > 0 {
-		out = append(out, Finding{ID: "role-passwords", Field: PostgreSQL.field("location"), Source: sourceBack,
-			What: fmt.Sprintf("there is no kept volume, and role %s of the external PostgreSQL is no superuser: the roles %s arrive without a password", src.Role.Name, strings.Join(clip(logins, 8), ", ")),
-			Fix:  "set their passwords after the move; the application itself logs in as the internal superuser"})
+		what, brief := sentences("there is no kept volume, and role %s of the external PostgreSQL is no superuser: the roles %s arrive without a password", src.Role.Name, some(logins, 8))
+		out = append(out, Finding{ID: "role-passwords", Field: PostgreSQL.field("location"), Source: sourceBack, What: what, Brief: brief,
+			Fix: "set their passwords after the move; the application itself logs in as the internal superuser"})
 	}
 	return out
 }

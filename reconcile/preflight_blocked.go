@@ -36,7 +36,7 @@ func checkBlocked(e Engine, blocked []UnsupportedObject) []Finding {
 	order, named := byReason(blocked)
 	var out []Finding
 	for _, key := range order {
-		out = append(out, block("unsupported", e.field(), e.docs(), key.fix, "%s cannot be carried: %s", strings.Join(clip(named[key], 8), ", "), key.reason))
+		out = append(out, block("unsupported", e.field(), e.docs(), key.fix, "%s cannot be carried: %s", some(named[key], 8), key.reason))
 	}
 	return out
 }
@@ -46,7 +46,7 @@ func checkLeftOut(e Engine, left []UnsupportedObject) []Finding {
 	order, named := byReason(left)
 	var out []Finding
 	for _, key := range order {
-		out = append(out, Finding{ID: "left-out", Field: e.field(), Source: e.docs(), Fix: key.fix, What: strings.Join(clip(named[key], 8), ", ") + " will not be on the target: " + key.reason})
+		out = append(out, Finding{ID: "left-out", Field: e.field(), Source: e.docs(), Fix: key.fix}.saying("%s will not be on the target: %s", some(named[key], 8), key.reason))
 	}
 	return out
 }

@@ -30,7 +30,7 @@ func checkLocales(src, dst Database) []Finding {
 		use = strings.Replace(use, "use", "uses", 1)
 	}
 	return []Finding{block("locale", postgresField, sourceDocs, which,
-		"%s %s %s, which the target does not know", databaseWord(wants), use, strings.Join(clip(unknown, 5), ", "))}
+		"%s %s %s, which the target does not know", databaseWord(wants), use, some(unknown, 5))}
 }
 
 // checkProvider names the databases that are sorted by ICU where the target
@@ -54,12 +54,12 @@ func checkProvider(src, dst Database) []Finding {
 		"%s %s ICU as locale provider, and the target's PostgreSQL is built without it", databaseWord(wants), does)}
 }
 
-// databaseWord names databases, the first few of many.
-func databaseWord(names []string) string {
+// databaseWord names databases, in short the first few of many.
+func databaseWord(names []string) worded {
 	if len(names) == 1 {
-		return "database " + names[0]
+		return worded{"database ", some(names, 1)}
 	}
-	return "databases " + strings.Join(clip(names, 8), ", ")
+	return worded{"databases ", some(names, 8)}
 }
 
 // knowsLocale compares locale names the way glibc does: C.UTF-8 and C.utf8

@@ -36,6 +36,7 @@ func preflightMongo(s *spec.Spec, o Observation, p Part) []Finding {
 	out = append(out, checkProduct(dst)...)
 	out = append(out, checkMongoVersions(o.Release.Value, src, dst)...)
 	out = append(out, checkMongoTarget(dst)...)
+	out = append(out, checkTrust(s, o, p, dst)...)
 	out = append(out, checkTargetFree(o, p, dst)...)
 	return append(out, checkMongoDisk(s, src)...)
 }

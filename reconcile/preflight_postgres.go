@@ -33,11 +33,13 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	out = append(out, checkIdentity(src, dst)...)
 	if p.Fork { // nothing is copied, and the source lost its turn long ago
 		out = append(out, checkTLS(s, o.Release.Value, dst)...)
+		out = append(out, checkTrust(s, o, p, dst)...)
 		return append(out, checkConnections(src, dst)...)
 	}
 	out = append(out, checkSourceFree(p, src)...)
 	out = append(out, checkVersions(o.Release.Value, src, dst)...)
 	out = append(out, checkTLS(s, o.Release.Value, dst)...)
+	out = append(out, checkTrust(s, o, p, dst)...)
 	out = append(out, checkPrivileges(src, dst)...)
 	out = append(out, checkLocales(src, dst)...)
 	out = append(out, checkProvider(src, dst)...)

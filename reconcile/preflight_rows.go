@@ -1,7 +1,5 @@
 package reconcile
 
-import "strings"
-
 // checkRowsBack says before the move out which rows could not be read on the way
 // back, or by any backup of the target: there our role is no superuser. As a
 // member of every role it reads what their owners may.
@@ -21,13 +19,13 @@ func checkRowsBack(src, dst Database) []Finding {
 	var out []Finding
 	if len(forced) > 0 && !dst.Role.BypassRLS {
 		out = append(out, Finding{ID: "no-way-back-rows", Field: postgresField + ".username", Source: sourceDocs,
-			What: "row level security is forced on " + strings.Join(clip(forced, 8), ", ") + ": a move back, and any backup of the target, will be refused, because role " + dst.Role.Name + " does not see all rows there",
-			Fix:  "as the target's superuser: ALTER ROLE " + dst.Role.Name + " BYPASSRLS; or alter table … no force row level security before the move back"})
+			Fix: "as the target's superuser: ALTER ROLE " + dst.Role.Name + " BYPASSRLS; or alter table … no force row level security before the move back",
+		}.saying("row level security is forced on %s: a move back, and any backup of the target, will be refused, because role %s does not see all rows there", some(forced, 8), dst.Role.Name))
 	}
 	if len(closed) > 0 {
 		out = append(out, Finding{ID: "no-way-back-rows", Field: postgresField + ".username", Source: sourceDocs,
-			What: "no role may read " + strings.Join(clip(closed, 8), ", ") + ": a move back, and any backup of the target, will be refused, because role " + dst.Role.Name + " is no superuser there",
-			Fix:  "grant select on it to its owner"})
+			Fix: "grant select on it to its owner",
+		}.saying("no role may read %s: a move back, and any backup of the target, will be refused, because role %s is no superuser there", some(closed, 8), dst.Role.Name))
 	}
 	return out
 }

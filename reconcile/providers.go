@@ -23,6 +23,9 @@ type Providers struct {
 	Records    Records
 	Access     Access
 	Leases     LeaseReader
+	Starts     Starts
+	// Authorities reads certificates that the spec points at.
+	Authorities Authorities
 	// Reconcilers looks at the tool that reconciles the release.
 	Reconcilers Reconcilers
 	// Values is nil where the files of the spec's owner are out of reach.
@@ -178,6 +181,11 @@ var ErrConflict = errors.New("the record was changed by somebody else")
 // Access asks which rights are missing.
 type Access interface {
 	Denied(ctx context.Context, wanted []Permission) Observed[[]Permission]
+}
+
+// Authorities reads the certificates that a reference points at, in PEM.
+type Authorities interface {
+	Authority(ctx context.Context, ref spec.SecretRef) Observed[string]
 }
 
 // LeaseReader reads who holds the lease; absent means nobody.

@@ -16,6 +16,8 @@ type Release struct {
 	Domain       string       `json:"domain"`
 	Postgres     ReleaseStore `json:"postgresql"`
 	Mongo        ReleaseStore `json:"mongodb"`
+	// Trust is what the application is told to trust.
+	Trust Trust `json:"trust,omitzero"`
 	// Manager is who reconciles the release, found by labels and annotations,
 	// and Evidence says which.
 	Manager  spec.ManagedBy `json:"manager"`

@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -19,12 +18,12 @@ func renewedFindings(rel Release, pv Preview, parts []Part) []Finding {
 		if len(fields) == 0 {
 			continue
 		}
-		list := strings.Join(clip(fields, 4), ", ")
+		list := some(fields, 4)
 		switch e := storeOf(rel, obj); {
 		case e == "":
-			out = append(out, Finding{ID: "secret-renewed", Field: "server.chart", Source: sourceDocs,
-				What: fmt.Sprintf("each upgrade of this chart gives %s new random content (%s), and a move makes two; what has the old content may stop working", obj.ref(), list),
-				Fix:  "set it in the release's values, or let the chart look up the live object and keep it; else see that whatever uses it takes the new content"})
+			what, brief := sentences("each upgrade of this chart gives %s new random content (%s), and a move makes two; what has the old content may stop working", obj.ref(), list)
+			out = append(out, Finding{ID: "secret-renewed", Field: "server.chart", Source: sourceDocs, What: what, Brief: brief,
+				Fix: "set it in the release's values, or let the chart look up the live object and keep it; else see that whatever uses it takes the new content"})
 		case staysInside(rel, parts, e):
 			out = append(out, block("secret-renewed", "server.chart", sourceDocs,
 				"set the password in the release's values, or let the chart look up the live Secret and keep it",
@@ -79,18 +78,18 @@ func renewedLines(pv Preview) []string {
 				fields = append(fields, shortField(r.Field))
 				restarts = restarts || strings.HasPrefix(r.Field, "spec.template.")
 			}
-			filled = append(filled, obj.ref()+" ("+strings.Join(clip(slices.Compact(fields), 2), ", ")+")")
+			filled = append(filled, obj.ref()+" ("+strings.Join(slices.Compact(fields), ", ")+")")
 		}
 	}
 	var out []string
 	if len(filled) > 0 {
-		out = append(out, "gets new content with any upgrade: "+strings.Join(clip(filled, 4), ", "))
+		out = append(out, "gets new content with any upgrade: "+strings.Join(filled, ", "))
 	}
 	if restarts {
 		out = append(out, "pods of those start once more when the release is settled, as with any upgrade of this chart")
 	}
 	if len(made) > 0 {
-		out = append(out, "is made anew with any upgrade, under another name: "+strings.Join(clip(made, 4), ", "))
+		out = append(out, "is made anew with any upgrade, under another name: "+strings.Join(made, ", "))
 	}
 	return out
 }

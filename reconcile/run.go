@@ -50,6 +50,13 @@ type run struct {
 	noSource bool
 	// lost tells that the lease went to somebody else.
 	lost func() bool
+	// giveUp gives the cause when whoever waits for the application to start was
+	// interrupted meanwhile; nil where nothing can be interrupted any more.
+	giveUp func() error
+	// ailing are the pods that kept the application from coming up.
+	ailing []Ailment
+	// saidBack tells that the way back was announced.
+	saidBack bool
 }
 
 // Look is what an action saw when it looked.

@@ -30,6 +30,7 @@ func Status(s *spec.Spec, o Observation, file string) []StatusLine {
 		out = append(out, StatusLine{Topic: "move", Alarm: true, Text: "could not be read: " + o.Move.Why})
 	}
 	out = append(out, statusRelease(o), statusApplication(o))
+	out = append(out, statusAiling(o)...)
 	for _, e := range engines {
 		if declared(s, e) != nil || e == PostgreSQL {
 			out = append(out, statusStore(o, e), statusServers(o, e))

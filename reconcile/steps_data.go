@@ -141,7 +141,7 @@ func adaptations(o Observation, e Engine) []string {
 	if !in.Is() {
 		return nil
 	}
-	return clip(in.Value.Adapted, 6)
+	return in.Value.Adapted
 }
 
 func proveStep(o Observation, p Part) Step {

@@ -32,7 +32,7 @@ func quiesceStep(o Observation) Step {
 	}
 	st.Details = []string{fmt.Sprintf("%d workloads with layer=application, %d pods, scaled to 0; the downtime begins here", len(o.Workloads.Value)-len(crons), pods)}
 	if len(crons) > 0 {
-		st.Details = append(st.Details, fmt.Sprintf("CronJobs suspended until the end: %s; Jobs that run get %s to end", strings.Join(clip(crons, 8), ", "), jobsTime))
+		st.Details = append(st.Details, fmt.Sprintf("CronJobs suspended until the end: %s; Jobs that run get %s to end", strings.Join(crons, ", "), jobsTime))
 	}
 	st.Estimate = Estimate{Low: 2 * time.Second, High: 45 * time.Second, Assumption: "pods end within their grace period"}.down()
 	return st
@@ -105,7 +105,7 @@ func previewLines(rel Release, o Observation) []string {
 	}
 	var out []string
 	if len(updated) > 0 {
-		out = append(out, fmt.Sprintf("changes the database settings of %d objects: %s", len(updated), strings.Join(clip(names(updated), 4), ", ")))
+		out = append(out, fmt.Sprintf("changes the database settings of %d objects: %s", len(updated), strings.Join(names(updated), ", ")))
 	}
 	if len(kept) > 0 {
 		out = append(out, "leaves the release but stays alive: "+strings.Join(kept, ", "))

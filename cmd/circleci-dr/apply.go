@@ -165,10 +165,22 @@ func (p *program) report(report reconcile.Report, err error, asJSON bool) error 
 	var waiting *reconcile.HandOffError
 	if errors.As(err, &waiting) {
 		err = &hint{err, "the application is stopped until the values are applied; to give up, set the location back in the file and apply"}
+	} else if report.StartedOn != "" {
+		err = &hint{err, startedHint(report)}
 	} else if report.StillDown {
 		err = &hint{err, "the application is stopped: repair the cause and run the same command again; circleci-dr status tells how things are"}
 	}
 	return errors.Join(err, shown)
+}
+
+// startedHint says how to go on with an application that was started and was not
+// seen ready.
+func startedHint(report reconcile.Report) string {
+	text := "the application is started on " + report.StartedOn + " and stays so; "
+	if len(report.Ailing) > 0 {
+		text += "mend what keeps it from getting ready: "
+	}
+	return text + "circleci-dr status shows how far it is, and the same command goes on from here without stopping what runs"
 }
 
 // events draws progress on stderr: bars for a person, lines for a log.

@@ -80,6 +80,14 @@ func connect(s *spec.Spec, options kube.Options, chart string) (*session, error)
 		}
 		return spec.Mover{ImagePullSecrets: rel.Value.ImagePullSecrets, NodeSelector: rel.Value.NodeSelector, Tolerations: rel.Value.Tolerations}, nil
 	}
+	var client *kube.Client
+	options.Redactor = redactorOf(func(ctx context.Context, see func(string)) error {
+		if err := client.EachSecret(ctx, passwordsOf(s), see); err != nil {
+			return err
+		}
+		_, err := release.Revisions(ctx, see)
+		return err
+	}, time.Now)
 	client, err := kube.New(options)
 	if err != nil {
 		return nil, &unreachable{err}
@@ -92,7 +100,7 @@ func connect(s *spec.Spec, options kube.Options, chart string) (*session, error)
 	}
 	return &session{spec: s, kube: client, release: release, chart: release.Archive, providers: reconcile.Providers{
 		Cluster: client, Releases: release, Switcher: release, Workloads: client, Neighbours: client, Stores: client, Passwords: client,
-		Movers: client, Records: client, Access: client, Leases: client, Reconcilers: client,
+		Movers: client, Records: client, Access: client, Leases: client, Starts: client, Authorities: client, Reconcilers: client,
 		Now: time.Now, Wait: process.Pause, At: testHook,
 	}}, nil
 }

@@ -39,7 +39,7 @@ func (p *program) runStatus(ctx context.Context, o common, follow bool) error {
 	var lines []reconcile.StatusLine
 	unread := false
 	if ses.spec.Server != nil {
-		seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{For: reconcile.UseRead})
+		seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{For: reconcile.UseRead, Ailing: true})
 		engine := ses.kube.Engine(ctx)
 		lines = reconcile.StatusWithEngine(reconcile.Status(ses.spec, seen, o.file), engine, reconcile.ReadEngineRecord(ctx, ses.providers.Records), o.file)
 		unread = seen.Release.Unread() || seen.Workloads.Unread() || seen.Move.Unread() || engine.Unread()

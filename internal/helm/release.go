@@ -69,6 +69,7 @@ func detach(rel *release.Release) (reconcile.Release, error) {
 	if out.Mongo, err = mongo(values); err != nil {
 		return out, err
 	}
+	out.Trust = trust(values)
 	return out, placement(values, &out)
 }
 
@@ -133,6 +134,21 @@ func mongo(values map[string]any) (reconcile.ReleaseStore, error) {
 	}
 	out.SecureMode, err = flag(block, "mongodb.ssl")
 	return out, err
+}
+
+// trust reads what the application is told to trust. What is no text is what the
+// chart makes of it, and vouches for nobody.
+func trust(values map[string]any) reconcile.Trust {
+	list := func(name string) (out []string) {
+		all, _ := reconcile.ValueAt(values, "tls", name).([]any)
+		for _, v := range all {
+			if s := text(v); s != "" {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return reconcile.Trust{Certificates: list("certificates"), Imports: list("import")}
 }
 
 // flag reads a boolean by its path, absent meaning false; anything else is no

@@ -51,6 +51,10 @@ type Options struct {
 	// looked for here.
 	Told string
 
+	// Redactor takes secrets out of what containers said; without it nothing of
+	// that is shown.
+	Redactor Redactor
+
 	// Owner is who holds the lease, as user@host/pid.
 	Owner string
 	// Version goes into the user agent.

@@ -81,6 +81,7 @@ func (s *server) inspect(ctx context.Context) (*reconcile.Database, []database, 
 		return nil, nil, err
 	}
 	db.Latency, db.TLSVersion = time.Since(began), s.tlsVersion()
+	db.Presented = s.presented(ctx)
 	for _, read := range []func(context.Context, *reconcile.Database) error{s.inspectRole, s.inspectSettings, s.inspectSessions} {
 		if err := read(ctx, db); err != nil {
 			return nil, nil, err

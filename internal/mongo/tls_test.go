@@ -3,6 +3,8 @@ package mongo
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
@@ -52,10 +54,38 @@ func TestTLS(t *testing.T) {
 				t.Errorf("not equal: %q", differences(proof))
 			}
 			req.Operation = reconcile.OpInspect
-			if got := run[reconcile.InspectResult](t, req).Target.Database; got == nil || got.TLSVersion != "TLSv1.3" || !got.Role.Superuser {
+			if got := run[reconcile.InspectResult](t, req).Target.Database; got == nil || got.TLSVersion != "TLSv1.3" || !got.Role.Superuser || !shown(got.Presented, req.Target.Hosts[0]) {
 				t.Errorf("inspected %+v", got)
 			}
 		})
+	}
+}
+
+// shown tells whether a host showed its certificate, which no system trusts.
+func shown(all []reconcile.Presented, host string) bool {
+	return slices.ContainsFunc(all, func(p reconcile.Presented) bool {
+		return p.Host == host && !p.Announced && strings.HasPrefix(p.Chain, "-----BEGIN CERTIFICATE-----") && !p.System && p.Error == ""
+	})
+}
+
+// A client that goes by what the replica set says of itself dials the names its
+// members have there: they are asked too, and one that cannot be reached says why.
+func TestAnnouncedHostsAreAskedForTheirCertificates(t *testing.T) {
+	t.Parallel()
+	target := mongotest.New(t, mongotest.Options{Release: "5.0", ReplicaSet: "rs0", ClientCertificate: true})
+	s, err := newServer(targetSide, endpoint(target), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := target.Address()
+	s.hello.Hosts = []string{strings.ToUpper(host), "127.0.0.1" + host[strings.LastIndex(host, ":"):], "member.invalid:27017"}
+	got := s.presented(t.Context())
+	if len(got) != 3 || !shown(got, host) || got[1].Chain != got[0].Chain || !got[1].Announced || got[2].Chain != "" || got[2].Error == "" {
+		t.Errorf("presented %+v", got)
+	}
+	s.direct = true
+	if got := s.presented(t.Context()); len(got) != 1 {
+		t.Errorf("a client that stays with one host was shown %+v", got)
 	}
 }
 

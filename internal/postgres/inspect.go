@@ -149,7 +149,7 @@ const moveSettings = `{max_connections,superuser_reserved_connections,wal_level,
 	max_worker_processes,max_wal_senders,data_checksums,server_encoding,ssl}`
 
 func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
-	db.VersionNum = s.version
+	db.VersionNum, db.Presented = s.version, s.presented(conn)
 	began := time.Now()
 	if err := conn.Ping(ctx); err != nil {
 		return fmt.Errorf("measure latency: %w", err)

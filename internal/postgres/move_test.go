@@ -18,7 +18,8 @@ func TestMoveAwkwardToSuperuserOverTLS(t *testing.T) {
 	p := pair{source: pgtest.New(t, 14), target: pgtest.NewWith(t, pgtest.Options{Major: 15, TLS: true}), admin: pgtest.Superuser}
 	fill(t, p.source)
 	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
-	if inspected.Target.Error != "" || inspected.Target.Database.TLSVersion != "TLSv1.3" || len(inspected.Blocked) > 0 {
+	if inspected.Target.Error != "" || inspected.Target.Database.TLSVersion != "TLSv1.3" || len(inspected.Blocked) > 0 ||
+		len(inspected.Target.Database.Presented) != 1 || inspected.Target.Database.Presented[0].Chain == "" || inspected.Target.Database.Presented[0].System || len(inspected.Source.Database.Presented) > 0 {
 		t.Fatalf("inspected target %+v, blocked %+v", inspected.Target, inspected.Blocked)
 	}
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)

@@ -8,9 +8,9 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
-// Everything a finding says is in the plan's JSON, and is read again.
+// Everything a finding says, but for its short sentence, is in the plan's JSON, and is read again.
 func TestFindingsAreWholeInJSON(t *testing.T) {
-	want := reconcile.Finding{ID: "id", Blocks: true, What: "what", Fix: "fix", Field: "field", Source: "source"}
+	want := reconcile.Finding{ID: "id", Blocks: true, What: "what", Brief: "short", Fix: "fix", Field: "field", Source: "source"}
 	v := reflect.ValueOf(want)
 	for i := range v.NumField() {
 		if v.Field(i).IsZero() {

@@ -14,6 +14,17 @@ func FindingsText(w io.Writer, list []reconcile.Finding, o Options) error {
 	return p.flush(w)
 }
 
+// showAll is how to see what a text leaves out.
+const showAll = "circleci-dr plan --details shows all"
+
+// what is a finding's sentence, with its lists cut unless details are asked for.
+func (o Options) what(f reconcile.Finding) string {
+	if o.Details || f.Brief == "" {
+		return f.What
+	}
+	return f.Brief + " (" + showAll + ")"
+}
+
 func findings(p *page, o Options, list []reconcile.Finding) {
 	for _, f := range list {
 		p.blank()
@@ -25,7 +36,7 @@ func findings(p *page, o Options, list []reconcile.Finding) {
 			head += p.paint(dim, " ("+at+")")
 		}
 		p.line(p.paint(red, "✗ ") + head)
-		p.para("  ", "  ", plain, f.What)
+		p.para("  ", "  ", plain, o.what(f))
 		if f.Fix != "" {
 			p.para("  fix:  ", "        ", bold, f.Fix)
 		}

@@ -161,6 +161,11 @@ func TestResultsFitTheirSchema(t *testing.T) {
 		"drift-none":     func(w io.Writer) error { return render.DriftJSON(w, nil) },
 		"report":         func(w io.Writer) error { return render.ReportJSON(w, reportOf(plan, "", nil), nil) },
 		"report-back":    func(w io.Writer) error { return render.ReportJSON(w, back, different) },
+		"report-starting": func(w io.Writer) error {
+			rep := reportOf(plan, reconcile.ActResume, crash)
+			rep.StartedOn, rep.Ailing = "pg.example.com:5432", crash.Ailing
+			return render.ReportJSON(w, rep, crash)
+		},
 		"report-nothing": func(w io.Writer) error { return render.ReportJSON(w, reconcile.Report{}, errors.New("x")) },
 		"proof":          func(w io.Writer) error { return render.ProofJSON(w, different.Proof) },
 		"values":         func(w io.Writer) error { return render.ValuesJSON(w, changedValues()) },

@@ -11,8 +11,13 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
-// lineEvery is how often a phase that goes on is reported in a log.
-const lineEvery = 10 * time.Second
+// lineEvery is how often a phase that goes on is reported in a log; a wait in
+// which nothing changes speaks up every quietFor, because CI services end a
+// job that is silent for ten minutes.
+const (
+	lineEvery = 10 * time.Second
+	quietFor  = 5 * time.Minute
+)
 
 // Lines tells an apply as plain lines, for logs: one when a step begins, is
 // skipped or ends, one when its phase changes, and one every ten seconds.
@@ -27,8 +32,21 @@ type Lines struct {
 
 // told is what was last said of a step that runs.
 type told struct {
-	phase string
-	at    time.Time
+	phase   string
+	message string
+	at      time.Time
+}
+
+// due tells whether an event is to be written at a time.
+func (t *told) due(e reconcile.MoverEvent, now time.Time) bool {
+	since := now.Sub(t.at)
+	if e.Phase != t.phase {
+		return true
+	}
+	if e.Budget > 0 && e.Message == t.message {
+		return since >= quietFor
+	}
+	return since >= lineEvery
 }
 
 var _ reconcile.Events = (*Lines)(nil)
@@ -75,7 +93,8 @@ func kindOf(id reconcile.StepID) string {
 }
 
 // StepProgress writes the event when its phase is new or the step's last line
-// is ten seconds old. Where several run side by side it says whose it is.
+// is ten seconds old; of a wait only what changed. Where several run side by side
+// it says whose it is.
 func (l *Lines) StepProgress(st reconcile.Step, e reconcile.MoverEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,14 +103,14 @@ func (l *Lines) StepProgress(st reconcile.Step, e reconcile.MoverEvent) {
 		run = l.begin(st)
 	}
 	now := l.now()
-	if e.Phase == run.phase && now.Sub(run.at) < lineEvery {
+	if !run.due(e, now) {
 		return
 	}
 	text := progress(e)
 	if text == "" {
 		return
 	}
-	run.phase, run.at = e.Phase, now
+	run.phase, run.message, run.at = e.Phase, e.Message, now
 	switch {
 	case len(l.run) == 1:
 		text = l.place.indent() + text
@@ -182,6 +201,9 @@ func progress(e reconcile.MoverEvent) string {
 	}
 	if e.ETA > 0 {
 		parts = append(parts, reconcile.Took(e.ETA)+" left")
+	}
+	if e.Budget > 0 {
+		parts = append(parts, reconcile.Took(e.Waited)+" of "+reconcile.Took(e.Budget))
 	}
 	if e.Message != "" {
 		parts = append(parts, e.Message)

@@ -49,6 +49,30 @@ bringing the application back on the internal database
 	}
 }
 
+// A wait tells what changes, with its clock, and is not silent for so long that
+// somebody takes it for dead.
+func TestLinesOfAWait(t *testing.T) {
+	now := t0
+	var out bytes.Buffer
+	l := render.NewLines(&out, func() time.Time { return now })
+	for s := range 700 {
+		why := "Deployment/api has 0 of 2 ready, and 1 more"
+		if s >= 62 {
+			why = "Deployment/api has 0 of 2 ready"
+		}
+		l.StepProgress(reconcile.Step{ID: "a", Title: "Start"}, reconcile.MoverEvent{Phase: "starting", Message: why, Waited: time.Duration(s) * time.Second, Budget: 15 * time.Minute})
+		now = now.Add(time.Second)
+	}
+	want := `starting, 0.0 s of 15 min 00 s, Deployment/api has 0 of 2 ready, and 1 more
+starting, 1 min 02 s of 15 min 00 s, Deployment/api has 0 of 2 ready
+starting, 6 min 02 s of 15 min 00 s, Deployment/api has 0 of 2 ready
+starting, 11 min 02 s of 15 min 00 s, Deployment/api has 0 of 2 ready
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 type closedPipe struct{}
 
 func (closedPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }

@@ -86,6 +86,15 @@ type findingDoc struct {
 	Source string `json:"source,omitempty"`
 }
 
+// findingOf leaves out the short sentence: a document has the whole one.
+func findingOf(f reconcile.Finding) findingDoc {
+	return findingDoc{ID: f.ID, Blocks: f.Blocks, What: f.What, Fix: f.Fix, Field: f.Field, Source: f.Source}
+}
+
+func (d findingDoc) finding() reconcile.Finding {
+	return reconcile.Finding{ID: d.ID, Blocks: d.Blocks, What: d.What, Fix: d.Fix, Field: d.Field, Source: d.Source}
+}
+
 type coverageDoc struct {
 	Block string `json:"block"`
 	State string `json:"state"`
@@ -107,7 +116,7 @@ func docOf(p reconcile.Plan) planDoc {
 		Format: PlanFormat, ID: p.ID, Name: p.Name, MadeAt: p.MadeAt.UTC(), Blocked: len(p.Blocked()) > 0, Resumes: p.Resumes,
 		Binding: bindingDoc(p.Binding), Total: estimateOf(p.Total), Accept: p.Dangers(),
 		Steps:         each(p.Steps, stepOf, true),
-		Findings:      each(p.Findings, func(f reconcile.Finding) findingDoc { return findingDoc(f) }, false),
+		Findings:      each(p.Findings, findingOf, false),
 		Notices:       p.Notices,
 		Authoritative: p.Authoritative,
 		Coverage:      each(p.Coverage, coverageOf, true),
@@ -166,7 +175,7 @@ func (d planDoc) plan() reconcile.Plan {
 	return reconcile.Plan{
 		Format: reconcile.PlanFormat, ID: d.ID, Name: d.Name, MadeAt: d.MadeAt, Binding: reconcile.Binding(d.Binding),
 		Steps:    each(d.Steps, stepDoc.step, false),
-		Findings: each(d.Findings, func(f findingDoc) reconcile.Finding { return reconcile.Finding(f) }, false),
+		Findings: each(d.Findings, findingDoc.finding, false),
 		Coverage: each(d.Coverage, func(c coverageDoc) reconcile.Coverage {
 			return reconcile.Coverage{Block: c.Block, State: reconcile.CoverageState(c.State), Note: c.Note}
 		}, false),

@@ -3,6 +3,7 @@ package render_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -102,5 +103,42 @@ func TestTextFromOutsideIsHarmless(t *testing.T) {
 		if strings.ContainsAny(line, "\x1b\u202e") || strings.HasPrefix(line, "§") {
 			t.Errorf("text from outside got through: %q", line)
 		}
+	}
+}
+
+// What a text cuts it says how to see, and with details nothing is cut.
+func TestAPlanSaysHowToSeeWhatItCuts(t *testing.T) {
+	var names []string
+	for i := range 60 {
+		names = append(names, fmt.Sprintf("workload-%02d", i))
+	}
+	step := reconcile.Step{ID: "a", Title: "Switch", Risk: reconcile.Outage, Changes: []reconcile.Change{{Field: "x", From: "a", To: "b"}},
+		Details: []string{"changes 60 objects: " + strings.Join(names, ", "), "two", "three", "four", "five", "six", "seven", "eight"}}
+	finding := reconcile.Finding{ID: "unsupported", What: "all of it", Brief: "some of it", Fix: "fix", Source: "source"}
+	draw := func(details bool, f ...reconcile.Finding) string {
+		var out bytes.Buffer
+		if err := render.PlanText(&out, reconcile.Plan{ID: "p", Steps: []reconcile.Step{step}, Findings: f}, render.Options{Details: details, Width: 4000}, "run"); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	const how = "circleci-dr plan --details shows all"
+	short, whole := draw(false, finding), draw(true, finding)
+	for _, want := range []string{"workload-00, ", " more (" + how + ")", "Six. And 2 more: " + how, "some of it (" + how + ")"} {
+		if !strings.Contains(short, want) {
+			t.Errorf("the plan does not say %q:\n%s", want, short)
+		}
+	}
+	for _, want := range []string{"workload-59", "Eight", "all of it"} {
+		if strings.Contains(short, want) || !strings.Contains(whole, want) {
+			t.Errorf("%q does not stand in the details only:\n%s\n%s", want, short, whole)
+		}
+	}
+	if strings.Contains(whole, how) {
+		t.Errorf("the details are cut:\n%s", whole)
+	}
+	finding.Blocks = true
+	if got := draw(false, finding); !strings.Contains(got, "some of it ("+how+")") {
+		t.Errorf("blocked:\n%s", got)
 	}
 }

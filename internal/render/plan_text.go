@@ -110,7 +110,7 @@ func planStep(p *page, o Options, n int, st reconcile.Step) {
 	inner := &page{width: p.width - len(gutterUp), color: p.color}
 	parts := []string{st.Reason}
 	if o.Details || st.Risk != reconcile.Safe && len(st.Changes) > 0 {
-		parts = append(parts, st.Details...)
+		parts = append(parts, o.details(st)...)
 	}
 	if a := st.Estimate.Assumption; a != "" {
 		parts = append(parts, "Time: "+a)
@@ -122,6 +122,39 @@ func planStep(p *page, o Options, n int, st reconcile.Step) {
 	for l := range strings.Lines(inner.b.String()) {
 		p.line(indent + strings.TrimSuffix(l, "\n"))
 	}
+}
+
+// How much of a step's details a plan shows by itself.
+const (
+	detailsShown = 6
+	namesShown   = 8
+)
+
+// details are those of a step, the first of them and their beginnings unless all
+// are asked for.
+func (o Options) details(st reconcile.Step) []string {
+	if o.Details {
+		return st.Details
+	}
+	var out []string
+	for _, d := range st.Details[:min(detailsShown, len(st.Details))] {
+		out = append(out, shortened(d))
+	}
+	if more := len(st.Details) - len(out); more > 0 {
+		out = append(out, fmt.Sprintf("And %d more: %s", more, showAll))
+	}
+	return out
+}
+
+// shortened cuts a long list of names at the end of a detail. What is no such
+// list, like values that somebody has to commit, is never cut.
+func shortened(detail string) string {
+	head, list, _ := strings.Cut(detail, ": ")
+	names := strings.Split(list, ", ")
+	if len(names) <= namesShown || strings.ContainsAny(strings.Join(names, ""), " {}") {
+		return detail
+	}
+	return fmt.Sprintf("%s: %s, and %d more (%s)", head, strings.Join(names[:namesShown], ", "), len(names)-namesShown, showAll)
 }
 
 // sentences joins a reason and its details to one paragraph.
@@ -177,7 +210,7 @@ func planNotices(p *page, o Options, plan reconcile.Plan) {
 }
 
 func noteOf(o Options, f reconcile.Finding) string {
-	text := f.What
+	text := o.what(f)
 	if f.Fix != "" {
 		text += ": " + f.Fix
 	}

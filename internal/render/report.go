@@ -29,6 +29,9 @@ func ReportText(w io.Writer, rep reconcile.Report, cause error, o Options) error
 		difference(p, d)
 		p.blank()
 	}
+	if cause != nil {
+		ailments(p, rep.Ailing)
+	}
 	if rep.Downtime > 0 {
 		a := rep.Announced
 		p.line(fmt.Sprintf("The application was stopped for %s; the plan announced %s.", reconcile.Took(rep.Downtime), span(a.DownLow, a.DownHigh)))
@@ -40,6 +43,8 @@ func ReportText(w io.Writer, rep reconcile.Report, cause error, o Options) error
 		p.line(p.paint(green, fmt.Sprintf("Done: plan %s is applied.", clean(rep.Plan))))
 	case rep.StillDown:
 		p.para("", "", red, "THE APPLICATION IS STILL STOPPED and could not be brought back. circleci-dr status says where things are; the same apply goes on from here.")
+	case rep.StartedOn != "":
+		p.para("", "", bold, fmt.Sprintf("The application is started on %s, and not all of it was seen ready. Nothing of it is stopped: circleci-dr status shows how far it is, and the same apply goes on from here.", rep.StartedOn))
 	case rep.WentBack:
 		p.para("", "", bold, "Failed, and the application is back on its source, as it was before: it takes writes again and nothing was removed.")
 	case rep.Downtime == 0:
@@ -48,6 +53,20 @@ func ReportText(w io.Writer, rep reconcile.Report, cause error, o Options) error
 		p.line(p.paint(bold, "Failed. The application is up."))
 	}
 	return p.flush(w)
+}
+
+// ailments draws the pods that are not ready, each with its last lines.
+func ailments(p *page, all []reconcile.Ailment) {
+	for _, a := range all {
+		p.para(p.paint(red, "✗ "), "  ", plain, a.String())
+		for _, line := range a.Log {
+			p.line("  " + p.paint(dim, "| "+clean(line)))
+		}
+		if a.NoLog != "" {
+			p.para("  ", "  ", dim, "its log is not shown: "+a.NoLog)
+		}
+		p.blank()
+	}
 }
 
 // differencesOf gives what a proof found unequal, if that was the cause.

@@ -53,6 +53,9 @@ type reportDoc struct {
 	Announced   estimateDoc     `json:"announced"`
 	Steps       []stepReportDoc `json:"steps"`
 	Differences []differenceDoc `json:"differences,omitempty"`
+	// StartedOn is set where the application was started and left starting.
+	StartedOn string              `json:"startedOn,omitempty"`
+	Ailing    []reconcile.Ailment `json:"ailing,omitempty"`
 }
 
 type stepReportDoc struct {
@@ -85,8 +88,10 @@ func ReportJSON(w io.Writer, rep reconcile.Report, cause error) error {
 			return stepReportDoc{string(s.Step), s.Title, s.Outcome, seconds(s.Duration), estimateOf(s.Announced), s.Error}
 		}, true),
 		Differences: each(differencesOf(cause), differenceOf, false),
+		StartedOn:   rep.StartedOn,
 	}
 	if cause != nil {
+		doc.Ailing = rep.Ailing
 		doc.Error = cause.Error()
 	}
 	return writeJSON(w, doc)
@@ -99,6 +104,8 @@ func verdict(rep reconcile.Report, cause error) string {
 		return "applied"
 	case rep.StillDown:
 		return "failed-still-down"
+	case rep.StartedOn != "":
+		return "failed-starting"
 	case rep.WentBack:
 		return "failed-went-back"
 	}

@@ -81,6 +81,8 @@ func TestReportText(t *testing.T) {
 	back.WentBack, back.Downtime = true, 97*time.Second
 	down := reportOf(plan, reconcile.ActProve, different)
 	down.StillDown = true
+	starting := reportOf(plan, reconcile.ActResume, crash)
+	starting.StartedOn, starting.Ailing = "pg.example.com:5432", crash.Ailing
 	forbidden := errors.New("patch PersistentVolume pvc-2c6f41d0: forbidden")
 	early := reportOf(plan, reconcile.ActProtect, forbidden)
 
@@ -91,6 +93,7 @@ func TestReportText(t *testing.T) {
 		"report-done.txt":      {done, nil},
 		"report-went-back.txt": {back, cause},
 		"report-down.txt":      {down, errors.Join(cause, errors.New("bring the application back: the cluster does not answer"))},
+		"report-starting.txt":  {starting, fmt.Errorf("%s: %w", "Start the application on the target", crash)},
 		"report-early.txt":     {early, fmt.Errorf("%s: %w", "Protect the internal database and its volume", forbidden)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +103,13 @@ func TestReportText(t *testing.T) {
 		})
 	}
 }
+
+// crash is an application that does not come up.
+var crash = &reconcile.StartError{Waited: 92 * time.Second, Why: "Deployment/api-service has 0 of 2 ready", Ailing: []reconcile.Ailment{
+	{Workload: "Deployment/api-service", Pod: "api-service-6d9f-x2k8p", Container: "api", Condition: "CrashLoopBackOff: ended with Error, exit code 1", Reason: "CrashLoopBackOff", Restarts: 3,
+		Log: []string{"connecting to pg.example.com as circleci with [redacted]", "PKIX path building failed: unable to find valid certification path"}},
+	{Workload: "Deployment/frontend", Pod: "frontend-7c-aaaaa", Container: "frontend", Condition: "running, not ready", Reason: "Running", Hopeful: true, NoLog: "it could not be read: forbidden"},
+}}
 
 func tenDifferences() []reconcile.Difference {
 	const db = "conductor_production"

@@ -1,0 +1,184 @@
+package reconcile
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// Presented is the chain of certificates that one host of a server showed to
+// our pod. It is asked without verifying.
+type Presented struct {
+	// Host is host:port, as a client would dial it.
+	Host string `json:"host"`
+	// Announced tells that the name is the replica set's own for one of its
+	// members, and none that the file has.
+	Announced bool `json:"announced,omitempty"`
+	// Chain is PEM, the server's own certificate first.
+	Chain string `json:"chain,omitempty"`
+	// System tells that the system's authorities vouch for it.
+	System bool `json:"system,omitempty"`
+	// Error says why there is no chain.
+	Error string `json:"error,omitempty"`
+}
+
+// Show fills in a chain; system tells whether the system's authorities vouch
+// for it.
+func (p *Presented) Show(chain []*x509.Certificate, system func([]*x509.Certificate) bool) {
+	if len(chain) == 0 {
+		p.Error = "it showed no certificate"
+		return
+	}
+	var text strings.Builder
+	for _, c := range chain {
+		text.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
+	p.Chain, p.System = text.String(), system(chain)
+}
+
+// Trust is what the release tells the application to trust beside the
+// authorities of its images' systems (values table of Server 4.1 and newer).
+type Trust struct {
+	// Certificates is tls.certificates: certificates in PEM, each in base64.
+	Certificates []string `json:"certificates,omitempty"`
+	// Imports is tls.import: hosts, host:port each, whose certificates are taken
+	// on sight.
+	Imports []string `json:"imports,omitempty"`
+}
+
+// sourceTrust is where the values that decide on trust are documented.
+const sourceTrust = "CircleCI Server 4.10 installation reference, values tls.certificates and tls.import"
+
+// certificatesOf are the certificates in a text: PEM, or base64 of PEM or of
+// DER. What is none is left out: a private key beside them is nobody's business.
+func certificatesOf(text string) []*x509.Certificate {
+	if raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), "")); err == nil {
+		if c, err := x509.ParseCertificate(raw); err == nil {
+			return []*x509.Certificate{c}
+		}
+		text = string(raw)
+	}
+	var out []*x509.Certificate
+	for rest := []byte(text); ; {
+		var b *pem.Block
+		if b, rest = pem.Decode(rest); b == nil {
+			return out
+		}
+		if c, err := x509.ParseCertificate(b.Bytes); b.Type == "CERTIFICATE" && err == nil {
+			out = append(out, c)
+		}
+	}
+}
+
+func poolOf(texts ...string) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, text := range texts {
+		for _, c := range certificatesOf(text) {
+			pool.AddCert(c)
+		}
+	}
+	return pool
+}
+
+// vouched says why nobody in a pool vouches for a chain at a time, or nil.
+func vouched(chain []*x509.Certificate, roots *x509.CertPool, at time.Time) error {
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: at})
+	return err
+}
+
+// checkTrust holds the chains that the target's hosts really show against what
+// the application will trust. The mover trusts external.tls.ca and the system; the
+// application knows the release's values and the system only.
+func checkTrust(s *spec.Spec, o Observation, p Part, dst Database) []Finding {
+	verifies, sure := applicationVerifies(s, p.Engine)
+	if !verifies {
+		return nil
+	}
+	var out []Finding
+	trust, authority := o.Release.Value.Trust, o.store(p.Engine).Authority
+	for _, shown := range dst.Presented {
+		chain := certificatesOf(shown.Chain)
+		switch {
+		case len(chain) == 0:
+			out = append(out, Finding{ID: "host-unseen", Field: p.Engine.hostField(), Source: sourceTrust,
+				What: fmt.Sprintf("%s could not be asked for its certificate from inside the cluster: %s", nameOf(shown), orElse(shown.Error, "it showed none")),
+				Fix:  "see that the name can be resolved and reached from the cluster: the application connects to every member of the replica set by the name the set has for it"})
+			continue
+		case slices.ContainsFunc(trust.Imports, func(h string) bool { return strings.EqualFold(h, shown.Host) }):
+			continue
+		}
+		if sure {
+			out = append(out, checkName(p, shown, chain[0])...)
+		}
+		if err := vouched(chain, poolOf(trust.Certificates...), o.At); err != nil && !shown.System {
+			out = append(out, untrusted(p, shown, chain, authority, err, sure, o.At))
+		}
+	}
+	return out
+}
+
+// applicationVerifies tells whether the application looks at certificates of
+// an engine, and whether that is documented: mongodb.tlsInsecure says so, while of
+// postgresql.secureMode only encryption is said.
+func applicationVerifies(s *spec.Spec, e Engine) (verifies, sure bool) {
+	switch pg, mg := s.Datastores.PostgreSQL, s.Datastores.MongoDB; {
+	case e == PostgreSQL && pg != nil && pg.External != nil:
+		return pg.External.TLS.Mode != spec.TLSDisable, false
+	case e == MongoDB && mg != nil && mg.External != nil:
+		on := mg.External.TLS.Enabled == nil || *mg.External.TLS.Enabled
+		options := strings.ToLower(mg.External.Options)
+		for _, blind := range []string{"tlsinsecure=true", "tlsallowinvalidcertificates=true", "sslinvalidcertificatesallowed=true"} {
+			on = on && !strings.Contains(options, blind)
+		}
+		return on, true
+	}
+	return false, false
+}
+
+func nameOf(p Presented) string {
+	if p.Announced {
+		return p.Host + ", a name that the replica set has for a member,"
+	}
+	return p.Host
+}
+
+// checkName holds the name that the application will dial against those the
+// certificate is for.
+func checkName(p Part, shown Presented, leaf *x509.Certificate) []Finding {
+	host, _ := splitSeed(shown.Host)
+	err := leaf.VerifyHostname(host)
+	if err == nil {
+		return nil
+	}
+	fix := "have a certificate issued that is for that name too, or write a name into the file that it is for"
+	if shown.Announced {
+		fix = "have a certificate issued that is for that name too, or reconfigure the replica set with names its certificates are for (rs.reconfig)"
+	}
+	return []Finding{block("certificate-name", p.Engine.hostField(), sourceTrust, fix,
+		"the application would refuse %s: %s", nameOf(shown), strings.TrimPrefix(err.Error(), "x509: "))}
+}
+
+func untrusted(p Part, shown Presented, chain []*x509.Certificate, authority Observed[string], why error, sure bool, at time.Time) Finding {
+	issuer := chain[len(chain)-1].Issuer.String()
+	fix := "add the certificate of that authority, as base64 of its PEM, to tls.certificates in the release's values and helm upgrade"
+	if authority.Is() && vouched(chain, poolOf(authority.Value), at) == nil {
+		fix += "; it is the one in " + p.Engine.field("external", "tls", "ca")
+	}
+	what := fmt.Sprintf("the application would not trust %s: its certificate comes from %s, which neither tls.certificates of the release's values nor the system's authorities have (%s)",
+		nameOf(shown), issuer, strings.TrimPrefix(why.Error(), "x509: "))
+	if !sure {
+		return Finding{ID: "certificate-untrusted", Field: p.Engine.field("external", "tls"), Source: sourceTrust, Fix: fix,
+			What: what + "; whether its PostgreSQL clients verify is not documented"}
+	}
+	return block("certificate-untrusted", p.Engine.field("external", "tls"), sourceTrust, fix, "%s", what)
+}

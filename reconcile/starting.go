@@ -1,0 +1,277 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Starts says why the application does not start.
+type Starts interface {
+	// Ailing explains, for each of these workloads (Workload.Key) that has a pod
+	// which is not ready, the pod that is worst off. What it gives may be shown: no
+	// secret is in it.
+	Ailing(ctx context.Context, workloads []string) Observed[[]Ailment]
+}
+
+// Ailment is a pod that is not ready, and what can be said about it.
+type Ailment struct {
+	Workload string `json:"workload"`
+	// Pod and Container are empty where there is none.
+	Pod       string `json:"pod,omitempty"`
+	Container string `json:"container,omitempty"`
+	// Condition is how it is, in Kubernetes' words, and Reason the one word of
+	// them that stays while it is so (CrashLoopBackOff …).
+	Condition string `json:"condition"`
+	Reason    string `json:"reason,omitempty"`
+	Restarts  int    `json:"restarts,omitempty"`
+	// Hopeful means that nothing is wrong with it but the time it takes.
+	Hopeful bool `json:"hopeful,omitempty"`
+	// Log are the last lines that the container wrote; NoLog says why there are
+	// none, empty where it wrote nothing.
+	Log   []string `json:"log,omitempty"`
+	NoLog string   `json:"noLog,omitempty"`
+}
+
+// String says all but the log.
+func (a Ailment) String() string {
+	var where []string
+	for _, part := range []struct{ what, name string }{{"pod ", a.Pod}, {"container ", a.Container}} {
+		if part.name != "" {
+			where = append(where, part.what+part.name)
+		}
+	}
+	text := a.Workload + ": " + joinNonEmpty(": ", strings.Join(where, ", "), a.Condition)
+	if a.Restarts > 0 {
+		text += fmt.Sprintf(", %d restarts", a.Restarts)
+	}
+	return text
+}
+
+// Brief is the ailment with its last line.
+func (a Ailment) Brief() string {
+	if len(a.Log) == 0 {
+		return a.String()
+	}
+	return a.String() + "; its last words: " + a.Log[len(a.Log)-1]
+}
+
+// StartError is an application that does not come up: why, and where it is.
+type StartError struct {
+	Waited time.Duration
+	Why    string
+	// Ailing are all pods that are not ready; Unread says why that is not known.
+	Ailing []Ailment
+	Unread string
+	// Stopped is why it was not waited for any longer, nil when its time was up.
+	Stopped error
+}
+
+// Error says how long it was waited, and what the worst of it is.
+func (e *StartError) Error() string {
+	text := fmt.Sprintf("the application did not become ready within %s: ", e.Waited.Round(time.Second))
+	if e.Stopped != nil {
+		text = fmt.Sprintf("not waited any longer for the application, after %s: ", e.Waited.Round(time.Second))
+	}
+	text += e.Why
+	if e.Unread != "" {
+		text += "; why could not be found out: " + e.Unread
+	}
+	for _, a := range inShort(e.Ailing, 1) {
+		text += "; " + a.Brief()
+	}
+	if n := len(e.Ailing); n > 1 {
+		text += fmt.Sprintf("; and %d more (circleci-dr status)", n-1)
+	}
+	return text
+}
+
+// Unwrap gives the interruption to errors.Is.
+func (e *StartError) Unwrap() error { return e.Stopped }
+
+// startFailed tells whether the application was started and did not come up.
+func startFailed(err error) bool {
+	var tried *StartError
+	return errors.As(err, &tried)
+}
+
+// inShort are the n that say most: those that only take their time come last.
+func inShort(all []Ailment, n int) []Ailment {
+	out := slices.Clone(all)
+	slices.SortStableFunc(out, func(a, b Ailment) int {
+		switch {
+		case a.Hopeful == b.Hopeful:
+			return 0
+		case b.Hopeful:
+			return -1
+		}
+		return 1
+	})
+	return out[:min(n, len(out))]
+}
+
+// When the pods are asked why they are not ready. What is wrong for sure is
+// told at once; what only takes its time is told when half a minute is over.
+const (
+	ailingFirst = 10 * time.Second
+	ailingAll   = 25 * time.Second
+	ailingEvery = 15 * time.Second
+)
+
+// toldAtOnce is how many ailments are told while an application starts: with
+// twelve workloads that fail for one reason, one reason is enough.
+const toldAtOnce = 4
+
+// start is one wait for the application, and what was told about it.
+type start struct {
+	r     *run
+	st    Step
+	begun time.Time
+	next  time.Duration
+	told  map[string]string // by workload
+}
+
+func (r *run) newStart(st Step) *start {
+	return &start{r: r, st: st, begun: r.p.Now(), next: ailingFirst, told: map[string]string{}}
+}
+
+// wait waits until every workload is at its recorded count, tells why one is
+// not, and gives up when there is no hope or no time left.
+func (s *start) wait(ctx context.Context) error {
+	for {
+		ws, err := s.r.workloads(ctx)
+		if err != nil {
+			return err
+		}
+		why := notUp(ws, s.r.move.Replicas)
+		if why == "" {
+			return nil
+		}
+		waited := s.r.p.Now().Sub(s.begun)
+		trouble := troubleOf(ws)
+		if trouble != "" && waited > troubleTime || waited > resumeTime {
+			return s.failed(ctx, ws, orElse(trouble, why), nil)
+		}
+		if waited >= s.next {
+			s.next = nextLook(s.next)
+			s.explain(ctx, ws, waited)
+		}
+		s.r.ev.StepProgress(s.st, MoverEvent{Phase: "starting", Message: why, Waited: waited, Budget: resumeTime})
+		if err := s.r.p.Wait(ctx, 500*time.Millisecond); err != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = nil // its time is up, and nobody is in a hurry
+			}
+			return s.failed(context.WithoutCancel(ctx), ws, why, err)
+		}
+		if s.r.giveUp != nil && s.r.giveUp() != nil {
+			return s.failed(ctx, ws, why, s.r.giveUp())
+		}
+	}
+}
+
+func nextLook(last time.Duration) time.Duration {
+	if last < ailingAll {
+		return ailingAll
+	}
+	return last + ailingEvery
+}
+
+// failed asks once more, for the error and the report. Whoever interrupted is
+// not kept waiting for it.
+func (s *start) failed(ctx context.Context, ws []Workload, why string, stopped error) error {
+	out := &StartError{Waited: s.r.p.Now().Sub(s.begun), Why: why, Stopped: stopped}
+	if stopped != nil {
+		return out
+	}
+	found := s.r.p.Starts.Ailing(ctx, ailingOf(ws, s.r.move.Replicas))
+	if found.Unread() {
+		out.Unread = found.Why
+	}
+	out.Ailing = found.Value
+	s.r.ailing = found.Value
+	return out
+}
+
+// ailingOf are the workloads that are not at their recorded counts.
+func ailingOf(ws []Workload, want map[string]int) []string {
+	var out []string
+	for _, w := range ws {
+		if !atRecorded([]Workload{w}, want) {
+			out = append(out, w.Key())
+		}
+	}
+	return out
+}
+
+// explain tells what is new about the pods that are not ready.
+func (s *start) explain(ctx context.Context, ws []Workload, waited time.Duration) {
+	found := s.r.p.Starts.Ailing(ctx, ailingOf(ws, s.r.move.Replicas))
+	if !found.Is() {
+		if found.Why != s.told[""] {
+			s.told[""] = found.Why
+			s.r.ev.Note("why the application is not ready yet could not be found out: " + found.Why)
+		}
+		return
+	}
+	clock := fmt.Sprintf(" (%s of %s)", Took(waited), Took(resumeTime))
+	var fresh []Ailment
+	for _, a := range inShort(found.Value, len(found.Value)) {
+		key := joinNonEmpty(" ", a.Container, orElse(a.Reason, a.Condition))
+		switch {
+		case waited < ailingAll && a.Hopeful:
+		case s.told[a.Workload] == key: // known
+		default:
+			s.told[a.Workload] = key
+			fresh = append(fresh, a)
+		}
+	}
+	for _, a := range fresh[:min(toldAtOnce, len(fresh))] {
+		s.r.ev.Note(a.String() + clock)
+		for _, line := range a.Log {
+			s.r.ev.Note("  | " + line)
+		}
+		if a.NoLog != "" {
+			s.r.ev.Note("  its log is not shown: " + a.NoLog)
+		}
+	}
+	if more := len(fresh) - toldAtOnce; more > 0 {
+		s.r.ev.Note(fmt.Sprintf("and %d more are not ready; circleci-dr status shows all of them%s", more, clock))
+	}
+}
+
+// observeAiling asks about the workloads that have fewer ready pods than they
+// want now.
+func observeAiling(ctx context.Context, p Providers, o Observation) Observed[[]Ailment] {
+	var keys []string
+	for _, w := range o.Workloads.Value {
+		if w.Ready < w.Replicas {
+			keys = append(keys, w.Key())
+		}
+	}
+	if len(keys) == 0 {
+		return NotThere[[]Ailment]()
+	}
+	return p.Starts.Ailing(ctx, keys)
+}
+
+// statusAiling is a line for every workload with a pod that is not ready, and
+// one for each of the last lines of its log.
+func statusAiling(o Observation) []StatusLine {
+	if o.Ailing.Unread() && o.Ailing.Why != "" {
+		return []StatusLine{{Topic: "not ready", Alarm: true, Text: "why could not be found out: " + o.Ailing.Why}}
+	}
+	var out []StatusLine
+	for _, a := range inShort(o.Ailing.Value, len(o.Ailing.Value)) {
+		out = append(out, StatusLine{Topic: "not ready", Alarm: !a.Hopeful, Text: a.String()})
+		for _, line := range a.Log {
+			out = append(out, StatusLine{Topic: "", Text: "| " + line})
+		}
+		if a.NoLog != "" {
+			out = append(out, StatusLine{Topic: "", Text: "its log is not shown: " + a.NoLog})
+		}
+	}
+	return out
+}

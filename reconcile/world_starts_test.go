@@ -1,0 +1,36 @@
+package reconcile
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+type starts struct{ w *world }
+
+// Ailing is what the cluster says of pods that are not ready: those that never
+// get ready crash with the world's last words.
+func (s starts) Ailing(ctx context.Context, keys []string) Observed[[]Ailment] {
+	return look(ctx, s.w, "Ailing", func() Observed[[]Ailment] {
+		var out []Ailment
+		for _, key := range slices.Sorted(maps.Keys(s.w.apps)) {
+			a := s.w.apps[key]
+			if !slices.Contains(keys, key) || a.ready >= a.replicas {
+				continue
+			}
+			ill := Ailment{Workload: key, Pod: a.name + "-0", Container: "app", Condition: "running, not ready", Hopeful: true}
+			if a.neverGetsReady && !maps.Equal(a.hosts, a.home) {
+				ill.Condition, ill.Reason, ill.Hopeful, ill.Restarts = "CrashLoopBackOff: ended with Error, exit code 1", "CrashLoopBackOff", false, 3
+				ill.Log = []string{"connecting", "certificate signed by unknown authority"}
+			}
+			out = append(out, ill)
+		}
+		return Found(out)
+	})
+}
+
+func (w *world) Authority(ctx context.Context, _ spec.SecretRef) Observed[string] {
+	return look(ctx, w, "Authority", NotThere[string])
+}
