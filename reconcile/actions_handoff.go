@@ -117,7 +117,11 @@ func (r *run) hold(ctx context.Context, st Step, told map[string]bool) (Look, er
 		}
 		if !told[w.Key()] {
 			told[w.Key()] = true
-			r.ev.Note(fmt.Sprintf("%s was scaled up to %d and is put back to 0: its values are not applied yet", w.Key(), w.Replicas))
+			what := fmt.Sprintf("was scaled up to %d and is put back to 0", w.Replicas)
+			if w.Kind == cronJob {
+				what = "was resumed and is suspended again"
+			}
+			r.ev.Note(w.Key() + " " + what + ": its values are not applied yet")
 		}
 		if err := r.p.Workloads.Scale(ctx, w.Key(), 0); err != nil {
 			return Look{}, err

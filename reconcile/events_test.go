@@ -276,7 +276,7 @@ func TestWorkloadsThatComeAndGoWithTheReleaseAreNoObstacle(t *testing.T) {
 	}
 	w.rest()
 	w.truth(t, "come and gone")
-	want := map[string]int{"Deployment/pgbouncer": 1, "Deployment/frontend": 3, "Deployment/web": 4, "StatefulSet/scheduler": 1, "Deployment/unused": 0}
+	want := map[string]int{"Deployment/pgbouncer": 1, "Deployment/frontend": 3, "Deployment/web": 4, "StatefulSet/scheduler": 1, "Deployment/unused": 0, "CronJob/report": 1}
 	if got := w.replicas(); !maps.Equal(got, want) {
 		t.Errorf("replicas are %v, want %v", got, want)
 	}

@@ -93,6 +93,7 @@ func TestHandOffHoldsTheApplicationAtZeroAgainstTheTool(t *testing.T) {
 	for _, started := range []string{"Deployment/api was scaled up to 2", "Deployment/frontend was scaled up to 3", "Deployment/web was scaled up to 4", "StatefulSet/scheduler was scaled up to 1"} {
 		want = append(want, started+" and is put back to 0: its values are not applied yet")
 	}
+	want = append(want, "CronJob/report was resumed and is suspended again: its values are not applied yet")
 	if !slices.Equal(heard.notes, want) {
 		t.Errorf("the notes are\n%s\nwant\n%s", strings.Join(heard.notes, "\n"), strings.Join(want, "\n"))
 	}
