@@ -220,7 +220,7 @@ func TestResumeThatFailsBeforeAWriteIsWithdrawn(t *testing.T) {
 		for _, a := range w.apps {
 			a.neverGetsReady = false
 		}
-		w.apps["Deployment/frontend"].writesThrough = true
+		w.writes(true)
 		w.converge(t, s)
 		w.moved(t, s, "second epoch")
 		if got := readMove(t, w); !strings.HasSuffix(got.ID, fmt.Sprintf("-e%d", len(f.before)+2)) || got.Attempt != 1 {

@@ -59,9 +59,9 @@ func hookFindings(pv Preview) []Finding {
 	if len(waiting) == 0 {
 		return nil
 	}
-	return []Finding{Finding{ID: "hook-calls-application", Field: "server.chart", Source: sourceDocs,
-		Fix: "let it give up at once when nobody answers, or switch it off in the release's values for the move; else the outage takes that much longer, and the move goes back",
-	}.saying("hooks of the chart speak to the application, which is at zero when they run, and one may wait for %s: %s", pv.HookTimeout.Round(time.Second), someSentences(waiting, 8))}
+	what, brief := sentences("hooks of the chart speak to the application, which is at zero when they run, and one may wait for %s: %s", pv.HookTimeout.Round(time.Second), someSentences(waiting, 8))
+	return []Finding{{ID: "hook-calls-application", Field: "server.chart", Source: sourceDocs, What: what, Brief: brief,
+		Fix: "let it give up at once when nobody answers, or switch it off in the release's values for the move; else the outage takes that much longer, and the move goes back"}}
 }
 
 // hookLines says which hooks run in the outage, for the plan.

@@ -170,7 +170,7 @@ func TestKilledOnTheWayBackTheNextRunConverges(t *testing.T) {
 						return errors.Join(errInjected, err)
 					}}
 					if kind == ActResume {
-						w.apps["Deployment/frontend"].writesThrough = false
+						w.writes(false)
 					}
 					w.hook = func(call int, name, at string) {
 						if failedAt > 0 && call == failedAt+n && at == when {
@@ -182,7 +182,7 @@ func TestKilledOnTheWayBackTheNextRunConverges(t *testing.T) {
 					where := fmt.Sprintf("%s failed, killed %s call %d of the way back", kind, when, n)
 					died = died || a.dead
 					w.calm()
-					w.apps["Deployment/frontend"].writesThrough = true
+					w.writes(true)
 					w.truth(t, where)
 					w.converge(t, s)
 					w.moved(t, s, where)
@@ -218,7 +218,7 @@ func TestAnOldAnswerIsNotTakenForANewOne(t *testing.T) {
 			t.Fatalf("the process was not killed: %v", a.err)
 		}
 		w.calm() // the Job completes without us
-		w.apps["Deployment/frontend"].writesThrough = true
+		w.writes(true)
 		a := w.process(t.Context(), s)
 		if a.err == nil || a.rep.WentBack || w.isHome() {
 			t.Fatalf("report %+v, error %v", a.rep, a.err)
@@ -303,7 +303,7 @@ func TestAWithdrawalThatWasCutOffIsCommittedAgainWhole(t *testing.T) {
 			for _, a := range w.apps {
 				a.neverGetsReady = false
 			}
-			w.apps["Deployment/frontend"].writesThrough = true
+			w.writes(true)
 			w.converge(t, s)
 			w.moved(t, s, fmt.Sprintf("killed %d calls into the withdrawal", n))
 			if t.Failed() || !a.dead {

@@ -46,7 +46,8 @@ func checkLeftOut(e Engine, left []UnsupportedObject) []Finding {
 	order, named := byReason(left)
 	var out []Finding
 	for _, key := range order {
-		out = append(out, Finding{ID: "left-out", Field: e.field(), Source: e.docs(), Fix: key.fix}.saying("%s will not be on the target: %s", some(named[key], 8), key.reason))
+		what, brief := sentences("%s will not be on the target: %s", some(named[key], 8), key.reason)
+		out = append(out, Finding{ID: "left-out", Field: e.field(), Source: e.docs(), Fix: key.fix, What: what, Brief: brief})
 	}
 	return out
 }

@@ -18,14 +18,14 @@ func checkRowsBack(src, dst Database) []Finding {
 	}
 	var out []Finding
 	if len(forced) > 0 && !dst.Role.BypassRLS {
-		out = append(out, Finding{ID: "no-way-back-rows", Field: postgresField + ".username", Source: sourceDocs,
-			Fix: "as the target's superuser: ALTER ROLE " + dst.Role.Name + " BYPASSRLS; or alter table … no force row level security before the move back",
-		}.saying("row level security is forced on %s: a move back, and any backup of the target, will be refused, because role %s does not see all rows there", some(forced, 8), dst.Role.Name))
+		what, brief := sentences("row level security is forced on %s: a move back, and any backup of the target, will be refused, because role %s does not see all rows there", some(forced, 8), dst.Role.Name)
+		out = append(out, Finding{ID: "no-way-back-rows", Field: postgresField + ".username", Source: sourceDocs, What: what, Brief: brief,
+			Fix: "as the target's superuser: ALTER ROLE " + dst.Role.Name + " BYPASSRLS; or alter table … no force row level security before the move back"})
 	}
 	if len(closed) > 0 {
-		out = append(out, Finding{ID: "no-way-back-rows", Field: postgresField + ".username", Source: sourceDocs,
-			Fix: "grant select on it to its owner",
-		}.saying("no role may read %s: a move back, and any backup of the target, will be refused, because role %s is no superuser there", some(closed, 8), dst.Role.Name))
+		what, brief := sentences("no role may read %s: a move back, and any backup of the target, will be refused, because role %s is no superuser there", some(closed, 8), dst.Role.Name)
+		out = append(out, Finding{ID: "no-way-back-rows", Field: postgresField + ".username", Source: sourceDocs, What: what, Brief: brief,
+			Fix: "grant select on it to its owner"})
 	}
 	return out
 }

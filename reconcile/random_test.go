@@ -100,7 +100,7 @@ func (w *world) suffer(f flow, tr trouble) attempt {
 	for _, a := range w.apps {
 		a.neverGetsReady = tr.slow
 	}
-	w.apps["Deployment/frontend"].writesThrough = !tr.idle
+	w.writes(!tr.idle)
 	if tr.scaledUp {
 		w.apps["Deployment/frontend"].replicas, w.byHand = 3, true
 		w.rest()
@@ -229,7 +229,7 @@ func TestRandomHistoriesKeepThePromises(t *testing.T) {
 		for _, db := range w.databases() {
 			db.noTarget = false
 		}
-		w.apps["Deployment/frontend"].writesThrough = true
+		w.writes(true)
 		if why := w.ends(f); why != "" {
 			rt.Fatalf("%s: %s", f.name, why)
 		}

@@ -85,7 +85,7 @@ func TestALeftBehindWithdrawalIsStopped(t *testing.T) {
 	for _, a := range w.apps {
 		a.neverGetsReady = true
 	}
-	w.apps["Deployment/frontend"].writesThrough = false
+	w.writes(false)
 	o, plan, err := w.plan(s)
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestALeftBehindWithdrawalIsStopped(t *testing.T) {
 	for _, a := range w.apps {
 		a.neverGetsReady = false
 	}
-	w.apps["Deployment/frontend"].writesThrough = true
+	w.writes(true)
 	w.at = func(p string) {
 		if p == "commit-lineage:end" {
 			for _, j := range w.jobs {

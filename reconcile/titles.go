@@ -7,6 +7,8 @@ import "strings"
 var plainTitles = []struct{ plain, naming string }{
 	{"Write the Secret the application will read", "Write the Secret with the password of %, which the application will read"},
 	{"Protect the internal database and its volume", "Protect the internal % and its volume"},
+	{"Rehearse the schema on the target, with the application up", "Rehearse the schema of % on the target, with the application up"},
+	{"Go on without a rehearsal", "Go on without a rehearsal of %"},
 	{"Make the internal database read-only", "Make the internal % read-only"},
 	{"Make the external database read-only", "Make the external % read-only"},
 	{"Copy every database", "Copy every % database"},

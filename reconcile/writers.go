@@ -58,13 +58,13 @@ func otherWriters(o Observation) []Finding {
 	}
 	var out []Finding
 	if jobs := jobsIn(o.Writers.Value); len(jobs) > 0 {
-		out = append(out, Finding{ID: "job-runs", Source: sourceDocs, Fix: "move when they have ended"}.
-			saying("Jobs of the application run: %s; they get %s to end once the application has stopped, and then their writes are refused", some(jobs, 8), jobsTime))
+		what, brief := sentences("Jobs of the application run: %s; they get %s to end once the application has stopped, and then their writes are refused", some(jobs, 8), jobsTime)
+		out = append(out, Finding{ID: "job-runs", Source: sourceDocs, Fix: "move when they have ended", What: what, Brief: brief})
 	}
 	if len(left) > 0 {
-		out = append(out, Finding{ID: "writer-not-stopped", Source: sourceDocs,
-			Fix: "stop them by hand before the move and start them after it, with the new address if they are not of the release; or take layer=application off what does not use the databases",
-		}.saying("these run pods with layer=application and are not stopped by scaling: %s; their writes are refused while the data move", some(left, 8)))
+		what, brief := sentences("these run pods with layer=application and are not stopped by scaling: %s; their writes are refused while the data move", some(left, 8))
+		out = append(out, Finding{ID: "writer-not-stopped", Source: sourceDocs, What: what, Brief: brief,
+			Fix: "stop them by hand before the move and start them after it, with the new address if they are not of the release; or take layer=application off what does not use the databases"})
 	}
 	return out
 }
