@@ -20,7 +20,7 @@ func TestThePlanNamesWhatAnyUpgradeFillsAnew(t *testing.T) {
 		want    []string
 	}{
 		{"nothing", nil, nil},
-		{"a Secret", []ObjectPreview{secret}, []string{"gets new content with any upgrade: Secret/web-tls (ca.crt, tls.crt, and 1 more)"}},
+		{"a Secret", []ObjectPreview{secret}, []string{"gets new content with any upgrade: Secret/web-tls (ca.crt, tls.crt, tls.key)"}},
 		{"pods, of a datastore that stays too", []ObjectPreview{
 			renewed("Deployment", "api", "spec.template.metadata.annotations.rollme"), renewed("StatefulSet", "mongodb", "spec.template.metadata.annotations.rollme"),
 		}, []string{
