@@ -68,6 +68,9 @@ func TestAFailedStartIsGoneOnWithAndNotStopped(t *testing.T) {
 				t.Errorf("a way back was promised and not taken: %q", n)
 			}
 		}
+		if resumed := slices.Index(w.calls, "Ailing"); slices.Contains(w.calls[resumed:], "Scale") || slices.Contains(w.calls, "Run withdraw: start") {
+			t.Errorf("what ran was stopped: %v", w.calls[resumed:])
+		}
 		if len(rep.Ailing) != 1 || rep.StillDown || rep.WentBack || rep.StartedOn == "" || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
 			t.Errorf("report %+v, error %v", rep, err)
 		}
