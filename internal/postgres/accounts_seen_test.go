@@ -36,6 +36,7 @@ var globalKinds = map[string]func(ctx context.Context, conn *pgx.Conn, version i
 // the catalog itself, and looks whether what the proof reads is another. Each
 // change is taken back.
 func comparedColumnsAreSeen(t *testing.T, s *pgtest.Server, accounts map[string]account) {
+	t.Helper()
 	s.Exec(t, "postgres", "create database main")
 	everyKind(t, s)
 	conn, err := s.Connect(t.Context(), "main")

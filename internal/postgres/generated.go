@@ -15,8 +15,8 @@ import (
 // written. A copy computes it anew: if a function was replaced since, or a time
 // zone, the target has something else. So the proof reads these columns too, and
 // an inspection compares them with their expression on the source, as far as that
-// is quick. It reads only: an expression can have no effects that a read-only
-// transaction allows.
+// is quick: as the table's owner, whose functions they are, in a transaction that
+// only reads.
 
 // generatedLimit is how long one table may take. An application is at work.
 const generatedLimit = "3s"
@@ -26,10 +26,10 @@ const generatedLimit = "3s"
 // column's own type are what an assignment does, and images are compared, as the
 // proof compares what COPY writes.
 const storedColumns = `select c.oid::regclass::text, string_agg(quote_ident(a.attname), ', ' order by a.attnum),
-		string_agg(format('record_image_ne(row(%I), row((%s)::%s))', a.attname, pg_get_expr(d.adbin, d.adrelid), format_type(a.atttypid, a.atttypmod)), ' or ' order by a.attnum)
+		string_agg(format('record_image_ne(row(%I), row((%s)::%s))', a.attname, pg_get_expr(d.adbin, d.adrelid), format_type(a.atttypid, a.atttypmod)), ' or ' order by a.attnum), pg_get_userbyid(c.relowner)::text
 	from pg_class c join pg_namespace n on n.oid = c.relnamespace and ` + userSchemas + ` join pg_attribute a on a.attrelid = c.oid and a.attgenerated = 's' and not a.attisdropped
 	join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
-	where c.relkind = 'r' and (has_table_privilege(c.oid, 'select')) group by c.oid order by 1`
+	where c.relkind = 'r' and (has_table_privilege(c.oid, 'select')) group by c.oid, c.relowner order by 1`
 
 // staleColumns looks for rows whose stored columns a copy would compute
 // otherwise.
@@ -38,9 +38,9 @@ func staleColumns(ctx context.Context, conn *pgx.Conn, database, path string) (s
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for stored generated columns: %w", err)
 	}
-	type table struct{ name, columns, differ string }
+	type table struct{ name, columns, differ, owner string }
 	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t table, err error) {
-		return t, row.Scan(&t.name, &t.columns, &t.differ)
+		return t, row.Scan(&t.name, &t.columns, &t.differ, &t.owner)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for stored generated columns: %w", err)
@@ -50,7 +50,7 @@ func staleColumns(ctx context.Context, conn *pgx.Conn, database, path string) (s
 		if strings.Contains(t.columns, ", ") {
 			object = strings.Replace(object, "column", "columns", 1)
 		}
-		differs, why, err := anyStale(ctx, conn, path, t.name, t.differ)
+		differs, why, err := anyStale(ctx, conn, path, t.owner, "select exists (select from only "+t.name+" where "+t.differ+")")
 		switch {
 		case err != nil:
 			return nil, nil, fmt.Errorf("compare %s: %w", object, err)
@@ -64,9 +64,9 @@ func staleColumns(ctx context.Context, conn *pgx.Conn, database, path string) (s
 }
 
 // anyStale tells whether a row differs, or why that could not be found out.
-func anyStale(ctx context.Context, conn *pgx.Conn, path, table, differ string) (differs bool, why string, err error) {
+func anyStale(ctx context.Context, conn *pgx.Conn, path, owner, query string) (differs bool, why string, err error) {
 	for _, path := range []string{"pg_catalog", path} { // a function may lean on the application's
-		differs, err = askStale(ctx, conn, path, table, differ)
+		differs, err = askStale(ctx, conn, path, owner, query)
 		if err == nil {
 			return differs, "", nil
 		}
@@ -81,15 +81,15 @@ func anyStale(ctx context.Context, conn *pgx.Conn, path, table, differ string) (
 	return false, pg.Message, nil
 }
 
-func askStale(ctx context.Context, conn *pgx.Conn, path, table, differ string) (differs bool, err error) {
+func askStale(ctx context.Context, conn *pgx.Conn, path, owner, query string) (differs bool, err error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))) }()
-	if _, err := tx.Exec(ctx, "set local statement_timeout = '"+generatedLimit+"'; set local lock_timeout = '1s'; set local search_path = "+path); err != nil {
+	if _, err := tx.Exec(ctx, "set local statement_timeout = '"+generatedLimit+"'; set local lock_timeout = '1s'; set local search_path = "+path+"; set local role "+ident(owner)); err != nil {
 		return false, err
 	}
-	err = tx.QueryRow(ctx, "select exists (select from only "+table+" where "+differ+")").Scan(&differs)
+	err = tx.QueryRow(ctx, query).Scan(&differs)
 	return differs, err
 }

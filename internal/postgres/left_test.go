@@ -155,7 +155,8 @@ func TestStaleGeneratedColumns(t *testing.T) {
 		insert into fine select g from generate_series(1, 9) g;
 		create function slowly(int) returns int language plpgsql immutable as 'begin perform pg_sleep(0.5); return $1; end'; create table slow (id int, n int generated always as (slowly(id)) stored);
 		insert into slow select g from generate_series(1, 1) g;
-		create function leaning(int) returns int language sql immutable as 'select fee($1)'; create table leans (id int, n int generated always as (leaning(id)) stored); insert into leans values (1)`)
+		create function leaning(int) returns int language sql immutable as 'select fee($1)'; create table leans (id int, n int generated always as (leaning(id)) stored); insert into leans values (1);
+		create role app; alter table invoices owner to app`)
 	blocked := func() (objects []string) {
 		for _, o := range do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked {
 			objects = append(objects, o.Object)

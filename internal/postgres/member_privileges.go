@@ -96,9 +96,10 @@ func (m memberList) says() string {
 	}{{"granted", "to", m.granted()}, {"revoked", "from", m.revoked()}} {
 		for _, p := range side.list {
 			name := p.grantee
-			if name == "" {
+			switch name {
+			case "":
 				name = "public"
-			} else if name == serverRole {
+			case serverRole:
 				name = "its owner"
 			}
 			words = append(words, fmt.Sprintf("%s %s %s %s", side.verb, p.name, side.to, name))

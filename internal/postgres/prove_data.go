@@ -185,6 +185,9 @@ func (r *reader) read(ctx context.Context, s *server, w **wire, t, own table) (d
 		*w = &wire{pg: pg}
 	}
 	lift := liftFor(s, own)
+	if t.whole { // to plan a query, a server looks at indexes, whose functions may lean on the application's path
+		lift = strings.TrimPrefix(lift+"; set local search_path = "+r.facts.adapted.appPath(r.database), "; ")
+	}
 	if lift != "" {
 		if err := (*w).exec(ctx, "begin; set local lock_timeout = '10s'; "+lift); err != nil {
 			return digest{}, classify(s.side, err)
