@@ -117,7 +117,7 @@ func (n names) calledBy(manifest string) []string {
 
 // hookTrouble names the hook that an operation failed at, with the last line of
 // its log; "" when it did not fail at one.
-func (c *Client) hookTrouble(s *operation, cause error) string {
+func (c *Client) hookTrouble(ctx context.Context, s *operation, cause error) string {
 	if !strings.Contains(cause.Error(), "hook") {
 		return ""
 	}
@@ -133,7 +133,7 @@ func (c *Client) hookTrouble(s *operation, cause error) string {
 		if took := h.LastRun.CompletedAt.Sub(h.LastRun.StartedAt); h.LastRun.CompletedAt.After(h.LastRun.StartedAt) {
 			text += " within " + took.Round(time.Second).String()
 		}
-		if line := c.lastLine(s, *h); line != "" {
+		if line := c.lastLine(ctx, s, *h); line != "" {
 			text += "; its log ends with: " + line
 		}
 		return text
@@ -143,7 +143,7 @@ func (c *Client) hookTrouble(s *operation, cause error) string {
 
 // lastLine is the end of a hook's log, "" where it cannot be read: it only
 // explains.
-func (c *Client) lastLine(s *operation, h release.Hook) string {
+func (c *Client) lastLine(ctx context.Context, s *operation, h release.Hook) string {
 	if s.RESTClientGetter == nil {
 		return ""
 	}
@@ -155,12 +155,12 @@ func (c *Client) lastLine(s *operation, h release.Hook) string {
 	if err != nil {
 		return ""
 	}
-	return logEnd(client, c.opts.Namespace, h)
+	return logEnd(ctx, client, c.opts.Namespace, h)
 }
 
 // logEnd reads the last line of a hook's newest pod.
-func logEnd(client kubernetes.Interface, namespace string, h release.Hook) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+func logEnd(ctx context.Context, client kubernetes.Interface, namespace string, h release.Hook) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // an interruption is told too
 	defer cancel()
 	pod := h.Name
 	if h.Kind != "Pod" {

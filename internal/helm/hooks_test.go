@@ -139,7 +139,7 @@ func TestTheEndOfAHooksLog(t *testing.T) {
 		return true, &runtime.Unknown{Raw: []byte("waiting for frontend:8080\n")}, nil
 	})
 	for name, want := range map[string]string{"after": "waiting for frontend:8080", "none": ""} {
-		if got := logEnd(k, "ci", release.Hook{Kind: "Job", Name: name}); got != want {
+		if got := logEnd(t.Context(), k, "ci", release.Hook{Kind: "Job", Name: name}); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}

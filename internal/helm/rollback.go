@@ -34,10 +34,10 @@ func (c *Client) Rollback(ctx context.Context, revision int, hold bool) error {
 	}
 	scrub := newScrubber(configs...)
 	s.talk.hide(scrub)
-	return scrub.err(c.rollback(s, all, revision, hold))
+	return scrub.err(c.rollback(ctx, s, all, revision, hold))
 }
 
-func (c *Client) rollback(s *operation, all []*release.Release, revision int, held bool) error {
+func (c *Client) rollback(ctx context.Context, s *operation, all []*release.Release, revision int, held bool) error {
 	target := find(all, revision)
 	if target == nil {
 		return fmt.Errorf("roll back helm release %s: revision %d is not in its history (helm keeps %d)", c.opts.Release, revision, c.opts.MaxHistory)
@@ -69,9 +69,9 @@ func (c *Client) rollback(s *operation, all []*release.Release, revision int, he
 	back.MaxHistory = c.opts.MaxHistory
 	back.Timeout = c.opts.HookTimeout
 	if err := back.Run(c.opts.Release); err != nil {
-		return c.outcome(s, "roll back", c.closeFailed(s, newest.Version+1, err))
+		return c.outcome(ctx, s, "roll back", c.closeFailed(s, newest.Version+1, err))
 	}
-	return c.outcome(s, "roll back", nil)
+	return c.outcome(ctx, s, "roll back", nil)
 }
 
 // closeFailed marks the new revision failed where Helm left it pending, as it

@@ -17,15 +17,15 @@ func TestFailuresThatHelmOnlyLogsBecomeErrors(t *testing.T) {
 	s := &operation{talk: newTalk(nil)}
 	s.talk.hide(scrubber{secrets: []string{secretValue}})
 	s.talk.line("Patch %s %q in namespace %s", "Deployment", "web", "ci")
-	if err := c.outcome(s, "upgrade", nil); err != nil {
+	if err := c.outcome(t.Context(), s, "upgrade", nil); err != nil {
 		t.Errorf("got %v, want nothing", err)
 	}
-	got := c.outcome(s, "upgrade", errors.New(`cannot do "web"`))
+	got := c.outcome(t.Context(), s, "upgrade", errors.New(`cannot do "web"`))
 	if want := `upgrade helm release server: cannot do "web" (helm said: Patch Deployment "web" in namespace ci)`; got.Error() != want {
 		t.Errorf("got %v, want %s", got, want)
 	}
 	s.talk.line("Failed to delete %q, err: %s", "statefulsets/postgresql", "forbidden "+secretValue)
-	got = c.outcome(s, "upgrade", nil)
+	got = c.outcome(t.Context(), s, "upgrade", nil)
 	if want := `upgrade helm release server: helm calls it done, but: Failed to delete "statefulsets/postgresql", err: forbidden [redacted]`; got == nil || got.Error() != want {
 		t.Errorf("got %v, want %s", got, want)
 	}

@@ -63,17 +63,17 @@ func (c *Client) upgrade(ctx context.Context, t *target, change reconcile.Releas
 		up.PostRenderer = holdAtZero{}
 	}
 	_, err = up.RunWithContext(context.WithoutCancel(ctx), c.opts.Release, ch, t.values)
-	return c.outcome(t.operation, "upgrade", err)
+	return c.outcome(ctx, t.operation, "upgrade", err)
 }
 
 // outcome adds to an error what Helm said last on the objects it names, and
 // makes errors of the failures Helm only logs.
-func (c *Client) outcome(s *operation, verb string, err error) error {
+func (c *Client) outcome(ctx context.Context, s *operation, verb string, err error) error {
 	failed := s.talk.failed()
 	switch {
 	case err != nil:
 		lines := append(s.talk.about(err.Error()), failed...)
-		if hook := c.hookTrouble(s, err); hook != "" {
+		if hook := c.hookTrouble(ctx, s, err); hook != "" {
 			lines = append([]string{hook}, lines...)
 		}
 		if len(lines) == 0 {

@@ -132,11 +132,10 @@ func (c corpus) load(t *testing.T, s *mongotest.Server) (made, refused int) {
 			if err := bson.UnmarshalExtJSON([]byte(one[1]), false, &command); err != nil {
 				t.Fatalf("read %s: %v", one[1], err)
 			}
-			switch err := s.Client(t).Database(database).RunCommand(t.Context(), command).Err(); {
-			case err == nil:
-				made++
-			default:
+			if err := s.Client(t).Database(database).RunCommand(t.Context(), command).Err(); err != nil {
 				refused++
+			} else {
+				made++
 			}
 		}
 		insert(t, s, fmt.Sprintf("types_%d", i), "types", types()...)

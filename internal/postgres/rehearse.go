@@ -101,7 +101,7 @@ type rehearsal struct {
 func newRehearsal(on *stage, facts *copyFacts, tool dumpTool) *rehearsal {
 	prefix := rehearsalPrefix + on.token[:8] + "_"
 	facts.adapted = facts.adapted.rehearsed(prefix, databaseNames(facts.source.databases))
-	on.mover.target.rehearsal = prefix
+	on.target.rehearsal = prefix
 	r := &rehearsal{facts: facts, failed: map[string]bool{}}
 	r.copyRun = &copyRun{mover: on.mover, hold: &holder{conn: on.conn}, dump: tool, adapted: facts.adapted, admin: facts.target.admin.name}
 	r.proof = &proof{mover: on.mover, facts: facts, Comparison: reconcile.Comparison{Proof: reconcile.Proof{Compared: map[string]int{}}}}
@@ -109,13 +109,13 @@ func newRehearsal(on *stage, facts *copyFacts, tool dumpTool) *rehearsal {
 }
 
 func (r *rehearsal) run(ctx context.Context) (err error) {
-	if r.report.Schema, err = r.mover.source.schemaDigest(ctx, r.facts.source); err != nil {
+	if r.report.Schema, err = r.source.schemaDigest(ctx, r.facts.source); err != nil {
 		return err
 	}
 	if err := r.made(ctx, "roles", "", r.makeRoles(ctx, r.facts)); err != nil {
 		return err
 	}
-	if r.copyRun.mover, err = r.feelingThere(ctx); err != nil {
+	if r.mover, err = r.feelingThere(ctx); err != nil {
 		return err
 	}
 	for _, d := range r.facts.source.databases {
@@ -174,7 +174,7 @@ func (r *rehearsal) made(ctx context.Context, what, database string, err error) 
 // compare holds what was made against the source, but for what could not be made,
 // which would be named object by object.
 func (r *rehearsal) compare(ctx context.Context) (err error) {
-	if r.facts.target, err = r.mover.target.facts(ctx); err != nil {
+	if r.facts.target, err = r.target.facts(ctx); err != nil {
 		return err
 	}
 	var whole []database
