@@ -85,7 +85,7 @@ func (s *stage) leave(ctx context.Context) { closeConn(ctx, s.conn) }
 func (s *stage) clear(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
 	defer cancel()
-	return clearRehearsals(ctx, s.mover.target, s.conn)
+	return clearRehearsals(ctx, s.target, s.conn)
 }
 
 // clearRehearsals drops the databases of rehearsals, and then their roles, which
