@@ -207,32 +207,6 @@ func (r *run) do(ctx context.Context, act action, st Step) error {
 	return jerr
 }
 
-// flapTime is how long the last look waits for pods that were ready and are not:
-// on a busy node a probe is answered late now and then, and nothing is wrong.
-const flapTime = time.Minute
-
-// lookAgain is the look that decides. Only pods come and go by themselves, so
-// only where a step is about them is there more than one.
-func (r *run) lookAgain(ctx context.Context, act action, st Step) error {
-	until := r.p.Now()
-	if st.Action == ActResume || st.Action == ActSettle {
-		until = until.Add(flapTime)
-	}
-	for {
-		look, err := act.look(ctx, r, st)
-		if err != nil || look.Settled {
-			return err
-		}
-		if !r.p.Now().Before(until) {
-			return fmt.Errorf("%s: the call succeeded, but looking again shows: %s", st.ID, look.Why)
-		}
-		r.ev.StepProgress(st, MoverEvent{Phase: "starting", Message: look.Why})
-		if err := r.p.Wait(ctx, time.Second); err != nil {
-			return err
-		}
-	}
-}
-
 // fail brings the application back on the source where that is still right.
 func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Report, error) {
 	err := fmt.Errorf("%s: %w", st.Title, cause)
