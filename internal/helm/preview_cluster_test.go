@@ -93,6 +93,10 @@ func TestPreviewChangesNothingAndPredictsTheUpgrade(t *testing.T) {
 			{Kind: "StatefulSet", Name: "postgresql", Action: "delete", Template: sub, Layer: "data"},
 		},
 	})
+	if r := got.Value.Record; r.Bytes < 1000 || r.Bytes > 10_000 || r.Limit != 1<<20 { // it has times in it
+		t.Errorf("the record to be stored is %+v", r)
+	}
+	want.Value.Record = got.Value.Record
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatal(diff)
 	}
