@@ -70,7 +70,7 @@ func TestMove(t *testing.T) {
 	before := s.replicas()
 	first := s.count()
 	stop := s.watchProcesses()
-	s.rehearsed()
+	s.rehearsals()
 	_, steps := s.plan()
 	if len(steps) < 10 {
 		t.Fatalf("the plan has only the steps %v", steps)

@@ -3,16 +3,17 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// rehearsed tries a move out with the application up: what the target refuses is
+// rehearsals tries a move out with the application up: what the target refuses is
 // named and stands in the plan, a rehearsal that was killed leaves nothing, and
 // one that finds nothing spares the plan its step.
-func (s *site) rehearsed() {
+func (s *site) rehearsals() {
 	s.t.Helper()
 	first := s.count()
 	conn := s.internal(conductor)
@@ -81,4 +82,9 @@ func (s *site) leftOfRehearsals() (n int) {
 		s.t.Fatal(err)
 	}
 	return n
+}
+
+// rehearsed are a plan's steps once the schema was rehearsed.
+func rehearsed(steps []string) []string {
+	return slices.DeleteFunc(slices.Clone(steps), func(id string) bool { return strings.HasPrefix(id, "rehearse/") })
 }
