@@ -229,6 +229,9 @@ func (r *run) withdraw(ctx context.Context, st Step) error {
 	if err := r.stop(ctx, st); err != nil {
 		return err
 	}
+	if jobs := r.jobsLeft(ctx); jobs != "" { // nothing keeps it from writing there in a moment
+		return r.forward(ctx, st, fmt.Errorf("it cannot be known that nobody writes to the target: %s still runs", jobs))
+	}
 	err := r.saveMove(ctx, func(m *Move) {
 		m.Deciding = true
 		for i := range m.Parts {

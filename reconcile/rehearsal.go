@@ -50,8 +50,12 @@ func RecordRehearsal(e Engine) string { return "rehearsal-" + string(e) }
 
 // rehearsable tells the parts of a move that are rehearsed. Inwards the target
 // does not exist before the release is switched, a fork copies nothing, and of
-// MongoDB every inspection tries on the target what there is (ADR 0047).
-func rehearsable(p Part) bool { return p.Engine == PostgreSQL && p.To == spec.External && !p.Fork }
+// MongoDB every inspection tries on the target what there is (ADR 0047). A target
+// that had its turn tells by its transaction numbers whether anybody wrote there
+// since; a rehearsal would take some.
+func rehearsable(p Part) bool {
+	return p.Engine == PostgreSQL && p.To == spec.External && !p.Fork && p.Replaces == 0
+}
 
 // restsOn is the fingerprint of what a rehearsal rests on beside the schema: both
 // versions, the target's server, role and extensions, and who is renamed.
@@ -69,6 +73,8 @@ func restsOn(s *spec.Spec, in Inspection, p Part) string {
 	}
 	if dst := in.Target; dst != nil && dst.Database != nil {
 		rests.To, rests.Role, rests.Extensions = dst.Database.VersionNum, dst.Database.Role, dst.Database.Extensions
+		// A copy makes it a member of what it carries, also one that went back.
+		rests.Role.MemberOf = slices.DeleteFunc(slices.Clone(rests.Role.MemberOf), func(role string) bool { return in.carries(role) })
 		rests.Server = p.External + " " + dst.Database.SystemIdentifier
 	}
 	data, err := json.Marshal(rests)
@@ -77,6 +83,11 @@ func restsOn(s *spec.Spec, in Inspection, p Part) string {
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:8])
+}
+
+// carries tells a role that the source has too.
+func (i Inspection) carries(role string) bool {
+	return i.Source != nil && i.Source.Database != nil && slices.ContainsFunc(i.Source.Database.Roles, func(r RoleInfo) bool { return r.Name == role })
 }
 
 // schemaNow is the fingerprint of the source's schema, empty when it is unknown.
@@ -101,7 +112,7 @@ func lastRehearsal(s *spec.Spec, o Observation, p Part) (r Rehearsed, not string
 	switch {
 	case r.Of != restsOn(s, o.store(p.Engine).Inspection.Value, p):
 		return r, "the target, its role, its extensions or a version has changed since"
-	case r.Schema != schemaNow(o, p.Engine):
+	case r.CouldNot == "" && r.Schema != schemaNow(o, p.Engine):
 		return r, "the schema has changed since"
 	}
 	return r, ""
@@ -118,7 +129,7 @@ func rehearsalSteps(s *spec.Spec, o Observation, p Part) []Step {
 	switch {
 	case not == "" && last.CouldNot != "" && !last.Waived:
 		st = unrehearsedStep(p, last)
-	case not == "" && len(last.Differences) == 0:
+	case not == "" && (len(last.Differences) == 0 || last.Waived):
 		return nil
 	default:
 		st = rehearseStep(o, p, not)
@@ -160,7 +171,11 @@ func rehearsalFindings(s *spec.Spec, o Observation, p Part) []Finding {
 			What: fmt.Sprintf("the rehearsal of %s could not be made: %s", when(last.At), last.CouldNot),
 			Fix:  "mend the cause and run circleci-dr rehearse, or accept " + AcceptUnrehearsed}}
 	}
-	return foundBy(p, last.Rehearsal)
+	found := foundBy(p, last.Rehearsal)
+	for i := range found {
+		found[i].Blocks = !last.Waived
+	}
+	return found
 }
 
 // foundBy are the differences of a rehearsal as findings.
@@ -168,7 +183,7 @@ func foundBy(p Part, r Rehearsal) []Finding {
 	var out []Finding
 	for _, d := range r.Differences {
 		out = append(out, block("rehearsal", p.Engine.field("external"), sourceRehearsal,
-			"change the source or the target, then run circleci-dr rehearse",
+			"change the source or the target, then run circleci-dr rehearse; rehearse --waive goes on in spite of it",
 			"the rehearsal of %s found: %s", when(r.At), d))
 	}
 	return out
@@ -181,8 +196,8 @@ func rehearsalNotice(s *spec.Spec, o Observation, p Part) string {
 	case !rehearsable(p) || last.At.IsZero() || not == "" && last.CouldNot != "" && !last.Waived:
 		return ""
 	case last.Waived && not == "":
-		return fmt.Sprintf("the copy of %s is not rehearsed: somebody chose to go on without", p.Engine.title())
-	case not == "" && len(last.Differences) > 0:
+		return fmt.Sprintf("somebody chose to go on with the move of %s in spite of its rehearsal of %s", p.Engine.title(), when(last.At))
+	case not == "" && len(last.Differences) > 0 && !last.Waived:
 		return fmt.Sprintf("the copy of %s was rehearsed on %s, which found what stands in the way", p.Engine.title(), when(last.At))
 	case not != "":
 		return fmt.Sprintf("the copy of %s was rehearsed on %s, which does not count any more: %s", p.Engine.title(), when(last.At), not)
@@ -201,8 +216,6 @@ func lookRehearse(ctx context.Context, r *run, st Step) (Look, error) {
 		return Look{}, fmt.Errorf("read record %s: %s", RecordRehearsal(engineOf(st)), rec.Why)
 	case rec.IsNot() || last.Of != st.Args["of"]:
 		return Look{Why: "it was not rehearsed as things are now"}, nil
-	case last.Schema != st.Args["schema"]:
-		return Look{Why: "the schema of the source is not the one the plan was made on; make a new plan"}, nil
 	case last.CouldNot != "" && !last.Waived:
 		return Look{Why: last.CouldNot}, nil
 	case len(last.Differences) > 0:
@@ -217,6 +230,9 @@ func applyRehearse(ctx context.Context, r *run, st Step) error {
 	job := r.mover(OpRehearse, p)
 	job.Name = "circleci-dr-rehearse-" + p.ID()
 	res, err := runMover[Rehearsal](ctx, r, st, job)
+	if err == nil && len(res.Differences) == 0 && res.Schema != st.Args["schema"] {
+		err = &MoverError{Code: CodeInconclusive, Side: "source", Err: errors.New("the schema of the source changed between the plan's look and the rehearsal")}
+	}
 	if keepErr := keepRehearsal(ctx, r.p, p.Engine, Rehearsed{Rehearsal: res, Of: st.Args["of"]}, st.Args["schema"], err); keepErr != nil {
 		return errors.Join(err, keepErr)
 	}
@@ -244,7 +260,7 @@ func lookUnrehearsed(ctx context.Context, r *run, st Step) (Look, error) {
 	switch {
 	case rec.Unread():
 		return Look{}, fmt.Errorf("read record %s: %s", RecordRehearsal(engineOf(st)), rec.Why)
-	case rec.Value.Waived && rec.Value.Of == st.Args["of"]:
+	case rec.Value.Waived && rec.Value.CouldNot != "" && rec.Value.Of == st.Args["of"]:
 		return Look{true, "going on without a rehearsal was accepted"}, nil
 	}
 	return Look{Why: "going on without a rehearsal is not on record"}, nil
@@ -257,9 +273,28 @@ func applyUnrehearsed(ctx context.Context, r *run, st Step) error {
 		return fmt.Errorf("read record %s: %s", name, rec.Why)
 	}
 	next := rec.Value
+	if next.CouldNot == "" || next.Of != st.Args["of"] {
+		return errors.New("the newest rehearsal is not the one that could not be made; make a new plan")
+	}
 	next.Waived = true
 	_, err := writeRecord(ctx, r.p.Records, name, next, version)
 	return err
+}
+
+// WaiveRehearsal records that a person goes on in spite of what the newest
+// rehearsal found, until it counts no more.
+func WaiveRehearsal(ctx context.Context, p Providers, e Engine) (Rehearsal, error) {
+	rec, version := readRecord[Rehearsed](ctx, p.Records, RecordRehearsal(e))
+	switch {
+	case rec.Unread():
+		return Rehearsal{}, &UnreadableError{What: []string{"record " + RecordRehearsal(e) + ": " + rec.Why}}
+	case rec.IsNot() || len(rec.Value.Differences) == 0:
+		return Rehearsal{}, errors.New("waive what a rehearsal found: the newest one found nothing")
+	}
+	next := rec.Value
+	next.Waived = true
+	_, err := writeRecord(ctx, p.Records, RecordRehearsal(e), next, version)
+	return next.Rehearsal, err
 }
 
 // Rehearse rehearses the move out of one datastore now, whether or not an

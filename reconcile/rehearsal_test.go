@@ -27,6 +27,12 @@ func TestWhatARehearsalFindsStopsNothingElse(t *testing.T) {
 	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, nil); !errors.As(err, &blocked) {
 		t.Errorf("rehearsed again it gives %v", err)
 	}
+	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL); err != nil {
+		t.Fatal(err)
+	}
+	if _, plan, err = w.plan(s); err != nil || len(plan.Blocked()) != 0 || slices.Contains(actions(plan.Steps), ActRehearse) || len(plan.Findings) == 0 {
+		t.Errorf("waived, the plan has %v and %+v, error %v", actions(plan.Steps), plan.Findings, err)
+	}
 	w.refuses = nil
 	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, nil); err != nil {
 		t.Fatal(err)
@@ -40,6 +46,9 @@ func TestWhatARehearsalFindsStopsNothingElse(t *testing.T) {
 	}
 	w.converge(t, s)
 	w.moved(t, s, "mended")
+	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL); err == nil {
+		t.Error("nothing was waived")
+	}
 }
 
 // A rehearsal counts until what it rests on changes; a plan says why it does not.

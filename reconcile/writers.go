@@ -87,7 +87,11 @@ func (r *run) waitForJobs(ctx context.Context, st Step) error {
 			return nil
 		}
 		if r.p.Now().After(until) {
-			r.ev.Note(fmt.Sprintf("still running after %s: %s; their writes are refused from here on", jobsTime, strings.Join(clip(jobs, 8), ", ")))
+			text := fmt.Sprintf("still running after %s: %s", jobsTime, strings.Join(clip(jobs, 8), ", "))
+			if st.Action == ActQuiesce { // the fence comes next
+				text += "; their writes are refused from here on"
+			}
+			r.ev.Note(text)
 			return nil
 		}
 		r.ev.StepProgress(st, MoverEvent{Phase: "stopping", Message: "waiting for " + strings.Join(clip(jobs, 3), ", ")})
@@ -95,4 +99,9 @@ func (r *run) waitForJobs(ctx context.Context, st Step) error {
 			return err
 		}
 	}
+}
+
+// jobsLeft names the Jobs of the application that run, as far as they can be seen.
+func (r *run) jobsLeft(ctx context.Context) string {
+	return strings.Join(clip(jobsIn(r.p.Neighbours.Writers(ctx).Value), 8), ", ")
 }

@@ -194,6 +194,7 @@ func (c *Client) redactor(ctx context.Context) (func(string) string, error) {
 func (c *Client) heard(ctx context.Context, p patient, hide func(string) string, blind error) reconcile.Ailment {
 	a := p.ailment
 	if blind != nil {
+		a.Condition, _, _ = strings.Cut(a.Condition, ": ") // what follows may quote arguments
 		if p.logged {
 			a.NoLog = "not every secret is known that would have to be taken out of it: " + blind.Error()
 		}

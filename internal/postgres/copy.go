@@ -64,6 +64,9 @@ func (m *mover) copy(ctx context.Context) (reconcile.CopyResult, error) {
 // carry does the copy under the hold.
 func (c *copyRun) carry(ctx context.Context, facts *copyFacts) error {
 	mark := reconcile.LineageMark{Installation: c.req.Installation, Epoch: c.req.Epoch, State: stateCopying, Move: c.req.Move, Fence: c.req.Fence}
+	if err := endRehearsals(ctx, c.hold.conn, c.label()); err != nil {
+		return err
+	}
 	if err := clearRehearsals(ctx, c.target, c.hold.conn); err != nil { // what one that was cut off left
 		return err
 	}

@@ -156,7 +156,7 @@ func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcil
 	}
 	db.Latency = time.Since(began)
 	err := conn.QueryRow(ctx, `select split_part(current_setting('server_version'), ' ', 1), r.rolname::text, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolbypassrls, not r.rolinherit,
-		coalesce((select array_agg(pg_get_userbyid(m.roleid)::text order by 1) from pg_auth_members m where m.member = r.oid), '{}'),
+		coalesce((select array_agg(pg_get_userbyid(m.roleid)::text order by 1) from pg_auth_members m where m.member = r.oid and `+notRehearsed("pg_get_userbyid(m.roleid)", "''")+`), '{}'),
 		coalesce((select version from pg_stat_ssl where pid = pg_backend_pid()), '')
 		from pg_roles r where rolname = current_user`).
 		Scan(&db.ServerVersion, &db.Role.Name, &db.Role.Superuser, &db.Role.CreateDB, &db.Role.CreateRole, &db.Role.BypassRLS, &db.Role.NoInherit, &db.Role.MemberOf, &db.TLSVersion)

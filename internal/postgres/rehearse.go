@@ -25,6 +25,9 @@ func (m *mover) rehearse(ctx context.Context) (reconcile.Rehearsal, error) {
 		result, err := m.rehearseOnce(ctx)
 		result.At, result.Duration, result.Tries = began.UTC(), time.Since(began), try
 		var waited *waitedError
+		if ctx.Err() != nil { // the pod is ended, and another one may do it
+			return result, fail("", reconcile.CodeUnreachable, fmt.Errorf("rehearse: interrupted: %w", context.Cause(ctx)))
+		}
 		if !errors.As(err, &waited) {
 			return result, err
 		}
@@ -159,7 +162,7 @@ func (r *rehearsal) made(ctx context.Context, what, database string, err error) 
 	}
 	var pg *pgconn.PgError
 	refused := errors.As(err, &pg) && (errors.As(unread(err), new(*unreadError)) || lacks[pg.Code])
-	if !refused && (pg != nil || known.Code == reconcile.CodeUnreachable || known.Code == reconcile.CodeOtherHolder) {
+	if !refused && known.Code != reconcile.CodeUnsupported { // it says nothing of the schema
 		return err
 	}
 	r.failed[database] = true

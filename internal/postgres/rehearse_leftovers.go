@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -59,18 +58,24 @@ func (s *stage) take(ctx context.Context) error {
 	if copying {
 		return failf(targetSide, reconcile.CodeOtherHolder, "rehearse: a copy to this target is running")
 	}
+	return endRehearsals(ctx, s.conn, s.label())
+}
+
+// endRehearsals ends any other rehearsal on the target, and keeps new ones from
+// beginning for as long as the session lasts.
+func endRehearsals(ctx context.Context, own *pgx.Conn, label string) error {
 	for try := 0; ; try++ {
-		_, err := s.conn.Exec(ctx, `select pg_terminate_backend(pid) from pg_stat_activity
-			where usename = current_user and application_name like $1 and application_name <> $2 and pid <> pg_backend_pid()`, rehearsalApp+"/%", s.label())
+		_, err := own.Exec(ctx, `select pg_terminate_backend(pid) from pg_stat_activity
+			where usename = current_user and application_name like $1 and application_name <> $2 and pid <> pg_backend_pid()`, rehearsalApp+"/%", label)
 		if err != nil {
-			return fmt.Errorf("end an older rehearsal's sessions: %w", err)
+			return classify(targetSide, fmt.Errorf("end an older rehearsal's sessions: %w", err))
 		}
 		var locked bool
-		if err := s.conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", rehearsalKey).Scan(&locked); err != nil || locked {
-			return err
+		if err := own.QueryRow(ctx, "select pg_try_advisory_lock($1)", rehearsalKey).Scan(&locked); err != nil || locked {
+			return classify(targetSide, err)
 		}
 		if try == 100 {
-			return errors.New("rehearse: an older rehearsal's session does not end")
+			return failf(targetSide, reconcile.CodeFailed, "an older rehearsal's session on the target does not end")
 		}
 		if err := process.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err

@@ -24,6 +24,8 @@ func TestRehearsalLeavesNothing(t *testing.T) {
 	for _, to := range []int{14, 15} {
 		p := newPair(t, 12, to)
 		fill(t, p.source)
+		p.source.Exec(t, "postgres", "create database owned")
+		p.source.Exec(t, "owned", "alter schema public owner to app; grant create on schema public to reader; create table t (id int)")
 		p.target.Exec(t, "postgres", "create role app login password 'theirs'; create role kept")
 		p.target.Exec(t, "postgres", "create database shop")
 		p.target.Exec(t, "shop", "create table t (id int); insert into t values (1)")

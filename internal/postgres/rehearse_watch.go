@@ -41,7 +41,7 @@ func (m *mover) letGo(ctx context.Context) (context.Context, context.CancelFunc,
 	go func() {
 		defer close(done)
 		defer closeConn(ctx, conn)
-		if err := watchWaiters(watched, conn, m.source.label); err != nil && watched.Err() == nil {
+		if err := watchWaiters(watched, conn, m.source.label, cancel); err != nil && watched.Err() == nil {
 			cancel(err)
 		}
 	}()
@@ -55,7 +55,7 @@ const waitersQuery = `select w.pid, coalesce(format('%s %s', w.locktype, coalesc
 	where not w.granted and exists (select from unnest(pg_blocking_pids(w.pid)) b join pg_stat_activity a on a.pid = b
 		where a.usename = current_user and a.application_name = $1)`
 
-func watchWaiters(ctx context.Context, conn *pgx.Conn, label string) error {
+func watchWaiters(ctx context.Context, conn *pgx.Conn, label string, cancel context.CancelCauseFunc) error {
 	since := map[int]time.Time{}
 	for process.Pause(ctx, lookPause) == nil {
 		rows, err := conn.Query(ctx, waitersQuery, label)
@@ -84,7 +84,8 @@ func watchWaiters(ctx context.Context, conn *pgx.Conn, label string) error {
 		if waited == nil {
 			continue
 		}
-		_, err = conn.Exec(ctx, `select pg_terminate_backend(pid) from pg_stat_activity
+		cancel(waited) // before its sessions end, which would give another reason
+		_, err = conn.Exec(context.WithoutCancel(ctx), `select pg_terminate_backend(pid) from pg_stat_activity
 			where usename = current_user and application_name = $1 and pid <> pg_backend_pid()`, label)
 		if err != nil {
 			return fmt.Errorf("let go of what others wait for: %w", err)
