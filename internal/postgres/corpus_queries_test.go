@@ -32,7 +32,8 @@ var corpusQueries = []string{
 	`select 'rule', r.rulename || ' on ' || $n || format(' %s %s %s', r.ev_type, r.ev_enabled, r.is_instead) from $class join pg_rewrite r on r.ev_class = c.oid where r.rulename <> '_RETURN'`,
 	`select 'policy', p.polname || ' on ' || $n || format(' %s %s %s %s %s', p.polcmd, p.polpermissive, p.polqual is null, p.polwithcheck is null, (select string_agg(case when o = 0 then 'public' else $owner(o) end, ',') from unnest(p.polroles) o))
 		from $class join pg_policy p on p.polrelid = c.oid`,
-	`select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, format('%I.%I(%s) %s %s %s %s %s %s %s', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid), pg_get_function_result(p.oid),
+	`select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, format('%I.%I(%s %s %s) %s %s %s %s %s %s %s', n.nspname, p.proname, p.proargnames, p.proargmodes,
+		(select string_agg(format_type(y, null), ',' order by i) from unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality x(y, i)), p.prorettype::regtype,
 		p.provolatile, p.proisstrict, p.prosecdef, p.proparallel, md5(p.prosrc), $owner(p.proowner)) from pg_proc p join pg_namespace n on n.oid = p.pronamespace where p.oid >= 16384 and $own(pg_proc, p.oid) and not exists (select from pg_depend d
 		where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'i')`,
 	`select case y.typtype when 'd' then 'domain' when 'e' then 'enum' when 'r' then 'range' else 'base type' end, format('%I.%I %s %s %s %s', n.nspname, y.typname, y.typnotnull, format_type(nullif(y.typbasetype, 0), y.typtypmod), y.typdefault is null,
@@ -47,7 +48,7 @@ var corpusQueries = []string{
 	`select 'comment', o.type || ' ' || o.identity || ': ' || d.description from pg_description d cross join pg_identify_object(d.classoid, d.objoid, d.objsubid) o where d.objoid >= 16384 and d.classoid <> 'pg_extension'::regclass
 		and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')`,
 	`select 'other ' || o.type, o.identity from (select 'pg_operator'::regclass, oid from pg_operator union all select 'pg_opclass'::regclass, oid from pg_opclass union all select 'pg_opfamily'::regclass, oid from pg_opfamily
-		union all select 'pg_cast'::regclass, oid from pg_cast union all select 'pg_collation'::regclass, oid from pg_collation union all select 'pg_conversion'::regclass, oid from pg_conversion
+		union all select 'pg_cast'::regclass, oid from pg_cast where casttarget not in (select oid from pg_type where typtype = 'm') union all select 'pg_collation'::regclass, oid from pg_collation union all select 'pg_conversion'::regclass, oid from pg_conversion
 		union all select 'pg_ts_config'::regclass, oid from pg_ts_config union all select 'pg_ts_dict'::regclass, oid from pg_ts_dict union all select 'pg_ts_parser'::regclass, oid from pg_ts_parser
 		union all select 'pg_ts_template'::regclass, oid from pg_ts_template union all select 'pg_am'::regclass, oid from pg_am union all select 'pg_language'::regclass, oid from pg_language
 		union all select 'pg_foreign_data_wrapper'::regclass, oid from pg_foreign_data_wrapper union all select 'pg_foreign_server'::regclass, oid from pg_foreign_server
@@ -68,7 +69,11 @@ func corpusSQL(admin string) string {
 	return ownerPattern.ReplaceAllString(all, "replace(pg_get_userbyid($1), 'postgres', '"+admin+"')")
 }
 
-// contentsSQL tells of each table how many rows it has, and which; of a
-// materialized view, whose rows may tell the time, how many.
-const contentsSQL = `select coalesce(string_agg(format(e'rows\t%I.%I %s\x1e', n.nspname, c.relname, query_to_xml(format(case c.relkind when 'r' then 'select count(*), sum(hashtext(t::text)::bigint) from only %I.%I t' else 'select count(*) from %I.%I' end,
-	n.nspname, c.relname), true, true, '')::text), e'\n'), '') from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid >= 16384 and (c.relkind = 'r' or c.relkind = 'm' and c.relispopulated) and n.nspname !~ '^pg_'`
+// contentsSQL tells of each table how many rows it has, and which: of a
+// partitioned one over all, and of its partitions each, unless the hash of an
+// enum's number chose them. A materialized view is filled anew, so that it only
+// tells that it is.
+const contentsSQL = `select coalesce(string_agg(format(e'rows\t%I.%I %s\x1e', n.nspname, c.relname, case c.relkind when 'm' then c.relispopulated::text else
+	query_to_xml(format('select count(*), sum(hashtext(t::text)::bigint) from ' || case c.relkind when 'r' then 'only ' else '' end || '%I.%I t', n.nspname, c.relname), true, true, '')::text end), e'\n'), '')
+	from pg_class c join pg_namespace n on n.oid = c.relnamespace left join pg_inherits i on i.inhrelid = c.oid and c.relispartition left join pg_partitioned_table p on p.partrelid = i.inhparent
+	where c.oid >= 16384 and c.relkind in ('r', 'p', 'm') and p.partstrat is distinct from 'h' and n.nspname !~ '^pg_'`
