@@ -9,9 +9,9 @@ var ownPattern, ownerPattern = regexp.MustCompile(`\$own\((\w+), ([\w.]+)\)`), r
 
 // Each of these lists objects of some kinds with what tells them apart, as kind
 // and name. They are written for this test and share nothing with the proof.
-// Left out are: what the server brings, members of extensions, what a newer
-// server makes by itself (multiranges), and constraints and triggers of which
-// partitions have a copy that only their parent's release numbers alike.
+// Left out are what the server brings, members of extensions, what a newer server
+// makes by itself (multiranges), and the constraints and triggers that partitions
+// get from their parent, which releases mark in different ways.
 var corpusQueries = []string{
 	`select case c.relkind when 'r' then 'table' when 'p' then 'partitioned table' when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' when 'c' then 'composite type' when 'f' then 'foreign table' else 'index' end,
 		$n || format(' %s %s %s %s %s %s', c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, $owner(c.relowner), (select string_agg(o, ',' order by o) from unnest(c.reloptions) o)) from $class where c.relkind <> 't'`,
