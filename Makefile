@@ -26,6 +26,7 @@ MB      ?= 500
 MEMORY_SIZE ?= 10240
 RUNS    ?= 2000
 TIMES   ?= 1
+COUNT   ?= 60
 SEED    := $(or $(SEED),$(shell date +%s))
 MATRIX  := Killed|EveryCall|EveryReadOfAPlan|EveryStep|Interruption|LosingTheLease
 
@@ -124,6 +125,11 @@ golden: ## rewrite golden files; read the diff before you commit it
 bench: ## measure the copy and the proof against the manual's way (SIZE=1GB)
 	go run ./internal/postgres/bench -size $(SIZE)
 
+prove-corpus: prove-corpus-postgres prove-corpus-mongodb ## move and prove awkward databases between all releases, and print what came of it
+
+prove-corpus-postgres: servers ## its PostgreSQL part: COUNT objects of each common kind (COUNT=60)
+	POSTGRES_CORPUS=$(COUNT) go test -count 1 -v -timeout 120m -run TestProveCorpus ./internal/postgres
+
 prove-corpus-mongodb: servers ## move and prove awkward collections of 4.4, 5.0 and 6.0, and print what came of it (TIMES=1)
 	MONGO_CORPUS=$(TIMES) go test -count 1 -v -timeout 60m -run TestProveCorpus ./internal/mongo
 
@@ -136,4 +142,4 @@ bench-memory: ## peak memory of both movers at 100 MB and at MEMORY_SIZE=10240 M
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed race services faults test matrix random fuzz golden bench bench-mongo bench-memory prove-corpus-mongodb clean
+.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed race services faults test matrix random fuzz golden bench bench-mongo bench-memory prove-corpus prove-corpus-postgres prove-corpus-mongodb clean

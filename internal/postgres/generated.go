@@ -15,8 +15,8 @@ import (
 // written. A copy computes it anew: if a function was replaced since, or a time
 // zone, the target has something else. So the proof reads these columns too, and
 // an inspection compares them with their expression on the source, as far as that
-// is quick: as the table's owner, whose functions they are, in a transaction that
-// only reads.
+// is quick: as the table's owner, whose functions they are, with the settings that
+// the application's sessions have, in a transaction that only reads.
 
 // generatedLimit is how long one table may take. An application is at work.
 const generatedLimit = "3s"

@@ -74,13 +74,26 @@ const leftPlaces = `select 'left-tablespace', 'tablespace ' || quote_ident(t.spc
 // inspectBeside looks for what a database has that a copy leaves behind, or
 // makes anew of something else.
 func (s *server) inspectBeside(ctx context.Context, name, path string) (stale []reconcile.UnsupportedObject, left []reconcile.LeftBehind, err error) {
+	var generated bool
 	err = s.with(ctx, name, func(conn *pgx.Conn) (err error) {
 		if left, err = s.leftHere(ctx, conn, name); err != nil {
 			return err
 		}
-		var unsure []reconcile.LeftBehind
-		stale, unsure, err = staleColumns(ctx, conn, name, path)
-		left = append(left, unsure...)
+		if err := conn.QueryRow(ctx, "select exists (select from pg_attribute where attgenerated <> '')").Scan(&generated); err != nil {
+			return fmt.Errorf("look for stored generated columns: %w", err)
+		}
+		return nil
+	})
+	if err != nil || !generated {
+		return nil, left, err
+	}
+	felt, err := s.asApplication(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = felt.with(ctx, name, func(conn *pgx.Conn) error {
+		found, unsure, err := staleColumns(ctx, conn, name, path)
+		stale, left = found, append(left, unsure...)
 		return err
 	})
 	return stale, left, err

@@ -172,17 +172,11 @@ func (s *server) plainSettings(ctx context.Context, database string, names ...st
 // sessions follow in what a backslash means, so that what they print is read as
 // it was meant.
 func (m *mover) feeling(ctx context.Context, databases []database) (*mover, error) {
-	var names []string
-	for _, o := range ours {
-		if o.felt {
-			names = append(names, o.name)
-		}
-	}
 	source, target, felt := *m.source, *m.target, *m
 	source.felt, target.felt = map[string]map[string]string{}, map[string]map[string]string{}
 	felt.source, felt.target = &source, &target
 	for _, d := range databases {
-		values, err := m.source.plainSettings(ctx, d.name, names...)
+		values, err := m.source.plainSettings(ctx, d.name, feltNames()...)
 		if err != nil {
 			return nil, err
 		}
@@ -191,6 +185,28 @@ func (m *mover) feeling(ctx context.Context, databases []database) (*mover, erro
 		}
 		source.felt[d.name] = map[string]string{backslashes: values[backslashes]}
 	}
+	return &felt, nil
+}
+
+// feltNames are the settings that the application's functions can feel.
+func feltNames() (names []string) {
+	for _, o := range ours {
+		if o.felt {
+			names = append(names, o.name)
+		}
+	}
+	return names
+}
+
+// asApplication gives a server whose sessions on a database run the application's
+// functions as the application does there.
+func (s *server) asApplication(ctx context.Context, database string) (*server, error) {
+	values, err := s.plainSettings(ctx, database, feltNames()...)
+	if err != nil {
+		return nil, err
+	}
+	felt := *s
+	felt.felt = map[string]map[string]string{database: values}
 	return &felt, nil
 }
 
