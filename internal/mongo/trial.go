@@ -41,6 +41,9 @@ type trial struct {
 	untried  int
 	why      error // why something was not tried, the newest reason
 	majority string
+	// begun tells that something was made which has to be dropped; on a target
+	// that is locked nothing was, and a drop would wait.
+	begun bool
 }
 
 // try makes what the source holds on the target, and says what came of it in
@@ -73,6 +76,7 @@ func (t *trial) run(ctx context.Context, all []database) error {
 	if locked, err := t.target.isLocked(ctx); locked || err != nil {
 		return errors.Join(errors.New("the target is locked against writes, or does not say"), err)
 	}
+	t.begun = true
 	if err := t.sweep(ctx); err != nil {
 		return err
 	}
@@ -122,6 +126,9 @@ func (s *server) dropScratch(ctx context.Context, name string) error {
 
 // drop drops what this trial made, also when its time is over.
 func (t *trial) drop(ctx context.Context, databases int) error {
+	if !t.begun {
+		return nil
+	}
 	ctx = context.WithoutCancel(ctx)
 	err := t.target.dropScratch(ctx, t.name)
 	for i := range databases {
