@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -198,8 +199,8 @@ func (f *follower) read(ctx context.Context) error {
 	if err != nil {
 		return describe(err, "read the log of pod "+f.pod.Name)
 	}
-	defer stream.Close() //nolint:errcheck // only read
-	go f.watch(ctx, cancel)
+	defer stream.Close()                           //nolint:errcheck // only read
+	go f.watch(ctx, cancel, f.pod.Name, f.pod.UID) // the pod may be another by the time it begins
 	err = f.log.read(stream)
 	if errors.Is(context.Cause(ctx), errPodEnded) {
 		return nil
@@ -217,8 +218,7 @@ var errPodEnded = errors.New("the pod has ended")
 
 // watch ends a log stream that outlives its pod: a lost node does not close
 // it.
-func (f *follower) watch(ctx context.Context, cancel context.CancelCauseFunc) {
-	name, uid := f.pod.Name, f.pod.UID
+func (f *follower) watch(ctx context.Context, cancel context.CancelCauseFunc, name string, uid types.UID) {
 	last := false
 	for process.Pause(ctx, 10*f.client.patience.look) == nil {
 		if last {

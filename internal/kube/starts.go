@@ -67,6 +67,8 @@ type patient struct {
 	rank    int
 	// logged tells that the container ran, running that it runs.
 	logged, running bool
+	// told is what Kubernetes says about why its container waits.
+	told string
 }
 
 // The ranks of what can be wrong with a pod: how sure it is that it will not get
@@ -150,7 +152,7 @@ func (p patient) of(s corev1.ContainerStatus) patient {
 		if last != nil {
 			a.Condition += fmt.Sprintf(": ended with %s, exit code %d", last.Reason, last.ExitCode)
 		} else if waiting.Message != "" {
-			a.Condition += ": " + firstLine(waiting.Message)
+			p.told = firstLine(waiting.Message)
 		}
 	case ended != nil:
 		p.rank, a.Reason, a.Condition = rankStuck, ended.Reason, fmt.Sprintf("ended with %s, exit code %d", ended.Reason, ended.ExitCode)
@@ -194,11 +196,13 @@ func (c *Client) redactor(ctx context.Context) (func(string) string, error) {
 func (c *Client) heard(ctx context.Context, p patient, hide func(string) string, blind error) reconcile.Ailment {
 	a := p.ailment
 	if blind != nil {
-		a.Condition, _, _ = strings.Cut(a.Condition, ": ") // what follows may quote arguments
 		if p.logged {
 			a.NoLog = "not every secret is known that would have to be taken out of it: " + blind.Error()
 		}
 		return a
+	}
+	if p.told != "" { // it may quote arguments
+		a.Condition += ": " + p.told
 	}
 	a.Condition = hide(a.Condition)
 	if message := c.complaint(ctx, p); message != "" {

@@ -125,5 +125,9 @@ func TestAilingShowsNoLogThatMayHoldASecret(t *testing.T) {
 		if len(got) != 1 || len(got[0].Log) > 0 || got[0].NoLog == "" || !strings.Contains(got[0].Condition, "exit code 1") {
 			t.Errorf("%s: got %+v", name, got)
 		}
+		got = ailing(t, r, notReady("a", waitsFor("RunContainerError", "exec: --password=hunter2: not found")))
+		if len(got) != 1 || strings.Contains(got[0].Condition, "hunter2") || got[0].Reason != "RunContainerError" {
+			t.Errorf("%s: got %+v", name, got)
+		}
 	}
 }
