@@ -233,13 +233,20 @@ func applyRehearse(ctx context.Context, r *run, st Step) error {
 	if err == nil && len(res.Differences) == 0 && res.Schema != st.Args["schema"] {
 		err = &MoverError{Code: CodeInconclusive, Side: "source", Err: errors.New("the schema of the source changed between the plan's look and the rehearsal")}
 	}
-	if keepErr := keepRehearsal(ctx, r.p, p.Engine, Rehearsed{Rehearsal: res, Of: st.Args["of"]}, st.Args["schema"], err); keepErr != nil {
-		return errors.Join(err, keepErr)
+	return outcome(ctx, r.p, p, Rehearsed{Rehearsal: res, Of: st.Args["of"]}, st.Args["schema"], err)
+}
+
+// outcome records how a rehearsal ended and gives it as an error: what kept it
+// from being made, or what it found.
+func outcome(ctx context.Context, p Providers, part Part, rec Rehearsed, schema string, cause error) error {
+	kept := keepRehearsal(ctx, p, part.Engine, rec, schema, cause)
+	if err := errors.Join(cause, kept); err != nil {
+		return err
 	}
-	if err == nil && len(res.Differences) > 0 {
-		err = &BlockedError{Findings: foundBy(p, res)}
+	if len(rec.Differences) > 0 {
+		return &BlockedError{Findings: foundBy(part, rec.Rehearsal)}
 	}
-	return err
+	return nil
 }
 
 // keepRehearsal records a rehearsal, and also that none can be made: then a
@@ -272,29 +279,31 @@ func applyUnrehearsed(ctx context.Context, r *run, st Step) error {
 	if rec.Unread() {
 		return fmt.Errorf("read record %s: %s", name, rec.Why)
 	}
-	next := rec.Value
-	if next.CouldNot == "" || next.Of != st.Args["of"] {
+	if rec.Value.CouldNot == "" || rec.Value.Of != st.Args["of"] {
 		return errors.New("the newest rehearsal is not the one that could not be made; make a new plan")
 	}
-	next.Waived = true
-	_, err := writeRecord(ctx, r.p.Records, name, next, version)
+	return waive(ctx, r.p, name, rec.Value, version)
+}
+
+// waive marks a record, read at a version, as gone on in spite of.
+func waive(ctx context.Context, p Providers, name string, rec Rehearsed, version string) error {
+	rec.Waived = true
+	_, err := writeRecord(ctx, p.Records, name, rec, version)
 	return err
 }
 
 // WaiveRehearsal records that a person goes on in spite of what the newest
 // rehearsal found, until it counts no more.
 func WaiveRehearsal(ctx context.Context, p Providers, e Engine) (Rehearsal, error) {
-	rec, version := readRecord[Rehearsed](ctx, p.Records, RecordRehearsal(e))
+	name := RecordRehearsal(e)
+	rec, version := readRecord[Rehearsed](ctx, p.Records, name)
 	switch {
 	case rec.Unread():
-		return Rehearsal{}, &UnreadableError{What: []string{"record " + RecordRehearsal(e) + ": " + rec.Why}}
+		return Rehearsal{}, &UnreadableError{What: []string{"record " + name + ": " + rec.Why}}
 	case rec.IsNot() || len(rec.Value.Differences) == 0:
 		return Rehearsal{}, errors.New("waive what a rehearsal found: the newest one found nothing")
 	}
-	next := rec.Value
-	next.Waived = true
-	_, err := writeRecord(ctx, p.Records, RecordRehearsal(e), next, version)
-	return next.Rehearsal, err
+	return rec.Value.Rehearsal, waive(ctx, p, name, rec.Value, version)
 }
 
 // Rehearse rehearses the move out of one datastore now, whether or not an
@@ -329,12 +338,5 @@ func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, progress
 			return res, fmt.Errorf("read the result of %s: %w", job.Name, err)
 		}
 	}
-	kept := keepRehearsal(ctx, p, e, Rehearsed{Rehearsal: res, Of: restsOn(s, o.store(e).Inspection.Value, part)}, schemaNow(o, e), err)
-	if err := errors.Join(err, kept); err != nil {
-		return res, err
-	}
-	if len(res.Differences) > 0 {
-		return res, &BlockedError{Findings: foundBy(part, res)}
-	}
-	return res, nil
+	return res, outcome(ctx, p, part, Rehearsed{Rehearsal: res, Of: restsOn(s, o.store(e).Inspection.Value, part)}, schemaNow(o, e), err)
 }

@@ -192,6 +192,20 @@ func (p *program) events(steps ...reconcile.Step) (reconcile.Events, func()) {
 	return render.NewLines(p.err, time.Now, steps...), func() {}
 }
 
+// openHeld opens a session with the cluster of a Server and takes the lease at
+// once, as what runs a Job by itself does.
+func (p *program) openHeld(ctx context.Context, o common, purpose string) (*session, context.Context, func(), error) {
+	ses, err := p.open(o, access{})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if ses.spec.Server == nil {
+		return nil, nil, nil, errNoServer(o)
+	}
+	held, release, err := p.lease(ctx, ses, purpose, 0)
+	return ses, held, release, err
+}
+
 // lease takes the right to change; the context it gives ends when the lease
 // is lost.
 func (p *program) lease(ctx context.Context, ses *session, purpose string, patience time.Duration) (context.Context, func(), error) {

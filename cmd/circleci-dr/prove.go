@@ -35,14 +35,7 @@ func (p *program) runProve(ctx context.Context, o proveOptions) error {
 	if err != nil {
 		return err
 	}
-	ses, err := p.open(o.common, access{})
-	if err != nil {
-		return err
-	}
-	if ses.spec.Server == nil {
-		return errNoServer(o.common)
-	}
-	ctx, release, err := p.lease(ctx, ses, "prove", 0)
+	ses, ctx, release, err := p.openHeld(ctx, o.common, "prove")
 	if err != nil {
 		return err
 	}

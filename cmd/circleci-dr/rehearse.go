@@ -34,14 +34,7 @@ func (p *program) runRehearse(ctx context.Context, o rehearseOptions) error {
 	if err != nil {
 		return err
 	}
-	ses, err := p.open(o.common, access{})
-	if err != nil {
-		return err
-	}
-	if ses.spec.Server == nil {
-		return errNoServer(o.common)
-	}
-	ctx, release, err := p.lease(ctx, ses, "rehearse", 0)
+	ses, ctx, release, err := p.openHeld(ctx, o.common, "rehearse")
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,7 @@ type holdAtZero struct{}
 var _ postrender.PostRenderer = holdAtZero{}
 
 // Run sets replicas of every application workload to 0 and suspends its
-// CronJobs. Everything else stays
-// byte for byte, Helm's source comments included.
+// CronJobs. Everything else stays byte for byte, Helm's source comments included.
 func (holdAtZero) Run(rendered *bytes.Buffer) (*bytes.Buffer, error) {
 	held, err := hold(rendered.String())
 	if err != nil {

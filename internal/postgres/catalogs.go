@@ -75,7 +75,6 @@ var catalogs = []catalog{
 var tableFacts = textsOf(qualified, "c.oid", `('kind', c.relkind::text), ('owner', `+roleOf("c.relowner")+`), ('persistence', c.relpersistence::text),
 	('options', (select string_agg(o, ', ' order by o) from unnest(c.reloptions) o)),
 	('toast options', (select string_agg(o, ', ' order by o) from pg_class t, unnest(t.reloptions) o where t.oid = c.reltoastrelid)),
-	('populated', case when c.relkind = 'm' then c.relispopulated::text end),
 	('replica identity', c.relreplident::text), ('row security', c.relrowsecurity::text), ('forced row security', c.relforcerowsecurity::text),
 	('of type', case when c.reloftype <> 0 then format_type(c.reloftype, null) end),
 	('access method', (select amname::text from pg_am where oid = c.relam)),

@@ -106,11 +106,8 @@ func (m *mover) prepareCopy(ctx context.Context) (*copyFacts, error) {
 	if err != nil {
 		return nil, err
 	}
-	if from, to := m.source.version/10000, m.target.version/10000; to < from {
-		return nil, failf(targetSide, reconcile.CodeUnsupported, "copy: the target runs PostgreSQL %d, older than the source's %d", to, from)
-	}
-	if len(f.source.databases) == 0 {
-		return nil, failf(sourceSide, reconcile.CodeUnsupported, "copy: the source has no database to copy")
+	if err := m.carriable(f, "copy"); err != nil {
+		return nil, err
 	}
 	if m.req.Fence != "" && (f.source.fence == nil || f.source.fence.state.ID != m.req.Fence) {
 		return nil, failf(sourceSide, reconcile.CodeMoved, "copy: fence %q does not stand on the source", m.req.Fence)
@@ -124,6 +121,18 @@ func (m *mover) prepareCopy(ctx context.Context) (*copyFacts, error) {
 		}
 	}
 	return f, nil
+}
+
+// carriable looks whether there is anything that this target could take; what is
+// the work that asks.
+func (m *mover) carriable(f *copyFacts, what string) error {
+	if from, to := m.source.version/10000, m.target.version/10000; to < from {
+		return failf(targetSide, reconcile.CodeUnsupported, "%s: the target runs PostgreSQL %d, older than the source's %d", what, to, from)
+	}
+	if len(f.source.databases) == 0 {
+		return failf(sourceSide, reconcile.CodeUnsupported, "%s: the source has no database to copy", what)
+	}
+	return nil
 }
 
 // mayOverwrite refuses a target that was ever the truth, that belongs to

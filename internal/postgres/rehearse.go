@@ -42,8 +42,11 @@ func (m *mover) rehearse(ctx context.Context) (reconcile.Rehearsal, error) {
 }
 
 func (m *mover) rehearseOnce(ctx context.Context) (result reconcile.Rehearsal, err error) {
-	facts, err := m.prepareRehearsal(ctx)
+	facts, err := m.readFacts(ctx)
 	if err != nil {
+		return result, err
+	}
+	if err := m.carriable(facts, "rehearse"); err != nil {
 		return result, err
 	}
 	tool, err := findDump(ctx, max(m.source.version, m.target.version)/10000)
@@ -75,21 +78,6 @@ func (m *mover) rehearseOnce(ctx context.Context) (result reconcile.Rehearsal, e
 		return result, err
 	}
 	return r.told(), nil
-}
-
-// prepareRehearsal looks whether there is anything to rehearse.
-func (m *mover) prepareRehearsal(ctx context.Context) (*copyFacts, error) {
-	facts, err := m.readFacts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if from, to := m.source.version/10000, m.target.version/10000; to < from {
-		return nil, failf(targetSide, reconcile.CodeUnsupported, "rehearse: the target runs PostgreSQL %d, older than the source's %d", to, from)
-	}
-	if len(facts.source.databases) == 0 {
-		return nil, failf(sourceSide, reconcile.CodeUnsupported, "rehearse: the source has no database to copy")
-	}
-	return facts, nil
 }
 
 // rehearsal is one rehearsal under way.
