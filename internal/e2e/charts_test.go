@@ -27,6 +27,21 @@ var habits = []struct{ file, mark, text string }{
 		"          items: [{key: {{ ternary \"postgres-password\" \"password\" $.Values.postgresql.internal }}, path: password}]\n"},
 	// Variables that look like a database's host.
 	{"templates/_helpers.tpl", `{{- $pg := .Values.postgresql -}}`, "- {name: DB_METRICS_HOST, value: statsd.monitoring}\n- {name: PG_READONLY_HOST, value: reporting.example.com}\n"},
+	// A hook asks the application, which is at zero then, and gives up.
+	{"templates/hook.yaml", "", "\n---\n" + `apiVersion: batch/v1
+kind: Job
+metadata:
+  name: after-upgrade
+  namespace: {{ .Release.Namespace }}
+  annotations: {helm.sh/hook: post-upgrade, helm.sh/hook-delete-policy: before-hook-creation}
+spec:
+  template:
+    metadata: {labels: {app: after-upgrade}}
+    spec:
+      restartPolicy: Never
+      containers:
+      - {name: ask, image: {{ include "circleci.image" $ }}, imagePullPolicy: {{ $.Values.image.pullPolicy }}, args: [hook, --version, "http://frontend:8080/"]}
+`},
 	// Certificate, password, and the host in a file and in a Secret.
 	{"templates/base.yaml", "", `
 ---
@@ -116,17 +131,26 @@ func (s *site) rolledOut() {
 }
 
 // TestAChartWithOrdinaryHabitsMoves moves what a chart with all of them at once
-// has installed: nothing is in the way, what is made up anew is named, and
+// has installed, on a cluster that has habits of its own: nothing is in the way, what is made up anew is named, and
 // afterwards every place names the target.
 func TestAChartWithOrdinaryHabitsMoves(t *testing.T) {
 	s := newSite(t, "e2e-charts", "10MB")
 	s.withHabits()
 	before := s.replicas()
+	s.onAClusterWithHabits()
 	s.plan()
 	o := s.want(0, "plan", "--output", "json")
-	s.contains("the plan", o.out, "gets new content with any upgrade", "Secret/made-up new random content (data.password)")
-	if o = s.apply(); o.code != 0 {
+	s.contains("the plan", o.out, "Job/after-upgrade (post-upgrade)", "hook-calls-application", "gets new content with any upgrade", "Secret/made-up new random content (data.password)")
+	stop := s.watchCronJob()
+	o = s.apply()
+	if !stop() {
+		t.Error("the CronJob of the application was not suspended")
+	}
+	if o.code != 0 {
 		t.Fatalf("apply: %s", o)
+	}
+	if s.suspended() {
+		t.Error("the CronJob of the application is still suspended")
 	}
 	s.rolledOut() // the settled revision has another annotation again
 	s.settledOn(s.out.host(), before)

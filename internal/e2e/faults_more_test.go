@@ -38,6 +38,7 @@ func TestMoreFaults(t *testing.T) {
 	fault("MongoDB dies in a move of both", func() { s.mongoDied(before) })
 	fault("two interrupts", func() { s.leftAtOnce() })
 	fault("evicted, and cut for a while", func() { s.evictedAndCut() })
+	fault("killed beside a mesh's container", func() { s.killedInMesh(before) })
 	fault("an upgrade of our own pending", func() { s.pendingOfOurs(before) })
 }
 
@@ -56,6 +57,17 @@ func (s *site) failCopy(before map[string]int32, port string, fault func(frozen)
 	}
 	s.wentBack(o, before, steps)
 	return o
+}
+
+// killedInMesh kills the mover while a mesh's container in its pod lives on: the
+// pod never ends by itself.
+func (s *site) killedInMesh(before map[string]int32) {
+	s.mesh()
+	s.failCopy(before, s.out.port, func(m frozen) {
+		if err := syscall.Kill(m.pid, syscall.SIGKILL); err != nil {
+			s.t.Error(err)
+		}
+	})
 }
 
 func (s *site) sourceDeleted(before map[string]int32) {
