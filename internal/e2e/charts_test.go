@@ -11,9 +11,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// habits are what ordinary charts do and the fixture does not: in the file, the
-// text is put behind every line that has the mark; without a mark at its end.
-var habits = []struct{ file, mark, text string }{
+// A habit is something that a chart does and the fixture does not: in the file,
+// the text is put behind every line that has the mark; without a mark at its end.
+type habit struct{ file, mark, text string }
+
+// ordinary are habits of ordinary charts.
+var ordinary = []habit{
 	// Every render restarts the pods.
 	{"templates/services.yaml", "    metadata:\n", "      annotations:\n        rollme: {{ randAlphaNum 5 | quote }}\n        day: {{ now | date \"2006-01-02 15:04:05\" | quote }}\n        revision: {{ $.Release.Revision | quote }}\n"},
 	// An init container waits for the database; the fixture's prints its argument.
@@ -74,8 +77,8 @@ data:
 }
 
 // withHabits gives the site's release, and every later run of the product, the
-// chart with all habits.
-func (s *site) withHabits() {
+// chart with these habits.
+func (s *site) withHabits(habits ...habit) {
 	s.t.Helper()
 	chart, err := loader.Load(s.chart)
 	if err != nil {
@@ -135,7 +138,7 @@ func (s *site) rolledOut() {
 // afterwards every place names the target.
 func TestAChartWithOrdinaryHabitsMoves(t *testing.T) {
 	s := newSite(t, "e2e-charts", "10MB")
-	s.withHabits()
+	s.withHabits(ordinary...)
 	before := s.replicas()
 	s.onAClusterWithHabits()
 	s.plan()
