@@ -76,12 +76,14 @@ func (e *StartError) Error() string {
 	if e.Stopped != nil {
 		text = fmt.Sprintf("not waited any longer for the application, after %s: ", e.Waited.Round(time.Second))
 	}
-	text += e.Why
+	if len(e.Ailing) == 0 {
+		text += e.Why // else the worst pod says the same, and more of it
+	}
 	if e.Unread != "" {
 		text += "; why could not be found out: " + e.Unread
 	}
 	for _, a := range inShort(e.Ailing, 1) {
-		text += "; " + a.Brief()
+		text += a.Brief()
 	}
 	if n := len(e.Ailing); n > 1 {
 		text += fmt.Sprintf("; and %d more (circleci-dr status)", n-1)

@@ -51,10 +51,11 @@ func waitingText(s corev1.ContainerStatus, w corev1.ContainerStateWaiting) strin
 	return text + ": " + firstLine(w.Message)
 }
 
-// firstLine keeps a message of Kubernetes to one line of a readable length.
+// firstLine keeps a message of Kubernetes to one line of a length that can be
+// read. What an admission rule wants stands at the end of a long one.
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	const limit = 240
+	const limit = 600
 	if runes := []rune(line); len(runes) > limit {
 		return string(runes[:limit]) + "…"
 	}
