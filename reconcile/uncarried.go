@@ -6,63 +6,63 @@ import (
 	"strings"
 )
 
-// LeftKind says why something stays where it is when a server's data move.
-type LeftKind string
+// UncarriedKind says why something stays where it is when a server's data move.
+type UncarriedKind string
 
 // What a move leaves behind. None of it stands in the way of a copy.
 const (
-	LeftPrivilege LeftKind = "left-privilege"        // on an object of an extension or of the server
-	LeftOnMember  LeftKind = "left-on-extension"     // somebody put it on a table of an extension
-	LeftInSystem  LeftKind = "left-in-system-schema" // somebody made it in pg_catalog or information_schema
-	LeftChanged   LeftKind = "left-system-change"    // somebody changed what initdb made
-	LeftTemplate  LeftKind = "left-template"         // it is in template1
-	LeftPlace     LeftKind = "left-tablespace"       // it lies in a tablespace
-	LeftServer    LeftKind = "left-server-object"    // it is the server's, not a database's
-	LeftRole      LeftKind = "role-kept"             // the target has a role of that name
-	LeftUnread    LeftKind = "left-unread"           // whether there is something could not be found out
-	LeftGenerated LeftKind = "generated-unchecked"   // whether stored values are still what their expression gives could not be found out
+	UncarriedPrivilege UncarriedKind = "left-privilege"        // on an object of an extension or of the server
+	UncarriedOnMember  UncarriedKind = "left-on-extension"     // somebody put it on a table of an extension
+	UncarriedInSystem  UncarriedKind = "left-in-system-schema" // somebody made it in pg_catalog or information_schema
+	UncarriedChanged   UncarriedKind = "left-system-change"    // somebody changed what initdb made
+	UncarriedTemplate  UncarriedKind = "left-template"         // it is in template1
+	UncarriedPlace     UncarriedKind = "left-tablespace"       // it lies in a tablespace
+	UncarriedServer    UncarriedKind = "left-server-object"    // it is the server's, not a database's
+	UncarriedRole      UncarriedKind = "role-kept"             // the target has a role of that name
+	UncarriedUnread    UncarriedKind = "left-unread"           // whether there is something could not be found out
+	UncarriedGenerated UncarriedKind = "generated-unchecked"   // whether stored values are still what their expression gives could not be found out
 )
 
-// LeftBehind is something that a move neither carries nor compares.
-type LeftBehind struct {
-	Kind     LeftKind `json:"kind"`
-	Database string   `json:"database,omitempty"`
-	Object   string   `json:"object"`
+// Uncarried is something that a move neither carries nor compares.
+type Uncarried struct {
+	Kind     UncarriedKind `json:"kind"`
+	Database string        `json:"database,omitempty"`
+	Object   string        `json:"object"`
 	// Detail says what about the object it is.
 	Detail string `json:"detail,omitempty"`
 	// Superuser tells that a target where our role is a superuser gets it.
 	Superuser bool `json:"superuser,omitempty"`
 }
 
-// leftWords are a finding's words about one kind.
-type leftWords struct{ what, fix string }
+// uncarriedWords are a finding's words about one kind.
+type uncarriedWords struct{ what, fix string }
 
-var leftFindings = map[LeftKind]leftWords{
-	LeftPrivilege: {"privileges on objects of extensions and of the server itself are not carried, because the target's role is no superuser: %s",
+var uncarriedFindings = map[UncarriedKind]uncarriedWords{
+	UncarriedPrivilege: {"privileges on objects of extensions and of the server itself are not carried, because the target's role is no superuser: %s",
 		"grant and revoke them on the target after the move, as a role that may, or let a superuser do the move"},
-	LeftOnMember: {"somebody put this on a table of an extension, and CREATE EXTENSION will not make it on the target: %s",
+	UncarriedOnMember: {"somebody put this on a table of an extension, and CREATE EXTENSION will not make it on the target: %s",
 		"make it there after the move if it is needed, or drop it from the source"},
-	LeftInSystem: {"somebody made this in a schema of the server's own, which no dump holds: %s",
+	UncarriedInSystem: {"somebody made this in a schema of the server's own, which no dump holds: %s",
 		"move it to a schema of yours (ALTER … SET SCHEMA), and it is carried; or make it on the target"},
-	LeftChanged: {"somebody changed what the server itself brings, and the target has it as it was made: %s",
+	UncarriedChanged: {"somebody changed what the server itself brings, and the target has it as it was made: %s",
 		"make a copy of it under a name of yours and use that, or make the same change on the target"},
-	LeftTemplate: {"template1 holds what every database made on the source later would have, and the target's does not: %s",
+	UncarriedTemplate: {"template1 holds what every database made on the source later would have, and the target's does not: %s",
 		"make it in template1 of the target if databases will be made from it, or drop it from the source"},
-	LeftPlace: {"tablespaces are not carried; on the target this lies where the server keeps its databases: %s",
+	UncarriedPlace: {"tablespaces are not carried; on the target this lies where the server keeps its databases: %s",
 		"nothing, if that has the room and the speed; else move it on the target after the move"},
-	LeftServer: {"this belongs to the server and not to a database, and is not carried: %s",
+	UncarriedServer: {"this belongs to the server and not to a database, and is not carried: %s",
 		"make it on the target if something there needs it"},
-	LeftRole: {"the target has a role of that name, which keeps its attributes and its password; whoever logs in as it with the source's password is refused: %s",
+	UncarriedRole: {"the target has a role of that name, which keeps its attributes and its password; whoever logs in as it with the source's password is refused: %s",
 		"set the role's password on the target to the one in use (ALTER ROLE … PASSWORD), or change it where it is used"},
-	LeftUnread: {"whether something is left behind here could not be found out: %s",
+	UncarriedUnread: {"whether something is left behind here could not be found out: %s",
 		"see the message; look yourself, or let the role that inspects read it"},
-	LeftGenerated: {"a copy computes these stored generated columns anew; whether that gives what they hold could not be found out: %s",
+	UncarriedGenerated: {"a copy computes these stored generated columns anew; whether that gives what they hold could not be found out: %s",
 		"compare them yourself with the application up: a difference is found at the end of the outage, and the move goes back"},
 }
 
-// checkLeft names what this source has and a target does not get.
-func checkLeft(e Engine, left []LeftBehind, superuser bool) []Finding {
-	byKind := map[LeftKind][]string{}
+// checkUncarried names what this source has and a target does not get.
+func checkUncarried(e Engine, left []Uncarried, superuser bool) []Finding {
+	byKind := map[UncarriedKind][]string{}
 	for _, l := range left {
 		if l.Superuser && superuser {
 			continue
@@ -78,7 +78,7 @@ func checkLeft(e Engine, left []LeftBehind, superuser bool) []Finding {
 	}
 	var out []Finding
 	for _, kind := range sortedKinds(byKind) {
-		words := leftFindings[kind]
+		words := uncarriedFindings[kind]
 		// Each is named: what a person does not read here nobody will tell later.
 		for chunk := range slices.Chunk(byKind[kind], namedAtOnce) {
 			out = append(out, Finding{ID: string(kind), Field: e.field(), Source: e.docs(), What: fmt.Sprintf(words.what, strings.Join(chunk, "; ")), Fix: words.fix})
@@ -90,8 +90,8 @@ func checkLeft(e Engine, left []LeftBehind, superuser bool) []Finding {
 // namedAtOnce is how many objects one finding names.
 const namedAtOnce = 20
 
-func sortedKinds(byKind map[LeftKind][]string) []LeftKind {
-	var kinds []LeftKind
+func sortedKinds(byKind map[UncarriedKind][]string) []UncarriedKind {
+	var kinds []UncarriedKind
 	for kind := range byKind {
 		kinds = append(kinds, kind)
 	}
