@@ -86,7 +86,7 @@ func askStale(ctx context.Context, conn *pgx.Conn, path, owner, query string) (d
 	if err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, rollBack(ctx, tx)) }()
 	if _, err := tx.Exec(ctx, "set local statement_timeout = '"+generatedLimit+"'; set local lock_timeout = '1s'; set local search_path = "+path+"; set local role "+ident(owner)); err != nil {
 		return false, err
 	}

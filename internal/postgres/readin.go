@@ -197,7 +197,9 @@ func (d *databaseProof) readIn(ctx context.Context, r reading, p place, try try)
 		return "", err
 	}
 	defer func() { // rolling back is the point
-		_, rolled := d.scratch.Exec(context.WithoutCancel(ctx), "rollback")
+		leave, cancel := leaving(ctx)
+		defer cancel()
+		_, rolled := d.scratch.Exec(leave, "rollback")
 		err = errors.Join(err, rolled)
 	}()
 	if _, err := d.scratch.Exec(ctx, script); err != nil {
