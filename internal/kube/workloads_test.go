@@ -140,6 +140,9 @@ func TestWritersThatScalingDoesNotStop(t *testing.T) {
 		maps.Copy(labels, more)
 		p := pod(name, kind, owner, phase, labels)
 		p.Namespace, p.OwnerReferences[0].APIVersion = "ci", "apps/v1"
+		if kind == "Job" {
+			p.OwnerReferences[0].APIVersion = "batch/v1"
+		}
 		return &p
 	}
 	web := &appsv1.Deployment{ObjectMeta: ofApplication("web"), Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{}}}
@@ -147,7 +150,9 @@ func TestWritersThatScalingDoesNotStop(t *testing.T) {
 		{APIVersion: "argoproj.io/v1alpha1", Kind: "Rollout", Name: "canary", Controller: pointer(true)}}}}
 	bare := owned("bare", "", "", corev1.PodRunning, nil)
 	bare.OwnerReferences = nil
-	k := fake.NewClientset(web, rollout, bare,
+	volcano := owned("training-1", "Job", "training", corev1.PodRunning, nil)
+	volcano.OwnerReferences[0].APIVersion = "batch.volcano.sh/v1alpha1"
+	k := fake.NewClientset(web, rollout, bare, volcano,
 		owned("web-1", "ReplicaSet", "web-5d9", corev1.PodRunning, map[string]string{appsv1.DefaultDeploymentUniqueLabelKey: "5d9"}),
 		owned("agent-1", "DaemonSet", "agent", corev1.PodRunning, nil), owned("agent-2", "DaemonSet", "agent", corev1.PodRunning, nil),
 		owned("canary-1", "ReplicaSet", "canary-77", corev1.PodRunning, nil), owned("lost-1", "ReplicaSet", "lost-1", corev1.PodRunning, nil),
@@ -157,7 +162,7 @@ func TestWritersThatScalingDoesNotStop(t *testing.T) {
 	)
 	c := newClient(Options{Namespace: "ci"}, k)
 	want := reconcile.Found([]reconcile.Writer{
-		{Kind: "DaemonSet", Name: "agent", Pods: 2}, {Kind: "Job", Name: "report-29", Pods: 1}, {Kind: "Pod", Name: "bare", Pods: 1},
+		{Kind: "DaemonSet", Name: "agent", Pods: 2}, {Kind: "Job", Name: "report-29", Pods: 1}, {Kind: "Job.batch.volcano.sh", Name: "training", Pods: 1}, {Kind: "Pod", Name: "bare", Pods: 1},
 		{Kind: "ReplicaSet", Name: "lost-1", Pods: 1}, {Kind: "Rollout", Name: "canary", Pods: 1},
 	})
 	if got := c.Application(t.Context()).Writers; !reflect.DeepEqual(got, want) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
@@ -105,7 +106,7 @@ func (c *Client) writers(ctx context.Context, seen listed, jobs []batchv1.Job) [
 	for _, p := range seen.pods {
 		owner := metav1.GetControllerOf(&p)
 		scaled := slices.ContainsFunc(seen.found, func(w workload) bool { return w.kind != kindCronJob && controls(w, p) })
-		if scaled || ended(p) || !ofLayer(p.Labels) || isOurs(p.ObjectMeta) || owner != nil && owner.Kind == kindJob {
+		if scaled || ended(p) || !ofLayer(p.Labels) || isOurs(p.ObjectMeta) || ofJob(owner) {
 			continue
 		}
 		key := p.Name
@@ -125,6 +126,11 @@ func (c *Client) writers(ctx context.Context, seen listed, jobs []batchv1.Job) [
 	return sortedWriters(out)
 }
 
+// ofJob tells whether a pod is a Job's; other schedulers have Jobs of their own.
+func ofJob(owner *metav1.OwnerReference) bool {
+	return owner != nil && owner.Kind == kindJob && owner.APIVersion == batchv1.SchemeGroupVersion.String()
+}
+
 func sortedWriters(out []reconcile.Writer) []reconcile.Writer {
 	slices.SortFunc(out, func(a, b reconcile.Writer) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
@@ -138,6 +144,9 @@ func (c *Client) writerOf(ctx context.Context, p corev1.Pod) reconcile.Writer {
 		return reconcile.Writer{Kind: "Pod", Name: p.Name}
 	}
 	out := reconcile.Writer{Kind: owner.Kind, Name: owner.Name}
+	if group, _, ok := strings.Cut(owner.APIVersion, "/"); ok && owner.Kind == kindJob { // not one that we wait for
+		out.Kind += "." + group
+	}
 	if owner.Kind != "ReplicaSet" || owner.APIVersion != appsv1.SchemeGroupVersion.String() {
 		return out
 	}
