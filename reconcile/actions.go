@@ -86,7 +86,7 @@ func (r *run) workloads(ctx context.Context) ([]Workload, error) {
 
 // texts reads what the application's workloads are told, beside their counts.
 func (r *run) texts(ctx context.Context) ([]Workload, error) {
-	return r.known(r.p.Workloads.ListTexts(ctx))
+	return r.known(r.p.Workloads.Application(ctx).Workloads)
 }
 
 func (r *run) known(ws Observed[[]Workload]) ([]Workload, error) {

@@ -92,8 +92,8 @@ type Database struct {
 	Sessions []SessionCount `json:"sessions,omitempty"`
 	// Unsupported lists objects a move cannot carry, each with its reason.
 	Unsupported []UnsupportedObject `json:"unsupported,omitempty"`
-	// LeftBehind lists what a move neither carries nor compares.
-	LeftBehind []LeftBehind `json:"leftBehind,omitempty"`
+	// Uncarried lists what a move neither carries nor compares.
+	Uncarried []Uncarried `json:"uncarried,omitempty"`
 	// ServerSettings are PostgreSQL's settings as a session that asks for
 	// nothing has them from the server, by name; none where they could not be read.
 	ServerSettings map[string]ServerSetting `json:"serverSettings,omitempty"`

@@ -115,10 +115,13 @@ func (in sides) job(name string, req MoverRequest) MoverJob {
 	return MoverJob{Name: name, Request: req, Source: in.Source, Target: in.Target}
 }
 
+// inspectTime ends the Job that inspects.
+const inspectTime = 3 * time.Minute
+
 // inspectJob is the Job that looks at both sides.
 func inspectJob(in sides, installation string) MoverJob {
 	job := in.job("circleci-dr-inspect-"+subjectOf(in, installation)[:10], MoverRequest{Operation: OpInspect, Installation: installation})
-	job.Deadline = 3 * time.Minute
+	job.Deadline = inspectTime
 	return job
 }
 

@@ -169,11 +169,11 @@ func lastEngine(rec Observed[EngineRecord]) StatusLine {
 // BackPlan is the way back alone, for an engine that cannot go on with what it
 // was handed. It is false where nothing stands open, and after the commit:
 // there is only forward then.
-func BackPlan(s *spec.Spec, o Observation, tool, reason string) (Plan, bool) {
+func BackPlan(s *spec.Spec, o Observation, reason string) (Plan, bool) {
 	if !openMove(o) || o.Move.Value.Phase == MoveCommitted {
 		return Plan{}, false
 	}
-	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Binding: bindingOf(s, o, tool), Resumes: o.Move.Value.ID, Coverage: CoverageOf(s)}
+	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Binding: bindingOf(s, o), Resumes: o.Move.Value.ID, Coverage: CoverageOf(s)}
 	p.Steps = []Step{goBackStep(o.Move.Value, reason)}
 	p.Total = total(p.Steps)
 	p.ID = planID(p)

@@ -64,7 +64,7 @@ func TestBackPlanBringsBackWhatIsNotCommitted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan, ok := BackPlan(s, o, "test", "because")
+		plan, ok := BackPlan(s, o, "because")
 		if ok != want {
 			t.Errorf("%s: offered %t", point, ok)
 		}
@@ -89,7 +89,7 @@ func TestBackPlanBringsBackWhatIsNotCommitted(t *testing.T) {
 	w := newWorld()
 	if o, _, err := w.plan(s); err != nil {
 		t.Fatal(err)
-	} else if _, ok := BackPlan(s, o, "test", "because"); ok {
+	} else if _, ok := BackPlan(s, o, "because"); ok {
 		t.Error("a way back is offered where nothing was begun")
 	}
 }

@@ -229,10 +229,14 @@ func (r *run) withdraw(ctx context.Context, st Step) error {
 	if err := r.stop(ctx, st); err != nil {
 		return err
 	}
-	if jobs := r.jobsLeft(ctx); jobs != "" { // nothing keeps it from writing there in a moment
+	jobs, err := r.jobsLeft(ctx)
+	if err != nil {
+		return err
+	}
+	if jobs != "" { // nothing keeps it from writing there in a moment
 		return r.forward(ctx, st, fmt.Errorf("it cannot be known that nobody writes to the target: %s still runs", jobs))
 	}
-	err := r.saveMove(ctx, func(m *Move) {
+	err = r.saveMove(ctx, func(m *Move) {
 		m.Deciding = true
 		for i := range m.Parts {
 			m.Parts[i].Committed = false // each is made again, whatever becomes of this

@@ -328,7 +328,7 @@ func TestAForeignSecretIsNamedBeforeTheOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Postgres.Credentials = Found(Credentials{Name: CredentialsName(PostgreSQL), Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
-	plan, err := MakePlan(s, o, "test")
+	plan, err := MakePlan(s, o)
 	want := []Finding{{
 		ID: "secret-owned", Blocks: true, Field: "datastores.postgresql.external.password", Source: sourceHandOff,
 		What: "ExternalSecret pg keeps Secret circleci-dr-postgresql, so it is not written, and it does not fit: Secret circleci-dr-postgresql has no key postgres-password",
@@ -338,7 +338,7 @@ func TestAForeignSecretIsNamedBeforeTheOutage(t *testing.T) {
 		t.Errorf("got %+v, error %v", plan.Blocked(), err)
 	}
 	o.Postgres.Credentials.Value.Matches = true
-	if plan, err = MakePlan(s, o, "test"); err != nil || len(plan.Blocked()) != 0 {
+	if plan, err = MakePlan(s, o); err != nil || len(plan.Blocked()) != 0 {
 		t.Errorf("with the right content: %+v, error %v", plan.Blocked(), err)
 	}
 }

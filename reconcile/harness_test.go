@@ -52,7 +52,7 @@ type attempt struct {
 
 func (w *world) plan(s *spec.Spec) (Observation, Plan, error) {
 	o := Observe(context.Background(), s, w.providers(), ObserveOptions{Inspect: true, Preview: true, Authoritative: w.choice})
-	p, err := MakePlan(s, o, "test")
+	p, err := MakePlan(s, o)
 	return o, p, err
 }
 

@@ -12,10 +12,10 @@ import (
 
 // MakePlan decides what is missing. It is pure: the same spec and observation
 // give the same plan. tool is the version of this program.
-func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
+func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
 	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Coverage: CoverageOf(s), Authoritative: o.Authoritative}
 	if s.Server == nil {
-		p.Binding = Binding{SpecDigest: s.Digest(), Tool: tool}
+		p.Binding = Binding{SpecDigest: s.Digest(), Tool: o.Tool}
 		p.ID = planID(p)
 		return p, nil
 	}
@@ -28,7 +28,7 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 		return Plan{}, &UnreadableError{What: missing}
 	}
 	if o.Release.IsNot() {
-		p.Binding = Binding{SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID, Tool: tool}
+		p.Binding = Binding{SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID, Tool: o.Tool}
 		p.Findings = []Finding{block("no-release", "server.release", sourceDocs, "check server.kubeContext, server.namespace and server.release",
 			"there is no Helm release %s in namespace %s", s.Server.Release, s.Server.Namespace)}
 		p.ID = planID(p)
@@ -47,7 +47,7 @@ func MakePlan(s *spec.Spec, o Observation, tool string) (Plan, error) {
 		p.Resumes = o.Move.Value.ID
 	}
 	p.Notices = notices(s, o)
-	p.Binding = bindingOf(s, o, tool)
+	p.Binding = bindingOf(s, o)
 	p.Total = total(steps)
 	if p.Total.DownHigh > 0 {
 		p.Total.Assumption = joinNonEmpty("; ", p.Total.Assumption, o.Measured.Value.lastDowntime(directionOf(parts)))
@@ -68,12 +68,12 @@ func findingsFor(s *spec.Spec, o Observation, steps []Step) []Finding {
 	return append(preflightRelease(s, o), preflightAccess(s, o)...)
 }
 
-func bindingOf(s *spec.Spec, o Observation, tool string) Binding {
+func bindingOf(s *spec.Spec, o Observation) Binding {
 	rel := o.Release.Value
 	b := Binding{
 		SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID,
 		Release: rel.Namespace + "/" + rel.Name, Revision: rel.Revision,
-		Chart: rel.Chart + "-" + rel.ChartVersion, Tool: tool,
+		Chart: rel.Chart + "-" + rel.ChartVersion, Tool: o.Tool,
 	}
 	if pv := o.Preview; pv.Is() && pv.Value.ChartDigest != "" {
 		b.Chart += "@" + pv.Value.ChartDigest

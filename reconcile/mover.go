@@ -133,11 +133,12 @@ type InspectResult struct {
 	Adapted []string `json:"adapted,omitempty"`
 	// Blocked lists what this source holds and this target cannot take.
 	Blocked []UnsupportedObject `json:"blocked,omitempty"`
-	// LeftOut lists what a move goes on without.
-	LeftOut []UnsupportedObject `json:"leftOut,omitempty"`
-	// Left lists what stays behind between just these two, such as the password
+	// Omitted lists what the copy leaves out because this target does not take
+	// it, such as a setting it does not know.
+	Omitted []UnsupportedObject `json:"omitted,omitempty"`
+	// Uncarried lists what is not carried between just these two, such as the password
 	// of a role that the target has too.
-	Left []LeftBehind `json:"left,omitempty"`
+	Uncarried []Uncarried `json:"uncarried,omitempty"`
 }
 
 // InspectedSide is one side of an inspection: facts, or why there are none.

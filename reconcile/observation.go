@@ -9,6 +9,8 @@ import (
 // Observation is live state, read once per plan.
 type Observation struct {
 	At time.Time `json:"at"`
+	// Tool is the version of the program that looks.
+	Tool string `json:"tool,omitempty"`
 	// For is what it was made for; empty is for an apply.
 	For       Use                  `json:"for,omitempty"`
 	Cluster   Observed[Cluster]    `json:"cluster"`

@@ -35,26 +35,19 @@ type ObserveOptions struct {
 // record, and these only when asked. Reads go in parallel; one that fails is
 // Unknown in the result, with its reason.
 func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions) Observation {
-	o := Observation{At: p.Now(), For: opt.For, Authoritative: opt.Authoritative}
+	o := Observation{At: p.Now(), Tool: p.Tool, For: opt.For, Authoritative: opt.Authoritative}
 	reads := []func(){
 		func() { o.Cluster = p.Cluster.Cluster(ctx) },
 		func() { o.Release = p.Releases.Release(ctx) },
-		func() { o.Workloads = p.Workloads.ListTexts(ctx) },
-		func() { o.Writers = p.Neighbours.Writers(ctx) },
+		func() { a := p.Workloads.Application(ctx); o.Workloads, o.Writers = a.Workloads, a.Writers },
 		func() { o.Lease = p.Leases.Holder(ctx) },
-		func() { o.Applied, _ = readRecord[Applied](ctx, p.Records, RecordApplied) },
-		func() { o.Journal, _ = readRecord[Journal](ctx, p.Records, RecordJournal) },
-		func() { o.Move, _ = readRecord[Move](ctx, p.Records, RecordMove) },
-		func() { o.Measured, _ = readRecord[Measured](ctx, p.Records, RecordMeasured) },
+		func() { observeRecords(ctx, p, &o) },
 		func() { o.Values = observeValues(ctx, s, p) },
 		func() { o.Denied = p.Access.Denied(ctx, wanted(s, opt.For)) },
 	}
 	for _, e := range engines {
 		d := o.store(e)
 		reads = append(reads,
-			func() { d.Lineage, _ = readRecord[Lineage](ctx, p.Records, RecordLineage(e)) },
-			func() { d.Inspection, _ = readRecord[Inspection](ctx, p.Records, RecordInspection(e)) },
-			func() { d.Rehearsal, _ = readRecord[Rehearsed](ctx, p.Records, RecordRehearsal(e)) },
 			func() { d.Credentials = observeCredentials(ctx, s, p, e) },
 			func() { d.Authority = observeAuthority(ctx, s, p, e) },
 		)
@@ -72,6 +65,21 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 	}
 	observeStores(ctx, s, p, opt, &o)
 	return o
+}
+
+// observeRecords reads what earlier runs wrote, in one go.
+func observeRecords(ctx context.Context, p Providers, o *Observation) {
+	all := p.Records.ReadAll(ctx)
+	o.Applied = recordIn[Applied](all, RecordApplied)
+	o.Journal = recordIn[Journal](all, RecordJournal)
+	o.Move = recordIn[Move](all, RecordMove)
+	o.Measured = recordIn[Measured](all, RecordMeasured)
+	for _, e := range engines {
+		d := o.store(e)
+		d.Lineage = recordIn[Lineage](all, RecordLineage(e))
+		d.Inspection = recordIn[Inspection](all, RecordInspection(e))
+		d.Rehearsal = recordIn[Rehearsed](all, RecordRehearsal(e))
+	}
 }
 
 // observeStores reads what can only be asked for once the release is known.

@@ -9,7 +9,7 @@ import (
 // What a plan of both engines says of its steps is true of each of them.
 func TestTheWordsOfAPlanOfBothEngines(t *testing.T) {
 	f := factsOf("both back")(t)
-	p, err := MakePlan(f.s, f.o, "test")
+	p, err := MakePlan(f.s, f.o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,14 +31,14 @@ func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []Finding {
 				"the upgrade would change the address of %s in no object of the release", p.Engine.title()))
 			continue
 		}
-		out = append(out, leftBehind(o, p, source, places)...)
+		out = append(out, addressesThatStay(o, p, source, places)...)
 	}
 	return out
 }
 
-// leftBehind names the places that say the source's address and would go on
+// addressesThatStay names the places that say the source's address and would go on
 // saying it. It blocks where they are all that a workload has.
-func leftBehind(o Observation, p Part, source named, places []Place) []Finding {
+func addressesThatStay(o Observation, p Part, source named, places []Place) []Finding {
 	var left, stuck []string
 	changed := changing(o.Preview.Value)
 	for _, w := range o.Workloads.Value {

@@ -41,8 +41,8 @@ func checkBlocked(e Engine, blocked []UnsupportedObject) []Finding {
 	return out
 }
 
-// checkLeftOut names what the move goes on without.
-func checkLeftOut(e Engine, left []UnsupportedObject) []Finding {
+// checkOmitted names what the move goes on without.
+func checkOmitted(e Engine, left []UnsupportedObject) []Finding {
 	order, named := byReason(left)
 	var out []Finding
 	for _, key := range order {

@@ -83,7 +83,7 @@ var judged = []row{
 		f.dst().ServerVersion, f.dst().VersionNum, f.dst().Role.NoInherit = "16.11", 160011, true
 	}},
 	{"settings that are left out", func(f *facts) {
-		f.o.Postgres.Inspection.Value.LeftOut = []UnsupportedObject{
+		f.o.Postgres.Inspection.Value.Omitted = []UnsupportedObject{
 			{Object: "setting operator_precedence_warning of role app", Reason: "PostgreSQL 14 on the target does not take it", Fix: "reset it on the source"},
 			{Database: "main", Object: "setting x of database main", Reason: "PostgreSQL 14 on the target does not take it", Fix: "reset it on the source"},
 			{Object: "setting log_statement of role app", Reason: "only a superuser may set it there"},
@@ -110,7 +110,7 @@ func TestFixesFit(t *testing.T) {
 	for _, r := range judged {
 		f := before(t)
 		r.change(f)
-		p, err := MakePlan(f.s, f.o, "test")
+		p, err := MakePlan(f.s, f.o)
 		if err != nil {
 			t.Fatal(err)
 		}

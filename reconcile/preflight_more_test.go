@@ -121,7 +121,7 @@ func TestOneDirectionAtATime(t *testing.T) {
 	f := factsOf("both out")(t)
 	f.external("circleci-dr-postgresql")
 	f.pg().Location = spec.Internal
-	p, err := MakePlan(f.s, f.o, "test")
+	p, err := MakePlan(f.s, f.o)
 	if err != nil {
 		t.Fatal(err)
 	}

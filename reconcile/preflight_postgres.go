@@ -44,7 +44,7 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	out = append(out, checkLocales(src, dst)...)
 	out = append(out, checkProvider(src, dst)...)
 	out = append(out, checkBlocked(PostgreSQL, insp.Value.Blocked)...)
-	out = append(out, checkLeftOut(PostgreSQL, insp.Value.LeftOut)...)
+	out = append(out, checkOmitted(PostgreSQL, insp.Value.Omitted)...)
 	out = append(out, checkExtensions(src, dst)...)
 	out = append(out, checkExtensionRows(src, dst)...)
 	out = append(out, checkLocks(src, dst)...)
@@ -54,7 +54,7 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	out = append(out, checkSizing(s)...)
 	out = append(out, checkConnections(src, dst)...)
 	out = append(out, checkPreload(src, dst)...)
-	out = append(out, checkLeft(PostgreSQL, slices.Concat(src.LeftBehind, insp.Value.Left), dst.Role.Superuser)...)
+	out = append(out, checkUncarried(PostgreSQL, slices.Concat(src.Uncarried, insp.Value.Uncarried), dst.Role.Superuser)...)
 	return append(out, checkServerSettings(src, dst)...)
 }
 

@@ -30,6 +30,8 @@ type Providers struct {
 	Reconcilers Reconcilers
 	// Values is nil where the files of the spec's owner are out of reach.
 	Values ValuesFiles
+	// Tool is the version of this program.
+	Tool string
 	// Now is the clock.
 	Now func() time.Time
 	// Wait returns after d, or earlier with the context's error.
@@ -101,9 +103,9 @@ type Switcher interface {
 type Workloads interface {
 	// List reads counts. It is asked twice a second while pods end and start.
 	List(ctx context.Context) Observed[[]Workload]
-	// ListTexts is List with each workload's Texts, for which ConfigMaps and
-	// Secrets are read as well.
-	ListTexts(ctx context.Context) Observed[[]Workload]
+	// Application is List with each workload's Texts, for which ConfigMaps and
+	// Secrets are read as well, and with what else runs pods of the application.
+	Application(ctx context.Context) Application
 	// Record annotates each workload with its own live count; one that
 	// already has the annotation is left as it is.
 	Record(ctx context.Context, counts map[string]int) error
@@ -170,6 +172,9 @@ type Record struct {
 // Records keeps the engine's documents beside what they describe.
 type Records interface {
 	Read(ctx context.Context, name string) Observed[Record]
+	// ReadAll reads all of them at once, by name. One that cannot be read is there
+	// as unknown; one that is not in the map is absent.
+	ReadAll(ctx context.Context) Observed[map[string]Observed[Record]]
 	// Write stores data if the record is still at version ("" means it must
 	// not exist) and returns the new version, or ErrConflict.
 	Write(ctx context.Context, name string, data json.RawMessage, version string) (string, error)

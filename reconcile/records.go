@@ -7,10 +7,27 @@ import (
 	"reflect"
 )
 
-// readRecord reads one of the engine's documents. A garbled one is unknown,
-// never absent.
+// readRecord reads one of the engine's documents.
 func readRecord[T any](ctx context.Context, r Records, name string) (Observed[T], string) {
-	raw := r.Read(ctx, name)
+	return decoded[T](r.Read(ctx, name), name)
+}
+
+// recordIn finds one of the engine's documents among all of them.
+func recordIn[T any](all Observed[map[string]Observed[Record]], name string) Observed[T] {
+	if !all.Is() {
+		return Observed[T]{Why: all.Why}
+	}
+	raw, ok := all.Value[name]
+	if !ok {
+		return NotThere[T]()
+	}
+	out, _ := decoded[T](raw, name)
+	return out
+}
+
+// decoded gives a document and its version. A garbled one is unknown, never
+// absent.
+func decoded[T any](raw Observed[Record], name string) (Observed[T], string) {
 	switch raw.Known {
 	case Absent:
 		return NotThere[T](), ""

@@ -27,8 +27,8 @@ type Rehearsal struct {
 	// Compared counts what was made and compared, by kind.
 	Compared    map[string]int `json:"compared"`
 	Differences []Difference   `json:"differences,omitempty"`
-	// Left is what a rehearsal cannot try.
-	Left []string `json:"left,omitempty"`
+	// NotTried is what a rehearsal cannot try.
+	NotTried []string `json:"notTried,omitempty"`
 	// Tries is how often it began: it lets go when somebody waits on it.
 	Tries int `json:"tries"`
 }
@@ -58,8 +58,11 @@ func rehearsable(p Part) bool {
 }
 
 // restsOn is the fingerprint of what a rehearsal rests on beside the schema: both
-// versions, the target's server, role and extensions, and who is renamed.
-func restsOn(s *spec.Spec, in Inspection, p Part) string {
+// versions, the target's server, role and extensions, who is renamed, and the code
+// of the copy, which is the mover's image and, where the file names none, comes
+// with this program.
+func restsOn(s *spec.Spec, o Observation, p Part) string {
+	in := o.store(p.Engine).Inspection.Value
 	rests := struct {
 		From, To   int
 		Server     string
@@ -67,7 +70,8 @@ func restsOn(s *spec.Spec, in Inspection, p Part) string {
 		Extensions map[string][]string
 		OwnerMap   map[string]string
 		Image      string
-	}{OwnerMap: p.OwnerMap, Image: s.Mover.Image}
+		Tool       string
+	}{OwnerMap: p.OwnerMap, Image: s.Mover.Image, Tool: o.Tool}
 	if src := in.Source; src != nil && src.Database != nil {
 		rests.From = src.Database.VersionNum
 	}
@@ -110,8 +114,8 @@ func lastRehearsal(s *spec.Spec, o Observation, p Part) (r Rehearsed, not string
 		r = rec.Value
 	}
 	switch {
-	case r.Of != restsOn(s, o.store(p.Engine).Inspection.Value, p):
-		return r, "the target, its role, its extensions or a version has changed since"
+	case r.Of != restsOn(s, o, p):
+		return r, "the target, its role, its extensions, or a version, this program's too, has changed since"
 	case r.CouldNot == "" && r.Schema != schemaNow(o, p.Engine):
 		return r, "the schema has changed since"
 	}
@@ -135,7 +139,7 @@ func rehearsalSteps(s *spec.Spec, o Observation, p Part) []Step {
 		st = rehearseStep(o, p, not)
 	}
 	st = ofEngine(p.Engine, st)
-	st.Args["schema"], st.Args["of"] = schemaNow(o, p.Engine), restsOn(s, o.store(p.Engine).Inspection.Value, p)
+	st.Args["schema"], st.Args["of"] = schemaNow(o, p.Engine), restsOn(s, o, p)
 	return []Step{st}
 }
 
@@ -338,5 +342,5 @@ func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, progress
 			return res, fmt.Errorf("read the result of %s: %w", job.Name, err)
 		}
 	}
-	return res, outcome(ctx, p, part, Rehearsed{Rehearsal: res, Of: restsOn(s, o.store(e).Inspection.Value, part)}, schemaNow(o, e), err)
+	return res, outcome(ctx, p, part, Rehearsed{Rehearsal: res, Of: restsOn(s, o, part)}, schemaNow(o, e), err)
 }

@@ -56,7 +56,7 @@ func TestARehearsalCountsUntilSomethingChanges(t *testing.T) {
 	f := before(t)
 	part := partsWanted(f.s, &f.o)[0]
 	record := func() {
-		f.o.Postgres.Rehearsal = Found(Rehearsed{Rehearsal: Rehearsal{At: f.o.At, Schema: schemaNow(f.o, PostgreSQL)}, Of: restsOn(f.s, f.o.Postgres.Inspection.Value, part)})
+		f.o.Postgres.Rehearsal = Found(Rehearsed{Rehearsal: Rehearsal{At: f.o.At, Schema: schemaNow(f.o, PostgreSQL)}, Of: restsOn(f.s, f.o, part)})
 	}
 	for _, c := range []struct {
 		name   string
@@ -71,6 +71,7 @@ func TestARehearsalCountsUntilSomethingChanges(t *testing.T) {
 		{"the target itself", func() { f.dst().SystemIdentifier = "another" }, false},
 		{"the target's role", func() { f.dst().Role.Superuser = !f.dst().Role.Superuser }, false},
 		{"an extension of the target", func() { f.dst().Extensions = map[string][]string{"pg_partman": {"4.7.1"}} }, false},
+		{"the version of the program, and with it the mover's", func() { f.o.Tool = "the next" }, false},
 		{"who is renamed", func() { part.OwnerMap = map[string]string{"postgres": "another"} }, false},
 	} {
 		f = before(t)
@@ -83,7 +84,7 @@ func TestARehearsalCountsUntilSomethingChanges(t *testing.T) {
 	}
 	f = before(t)
 	f.o.Postgres.Rehearsal = CouldNot[Rehearsed](errInjected)
-	if p, err := MakePlan(f.s, f.o, "test"); err != nil || !slices.Contains(actions(p.Steps), ActRehearse) {
+	if p, err := MakePlan(f.s, f.o); err != nil || !slices.Contains(actions(p.Steps), ActRehearse) {
 		t.Errorf("with a record that cannot be read the plan has %v, error %v", actions(p.Steps), err)
 	}
 }

@@ -71,7 +71,7 @@ func goldenFrom(t *testing.T, file string, start func(*testing.T) *facts, rows [
 	for _, r := range rows {
 		f := start(t)
 		r.change(f)
-		p, err := MakePlan(f.s, f.o, "test")
+		p, err := MakePlan(f.s, f.o)
 		l := line{Row: r.name, Steps: actions(p.Steps), Findings: p.Findings, Notices: p.Notices, Resumes: p.Resumes}
 		if slices.Equal(l.Steps, wholeMove) {
 			l.Steps = []ActionKind{"the whole move"}
@@ -83,7 +83,7 @@ func goldenFrom(t *testing.T, file string, start func(*testing.T) *facts, rows [
 			}
 			l.Error = err.Error()
 		}
-		again, err2 := MakePlan(f.s, f.o, "test")
+		again, err2 := MakePlan(f.s, f.o)
 		if (err == nil) != (err2 == nil) || again.ID != p.ID {
 			t.Errorf("%s: a second plan of the same facts differs", r.name)
 		}

@@ -35,7 +35,7 @@ func quiesceStep(o Observation) Step {
 		st.Details = append(st.Details, fmt.Sprintf("CronJobs suspended until the end: %s; Jobs that run get %s to end", strings.Join(crons, ", "), jobsTime))
 	}
 	st.Estimate = Estimate{Low: 2 * time.Second, High: 45 * time.Second, Assumption: "pods end within their grace period"}
-	if len(jobsIn(o.Writers.Value)) > 0 {
+	if jobs, _ := jobsAmong(o.Writers.Value); len(jobs) > 0 {
 		st.Estimate.High += jobsTime
 	}
 	st.Estimate = st.Estimate.down()

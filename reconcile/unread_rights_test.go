@@ -24,7 +24,7 @@ func TestAnUnreadableStateNamesTheMissingRights(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.Workloads, o.Denied = CouldNot[[]Workload](errors.New("forbidden")), Found(c.denied)
-		_, err = MakePlan(externalSpec(), o, "test")
+		_, err = MakePlan(externalSpec(), o)
 		var unread *UnreadableError
 		if !errors.As(err, &unread) || !slices.Equal(unread.What, c.want) {
 			t.Errorf("with %v denied: %v", c.denied, err)

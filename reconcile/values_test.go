@@ -206,7 +206,7 @@ func TestAPlanSaysWhatTheValuesFilesWillDo(t *testing.T) {
 		for _, change := range row.changes {
 			change(f)
 		}
-		p, err := MakePlan(f.s, f.o, "test")
+		p, err := MakePlan(f.s, f.o)
 		if err != nil {
 			t.Errorf("%s: %v", row.name, err)
 			continue

@@ -22,7 +22,7 @@ type Workload struct {
 	Recorded   *int   `json:"recorded,omitempty"`
 	Autoscaler string `json:"autoscaler,omitempty"`
 	// Texts are what its pod template says, and the ConfigMaps and Secrets that
-	// it uses; only Workloads.ListTexts reads them.
+	// it uses; only Workloads.Application reads them.
 	Texts Texts `json:"-"`
 	// Trouble says why pods do not become ready (ImagePullBackOff …).
 	Trouble string `json:"trouble,omitempty"`

@@ -102,14 +102,20 @@ func (l workloads) List(ctx context.Context) Observed[[]Workload] {
 	return look(ctx, l.w, "List", func() Observed[[]Workload] { return Found(l.list()) })
 }
 
-func (l workloads) ListTexts(ctx context.Context) Observed[[]Workload] {
-	return look(ctx, l.w, "ListTexts", func() Observed[[]Workload] {
+func (l workloads) Application(ctx context.Context) Application {
+	var writers []Writer
+	ws := look(ctx, l.w, "Application", func() Observed[[]Workload] {
 		out := l.list()
 		for i := range out {
 			out[i].Texts = l.w.apps[out[i].Key()].texts(out[i].Key())
 		}
+		writers = append(slices.Clone(l.w.writers), l.w.started()...)
 		return Found(out)
 	})
+	if !ws.Is() {
+		return Application{Workloads: ws, Writers: Observed[[]Writer]{Why: ws.Why}}
+	}
+	return Application{Workloads: ws, Writers: Found(writers)}
 }
 
 func (l workloads) list() []Workload {
@@ -130,16 +136,22 @@ func (l workloads) list() []Workload {
 	return append(out[at:], out[:at]...)
 }
 
-func (w *world) Writers(ctx context.Context) Observed[[]Writer] {
-	return look(ctx, w, "Writers", func() Observed[[]Writer] {
-		out := slices.Clone(w.writers)
-		for _, key := range slices.Sorted(maps.Keys(w.apps)) {
-			if a := w.apps[key]; a.kind == cronJob && a.pods > 0 {
-				out = append(out, Writer{kindJob, a.name + "-1", a.pods})
-			}
-		}
-		return Found(out)
+func (w *world) Jobs(ctx context.Context) Observed[[]Writer] {
+	return look(ctx, w, "Jobs", func() Observed[[]Writer] {
+		out := slices.DeleteFunc(slices.Clone(w.writers), func(o Writer) bool { return o.Kind != kindJob })
+		return Found(append(out, w.started()...))
 	})
+}
+
+// started are the Jobs that CronJobs have started.
+func (w *world) started() []Writer {
+	var out []Writer
+	for _, key := range slices.Sorted(maps.Keys(w.apps)) {
+		if a := w.apps[key]; a.kind == cronJob && a.pods > 0 {
+			out = append(out, Writer{kindJob, a.name + "-1", a.pods})
+		}
+	}
+	return out
 }
 
 func (a *app) texts(key string) Texts {
@@ -188,6 +200,16 @@ func (l workloads) Forget(ctx context.Context) error {
 }
 
 type records struct{ w *world }
+
+func (r records) ReadAll(ctx context.Context) Observed[map[string]Observed[Record]] {
+	return look(ctx, r.w, "ReadAll", func() Observed[map[string]Observed[Record]] {
+		out := map[string]Observed[Record]{}
+		for name, rec := range r.w.records {
+			out[name] = Found(rec)
+		}
+		return Found(out)
+	})
+}
 
 func (r records) Read(ctx context.Context, name string) Observed[Record] {
 	return look(ctx, r.w, "Read", func() Observed[Record] {

@@ -369,8 +369,8 @@ func (w *world) providers() Providers {
 		together = nil
 	}
 	return Providers{
-		Together: together,
-		Cluster:  w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Neighbours: w, Stores: w,
+		Together: together, Tool: "test",
+		Cluster: w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Neighbours: w, Stores: w,
 		Passwords: w, Movers: movers{w}, Records: records{w}, Access: w, Leases: w, Starts: starts{w}, Authorities: w, Reconcilers: w,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.clock },
 		Wait: func(ctx context.Context, d time.Duration) error {

@@ -10,21 +10,33 @@ import (
 // Neighbours reads what is in the release's namespace beside the workloads that
 // are scaled.
 type Neighbours interface {
-	// Writers are pods with layer=application that no Workload owns.
-	Writers(ctx context.Context) Observed[[]Writer]
+	// Jobs are the application's Jobs that are not over: a Job belongs to it when
+	// the Job, the pods it starts or the CronJob that made it has
+	// layer=application. It is asked every second while they end.
+	Jobs(ctx context.Context) Observed[[]Writer]
 }
 
-// Writer is an owner of pods with layer=application that scaling does not stop:
-// a Job, a DaemonSet, a Rollout, a pod on its own.
+// Application is the application layer as one read of the namespace shows it.
+type Application struct {
+	Workloads Observed[[]Workload]
+	Writers   Observed[[]Writer]
+}
+
+// Writer is one of the application's own Jobs, or another owner of pods with
+// layer=application that scaling does not stop: a DaemonSet, a Rollout, a pod
+// on its own.
 type Writer struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 	Pods int    `json:"pods"`
 }
 
-// String names it with its pods.
+// String names it with its pods; a Job may have none for a while.
 func (w Writer) String() string {
-	if w.Pods == 1 {
+	switch w.Pods {
+	case 0:
+		return w.Kind + "/" + w.Name
+	case 1:
 		return w.Kind + "/" + w.Name + " (1 pod)"
 	}
 	return fmt.Sprintf("%s/%s (%d pods)", w.Kind, w.Name, w.Pods)
@@ -35,34 +47,30 @@ const kindJob = "Job"
 // jobsTime is how long Jobs of the application get to end by themselves.
 const jobsTime = 3 * time.Minute
 
-// jobsIn are the Jobs among writers.
-func jobsIn(all []Writer) []string {
-	var out []string
+// jobsAmong names the Jobs among writers, which end by themselves, and the others.
+func jobsAmong(all []Writer) (jobs, others []string) {
 	for _, w := range all {
 		if w.Kind == kindJob {
-			out = append(out, w.String())
+			jobs = append(jobs, w.String())
+		} else {
+			others = append(others, w.String())
 		}
 	}
-	return out
+	return jobs, others
 }
 
 // otherWriters names what goes on running when the application is stopped. The
 // fence refuses their writes; what they do then, and where they write later, is
 // for their owner to know.
 func otherWriters(o Observation) []Finding {
-	var left []string
-	for _, w := range o.Writers.Value {
-		if w.Kind != kindJob {
-			left = append(left, w.String())
-		}
-	}
+	jobs, others := jobsAmong(o.Writers.Value)
 	var out []Finding
-	if jobs := jobsIn(o.Writers.Value); len(jobs) > 0 {
+	if len(jobs) > 0 {
 		what, brief := sentences("Jobs of the application run: %s; they get %s to end once the application has stopped, and then their writes are refused", some(jobs, 8), jobsTime)
 		out = append(out, Finding{ID: "job-runs", Source: sourceDocs, Fix: "move when they have ended", What: what, Brief: brief})
 	}
-	if len(left) > 0 {
-		what, brief := sentences("these run pods with layer=application and are not stopped by scaling: %s; their writes are refused while the data move", some(left, 8))
+	if len(others) > 0 {
+		what, brief := sentences("these run pods with layer=application and are not stopped by scaling: %s; their writes are refused while the data move", some(others, 8))
 		out = append(out, Finding{ID: "writer-not-stopped", Source: sourceDocs, What: what, Brief: brief,
 			Fix: "stop them by hand before the move and start them after it, with the new address if they are not of the release; or take layer=application off what does not use the databases"})
 	}
@@ -74,7 +82,7 @@ func otherWriters(o Observation) []Finding {
 func (r *run) waitForJobs(ctx context.Context, st Step) error {
 	until := r.p.Now().Add(jobsTime)
 	for {
-		seen := r.p.Neighbours.Writers(ctx)
+		seen := r.p.Neighbours.Jobs(ctx)
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
@@ -82,7 +90,7 @@ func (r *run) waitForJobs(ctx context.Context, st Step) error {
 			r.ev.Note("whether Jobs of the application run could not be read (" + seen.Why + "); the fence refuses their writes")
 			return nil
 		}
-		jobs := jobsIn(seen.Value)
+		jobs, _ := jobsAmong(seen.Value)
 		if len(jobs) == 0 {
 			return nil
 		}
@@ -101,7 +109,12 @@ func (r *run) waitForJobs(ctx context.Context, st Step) error {
 	}
 }
 
-// jobsLeft names the Jobs of the application that run, as far as they can be seen.
-func (r *run) jobsLeft(ctx context.Context) string {
-	return strings.Join(clip(jobsIn(r.p.Neighbours.Writers(ctx).Value), 8), ", ")
+// jobsLeft names the Jobs of the application that run.
+func (r *run) jobsLeft(ctx context.Context) (string, error) {
+	seen := r.p.Neighbours.Jobs(ctx)
+	if seen.Unread() {
+		return "", fmt.Errorf("look whether Jobs of the application run: %s", seen.Why)
+	}
+	jobs, _ := jobsAmong(seen.Value)
+	return strings.Join(clip(jobs, 8), ", "), nil
 }

@@ -128,7 +128,7 @@ func (e *engine) apply(ctx context.Context, rec reconcile.EngineRecord, began bo
 	seen := reconcile.Observe(held, e.ses.spec, e.ses.providers, reconcile.ObserveOptions{
 		Inspect: true, Preview: true, Progress: func(reconcile.MoverEvent) {}, Authoritative: e.work.plan.Authoritative,
 	})
-	plan, err := reconcile.MakePlan(e.ses.spec, seen, toolVersion())
+	plan, err := reconcile.MakePlan(e.ses.spec, seen)
 	if cause := context.Cause(held); cause != nil {
 		return none, cause
 	}
@@ -171,7 +171,7 @@ func (e *engine) fit(plan reconcile.Plan, seen reconcile.Observation, began bool
 	if err == nil {
 		return plan, nil, nil
 	}
-	if returning, ok := reconcile.BackPlan(e.ses.spec, seen, toolVersion(), err.Error()); ok {
+	if returning, ok := reconcile.BackPlan(e.ses.spec, seen, err.Error()); ok {
 		return returning, err, nil
 	}
 	return plan, nil, err
@@ -233,11 +233,13 @@ func (e *engine) end(ctx context.Context, out reconcile.EngineOutcome) error {
 	return e.log.outcome(out)
 }
 
+// leastWait is how long an engine waits for the lease also when its time is up.
+const leastWait = 2 * time.Minute
+
 // lease waits for whoever submitted, or for the time a dead pod's lease takes
 // to run out.
 func (e *engine) lease(ctx context.Context) (context.Context, func(), error) {
-	const least = 2 * time.Minute
-	return e.ses.kube.Acquire(ctx, kube.LeaseOptions{Purpose: "apply", Wait: max(time.Until(e.run.Deadline), least), OnHeld: func(h reconcile.LeaseHolder) {
+	return e.ses.kube.Acquire(ctx, kube.LeaseOptions{Purpose: "apply", Wait: max(time.Until(e.run.Deadline), leastWait), OnHeld: func(h reconcile.LeaseHolder) {
 		e.log.Note(fmt.Sprintf("waiting for %s, who holds the lease for %s since %s", h.Owner, h.Purpose, h.Since.UTC().Format(time.RFC3339)))
 	}})
 }

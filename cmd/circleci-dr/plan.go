@@ -87,7 +87,7 @@ func (p *program) makePlan(ctx context.Context, ses *session, opt reconcile.Obse
 			return reconcile.Plan{}, o, err
 		}
 	}
-	plan, err := reconcile.MakePlan(ses.spec, o, toolVersion())
+	plan, err := reconcile.MakePlan(ses.spec, o)
 	return plan, o, err
 }
 

@@ -53,7 +53,7 @@ func (p *program) gather(ctx context.Context, ses *session, o common) *bundle.Bu
 			b.Missing(what, errors.New(o))
 		}
 	}
-	if plan, err := reconcile.MakePlan(ses.spec, g.seen, toolVersion()); err != nil {
+	if plan, err := reconcile.MakePlan(ses.spec, g.seen); err != nil {
 		b.Missing("plan", err)
 	} else {
 		var doc bytes.Buffer

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
@@ -30,6 +31,10 @@ const (
 	maxArchive   = 32 << 20
 	maxDirectory = 100 << 20
 )
+
+// pullTime is how long a registry may take to give a chart. One that hangs must
+// not hold an upgrade with the application stopped.
+const pullTime = 2 * time.Minute
 
 // chartSource loads the chart anew each time it is asked: rendering changes a
 // loaded chart (disabled subcharts are removed from it).
@@ -105,7 +110,9 @@ func (s *chartSource) pull(ctx context.Context, version string) (*chart.Chart, e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.archive == nil || s.version != version {
-		data, err := within(ctx, func() ([]byte, error) { return pullArchive(s.ref, version) })
+		limited, cancel := context.WithTimeoutCause(ctx, pullTime, fmt.Errorf("the registry did not give it within %s", pullTime))
+		defer cancel()
+		data, err := within(limited, func() ([]byte, error) { return pullArchive(s.ref, version) })
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +125,7 @@ func pullArchive(ref, version string) ([]byte, error) {
 	plain := strings.TrimPrefix(ref, registry.OCIScheme+"://")
 	host, _, _ := strings.Cut(plain, "/")
 	options := []registry.ClientOption{
-		registry.ClientOptHTTPClient(&http.Client{Transport: retry.NewTransport(limited{http.DefaultTransport})}),
+		registry.ClientOptHTTPClient(&http.Client{Timeout: pullTime, Transport: retry.NewTransport(limited{http.DefaultTransport})}),
 		registry.ClientOptEnableCache(true),
 	}
 	if isLoopback(host) {

@@ -31,11 +31,14 @@ type Options struct {
 	Version string
 	// MaxHistory is how many revisions Helm keeps; 0 means 10.
 	MaxHistory int
-	// HookTimeout is how long one hook may take; 0 means 15 minutes.
+	// HookTimeout is how long one hook may take; 0 means hookTime.
 	HookTimeout time.Duration
 	// Log gets Helm's own lines at debug level; nil means nowhere.
 	Log *slog.Logger
 }
+
+// hookTime is how long one hook of the chart may take.
+const hookTime = 15 * time.Minute
 
 // Client works on one release. It satisfies reconcile.Releases and
 // reconcile.Switcher.
@@ -82,7 +85,7 @@ func New(opts Options) (*Client, error) {
 		opts.MaxHistory = 10
 	}
 	if opts.HookTimeout == 0 {
-		opts.HookTimeout = 15 * time.Minute
+		opts.HookTimeout = hookTime
 	}
 	silence()
 	get := newGetter(opts.Config, opts.Namespace)

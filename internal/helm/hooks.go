@@ -158,9 +158,12 @@ func (c *Client) lastLine(ctx context.Context, s *operation, h release.Hook) str
 	return logEnd(ctx, client, c.opts.Namespace, h)
 }
 
+// logTime is for the last line of a hook's log, which only explains.
+const logTime = 10 * time.Second
+
 // logEnd reads the last line of a hook's newest pod.
 func logEnd(ctx context.Context, client kubernetes.Interface, namespace string, h release.Hook) string {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // an interruption is told too
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logTime) // an interruption is told too
 	defer cancel()
 	pod := h.Name
 	if h.Kind != "Pod" {

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,8 @@ type Options struct {
 	// that is shown.
 	Redactor Redactor
 
+	// Answer is how long one request may take; 0 means answerTime.
+	Answer time.Duration
 	// Owner is who holds the lease, as user@host/pid.
 	Owner string
 	// Version goes into the user agent.
@@ -126,7 +129,7 @@ func New(o Options) (*Client, error) {
 	}
 	calls := &Calls{}
 	calls.Count(config)
-	bounded(config, answerTime)
+	bounded(config, cmp.Or(o.Answer, answerTime))
 	if o.ReadOnly {
 		ReadOnly(config)
 	}
@@ -144,7 +147,7 @@ func newClient(o Options, k kubernetes.Interface) *Client {
 	return &Client{
 		options: o, kube: k, calls: &Calls{}, log: slog.New(slog.DiscardHandler),
 		patience: defaultPatience(),
-		beat:     beat{period: 15 * time.Second, renew: 5 * time.Second, look: time.Second},
+		beat:     beat{period: leaseTime, renew: leaseTime / 3, look: time.Second},
 	}
 }
 

@@ -90,7 +90,7 @@ func TestWorkloadsAreRecordedScaledAndForgotten(t *testing.T) {
 		Trouble: `ErrImageNeverPull: container postgresql: Container image "tb/none:1" is not present with pull policy of Never`}
 	c.settled(t, []reconcile.Workload{web, queue})
 	at := reconcile.Place{Object: "Deployment/web", Field: "spec.template.spec.containers[" + template.Spec.Containers[0].Name + "].env[POSTGRES_HOST].value"}
-	if got := c.ListTexts(t.Context()); !got.Is() || got.Value[0].Texts[at] != "postgresql" {
+	if got := c.Application(t.Context()).Workloads; !got.Is() || got.Value[0].Texts[at] != "postgresql" {
 		t.Errorf("%s says %q, want postgresql (%s)", at, got.Value[0].Texts[at], got.Why)
 	}
 

@@ -71,9 +71,16 @@ func (h *holding) mine(ctx context.Context) (*coordinationv1.Lease, error) {
 	return live, nil
 }
 
+// leaseTime is how long a lease lasts that is not renewed; giveBackTime is for
+// giving it back.
+const (
+	leaseTime    = 15 * time.Second
+	giveBackTime = 10 * time.Second
+)
+
 // giveBack removes our lease. If that fails, the next one waits a period.
 func (h *holding) giveBack(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTime)
 	defer cancel()
 	live, err := h.mine(ctx)
 	if err == nil {
@@ -157,7 +164,7 @@ func period(live *coordinationv1.Lease) time.Duration {
 	if s := live.Spec.LeaseDurationSeconds; s != nil && *s > 0 {
 		return time.Duration(*s) * time.Second
 	}
-	return 15 * time.Second
+	return leaseTime
 }
 
 func transitions(live *coordinationv1.Lease) int32 {

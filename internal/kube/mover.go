@@ -206,9 +206,12 @@ func (c *Client) discard(ctx context.Context, name string) error {
 	return c.removeJobSecret(ctx, name)
 }
 
+// cleanupTime is for removing a Job that must not start any more.
+const cleanupTime = time.Minute
+
 // cleanup stops the Job even when the caller's context has ended.
 func (c *Client) cleanup(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	return c.Stop(ctx, name)
 }

@@ -56,6 +56,8 @@ func (c *Client) follower(job *batchv1.Job, container string, progress reconcile
 // away is waited for, but not for ever.
 func (f *follower) follow(ctx context.Context) (reconcile.MoverEvent, error) {
 	c := f.client
+	ctx, cancel := f.inTime(ctx)
+	defer cancel()
 	answered := time.Now() // when the API server last answered
 	for {
 		done, failed, err := f.look(ctx)
@@ -66,7 +68,9 @@ func (f *follower) follow(ctx context.Context) (reconcile.MoverEvent, error) {
 		case err == nil && done:
 			return f.verdict(ctx, failed)
 		case err == nil:
-			err = f.step(ctx)
+			if err = f.step(ctx); err == nil {
+				answered = time.Now() // it may have read a log for hours
+			}
 		}
 		if err == nil && len(f.log.last.Result) > 0 {
 			return f.log.last, nil
@@ -84,6 +88,18 @@ func (f *follower) follow(ctx context.Context) (reconcile.MoverEvent, error) {
 			return reconcile.MoverEvent{}, err
 		}
 	}
+}
+
+// inTime gives the following of a Job that has a deadline the same one, and a
+// little more: only the cluster's controllers end a Job, and they may be away too.
+func (f *follower) inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	seconds := f.job.Spec.ActiveDeadlineSeconds
+	if seconds == nil {
+		return context.WithCancel(ctx)
+	}
+	limit := time.Duration(*seconds) * time.Second
+	overdue := fmt.Errorf("its deadline of %s has passed and nothing ended it; look whether the cluster's controllers run (kubectl get job -n %s %s)", limit, f.job.Namespace, f.job.Name)
+	return context.WithTimeoutCause(ctx, limit+f.client.patience.settle, overdue)
 }
 
 // pace is how long to wait for the next look: little at first, so that a
@@ -192,21 +208,23 @@ func (f *follower) read(ctx context.Context) error {
 		since := metav1.NewTime(f.log.since)
 		options.SinceTime = &since // whole seconds: some lines come again and are dropped
 	}
+	// The pod may be another by the time it begins; and it begins first, for a
+	// server that says nothing may do so already when it is asked for the log.
+	go f.watch(ctx, cancel, f.pod.Name, f.pod.UID)
 	stream, err := f.client.kube.CoreV1().Pods(f.client.options.Namespace).GetLogs(f.pod.Name, options).Stream(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return unlessEnded(cause)
+	}
 	if apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
 		return nil // the pod or its log is gone; the next look says what became of it
 	}
 	if err != nil {
 		return describe(err, "read the log of pod "+f.pod.Name)
 	}
-	defer stream.Close()                           //nolint:errcheck // only read
-	go f.watch(ctx, cancel, f.pod.Name, f.pod.UID) // the pod may be another by the time it begins
+	defer stream.Close() //nolint:errcheck // only read
 	err = f.log.read(stream)
-	if errors.Is(context.Cause(ctx), errPodEnded) {
-		return nil
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		return unlessEnded(cause)
 	}
 	if err != nil {
 		f.client.log.DebugContext(ctx, "the log stream broke", "pod", f.pod.Name, "error", err)
@@ -216,16 +234,32 @@ func (f *follower) read(ctx context.Context) error {
 
 var errPodEnded = errors.New("the pod has ended")
 
-// watch ends a log stream that outlives its pod: a lost node does not close
-// it.
+// unlessEnded is why a log was not read any further; that its pod has ended is no
+// error.
+func unlessEnded(cause error) error {
+	if errors.Is(cause, errPodEnded) {
+		return nil
+	}
+	return cause
+}
+
+// watch ends a log stream that outlives its pod, for a lost node does not close
+// it, or its API server: a stream has no limit of its own.
 func (f *follower) watch(ctx context.Context, cancel context.CancelCauseFunc, name string, uid types.UID) {
-	last := false
+	last, answered := false, time.Now()
 	for process.Pause(ctx, 10*f.client.patience.look) == nil {
 		if last {
 			cancel(errPodEnded) // it had a whole turn to deliver its last lines
 			return
 		}
 		pod, err := f.client.kube.CoreV1().Pods(f.client.options.Namespace).Get(ctx, name, metav1.GetOptions{})
+		switch {
+		case !transient(err):
+			answered = time.Now()
+		case time.Since(answered) > f.client.patience.settle:
+			cancel(silence{f.client.patience.settle})
+			return
+		}
 		last = apierrors.IsNotFound(err) || err == nil && (pod.UID != uid || over(*pod, f.container))
 	}
 }

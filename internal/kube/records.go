@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -29,11 +30,31 @@ func (c *Client) Read(ctx context.Context, name string) reconcile.Observed[recon
 	if err != nil {
 		return reconcile.CouldNot[reconcile.Record](fmt.Errorf("read ConfigMap %s: %w", object, err))
 	}
-	data := got.Data[recordKey]
-	if !json.Valid([]byte(data)) {
-		return reconcile.CouldNot[reconcile.Record](fmt.Errorf("read ConfigMap %s: its key %s is not JSON; somebody else wrote it", object, recordKey))
+	return recordOf(*got)
+}
+
+// ReadAll reads every record in one list. They are known by their names, as in
+// Read: one whose labels somebody took off is no record that is absent.
+func (c *Client) ReadAll(ctx context.Context) reconcile.Observed[map[string]reconcile.Observed[reconcile.Record]] {
+	found, err := all[corev1.ConfigMap](ctx, "", listOf(c.kube.CoreV1().ConfigMaps(c.options.Namespace).List))
+	if err != nil {
+		return reconcile.CouldNot[map[string]reconcile.Observed[reconcile.Record]](fmt.Errorf("list ConfigMaps, in which records are kept: %w", err))
 	}
-	return reconcile.Found(reconcile.Record{Data: json.RawMessage(data), Version: got.ResourceVersion})
+	out := map[string]reconcile.Observed[reconcile.Record]{}
+	for _, m := range found {
+		if name, ok := strings.CutPrefix(m.Name, recordPrefix); ok {
+			out[name] = recordOf(m)
+		}
+	}
+	return reconcile.Found(out)
+}
+
+func recordOf(m corev1.ConfigMap) reconcile.Observed[reconcile.Record] {
+	data := m.Data[recordKey]
+	if !json.Valid([]byte(data)) {
+		return reconcile.CouldNot[reconcile.Record](fmt.Errorf("read ConfigMap %s: its key %s is not JSON; somebody else wrote it", m.Name, recordKey))
+	}
+	return reconcile.Found(reconcile.Record{Data: json.RawMessage(data), Version: m.ResourceVersion})
 }
 
 // Write stores a record if it is still at version and returns the new one.

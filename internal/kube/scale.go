@@ -20,7 +20,7 @@ import (
 // the count was still the true one.
 func (c *Client) Record(ctx context.Context, counts map[string]int) error {
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		found, err := c.layer(ctx)
+		found, _, err := c.layer(ctx)
 		if err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func (c *Client) Scale(ctx context.Context, key string, replicas int) error {
 
 // Forget takes our annotation off every workload.
 func (c *Client) Forget(ctx context.Context) error {
-	found, err := c.layer(ctx)
+	found, _, err := c.layer(ctx)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ const (
 func (c *Client) Ailing(ctx context.Context, keys []string) reconcile.Observed[[]reconcile.Ailment] {
 	ctx, cancel := context.WithTimeoutCause(ctx, ailingTime, fmt.Errorf("no answer within %s", ailingTime))
 	defer cancel()
-	found, err := c.layer(ctx)
+	found, _, err := c.layer(ctx)
 	if err != nil {
 		return reconcile.CouldNot[[]reconcile.Ailment](err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,12 +18,15 @@ import (
 // notOfHelm leaves out Helm's records, which are the largest Secrets.
 const notOfHelm = "type!=helm.sh/release.v1"
 
-// ListTexts is List with what the workloads are told, in two lists more.
-func (c *Client) ListTexts(ctx context.Context) reconcile.Observed[[]reconcile.Workload] {
+// Application is List with what the workloads are told and what else runs pods
+// of the application, in three lists more.
+func (c *Client) Application(ctx context.Context) reconcile.Application {
 	var (
 		seen    listed
 		maps    []corev1.ConfigMap
 		secrets []corev1.Secret
+		jobs    []batchv1.Job
+		noJobs  error // says nothing of the workloads
 	)
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { seen, err = c.lists(gctx); return })
@@ -34,18 +38,30 @@ func (c *Client) ListTexts(ctx context.Context) reconcile.Observed[[]reconcile.W
 		secrets, err = c.usedSecrets(gctx)
 		return describe(err, "list Secrets, through which workloads may name their database")
 	})
-	if err := group.Wait(); err != nil {
-		return reconcile.CouldNot[[]reconcile.Workload](err)
+	group.Go(func() error { jobs, noJobs = c.jobs(gctx); return nil })
+	err := group.Wait()
+	if err == nil {
+		err = seen.read(holdersOf(maps, secrets))
 	}
-	held := holdersOf(maps, secrets)
-	for i, w := range seen.found {
+	switch {
+	case err != nil:
+		return reconcile.Application{Workloads: reconcile.CouldNot[[]reconcile.Workload](err), Writers: reconcile.CouldNot[[]reconcile.Writer](err)}
+	case noJobs != nil:
+		return reconcile.Application{Workloads: reconcile.Found(seen.counts), Writers: reconcile.CouldNot[[]reconcile.Writer](noJobs)}
+	}
+	return reconcile.Application{Workloads: reconcile.Found(seen.counts), Writers: reconcile.Found(c.writers(ctx, seen, jobs))}
+}
+
+// read gives each workload what it is told.
+func (l listed) read(held holders) error {
+	for i, w := range l.found {
 		texts, err := textsOf(w, held)
 		if err != nil {
-			return reconcile.CouldNot[[]reconcile.Workload](err)
+			return err
 		}
-		seen.counts[i].Texts = texts
+		l.counts[i].Texts = texts
 	}
-	return reconcile.Found(seen.counts)
+	return nil
 }
 
 // usedSecrets lists the Secrets that pods may use, none where that is not

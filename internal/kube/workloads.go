@@ -26,6 +26,7 @@ const (
 	kindDeployment  = "Deployment"
 	kindStatefulSet = "StatefulSet"
 	kindCronJob     = "CronJob"
+	kindJob         = "Job"
 )
 
 // workload is what Deployments, StatefulSets and CronJobs have in common.
@@ -65,19 +66,20 @@ func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Worklo
 type listed struct {
 	found  []workload
 	counts []reconcile.Workload
+	crons  []batchv1.CronJob // of the application or not
+	pods   []corev1.Pod      // likewise
 }
 
 func (c *Client) lists(ctx context.Context) (listed, error) {
 	var (
 		out     listed
-		pods    []corev1.Pod
 		scalers []autoscalingv2.HorizontalPodAutoscaler
 	)
 	ns := c.options.Namespace
 	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) { out.found, err = c.layer(gctx); return })
+	group.Go(func() (err error) { out.found, out.crons, err = c.layer(gctx); return })
 	group.Go(func() (err error) {
-		pods, err = all[corev1.Pod](gctx, "", listOf(c.kube.CoreV1().Pods(ns).List))
+		out.pods, err = all[corev1.Pod](gctx, "", listOf(c.kube.CoreV1().Pods(ns).List))
 		return describe(err, "list pods")
 	})
 	group.Go(func() (err error) {
@@ -88,7 +90,7 @@ func (c *Client) lists(ctx context.Context) (listed, error) {
 		return listed{}, err
 	}
 	for _, w := range out.found {
-		seen, err := view(w, pods, scalers)
+		seen, err := view(w, out.pods, scalers)
 		if err != nil {
 			return listed{}, err
 		}
@@ -98,8 +100,8 @@ func (c *Client) lists(ctx context.Context) (listed, error) {
 }
 
 // layer reads the Deployments, StatefulSets and CronJobs of the application,
-// sorted by kind and name.
-func (c *Client) layer(ctx context.Context) ([]workload, error) {
+// sorted by kind and name, and gives all CronJobs beside.
+func (c *Client) layer(ctx context.Context) ([]workload, []batchv1.CronJob, error) {
 	ns := c.options.Namespace
 	var deployments []appsv1.Deployment
 	var sets []appsv1.StatefulSet
@@ -113,12 +115,9 @@ func (c *Client) layer(ctx context.Context) ([]workload, error) {
 		sets, err = all[appsv1.StatefulSet](ctx, application, listOf(c.kube.AppsV1().StatefulSets(ns).List))
 		return describe(err, "list StatefulSets")
 	})
-	group.Go(func() (err error) {
-		crons, err = all[batchv1.CronJob](ctx, "", listOf(c.kube.BatchV1().CronJobs(ns).List))
-		return describe(err, "list CronJobs")
-	})
+	group.Go(func() (err error) { crons, err = c.cronJobs(ctx); return })
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var out []workload
 	for _, d := range deployments {
@@ -128,12 +127,12 @@ func (c *Client) layer(ctx context.Context) ([]workload, error) {
 		out = append(out, ofStatefulSet(s))
 	}
 	for _, j := range crons {
-		if ofLayer(j) {
+		if cronOfLayer(j) {
 			out = append(out, ofCronJob(j))
 		}
 	}
 	slices.SortFunc(out, func(a, b workload) int { return strings.Compare(a.key(), b.key()) })
-	return out, nil
+	return out, crons, nil
 }
 
 func ofDeployment(d appsv1.Deployment) workload {

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
@@ -58,13 +59,22 @@ func TestCountsReadNoSecret(t *testing.T) {
 	if read := listedKinds(k); !slices.Equal(read, counts) {
 		t.Errorf("read %q, want %q", read, counts)
 	}
-	got = c.ListTexts(t.Context())
+	app := c.Application(t.Context())
+	if got = app.Workloads; !app.Writers.Is() {
+		t.Errorf("the writers: %s", app.Writers.Why)
+	}
 	if at := (reconcile.Place{Object: "Secret/url", Field: "data.url"}); !got.Is() || got.Value[0].Texts[at] != "canary" || got.Value[0].Replicas != 2 {
 		t.Errorf("got %d workloads, %s", len(got.Value), got.Why)
 	}
-	texts := slices.Sorted(slices.Values(append(counts, "list configmaps", "list secrets")))
+	texts := slices.Sorted(slices.Values(append(counts, "list configmaps", "list jobs", "list secrets")))
 	if read := listedKinds(k); !slices.Equal(read, texts) {
 		t.Errorf("read %q, want %q", read, texts)
+	}
+	if jobs := c.Jobs(t.Context()); !jobs.Is() {
+		t.Errorf("the Jobs: %s", jobs.Why)
+	}
+	if read := listedKinds(k); !slices.Equal(read, []string{"list cronjobs", "list jobs"}) {
+		t.Errorf("a look for Jobs read %q", read)
 	}
 }
 
@@ -115,7 +125,7 @@ func TestCronJobsAreSuspendedAndBroughtBack(t *testing.T) {
 	if got := look(); got != "CronJob/by-its-pods 0/0; CronJob/report 1/1; " {
 		t.Errorf("afterwards: %s", got)
 	}
-	texts := c.ListTexts(t.Context())
+	texts := c.Application(t.Context()).Workloads
 	at := reconcile.Place{Object: "CronJob/report", Field: "spec.jobTemplate.spec.template.spec.containers[report].env[HOST].value"}
 	if !texts.Is() || texts.Value[1].Texts[at] != "postgresql" {
 		t.Errorf("%s is not read: %s", at, texts.Why)
@@ -130,6 +140,9 @@ func TestWritersThatScalingDoesNotStop(t *testing.T) {
 		maps.Copy(labels, more)
 		p := pod(name, kind, owner, phase, labels)
 		p.Namespace, p.OwnerReferences[0].APIVersion = "ci", "apps/v1"
+		if kind == "Job" {
+			p.OwnerReferences[0].APIVersion = "batch/v1"
+		}
 		return &p
 	}
 	web := &appsv1.Deployment{ObjectMeta: ofApplication("web"), Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{}}}
@@ -137,25 +150,101 @@ func TestWritersThatScalingDoesNotStop(t *testing.T) {
 		{APIVersion: "argoproj.io/v1alpha1", Kind: "Rollout", Name: "canary", Controller: pointer(true)}}}}
 	bare := owned("bare", "", "", corev1.PodRunning, nil)
 	bare.OwnerReferences = nil
-	k := fake.NewClientset(web, rollout, bare,
+	volcano := owned("training-1", "Job", "training", corev1.PodRunning, nil)
+	volcano.OwnerReferences[0].APIVersion = "batch.volcano.sh/v1alpha1"
+	k := fake.NewClientset(web, rollout, bare, volcano,
 		owned("web-1", "ReplicaSet", "web-5d9", corev1.PodRunning, map[string]string{appsv1.DefaultDeploymentUniqueLabelKey: "5d9"}),
 		owned("agent-1", "DaemonSet", "agent", corev1.PodRunning, nil), owned("agent-2", "DaemonSet", "agent", corev1.PodRunning, nil),
 		owned("canary-1", "ReplicaSet", "canary-77", corev1.PodRunning, nil), owned("lost-1", "ReplicaSet", "lost-1", corev1.PodRunning, nil),
-		owned("report-1", "Job", "report-29", corev1.PodRunning, nil), owned("report-0", "Job", "report-28", corev1.PodSucceeded, nil),
+		owned("report-1", "Job", "report-29", corev1.PodRunning, nil),
+		jobOf("report-29", "", batchv1.JobStatus{Active: 1}, metav1.ObjectMeta{}, appPod(corev1.Container{})),
 		owned("ours", "Job", "ours", corev1.PodRunning, map[string]string{labelManagedBy: manager}),
 	)
 	c := newClient(Options{Namespace: "ci"}, k)
 	want := reconcile.Found([]reconcile.Writer{
-		{Kind: "DaemonSet", Name: "agent", Pods: 2}, {Kind: "Job", Name: "report-29", Pods: 1}, {Kind: "Pod", Name: "bare", Pods: 1},
+		{Kind: "DaemonSet", Name: "agent", Pods: 2}, {Kind: "Job", Name: "report-29", Pods: 1}, {Kind: "Job.batch.volcano.sh", Name: "training", Pods: 1}, {Kind: "Pod", Name: "bare", Pods: 1},
 		{Kind: "ReplicaSet", Name: "lost-1", Pods: 1}, {Kind: "Rollout", Name: "canary", Pods: 1},
 	})
-	if got := c.Writers(t.Context()); !reflect.DeepEqual(got, want) {
+	if got := c.Application(t.Context()).Writers; !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	k.PrependReactor("list", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, errors.New("refused")
+	})
+	if got := c.Application(t.Context()); !got.Writers.Unread() || got.Writers.Why == "" || !got.Workloads.Is() {
+		t.Errorf("without Jobs: %+v", got)
 	}
 	k.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, errors.New("refused")
 	})
-	if got := c.Writers(t.Context()); !got.Unread() || got.Why == "" {
+	if got := c.Application(t.Context()); !got.Writers.Unread() || got.Writers.Why == "" || !got.Workloads.Unread() {
+		t.Errorf("without pods: %+v", got)
+	}
+}
+
+// jobOf is a Job that a CronJob made, where one is named.
+func jobOf(name, cron string, status batchv1.JobStatus, meta metav1.ObjectMeta, pod corev1.PodTemplateSpec) *batchv1.Job {
+	meta.Name, meta.Namespace = name, "ci"
+	if cron != "" {
+		meta.OwnerReferences = []metav1.OwnerReference{{Kind: kindCronJob, Name: cron, UID: types.UID(cron), Controller: pointer(true)}}
+	}
+	return &batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{Template: pod}, Status: status}
+}
+
+// A Job is the application's by the same labels as a CronJob, wherever of its
+// kin they stand, and runs until it is over and its last pod has gone.
+func TestJobsOfTheApplicationAreFoundByAnyLabel(t *testing.T) {
+	cron := cronJobOf("labelled", nil, ofApplication(""), corev1.PodTemplateSpec{})
+	other := cronJobOf("other", nil, metav1.ObjectMeta{}, corev1.PodTemplateSpec{})
+	cron.UID, other.UID = "labelled", "other"
+	none, runs := corev1.PodTemplateSpec{}, batchv1.JobStatus{Active: 1}
+	over := batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue}}}
+	ending := over
+	ending.Terminating = pointer[int32](2)
+	paused := jobOf("paused", "", batchv1.JobStatus{}, ofApplication(""), none)
+	paused.Spec.Suspend = pointer(true)
+	ours := ofApplication("")
+	ours.Labels = map[string]string{"layer": "application", labelManagedBy: manager}
+	k := fake.NewClientset(cron, other, paused,
+		jobOf("by-cronjob", "labelled", runs, metav1.ObjectMeta{}, none), jobOf("by-itself", "", runs, ofApplication(""), none),
+		jobOf("by-pods", "", runs, metav1.ObjectMeta{}, appPod(corev1.Container{})), jobOf("between-two-tries", "", batchv1.JobStatus{}, ofApplication(""), none),
+		jobOf("ending", "", ending, ofApplication(""), none), jobOf("over", "", over, ofApplication(""), none),
+		jobOf("not-ours-to-wait-for", "other", runs, metav1.ObjectMeta{}, none), jobOf("mover", "", runs, ours, none))
+	c := newClient(Options{Namespace: "ci"}, k)
+	want := reconcile.Found([]reconcile.Writer{{Kind: "Job", Name: "between-two-tries"}, {Kind: "Job", Name: "by-cronjob", Pods: 1},
+		{Kind: "Job", Name: "by-itself", Pods: 1}, {Kind: "Job", Name: "by-pods", Pods: 1}, {Kind: "Job", Name: "ending", Pods: 2}})
+	if got := c.Jobs(t.Context()); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if got := c.Application(t.Context()).Writers; !reflect.DeepEqual(got, want) {
+		t.Errorf("a plan sees %+v\nwant %+v", got, want)
+	}
+}
+
+// All records cost one call, and one that is garbled is neither absent nor in
+// the way of the others.
+func TestRecordsAreReadInOneCall(t *testing.T) {
+	record := func(name, data string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ci", ResourceVersion: "7"}, Data: map[string]string{recordKey: data}}
+	}
+	k := fake.NewClientset(record(recordPrefix+"move", "{}"), record(recordPrefix+"journal", "garbage"), record("settings", "{}"))
+	c := newClient(Options{Namespace: "ci"}, k)
+	got := c.ReadAll(t.Context())
+	if read := listedKinds(k); !slices.Equal(read, []string{"list configmaps"}) {
+		t.Errorf("read %q", read)
+	}
+	for _, name := range []string{"move", "journal"} {
+		if alone := c.Read(t.Context(), name); !reflect.DeepEqual(got.Value[name], alone) {
+			t.Errorf("%s is %+v, alone %+v", name, got.Value[name], alone)
+		}
+	}
+	if !got.Is() || len(got.Value) != 2 || !got.Value["journal"].Unread() {
 		t.Errorf("got %+v", got)
+	}
+	k.PrependReactor("list", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, errors.New("refused")
+	})
+	if got := c.ReadAll(t.Context()); !got.Unread() || got.Why == "" {
+		t.Errorf("a refused list gives %+v", got)
 	}
 }

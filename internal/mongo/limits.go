@@ -13,7 +13,7 @@ import (
 
 // limits are how long one call may take. No call of ours is without one: the
 // driver waits for ever for a server that says nothing, and the server waits
-// for ever for a majority that never comes. docs/moving-mongodb.md lists them.
+// for ever for a majority that never comes. docs/limits.md lists them.
 type limits struct {
 	// connect is for finding the server that takes writes, and for shaking
 	// hands with it.

@@ -18,11 +18,11 @@ type adapted struct {
 	members  []membership
 	settings []setting
 	lines    []string
-	// left is what the target does not get, blocked what stands in a move's way.
-	left, blocked []reconcile.UnsupportedObject
-	// kept are the roles that stay as the target has them, and that somebody
+	// omitted is what the target does not take, blocked what stands in a move's way.
+	omitted, blocked []reconcile.UnsupportedObject
+	// keptRoles are the roles that stay as the target has them, and that somebody
 	// logs in as.
-	kept []reconcile.LeftBehind
+	keptRoles []reconcile.Uncarried
 	// targetSuperuser tells that nothing had to be adapted for privileges.
 	targetSuperuser bool
 	// public is the schema public of each database of the source, keptPublic
@@ -138,7 +138,7 @@ func (a *adapted) keepTheirs(r, there role) {
 	}
 	a.note("role %s exists on the target and keeps its own attributes and password, which whoever logs in as it needs%s", r.name, words)
 	if r.login {
-		a.kept = append(a.kept, reconcile.LeftBehind{Kind: reconcile.LeftRole, Object: "role " + r.name, Detail: strings.TrimPrefix(words, "; ")})
+		a.keptRoles = append(a.keptRoles, reconcile.Uncarried{Kind: reconcile.UncarriedRole, Object: "role " + r.name, Detail: strings.TrimPrefix(words, "; ")})
 	}
 	r.kept = true
 	a.roles = append(a.roles, r)

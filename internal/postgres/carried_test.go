@@ -94,8 +94,8 @@ func TestPrivilegesLeftAreNamed(t *testing.T) {
 	p.source.Exec(t, "main", `create role app; create extension pgcrypto; grant execute on all functions in schema public to app;
 		revoke execute on function pg_sleep(double precision) from public`)
 	named := map[string]bool{}
-	for _, l := range do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database.LeftBehind {
-		if l.Kind == reconcile.LeftPrivilege && l.Superuser && l.Database == "main" {
+	for _, l := range do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database.Uncarried {
+		if l.Kind == reconcile.UncarriedPrivilege && l.Superuser && l.Database == "main" {
 			named[l.Object+": "+l.Detail] = true
 		}
 	}

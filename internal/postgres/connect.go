@@ -28,6 +28,8 @@ const (
 	appPrefix = "circleci-dr"
 
 	connectTimeout = 10 * time.Second
+	// leaveTime is for a session's end, and for what is undone before it.
+	leaveTime = 5 * time.Second
 )
 
 // server is one side of a move: how to reach it and what was learnt about it
@@ -125,7 +127,7 @@ func (s *server) connect(ctx context.Context, database string) (*pgx.Conn, error
 		return nil, classify(s.side, fmt.Errorf("connect to database %q: %w", database, err))
 	}
 	if err := s.learn(ctx, conn); err != nil {
-		_ = conn.Close(context.WithoutCancel(ctx))
+		closeConn(ctx, conn)
 		return nil, classify(s.side, err)
 	}
 	return conn, nil
@@ -156,7 +158,7 @@ func (s *server) connectRaw(ctx context.Context, database string) (*pgconn.PgCon
 		return nil, classify(s.side, fmt.Errorf("connect to database %q: %w", database, err))
 	}
 	if err := asStored(ctx, conn); err != nil {
-		_ = conn.Close(context.WithoutCancel(ctx))
+		(&wire{conn}).close(ctx)
 		return nil, classify(s.side, err)
 	}
 	return conn, nil
@@ -192,9 +194,22 @@ func (s *server) with(ctx context.Context, database string, f func(*pgx.Conn) er
 // closeConn ends a session. What was to be kept is committed by then, so a
 // failing goodbye changes nothing.
 func closeConn(ctx context.Context, conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := leaving(ctx)
 	defer cancel()
 	_ = conn.Close(ctx)
+}
+
+// leaving is the context of what a session has to do at its end also when the
+// work was cut off.
+func leaving(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+}
+
+// rollBack gives up a transaction.
+func rollBack(ctx context.Context, tx pgx.Tx) error {
+	ctx, cancel := leaving(ctx)
+	defer cancel()
+	return tx.Rollback(ctx)
 }
 
 // fail makes a mover's error with its class.

@@ -104,7 +104,7 @@ func (d *databaseCopy) stream(ctx context.Context, tables []table, next *atomic.
 		}
 		err := d.copyTable(ctx, w.src, w.dst, t)
 		switch {
-		case err != nil && d.leaning[t.oid] == leansToJudge && aboutObject(err):
+		case err != nil && d.leaning[t.oid] == leansToJudge && aboutObject(err) != nil:
 			w.close(ctx)
 			d.again(t)
 			continue

@@ -99,7 +99,7 @@ func corpusRows(title string, proof reconcile.Proof, rehearsal reconcile.Rehears
 	for _, kind := range commonKinds {
 		rows = append(rows, fmt.Sprintf("%s\tcounted by the test: %s\t%d\t\t\t\t\t", title, kind, held[kind]))
 	}
-	named := map[string]int{"adapted": len(inspected.Adapted), "left out": len(inspected.LeftOut), "left behind": len(inspected.Left), "not rehearsed": len(rehearsal.Left)}
+	named := map[string]int{"adapted": len(inspected.Adapted), "omitted": len(inspected.Omitted), "not carried": len(inspected.Uncarried), "not rehearsed": len(rehearsal.NotTried)}
 	for _, kind := range slices.Sorted(maps.Keys(named)) {
 		rows = append(rows, fmt.Sprintf("%s\t%s\t\t\t\t\t\t%d", title, kind, named[kind]))
 	}

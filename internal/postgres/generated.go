@@ -33,7 +33,7 @@ const storedColumns = `select c.oid::regclass::text, string_agg(quote_ident(a.at
 
 // staleColumns looks for rows whose stored columns a copy would compute
 // otherwise.
-func staleColumns(ctx context.Context, conn *pgx.Conn, database, path string) (stale []reconcile.UnsupportedObject, left []reconcile.LeftBehind, err error) {
+func staleColumns(ctx context.Context, conn *pgx.Conn, database, path string) (stale []reconcile.UnsupportedObject, left []reconcile.Uncarried, err error) {
 	rows, err := conn.Query(ctx, storedColumns)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for stored generated columns: %w", err)
@@ -55,7 +55,7 @@ func staleColumns(ctx context.Context, conn *pgx.Conn, database, path string) (s
 		case err != nil:
 			return nil, nil, fmt.Errorf("compare %s: %w", object, err)
 		case why != "":
-			left = append(left, reconcile.LeftBehind{Kind: reconcile.LeftGenerated, Database: database, Object: object, Detail: why})
+			left = append(left, reconcile.Uncarried{Kind: reconcile.UncarriedGenerated, Database: database, Object: object, Detail: why})
 		case differs:
 			stale = append(stale, reconcile.UnsupportedObject{Database: database, Object: object, Reason: causes["stale"].why, Fix: causes["stale"].fix})
 		}
@@ -86,7 +86,7 @@ func askStale(ctx context.Context, conn *pgx.Conn, path, owner, query string) (d
 	if err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, rollBack(ctx, tx)) }()
 	if _, err := tx.Exec(ctx, "set local statement_timeout = '"+generatedLimit+"'; set local lock_timeout = '1s'; set local search_path = "+path+"; set local role "+ident(owner)); err != nil {
 		return false, err
 	}

@@ -52,6 +52,9 @@ func (m *mover) hold(ctx context.Context) (context.Context, *holder, error) {
 	return held, h, nil
 }
 
+// takeTime is how long an older mover's sessions may take to end.
+const takeTime = 30 * time.Second
+
 func (h *holder) take(ctx context.Context) error {
 	_, err := h.conn.Exec(ctx, `insert into dr.holder (token) values ($1)
 		on conflict (single) do update set token = excluded.token, since = clock_timestamp()`, h.token)
@@ -78,10 +81,10 @@ func (h *holder) take(ctx context.Context) error {
 				return fmt.Errorf("unlock the target: %w", err)
 			}
 		}
-		if try == 300 {
+		if try == int(takeTime/endPause) {
 			return errors.New("lock the target: an older mover's session does not end")
 		}
-		if err := process.Pause(ctx, 100*time.Millisecond); err != nil {
+		if err := process.Pause(ctx, endPause); err != nil {
 			return err
 		}
 	}
@@ -140,7 +143,7 @@ func (m *mover) orTakenOver(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil { // what was cut off by it says nothing
 		err = classify(targetSide, cause)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(connectTimeout, m.patience))
 	defer cancel()
 	conn, lookErr := m.target.connect(ctx, ownDatabase)
 	if lookErr == nil {

@@ -67,13 +67,13 @@ func (m *mover) adaptBoth(ctx context.Context, facts *copyFacts, result *reconci
 		}
 		return
 	}
-	result.Adapted, result.LeftOut = facts.adapted.lines, facts.adapted.left
+	result.Adapted, result.Omitted = facts.adapted.lines, facts.adapted.omitted
 	result.Blocked = slices.Concat(blocked(result.Source.Database, result.Target.Database), facts.adapted.blocked,
 		facts.adapted.blockedFunctions(functions, facts.target.globals, facts.target.admin))
 	slices.SortStableFunc(result.Blocked, func(a, b reconcile.UnsupportedObject) int {
 		return cmp.Or(cmp.Compare(a.Database, b.Database), cmp.Compare(a.Object, b.Object))
 	})
-	result.Left = facts.adapted.kept
+	result.Uncarried = facts.adapted.keptRoles
 	if !facts.adapted.targetSuperuser {
 		return
 	}
@@ -82,7 +82,7 @@ func (m *mover) adaptBoth(ctx context.Context, facts *copyFacts, result *reconci
 		result.Source = &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
 		return
 	}
-	result.Left = append(result.Left, missing...)
+	result.Uncarried = append(result.Uncarried, missing...)
 }
 
 func errorCode(err error) string {
@@ -223,7 +223,7 @@ func (s *server) inspectSessions(ctx context.Context, conn *pgx.Conn, db *reconc
 // inspectDatabases looks at a few databases at a time and keeps their order.
 func (s *server) inspectDatabases(ctx context.Context, f *sideFacts, db *reconcile.Database) error {
 	all := f.databases
-	infos, found, left := make([]reconcile.DatabaseInfo, len(all)), make([][]reconcile.UnsupportedObject, len(all)), make([][]reconcile.LeftBehind, len(all))
+	infos, found, left := make([]reconcile.DatabaseInfo, len(all)), make([][]reconcile.UnsupportedObject, len(all)), make([][]reconcile.Uncarried, len(all))
 	settings := adapted{settings: f.globals.settings}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(sessionsAtOnce)
@@ -241,7 +241,7 @@ func (s *server) inspectDatabases(ctx context.Context, f *sideFacts, db *reconci
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	db.Databases, db.Unsupported, db.LeftBehind = infos, slices.Concat(found...), slices.Concat(left...)
+	db.Databases, db.Unsupported, db.Uncarried = infos, slices.Concat(found...), slices.Concat(left...)
 	return nil
 }
 

@@ -119,10 +119,10 @@ func TestSettingsATargetDoesNotTake(t *testing.T) {
 	} {
 		q := p.to(t, c.major, c.superuser)
 		inspected := q.inspect(t)
-		if got := objectNamesOf(inspected.LeftOut); !slices.Equal(got, c.left) || len(inspected.Blocked) > 0 {
+		if got := objectNamesOf(inspected.Omitted); !slices.Equal(got, c.left) || len(inspected.Blocked) > 0 {
 			t.Errorf("12 to %d, superuser %t: left out %q, want %q; blocked %+v", c.major, c.superuser, got, c.left, inspected.Blocked)
 		}
-		for _, o := range inspected.LeftOut {
+		for _, o := range inspected.Omitted {
 			if o.Reason == "" || o.Fix == "" || strings.Contains(o.Reason+o.Fix, "seven") {
 				t.Errorf("12 to %d: %+v", c.major, o)
 			}
@@ -150,8 +150,8 @@ func TestSettingsATargetDoesNotTake(t *testing.T) {
 	q.target.Exec(t, "postgres", `grant set on parameter log_statement to circleci; grant set on parameter "my.own" to circleci`)
 	p.source.Exec(t, "main", "drop function odd; alter role app set my.own = 'x'; alter role app reset \"my-app.tenant-id\"")
 	inspected := q.inspect(t)
-	if len(inspected.Blocked) > 0 || !slices.Equal(objectNamesOf(inspected.LeftOut), []string{precedence, encryption, factor}) {
-		t.Errorf("what was granted is left out: %q, blocked %+v", objectNamesOf(inspected.LeftOut), inspected.Blocked)
+	if len(inspected.Blocked) > 0 || !slices.Equal(objectNamesOf(inspected.Omitted), []string{precedence, encryption, factor}) {
+		t.Errorf("what was granted is left out: %q, blocked %+v", objectNamesOf(inspected.Omitted), inspected.Blocked)
 	}
 }
 

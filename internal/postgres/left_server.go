@@ -40,7 +40,7 @@ func leftSince(version int) string {
 func (s *server) inspectLeft(ctx context.Context, db *reconcile.Database) error {
 	err := s.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		list, err := leftBy(ctx, conn, "", leftOfServer+leftSince(s.version))
-		db.LeftBehind = append(db.LeftBehind, list...)
+		db.Uncarried = append(db.Uncarried, list...)
 		return err
 	})
 	if err != nil {
@@ -90,12 +90,12 @@ func (s *server) inspectTemplate(ctx context.Context, db *reconcile.Database) er
 			queries += " union all " + strings.ReplaceAll(leftInSystem, "'left-in-system-schema'", "'left-template'") + " union all " + strings.ReplaceAll(leftChanged, "'left-system-change'", "'left-template'")
 		}
 		list, err := leftBy(ctx, conn, "", queries)
-		db.LeftBehind = append(db.LeftBehind, list...)
+		db.Uncarried = append(db.Uncarried, list...)
 		return err
 	})
 	var known *reconcile.MoverError
 	if errors.As(err, &known) && ctx.Err() == nil {
-		db.LeftBehind = append(db.LeftBehind, reconcile.LeftBehind{Kind: reconcile.LeftUnread, Object: "database " + template1, Detail: fmt.Sprint(known)})
+		db.Uncarried = append(db.Uncarried, reconcile.Uncarried{Kind: reconcile.UncarriedUnread, Object: "database " + template1, Detail: fmt.Sprint(known)})
 		return nil
 	}
 	return err

@@ -72,7 +72,7 @@ func TestWhatIsBesideIsNamed(t *testing.T) {
 
 	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
 	var got []string
-	for _, l := range slices.Concat(inspected.Source.Database.LeftBehind, inspected.Left) {
+	for _, l := range slices.Concat(inspected.Source.Database.Uncarried, inspected.Uncarried) {
 		got = append(got, strings.TrimSpace(string(l.Kind)+" "+l.Database+": "+l.Object+" "+l.Detail))
 	}
 	slices.Sort(got)
@@ -102,8 +102,8 @@ func TestNothingIsBeside(t *testing.T) {
 		p.source.Exec(t, "main", "vacuum full")
 		inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
 		for _, db := range []*reconcile.Database{inspected.Source.Database, inspected.Target.Database} {
-			if len(db.LeftBehind) > 0 || len(db.ServerSettings) < 200 {
-				t.Errorf("PostgreSQL %s: %d settings, left behind %+v", db.ServerVersion, len(db.ServerSettings), db.LeftBehind)
+			if len(db.Uncarried) > 0 || len(db.ServerSettings) < 200 {
+				t.Errorf("PostgreSQL %s: %d settings, left behind %+v", db.ServerVersion, len(db.ServerSettings), db.Uncarried)
 			}
 		}
 	}
@@ -120,8 +120,8 @@ func TestChangedPrivilegesOfMembersAreCarried(t *testing.T) {
 		revoke all on function pg_ls_dir(text) from public; grant execute on function pg_ls_dir(text) to auditor; revoke execute on function pg_sleep(double precision) from public;
 		grant select (rolname) on pg_authid to auditor; grant usage on language plpgsql to auditor; revoke usage on language plpgsql from public; grant execute on function pg_start_backup(text, boolean, boolean) to auditor`)
 	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
-	if len(inspected.Left) != 1 || inspected.Left[0].Object != "privileges of routine pg_start_backup(text,boolean,boolean)" {
-		t.Errorf("left %+v, want what PostgreSQL 15 does not have", inspected.Left)
+	if len(inspected.Uncarried) != 1 || inspected.Uncarried[0].Object != "privileges of routine pg_start_backup(text,boolean,boolean)" {
+		t.Errorf("left %+v, want what PostgreSQL 15 does not have", inspected.Uncarried)
 	}
 	const check = `select string_agg(x, ' ' order by x) from (select p.oid::regprocedure || ':' || (select string_agg(a::text, ',' order by a::text) from unnest(p.proacl) a) as x from pg_proc p
 		where p.oid::regprocedure::text in ('digest(text,text)', 'pg_ls_dir(text)', 'pg_sleep(double precision)')
@@ -171,8 +171,8 @@ func TestStaleGeneratedColumns(t *testing.T) {
 	if got, want := blocked(), []string{"stored generated column fee of table public.invoices", "stored generated column n of table public.leans"}; !slices.Equal(got, want) {
 		t.Errorf("blocked by %q, want %q", got, want)
 	}
-	left := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database.LeftBehind
-	if len(left) != 1 || left[0].Kind != reconcile.LeftGenerated || left[0].Object != "stored generated column n of table public.slow" {
+	left := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database.Uncarried
+	if len(left) != 1 || left[0].Kind != reconcile.UncarriedGenerated || left[0].Object != "stored generated column n of table public.slow" {
 		t.Errorf("left %+v", left)
 	}
 	p.source.Exec(t, "main", "drop table slow")

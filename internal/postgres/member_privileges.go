@@ -110,19 +110,19 @@ func (m memberList) says() string {
 
 // leftPrivileges lists what a target where our role is no superuser does not
 // get. A managed service changes the privileges of its own objects itself.
-func (s *server) leftPrivileges(ctx context.Context, conn *pgx.Conn, database string) ([]reconcile.LeftBehind, error) {
+func (s *server) leftPrivileges(ctx context.Context, conn *pgx.Conn, database string) ([]reconcile.Uncarried, error) {
 	members, err := side{conn: conn, version: s.version}.readMembers(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	var left []reconcile.LeftBehind
+	var left []reconcile.Uncarried
 	for _, m := range members {
 		of := "the server's own"
 		if m.extension != "" {
 			of = "extension " + m.extension
 		}
 		if m.extension != "" || s.superuser {
-			left = append(left, reconcile.LeftBehind{Kind: reconcile.LeftPrivilege, Database: database, Object: m.title() + " (" + of + ")", Detail: m.says(), Superuser: true})
+			left = append(left, reconcile.Uncarried{Kind: reconcile.UncarriedPrivilege, Database: database, Object: m.title() + " (" + of + ")", Detail: m.says(), Superuser: true})
 		}
 	}
 	return left, nil
@@ -130,7 +130,7 @@ func (s *server) leftPrivileges(ctx context.Context, conn *pgx.Conn, database st
 
 // leftMissing are the server's objects whose privileges somebody changed on the
 // source and that the target's version does not have.
-func (m *mover) leftMissing(ctx context.Context, f *copyFacts) ([]reconcile.LeftBehind, error) {
+func (m *mover) leftMissing(ctx context.Context, f *copyFacts) ([]reconcile.Uncarried, error) {
 	changed := map[string]memberList{}
 	var mu sync.Mutex
 	err := m.source.each(ctx, databaseNames(f.source.databases), func(ctx context.Context, _ string, conn *pgx.Conn) error {
@@ -148,7 +148,7 @@ func (m *mover) leftMissing(ctx context.Context, f *copyFacts) ([]reconcile.Left
 		return nil, err
 	}
 	names := sortedKeys(changed)
-	var left []reconcile.LeftBehind
+	var left []reconcile.Uncarried
 	err = m.target.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		there, err := side{conn: conn, version: m.target.version}.readMembers(ctx, names)
 		for _, one := range there {
@@ -157,7 +157,7 @@ func (m *mover) leftMissing(ctx context.Context, f *copyFacts) ([]reconcile.Left
 		return err
 	})
 	for _, name := range sortedKeys(changed) {
-		left = append(left, reconcile.LeftBehind{Kind: reconcile.LeftServer, Object: "privileges of " + name, Detail: changed[name].says() + "; the target has no such object"})
+		left = append(left, reconcile.Uncarried{Kind: reconcile.UncarriedServer, Object: "privileges of " + name, Detail: changed[name].says() + "; the target has no such object"})
 	}
 	return left, err
 }

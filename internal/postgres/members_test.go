@@ -30,8 +30,8 @@ func TestRolesOfSomebodyElse(t *testing.T) {
 
 	p := source.to(t, 15, false)
 	p.target.Exec(t, "postgres", membersTarget)
-	if r := p.inspect(t); len(r.Blocked) > 0 || len(r.LeftOut) > 0 {
-		t.Errorf("15: named %+v, left out %+v", r.Blocked, r.LeftOut)
+	if r := p.inspect(t); len(r.Blocked) > 0 || len(r.Omitted) > 0 {
+		t.Errorf("15: named %+v, left out %+v", r.Blocked, r.Omitted)
 	}
 	p.moved(t)
 
@@ -42,14 +42,14 @@ func TestRolesOfSomebodyElse(t *testing.T) {
 	if got := objectNamesOf(inspected.Blocked); !slices.Equal(got, want) {
 		t.Errorf("16: named %q, want %q", got, want)
 	}
-	if got := objectNamesOf(inspected.LeftOut); !slices.Equal(got, []string{"setting work_mem of role app"}) {
+	if got := objectNamesOf(inspected.Omitted); !slices.Equal(got, []string{"setting work_mem of role app"}) {
 		t.Errorf("16: left out %q", got)
 	}
-	for _, o := range append(inspected.Blocked, inspected.LeftOut...) {
+	for _, o := range append(inspected.Blocked, inspected.Omitted...) {
 		p.target.Exec(t, "postgres", o.Fix[len("as the target's superuser: "):]) // each fix is what it says
 	}
-	if r := p.inspect(t); len(r.Blocked) > 0 || len(r.LeftOut) > 0 {
-		t.Errorf("16, after the fixes: named %+v, left out %+v", r.Blocked, r.LeftOut)
+	if r := p.inspect(t); len(r.Blocked) > 0 || len(r.Omitted) > 0 {
+		t.Errorf("16, after the fixes: named %+v, left out %+v", r.Blocked, r.Omitted)
 	}
 	p.makeRolesTwice(t)
 

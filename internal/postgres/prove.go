@@ -234,7 +234,7 @@ func (s *server) probe(ctx context.Context, conn *pgx.Conn) (rows int64, err err
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // rolling back is the point
+	defer func() { _ = rollBack(ctx, tx) }() // rolling back is the point
 	if _, err := tx.Exec(ctx, strings.Join(quiet, ";")); err != nil {
 		return 0, err
 	}

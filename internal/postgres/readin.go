@@ -180,19 +180,6 @@ type unreadError struct{ pg *pgconn.PgError }
 
 func (e *unreadError) Error() string { return e.pg.Error() }
 
-// unread tells an error about a text from one that says nothing of it.
-func unread(err error) error {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.Code == "55P03" { // the lock could not be had
-		return err
-	}
-	switch pg.Code[:2] {
-	case "08", "40", "53", "57", "58", "XX":
-		return err
-	}
-	return &unreadError{pg: pg}
-}
-
 // readIn has the target read in a text, and gives what it prints of that.
 func (d *databaseProof) readIn(ctx context.Context, r reading, p place, try try) (printed string, err error) {
 	if d.scratch == nil {
@@ -210,7 +197,9 @@ func (d *databaseProof) readIn(ctx context.Context, r reading, p place, try try)
 		return "", err
 	}
 	defer func() { // rolling back is the point
-		_, rolled := d.scratch.Exec(context.WithoutCancel(ctx), "rollback")
+		leave, cancel := leaving(ctx)
+		defer cancel()
+		_, rolled := d.scratch.Exec(leave, "rollback")
 		err = errors.Join(err, rolled)
 	}()
 	if _, err := d.scratch.Exec(ctx, script); err != nil {

@@ -197,12 +197,12 @@ func (r *rehearsal) told() reconcile.Rehearsal {
 		d.Source, d.Target = names.Replace(d.Source), names.Replace(d.Target)
 		r.report.Differences = append(r.report.Differences, d)
 	}
-	r.report.Left = r.left()
+	r.report.NotTried = r.notTried()
 	return r.report
 }
 
-// left are what the names of a rehearsal hide.
-func (r *rehearsal) left() []string {
+// notTried is what the names of a rehearsal hide.
+func (r *rehearsal) notTried() []string {
 	var left []string
 	for _, role := range r.facts.target.globals.roles {
 		if strings.HasPrefix(r.facts.adapted.owners[role.name], rehearsalPrefix) {

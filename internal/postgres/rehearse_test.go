@@ -34,7 +34,7 @@ func TestRehearsalLeavesNothing(t *testing.T) {
 		for _, d := range got.Differences {
 			t.Errorf("12 to %d: %s: %s %s: %s (%q, %q)", to, d.Database, d.Kind, d.Object, d.What, d.Source, d.Target)
 		}
-		t.Logf("12 to %d: %v, took %s, left %q", to, got.Compared, got.Duration, got.Left)
+		t.Logf("12 to %d: %v, took %s, left %q", to, got.Compared, got.Duration, got.NotTried)
 		if is := onServer(t, p.target); is != was {
 			t.Errorf("12 to %d: the target was\n%s\nand is\n%s", to, was, is)
 		}

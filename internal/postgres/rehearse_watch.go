@@ -85,8 +85,10 @@ func watchWaiters(ctx context.Context, conn *pgx.Conn, label string, cancel cont
 			continue
 		}
 		cancel(waited) // before its sessions end, which would give another reason
-		_, err = conn.Exec(context.WithoutCancel(ctx), `select pg_terminate_backend(pid) from pg_stat_activity
+		leave, done := leaving(ctx)
+		_, err = conn.Exec(leave, `select pg_terminate_backend(pid) from pg_stat_activity
 			where usename = current_user and application_name = $1 and pid <> pg_backend_pid()`, label)
+		done()
 		if err != nil {
 			return fmt.Errorf("let go of what others wait for: %w", err)
 		}

@@ -33,7 +33,7 @@ func (w *wire) exec(ctx context.Context, sql string) error {
 
 // close ends the session; see closeConn.
 func (w *wire) close(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := leaving(ctx)
 	defer cancel()
 	_ = w.pg.Close(ctx)
 }
@@ -124,7 +124,7 @@ func (w *wire) writeTable(ctx context.Context, query string, feed func(write fun
 		})
 		if err != nil {
 			// The server may have refused a row; its reason is the better one.
-			_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(refusalTime))
 			_, _ = conn.Write([]byte{'f', 0, 0, 0, 5, 0})
 			if refused := <-done; refused == nil && answer.serverErr != nil && answer.serverErr.Code != "57014" {
 				return 0, answer.serverErr
@@ -141,6 +141,9 @@ func (w *wire) writeTable(ctx context.Context, query string, feed func(write fun
 	})
 	return answer.tagRows, err
 }
+
+// refusalTime is how long a server that broke off is waited for to say why.
+const refusalTime = 2 * time.Second
 
 // relayTable copies rows from one session to another and digests them on the
 // way. Reading and writing run side by side, chunkRing chunks apart at most.

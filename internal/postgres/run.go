@@ -21,7 +21,7 @@ type mover struct {
 	target   *server
 	token    string
 	progress *reconcile.Reporter
-	// patience is how long the target may keep silent in a copy.
+	// patience is how long a server may keep silent.
 	patience time.Duration
 }
 
@@ -79,7 +79,18 @@ func (m *mover) label() string {
 	return appPrefix + "/" + m.token
 }
 
+// run does the operation. What was cut off because a side fell silent says that.
 func (m *mover) run(ctx context.Context) (any, error) {
+	heard, stop := m.listen(ctx)
+	defer stop()
+	result, err := m.do(heard)
+	if err != nil && ctx.Err() == nil && heard.Err() != nil {
+		return nil, context.Cause(heard)
+	}
+	return result, err
+}
+
+func (m *mover) do(ctx context.Context) (any, error) {
 	switch m.req.Operation {
 	case reconcile.OpInspect:
 		return m.inspect(ctx), nil

@@ -10,6 +10,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// How long the fence waits for the server to tell new sessions of it, and for
+// older ones to end.
+const (
+	reloadTime  = 5 * time.Second
+	reloadPause = 50 * time.Millisecond
+	endTime     = 30 * time.Second
+	endPause    = 100 * time.Millisecond
+)
+
 // waitReadOnly waits until new sessions see the fence, or no longer see it: a
 // reload reaches the postmaster by a signal.
 func (s *server) waitReadOnly(ctx context.Context, databases []string, want, reloads bool) error {
@@ -24,10 +33,10 @@ func (s *server) waitReadOnly(ctx context.Context, databases []string, want, rel
 			if got == value {
 				break
 			}
-			if !reloads || try == 100 {
+			if !reloads || try == int(reloadTime/reloadPause) {
 				return failf(s.side, reconcile.CodeFailed, "wait for %s = %s in database %q: new sessions see %q; is it set on the server's command line?", readOnly, value, name, got)
 			}
-			if err := process.Pause(ctx, 50*time.Millisecond); err != nil {
+			if err := process.Pause(ctx, reloadPause); err != nil {
 				return err
 			}
 		}
@@ -50,7 +59,7 @@ func (s *server) endSessions(ctx context.Context, conn *pgx.Conn, databases []st
 	if err := conn.QueryRow(ctx, "select count(*)::int "+others, databases, since).Scan(&ended); err != nil {
 		return 0, fmt.Errorf("count sessions: %w", err)
 	}
-	for range 300 {
+	for range endTime / endPause {
 		var left int
 		var who string
 		err := conn.QueryRow(ctx, `select count(pg_terminate_backend(pid))::int, coalesce(string_agg(distinct coalesce(usename, '?') || ' on ' || datname, ', '), '') `+others,
@@ -61,9 +70,9 @@ func (s *server) endSessions(ctx context.Context, conn *pgx.Conn, databases []st
 		if left == 0 {
 			return ended, nil
 		}
-		if err := process.Pause(ctx, 100*time.Millisecond); err != nil {
+		if err := process.Pause(ctx, endPause); err != nil {
 			return ended, err
 		}
 	}
-	return ended, failf(s.side, reconcile.CodeInconclusive, "end sessions: some are still there after 30 s")
+	return ended, failf(s.side, reconcile.CodeInconclusive, "end sessions: some are still there after %s", endTime)
 }

@@ -191,5 +191,5 @@ func (a *adapted) leaveSetting(s setting, why, fix string) {
 		fix = "reset it on the source if nobody needs it; what took its place can be set on the target after the move"
 	}
 	a.note("setting %s of %s is not carried: %s", s.name, s.subject(), why)
-	a.left = append(a.left, reconcile.UnsupportedObject{Database: s.database, Object: "setting " + s.name + " of " + s.subject(), Reason: why, Fix: fix})
+	a.omitted = append(a.omitted, reconcile.UnsupportedObject{Database: s.database, Object: "setting " + s.name + " of " + s.subject(), Reason: why, Fix: fix})
 }

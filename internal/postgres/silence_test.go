@@ -2,11 +2,13 @@ package postgres
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +21,9 @@ type silencer struct {
 	to   string
 	cut  chan struct{}
 	once sync.Once
+	// calls counts what was said to the server; after so many of them it falls
+	// silent by itself, unless that is 0.
+	calls, after atomic.Int64
 }
 
 // newSilencer listens on an address in front of a server, and gives the server
@@ -53,14 +58,17 @@ func (s *silencer) pass(client net.Conn) {
 		_ = client.Close()
 		return
 	}
-	go s.pump(client, server)
-	s.pump(server, client)
+	go s.pump(client, server, nil)
+	s.pump(server, client, &s.calls)
 }
 
-func (s *silencer) pump(to, from net.Conn) {
+func (s *silencer) pump(to, from net.Conn, count *atomic.Int64) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
+		if n > 0 && count != nil && count.Add(1) == s.after.Load() {
+			s.silence()
+		}
 		select {
 		case <-s.cut:
 			_, _ = io.Copy(io.Discard, from) // neither passed on nor closed
@@ -133,5 +141,145 @@ func TestUnfenceWaitsForASourceThatRestarts(t *testing.T) {
 	})
 	if lifted, ok := result.(reconcile.UnfenceResult); err != nil || !ok || lifted.Lifted == nil || waited != 1 {
 		t.Errorf("unfence after %d waits: %+v, %v", waited, result, err)
+	}
+}
+
+// undoing is what makes an operation have all its work to do again.
+var undoing = map[reconcile.Operation]reconcile.Operation{
+	reconcile.OpFence: reconcile.OpUnfence, reconcile.OpUnfence: reconcile.OpFence,
+	reconcile.OpCommit: reconcile.OpWithdraw, reconcile.OpWithdraw: reconcile.OpCommit,
+}
+
+// TestNoCallIsWithoutALimit: a whole move is made, and on the way each operation
+// again and again, with a side that falls silent at another call each time: takes
+// what is said, says nothing, and closes nothing. Each ends by itself.
+func TestNoCallIsWithoutALimit(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 12, 15)
+	p.source.Exec(t, "postgres", "create database conductor_production")
+	p.source.Exec(t, "conductor_production", simple)
+	tried, reached := 0, 0
+	for _, op := range []reconcile.Operation{reconcile.OpFence, reconcile.OpCopy, reconcile.OpProve, reconcile.OpCommit, reconcile.OpWithdraw, reconcile.OpUnfence} {
+		said := map[string]int64{}
+		for _, side := range []string{sourceSide, targetSide} {
+			req := p.request(op)
+			s := through(t, &req, side)
+			if _, err := Run(t.Context(), req, nil); err != nil {
+				t.Fatalf("%s: %v", op, err)
+			}
+			said[side] = s.calls.Load()
+		}
+		for side, calls := range said {
+			// Every call of a short operation, and as many of a long one.
+			for n := int64(1); n <= calls; n += 1 + calls/silences {
+				tried++
+				t.Run(fmt.Sprintf("%s %s %d of %d", op, side, n, calls), func(t *testing.T) {
+					if fallsSilent(t, p, op, side, n) {
+						reached++
+					}
+				})
+			}
+		}
+		if before, ok := undoing[op]; ok {
+			p.again(t, before)
+		}
+		p.again(t, op)
+	}
+	t.Logf("fell silent at %d calls of %d that were tried", reached, tried)
+	if tried < 24 || reached < tried*3/4 {
+		t.Errorf("%d calls were tried, and %d came as far", tried, reached)
+	}
+}
+
+// silences is at how many calls of one operation a side falls silent at most.
+const silences = 3
+
+// through puts a silencer before one side of a request.
+func through(t *testing.T, req *reconcile.MoverRequest, side string) *silencer {
+	t.Helper()
+	e := &req.Source
+	if side == targetSide {
+		e = &req.Target
+	}
+	if *e == nil {
+		return nil
+	}
+	s, there := newSilencer(t, "127.0.0.1:0", *e)
+	*e = there
+	return s
+}
+
+func (p pair) again(t *testing.T, op reconcile.Operation) {
+	t.Helper()
+	if _, err := Run(t.Context(), p.request(op), nil); err != nil {
+		t.Fatalf("%s: %v", op, err)
+	}
+}
+
+// fallsSilent runs an operation while one side falls silent at its n-th call,
+// wants it to end by itself, and tells whether it came as far. On a machine that
+// is busy a server may be taken for silent before; then it has more time.
+func fallsSilent(t *testing.T, p pair, op reconcile.Operation, side string, n int64) bool {
+	t.Helper()
+	for patience := 600 * time.Millisecond; patience < 20*time.Second; patience *= 5 {
+		if fallsSilentWithin(t, p, op, side, n, patience) {
+			return true
+		}
+	}
+	return false
+}
+
+func fallsSilentWithin(t *testing.T, p pair, op reconcile.Operation, side string, n int64, patience time.Duration) bool {
+	t.Helper()
+	if before, ok := undoing[op]; ok {
+		p.again(t, before)
+	}
+	req := p.request(op)
+	s := through(t, &req, side)
+	s.after.Store(n)
+	m, err := newMover(req, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.patience = patience
+	ended := make(chan error, 1)
+	go func() {
+		_, err := m.run(t.Context())
+		ended <- err
+	}()
+	select {
+	case err = <-ended:
+	case <-time.After(2 * time.Minute): // the limit, a session's end, and a machine that is busy
+		t.Fatal("it waits for ever")
+	}
+	select {
+	case <-s.cut:
+	default:
+		return false
+	}
+	var known *reconcile.MoverError
+	if err != nil && (!errors.As(err, &known) || known.Code != reconcile.CodeUnreachable) {
+		t.Errorf("ended with %v", err)
+	}
+	return true
+}
+
+// A server that is only away, or full, has answered; one that says nothing has not.
+func TestOnlySilenceIsSilence(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().(*net.TCPAddr)
+	s := &server{side: targetSide, endpoint: reconcile.Endpoint{Host: "127.0.0.1", Port: address.Port}}
+	if err := s.answers(t.Context(), 100*time.Millisecond); err == nil {
+		t.Error("a server that says nothing has answered")
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.answers(t.Context(), 5*time.Second); err != nil {
+		t.Errorf("a refused connection is no answer: %v", err)
 	}
 }

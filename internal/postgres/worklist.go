@@ -52,7 +52,7 @@ func workOff(ctx context.Context, tasks []task) ([]task, error) {
 			if t.err = t.do(ctx); t.err == nil {
 				continue
 			}
-			if !aboutObject(t.err) {
+			if aboutObject(t.err) == nil {
 				return nil, t.failure()
 			}
 			left = append(left, t)
@@ -62,20 +62,6 @@ func workOff(ctx context.Context, tasks []task) ([]task, error) {
 		}
 		tasks = left
 	}
-}
-
-// aboutObject tells a server's word about what we asked it to make from one
-// about itself, the session or the network.
-func aboutObject(err error) bool {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || len(pg.Code) < 2 {
-		return false
-	}
-	switch pg.Code[:2] {
-	case "08", "25", "28", "40", "53", "57", "58", "XX":
-		return false
-	}
-	return true
 }
 
 // failure is why a task failed, with its object.

@@ -40,7 +40,7 @@ func workload(kind, name string, replicas int) reconcile.Workload {
 // an empty external server.
 func installation() reconcile.Observation {
 	o := reconcile.Observation{
-		At:      t0,
+		At: t0, Tool: "v0.1.0",
 		Cluster: reconcile.Found(reconcile.Cluster{UID: "6f9d6b8e-41f3-4f0c-9a52-0c2ce1b6a0f4", Version: "v1.33.2", Server: "https://prod.example.com"}),
 		Release: reconcile.Found(reconcile.Release{
 			Name: "circleci-server", Namespace: "circleci-server", Revision: 7, Status: "deployed",
@@ -221,7 +221,7 @@ func moved() reconcile.Observation {
 
 func makePlan(t *testing.T, s *spec.Spec, o reconcile.Observation) reconcile.Plan {
 	t.Helper()
-	plan, err := reconcile.MakePlan(s, o, "v0.1.0")
+	plan, err := reconcile.MakePlan(s, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func plans(t *testing.T) map[string]reconcile.Plan {
 		"blocked": makePlan(t, s, blockedInstallation()),
 		"resumed": makePlan(t, s, stopped()),
 		"empty":   makePlan(t, s, moved()),
-		"vm":      makePlan(t, loadSpec(t, "../../examples/services-machine.yaml"), reconcile.Observation{At: t0}),
+		"vm":      makePlan(t, loadSpec(t, "../../examples/services-machine.yaml"), reconcile.Observation{At: t0, Tool: "v0.1.0"}),
 	}
 }
 

@@ -27,7 +27,7 @@ func TestPlanText(t *testing.T) {
 		"plan-blocked.txt":          {specFile, blockedInstallation, ""},
 		"plan-resumed.txt":          {specFile, stopped, "circleci-dr apply --accept outage,remove-internal-database"},
 		"plan-empty.txt":            {specFile, moved, ""},
-		"plan-services-machine.txt": {"../../examples/services-machine.yaml", func() reconcile.Observation { return reconcile.Observation{At: t0} }, ""},
+		"plan-services-machine.txt": {"../../examples/services-machine.yaml", func() reconcile.Observation { return reconcile.Observation{At: t0, Tool: "v0.1.0"} }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := loadSpec(t, c.spec)

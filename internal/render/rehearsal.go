@@ -27,7 +27,7 @@ func RehearsalText(w io.Writer, r reconcile.Rehearsal, o Options) error {
 	if r.Tries > 1 {
 		p.line(fmt.Sprintf("tries     %d: somebody waited on it, so it let go and began again", r.Tries))
 	}
-	for _, left := range r.Left {
+	for _, left := range r.NotTried {
 		p.para("not tried ", "          ", plain, left)
 	}
 	for _, d := range r.Differences {
@@ -64,7 +64,7 @@ type rehearsalDoc struct {
 func RehearsalJSON(w io.Writer, r reconcile.Rehearsal) error {
 	doc := rehearsalDoc{
 		Format: RehearsalFormat, At: r.At.UTC(), Clear: len(r.Differences) == 0, Compared: r.Compared, Duration: seconds(r.Duration),
-		Tries: r.Tries, NotTried: append([]string{}, r.Left...), Differences: each(r.Differences, differenceOf, true),
+		Tries: r.Tries, NotTried: append([]string{}, r.NotTried...), Differences: each(r.Differences, differenceOf, true),
 	}
 	if doc.Compared == nil {
 		doc.Compared = map[string]int{}

@@ -144,7 +144,7 @@ func TestProofText(t *testing.T) {
 // rehearsals are results by the name of their golden file.
 func rehearsals() map[string]reconcile.Rehearsal {
 	clear := reconcile.Rehearsal{At: t0, Duration: 3400 * time.Millisecond, Tries: 1, Compared: map[string]int{"databases": 4, "tables": 150, "indexes": 210, "casts": 0},
-		Left: []string{"role app is on the target already: what it may be given there was not tried", "rights on databases; rows, large objects and the positions of sequences"}}
+		NotTried: []string{"role app is on the target already: what it may be given there was not tried", "rights on databases; rows, large objects and the positions of sequences"}}
 	found := clear
 	found.Tries, found.Differences = 2, []reconcile.Difference{
 		{Kind: "database", Object: "conductor_production", What: `cannot be made on the target: create TEXT SEARCH TEMPLATE public.t: ERROR: must be superuser to create text search templates (SQLSTATE 42501)`},

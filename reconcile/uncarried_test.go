@@ -15,29 +15,29 @@ func whats(list []Finding) (out []string) {
 }
 
 func TestWhatIsLeftBehindIsNamedOneByOne(t *testing.T) {
-	left := []LeftBehind{
-		{Kind: LeftTemplate, Object: "table public.strays"},
-		{Kind: LeftPrivilege, Database: "main", Object: "routine digest(text,text)", Detail: "revoked EXECUTE from public", Superuser: true},
+	left := []Uncarried{
+		{Kind: UncarriedTemplate, Object: "table public.strays"},
+		{Kind: UncarriedPrivilege, Database: "main", Object: "routine digest(text,text)", Detail: "revoked EXECUTE from public", Superuser: true},
 	}
 	template := "left-template: template1 holds what every database made on the source later would have, and the target's does not: table public.strays"
 	privilege := "left-privilege: privileges on objects of extensions and of the server itself are not carried, because the target's role is no superuser: routine digest(text,text) in database main (revoked EXECUTE from public)"
-	if got := whats(checkLeft(PostgreSQL, left, false)); !slices.Equal(got, []string{privilege, template}) {
+	if got := whats(checkUncarried(PostgreSQL, left, false)); !slices.Equal(got, []string{privilege, template}) {
 		t.Errorf("without a superuser: %q", got)
 	}
-	if got := whats(checkLeft(PostgreSQL, left, true)); !slices.Equal(got, []string{template}) {
+	if got := whats(checkUncarried(PostgreSQL, left, true)); !slices.Equal(got, []string{template}) {
 		t.Errorf("with a superuser: %q", got)
 	}
-	var many []LeftBehind
+	var many []Uncarried
 	for i := range 45 {
-		many = append(many, LeftBehind{Kind: LeftServer, Object: fmt.Sprintf("replication slot s%02d", i)})
+		many = append(many, Uncarried{Kind: UncarriedServer, Object: fmt.Sprintf("replication slot s%02d", i)})
 	}
-	all := strings.Join(whats(checkLeft(PostgreSQL, many, false)), "\n")
+	all := strings.Join(whats(checkUncarried(PostgreSQL, many, false)), "\n")
 	for _, l := range many {
 		if !strings.Contains(all, l.Object) {
 			t.Errorf("%s is not named in %s", l.Object, all)
 		}
 	}
-	for kind, words := range leftFindings {
+	for kind, words := range uncarriedFindings {
 		if strings.Count(words.what, "%s") != 1 || words.fix == "" {
 			t.Errorf("%s: %+v", kind, words)
 		}
