@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,6 +21,7 @@ import (
 const (
 	sourcePackage = "postgresql-15=15.18-0+deb12u1"
 	sourceArchive = "postgresql-15_15.18.orig.tar.bz2"
+	binarySources = "/etc/apt/sources.list.d/debian.sources"
 	sourceSum     = "11df0df97fe3ea4ba9a791faaf39cee1d2fe571e78885b5b55d8517d27c323b4"
 )
 
@@ -35,12 +37,23 @@ func regression(ctx context.Context) (string, error) {
 // fetchRegression asks Debian's archive for sources with lists of its own: what
 // the machine's configuration says of them stays as it is.
 func fetchRegression(ctx context.Context, work string) (string, error) {
-	const sources = `mkdir -p parts lists/partial cache/archives/partial
-		cat /etc/apt/sources.list.d/debian.sources | sed 's/^Types: .*/Types: deb-src/' > parts/src.sources
-		apt-get -q $0 update && apt-get -q $0 source --download-only ` + sourcePackage
-	script := strings.ReplaceAll(sources, "$0", "-o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=$PWD/parts -o Dir::State::Lists=$PWD/lists -o Dir::Cache=$PWD/cache")
-	if err := command(ctx, work, "sh", "-ec", script); err != nil {
+	for _, dir := range []string{"parts", "lists/partial", "cache/archives/partial"} {
+		if err := os.MkdirAll(filepath.Join(work, dir), 0o755); err != nil {
+			return "", err
+		}
+	}
+	binary, err := os.ReadFile(binarySources)
+	if err != nil {
+		return "", fmt.Errorf("read where Debian's packages are: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(work, "parts", "own.sources"), bytes.ReplaceAll(binary, []byte("Types: deb\n"), []byte("Types: deb-src\n")), 0o644); err != nil {
 		return "", err
+	}
+	for _, ask := range [][]string{{"update"}, {"source", "--download-only", sourcePackage}} {
+		options := []string{"-q", "-o", "Dir::Etc::SourceList=/dev/null", "-o", "Dir::Etc::SourceParts=" + filepath.Join(work, "parts"), "-o", "Dir::State::Lists=" + filepath.Join(work, "lists"), "-o", "Dir::Cache=" + filepath.Join(work, "cache")}
+		if err := command(ctx, work, "apt-get", append(options, ask...)...); err != nil {
+			return "", err
+		}
 	}
 	archive := filepath.Join(work, sourceArchive)
 	raw, err := os.ReadFile(archive)
