@@ -125,13 +125,18 @@ golden: ## rewrite golden files; read the diff before you commit it
 bench: ## measure the copy and the proof against the manual's way (SIZE=1GB)
 	go run ./internal/postgres/bench -size $(SIZE)
 
-prove-corpus: prove-corpus-postgres prove-corpus-mongodb ## move and prove awkward databases between all releases, and print what came of it
+# Prints the table, then, where something was wrong, what.
+CORPUS_TABLE = { sed -n 's/^ *corpus: //p' $(1); test -z "$$failed" || { grep -v '^ *corpus: ' $(1) | grep -E '_test.go:|^ *--- FAIL|^panic'; exit 1; }; }
 
-prove-corpus-postgres: servers ## its PostgreSQL part: COUNT objects of each common kind (COUNT=60)
-	POSTGRES_CORPUS=$(COUNT) go test -count 1 -v -timeout 120m -run TestProveCorpus ./internal/postgres
+prove-corpus: prove-corpus-postgres prove-corpus-mongodb ## move and prove awkward databases between all releases, print a table of what came of it
 
-prove-corpus-mongodb: servers ## move and prove awkward collections of 4.4, 5.0 and 6.0, and print what came of it (TIMES=1)
-	MONGO_CORPUS=$(TIMES) go test -count 1 -v -timeout 60m -run TestProveCorpus ./internal/mongo
+prove-corpus-postgres: servers ## its PostgreSQL part: COUNT objects of each common kind (COUNT=60), PostgreSQL's regression tests, pg_partman
+	@mkdir -p $(OUT)
+	@failed=; POSTGRES_CORPUS=$(COUNT) go test -count 1 -v -timeout 180m -run TestProveCorpus ./internal/postgres > $(OUT)/corpus-postgres.txt 2>&1 || failed=yes; $(call CORPUS_TABLE,$(OUT)/corpus-postgres.txt)
+
+prove-corpus-mongodb: servers ## its MongoDB part: awkward collections of 4.4, 5.0 and 6.0, TIMES over (TIMES=1)
+	@mkdir -p $(OUT)
+	@failed=; MONGO_CORPUS=$(TIMES) go test -count 1 -v -timeout 60m -run TestProveCorpus ./internal/mongo > $(OUT)/corpus-mongodb.txt 2>&1 || failed=yes; $(call CORPUS_TABLE,$(OUT)/corpus-mongodb.txt)
 
 bench-mongo: ## measure the copy of MongoDB against mongodump and mongorestore (MB=500)
 	go run ./internal/mongo/bench -size $(MB)

@@ -27,6 +27,7 @@ var awkwardCommands = [][2]string{
 	{"main", `{"create": "collated", "collation": {"locale": "de", "strength": 2}}`},
 	{"main", `{"create": "a.b.c"}`},
 	{"main", `{"create": "empty"}`},
+	{"main", `{"create": "old id", "idIndex": {"key": {"_id": 1}, "name": "_id_", "v": 1}}`},
 	{"main", `{"create": "söme 100% \"odd\" *name\\"}`},
 	{"main", `{"create": "tuned", "storageEngine": {"wiredTiger": {"configString": "block_compressor=zlib"}}, "indexOptionDefaults": {"storageEngine": {"wiredTiger": {}}}}`},
 	{"main", `{"create": "strict", "validator": {"$and": [{"a": {"$type": "int"}}, {"b.c": {"$exists": true}}]}, "validationLevel": "moderate", "validationAction": "error"}`},

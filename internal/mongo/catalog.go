@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -223,11 +224,36 @@ func (s *server) readIndexes(ctx context.Context, c *collection) error {
 		return err
 	}
 	for _, i := range indexes {
+		if err := c.rememberOldID(i); err != nil {
+			return err
+		}
 		// The one on _id comes with the collection, clustered or not.
 		if clustered, ok := i.Lookup("clustered").BooleanOK(); indexName(i) != "_id_" && (!ok || !clustered) {
 			c.indexes = append(c.indexes, i)
 		}
 	}
+	return nil
+}
+
+// rememberOldID keeps the version of an index on _id that is not the one that
+// servers make by themselves, under the name by which create takes it.
+func (c *collection) rememberOldID(index bson.Raw) error {
+	version, ok := index.Lookup("v").AsInt64OK()
+	if indexName(index) != "_id_" || !ok || version == 2 {
+		return nil
+	}
+	options := bson.D{}
+	if len(c.options) > 0 {
+		if err := bson.Unmarshal(c.options, &options); err != nil {
+			return fmt.Errorf("read the options of %s: %w", c, err)
+		}
+	}
+	id := bson.D{{Key: "v", Value: version}, {Key: "key", Value: bson.D{{Key: "_id", Value: 1}}}, {Key: "name", Value: "_id_"}}
+	raw, err := bson.Marshal(append(options, bson.E{Key: "idIndex", Value: id}))
+	if err != nil {
+		return fmt.Errorf("read the options of %s: %w", c, err)
+	}
+	c.options = raw
 	return nil
 }
 

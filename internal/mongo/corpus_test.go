@@ -45,9 +45,9 @@ func TestProveCorpus(t *testing.T) {
 	}
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "servers\tkind\tobjects\tfalse differences\tunnamed losses\tnamed")
+	fmt.Fprintln(w, "corpus: servers\tkind\tobjects\tfalse differences\tunnamed losses\tnamed")
 	for _, row := range rows {
-		fmt.Fprintln(w, row)
+		fmt.Fprintln(w, "corpus: "+row)
 	}
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -34,16 +35,39 @@ var shapes = []shape{
 	{"an array as its _id", bson.D{{Key: "_id", Value: bson.A{1}}}, idOfType("array")},
 	{"a regular expression as its _id", bson.D{{Key: "_id", Value: primitive.Regex{Pattern: "a"}}}, idOfType("regex")},
 	{"undefined as its _id", bson.D{{Key: "_id", Value: primitive.Undefined{}}}, idOfType("undefined")},
-	{"an _id with a field whose name begins with $", bson.D{{Key: "_id", Value: bson.D{{Key: "$a", Value: 1}}}}, anyField("$_id", "$eq", "$")},
+	{"an _id with a field whose name begins with $", bson.D{{Key: "_id", Value: bson.D{{Key: "$a", Value: 1}}}}, anySign(withoutReference, "$eq", "$")},
 }
 
-// anyField is true when the name of a field has a sign at its beginning, with
-// $eq, or anywhere, with $gte. Bytes are looked at: a name may be no UTF-8.
-func anyField(of, compare, sign string) bson.D {
+// withoutReference are the fields of an _id less those of a reference to a
+// document, which are the only ones whose name may begin with $: in front of all
+// others $ref, a string, and $id, and then $db or not.
+var withoutReference = bson.D{{Key: "$let", Value: bson.D{
+	{Key: "vars", Value: bson.D{{Key: "all", Value: namesAndValues("$_id")}}},
+	{Key: "in", Value: bson.D{{Key: "$cond", Value: bson.A{
+		bson.D{{Key: "$and", Value: bson.A{nameIs(0, "$ref"), nameIs(1, "$id"), bson.D{{Key: "$eq", Value: bson.A{bson.D{{Key: "$type", Value: bson.D{{Key: "$arrayElemAt", Value: bson.A{"$$all.v", 0}}}}}, "string"}}}}}},
+		bson.D{{Key: "$slice", Value: bson.A{"$$all", bson.D{{Key: "$cond", Value: bson.A{nameIs(2, "$db"), 3, 2}}}, math.MaxInt32}}},
+		"$$all",
+	}}}},
+}}}
+
+func nameIs(at int, name string) bson.D {
+	return bson.D{{Key: "$eq", Value: bson.A{bson.D{{Key: "$arrayElemAt", Value: bson.A{"$$all.k", at}}}, bson.D{{Key: "$literal", Value: name}}}}}
+}
+
+// namesAndValues are the fields of what is a document, and none of anything else.
+func namesAndValues(of string) bson.D {
 	document := bson.D{{Key: "$cond", Value: bson.A{bson.D{{Key: "$eq", Value: bson.A{bson.D{{Key: "$type", Value: of}}, "object"}}}, of, bson.D{}}}}
+	return bson.D{{Key: "$objectToArray", Value: document}}
+}
+
+// anyField is anySign of the fields of a document.
+func anyField(of, compare, sign string) bson.D { return anySign(namesAndValues(of), compare, sign) }
+
+// anySign is true when the name of a field has a sign at its beginning, with
+// $eq, or anywhere, with $gte. Bytes are looked at: a name may be no UTF-8.
+func anySign(fields any, compare, sign string) bson.D {
 	place := bson.D{{Key: "$indexOfBytes", Value: bson.A{"$$this.k", bson.D{{Key: "$literal", Value: sign}}}}}
-	return bson.D{{Key: "$anyElementTrue", Value: bson.A{bson.D{{Key: "$map", Value: bson.D{
-		{Key: "input", Value: bson.D{{Key: "$objectToArray", Value: document}}}, {Key: "in", Value: bson.D{{Key: compare, Value: bson.A{place, 0}}}}}}}}}}
+	return bson.D{{Key: "$anyElementTrue", Value: bson.A{bson.D{{Key: "$map", Value: bson.D{{Key: "input", Value: fields}, {Key: "in", Value: bson.D{{Key: compare, Value: bson.A{place, 0}}}}}}}}}}
 }
 
 // idOfType asks for the type itself: a query for an array looks at elements.

@@ -40,6 +40,7 @@ func TestTrialNamesWhatTheTargetRefuses(t *testing.T) {
 		`{"createIndexes": "jobs", "indexes": [{"key": {"loc": "geoHaystack", "d": 1}, "name": "hay", "bucketSize": 1}]}`,
 		`{"createIndexes": "fine", "indexes": [{"key": {"x": "text"}, "name": "x", "textIndexVersion": 2}, {"key": {"y": "2dsphere"}, "name": "y", "2dsphereIndexVersion": 2}, {"key": {"z": "2d"}, "name": "z", "bits": 20, "min": -180, "max": 180}]}`,
 		`{"insert": "jobs", "documents": [{"_id": 1, "id": 1, "a": 2, "b": 3, "c": 4, "deep": {"$x": 1, "a.b": 2}}]}`,
+		`{"insert": "fine", "documents": [{"_id": {"$ref": "jobs", "$id": 1}}, {"_id": {"$ref": "jobs", "$id": {"$oid": "5f5f5f5f5f5f5f5f5f5f5f5f"}, "$db": "main", "z": 1}}]}`,
 	} {
 		source.Command(t, "main", command)
 	}
@@ -51,16 +52,19 @@ func TestTrialNamesWhatTheTargetRefuses(t *testing.T) {
 		{"4.4", []string{
 			"refused: a document of collection c: it has a field whose name begins with $, which the target refuses: Document can't have $ prefixed field names: $a",
 			"refused: a document of collection c: it has a regular expression as its _id, which the target refuses: can't use a regex for _id",
+			"refused: a document of collection c: it has an _id with a field whose name begins with $, which the target refuses: $a is not valid for storage.",
 			"refused: a document of collection c: it has an array as its _id, which the target refuses: can't use an array for _id"}},
 		{"5.0", []string{
 			"main: index never on jobs: the target makes something else of it: expireAfterSeconds differs (NaN, 0 there)",
 			"main: jobs: index hay is a geoHaystack index, which MongoDB 5.0 and newer no longer have",
 			"refused: a document of collection c: it has a regular expression as its _id, which the target refuses: The '_id' value cannot be of type regex",
+			"refused: a document of collection c: it has an _id with a field whose name begins with $, which the target refuses: _id fields may not contain '$'-prefixed fields: $a is not valid for storage.",
 			"refused: a document of collection c: it has an array as its _id, which the target refuses: The '_id' value cannot be of type array"}},
 		{"6.0", []string{
 			"main: index never on jobs: the target makes something else of it: expireAfterSeconds differs (NaN, 2.147483647e+09 there)",
 			"main: jobs: index hay is a geoHaystack index, which MongoDB 5.0 and newer no longer have",
 			"refused: a document of collection c: it has a regular expression as its _id, which the target refuses: The '_id' value cannot be of type regex",
+			"refused: a document of collection c: it has an _id with a field whose name begins with $, which the target refuses: _id fields may not contain '$'-prefixed fields: $a is not valid for storage.",
 			"refused: a document of collection c: it has an array as its _id, which the target refuses: The '_id' value cannot be of type array"}},
 	} {
 		p := pair{source: source, target: mongotest.New(t, mongotest.Options{Release: row.release, ReplicaSet: "rs0"})}

@@ -22,10 +22,7 @@ type entry struct {
 	schema  string
 	access  string // table access method
 	owner   string
-	// joined is the list in a table's INHERITS clause that keepColumnOrder
-	// takes out, parents its names.
-	joined  string
-	parents []string
+	joined  *joined // what keepColumnOrder knows of a table that joined its parents
 }
 
 // key is the object in its server's catalogs.

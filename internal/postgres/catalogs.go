@@ -69,7 +69,7 @@ var catalogs = []catalog{
 	{kind: "default privilege", query: granted("select coalesce(quote_ident(n.nspname), 'all schemas'), a.defaclobjtype::text || ' by ' || " + roleOf("a.defaclrole") + ", " +
 		accessList("a.defaclacl") + ", '' from pg_default_acl a left join pg_namespace n on n.oid = a.defaclnamespace")},
 	{kind: "comment", query: always(commentFacts)},
-	{kind: "security label", query: always("select o.type || ' ' || o.identity, l.provider, l.label, '' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o")},
+	{kind: "security label", query: always("select o.type || ' ' || o.identity, l.provider, l.label, '' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o where l.classoid <> 'pg_subscription'::regclass")},
 }
 
 var tableFacts = textsOf(qualified, "c.oid", `('kind', c.relkind::text), ('owner', `+roleOf("c.relowner")+`), ('persistence', c.relpersistence::text),
@@ -248,9 +248,11 @@ var searchFacts = factsOf(identity("pg_ts_config", "o.oid"), `('owner', `+roleOf
 	"(pg_ts_config o join pg_namespace n on n.oid = o.cfgnamespace and "+userSchemas+" and "+notOfExtension("pg_ts_config", "o.oid")+")")
 
 // Comments on members of extensions, and on what initdb made, are not the
-// user's; but the schema public is.
+// user's; but the schema public is. No move carries a subscription, and its
+// comment outlives it (DROP SUBSCRIPTION leaves the row), so that nothing may ask
+// whose it is.
 const commentFacts = `select o.type || ' ' || o.identity, 'comment', d.description, '' from pg_description d
 	cross join lateral pg_identify_object(d.classoid, d.objoid, d.objsubid) o
 	where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and d.objoid = to_regnamespace('public')
-			and d.description <> 'standard public schema')
+			and d.description <> 'standard public schema') and d.classoid <> 'pg_subscription'::regclass
 		and not exists (select from pg_depend x where x.classid = d.classoid and x.objid = d.objoid and x.deptype = 'e')`

@@ -78,6 +78,7 @@ func (d *databaseCopy) makeSchema(ctx context.Context) error {
 	if d.entries, err = dumpSchema(ctx, d.mover.source, d.dump, d.database, d.snapshot); err != nil {
 		return fail(sourceSide, codeOfError(err), err)
 	}
+	plainSequences(d.entries, d.mover.target.version)
 	if err := keepColumnOrder(ctx, d.source, d.entries); err != nil {
 		return classify(sourceSide, err)
 	}

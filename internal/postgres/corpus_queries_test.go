@@ -45,7 +45,7 @@ var corpusQueries = []string{
 		from pg_default_acl d cross join aclexplode(d.defaclacl) a`,
 	`select 'privilege', $n || format(' %s %s %s', case when a.grantee = 0 then 'public' else $owner(a.grantee) end, a.privilege_type, a.is_grantable) from $class cross join aclexplode(c.relacl) a`,
 	`select 'column privilege', $n || format('.%I %s %s', b.attname, $owner(a.grantee), a.privilege_type) from $class join pg_attribute b on b.attrelid = c.oid cross join aclexplode(b.attacl) a where a.grantee <> 0`,
-	`select 'comment', o.type || ' ' || o.identity || ': ' || d.description from pg_description d cross join pg_identify_object(d.classoid, d.objoid, d.objsubid) o where d.objoid >= 16384 and d.classoid <> 'pg_extension'::regclass
+	`select 'comment', o.type || ' ' || o.identity || ': ' || d.description from pg_description d cross join pg_identify_object(d.classoid, d.objoid, d.objsubid) o where d.objoid >= 16384 and d.classoid not in ('pg_extension'::regclass, 'pg_subscription'::regclass)
 		and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')`,
 	`select 'other ' || o.type, o.identity from (select 'pg_operator'::regclass, oid from pg_operator union all select 'pg_opclass'::regclass, oid from pg_opclass union all select 'pg_opfamily'::regclass, oid from pg_opfamily
 		union all select 'pg_cast'::regclass, oid from pg_cast where casttarget not in (select oid from pg_type where typtype = 'm') union all select 'pg_collation'::regclass, oid from pg_collation union all select 'pg_conversion'::regclass, oid from pg_conversion

@@ -2,13 +2,11 @@ package postgres
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"text/tabwriter"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -22,29 +20,25 @@ var commonKinds = []string{"table", "column", "index", "index partial", "index o
 // TestProveCorpus moves as many awkward things as a release takes, rehearses the
 // move first, proves it, and then compares both sides once more by queries of its
 // own, which know nothing of the proof's. POSTGRES_CORPUS=60 makes that many of
-// each common kind and moves them, and what other tests move one by one, between
-// all releases; without it a few move once.
+// each common kind and moves them, what other tests move one by one, pg_partman,
+// and what PostgreSQL's regression tests leave behind, between all releases;
+// without it a few move once.
 func TestProveCorpus(t *testing.T) {
-	t.Parallel()
-	many, pairs := 3, []corpusPair{{12, 14, false}}
+	many, whole, pairs := 3, false, []corpusPair{{12, 14, false}}
 	if n := os.Getenv("POSTGRES_CORPUS"); n != "" {
 		if _, err := fmt.Sscan(n, &many); err != nil || many < 1 {
 			t.Fatalf("POSTGRES_CORPUS=%s is no number of objects", n)
 		}
-		pairs = []corpusPair{{12, 14, false}, {12, 12, true}, {12, 15, true}, {14, 15, true}, {12, 12, false}, {12, 14, true}, {12, 15, false}, {14, 15, false}}
+		clientDirs = append(clientDirs, pgtest.ClientTools(t)) // before a test runs beside this one
+		whole, pairs = true, nil
+		for _, p := range [][2]int{{12, 12}, {12, 14}, {12, 15}, {14, 15}, {12, 18}, {14, 18}} {
+			pairs = append(pairs, corpusPair{p[0], p[1], false}, corpusPair{p[0], p[1], true})
+		}
 	}
-	var table strings.Builder
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "servers\tkind\tobjects\tfalse differences\tof the rehearsal\tfalse findings\tunnamed losses\tnamed")
+	t.Parallel()
+	var table corpusTable
 	for _, c := range pairs {
-		t.Run(name(c.from, c.to, c.super), func(t *testing.T) {
-			for _, row := range c.prove(t, many, len(pairs) > 1) {
-				fmt.Fprintln(w, row)
-			}
-		})
-	}
-	if err := w.Flush(); err != nil {
-		t.Fatal(err)
+		t.Run(name(c.from, c.to, c.super), func(t *testing.T) { c.prove(t, many, whole, table.column(name(c.from, c.to, c.super))) })
 	}
 	t.Log("\n" + table.String())
 }
@@ -54,14 +48,38 @@ type corpusPair struct {
 	super    bool
 }
 
-// prove moves the corpus between two servers and gives the table's rows.
-func (c corpusPair) prove(t *testing.T, many int, whole bool) []string {
+// servers start with pg_partman beside them when the whole corpus is moved.
+func (c corpusPair) servers(t *testing.T, whole bool) pair {
 	t.Helper()
-	p := newServers(t, c.from, c.to, c.super)
+	if !whole {
+		return newServers(t, c.from, c.to, c.super)
+	}
+	control := pgtest.PartmanPublished
+	if !c.super {
+		control = "superuser = false" // as published nobody else could make it
+	}
+	p := pair{source: pgtest.NewWith(t, pgtest.Options{Major: c.from, Partman: pgtest.PartmanPublished}), target: pgtest.NewWith(t, pgtest.Options{Major: c.to, Partman: control}), admin: pgtest.Superuser}
+	if !c.super {
+		p.admin = testAdmin
+		p.makeAdmin(t)
+	}
+	return p
+}
+
+// prove moves the corpus between two servers and fills the table's column.
+func (c corpusPair) prove(t *testing.T, many int, whole bool, column func(row string, n int)) {
+	t.Helper()
+	p := c.servers(t, whole)
 	loadCorpus(t, p.source, many, c.super, whole)
+	if whole {
+		column("named and dropped by its owner", dropNamed(t, p))
+	}
 	inspected := p.inspect(t)
 	for _, o := range inspected.Blocked {
 		t.Errorf("a false finding: %+v", o)
+	}
+	if whole {
+		column("named by the rehearsal and mended", c.mend(t, p))
 	}
 	rehearsal := do[reconcile.Rehearsal](t, p, reconcile.OpRehearse)
 	for _, d := range rehearsal.Differences {
@@ -85,34 +103,20 @@ func (c corpusPair) prove(t *testing.T, many int, whole bool) []string {
 			t.Errorf("the corpus holds %d of kind %s, want %d", held[kind], kind, many)
 		}
 	}
-	return corpusRows(name(c.from, c.to, c.super), proof, rehearsal, inspected, held, len(lost))
-}
-
-// corpusRows are what the proof compared, what the test's own queries found, and
-// what was named.
-func corpusRows(title string, proof reconcile.Proof, rehearsal reconcile.Rehearsal, inspected reconcile.InspectResult, held map[string]int, lost int) []string {
-	var rows []string
-	for _, kind := range slices.Sorted(maps.Keys(proof.Compared)) {
-		of := func(d reconcile.Difference) bool { return plural(d.Kind) == kind }
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%d\t%d\t%d\t\t\t", title, kind, proof.Compared[kind], count(proof.Differences, of), count(rehearsal.Differences, of)))
+	for kind, n := range held {
+		column("counted by the test: "+kind, n)
 	}
-	for _, kind := range commonKinds {
-		rows = append(rows, fmt.Sprintf("%s\tcounted by the test: %s\t%d\t\t\t\t\t", title, kind, held[kind]))
+	for kind, n := range proof.Compared {
+		column("compared by the proof: "+kind, n)
 	}
-	named := map[string]int{"adapted": len(inspected.Adapted), "omitted": len(inspected.Omitted), "not carried": len(inspected.Uncarried), "not rehearsed": len(rehearsal.NotTried)}
-	for _, kind := range slices.Sorted(maps.Keys(named)) {
-		rows = append(rows, fmt.Sprintf("%s\t%s\t\t\t\t\t\t%d", title, kind, named[kind]))
-	}
-	return append(rows, fmt.Sprintf("%s\tin all\t\t%d\t%d\t%d\t%d\t", title, len(proof.Differences), len(rehearsal.Differences), len(inspected.Blocked), lost))
-}
-
-func count[T any](list []T, is func(T) bool) (n int) {
-	for _, one := range list {
-		if is(one) {
-			n++
-		}
-	}
-	return n
+	column("named: adapted", len(inspected.Adapted))
+	column("named: omitted", len(inspected.Omitted))
+	column("named: not carried", len(inspected.Uncarried))
+	column("named: not rehearsed", len(rehearsal.NotTried))
+	column("FALSE DIFFERENCES of the proof", len(proof.Differences))
+	column("FALSE DIFFERENCES of the rehearsal", len(rehearsal.Differences))
+	column("FALSE FINDINGS", len(inspected.Blocked))
+	column("LOST without a word", len(lost))
 }
 
 // loadCorpus makes the databases: the awkward ones, and objects by the dozen.
@@ -144,6 +148,10 @@ func loadOthers(t *testing.T, p pair, super bool) {
 		}
 	}
 	p.load(t, "printed", nil)
+	s.Exec(t, "postgres", "create database partman")
+	s.Exec(t, "partman", strings.Replace(judgedSQL(t, "partman_published"), "create role app login;\n", "", 1)) // the role is there
+	s.Exec(t, "partman", "call partman.run_maintenance_proc()")
+	s.Regression(t, "regression")
 	judged := []string{"rows_nobody_may_read"}
 	if super {
 		judged = append(judged, "aggregate_of_internal_state", "text_search_template")

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -36,8 +38,22 @@ func execLeaning(ctx context.Context, conn *pgx.Conn, path, sql string) error {
 		if _, again := conn.Exec(ctx, "set search_path = "+path+"; "+sql+"; set search_path = pg_catalog"); again == nil {
 			return nil
 		}
+		return sayWherePathIsFixed(conn, path, err)
 	}
 	return err
+}
+
+// sayWherePathIsFixed adds what to do to an error of a function's body. From
+// PostgreSQL 17 on a server that makes an index or fills a materialized view looks
+// for names in pg_catalog only, whatever path the session has (release notes of 17,
+// "safe search_path during maintenance operations").
+func sayWherePathIsFixed(conn *pgx.Conn, path string, err error) error {
+	var pg *pgconn.PgError
+	var major int
+	if _, scan := fmt.Sscanf(conn.PgConn().ParameterStatus("server_version"), "%d", &major); scan != nil || major < 17 || !errors.As(err, &pg) || !strings.Contains(pg.Where, "function") {
+		return err
+	}
+	return fmt.Errorf("%w; PostgreSQL 17 and newer run functions of indexes and materialized views with a search path of pg_catalog only: give the function its own, such as alter function … set search_path = %s", err, path)
 }
 
 // nameMissing tells an error about a table, a function or a type that is not on

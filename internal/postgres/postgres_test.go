@@ -26,9 +26,15 @@ type pair struct {
 func newPair(t *testing.T, from, to int) pair {
 	t.Helper()
 	p := pair{source: pgtest.New(t, from), target: pgtest.New(t, to), admin: testAdmin}
+	p.makeAdmin(t)
+	return p
+}
+
+// makeAdmin makes the target's administrator, who is no superuser.
+func (p pair) makeAdmin(t *testing.T) {
+	t.Helper()
 	p.target.Exec(t, "postgres", `create role circleci login createdb createrole password '`+pgtest.Password+`';
 		grant pg_monitor to circleci with admin option; grant pg_signal_backend to circleci with admin option`)
-	return p
 }
 
 func endpoint(s *pgtest.Server, user string) *reconcile.Endpoint {

@@ -20,11 +20,8 @@ var ownWork = map[string]bool{
 // restore runs one entry.
 func (e entry) restore(ctx context.Context, conn *pgx.Conn, a adapted) error {
 	sql := e.sql
-	if e.joined != "" {
-		sql = strings.Replace(sql, "\nINHERITS ("+e.joined+")", "", 1)
-		for _, parent := range e.parents {
-			sql += fmt.Sprintf("\nalter table only %s inherit %s;", ident(e.schema, e.tag), parent)
-		}
+	if e.joined != nil {
+		sql = e.joined.sql(sql, ident(e.schema, e.tag))
 	}
 	if e.access != "" {
 		sql = "set default_table_access_method = " + ident(e.access) + ";\n" + sql
@@ -146,36 +143,3 @@ const eventTrigger = "EVENT TRIGGER"
 
 // ofEventTrigger tells a comment or a label on an event trigger.
 func (e entry) ofEventTrigger() bool { return e.late() && strings.HasPrefix(e.tag, eventTrigger+" ") }
-
-// joinedLater is true of a child that has everything it inherits of its own too.
-const joinedLater = `not exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and not a.attislocal)
-	and not exists (select from pg_constraint o where o.conrelid = c.oid and o.contype = 'c' and not o.conislocal)`
-
-// keepColumnOrder marks the tables that became children of others by ALTER
-// TABLE … INHERIT. pg_dump writes them with INHERITS, which puts the parents'
-// columns first; made without and joined later, they keep their order.
-func keepColumnOrder(ctx context.Context, conn *pgx.Conn, entries []entry) error {
-	rows, err := conn.Query(ctx, `select c.oid, array_agg(format('%I.%I', pn.nspname, p.relname) order by i.inhseqno)
-		from `+relation("'r'")+` join pg_inherits i on i.inhrelid = c.oid join pg_class p on p.oid = i.inhparent
-		join pg_namespace pn on pn.oid = p.relnamespace
-		where not c.relispartition and `+joinedLater+` group by c.oid`)
-	if err != nil {
-		return fmt.Errorf("look for joined children: %w", err)
-	}
-	parents := map[uint32][]string{}
-	var oid uint32
-	var names []string
-	if _, err := pgx.ForEachRow(rows, []any{&oid, &names}, func() error {
-		parents[oid] = names
-		return nil
-	}); err != nil {
-		return fmt.Errorf("look for joined children: %w", err)
-	}
-	for i, e := range entries {
-		joined := strings.Join(parents[e.oid], ", ")
-		if e.desc == "TABLE" && joined != "" && strings.Contains(e.sql, "\nINHERITS ("+joined+")") {
-			entries[i].joined, entries[i].parents = joined, parents[e.oid]
-		}
-	}
-	return nil
-}

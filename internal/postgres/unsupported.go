@@ -64,7 +64,7 @@ const memberTables = `pg_class c join pg_depend d on d.classid = 'pg_class'::reg
 var unsupportedQuery = `
 select 'subscription ' || quote_ident(subname), 'subscription' from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())
 union all select 'user mapping of ' || coalesce(quote_ident(usename), 'public') || ' for server ' || quote_ident(srvname), 'mapping' from pg_user_mappings
-union all select 'security label ' || l.provider || ' on ' || o.identity, 'label' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o
+union all select 'security label ' || l.provider || ' on ' || o.identity, 'label' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o where l.classoid <> 'pg_subscription'::regclass
 union all select 'postfix operator ' || o.oid::regoperator, 'postfix' from pg_operator o where o.oid >= 16384 and o.oprkind = 'r' and not exists (select from pg_depend x where x.classid = 'pg_operator'::regclass and x.objid = o.oid and x.deptype = 'e')
 union all select 'operator ' || o.oid::regoperator, 'before 14' from pg_operator o where o.oid >= 16384 and o.oprcode::regprocedure::text = any(` + retyped + `) and o.oprleft in ('anyarray'::regtype, 'anyelement'::regtype)
 union all select 'aggregate ' || a.aggfnoid::regprocedure, 'before 14' from pg_aggregate a where a.aggfnoid::oid >= 16384 and a.aggtranstype in ('anyarray'::regtype, 'anyelement'::regtype)
