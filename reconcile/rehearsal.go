@@ -31,6 +31,12 @@ type Rehearsal struct {
 	Left []string `json:"left,omitempty"`
 	// Tries is how often it began: it lets go when somebody waits on it.
 	Tries int `json:"tries"`
+	// WithData tells that rows were carried too; Data is how many, when nothing
+	// was found.
+	WithData bool           `json:"withData,omitempty"`
+	Data     *RehearsedData `json:"data,omitempty"`
+	// Ended is the limit that ended it before it was done.
+	Ended string `json:"ended,omitempty"`
 }
 
 // Rehearsed is the record of the newest rehearsal of a datastore.
@@ -43,6 +49,12 @@ type Rehearsed struct {
 	CouldNot string `json:"couldNot,omitempty"`
 	// Waived tells that somebody chose to go on without one.
 	Waived bool `json:"waived,omitempty"`
+	// Bytes in Tables is what the inspection counted then: a plan knows the data
+	// by that measure.
+	Bytes  int64 `json:"bytes,omitempty"`
+	Tables int   `json:"tables,omitempty"`
+	// Dress is the newest one with the rows; nil when there was none.
+	Dress *Rehearsed `json:"dress,omitempty"`
 }
 
 // RecordRehearsal names the record of a datastore's newest rehearsal.
@@ -103,19 +115,29 @@ func schemaNow(o Observation, e Engine) string {
 func lastRehearsal(s *spec.Spec, o Observation, p Part) (r Rehearsed, not string) {
 	switch rec := o.store(p.Engine).Rehearsal; {
 	case rec.Unread():
-		return Rehearsed{}, "its record could not be read: " + orElse(rec.Why, "it was not looked at")
+		return Rehearsed{}, recordUnread(rec)
 	case rec.IsNot():
 		return Rehearsed{}, "it was not rehearsed yet"
+	case rec.Value.At.IsZero():
+		return Rehearsed{}, "it was not rehearsed without its rows yet"
 	default:
-		r = rec.Value
+		return rec.Value, changedSince(s, o, p, rec.Value)
 	}
+}
+
+// changedSince says why a rehearsal does not count any more; empty when it does.
+func changedSince(s *spec.Spec, o Observation, p Part, r Rehearsed) string {
 	switch {
 	case r.Of != restsOn(s, o.store(p.Engine).Inspection.Value, p):
-		return r, "the target, its role, its extensions or a version has changed since"
+		return "the target, its role, its extensions or a version has changed since"
 	case r.CouldNot == "" && r.Schema != schemaNow(o, p.Engine):
-		return r, "the schema has changed since"
+		return "the schema has changed since"
 	}
-	return r, ""
+	return ""
+}
+
+func recordUnread(rec Observed[Rehearsed]) string {
+	return "its record could not be read: " + orElse(rec.Why, "it was not looked at")
 }
 
 // rehearsalSteps are the steps that a part needs before the application stops:
@@ -181,9 +203,13 @@ func rehearsalFindings(s *spec.Spec, o Observation, p Part) []Finding {
 // foundBy are the differences of a rehearsal as findings.
 func foundBy(p Part, r Rehearsal) []Finding {
 	var out []Finding
+	id, command := "rehearsal", "rehearse"
+	if r.WithData {
+		id, command = "dress-rehearsal", "rehearse --with-data"
+	}
 	for _, d := range r.Differences {
-		out = append(out, block("rehearsal", p.Engine.field("external"), sourceRehearsal,
-			"change the source or the target, then run circleci-dr rehearse; rehearse --waive goes on in spite of it",
+		fix := orElse(d.Fix, "change the source or the target, then run circleci-dr "+command)
+		out = append(out, block(id, p.Engine.field("external"), sourceRehearsal, fix+"; "+command+" --waive goes on in spite of it",
 			"the rehearsal of %s found: %s", when(r.At), d))
 	}
 	return out
@@ -259,7 +285,32 @@ func keepRehearsal(ctx context.Context, p Providers, e Engine, rec Rehearsed, sc
 		}
 		rec.At, rec.Schema, rec.CouldNot = p.Now(), schema, known.Error()
 	}
-	return replaceRecord(context.WithoutCancel(ctx), p.Records, RecordRehearsal(e), rec)
+	return storeRehearsal(context.WithoutCancel(ctx), p, e, func(old *Rehearsed) {
+		if !rec.WithData {
+			rec.Dress = old.Dress
+			*old = rec
+			return
+		}
+		dress := rec
+		if cause == nil && len(rec.Differences) == 0 { // it was one of the schema too
+			*old = rec
+		}
+		old.Dress = &dress
+	})
+}
+
+// storeRehearsal changes the record of a datastore's rehearsals. One that is
+// garbled is begun anew.
+func storeRehearsal(ctx context.Context, p Providers, e Engine, change func(*Rehearsed)) error {
+	name := RecordRehearsal(e)
+	rec, version := readRecord[Rehearsed](ctx, p.Records, name)
+	if rec.Unread() && version == "" {
+		return fmt.Errorf("read record %s: %s", name, rec.Why)
+	}
+	next := rec.Value
+	change(&next)
+	_, err := writeRecord(ctx, p.Records, name, next, version)
+	return err
 }
 
 func lookUnrehearsed(ctx context.Context, r *run, st Step) (Look, error) {
@@ -293,14 +344,18 @@ func waive(ctx context.Context, p Providers, name string, rec Rehearsed, version
 }
 
 // WaiveRehearsal records that a person goes on in spite of what the newest
-// rehearsal found, until it counts no more.
-func WaiveRehearsal(ctx context.Context, p Providers, e Engine) (Rehearsal, error) {
+// rehearsal found, until it counts no more; with data it is the newest with rows.
+func WaiveRehearsal(ctx context.Context, p Providers, e Engine, withData bool) (Rehearsal, error) {
 	name := RecordRehearsal(e)
 	rec, version := readRecord[Rehearsed](ctx, p.Records, name)
 	switch {
 	case rec.Unread():
 		return Rehearsal{}, &UnreadableError{What: []string{"record " + name + ": " + rec.Why}}
-	case rec.IsNot() || len(rec.Value.Differences) == 0:
+	case withData && rec.Value.Dress != nil && len(rec.Value.Dress.Differences) > 0:
+		rec.Value.Dress.Waived = true
+		_, err := writeRecord(ctx, p.Records, name, rec.Value, version)
+		return rec.Value.Dress.Rehearsal, err
+	case withData || rec.IsNot() || len(rec.Value.Differences) == 0:
 		return Rehearsal{}, errors.New("waive what a rehearsal found: the newest one found nothing")
 	}
 	return rec.Value.Rehearsal, waive(ctx, p, name, rec.Value, version)
@@ -308,7 +363,7 @@ func WaiveRehearsal(ctx context.Context, p Providers, e Engine) (Rehearsal, erro
 
 // Rehearse rehearses the move out of one datastore now, whether or not an
 // earlier rehearsal counts, and records the result.
-func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, progress Progress) (Rehearsal, error) {
+func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, opt RehearseOptions, progress Progress) (Rehearsal, error) {
 	o := Observe(ctx, s, p, ObserveOptions{Inspect: true, Progress: progress})
 	if missing := unread(s, o); len(missing) > 0 {
 		return Rehearsal{}, &UnreadableError{What: missing}
@@ -328,6 +383,10 @@ func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, progress
 		Streams: s.Mover.Streams, OwnerMap: part.OwnerMap,
 	})
 	job.Deadline = quickTime
+	if opt.WithData {
+		job.Request.WithData, job.Request.Limits = true, opt.limits(s, o, e)
+		job.Deadline += opt.Time
+	}
 	if err := p.Movers.Stop(ctx, job.Name); err != nil { // one that a killed run left behind
 		return Rehearsal{}, err
 	}
@@ -338,5 +397,8 @@ func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, progress
 			return res, fmt.Errorf("read the result of %s: %w", job.Name, err)
 		}
 	}
-	return res, outcome(ctx, p, part, Rehearsed{Rehearsal: res, Of: restsOn(s, o.store(e).Inspection.Value, part)}, schemaNow(o, e), err)
+	res.WithData = opt.WithData // also of one that gave no result
+	z := sizesOf(o, part)
+	rec := Rehearsed{Rehearsal: res, Of: restsOn(s, o.store(e).Inspection.Value, part), Bytes: z.bytes, Tables: z.tables}
+	return res, outcome(ctx, p, part, rec, schemaNow(o, e), err)
 }
