@@ -28,8 +28,8 @@ const KindLimit = "limit"
 
 // The limits, as a result names them.
 const (
-	LimitTime       = "time limit"
-	LimitXminAge    = "xmin age limit"
+	LimitTime       = "time"
+	LimitXminAge    = "xmin age"
 	LimitSourceDisk = "source's disk"
 	LimitTargetDisk = "target's disk"
 )
@@ -104,15 +104,15 @@ func dressNotice(s *spec.Spec, o Observation, p Part) string {
 	case last.At.IsZero() && o.store(p.Engine).Rehearsal.Unread():
 		return fmt.Sprintf("whether the copy of %s was rehearsed with its rows is not known: %s", name, not)
 	case last.At.IsZero():
-		return fmt.Sprintf("recommended before the move of %s: circleci-dr rehearse --with-data, %s", name, dressLoad(s, o, p))
+		return fmt.Sprintf("recommended before the move of %s: %s", name, dressLoad(s, o, p))
 	case not != "":
-		return fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which does not count any more: %s; circleci-dr rehearse --with-data, %s", name, at, not, dressLoad(s, o, p))
+		return fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which does not count any more: %s; %s", name, at, not, dressLoad(s, o, p))
 	case last.CouldNot != "":
 		return fmt.Sprintf("the rehearsal of %s with its rows on %s could not be made: %s", name, at, last.CouldNot)
 	case last.Waived:
 		return fmt.Sprintf("somebody chose to go on with the move of %s in spite of its rehearsal with its rows on %s", name, at)
 	case last.Ended != "":
-		return fmt.Sprintf("the rehearsal of %s with its rows on %s was ended by the %s", name, at, last.Ended)
+		return fmt.Sprintf("the rehearsal of %s with its rows on %s was ended by a limit (%s)", name, at, last.Ended)
 	case len(last.Differences) > 0 || last.Data == nil:
 		return fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which found what stands in the way", name, at)
 	}
@@ -120,13 +120,13 @@ func dressNotice(s *spec.Spec, o Observation, p Part) string {
 		name, at, Bytes(last.Data.Bytes), last.Data.Tables, Took(last.Data.Copy), Took(last.Data.Compare))
 }
 
-// dressLoad says what a rehearsal with rows asks of both servers, and for how
-// long.
+// dressLoad says what a rehearsal with rows is for, what it asks of both servers,
+// and for how long.
 func dressLoad(s *spec.Spec, o Observation, p Part) string {
 	steps := []Step{ofEngine(p.Engine, copyStep(o, p)), ofEngine(p.Engine, proveStep(o, p))}
 	t := total(timed(s, o, steps, []Part{p}))
-	return fmt.Sprintf("with the application up, takes about %s to %s for %s: it finds rows that the target refuses and measures what the copy takes. It reads every row once; "+
-		"meanwhile vacuum removes nothing on the source, and the rows are on the target and reach its backups", Took(t.Low), Took(t.High), sizesOf(o, p))
+	return fmt.Sprintf("circleci-dr rehearse --with-data finds rows that the target refuses and measures what the copy takes, with the application up. It takes about %s to %s for %s and reads "+
+		"every row once; meanwhile vacuum removes nothing on the source, and the rows are on the target and reach its backups", Took(t.Low), Took(t.High), sizesOf(o, p))
 }
 
 // podStart is what the start of a mover's pod adds to what it measured itself.

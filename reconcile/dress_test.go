@@ -19,7 +19,7 @@ func noticed(p Plan, words string) bool {
 func TestAPlanUsesWhatARehearsalWithRowsMeasured(t *testing.T) {
 	w, s := newWorld(), externalSpec()
 	_, plan, err := w.plan(s)
-	if err != nil || !noticed(plan, "recommended before the move of PostgreSQL: circleci-dr rehearse --with-data, with the application up, takes about ") || !noticed(plan, "for 1.0 GiB in 3 tables") {
+	if err != nil || !noticed(plan, "recommended before the move of PostgreSQL: circleci-dr rehearse --with-data finds rows that the target refuses") || !noticed(plan, "for 1.0 GiB in 3 tables") {
 		t.Fatalf("notices %q, error %v", plan.Notices, err)
 	}
 	got, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil)
@@ -124,12 +124,27 @@ func TestWhatARehearsalWithRowsFinds(t *testing.T) {
 	if _, plan, err := w.plan(s); err != nil || len(plan.Blocked()) != 0 || !noticed(plan, "in spite of its rehearsal with its rows") {
 		t.Errorf("waived, the plan has %+v and %q, error %v", plan.Blocked(), plan.Notices, err)
 	}
+}
+
+// One that could not be made is told, and takes nothing away from an earlier one.
+func TestARehearsalWithRowsThatCouldNotBeMade(t *testing.T) {
+	w, s := newWorld(), externalSpec()
 	w.noRoom = true
 	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err == nil {
 		t.Fatal("there was a rehearsal without room")
 	}
-	w.noRoom = false
 	if _, plan, err := w.plan(s); err != nil || !noticed(plan, "could not be made: ") || slices.Contains(plan.Dangers(), AcceptUnrehearsed) {
 		t.Errorf("notices %q, dangers %v, error %v", plan.Notices, plan.Dangers(), err)
+	}
+	w.noRoom = false
+	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.noRoom = true
+	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err == nil {
+		t.Fatal("there was a rehearsal without room")
+	}
+	if _, plan, err := w.plan(s); err != nil || !noticed(plan, "rows on ") || noticed(plan, "could not be made: ") {
+		t.Errorf("notices %q, error %v", plan.Notices, err)
 	}
 }

@@ -44,7 +44,7 @@ func (c *copyRun) copyDatabase(ctx context.Context, d database) error {
 			dc := &databaseCopy{copyRun: c, database: d, source: source, target: target, made: map[[2]uint32]bool{}}
 			switch {
 			case c.dress != nil:
-				return c.dress.play(ctx, dc)
+				return c.dress.perform(ctx, dc)
 			case c.adapted.rehearses():
 				return dc.rehearse(ctx)
 			}

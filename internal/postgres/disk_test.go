@@ -42,7 +42,7 @@ func TestTargetOutOfDisk(t *testing.T) {
 	if n := len(rehearsed.Differences); n != 1 || rehearsed.Ended != reconcile.LimitTargetDisk {
 		t.Fatalf("the rehearsal with rows found %+v", rehearsed)
 	}
-	if d := rehearsed.Differences[0]; !strings.Contains(d.What, "copy table public.big") || !strings.Contains(d.What, "No space left") || d.Fix != biggerDisk {
+	if d := rehearsed.Differences[0]; !strings.Contains(d.What, "copy table public.big") || !strings.Contains(d.What, "there is no room left") || d.Fix != biggerDisk {
 		t.Errorf("the rehearsal with rows found %+v", d)
 	}
 	if n := p.target.Value(t, "postgres", leftOfRehearsals); n != "0" {

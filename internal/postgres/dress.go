@@ -27,22 +27,27 @@ type dress struct {
 	// comparing is how long comparing took.
 	comparing time.Duration
 
+	// partly are the databases that were not compared, because rows kept something
+	// from being made.
+	partly []string
+
 	mu     sync.Mutex
 	breaks []breach
 }
 
-// play carries one database, compares it, and lets its snapshot go.
-func (p *dress) play(ctx context.Context, d *databaseCopy) error {
+// perform carries one database, compares it, and lets its snapshot go.
+func (p *dress) perform(ctx context.Context, d *databaseCopy) error {
 	p.breaks = nil
 	if err := d.rehearse(ctx); err != nil {
 		var known *reconcile.MoverError
 		if errors.As(err, &known) && known.Side == targetSide {
-			return fullError(err)
+			return err
 		}
 		return d.unlessChanged(ctx, err)
 	}
 	p.proof.within[d.database.name] = true
 	if len(p.breaks) > 0 {
+		p.partly = append(p.partly, "database "+d.database.name+" was not compared, because not everything in it could be made")
 		return p.nameBreaches(ctx, d)
 	}
 	d.analyze()
@@ -125,8 +130,9 @@ const diskFull = "53100"
 // full: there is no use in going on.
 func fullError(err error) error {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.Code != diskFull {
+	var known *reconcile.MoverError
+	if !errors.As(err, &pg) || pg.Code != diskFull || !errors.As(err, &known) || known.Side != targetSide {
 		return err
 	}
-	return &limitError{limit: reconcile.LimitTargetDisk, what: "has no room left: " + err.Error(), fix: biggerDisk}
+	return &limitError{limit: reconcile.LimitTargetDisk, what: "there is no room left: " + err.Error(), fix: biggerDisk}
 }

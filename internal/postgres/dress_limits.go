@@ -33,7 +33,9 @@ const biggerDisk = "make the target's disk bigger, and diskGiB in the file with 
 // limitError says which limit ended a rehearsal.
 type limitError struct{ limit, what, fix string }
 
-func (e *limitError) Error() string { return "the rehearsal was ended: " + e.limit + " " + e.what }
+func (e *limitError) Error() string {
+	return "the rehearsal was ended by a limit (" + e.limit + "): " + e.what
+}
 
 // limited ends the context it returns with a *limitError when a limit is met,
 // also when it is met already.
@@ -87,7 +89,7 @@ func (w *limitWatch) close(ctx context.Context) {
 func (w *limitWatch) look(ctx context.Context) error {
 	limits := w.req.Limits
 	if limits.Time > 0 && time.Now().After(w.until) {
-		return &limitError{reconcile.LimitTime, fmt.Sprintf("is %s", limits.Time),
+		return &limitError{reconcile.LimitTime, fmt.Sprintf("the rehearsal was ended after %s", limits.Time),
 			"give it more with --time-limit; the copy of a move has no such limit"}
 	}
 	if err := w.lookBack(ctx, limits.XminAge); err != nil {
@@ -111,7 +113,7 @@ func (w *limitWatch) look(ctx context.Context) error {
 			return classify(d.server.side, err)
 		}
 		if free := d.size - used; d.size > 0 && free < int64(float64(d.size)*diskReserve) {
-			return &limitError{d.limit, fmt.Sprintf("has %s free of %s: %s", reconcile.Bytes(max(free, 0)), reconcile.Bytes(d.size), d.how), d.fix}
+			return &limitError{d.limit, fmt.Sprintf("%s of %s are free, and 5 %% have to stay so: %s", reconcile.Bytes(max(free, 0)), reconcile.Bytes(d.size), d.how), d.fix}
 		}
 	}
 	return nil
@@ -126,10 +128,10 @@ func (w *limitWatch) lookBack(ctx context.Context, limit int64) error {
 	case err != nil:
 		return classify(sourceSide, fmt.Errorf("look how far vacuum is held back: %w", err))
 	case limit > 0 && held > limit:
-		return &limitError{reconcile.LimitXminAge, fmt.Sprintf("is %d: vacuum removes nothing of what %d transactions left behind", limit, held),
+		return &limitError{reconcile.LimitXminAge, fmt.Sprintf("vacuum could remove nothing of what %d transactions left behind, and %d are allowed", held, limit),
 			"run it when less is written, or raise --xmin-age-limit"}
 	case oldest > oldestRow:
-		return &limitError{reconcile.LimitXminAge, fmt.Sprintf("has no room: the oldest row of the source is %d transactions old, and nothing may hold vacuum back there", oldest),
+		return &limitError{reconcile.LimitXminAge, fmt.Sprintf("the oldest row of the source is %d transactions old, and nothing may hold vacuum back there", oldest),
 			"let vacuum (freeze) end on every database of the source first"}
 	}
 	return nil
@@ -153,10 +155,12 @@ func usedDisk(ctx context.Context, conn *pgx.Conn) (used int64, err error) {
 
 // unlimited are the limits that nobody could tell.
 func unlimited(l *reconcile.RehearsalLimits) (left []string) {
-	for side, size := range map[string]int64{"source": l.SourceDisk, "target": l.TargetDisk} {
-		if size == 0 {
-			left = append(left, fmt.Sprintf("how full the %s's disk is: nobody says how big it is, so the rehearsal is not ended before it is full", side))
-		}
+	const unknown = "how full the %s's disk is: nobody says how big it is, so the rehearsal does not end before it is full"
+	if l.SourceDisk == 0 {
+		left = append(left, fmt.Sprintf(unknown, sourceSide))
+	}
+	if l.TargetDisk == 0 {
+		left = append(left, fmt.Sprintf(unknown, targetSide))
 	}
 	return left
 }

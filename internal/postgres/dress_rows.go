@@ -60,7 +60,7 @@ func (p *dress) nameBreaches(ctx context.Context, d *databaseCopy) error {
 		if b.pg.Code == foreignKeyBroken && (empty[k.tables[0]] || empty[k.tables[1]]) {
 			continue
 		}
-		found := reconcile.Difference{Database: d.database.name, Kind: k.kind, Object: k.object, What: "rows do not fit: " + said(b.pg),
+		found := reconcile.Difference{Database: d.database.name, Kind: k.kind, Object: k.object, What: said(b.pg),
 			Fix: "mend the cause on the source, then run circleci-dr rehearse --with-data"}
 		if k.from != "" {
 			rows, err := d.rowsOf(ctx, k)
@@ -78,14 +78,17 @@ func (p *dress) nameBreaches(ctx context.Context, d *databaseCopy) error {
 
 const foreignKeyBroken = "23503"
 
-// said is what a server says of rows, where its words cannot hold a value of
-// theirs: of data and of what a function raises there is the number.
+// said is what a server says of rows or of an object, where its words cannot hold
+// a value: of bad data, and of what a function raises, there is the number.
 func said(pg *pgconn.PgError) string {
-	switch pg.Code[:2] {
-	case "23", "42":
-		return fmt.Sprintf("%s (SQLSTATE %s)", pg.Message, pg.Code)
+	switch class := pg.Code[:2]; {
+	case pg.Routine == "exec_stmt_raise": // of PL/pgSQL
+	case class == "23":
+		return fmt.Sprintf("rows do not fit: %s (SQLSTATE %s)", pg.Message, pg.Code)
+	case class == "42", class == "0A", class == "54", class == "55":
+		return fmt.Sprintf("cannot be made on the target: %s (SQLSTATE %s)", pg.Message, pg.Code)
 	}
-	return fmt.Sprintf("the target refuses a value of one (SQLSTATE %s, PostgreSQL manual, error codes)", pg.Code)
+	return fmt.Sprintf("the target refuses a value in a row (SQLSTATE %s, PostgreSQL manual, error codes)", pg.Code)
 }
 
 // keeper is what rows break: which object of which table, and how the rows are
@@ -144,7 +147,8 @@ func (d *databaseCopy) entryBroken(ctx context.Context, b breach, k *keeper) err
 		err := d.source.QueryRow(ctx, `select i.indrelid, format('%I.%I', n.nspname, x.relname), format('%I.%I', n.nspname, c.relname), case c.relkind when 'p' then '' else 'only ' end,
 			array(select '(' || pg_get_indexdef(i.indexrelid, g, false) || ')' from generate_series(1, i.indnkeyatts) g), coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')
 			from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
-			where i.indexrelid = $2 and $1 = 'pg_class'::regclass or $1 = 'pg_constraint'::regclass and i.indexrelid = (select conindid from pg_constraint where oid = $2)`,
+			where i.indexrelid = $2::oid and $1::oid = 'pg_class'::regclass::oid
+				or $1::oid = 'pg_constraint'::regclass::oid and i.indexrelid = (select conindid from pg_constraint where oid = $2::oid)`,
 			b.entry.catalog, b.entry.oid).Scan(&k.tables[0], &name, &table, &only, &keys, &where)
 		if err != nil {
 			return fmt.Errorf("read unique index %s: %w", b.entry.tag, err)
@@ -239,11 +243,18 @@ func (d *databaseCopy) rowsOf(ctx context.Context, k keeper) (string, error) {
 	case n == 0:
 		return "which rows could not be found out", nil
 	case len(k.keys) == 0:
-		return fmt.Sprintf("%d rows; their primary key is none of numbers, so none is shown", n), nil
+		return fmt.Sprintf("%s; their primary key is none of numbers, so none is shown", countRows(n)), nil
 	}
 	more := ""
 	if n > len(shown) {
 		more = ", …"
 	}
-	return fmt.Sprintf("%d rows, with %s %s%s", n, strings.Join(k.keys, " "), strings.Join(shown, ", "), more), nil
+	return fmt.Sprintf("%s, with %s %s%s", countRows(n), strings.Join(k.keys, " "), strings.Join(shown, ", "), more), nil
+}
+
+func countRows(n int) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,6 +193,9 @@ func (r *rehearsal) made(ctx context.Context, what, database string, err error) 
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
+	if limit := (*limitError)(nil); r.dress != nil && errors.As(fullError(err), &limit) {
+		return limit
+	}
 	if !errors.As(err, &known) {
 		known = &reconcile.MoverError{Code: reconcile.CodeFailed, Err: err}
 	}
@@ -259,7 +263,7 @@ func (r *rehearsal) left() []string {
 	if r.dress == nil {
 		return append(left, "rights on databases; rows, large objects and the positions of sequences")
 	}
-	return append(append(left, unlimited(r.req.Limits)...), "rights on databases, and the positions of sequences")
+	return append(slices.Concat(left, r.dress.partly, unlimited(r.req.Limits)), "rights on databases, and the positions of sequences")
 }
 
 // end notes which limit was met.

@@ -18,7 +18,7 @@ func RehearsalText(w io.Writer, r reconcile.Rehearsal, o Options) error {
 	verdict, t := "would be copied as it is", green
 	switch n := len(r.Differences); {
 	case r.Ended != "" && n == 1: // of the copy it says nothing
-		verdict, t = "was not rehearsed to the end: the "+r.Ended+" was met", red
+		verdict, t = "was not rehearsed to the end: a limit was met ("+r.Ended+")", red
 	case n > 0:
 		verdict, t = fmt.Sprintf("would NOT be copied as it is: %s", count(n, "finding")), red
 	}

@@ -157,7 +157,7 @@ func rehearsals() map[string]reconcile.Rehearsal {
 	broken.Data, broken.Ended, broken.Differences = nil, reconcile.LimitTargetDisk, []reconcile.Difference{
 		{Database: "vms", Kind: "constraint", Object: "steps_job_fkey on public.steps", What: `rows do not fit: insert or update on table "steps" violates foreign key constraint "steps_job_fkey" (SQLSTATE 23503); 2 rows, with id 11, 12`,
 			Fix: "mend these rows on the source, then run circleci-dr rehearse --with-data"},
-		{Kind: reconcile.KindLimit, Object: reconcile.LimitTargetDisk, What: "has 1.0 GiB free of 100.0 GiB", Fix: "make the target's disk bigger, and diskGiB in the file with it"},
+		{Kind: reconcile.KindLimit, Object: reconcile.LimitTargetDisk, What: "1.0 GiB of 100.0 GiB are free, and 5 % have to stay so", Fix: "make the target's disk bigger, and diskGiB in the file with it"},
 	}
 	return map[string]reconcile.Rehearsal{"rehearsal-clear.txt": clear, "rehearsal-found.txt": found, "rehearsal-with-data.txt": dress, "rehearsal-with-data-found.txt": broken}
 }

@@ -7,8 +7,6 @@ create function short(text) returns boolean language sql immutable as 'select le
 create table words (id int primary key, word text check (short(word)));
 insert into words values (1, 'canary-4713');
 -- commit
-alter table states disable trigger all;
-update pg_constraint set conbin = null where false;
 create or replace function short(text) returns boolean language sql immutable as 'select length($1) < 5';
 update pg_attribute set attnotnull = false where attrelid = 'notes'::regclass and attname = 'note';
 -- commit
