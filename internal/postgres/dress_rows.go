@@ -128,7 +128,7 @@ func (d *databaseCopy) entryBroken(ctx context.Context, b breach, k *keeper) err
 	switch b.pg.Code {
 	case foreignKeyBroken:
 		var other, otherOnly, unset, same string
-		err := d.source.QueryRow(ctx, `select o.conrelid, o.confrelid, o.conname, format('%I.%I', n.nspname, c.relname), case c.relkind when 'p' then '' else 'only ' end,
+		err := d.source.QueryRow(ctx, `select o.conrelid, o.confrelid, format('%I', o.conname), format('%I.%I', n.nspname, c.relname), case c.relkind when 'p' then '' else 'only ' end,
 			format('%I.%I', pn.nspname, p.relname), case p.relkind when 'p' then '' else 'only ' end,
 			(select string_agg(format('f.%I is not null', a.attname), ' and ' order by u.n) from unnest(o.conkey) with ordinality u(k, n) join pg_attribute a on a.attrelid = o.conrelid and a.attnum = u.k),
 			(select string_agg(format('p.%I = f.%I', pa.attname, a.attname), ' and ' order by u.n) from unnest(o.conkey, o.confkey) with ordinality u(k, pk, n)
@@ -144,7 +144,7 @@ func (d *databaseCopy) entryBroken(ctx context.Context, b breach, k *keeper) err
 	case "23505":
 		var keys []string
 		var where string
-		err := d.source.QueryRow(ctx, `select i.indrelid, format('%I.%I', n.nspname, x.relname), format('%I.%I', n.nspname, c.relname), case c.relkind when 'p' then '' else 'only ' end,
+		err := d.source.QueryRow(ctx, `select i.indrelid, format('%I', x.relname), format('%I.%I', n.nspname, c.relname), case c.relkind when 'p' then '' else 'only ' end,
 			array(select '(' || pg_get_indexdef(i.indexrelid, g, false) || ')' from generate_series(1, i.indnkeyatts) g), coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')
 			from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
 			where i.indexrelid = $2::oid and $1::oid = 'pg_class'::regclass::oid
