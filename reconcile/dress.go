@@ -79,17 +79,29 @@ func lastDress(s *spec.Spec, o Observation, p Part) (r Rehearsed, not string) {
 }
 
 // dressFindings are what the newest rehearsal with rows found, as long as it
-// counts. A limit that was met says nothing of the move, but for a target's disk.
+// counts.
 func dressFindings(s *spec.Spec, o Observation, p Part) []Finding {
 	last, not := lastDress(s, o, p)
 	if !rehearsable(p) || not != "" {
 		return nil
 	}
 	found := foundBy(p, last.Rehearsal)
-	for i, d := range last.Differences {
-		found[i].Blocks = !last.Waived && (d.Kind != KindLimit || d.Object == LimitTargetDisk)
+	for i := range found {
+		found[i].Blocks = found[i].Blocks && !last.Waived
 	}
 	return found
+}
+
+// dressFinding is one difference of a rehearsal with rows as a finding. A limit
+// that was met says nothing of the move, but for a target's disk.
+func dressFinding(p Part, r Rehearsal, d Difference) Finding {
+	if d.Kind == KindLimit && d.Object != LimitTargetDisk {
+		return Finding{ID: "dress-rehearsal-limit", Field: p.Engine.field("external"), Source: sourceRehearsal, Fix: d.Fix,
+			What: fmt.Sprintf("the rehearsal of %s with the rows met a limit (%s): %s", when(r.At), d.Object, d.What)}
+	}
+	return block("dress-rehearsal", p.Engine.field("external"), sourceRehearsal,
+		orElse(d.Fix, "change the source or the target, then run circleci-dr rehearse --with-data")+"; rehearse --with-data --waive goes on in spite of it",
+		"the rehearsal of %s with the rows found: %s", when(r.At), d)
 }
 
 // dressNotice says when a part was last rehearsed with its rows and whether that

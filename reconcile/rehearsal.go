@@ -203,13 +203,13 @@ func rehearsalFindings(s *spec.Spec, o Observation, p Part) []Finding {
 // foundBy are the differences of a rehearsal as findings.
 func foundBy(p Part, r Rehearsal) []Finding {
 	var out []Finding
-	id, command := "rehearsal", "rehearse"
-	if r.WithData {
-		id, command = "dress-rehearsal", "rehearse --with-data"
-	}
 	for _, d := range r.Differences {
-		fix := orElse(d.Fix, "change the source or the target, then run circleci-dr "+command)
-		out = append(out, block(id, p.Engine.field("external"), sourceRehearsal, fix+"; "+command+" --waive goes on in spite of it",
+		if r.WithData {
+			out = append(out, dressFinding(p, r, d))
+			continue
+		}
+		out = append(out, block("rehearsal", p.Engine.field("external"), sourceRehearsal,
+			"change the source or the target, then run circleci-dr rehearse; rehearse --waive goes on in spite of it",
 			"the rehearsal of %s found: %s", when(r.At), d))
 	}
 	return out
