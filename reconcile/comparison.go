@@ -25,14 +25,25 @@ type Comparison struct {
 
 // Differ names one difference. Values are made fit to be read.
 func (c *Comparison) Differ(database, kind, object, what, source, target string) {
+	c.Name(Difference{Database: database, Kind: kind, Object: object, What: what, Source: shown(source), Target: shown(target)})
+}
+
+// Name adds a difference as it is.
+func (c *Comparison) Name(d Difference) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.Proof.Differences) >= maxDifferences {
 		c.more++
 		return
 	}
-	c.Proof.Differences = append(c.Proof.Differences, Difference{
-		Database: database, Kind: kind, Object: object, What: what, Source: shown(source), Target: shown(target)})
+	c.Proof.Differences = append(c.Proof.Differences, d)
+}
+
+// Named counts the differences that there are so far.
+func (c *Comparison) Named() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.Proof.Differences) + c.more
 }
 
 // Compared counts objects of a kind that were compared.

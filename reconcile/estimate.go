@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // The rates a copy is assumed to run at before one was measured on this
@@ -65,7 +67,7 @@ func (z sizes) String() string { return fmt.Sprintf("%s in %d %s", Bytes(z.bytes
 
 // timed puts what was measured here in the place of the constants that steps
 // come with, and says of each estimate which of the two it is.
-func timed(o Observation, steps []Step, parts []Part) []Step {
+func timed(s *spec.Spec, o Observation, steps []Step, parts []Part) []Step {
 	for i := range steps {
 		st := &steps[i]
 		var z sizes
@@ -73,6 +75,9 @@ func timed(o Observation, steps []Step, parts []Part) []Step {
 			z = sizesOf(o, Part{Engine: e})
 		}
 		m, other, ok := o.Measured.Value.of(*st, directionOf(parts))
+		if d, rehearsed := measuredInDress(s, o, *st, parts); rehearsed && (!ok || other || d.At.After(m.At)) {
+			m, other, ok = d, false, true
+		}
 		switch {
 		case ok:
 			st.Estimate = st.Estimate.from(m, z, other)
@@ -101,6 +106,9 @@ func (e Estimate) from(m Measurement, z sizes, other bool) Estimate {
 	if other {
 		text = fmt.Sprintf("measured here on %s the other way round: %s", m.At.UTC().Format(time.DateOnly), Took(m.Took))
 	}
+	if m.rehearsed {
+		text = fmt.Sprintf("measured by the rehearsal with the rows of %s, with the application up: %s", m.At.UTC().Format(time.DateOnly), Took(m.Moving))
+	}
 	if m.Moving > 0 && m.Bytes > 0 && z.bytes > 0 {
 		base = m.scaled(z)
 		e.Assumption = z.String()
@@ -117,7 +125,10 @@ func (e Estimate) from(m Measurement, z sizes, other bool) Estimate {
 	if e.DownHigh > 0 {
 		out = out.down()
 	}
-	out.Assumption = joinNonEmpty("; ", e.Assumption, fmt.Sprintf("%s (announced %s to %s)", text, Took(m.Low), Took(m.High)))
+	if !m.rehearsed { // of which nothing was announced
+		text += fmt.Sprintf(" (announced %s to %s)", Took(m.Low), Took(m.High))
+	}
+	out.Assumption = joinNonEmpty("; ", e.Assumption, text)
 	return out
 }
 

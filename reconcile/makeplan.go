@@ -39,7 +39,7 @@ func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
 	if openMove(o) {
 		parts = o.Move.Value.Parts
 	}
-	steps = nameEngines(timed(o, steps, parts))
+	steps = nameEngines(timed(s, o, steps, parts))
 	p.Steps, p.Findings = steps, append(findings, findingsFor(s, o, steps)...)
 	p.Findings = append(p.Findings, valuesFindings(s, o)...)
 	p.Findings = append(p.Findings, upgradesAhead(s, o)...)
@@ -172,8 +172,10 @@ func notices(s *spec.Spec, o Observation) []string {
 	}
 	if !openMove(o) {
 		for _, p := range partsWanted(s, &o) {
-			if text := rehearsalNotice(s, o, p); text != "" {
-				out = append(out, text)
+			for _, text := range []string{rehearsalNotice(s, o, p), dressNotice(s, o, p)} {
+				if text != "" {
+					out = append(out, text)
+				}
 			}
 		}
 	}

@@ -29,6 +29,8 @@ type Measurement struct {
 	Moving time.Duration `json:"moving,omitempty"`
 	Bytes  int64         `json:"bytes,omitempty"`
 	Tables int           `json:"tables,omitempty"`
+	// rehearsed tells that no move took it but a rehearsal.
+	rehearsed bool
 }
 
 // The directions of a move, as keys of measurements.

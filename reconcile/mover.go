@@ -23,8 +23,9 @@ const (
 	// OpSetAside renames the databases that the last move carried, on the
 	// source, and closes them, so that no copy ever takes their place.
 	OpSetAside Operation = "set-aside"
-	// OpRehearse makes the schema on the target under names of our own, compares
-	// it, and removes it again, with the application up.
+	// OpRehearse makes the schema on the target under names of our own, with the
+	// rows where the request says so, compares it, and removes it again, with the
+	// application up.
 	OpRehearse Operation = "rehearse"
 )
 
@@ -59,6 +60,9 @@ type MoverRequest struct {
 	// Thorough makes prove read the source again instead of trusting the
 	// digests taken in flight under the same fence.
 	Thorough bool `json:"thorough,omitempty"`
+	// WithData has a rehearsal carry and compare the rows too, within Limits.
+	WithData bool             `json:"withData,omitempty"`
+	Limits   *RehearsalLimits `json:"limits,omitempty"`
 }
 
 // MoverEvent is one line of a mover's log. Lines are numbered so that a
@@ -221,4 +225,6 @@ type Difference struct {
 	What   string `json:"what"`
 	Source string `json:"source,omitempty"`
 	Target string `json:"target,omitempty"`
+	// Fix is what helps, empty where it is the same for all.
+	Fix string `json:"fix,omitempty"`
 }

@@ -46,6 +46,7 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 		}
 		out = append(out, preflightValues(s, o, p.Engine)...)
 		out = append(out, rehearsalFindings(s, o, p)...)
+		out = append(out, dressFindings(s, o, p)...)
 	}
 	return out
 }

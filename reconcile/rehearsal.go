@@ -31,6 +31,12 @@ type Rehearsal struct {
 	NotTried []string `json:"notTried,omitempty"`
 	// Tries is how often it began: it lets go when somebody waits on it.
 	Tries int `json:"tries"`
+	// WithData tells that rows were carried too; Data is how many, when nothing
+	// was found.
+	WithData bool           `json:"withData,omitempty"`
+	Data     *RehearsedData `json:"data,omitempty"`
+	// Ended is the limit that ended it before it was done.
+	Ended string `json:"ended,omitempty"`
 }
 
 // Rehearsed is the record of the newest rehearsal of a datastore.
@@ -43,6 +49,12 @@ type Rehearsed struct {
 	CouldNot string `json:"couldNot,omitempty"`
 	// Waived tells that somebody chose to go on without one.
 	Waived bool `json:"waived,omitempty"`
+	// Bytes in Tables is what the inspection counted then: a plan knows the data
+	// by that measure.
+	Bytes  int64 `json:"bytes,omitempty"`
+	Tables int   `json:"tables,omitempty"`
+	// Dress is the newest one with the rows; nil when there was none.
+	Dress *Rehearsed `json:"dress,omitempty"`
 }
 
 // RecordRehearsal names the record of a datastore's newest rehearsal.
@@ -107,19 +119,29 @@ func schemaNow(o Observation, e Engine) string {
 func lastRehearsal(s *spec.Spec, o Observation, p Part) (r Rehearsed, not string) {
 	switch rec := o.store(p.Engine).Rehearsal; {
 	case rec.Unread():
-		return Rehearsed{}, "its record could not be read: " + orElse(rec.Why, "it was not looked at")
+		return Rehearsed{}, recordUnread(rec)
 	case rec.IsNot():
 		return Rehearsed{}, "it was not rehearsed yet"
+	case rec.Value.At.IsZero():
+		return Rehearsed{}, "it was not rehearsed without its rows yet"
 	default:
-		r = rec.Value
+		return rec.Value, changedSince(s, o, p, rec.Value)
 	}
+}
+
+// changedSince says why a rehearsal does not count any more; empty when it does.
+func changedSince(s *spec.Spec, o Observation, p Part, r Rehearsed) string {
 	switch {
 	case r.Of != restsOn(s, o, p):
-		return r, "the target, its role, its extensions, or a version, this program's too, has changed since"
+		return "the target, its role, its extensions, or a version, this program's too, has changed since"
 	case r.CouldNot == "" && r.Schema != schemaNow(o, p.Engine):
-		return r, "the schema has changed since"
+		return "the schema has changed since"
 	}
-	return r, ""
+	return ""
+}
+
+func recordUnread(rec Observed[Rehearsed]) string {
+	return "its record could not be read: " + orElse(rec.Why, "it was not looked at")
 }
 
 // rehearsalSteps are the steps that a part needs before the application stops:
@@ -186,6 +208,10 @@ func rehearsalFindings(s *spec.Spec, o Observation, p Part) []Finding {
 func foundBy(p Part, r Rehearsal) []Finding {
 	var out []Finding
 	for _, d := range r.Differences {
+		if r.WithData {
+			out = append(out, dressFinding(p, r, d))
+			continue
+		}
 		out = append(out, block("rehearsal", p.Engine.field("external"), sourceRehearsal,
 			"change the source or the target, then run circleci-dr rehearse; rehearse --waive goes on in spite of it",
 			"the rehearsal of %s found: %s", when(r.At), d))
@@ -263,7 +289,35 @@ func keepRehearsal(ctx context.Context, p Providers, e Engine, rec Rehearsed, sc
 		}
 		rec.At, rec.Schema, rec.CouldNot = p.Now(), schema, known.Error()
 	}
-	return replaceRecord(context.WithoutCancel(ctx), p.Records, RecordRehearsal(e), rec)
+	return storeRehearsal(context.WithoutCancel(ctx), p, e, func(old *Rehearsed) {
+		if !rec.WithData {
+			rec.Dress = old.Dress
+			*old = rec
+			return
+		}
+		if cause != nil && old.Dress != nil && old.Dress.CouldNot == "" {
+			return // what an earlier one found and measured is worth more
+		}
+		dress := rec
+		if cause == nil && len(rec.Differences) == 0 { // it was one of the schema too
+			*old = rec
+		}
+		old.Dress = &dress
+	})
+}
+
+// storeRehearsal changes the record of a datastore's rehearsals. One that is
+// garbled is begun anew.
+func storeRehearsal(ctx context.Context, p Providers, e Engine, change func(*Rehearsed)) error {
+	name := RecordRehearsal(e)
+	rec, version := readRecord[Rehearsed](ctx, p.Records, name)
+	if rec.Unread() && version == "" {
+		return fmt.Errorf("read record %s: %s", name, rec.Why)
+	}
+	next := rec.Value
+	change(&next)
+	_, err := writeRecord(ctx, p.Records, name, next, version)
+	return err
 }
 
 func lookUnrehearsed(ctx context.Context, r *run, st Step) (Look, error) {
@@ -294,53 +348,4 @@ func waive(ctx context.Context, p Providers, name string, rec Rehearsed, version
 	rec.Waived = true
 	_, err := writeRecord(ctx, p.Records, name, rec, version)
 	return err
-}
-
-// WaiveRehearsal records that a person goes on in spite of what the newest
-// rehearsal found, until it counts no more.
-func WaiveRehearsal(ctx context.Context, p Providers, e Engine) (Rehearsal, error) {
-	name := RecordRehearsal(e)
-	rec, version := readRecord[Rehearsed](ctx, p.Records, name)
-	switch {
-	case rec.Unread():
-		return Rehearsal{}, &UnreadableError{What: []string{"record " + name + ": " + rec.Why}}
-	case rec.IsNot() || len(rec.Value.Differences) == 0:
-		return Rehearsal{}, errors.New("waive what a rehearsal found: the newest one found nothing")
-	}
-	return rec.Value.Rehearsal, waive(ctx, p, name, rec.Value, version)
-}
-
-// Rehearse rehearses the move out of one datastore now, whether or not an
-// earlier rehearsal counts, and records the result.
-func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, progress Progress) (Rehearsal, error) {
-	o := Observe(ctx, s, p, ObserveOptions{Inspect: true, Progress: progress})
-	if missing := unread(s, o); len(missing) > 0 {
-		return Rehearsal{}, &UnreadableError{What: missing}
-	}
-	d := declared(s, e)
-	switch {
-	case d == nil || d.external == nil:
-		return Rehearsal{}, fmt.Errorf("rehearse: the spec names no external %s to move to", e.title())
-	case !o.Release.Value.Store(e).Internal:
-		return Rehearsal{}, fmt.Errorf("rehearse: the release has %s outside already, at %s", e.title(), o.Release.Value.Store(e).At())
-	case openMove(o) && o.Move.Value.part(e) != nil:
-		return Rehearsal{}, fmt.Errorf("rehearse: move %s of %s is not over; finish it first", o.Move.Value.ID, e.title())
-	}
-	part := newPart(&o, e, *d, spec.External)
-	job := sidesOf(s, &o, e).job("circleci-dr-rehearse-"+part.ID(), MoverRequest{
-		Operation: OpRehearse, Installation: InstallationID(o.Cluster.Value, s.Server), Move: part.ID(), Epoch: part.Epoch,
-		Streams: s.Mover.Streams, OwnerMap: part.OwnerMap,
-	})
-	job.Deadline = quickTime
-	if err := p.Movers.Stop(ctx, job.Name); err != nil { // one that a killed run left behind
-		return Rehearsal{}, err
-	}
-	var res Rehearsal
-	raw, err := p.Movers.Run(ctx, job, progress)
-	if err == nil {
-		if err = json.Unmarshal(raw, &res); err != nil {
-			return res, fmt.Errorf("read the result of %s: %w", job.Name, err)
-		}
-	}
-	return res, outcome(ctx, p, part, Rehearsed{Rehearsal: res, Of: restsOn(s, o, part)}, schemaNow(o, e), err)
 }

@@ -24,17 +24,17 @@ func TestWhatARehearsalFindsStopsNothingElse(t *testing.T) {
 	if err != nil || len(plan.Blocked()) != 1 || !strings.Contains(plan.Blocked()[0].What, "view public.v in database circleci: definition differs (source a, target b)") {
 		t.Fatalf("the next plan has %+v, error %v", plan.Findings, err)
 	}
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, nil); !errors.As(err, &blocked) {
+	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); !errors.As(err, &blocked) {
 		t.Errorf("rehearsed again it gives %v", err)
 	}
-	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL); err != nil {
+	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL, false); err != nil {
 		t.Fatal(err)
 	}
 	if _, plan, err = w.plan(s); err != nil || len(plan.Blocked()) != 0 || slices.Contains(actions(plan.Steps), ActRehearse) || len(plan.Findings) == 0 {
 		t.Errorf("waived, the plan has %v and %+v, error %v", actions(plan.Steps), plan.Findings, err)
 	}
 	w.refuses = nil
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, nil); err != nil {
+	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	_, plan, err = w.plan(s)
@@ -46,7 +46,7 @@ func TestWhatARehearsalFindsStopsNothingElse(t *testing.T) {
 	}
 	w.converge(t, s)
 	w.moved(t, s, "mended")
-	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL); err == nil {
+	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL, false); err == nil {
 		t.Error("nothing was waived")
 	}
 }
@@ -103,7 +103,7 @@ func TestGoingOnWithoutARehearsalHasAWord(t *testing.T) {
 		t.Errorf("findings %+v", plan.Findings)
 	}
 	w.noRoom = false
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, nil); err != nil {
+	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, plan, err = w.plan(s); err != nil || slices.Contains(plan.Dangers(), AcceptUnrehearsed) {
@@ -131,21 +131,21 @@ func TestAServerThatIsAwayIsNoReasonToGoOnWithoutARehearsal(t *testing.T) {
 // Only a move out can be rehearsed, and not while one is under way.
 func TestWhatCannotBeRehearsed(t *testing.T) {
 	w, s := newWorld(), externalSpec()
-	if _, err := Rehearse(t.Context(), internalSpec(), w.providers(), PostgreSQL, nil); err == nil || !strings.Contains(err.Error(), "names no external PostgreSQL") {
+	if _, err := Rehearse(t.Context(), internalSpec(), w.providers(), PostgreSQL, RehearseOptions{}, nil); err == nil || !strings.Contains(err.Error(), "names no external PostgreSQL") {
 		t.Errorf("without a target: %v", err)
 	}
 	w.converge(t, s)
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, nil); err == nil || !strings.Contains(err.Error(), "has PostgreSQL outside already") {
+	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); err == nil || !strings.Contains(err.Error(), "has PostgreSQL outside already") {
 		t.Errorf("moved already: %v", err)
 	}
 	cut, s := cutAt(t, "copy:end")
-	if _, err := Rehearse(t.Context(), s, cut.providers(), PostgreSQL, nil); err == nil || !strings.Contains(err.Error(), "is not over") {
+	if _, err := Rehearse(t.Context(), s, cut.providers(), PostgreSQL, RehearseOptions{}, nil); err == nil || !strings.Contains(err.Error(), "is not over") {
 		t.Errorf("with a move under way: %v", err)
 	}
 	back := backSpec()
 	w.converge(t, back)
 	if s.Datastores.PostgreSQL.Location = spec.Internal; true { // a file that only names the target
-		if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, nil); err != nil {
+		if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); err != nil {
 			t.Errorf("before the location is changed: %v", err)
 		}
 	}

@@ -132,7 +132,14 @@ func (w *world) operate(q MoverRequest) (any, error) {
 		if w.noRoom {
 			return nil, refuse(CodeFailed, "target", "no space left on device")
 		}
-		return Rehearsal{At: w.clock, Schema: "as it is", Compared: map[string]int{"databases": 1}, Duration: time.Second, Differences: w.refuses, Tries: 1}, nil
+		r := Rehearsal{At: w.clock, Schema: "as it is", Compared: map[string]int{"databases": 1}, Duration: time.Second, Differences: w.refuses, Tries: 1}
+		if q.WithData {
+			r.WithData, r.Ended, w.limits = true, w.ended, q.Limits
+			if len(r.Differences) == 0 {
+				r.Data = &RehearsedData{Tables: 3, Rows: 7, Bytes: 1 << 30, Copy: 3 * time.Minute, Compare: time.Minute}
+			}
+		}
+		return r, nil
 	case OpSetAside:
 		if src.mark == nil || src.mark.State != "superseded" || src.mark.Epoch != q.Epoch {
 			return nil, refuse(CodeInconclusive, "source", "the source did not lose its turn at epoch %d", q.Epoch)

@@ -33,6 +33,9 @@ type world struct {
 	noCarried bool
 	// refuses is what a rehearsal finds.
 	refuses []Difference
+	// ended is the limit that ends a rehearsal with rows, limits those it was given.
+	ended  string
+	limits *RehearsalLimits
 	// noRoom keeps the target from taking a rehearsal.
 	noRoom bool
 

@@ -14,18 +14,43 @@ import (
 
 type rehearseOptions struct {
 	common
-	waive bool
+	waive, withData bool
+	timeLimit       time.Duration
+	xminAge         int64
 }
+
+// The limits of a rehearsal with rows where nobody says another. Ten million
+// transactions are some hours of a busy installation, and far from what makes a
+// server freeze rows in a hurry (autovacuum_freeze_max_age, 200 million).
+const (
+	defaultTimeLimit = 6 * time.Hour
+	defaultXminAge   = 10_000_000
+)
 
 func (p *program) rehearseCommand() *cli.Command {
 	var o rehearseOptions
 	return &cli.Command{
 		Name: "rehearse", Usage: "make PostgreSQL's schema on the target, compare it and remove it again, with the application up",
 		Description: "Finds before a move what the target would refuse or make differently. Runs a Job in the cluster; carries no data.\n" +
+			"With --with-data it is the whole copy, rows too: it finds rows that break what they are held to, and measures what the copy of the move will take.\n" +
+			"That reads every row once and writes it to the target; vacuum removes nothing on the source meanwhile, and what was copied reaches the target's backups.\n" +
 			"Exit codes: 0 fine, 1 failed, 4 live state unreadable, 6 lease held by someone else, 7 it found something, 64 usage.",
 		Flags: append(p.clusterFlags(&o.common),
+			&cli.BoolFlag{Name: "with-data", Usage: "carry and compare the rows too", Destination: &o.withData},
+			&cli.DurationFlag{Name: "time-limit", Usage: "end a rehearsal with data after `DURATION`", Value: defaultTimeLimit, Destination: &o.timeLimit},
+			&cli.Int64Flag{Name: "xmin-age-limit", Usage: "end a rehearsal with data when it holds vacuum back for `N` transactions", Value: defaultXminAge, Destination: &o.xminAge},
 			&cli.BoolFlag{Name: "waive", Usage: "rehearse nothing: record that you go on in spite of what the newest rehearsal found", Destination: &o.waive}),
-		Action: func(c *cli.Context) error { return p.runRehearse(c.Context, o) },
+		Action: func(c *cli.Context) error {
+			for _, name := range []string{"time-limit", "xmin-age-limit"} {
+				if c.IsSet(name) && (!o.withData || o.waive) {
+					return usagef("--%s is of a rehearsal with data: add --with-data and leave --waive out", name)
+				}
+			}
+			if o.timeLimit <= 0 || o.xminAge <= 0 {
+				return usagef("--time-limit and --xmin-age-limit have to be more than nothing")
+			}
+			return p.runRehearse(c.Context, o)
+		},
 	}
 }
 
@@ -40,14 +65,15 @@ func (p *program) runRehearse(ctx context.Context, o rehearseOptions) error {
 	}
 	defer release()
 	if o.waive {
-		waived, err := reconcile.WaiveRehearsal(ctx, ses.providers, reconcile.PostgreSQL)
+		waived, err := reconcile.WaiveRehearsal(ctx, ses.providers, reconcile.PostgreSQL, o.withData)
 		if err == nil {
 			fmt.Fprintf(p.err, "circleci-dr: the move goes on in spite of %d findings of the rehearsal of %s, until it counts no more\n", len(waived.Differences), waived.At.UTC().Format(time.RFC3339))
 		}
 		return err
 	}
 	events, done := p.events()
-	found, err := reconcile.Rehearse(ctx, ses.spec, ses.providers, reconcile.PostgreSQL, func(e reconcile.MoverEvent) {
+	opt := reconcile.RehearseOptions{WithData: o.withData, Time: o.timeLimit, XminAge: o.xminAge}
+	found, err := reconcile.Rehearse(ctx, ses.spec, ses.providers, reconcile.PostgreSQL, opt, func(e reconcile.MoverEvent) {
 		events.StepProgress(reconcile.Step{ID: "rehearse", Title: "Rehearse"}, e)
 	})
 	done()

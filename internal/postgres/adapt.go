@@ -32,6 +32,8 @@ type adapted struct {
 	// databases are the names that the source's databases have on the target in
 	// a rehearsal; nil in a copy, where they keep theirs.
 	databases map[string]string
+	// rows tells that a rehearsal carries rows and large objects too.
+	rows bool
 }
 
 // mapped is a role's name on the target.

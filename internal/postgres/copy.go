@@ -20,6 +20,8 @@ type copyRun struct {
 	result  reconcile.CopyResult
 	// analyzers analyze the databases that are copied.
 	analyzers *background
+	// dress is what a rehearsal with rows keeps; nil in any other.
+	dress *dress
 }
 
 // copy carries the whole source to the target. A copy that was cut off left

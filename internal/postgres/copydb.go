@@ -31,6 +31,9 @@ type databaseCopy struct {
 	mu      sync.Mutex // guards the holder's session and result
 }
 
+// there is the database's name on the target.
+func (d *databaseCopy) there() string { return d.adapted.there(d.database.name) }
+
 // copyDatabase copies one database under one snapshot.
 func (c *copyRun) copyDatabase(ctx context.Context, d database) error {
 	if err := c.createDatabase(ctx, d); err != nil {
@@ -39,7 +42,10 @@ func (c *copyRun) copyDatabase(ctx context.Context, d database) error {
 	return c.source.with(ctx, d.name, func(source *pgx.Conn) error {
 		return c.target.with(ctx, c.adapted.there(d.name), func(target *pgx.Conn) error {
 			dc := &databaseCopy{copyRun: c, database: d, source: source, target: target, made: map[[2]uint32]bool{}}
-			if c.adapted.rehearses() {
+			switch {
+			case c.dress != nil:
+				return c.dress.perform(ctx, dc)
+			case c.adapted.rehearses():
 				return dc.rehearse(ctx)
 			}
 			return dc.run(ctx)

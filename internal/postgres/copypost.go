@@ -69,6 +69,7 @@ func (d *databaseCopy) restorePost(ctx context.Context) error {
 		return err
 	}
 	left, err := workOff(ctx, tasks)
+	left = slices.DeleteFunc(left, func(t task) bool { return t.lost() && d.broken(t) })
 	if err == nil && slices.ContainsFunc(left, task.lost) {
 		err = unmade(left) // filling views would only make the outage longer
 	}

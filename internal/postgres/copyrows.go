@@ -43,7 +43,7 @@ func (d *databaseCopy) copyTables(ctx context.Context) error {
 	if jobs > 0 && total > smallDatabase {
 		for range indexJobs - 1 {
 			g.Go(func() error {
-				return d.mover.target.with(gctx, d.database.name, func(conn *pgx.Conn) error { return buildIndexes(gctx, conn, indexes, d) })
+				return d.mover.target.with(gctx, d.there(), func(conn *pgx.Conn) error { return buildIndexes(gctx, conn, indexes, d) })
 			})
 		}
 	}
@@ -108,6 +108,9 @@ func (d *databaseCopy) stream(ctx context.Context, tables []table, next *atomic.
 			w.close(ctx)
 			d.again(t)
 			continue
+		case d.broken(task{what: "copy table " + t.shown(), table: &t, err: err}):
+			w.close(ctx) // it is in the middle of a statement
+			continue
 		case err != nil:
 			return fmt.Errorf("copy table %s: %w", t.shown(), err)
 		}
@@ -148,20 +151,23 @@ func (d *databaseCopy) sourceWire(ctx context.Context) (*wire, error) {
 		return nil, err
 	}
 	w := &wire{pg: pg}
-	if err := w.exec(ctx, "begin isolation level repeatable read read only; set transaction snapshot "+literal(d.snapshot)); err != nil {
+	if d.dress != nil { // each table has a transaction of its own
+		return w, nil
+	}
+	if err := w.begin(ctx, d.snapshot); err != nil {
 		w.close(ctx)
-		return nil, classify(sourceSide, fmt.Errorf("use snapshot: %w", err))
+		return nil, classify(sourceSide, err)
 	}
 	return w, nil
 }
 
 func (d *databaseCopy) targetWire(ctx context.Context) (*wire, error) {
-	pg, err := d.mover.target.connectRaw(ctx, d.database.name)
+	pg, err := d.mover.target.connectRaw(ctx, d.there())
 	if err != nil {
 		return nil, err
 	}
 	w := &wire{pg: pg}
-	if err := w.exec(ctx, "set synchronous_commit = off; set search_path = pg_catalog, "+d.adapted.appPath(d.database.name)); err != nil {
+	if err := w.exec(ctx, "set synchronous_commit = off; set search_path = pg_catalog, "+d.adapted.appPath(d.there())); err != nil {
 		w.close(ctx)
 		return nil, classify(targetSide, err)
 	}
@@ -184,11 +190,21 @@ func (d *databaseCopy) copyTable(ctx context.Context, src, dst *wire, t table) e
 	if err := dst.exec(ctx, "begin; "+empty); err != nil {
 		return classify(targetSide, err)
 	}
+	if d.dress != nil {
+		if err := src.begin(ctx, d.snapshot); err != nil {
+			return classify(sourceSide, err)
+		}
+	}
 	done := 0
 	sum, bytes, err := relayTable(ctx, src, dst, t.copyOut(), t.copyIn(), t.binary, func(n int) { done += n; d.progress.Add(t.shown(), n) })
 	if err != nil {
 		d.progress.Add(t.shown(), -done)
 		return err
+	}
+	if d.dress != nil {
+		if err := src.leave(ctx, t); err != nil {
+			return err
+		}
 	}
 	if err := d.guard(ctx); err != nil {
 		return err
@@ -204,6 +220,10 @@ func (d *databaseCopy) copyTable(ctx context.Context, src, dst *wire, t table) e
 func (d *databaseCopy) recordDigest(ctx context.Context, kind, object string, sum digest) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.dress != nil { // the record is of copies
+		d.dress.digests[[3]string{d.database.name, kind, object}] = sum
+		return nil
+	}
 	_, err := d.hold.conn.Exec(ctx, "insert into dr.digest (database, kind, object, row_count, sum, fence) values ($1, $2, $3, $4, $5, $6)",
 		d.database.name, kind, object, sum.rows, sum.String(), d.req.Fence)
 	if err != nil {
@@ -227,7 +247,10 @@ func buildIndexes(ctx context.Context, conn *pgx.Conn, indexes <-chan entry, d *
 	}
 	for e := range indexes {
 		if err := e.restore(ctx, conn, d.adapted); err != nil { // neither kind has an owner of its own
-			return task{what: "create " + e.title(), err: err}.failure()
+			t := task{what: "create " + e.title(), entry: &e, err: err}
+			if !d.broken(t) {
+				return t.failure()
+			}
 		}
 	}
 	return nil

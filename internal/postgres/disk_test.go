@@ -11,8 +11,8 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
-// TestTargetOutOfDisk: a target that has no room left ends the copy with an
-// error that says so. With more room the same copy begins anew and is whole.
+// TestTargetOutOfDisk: a target that has no room left is found by a rehearsal with
+// rows, and ends the copy with an error that says so. With more room the same copy begins anew and is whole.
 func TestTargetOutOfDisk(t *testing.T) {
 	t.Parallel()
 	disk, err := os.MkdirTemp("", "small-disk-") //nolint:usetesting // the server's user cannot enter what t.TempDir makes
@@ -38,6 +38,16 @@ func TestTargetOutOfDisk(t *testing.T) {
 		"max_wal_size": "32MB", "wal_level": "minimal", "max_wal_senders": "0"}}), admin: pgtest.Superuser}
 	p.source.Exec(t, "postgres", "create database app")
 	p.source.Exec(t, "app", simple+`create table big as select g as id, string_agg(md5((g * 100 + i)::text), '') as text from generate_series(1, 40000) g, generate_series(1, 60) i group by g;`)
+	rehearsed := dressed(t, p.dressed())
+	if n := len(rehearsed.Differences); n != 1 || rehearsed.Ended != reconcile.LimitTargetDisk {
+		t.Fatalf("the rehearsal with rows found %+v", rehearsed)
+	}
+	if d := rehearsed.Differences[0]; !strings.Contains(d.What, "copy table public.big") || !strings.Contains(d.What, "there is no room left") || d.Fix != biggerDisk {
+		t.Errorf("the rehearsal with rows found %+v", d)
+	}
+	if n := p.target.Value(t, "postgres", leftOfRehearsals); n != "0" {
+		t.Errorf("%s things of the rehearsal are left", n)
+	}
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)
 	err = codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeFailed, "target")
 	if !strings.Contains(err.Error(), "copy table public.big") || !strings.Contains(err.Error(), "Check free disk space") {

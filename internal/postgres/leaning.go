@@ -104,7 +104,7 @@ func (d *databaseCopy) copyTasks(tables []table, indexes chan<- entry) []task {
 		if t.config {
 			continue // copyConfig did
 		}
-		tasks = append(tasks, task{what: "copy table " + t.shown(), do: func(ctx context.Context) error {
+		tasks = append(tasks, task{what: "copy table " + t.shown(), table: &t, do: func(ctx context.Context) error {
 			var w wires
 			defer func() { w.close(ctx) }()
 			if err := w.open(ctx, d); err != nil {

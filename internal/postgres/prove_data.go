@@ -16,22 +16,27 @@ import (
 type databaseProof struct {
 	*proof
 	database   string
+	snapshot   string // that the source is read under, empty for one of our own
 	sourceConn *pgx.Conn
 	targetConn *pgx.Conn
 	scratch    *pgx.Conn // where the target reads texts in, see reading
 }
 
 func (d *databaseProof) run(ctx context.Context) error {
-	if err := d.compareCatalogs(ctx); err != nil || d.facts.adapted.rehearses() {
+	rehearses := d.facts.adapted.rehearses()
+	if err := d.compareCatalogs(ctx); err != nil || rehearses && !d.facts.adapted.rows {
 		return err
 	}
 	// What spelled a view out has locked its tables, which reading may alter (liftFor).
-	for _, conn := range []*pgx.Conn{d.sourceConn, d.targetConn} {
-		if _, err := conn.Exec(ctx, "commit; "+beginSnapshot); err != nil {
-			return fmt.Errorf("begin snapshot: %w", err)
+	if err := d.begin(ctx, "commit; "); err != nil {
+		return err
+	}
+	if !rehearses { // no snapshot shows where a sequence stood
+		if err := d.compareSequences(ctx); err != nil {
+			return err
 		}
 	}
-	for _, step := range []func(context.Context) error{d.compareSequences, d.compareTables, d.compareMatviews, d.compareObjects} {
+	for _, step := range []func(context.Context) error{d.compareTables, d.compareMatviews, d.compareObjects} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -105,7 +110,7 @@ func (d *databaseProof) compareTables(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	for range min(d.req.Streams, len(tables)) {
 		g.Go(func() error {
-			r := &reader{proof: d.proof, database: d.database}
+			r := &reader{proof: d.proof, database: d.database, snapshot: d.snapshot}
 			defer r.close(gctx)
 			for {
 				i := int(next.Add(1)) - 1
@@ -129,6 +134,7 @@ func (d *databaseProof) compareTables(ctx context.Context) error {
 type reader struct {
 	*proof
 	database       string
+	snapshot       string
 	source, target *wire
 }
 
@@ -178,15 +184,18 @@ func (r *reader) compare(ctx context.Context, t, other table) error {
 // transaction that is rolled back.
 func (r *reader) read(ctx context.Context, s *server, w **wire, t, own table) (digest, error) {
 	if *w == nil {
-		pg, err := s.connectRaw(ctx, r.database)
+		pg, err := s.connectRaw(ctx, r.facts.adapted.on(s, r.database))
 		if err != nil {
 			return digest{}, err
 		}
 		*w = &wire{pg: pg}
 	}
+	if s.side == sourceSide && r.snapshot != "" {
+		return r.readUnder(ctx, *w, t)
+	}
 	lift := liftFor(s, own)
 	if t.whole { // to plan a query, a server looks at indexes, whose functions may lean on the application's path
-		lift = strings.TrimPrefix(lift+"; set local search_path = "+r.facts.adapted.appPath(r.database), "; ")
+		lift = strings.TrimPrefix(lift+"; set local search_path = "+r.facts.adapted.appPath(r.facts.adapted.there(r.database)), "; ")
 	}
 	if lift != "" {
 		if err := (*w).exec(ctx, "begin; set local lock_timeout = '10s'; "+lift); err != nil {
@@ -203,6 +212,24 @@ func (r *reader) read(ctx context.Context, s *server, w **wire, t, own table) (d
 		err = (*w).exec(ctx, "rollback")
 	}
 	return sum, classify(s.side, err)
+}
+
+// readUnder digests a table of the source as an exported snapshot shows it, in a
+// transaction of its own. The application is at work there: nothing is lifted.
+func (r *reader) readUnder(ctx context.Context, w *wire, t table) (sum digest, err error) {
+	if err := w.begin(ctx, r.snapshot); err != nil {
+		return sum, classify(sourceSide, err)
+	}
+	if t.whole {
+		if err := w.exec(ctx, "set local search_path = "+r.facts.adapted.appPath(r.facts.adapted.there(r.database))); err != nil {
+			return sum, classify(sourceSide, err)
+		}
+	}
+	sum, _, err = w.readTable(ctx, t.copyOut(), t.binary, nil)
+	if err != nil {
+		return sum, classify(sourceSide, err)
+	}
+	return sum, w.leave(ctx, t)
 }
 
 // liftFor is the statement that lets us see every row of a table as one who

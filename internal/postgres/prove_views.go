@@ -72,16 +72,18 @@ func (d *databaseProof) evaluate(ctx context.Context, v matview) (evaluated, err
 	if err != nil {
 		return evaluated{}, err
 	}
+	there := d.facts.adapted.there(d.database)
+	felt.target.felt = map[string]map[string]string{there: felt.target.felt[d.database]}
 	is, err := d.evaluateOn(ctx, felt.target, ownPath, v)
 	if nameMissing(err) {
-		is, err = d.evaluateOn(ctx, felt.target, d.facts.adapted.appPath(d.database), v)
+		is, err = d.evaluateOn(ctx, felt.target, d.facts.adapted.appPath(there), v)
 	}
 	return is, err
 }
 
 func (d *databaseProof) evaluateOn(ctx context.Context, s *server, path string, v matview) (is evaluated, err error) {
 	var query string
-	err = s.with(ctx, d.database, func(conn *pgx.Conn) error {
+	err = s.with(ctx, d.facts.adapted.on(s, d.database), func(conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, "select rtrim(pg_get_viewdef($1::text::regclass::oid), ';')", v.object).Scan(&query)
 	})
 	if err != nil {
@@ -103,12 +105,17 @@ const ownPath = "pg_catalog"
 
 // readQuery digests the rows of a query, in a session of its own.
 func (d *databaseProof) readQuery(ctx context.Context, s *server, path, query string) (digest, error) {
-	pg, err := s.connectRaw(ctx, d.database)
+	pg, err := s.connectRaw(ctx, d.facts.adapted.on(s, d.database))
 	if err != nil {
 		return digest{}, err
 	}
 	w := &wire{pg: pg}
 	defer func() { w.close(ctx) }()
+	if s.side == sourceSide && d.snapshot != "" {
+		if err := w.begin(ctx, d.snapshot); err != nil {
+			return digest{}, classify(s.side, err)
+		}
+	}
 	if err := w.exec(ctx, "set search_path = "+path); err != nil {
 		return digest{}, classify(s.side, err)
 	}

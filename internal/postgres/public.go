@@ -112,5 +112,5 @@ func (d *databaseCopy) setPublic(ctx context.Context) error {
 // keptFact tells a fact about a schema public that we cannot change, or one that
 // a rehearsal leaves out.
 func (a adapted) keptFact(database string, f *fact) bool {
-	return a.rehearses() && unrehearsedFact(f) || a.keptPublic[database] && (f.object == "public" || f.object == "schema public")
+	return a.rehearses() && unrehearsedFact(f, a.rows) || a.keptPublic[database] && (f.object == "public" || f.object == "schema public")
 }

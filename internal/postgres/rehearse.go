@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,27 +22,29 @@ const rehearsalTries = 3
 // never waits on us for longer than waitLimit.
 func (m *mover) rehearse(ctx context.Context) (reconcile.Rehearsal, error) {
 	began := time.Now()
+	if m.req.WithData && m.req.Limits == nil {
+		return reconcile.Rehearsal{}, failf("", reconcile.CodeFailed, "rehearse: no limits were given for one with rows")
+	}
 	for try := 1; ; try++ {
-		result, err := m.rehearseOnce(ctx)
-		result.At, result.Duration, result.Tries = began.UTC(), time.Since(began), try
-		var waited *waitedError
+		result, err := m.rehearseOnce(ctx, began)
+		result.At, result.Duration, result.Tries, result.WithData = began.UTC(), time.Since(began), try, m.req.WithData
 		if ctx.Err() != nil { // the pod is ended, and another one may do it
 			return result, fail("", reconcile.CodeUnreachable, fmt.Errorf("rehearse: interrupted: %w", context.Cause(ctx)))
 		}
-		if !errors.As(err, &waited) {
+		if !errors.As(err, new(*waitedError)) && !errors.As(err, new(*changedError)) {
 			return result, err
 		}
 		if try == rehearsalTries {
-			return result, fail(sourceSide, reconcile.CodeInconclusive, fmt.Errorf("rehearse: gave up after %d tries, so that nobody waits: %w; run it again when the schema of the source is not being changed", try, err))
+			return result, fail(sourceSide, reconcile.CodeInconclusive, fmt.Errorf("rehearse: gave up after %d tries: %w; run it again when the schema of the source is not being changed", try, err))
 		}
-		m.progress.Say("%s; let go, and begin again", waited)
+		m.progress.Say("%s; let go, and begin again", err)
 		if err := process.Pause(ctx, time.Duration(try)*5*time.Second); err != nil {
 			return result, err
 		}
 	}
 }
 
-func (m *mover) rehearseOnce(ctx context.Context) (result reconcile.Rehearsal, err error) {
+func (m *mover) rehearseOnce(ctx context.Context, began time.Time) (result reconcile.Rehearsal, err error) {
 	facts, err := m.readFacts(ctx)
 	if err != nil {
 		return result, err
@@ -64,20 +67,47 @@ func (m *mover) rehearseOnce(ctx context.Context) (result reconcile.Rehearsal, e
 	if err := on.clear(ctx); err != nil { // what a rehearsal that was cut off left
 		return result, err
 	}
-	watched, stop, err := m.letGo(ctx)
+	defer func() { err = errors.Join(err, on.clear(ctx)) }()
+	r := newRehearsal(on, facts, tool)
+	err = r.play(ctx, began)
+	var limit *limitError
+	if errors.As(err, &limit) {
+		r.end(limit)
+		err = nil
+	}
 	if err != nil {
 		return result, err
 	}
-	defer stop()
-	defer func() { err = errors.Join(err, on.clear(ctx)) }()
-	r := newRehearsal(on, facts, tool)
-	if err := r.run(watched); err != nil {
-		if cause := context.Cause(watched); cause != nil {
-			err = cause // what was cut off by it says nothing
-		}
-		return result, err
-	}
 	return r.told(), nil
+}
+
+// play is the rehearsal while somebody watches.
+func (r *rehearsal) play(ctx context.Context, began time.Time) error {
+	watched, stop, err := r.watched(ctx, began)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	err = r.run(watched)
+	if cause := context.Cause(watched); err != nil && cause != nil {
+		return cause // what was cut off by it says nothing
+	}
+	return err
+}
+
+// watched ends the context it returns when others wait on us, and with rows when
+// a limit is met.
+func (m *mover) watched(ctx context.Context, began time.Time) (context.Context, context.CancelFunc, error) {
+	watched, stop, err := m.letGo(ctx)
+	if err != nil || !m.req.WithData {
+		return watched, stop, err
+	}
+	limited, end, err := m.limited(watched, began.Add(m.req.Limits.Time))
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return limited, func() { end(); stop() }, nil
 }
 
 // rehearsal is one rehearsal under way.
@@ -92,10 +122,15 @@ type rehearsal struct {
 func newRehearsal(on *stage, facts *copyFacts, tool dumpTool) *rehearsal {
 	prefix := rehearsalPrefix + on.token[:8] + "_"
 	facts.adapted = facts.adapted.rehearsed(prefix, databaseNames(facts.source.databases))
+	facts.adapted.rows = on.req.WithData
 	on.target.rehearsal = prefix
 	r := &rehearsal{facts: facts, failed: map[string]bool{}}
 	r.copyRun = &copyRun{mover: on.mover, hold: &holder{conn: on.conn}, dump: tool, adapted: facts.adapted, admin: facts.target.admin.name}
-	r.proof = &proof{mover: on.mover, facts: facts, Comparison: reconcile.Comparison{Proof: reconcile.Proof{Compared: map[string]int{}}}}
+	r.proof = &proof{mover: on.mover, facts: facts, within: map[string]bool{}, Comparison: reconcile.Comparison{Proof: reconcile.Proof{Compared: map[string]int{}}}}
+	if on.req.WithData {
+		r.dress = &dress{rehearsal: r, digests: map[[3]string]digest{}}
+		r.proof.recorded = r.dress.digests
+	}
 	return r
 }
 
@@ -103,9 +138,12 @@ func (r *rehearsal) run(ctx context.Context) (err error) {
 	if r.report.Schema, err = r.source.schemaDigest(ctx, r.facts.source); err != nil {
 		return err
 	}
+	began := time.Now()
 	if err := r.made(ctx, "roles", "", r.makeRoles(ctx, r.facts)); err != nil {
 		return err
 	}
+	r.analyzers = newBackground(ctx)
+	defer r.analyzers.abandon()
 	if r.mover, err = r.feelingThere(ctx); err != nil {
 		return err
 	}
@@ -114,10 +152,20 @@ func (r *rehearsal) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if err := r.analyzers.wait(); err != nil { // it has none without rows
+		return err
+	}
 	if err := r.made(ctx, "settings", "", r.applySettings(ctx)); err != nil {
 		return err
 	}
-	return r.compare(ctx)
+	copied := time.Now()
+	if err := r.compare(ctx); err != nil || r.dress == nil {
+		return err
+	}
+	copying := copied.Sub(began) - r.dress.comparing
+	r.dress.comparing += time.Since(copied)
+	r.dress.tellData(copying)
+	return nil
 }
 
 // feelingThere is feeling for databases under other names.
@@ -145,11 +193,14 @@ func (r *rehearsal) made(ctx context.Context, what, database string, err error) 
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
+	if limit := (*limitError)(nil); r.dress != nil && errors.As(fullError(err), &limit) {
+		return limit
+	}
 	if !errors.As(err, &known) {
 		known = &reconcile.MoverError{Code: reconcile.CodeFailed, Err: err}
 	}
 	var pg *pgconn.PgError
-	refused := errors.As(err, &pg) && (errors.As(unread(err), new(*unreadError)) || lacks[pg.Code])
+	refused := errors.As(err, &pg) && known.Side != sourceSide && (errors.As(unread(err), new(*unreadError)) || lacks[pg.Code])
 	if !refused && known.Code != reconcile.CodeUnsupported { // it says nothing of the schema
 		return err
 	}
@@ -209,12 +260,26 @@ func (r *rehearsal) notTried() []string {
 			left = append(left, "role "+role.name+" is on the target already: what it may be given there was not tried")
 		}
 	}
-	return append(left, "rights on databases; rows, large objects and the positions of sequences")
+	if r.dress == nil {
+		return append(left, "rights on databases; rows, large objects and the positions of sequences")
+	}
+	return append(slices.Concat(left, r.dress.partly, unlimited(r.req.Limits)), "rights on databases, and the positions of sequences")
 }
 
-// rehearse makes the schema without rows.
+// end notes which limit was met.
+func (r *rehearsal) end(limit *limitError) {
+	r.report.Ended = limit.limit
+	what := fmt.Sprintf("%s; %d tables with %s were copied by then", limit.what, r.result.Tables, reconcile.Bytes(r.result.Bytes))
+	r.proof.Name(reconcile.Difference{Kind: reconcile.KindLimit, Object: limit.limit, What: what, Fix: limit.fix})
+}
+
+// rehearse makes the schema, and fills it where rows are carried.
 func (d *databaseCopy) rehearse(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{d.makeSchema, d.restorePost, d.restoreComments, d.syncPrivileges, d.restoreEventTriggers} {
+	steps := []func(context.Context) error{d.makeSchema, d.restorePost, d.restoreComments, d.syncPrivileges, d.restoreEventTriggers}
+	if d.dress != nil {
+		steps = d.dressSteps()
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}

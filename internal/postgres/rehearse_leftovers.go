@@ -22,8 +22,8 @@ const (
 	// rehearsalApp marks a rehearsal's sessions in pg_stat_activity.
 	rehearsalApp = appPrefix + "-rehearsal"
 	// cleanTime bounds the removal of what a rehearsal made, which goes on
-	// after the rehearsal was interrupted.
-	cleanTime = time.Minute
+	// after the rehearsal was interrupted. Rows may be many files.
+	cleanTime = 5 * time.Minute
 )
 
 // stage is where a rehearsal plays: our session in our own database on the
@@ -58,17 +58,28 @@ func (s *stage) take(ctx context.Context) error {
 	if copying {
 		return failf(targetSide, reconcile.CodeOtherHolder, "rehearse: a copy to this target is running")
 	}
-	return endRehearsals(ctx, s.conn, s.label())
+	if err := endRehearsals(ctx, s.conn, s.label()); err != nil {
+		return err
+	}
+	return s.source.with(ctx, maintenance, func(conn *pgx.Conn) error { return endSessionsOf(ctx, conn, s.label()) })
+}
+
+// endSessionsOf ends the sessions of other rehearsals on a server.
+func endSessionsOf(ctx context.Context, conn *pgx.Conn, label string) error {
+	_, err := conn.Exec(ctx, `select pg_terminate_backend(pid) from pg_stat_activity
+		where usename = current_user and application_name like $1 and application_name <> $2 and pid <> pg_backend_pid()`, rehearsalApp+"/%", label)
+	if err != nil {
+		return fmt.Errorf("end an older rehearsal's sessions: %w", err)
+	}
+	return nil
 }
 
 // endRehearsals ends any other rehearsal on the target, and keeps new ones from
 // beginning for as long as the session lasts.
 func endRehearsals(ctx context.Context, own *pgx.Conn, label string) error {
 	for try := 0; ; try++ {
-		_, err := own.Exec(ctx, `select pg_terminate_backend(pid) from pg_stat_activity
-			where usename = current_user and application_name like $1 and application_name <> $2 and pid <> pg_backend_pid()`, rehearsalApp+"/%", label)
-		if err != nil {
-			return classify(targetSide, fmt.Errorf("end an older rehearsal's sessions: %w", err))
+		if err := endSessionsOf(ctx, own, label); err != nil {
+			return classify(targetSide, err)
 		}
 		var locked bool
 		if err := own.QueryRow(ctx, "select pg_try_advisory_lock($1)", rehearsalKey).Scan(&locked); err != nil || locked {

@@ -99,6 +99,14 @@ func (a adapted) there(database string) string {
 	return database
 }
 
+// on is the name of a database of the source on either side.
+func (a adapted) on(s *server, database string) string {
+	if s.side == targetSide {
+		return a.there(database)
+	}
+	return database
+}
+
 func (a adapted) allThere(databases []string) []string {
 	names := make([]string, len(databases))
 	for i, name := range databases {
@@ -145,7 +153,7 @@ func (a adapted) close(ctx context.Context, conn *pgx.Conn, database string) err
 }
 
 // unrehearsedFact tells what a rehearsal cannot compare: rights on a database
-// that is closed to others, and large objects, which are data.
-func unrehearsedFact(f *fact) bool {
-	return strings.HasPrefix(f.object, "database ") || strings.HasPrefix(f.object, "large object ")
+// that is closed to others, and large objects where no rows are carried.
+func unrehearsedFact(f *fact, rows bool) bool {
+	return strings.HasPrefix(f.object, "database ") || !rows && strings.HasPrefix(f.object, "large object ")
 }

@@ -131,9 +131,7 @@ func TestRehearsalLetsGo(t *testing.T) {
 	p.source.Exec(t, "main", many.String())
 	mover, lines := movertest.Start(t, p.request(reconcile.OpRehearse))
 	movertest.Until(t, lines, "schema main")
-	stopped := stopChild(t, mover.Process.Pid, func() bool {
-		return p.source.Value(t, "main", "select count(*)::text from pg_locks where relation = 'jobs'::regclass and mode = 'AccessShareLock' and granted") != "0"
-	})
+	stopped := stopChild(t, mover.Process.Pid, func() bool { return locked(t, p.source, "jobs") })
 	began := time.Now()
 	p.source.Exec(t, "main", "alter table jobs add column later int")
 	if waited := time.Since(began); waited > 10*time.Second { // the promise is three; the machine may be busy
@@ -150,6 +148,12 @@ func TestRehearsalLetsGo(t *testing.T) {
 	if err := mover.Wait(); err != nil {
 		t.Errorf("the rehearsal ended with %v", err)
 	}
+}
+
+// locked tells whether a session has locked a table against ALTER TABLE.
+func locked(t *testing.T, s *pgtest.Server, table string) bool {
+	t.Helper()
+	return s.Value(t, "main", "select count(*)::text from pg_locks where relation = '"+table+"'::regclass and mode = 'AccessShareLock' and granted") != "0"
 }
 
 // stopChild stops the only child of a process once ready says so.

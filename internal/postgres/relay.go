@@ -31,6 +31,14 @@ func (w *wire) exec(ctx context.Context, sql string) error {
 	return err
 }
 
+// begin opens a transaction that sees what an exported snapshot sees.
+func (w *wire) begin(ctx context.Context, snapshot string) error {
+	if err := w.exec(ctx, beginUnder(snapshot)); err != nil {
+		return fmt.Errorf("use snapshot: %w", err)
+	}
+	return nil
+}
+
 // close ends the session; see closeConn.
 func (w *wire) close(ctx context.Context) {
 	ctx, cancel := leaving(ctx)

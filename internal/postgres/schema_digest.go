@@ -83,7 +83,7 @@ func (s *server) addFacts(ctx context.Context, conn *pgx.Conn, c catalog, family
 			return err
 		}
 		f := facts.now
-		if unrehearsedFact(f) || f.what == "partition bound" {
+		if unrehearsedFact(f, false) || f.what == "partition bound" {
 			continue
 		}
 		object := family.names.Replace(f.object)

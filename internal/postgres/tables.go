@@ -137,6 +137,7 @@ func notOfExtension(catalog, oid string) string {
 // table hash-partitioned by an enum belongs to another partition there; such
 // a table is read and written through its root. So is one partitioned by an
 // expression or by any other type of a user's, which may hold an enum.
+// pg_partition_tree is not asked: it locks partitions until the transaction ends.
 var tablesQuery = `
 with recursive config as (
 	select unnest(extconfig) as oid, unnest(extcondition) as condition from pg_extension
@@ -153,7 +154,8 @@ with recursive config as (
 	union select i.inhrelid from under join pg_inherits i on i.inhparent = under.oid
 )
 select c.oid, n.nspname, c.relname,
-	case c.relkind when 'p' then (select coalesce(sum(pg_table_size(relid)), 0)::bigint from pg_partition_tree(c.oid)) else pg_table_size(c.oid) end as bytes,
+	case c.relkind when 'p' then (with recursive part(oid) as (select c.oid union select i.inhrelid from part join pg_inherits i on i.inhparent = part.oid)
+		select coalesce(sum(pg_table_size(oid)), 0)::bigint from part) else pg_table_size(c.oid) end as bytes,
 	c.relforcerowsecurity and c.relrowsecurity, has_table_privilege(c.oid, 'select'), c.relkind = 'p',
 	g.oid is not null, coalesce(g.condition, ''), coalesce((select max(n) from depth where depth.oid = c.oid), 0),
 	coalesce(a.names, '{}'), coalesce(a.stored, '{}'), coalesce(a.safe, false)

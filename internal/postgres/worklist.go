@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -23,6 +24,10 @@ type task struct {
 	// later tells that it has its turn behind the rows, too.
 	later bool
 	err   error
+	// entry or table is what it makes or fills, where a rehearsal looks for the rows
+	// that break it.
+	entry *entry
+	table *table
 }
 
 // lost tells that trying again is of no use: rows break a key.
@@ -96,6 +101,7 @@ func unmade(left []task) error {
 // mustDo does the tasks, all of them.
 func (d *databaseCopy) mustDo(ctx context.Context, tasks []task) error {
 	left, err := workOff(ctx, tasks)
+	left = slices.DeleteFunc(left, d.broken)
 	if err == nil && len(left) > 0 {
 		err = unmade(left)
 	}
@@ -112,7 +118,7 @@ func (d *databaseCopy) tasks(pick func(entry) bool) []task {
 			continue
 		}
 		made := false
-		tasks = append(tasks, task{what: "create " + e.title(), rows: e.holdsRows(), do: func(ctx context.Context) error {
+		tasks = append(tasks, task{what: "create " + e.title(), entry: &e, rows: e.holdsRows(), do: func(ctx context.Context) error {
 			if !made {
 				if err := e.restore(ctx, d.target, d.adapted); err != nil {
 					return err

@@ -171,6 +171,12 @@ func TestResultsFitTheirSchema(t *testing.T) {
 		"values":         func(w io.Writer) error { return render.ValuesJSON(w, changedValues()) },
 		"values-nothing": func(w io.Writer) error { return render.ValuesJSON(w, render.Values{}) },
 		"rehearsal":      func(w io.Writer) error { return render.RehearsalJSON(w, rehearsals()["rehearsal-found.txt"]) },
+		"rehearsal-with-data": func(w io.Writer) error {
+			return render.RehearsalJSON(w, rehearsals()["rehearsal-with-data.txt"])
+		},
+		"rehearsal-with-data-found": func(w io.Writer) error {
+			return render.RehearsalJSON(w, rehearsals()["rehearsal-with-data-found.txt"])
+		},
 		"rehearsal-none": func(w io.Writer) error { return render.RehearsalJSON(w, reconcile.Rehearsal{At: t0}) },
 		"proof-nothing":  func(w io.Writer) error { return render.ProofJSON(w, reconcile.Proof{At: t0}) },
 	} {

@@ -63,4 +63,7 @@ func difference(p *page, d reconcile.Difference) {
 		p.para("  source  ", "          ", plain, orNothing(d.Source))
 		p.para("  target  ", "          ", plain, orNothing(d.Target))
 	}
+	if d.Fix != "" {
+		p.para("  fix     ", "          ", plain, d.Fix)
+	}
 }

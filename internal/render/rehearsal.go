@@ -16,16 +16,27 @@ import (
 func RehearsalText(w io.Writer, r reconcile.Rehearsal, o Options) error {
 	p := newPage(o)
 	verdict, t := "would be copied as it is", green
-	if n := len(r.Differences); n > 0 {
+	switch n := len(r.Differences); {
+	case r.Ended != "" && n == 1: // of the copy it says nothing
+		verdict, t = "was not rehearsed to the end: a limit was met ("+r.Ended+")", red
+	case n > 0:
 		verdict, t = fmt.Sprintf("would NOT be copied as it is: %s", count(n, "finding")), red
 	}
-	p.line("The schema " + p.paint(t, verdict))
+	what := "The schema "
+	if r.WithData {
+		what = "The schema with its rows "
+	}
+	p.line(what + p.paint(t, verdict))
 	if list := comparedCounts(r.Compared); list != "" {
 		p.para("compared  ", "          ", plain, list)
 	}
 	p.line(fmt.Sprintf("at        %s, in %s, with the application up; everything made for it is removed", when(r.At), reconcile.Took(r.Duration)))
+	if d := r.Data; d != nil {
+		p.para("measured  ", "          ", plain, fmt.Sprintf("%d rows in %d tables and %d large objects, %s: copied in %s, compared in %s; the next plan's times rest on it",
+			d.Rows, d.Tables, d.Objects, reconcile.Bytes(d.Bytes), reconcile.Took(d.Copy), reconcile.Took(d.Compare)))
+	}
 	if r.Tries > 1 {
-		p.line(fmt.Sprintf("tries     %d: somebody waited on it, so it let go and began again", r.Tries))
+		p.line(fmt.Sprintf("tries     %d: somebody waited on it or changed the schema, so it let go and began again", r.Tries))
 	}
 	for _, left := range r.NotTried {
 		p.para("not tried ", "          ", plain, left)
@@ -58,6 +69,20 @@ type rehearsalDoc struct {
 	Tries       int             `json:"tries"`
 	NotTried    []string        `json:"notTried"`
 	Differences []differenceDoc `json:"differences"`
+	// Data is what was carried, where a rehearsal with data found nothing.
+	WithData bool              `json:"withData,omitempty"`
+	Data     *rehearsedDataDoc `json:"data,omitempty"`
+	// Ended names the limit that ended it.
+	Ended string `json:"ended,omitempty"`
+}
+
+type rehearsedDataDoc struct {
+	Tables       int     `json:"tables"`
+	Rows         int64   `json:"rows"`
+	Bytes        int64   `json:"bytes"`
+	LargeObjects int64   `json:"largeObjects"`
+	Copy         seconds `json:"copySeconds"`
+	Compare      seconds `json:"compareSeconds"`
 }
 
 // RehearsalJSON writes a rehearsal as versioned JSON.
@@ -65,6 +90,10 @@ func RehearsalJSON(w io.Writer, r reconcile.Rehearsal) error {
 	doc := rehearsalDoc{
 		Format: RehearsalFormat, At: r.At.UTC(), Clear: len(r.Differences) == 0, Compared: r.Compared, Duration: seconds(r.Duration),
 		Tries: r.Tries, NotTried: append([]string{}, r.NotTried...), Differences: each(r.Differences, differenceOf, true),
+		WithData: r.WithData, Ended: r.Ended,
+	}
+	if d := r.Data; d != nil {
+		doc.Data = &rehearsedDataDoc{d.Tables, d.Rows, d.Bytes, d.Objects, seconds(d.Copy), seconds(d.Compare)}
 	}
 	if doc.Compared == nil {
 		doc.Compared = map[string]int{}

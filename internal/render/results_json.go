@@ -75,6 +75,7 @@ type differenceDoc struct {
 	What     string `json:"what"`
 	Source   string `json:"source,omitempty"`
 	Target   string `json:"target,omitempty"`
+	Fix      string `json:"fix,omitempty"`
 }
 
 func differenceOf(d reconcile.Difference) differenceDoc { return differenceDoc(d) }

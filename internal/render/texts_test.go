@@ -150,7 +150,16 @@ func rehearsals() map[string]reconcile.Rehearsal {
 		{Kind: "database", Object: "conductor_production", What: `cannot be made on the target: create TEXT SEARCH TEMPLATE public.t: ERROR: must be superuser to create text search templates (SQLSTATE 42501)`},
 		{Database: "vms", Kind: "view", Object: "public.idle_vms", What: "definition differs", Source: "SELECT vm FROM vms WHERE idle", Target: "SELECT vm FROM vms WHERE NOT idle"},
 	}
-	return map[string]reconcile.Rehearsal{"rehearsal-clear.txt": clear, "rehearsal-found.txt": found}
+	dress := clear
+	dress.WithData, dress.NotTried = true, []string{"rights on databases, and the positions of sequences"}
+	dress.Data = &reconcile.RehearsedData{Tables: 150, Rows: 1204551, Bytes: 3 << 30, Objects: 12, Copy: 95 * time.Second, Compare: 31 * time.Second}
+	broken := dress
+	broken.Data, broken.Ended, broken.Differences = nil, reconcile.LimitTargetDisk, []reconcile.Difference{
+		{Database: "vms", Kind: "constraint", Object: "steps_job_fkey on public.steps", What: `rows do not fit: insert or update on table "steps" violates foreign key constraint "steps_job_fkey" (SQLSTATE 23503); 2 rows, with id 11, 12`,
+			Fix: "mend these rows on the source, then run circleci-dr rehearse --with-data"},
+		{Kind: reconcile.KindLimit, Object: reconcile.LimitTargetDisk, What: "1.0 GiB of 100.0 GiB are free, and 5 % have to stay so", Fix: "make the target's disk bigger, and diskGiB in the file with it"},
+	}
+	return map[string]reconcile.Rehearsal{"rehearsal-clear.txt": clear, "rehearsal-found.txt": found, "rehearsal-with-data.txt": dress, "rehearsal-with-data-found.txt": broken}
 }
 
 func TestRehearsalText(t *testing.T) {

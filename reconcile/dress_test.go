@@ -1,0 +1,150 @@
+package reconcile
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var withRows = RehearseOptions{WithData: true, Time: time.Hour, XminAge: 1000}
+
+func noticed(p Plan, words string) bool {
+	return slices.ContainsFunc(p.Notices, func(n string) bool { return strings.Contains(n, words) })
+}
+
+// The plan of a first move recommends a rehearsal with the rows, and its times rest
+// on what that measured. It asks for none.
+func TestAPlanUsesWhatARehearsalWithRowsMeasured(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	_, plan, err := w.plan(s)
+	if err != nil || !noticed(plan, "recommended before the move of PostgreSQL: circleci-dr rehearse --with-data finds rows that the target refuses") || !noticed(plan, "for 1.0 GiB in 3 tables") {
+		t.Fatalf("notices %q, error %v", plan.Notices, err)
+	}
+	got, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil)
+	if err != nil || got.Data == nil || w.limits == nil || w.limits.Time != time.Hour || w.limits.XminAge != 1000 || w.limits.TargetDisk != int64(s.Datastores.PostgreSQL.External.DiskGiB)<<30 {
+		t.Fatalf("got %+v with the limits %+v, error %v", got, w.limits, err)
+	}
+	_, plan, err = w.plan(s)
+	if err != nil || slices.Contains(actions(plan.Steps), ActRehearse) || len(plan.Blocked()) > 0 {
+		t.Fatalf("one with rows is one of the schema: steps %v, findings %+v, error %v", actions(plan.Steps), plan.Findings, err)
+	}
+	if !noticed(plan, "was rehearsed with its rows on ") || !noticed(plan, "which counts: 1.0 GiB in 3 tables copied in 3 min 00 s and compared in 1 min 00 s") || !noticed(plan, "which counts: 1 databases") {
+		t.Errorf("notices %q", plan.Notices)
+	}
+	for action, took := range map[ActionKind]time.Duration{ActCopy: 3*time.Minute + podStart, ActProve: time.Minute + podStart} {
+		i := slices.IndexFunc(plan.Steps, func(st Step) bool { return st.Action == action })
+		e := plan.Steps[i].Estimate
+		if e.Low != scale(took, 1/spread) || e.High != scale(took, spread) || e.DownHigh != e.High || !strings.Contains(e.Assumption, "measured by the rehearsal with the rows of ") || strings.Contains(e.Assumption, "announced") {
+			t.Errorf("%s: %+v", action, e)
+		}
+	}
+}
+
+// A schema that changed makes it count no more; its figure is still better than a
+// guess. Another target makes it nothing.
+func TestARehearsalWithRowsCountsUntilSomethingChanges(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		change           func(*facts)
+		counts, measures bool
+	}{
+		{"nothing", func(*facts) {}, true, true},
+		{"rows", func(f *facts) { f.src().Databases[0].Bytes *= 2 }, true, true},
+		{"the schema", func(f *facts) { f.src().Schema = "another" }, false, true},
+		{"the target itself", func(f *facts) { f.dst().SystemIdentifier = "another" }, false, false},
+		{"its role", func(f *facts) { f.dst().Role.Superuser = !f.dst().Role.Superuser }, false, false},
+	} {
+		f := before(t)
+		part := partsWanted(f.s, &f.o)[0]
+		z := sizesOf(f.o, part)
+		f.o.Postgres.Rehearsal = Found(Rehearsed{Dress: &Rehearsed{Bytes: z.bytes, Tables: z.tables, Of: restsOn(f.s, f.o, part),
+			Rehearsal: Rehearsal{At: f.o.At, Schema: schemaNow(f.o, PostgreSQL), WithData: true, Data: &RehearsedData{Copy: time.Minute, Compare: time.Second}}}})
+		c.change(f)
+		if _, not := lastDress(f.s, f.o, part); (not == "") != c.counts {
+			t.Errorf("%s changed: it counts: %t (%q)", c.name, not == "", not)
+		}
+		if text := dressNotice(f.s, f.o, part); strings.Contains(text, "which counts: ") != c.counts || strings.Contains(text, "does not count any more") == c.counts {
+			t.Errorf("%s changed: %s", c.name, text)
+		}
+		if _, ok := measuredInDress(f.s, f.o, ofEngine(PostgreSQL, Step{Action: ActCopy}), []Part{part}); ok != c.measures {
+			t.Errorf("%s changed: its figure is used: %t", c.name, ok)
+		}
+		if _, not := lastRehearsal(f.s, f.o, part); not == "" {
+			t.Errorf("%s changed: there was none of the schema", c.name)
+		}
+	}
+}
+
+// What rows break blocks the plan until it is mended or waived; a limit that was
+// met says nothing of the move, but for the target's disk.
+func TestWhatARehearsalWithRowsFinds(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	for _, c := range []struct {
+		name   string
+		found  Difference
+		blocks bool
+	}{
+		{"rows", Difference{Database: "circleci", Kind: "constraint", Object: "steps_job_fkey on public.steps", What: "rows do not fit: 2 rows, with id 11, 12", Fix: "mend these rows"}, true},
+		{"time", Difference{Kind: KindLimit, Object: LimitTime, What: "is 1h0m0s", Fix: "give it more"}, false},
+		{"the target's disk", Difference{Kind: KindLimit, Object: LimitTargetDisk, What: "has no room left", Fix: "make it bigger"}, true},
+	} {
+		w.refuses, w.ended = []Difference{c.found}, ""
+		if c.found.Kind == KindLimit {
+			w.ended = c.found.Object
+		}
+		var blocked *BlockedError
+		if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); !errors.As(err, &blocked) || len(blocked.Findings) != 1 {
+			t.Fatalf("%s: the rehearsal gives %v", c.name, err)
+		}
+		_, plan, err := w.plan(s)
+		if err != nil || (len(plan.Blocked()) == 1) != c.blocks || !slices.ContainsFunc(plan.Findings, func(f Finding) bool {
+			return strings.HasPrefix(f.ID, "dress-rehearsal") && strings.Contains(f.What, c.found.What) && strings.HasPrefix(f.Fix, c.found.Fix) && f.Blocks == c.blocks
+		}) {
+			t.Errorf("%s: the plan has %+v, error %v", c.name, plan.Findings, err)
+		}
+		if !slices.Contains(actions(plan.Steps), ActRehearse) {
+			t.Errorf("%s: it counts as one of the schema: %v", c.name, actions(plan.Steps))
+		}
+	}
+	w.refuses, w.ended = nil, ""
+	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, plan, err := w.plan(s); err != nil || len(plan.Blocked()) != 1 || slices.Contains(actions(plan.Steps), ActRehearse) {
+		t.Errorf("one without rows takes the findings of one with rows away: %+v, error %v", plan.Findings, err)
+	}
+	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL, false); err == nil {
+		t.Error("of the schema there was nothing to waive")
+	}
+	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, plan, err := w.plan(s); err != nil || len(plan.Blocked()) != 0 || !noticed(plan, "in spite of its rehearsal with its rows") {
+		t.Errorf("waived, the plan has %+v and %q, error %v", plan.Blocked(), plan.Notices, err)
+	}
+}
+
+// One that could not be made is told, and takes nothing away from an earlier one.
+func TestARehearsalWithRowsThatCouldNotBeMade(t *testing.T) {
+	w, s := newWorld(), externalSpec()
+	w.noRoom = true
+	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err == nil {
+		t.Fatal("there was a rehearsal without room")
+	}
+	if _, plan, err := w.plan(s); err != nil || !noticed(plan, "could not be made: ") || slices.Contains(plan.Dangers(), AcceptUnrehearsed) {
+		t.Errorf("notices %q, dangers %v, error %v", plan.Notices, plan.Dangers(), err)
+	}
+	w.noRoom = false
+	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.noRoom = true
+	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err == nil {
+		t.Fatal("there was a rehearsal without room")
+	}
+	if _, plan, err := w.plan(s); err != nil || !noticed(plan, "rows on ") || noticed(plan, "could not be made: ") {
+		t.Errorf("notices %q, error %v", plan.Notices, err)
+	}
+}

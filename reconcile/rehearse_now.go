@@ -1,0 +1,70 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// WaiveRehearsal records that a person goes on in spite of what the newest
+// rehearsal found, until it counts no more; with data it is the newest with rows.
+func WaiveRehearsal(ctx context.Context, p Providers, e Engine, withData bool) (Rehearsal, error) {
+	name := RecordRehearsal(e)
+	rec, version := readRecord[Rehearsed](ctx, p.Records, name)
+	switch {
+	case rec.Unread():
+		return Rehearsal{}, &UnreadableError{What: []string{"record " + name + ": " + rec.Why}}
+	case withData && rec.Value.Dress != nil && len(rec.Value.Dress.Differences) > 0:
+		rec.Value.Dress.Waived = true
+		_, err := writeRecord(ctx, p.Records, name, rec.Value, version)
+		return rec.Value.Dress.Rehearsal, err
+	case withData || rec.IsNot() || len(rec.Value.Differences) == 0:
+		return Rehearsal{}, errors.New("waive what a rehearsal found: the newest one found nothing")
+	}
+	return rec.Value.Rehearsal, waive(ctx, p, name, rec.Value, version)
+}
+
+// Rehearse rehearses the move out of one datastore now, whether or not an
+// earlier rehearsal counts, and records the result.
+func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, opt RehearseOptions, progress Progress) (Rehearsal, error) {
+	o := Observe(ctx, s, p, ObserveOptions{Inspect: true, Progress: progress})
+	if missing := unread(s, o); len(missing) > 0 {
+		return Rehearsal{}, &UnreadableError{What: missing}
+	}
+	d := declared(s, e)
+	switch {
+	case d == nil || d.external == nil:
+		return Rehearsal{}, fmt.Errorf("rehearse: the spec names no external %s to move to", e.title())
+	case !o.Release.Value.Store(e).Internal:
+		return Rehearsal{}, fmt.Errorf("rehearse: the release has %s outside already, at %s", e.title(), o.Release.Value.Store(e).At())
+	case openMove(o) && o.Move.Value.part(e) != nil:
+		return Rehearsal{}, fmt.Errorf("rehearse: move %s of %s is not over; finish it first", o.Move.Value.ID, e.title())
+	}
+	part := newPart(&o, e, *d, spec.External)
+	job := sidesOf(s, &o, e).job("circleci-dr-rehearse-"+part.ID(), MoverRequest{
+		Operation: OpRehearse, Installation: InstallationID(o.Cluster.Value, s.Server), Move: part.ID(), Epoch: part.Epoch,
+		Streams: s.Mover.Streams, OwnerMap: part.OwnerMap,
+	})
+	job.Deadline = quickTime
+	if opt.WithData {
+		job.Request.WithData, job.Request.Limits = true, opt.limits(s, o, e)
+		job.Deadline += opt.Time
+	}
+	if err := p.Movers.Stop(ctx, job.Name); err != nil { // one that a killed run left behind
+		return Rehearsal{}, err
+	}
+	var res Rehearsal
+	raw, err := p.Movers.Run(ctx, job, progress)
+	if err == nil {
+		if err = json.Unmarshal(raw, &res); err != nil {
+			return res, fmt.Errorf("read the result of %s: %w", job.Name, err)
+		}
+	}
+	res.WithData = opt.WithData // also of one that gave no result
+	z := sizesOf(o, part)
+	rec := Rehearsed{Rehearsal: res, Of: restsOn(s, o, part), Bytes: z.bytes, Tables: z.tables}
+	return res, outcome(ctx, p, part, rec, schemaNow(o, e), err)
+}
