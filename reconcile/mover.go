@@ -26,6 +26,8 @@ const (
 	// OpRehearse makes the schema on the target under names of our own, compares
 	// it, and removes it again, with the application up.
 	OpRehearse Operation = "rehearse"
+	// OpReach connects to the target and logs in, from where the pod stands.
+	OpReach Operation = "reach"
 )
 
 // MoverRequest is all a mover pod is told. It holds no secret.

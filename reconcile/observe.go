@@ -77,17 +77,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 // observeStores reads what can only be asked for once the release is known.
 func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions, o *Observation) {
 	rel := o.Release.Value
-	// What the reads below need of the observation is taken before they begin to
-	// write to it.
 	var reads []func()
-	parts := partsWanted(s, o)
-	if openMove(*o) { // the file may want more to move since it was begun
-		parts = slices.DeleteFunc(parts, func(p Part) bool { return o.Move.Value.part(p.Engine) == nil })
-	}
-	if opt.Preview && len(parts) > 0 && managed(s, rel) == "" {
-		change := switchChange(s, rel, parts)
-		reads = append(reads, func() { o.Preview = p.Releases.Preview(ctx, change) })
-	}
 	if by := managed(s, rel); by != "" && by != spec.ManagedByTerraform {
 		reads = append(reads, func() { o.Reconciliation = p.Reconcilers.Reconciliation(ctx, rel) })
 	}
@@ -96,15 +86,46 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 			reads = append(reads, func() { o.store(e).Internal = observeInternal(ctx, p, o, e) })
 		}
 	}
+	ways := roadsOut(s, o, opt)
+	if len(ways) > 0 {
+		reads = append(reads, func() { ways.stand(ctx, p) })
+	}
 	p.together(reads...)
 	var looks []func()
+	at := map[Engine]sides{}
 	for _, e := range engines {
 		if observed(s, o, e) && o.Cluster.Is() && s.Server != nil {
 			in, installation := sidesOf(s, o, e), InstallationID(o.Cluster.Value, s.Server)
 			looks = append(looks, func() { observeDatabases(ctx, p, opt, o.store(e), in, installation) })
+			looks = append(looks, ways.tries(ctx, p, in)...)
+			at[e] = in
 		}
 	}
 	p.together(looks...)
+	for _, e := range engines {
+		if _, looked := at[e]; looked && opt.Inspect {
+			o.store(e).keep(ctx, p, at[e], ways[e])
+		}
+	}
+	if parts := partsNow(s, o); opt.Preview && len(parts) > 0 && managed(s, rel) == "" {
+		// What the servers showed decides what the upgrade sets.
+		o.Preview = p.Releases.Preview(ctx, switchChange(s, rel, parts))
+	}
+	observeKeys(ctx, s, p, o)
+}
+
+// partsNow are the parts that the upgrade is about.
+func partsNow(s *spec.Spec, o *Observation) []Part {
+	parts := partsWanted(s, o)
+	if !openMove(*o) {
+		return parts
+	}
+	// The file may want more to move since it was begun.
+	parts = slices.DeleteFunc(parts, func(p Part) bool { return o.Move.Value.part(p.Engine) == nil })
+	for i := range parts {
+		parts[i].Trust = o.Move.Value.part(parts[i].Engine).Trust
+	}
+	return parts
 }
 
 // observeInternal reads a datastore's own objects. Once its pods are gone
@@ -152,10 +173,20 @@ func observeDatabases(ctx context.Context, p Providers, opt ObserveOptions, d *D
 		return
 	}
 	d.Inspection = inspect(ctx, p, in, installation, opt.Progress)
-	if d.Inspection.Is() {
-		if err := replaceRecord(ctx, p.Records, RecordInspection(in.Engine), d.Inspection.Value); err != nil {
-			d.Inspection = CouldNot[Inspection](err)
-		}
+}
+
+// keep records an inspection that was just made, with what was tried of the
+// application's road.
+func (d *DatastoreObservation) keep(ctx context.Context, p Providers, in sides, road *Road) {
+	if !d.Inspection.Is() {
+		return
+	}
+	if road != nil {
+		road.judge(ctx, p, in)
+		d.Inspection.Value.Road = road
+	}
+	if err := replaceRecord(ctx, p.Records, RecordInspection(in.Engine), d.Inspection.Value); err != nil {
+		d.Inspection = CouldNot[Inspection](err)
 	}
 }
 
