@@ -157,6 +157,9 @@ func trust(values map[string]any) reconcile.Trust {
 	var out reconcile.Trust
 	out.Certificates, out.Other = list("certificates")
 	out.Imports, _ = list("import")
+	if _, isBlock := values[reconcile.TrustBlock].(map[string]any); !isBlock && values[reconcile.TrustBlock] != nil {
+		out.Other = true
+	}
 	return out
 }
 

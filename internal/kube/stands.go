@@ -72,15 +72,20 @@ func (c *Client) Stands(ctx context.Context) reconcile.Observed[[]reconcile.Stan
 	return reconcile.Found(out)
 }
 
+// selected is everybody in a namespace who selects pods by their labels.
+type selected struct {
+	services    []corev1.Service
+	budgets     []policyv1.PodDisruptionBudget
+	deployments []appsv1.Deployment
+	replicas    []appsv1.ReplicaSet
+	stateful    []appsv1.StatefulSet
+	daemons     []appsv1.DaemonSet
+}
+
 // grounds reads the workloads and everybody who selects pods.
 func (c *Client) grounds(ctx context.Context) (grounds, error) {
 	var g grounds
-	var services []corev1.Service
-	var budgets []policyv1.PodDisruptionBudget
-	var deployments []appsv1.Deployment
-	var replicas []appsv1.ReplicaSet
-	var stateful []appsv1.StatefulSet
-	var daemons []appsv1.DaemonSet
+	var by selected
 	ns := c.options.Namespace
 	group, ctx := errgroup.WithContext(ctx)
 	read := func(what string, list func() error) {
@@ -88,54 +93,58 @@ func (c *Client) grounds(ctx context.Context) (grounds, error) {
 	}
 	read("workloads", func() (err error) { g.workloads, err = c.layer(ctx); return })
 	read("Services", func() (err error) {
-		services, err = all[corev1.Service](ctx, "", listOf(c.kube.CoreV1().Services(ns).List))
+		by.services, err = all[corev1.Service](ctx, "", listOf(c.kube.CoreV1().Services(ns).List))
 		return
 	})
 	read("PodDisruptionBudgets", func() (err error) {
-		budgets, err = all[policyv1.PodDisruptionBudget](ctx, "", listOf(c.kube.PolicyV1().PodDisruptionBudgets(ns).List))
+		by.budgets, err = all[policyv1.PodDisruptionBudget](ctx, "", listOf(c.kube.PolicyV1().PodDisruptionBudgets(ns).List))
 		return
 	})
 	read("Deployments", func() (err error) {
-		deployments, err = all[appsv1.Deployment](ctx, "", listOf(c.kube.AppsV1().Deployments(ns).List))
+		by.deployments, err = all[appsv1.Deployment](ctx, "", listOf(c.kube.AppsV1().Deployments(ns).List))
 		return
 	})
 	read("ReplicaSets", func() (err error) {
-		replicas, err = all[appsv1.ReplicaSet](ctx, "", listOf(c.kube.AppsV1().ReplicaSets(ns).List))
+		by.replicas, err = all[appsv1.ReplicaSet](ctx, "", listOf(c.kube.AppsV1().ReplicaSets(ns).List))
 		return
 	})
 	read("StatefulSets", func() (err error) {
-		stateful, err = all[appsv1.StatefulSet](ctx, "", listOf(c.kube.AppsV1().StatefulSets(ns).List))
+		by.stateful, err = all[appsv1.StatefulSet](ctx, "", listOf(c.kube.AppsV1().StatefulSets(ns).List))
 		return
 	})
 	read("DaemonSets", func() (err error) {
-		daemons, err = all[appsv1.DaemonSet](ctx, "", listOf(c.kube.AppsV1().DaemonSets(ns).List))
+		by.daemons, err = all[appsv1.DaemonSet](ctx, "", listOf(c.kube.AppsV1().DaemonSets(ns).List))
 		return
 	})
 	read("NetworkPolicies", func() (err error) { g.policies, err = c.networkPolicies(ctx); return })
 	if err := group.Wait(); err != nil {
 		return g, err
 	}
-	for _, s := range services {
+	g.take(by)
+	return g, nil
+}
+
+func (g *grounds) take(by selected) {
+	for _, s := range by.services {
 		if len(s.Spec.Selector) > 0 { // without one it selects nothing
 			g.takers = append(g.takers, taker{"Service/" + s.Name, labels.SelectorFromSet(s.Spec.Selector)})
 		}
 	}
-	for _, d := range deployments {
+	for _, d := range by.deployments {
 		g.takes("Deployment/"+d.Name, d.Spec.Selector)
 	}
-	for _, r := range replicas {
+	for _, r := range by.replicas {
 		g.takes("ReplicaSet/"+r.Name, r.Spec.Selector)
 	}
-	for _, s := range stateful {
+	for _, s := range by.stateful {
 		g.takes("StatefulSet/"+s.Name, s.Spec.Selector)
 	}
-	for _, d := range daemons {
+	for _, d := range by.daemons {
 		g.takes("DaemonSet/"+d.Name, d.Spec.Selector)
 	}
-	for _, b := range budgets {
+	for _, b := range by.budgets {
 		g.takes("PodDisruptionBudget/"+b.Name, b.Spec.Selector)
 	}
-	return g, nil
 }
 
 func (c *Client) networkPolicies(ctx context.Context) ([]networkingv1.NetworkPolicy, error) {
@@ -232,7 +241,7 @@ func (g *grounds) stand(w workload, ours map[string]string) (reconcile.Stand, er
 	case unselected:
 		out.Refused = "the labels by which a network policy selects them are those by which a Service, a workload or a PodDisruptionBudget does (" + g.taken(own) + ")"
 	default:
-		out.Refused = g.taken(ours) + " selects every pod"
+		out.Refused = g.taken(ours) + " selects a pod of ours whatever labels are left out"
 	}
 	return out, nil
 }

@@ -77,9 +77,9 @@ func TestAPodStandsInPlaceOfOthersAndIsNobodys(t *testing.T) {
 		{"a Service by the layer", []runtime.Object{service(layer)}, []string{"app", "layer"}, ""},
 		{"a Service by the layer, and a policy", []runtime.Object{service(layer), policy(layer)}, nil, "Service/frontend"},
 		{"a Service without a selector", []runtime.Object{service(nil)}, []string{"app"}, ""},
-		{"a budget for all", []runtime.Object{budget(selects(nil))}, nil, "PodDisruptionBudget/budget selects every pod"},
+		{"a budget for all", []runtime.Object{budget(selects(nil))}, nil, "PodDisruptionBudget/budget selects a pod of ours"},
 		{"a budget for none", []runtime.Object{budget(nil)}, []string{"app"}, ""},
-		{"a budget for all others", []runtime.Object{budget(notOther)}, nil, "PodDisruptionBudget/budget selects every pod"},
+		{"a budget for all others", []runtime.Object{budget(notOther)}, nil, "PodDisruptionBudget/budget selects a pod of ours"},
 		{"a ReplicaSet of its own", []runtime.Object{standalone}, []string{"app", "team"}, ""},
 	} {
 		c := newClient(Options{Namespace: "ci", Name: "ci-prod"}, fake.NewClientset(append(row.objects, frontend())...))
