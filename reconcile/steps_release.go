@@ -118,7 +118,7 @@ func previewLines(rel Release, o Observation) []string {
 		if slices.ContainsFunc(pv.Value.Objects, ObjectPreview.trusts) {
 			what += " and what is trusted"
 		}
-		out = append(out, fmt.Sprintf("changes the "+what+" of %d objects: %s", len(updated), strings.Join(names(updated), ", ")))
+		out = append(out, fmt.Sprintf("changes the %s of %d objects: %s", what, len(updated), strings.Join(names(updated), ", ")))
 	}
 	if len(kept) > 0 {
 		out = append(out, "leaves the release but stays alive: "+strings.Join(kept, ", "))
