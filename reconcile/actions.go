@@ -42,7 +42,7 @@ func init() { // an initialiser would be a cycle: go-back is an action and ends 
 func lookCredentials(ctx context.Context, r *run, st Step) (Look, error) {
 	e := engineOf(st)
 	t := traitsOf[e]
-	c := r.p.Passwords.Compare(ctx, t.credentials, t.keys, declared(r.s, e).external.password)
+	c := r.p.Passwords.Compare(ctx, t.credentials, r.keys[e], declared(r.s, e).external.password)
 	switch {
 	case c.Unread():
 		return Look{}, fmt.Errorf("read Secret %s: %s", t.credentials, c.Why)
@@ -54,7 +54,7 @@ func lookCredentials(ctx context.Context, r *run, st Step) (Look, error) {
 
 func applyCredentials(ctx context.Context, r *run, st Step) error {
 	e := engineOf(st)
-	return r.p.Passwords.Copy(ctx, traitsOf[e].credentials, traitsOf[e].keys, declared(r.s, e).external.password)
+	return r.p.Passwords.Copy(ctx, traitsOf[e].credentials, r.keys[e], declared(r.s, e).external.password)
 }
 
 // store is the name of a datastore's StatefulSet and Service.

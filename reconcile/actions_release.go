@@ -37,6 +37,9 @@ func lookSwitch(ctx context.Context, r *run, _ Step) (Look, error) {
 		if !switched(r.s, rel, p) || p.To == spec.External && live.ExistingSecret != traitsOf[p.Engine].credentials {
 			return Look{Why: fmt.Sprintf("release %s reads %s %s", rel.Name, p.Engine.title(), orElse(live.At(), "nowhere"))}, nil
 		}
+		if why := notTrusted(rel, p); why != "" {
+			return Look{Why: why}, nil
+		}
 	}
 	if rel.Status != "deployed" {
 		return Look{Why: fmt.Sprintf("revision %d of release %s is %s", rel.Revision, rel.Name, rel.Status)}, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -95,7 +96,7 @@ func TestEveryReadOfAPlanMayFail(t *testing.T) {
 				if !needless && !errors.As(err, &unread) && len(plan.Blocked()) == 0 && !asked {
 					t.Errorf("%s %s: a plan with steps %v and error %v", w.calls[n-1], mode, actions(plan.Steps), err)
 				}
-				if got := w.replicas(); !maps.Equal(got, wantReplicas) || *w.newest() != *fresh.newest() || w.safe != fresh.safe || w.creds != fresh.creds {
+				if got := w.replicas(); !maps.Equal(got, wantReplicas) || !reflect.DeepEqual(*w.newest(), *fresh.newest()) || w.safe != fresh.safe || w.creds != fresh.creds {
 					t.Errorf("%s %s: planning changed something", w.calls[n-1], mode)
 				}
 				w.converge(t, s)

@@ -50,6 +50,14 @@ type Trust struct {
 	// Imports is tls.import: hosts, host:port each, whose certificates are taken
 	// on sight.
 	Imports []string `json:"imports,omitempty"`
+	// Other tells that tls.certificates is something else than a list of texts,
+	// so that nothing can be added to it.
+	Other bool `json:"other,omitempty"`
+}
+
+// imports tells whether a host's certificate is taken on sight.
+func (t Trust) imports(host string) bool {
+	return slices.ContainsFunc(t.Imports, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
 // sourceTrust is where the values that decide on trust are documented.
@@ -105,7 +113,8 @@ func checkTrust(s *spec.Spec, o Observation, p Part, dst Database) []Finding {
 		return nil
 	}
 	var out []Finding
-	trust, authority := o.Release.Value.Trust, o.store(p.Engine).Authority
+	trust := o.Release.Value.Trust
+	adds, why := entrusts(o, p)
 	for _, shown := range dst.Presented {
 		chain := certificatesOf(shown.Chain)
 		switch {
@@ -114,14 +123,14 @@ func checkTrust(s *spec.Spec, o Observation, p Part, dst Database) []Finding {
 				What: fmt.Sprintf("%s could not be asked for its certificate from inside the cluster: %s", nameOf(shown), orElse(shown.Error, "it showed none")),
 				Fix:  "see that the name can be resolved and reached from the cluster: the application connects to every member of the replica set by the name the set has for it"})
 			continue
-		case slices.ContainsFunc(trust.Imports, func(h string) bool { return strings.EqualFold(h, shown.Host) }):
+		case trust.imports(shown.Host):
 			continue
 		}
 		if sure {
 			out = append(out, checkName(p, shown, chain[0])...)
 		}
-		if err := vouched(chain, poolOf(trust.Certificates...), o.At); err != nil && !shown.System {
-			out = append(out, untrusted(p, shown, chain, authority, err, sure, o.At))
+		if err := vouched(chain, poolOf(append(adds, trust.Certificates...)...), o.At); err != nil && !shown.System {
+			out = append(out, untrusted(o, p, shown, chain, err, why, sure))
 		}
 	}
 	return out
@@ -168,11 +177,12 @@ func checkName(p Part, shown Presented, leaf *x509.Certificate) []Finding {
 		"the application would refuse %s: %s", nameOf(shown), strings.TrimPrefix(err.Error(), "x509: "))}
 }
 
-func untrusted(p Part, shown Presented, chain []*x509.Certificate, authority Observed[string], why error, sure bool, at time.Time) Finding {
+func untrusted(o Observation, p Part, shown Presented, chain []*x509.Certificate, why error, unset string, sure bool) Finding {
 	issuer := chain[len(chain)-1].Issuer.String()
-	fix := "add the certificate of that authority, as base64 of its PEM, to tls.certificates in the release's values and helm upgrade"
-	if authority.Is() && vouched(chain, poolOf(authority.Value), at) == nil {
-		fix += "; it is the one in " + p.Engine.field("external", "tls", "ca")
+	field := p.Engine.field("external", "tls", "ca")
+	fix := "add the certificate of that authority, as base64 of its PEM, to tls.certificates in the release's values and helm upgrade, or name it in " + field + ": then the move adds it"
+	if authority := o.store(p.Engine).Authority; authority.Is() && vouched(chain, poolOf(authority.Value), o.At) == nil {
+		fix = "have the application trust the authority in " + field + ", which the move cannot add to tls.certificates: " + orElse(unset, "it is not there yet")
 	}
 	what := fmt.Sprintf("the application would not trust %s: its certificate comes from %s, which neither tls.certificates of the release's values nor the system's authorities have (%s)",
 		nameOf(shown), issuer, strings.TrimPrefix(why.Error(), "x509: "))

@@ -75,7 +75,7 @@ func TestTheApplicationsTrustIsJudgedBeforeTheOutage(t *testing.T) {
 		{"in base64 of DER", mongo(nil), []Presented{m0}, Trust{Certificates: []string{base64.StdEncoding.EncodeToString(der.Bytes)}}, Found(ours.pem), nil, ""},
 		{"trusted by the system", mongo(nil), []Presented{public}, Trust{}, NotThere[string](), nil, ""},
 		{"taken on sight", mongo(nil), []Presented{m0}, Trust{Imports: []string{"M0.example.com:27017"}}, Found(ours.pem), nil, ""},
-		{"nobody was told", mongo(nil), []Presented{m0}, Trust{}, Found(ours.pem), []string{"certificate-untrusted!"}, "it is the one in datastores.mongodb.external.tls.ca"},
+		{"nobody was told", mongo(nil), []Presented{m0}, Trust{}, Found(ours.pem), []string{"certificate-untrusted!"}, "have the application trust the authority in datastores.mongodb.external.tls.ca"},
 		{"another was told", mongo(nil), []Presented{m0}, Trust{Certificates: []string{inBase64(other.pem), "no certificate"}}, Found(other.pem), []string{"certificate-untrusted!"}, "comes from CN=Our own"},
 		{"the file's authority could not be read", mongo(nil), []Presented{m0}, Trust{}, CouldNot[string](errors.New("x")), []string{"certificate-untrusted!"}, "add the certificate of that authority"},
 		{"a member has another name", mongo(nil), []Presented{m0, announced}, Trust{Certificates: []string{inBase64(ours.pem)}}, Found(ours.pem), []string{"certificate-name!"}, "m1.internal:27017, a name that the replica set has for a member,"},

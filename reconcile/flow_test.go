@@ -24,7 +24,7 @@ var flows = []flow{
 	{"out, not rehearsed", nil, externalSpec, unrehearsed, (*world).cannotRehearse},
 	{"back", []func() *spec.Spec{externalSpec}, backSpec, wayBack, nil},
 	{"out again", []func() *spec.Spec{externalSpec, backSpec}, externalSpec, outAgain, nil},
-	{"MongoDB out", nil, mongoSpec, without(wholeMove, ActRehearse), nil},
+	{"MongoDB out", nil, privateSpec, without(wholeMove, ActRehearse), (*world).isPrivate},
 	{"both out", nil, bothSpec, twice(wholeMove), nil},
 	{"both back", []func() *spec.Spec{bothSpec}, bothBackSpec, twice(wayBack), nil},
 	{"handed off", nil, handedSpec, handed, nil},

@@ -120,7 +120,7 @@ func checkCredentials(o Observation, e Engine) []Finding {
 		return nil
 	}
 	return []Finding{block("secret-owned", e.field("external", "password"), sourceHandOff,
-		"add to the source of Secret "+c.Value.Name+" what is missing, under the keys "+strings.Join(traitsOf[e].keys, " and "),
+		"add to the source of Secret "+c.Value.Name+" what is missing, under the keys "+strings.Join(credentialKeys(o, e), " and "),
 		"%s keeps Secret %s, so it is not written, and it does not fit: %s", c.Value.Owner, c.Value.Name, c.Value.Problem)}
 }
 
@@ -161,12 +161,13 @@ func handOffStep(s *spec.Spec, o Observation, parts []Part, by spec.ManagedBy) S
 	}
 	for _, p := range parts {
 		st.Changes = append(st.Changes, switchChanges(s, rel, p)...)
+		st.Details = append(st.Details, trustLines(rel, p)...)
 	}
 	st.Reason = toolName(by) + " reconciles the release and would undo a helm upgrade behind its back"
-	st.Details = []string{
+	st.Details = append([]string{
 		"the application is held at 0 until every workload references the target",
 		"then commit these values and let " + toolName(by) + " apply them: " + strings.Join(strings.Fields(valuesLine(s, rel, parts)), " "),
-	}
+	}, st.Details...)
 	st.Estimate = Estimate{Low: time.Minute, High: 30 * time.Minute, Assumption: "somebody commits the values and resumes the reconciliation"}.down()
 	return st
 }
@@ -215,6 +216,13 @@ func flowYAML(tree map[string]any) string {
 // scalarYAML quotes every string: a host name may read as a number, and
 // double-quoted YAML takes what Go's quoting gives for printable text.
 func scalarYAML(v any) string {
+	if list, ok := v.([]any); ok {
+		out := make([]string, len(list))
+		for i, entry := range list {
+			out[i] = scalarYAML(entry)
+		}
+		return "[" + strings.Join(out, ", ") + "]"
+	}
 	if text, ok := v.(string); ok {
 		return strconv.Quote(text)
 	}

@@ -238,6 +238,9 @@ func (w *world) moved(t *testing.T, s *spec.Spec, where string) {
 			t.Errorf("%s: release %+v, StatefulSet of %s there: %t", where, *now, db.engine.title(), db.store)
 		}
 	}
+	if got, want := len(w.newest().trust), map[bool]int{false: 0, true: 2}[w.private]; got != want {
+		t.Errorf("%s: tls.certificates has %d entries, want %d", where, got, want)
+	}
 	o, plan, err := w.plan(s)
 	if err != nil || len(plan.Steps) != 0 || len(plan.Findings) != 0 {
 		t.Errorf("%s: the next plan has %v, findings %v, error %v", where, ids(plan.Steps), plan.Findings, err)
@@ -279,6 +282,9 @@ func (w *world) home(t *testing.T, where string) {
 		side := db.src
 		if !db.inside {
 			side = db.dst
+		}
+		if w.private && len(w.newest().trust) != 1 {
+			t.Errorf("%s: tls.certificates has %d entries after the way back, want the 1 of before", where, len(w.newest().trust))
 		}
 		if now := w.newest(); now.inside(db.engine) != db.inside || now.status != "deployed" || db.store != db.inside || side.fence != "" && !side.stood {
 			t.Errorf("%s: release %+v, StatefulSet of %s there: %t, fence %q", where, *now, db.engine.title(), db.store, side.fence)

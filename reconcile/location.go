@@ -119,7 +119,7 @@ func needsCredentials(o Observation, e Engine) bool {
 }
 
 // switchChange is the Helm upgrade that points the release at the other side
-// of each part and changes nothing else.
+// of each part, has the application trust it, and changes nothing else.
 func switchChange(s *spec.Spec, rel Release, parts []Part) ReleaseChange {
 	change := ReleaseChange{Set: map[string]any{}, HoldAtZero: true, Description: "circleci-dr switch " + MoveID(parts)}
 	for _, p := range parts {
@@ -130,6 +130,9 @@ func switchChange(s *spec.Spec, rel Release, parts []Part) ReleaseChange {
 		change.Set[string(p.Engine)] = ValuesTree(DatastoreValues(s, p.Engine, rel.ChartVersion))[string(p.Engine)]
 		name := rel.Store(p.Engine).FullName
 		change.Keep = append(change.Keep, "StatefulSet/"+name, "Service/"+name, "Secret/"+name)
+	}
+	if list := entrusted(rel.Trust, parts); len(list) > 0 {
+		change.Set[TrustBlock] = map[string]any{"certificates": list}
 	}
 	return change
 }

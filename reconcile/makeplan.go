@@ -78,6 +78,12 @@ func bindingOf(s *spec.Spec, o Observation) Binding {
 	if pv := o.Preview; pv.Is() && pv.Value.ChartDigest != "" {
 		b.Chart += "@" + pv.Value.ChartDigest
 	}
+	adds := map[Engine][]string{}
+	if !openMove(o) {
+		for _, p := range partsWanted(s, &o) {
+			adds[p.Engine] = namesOf(p.Trust)
+		}
+	}
 	for _, e := range engines {
 		d := declared(s, e)
 		if d == nil {
@@ -91,6 +97,9 @@ func bindingOf(s *spec.Spec, o Observation) Binding {
 		if in := o.store(e).Inspection; in.Is() {
 			b.Source = joinNonEmpty(" ", b.Source, identityOf(in.Value.Source))
 			b.Target = joinNonEmpty(" ", b.Target, identityOf(in.Value.Target))
+		}
+		if len(adds[e]) > 0 {
+			b.Target += " trusted by " + strings.Join(adds[e], ", ")
 		}
 	}
 	return b

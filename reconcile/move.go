@@ -123,6 +123,9 @@ type Part struct {
 	// before the switch.
 	Places []Place `json:"places,omitempty"`
 	Named  []Place `json:"named,omitempty"`
+	// Trust are the certificates that tls.certificates of the release gets with
+	// the switch, as they stand there: base64 of PEM.
+	Trust []string `json:"trust,omitempty"`
 	// Fork tells that both sides took writes and the target was chosen: nothing
 	// is copied, and the source's databases are set aside.
 	Fork bool `json:"fork,omitempty"`

@@ -27,6 +27,8 @@ const (
 	// rows where the request says so, compares it, and removes it again, with the
 	// application up.
 	OpRehearse Operation = "rehearse"
+	// OpReach connects to the target and logs in, from where the pod stands.
+	OpReach Operation = "reach"
 )
 
 // MoverRequest is all a mover pod is told. It holds no secret.

@@ -128,7 +128,20 @@ type Credentials struct {
 	// Owner is who else keeps the Secret, so that we may not write it; empty
 	// when it is ours.
 	Owner string `json:"owner,omitempty"`
+	// Others says of every other key what it holds.
+	Others map[string]KeyContent `json:"others,omitempty"`
 }
+
+// KeyContent is what may be known of a key that is not the password itself.
+type KeyContent string
+
+// What a key can hold: a connection string with the password, one with another
+// password, or anything else.
+const (
+	HoldsPassword      KeyContent = "password"
+	HoldsOtherPassword KeyContent = "other-password"
+	HoldsElse          KeyContent = "else"
+)
 
 // Inspection is the newest look at both sides, made in the cluster.
 type Inspection struct {
@@ -138,6 +151,8 @@ type Inspection struct {
 	Subject string `json:"subject"`
 	// Inwards tells that the source is the external side.
 	Inwards bool `json:"inwards,omitempty"`
+	// Road is the application's own way to the target, where it is to move there.
+	Road *Road `json:"road,omitempty"`
 }
 
 // sides are what was seen of the server in the cluster and the one outside.

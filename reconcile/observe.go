@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -85,17 +84,7 @@ func observeRecords(ctx context.Context, p Providers, o *Observation) {
 // observeStores reads what can only be asked for once the release is known.
 func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions, o *Observation) {
 	rel := o.Release.Value
-	// What the reads below need of the observation is taken before they begin to
-	// write to it.
 	var reads []func()
-	parts := partsWanted(s, o)
-	if openMove(*o) { // the file may want more to move since it was begun
-		parts = slices.DeleteFunc(parts, func(p Part) bool { return o.Move.Value.part(p.Engine) == nil })
-	}
-	if opt.Preview && len(parts) > 0 && managed(s, rel) == "" {
-		change := switchChange(s, rel, parts)
-		reads = append(reads, func() { o.Preview = p.Releases.Preview(ctx, change) })
-	}
 	if by := managed(s, rel); by != "" && by != spec.ManagedByTerraform {
 		reads = append(reads, func() { o.Reconciliation = p.Reconcilers.Reconciliation(ctx, rel) })
 	}
@@ -104,15 +93,46 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 			reads = append(reads, func() { o.store(e).Internal = observeInternal(ctx, p, o, e) })
 		}
 	}
+	ways := roadsOut(s, o, opt)
+	if len(ways) > 0 {
+		reads = append(reads, func() { ways.stand(ctx, p) })
+	}
 	p.together(reads...)
 	var looks []func()
+	at := map[Engine]sides{}
 	for _, e := range engines {
 		if observed(s, o, e) && o.Cluster.Is() && s.Server != nil {
 			in, installation := sidesOf(s, o, e), InstallationID(o.Cluster.Value, s.Server)
 			looks = append(looks, func() { observeDatabases(ctx, p, opt, o.store(e), in, installation) })
+			looks = append(looks, ways.tries(ctx, p, in)...)
+			at[e] = in
 		}
 	}
 	p.together(looks...)
+	for _, e := range engines {
+		if _, looked := at[e]; looked && opt.Inspect {
+			o.store(e).keep(ctx, p, at[e], ways[e])
+		}
+	}
+	if parts := partsNow(s, o); opt.Preview && len(parts) > 0 && managed(s, rel) == "" {
+		// What the servers showed decides what the upgrade sets.
+		o.Preview = p.Releases.Preview(ctx, switchChange(s, rel, parts))
+	}
+	observeKeys(ctx, s, p, o)
+}
+
+// partsNow are the parts that the upgrade is about.
+func partsNow(s *spec.Spec, o *Observation) []Part {
+	parts := partsWanted(s, o)
+	if !openMove(*o) {
+		return parts
+	}
+	// The file may want more to move since it was begun.
+	parts = slices.DeleteFunc(parts, func(p Part) bool { return o.Move.Value.part(p.Engine) == nil })
+	for i := range parts {
+		parts[i].Trust = o.Move.Value.part(parts[i].Engine).Trust
+	}
+	return parts
 }
 
 // observeInternal reads a datastore's own objects. Once its pods are gone
@@ -160,10 +180,20 @@ func observeDatabases(ctx context.Context, p Providers, opt ObserveOptions, d *D
 		return
 	}
 	d.Inspection = inspect(ctx, p, in, installation, opt.Progress)
-	if d.Inspection.Is() {
-		if err := replaceRecord(ctx, p.Records, RecordInspection(in.Engine), d.Inspection.Value); err != nil {
-			d.Inspection = CouldNot[Inspection](err)
-		}
+}
+
+// keep records an inspection that was just made, with what was tried of the
+// application's road.
+func (d *DatastoreObservation) keep(ctx context.Context, p Providers, in sides, road *Road) {
+	if !d.Inspection.Is() {
+		return
+	}
+	if road != nil {
+		road.judge(ctx, p, in)
+		d.Inspection.Value.Road = road
+	}
+	if err := replaceRecord(ctx, p.Records, RecordInspection(in.Engine), d.Inspection.Value); err != nil {
+		d.Inspection = CouldNot[Inspection](err)
 	}
 }
 
@@ -227,56 +257,4 @@ func together(all ...func()) {
 		panic(v)
 	default:
 	}
-}
-
-// unread lists what MakePlan needs and could not be read.
-func unread(s *spec.Spec, o Observation) []string {
-	var out []string
-	add := func(what string, k Knowledge, why string) {
-		if k == Unknown {
-			if why == "" {
-				why = "it was not looked at"
-			}
-			out = append(out, what+": "+why)
-		}
-	}
-	add("cluster", o.Cluster.Known, o.Cluster.Why)
-	add("release", o.Release.Known, o.Release.Why)
-	add("application workloads", o.Workloads.Known, o.Workloads.Why)
-	add("other writers of the application", o.Writers.Known, o.Writers.Why)
-	add("last-applied record", o.Applied.Known, o.Applied.Why)
-	if !o.Release.Is() {
-		return out
-	}
-	add("move record", o.Move.Known, o.Move.Why)
-	for _, e := range engines {
-		d := o.store(e)
-		add("lineage record of "+e.title(), d.Lineage.Known, d.Lineage.Why)
-		if !observed(s, &o, e) {
-			continue
-		}
-		if readsOurSecret(s, o.Release.Value, e) {
-			add("Secret "+traitsOf[e].credentials, d.Credentials.Known, d.Credentials.Why)
-		}
-		add("internal "+e.title(), d.Internal.Known, d.Internal.Why)
-		if d.Internal.Is() {
-			add("StatefulSet "+o.Release.Value.Store(e).FullName, d.Internal.Value.StatefulSet.Known, d.Internal.Value.StatefulSet.Why)
-		}
-	}
-	return out
-}
-
-// readsOurSecret tells whether the release reads the Secret we keep, or will.
-func readsOurSecret(s *spec.Spec, rel Release, e Engine) bool {
-	d, live := declared(s, e), rel.Store(e)
-	return d != nil && d.location == spec.External && (live.Internal || live.ExistingSecret == traitsOf[e].credentials)
-}
-
-// UnreadableError means that live state could not be read, so that there can
-// be no plan.
-type UnreadableError struct{ What []string }
-
-// Error lists everything that could not be read.
-func (e *UnreadableError) Error() string {
-	return "cannot plan on live state that could not be read: " + strings.Join(e.What, "; ")
 }

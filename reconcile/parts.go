@@ -18,7 +18,9 @@ func partsWanted(s *spec.Spec, o *Observation) []Part {
 		if len(parts) > 0 && parts[0].To != to {
 			continue
 		}
-		parts = append(parts, newPart(o, e, *d, to))
+		p := newPart(o, e, *d, to)
+		p.Trust = trustOf(s, *o, p)
+		parts = append(parts, p)
 	}
 	return parts
 }

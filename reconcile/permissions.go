@@ -54,6 +54,11 @@ var rights = []struct {
 	{"apps", "statefulsets", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	// Those of the application are suspended while it is stopped.
 	{"batch", "cronjobs", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	// Where the application's pods stand, and who would take a pod for one of them.
+	{"apps", "replicasets", false, map[Use]string{UsePlan: "list"}},
+	{"apps", "daemonsets", false, map[Use]string{UsePlan: "list"}},
+	{"policy", "poddisruptionbudgets", false, map[Use]string{UsePlan: "list"}},
+	{"networking.k8s.io", "networkpolicies", false, map[Use]string{UsePlan: "list"}},
 	// An engine in the cluster is a Job, and who looks is told of one.
 	{"batch", "jobs", false, map[Use]string{UseRead: "get list", UsePlan: "watch create delete", UseProve: "watch create delete"}},
 	{"autoscaling", "horizontalpodautoscalers", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},

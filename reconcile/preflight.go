@@ -35,6 +35,8 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 			out = append(out, checkSourceSecret(o, p.Engine)...)
 			out = append(out, checkCredentials(o, p.Engine)...)
 		}
+		out = append(out, checkKeys(o, p)...)
+		out = append(out, checkRoad(o, p)...)
 		switch p.Engine {
 		case PostgreSQL:
 			if p.To == spec.External {
@@ -167,7 +169,7 @@ func foreignChanges(rel Release, pv Preview, parts []Part) []string {
 		if slices.ContainsFunc(parts, func(p Part) bool { return ofEngineStore(rel, obj, p.Engine) }) {
 			continue
 		}
-		if obj.EveryTime {
+		if obj.EveryTime || obj.Trust {
 			continue
 		}
 		if obj.Action != "update" {

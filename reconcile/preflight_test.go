@@ -14,7 +14,7 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		return func(f *facts) { f.o.Preview.Value.Objects = append(f.o.Preview.Value.Objects, o) }
 	}
 	address := func(field string) RenderedChange {
-		return RenderedChange{Change{field, internalHost, externalHost}, Verdict{true, []Engine{PostgreSQL}}}
+		return RenderedChange{Change: Change{field, internalHost, externalHost}, Verdict: Verdict{true, []Engine{PostgreSQL}}}
 	}
 	mark := func(l LineageMark) func(*facts) { return func(f *facts) { f.dst().Lineage = &l } }
 	const ours = "uid-1/ci/server"

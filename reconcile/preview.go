@@ -19,8 +19,21 @@ type Preview struct {
 	// most.
 	Hooks       []Hook        `json:"hooks,omitempty"`
 	HookTimeout time.Duration `json:"hookTimeout,omitempty"`
+	// Reads are the keys of passwords that the upgraded workloads read.
+	Reads []SecretRead `json:"reads,omitempty"`
 	// Record is the release record that the upgrade stores.
 	Record RecordSize `json:"record,omitzero"`
+}
+
+// SecretRead is a key of a Secret that workloads read.
+type SecretRead struct {
+	Secret string `json:"secret"`
+	// Key is empty where they take all keys there are.
+	Key string `json:"key,omitempty"`
+	// Optional tells that their pods start without it.
+	Optional bool `json:"optional,omitempty"`
+	// By are the workloads, Kind/name each.
+	By []string `json:"by"`
 }
 
 // ObjectPreview is what would happen to one object.
@@ -35,6 +48,8 @@ type ObjectPreview struct {
 	// EveryTime tells that every upgrade makes or removes such an object, under
 	// another name each time.
 	EveryTime bool `json:"everyTime,omitempty"`
+	// Trust tells that it is made only because tls.certificates changes.
+	Trust bool `json:"trust,omitempty"`
 	// Layer is the object's layer label.
 	Layer string `json:"layer,omitempty"`
 	// Rendered are fields that differ between the old and new manifest;
@@ -54,6 +69,8 @@ func (o ObjectPreview) ref() string { return o.Kind + "/" + o.Name }
 type RenderedChange struct {
 	Change
 	Verdict
+	// Trust tells that a changed tls.certificates has a part in it, or all.
+	Trust bool `json:"trust,omitempty"`
 }
 
 // Renewal is a field whose content is new with every upgrade.

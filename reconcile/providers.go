@@ -26,6 +26,7 @@ type Providers struct {
 	Starts     Starts
 	// Authorities reads certificates that the spec points at.
 	Authorities Authorities
+	Roads       Roads
 	// Reconcilers looks at the tool that reconciles the release.
 	Reconcilers Reconcilers
 	// Values is nil where the files of the spec's owner are out of reach.
@@ -151,6 +152,8 @@ type MoverJob struct {
 	Deadline time.Duration
 	// Keep leaves a finished Job behind; without it the Job is deleted.
 	Keep bool
+	// Stand has the pod take the place of a workload's; nil is a place of its own.
+	Stand *Stand
 }
 
 // Movers runs mover pods.

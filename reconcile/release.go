@@ -18,6 +18,8 @@ type Release struct {
 	Mongo        ReleaseStore `json:"mongodb"`
 	// Trust is what the application is told to trust.
 	Trust Trust `json:"trust,omitzero"`
+	// Reads are the keys of our own Secrets that its workloads read.
+	Reads []SecretRead `json:"reads,omitempty"`
 	// Manager is who reconciles the release, found by labels and annotations,
 	// and Evidence says which.
 	Manager  spec.ManagedBy `json:"manager"`

@@ -23,6 +23,8 @@ type run struct {
 	// parts are what the plan would move; once the move is open, its record has
 	// them.
 	parts []Part
+	// keys are those under which our Secrets have to hold a password.
+	keys map[Engine][]string
 
 	// adopt are the datastores whose internal side is gone on with by choice.
 	adopt map[Engine]Part
@@ -75,7 +77,7 @@ type action struct {
 
 func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Providers, opt ApplyOptions, ev Events) (*run, error) {
 	r := &run{
-		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, parts: foreseen(s, o, partsWanted(s, &o)),
+		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, keys: map[Engine][]string{PostgreSQL: credentialKeys(o, PostgreSQL), MongoDB: credentialKeys(o, MongoDB)}, parts: foreseen(s, o, partsWanted(s, &o)),
 		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[Engine]Part{}, proved: map[Engine]bool{}, read: map[Engine]*ReadResult{},
 		carried: map[Engine]sizes{}, took: map[string]Measurement{},
 		lost: func() bool { return leaseLost(ctx) != nil },

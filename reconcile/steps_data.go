@@ -14,7 +14,7 @@ func credentialsStep(s *spec.Spec, o Observation, e Engine) Step {
 	t := traitsOf[e]
 	st := ofEngine(e, newStep(ActCredentials, t.credentials, "Write the Secret the application will read"))
 	ref := declared(s, e).external.password
-	st.Reason = fmt.Sprintf("the chart reads the password there, as %s", strings.Join(t.keys, " and as "))
+	st.Reason = fmt.Sprintf("the chart reads the password there, as %s", strings.Join(credentialKeys(o, e), " and as "))
 	from := "absent"
 	if c := o.store(e).Credentials; c.Is() {
 		from = "as wanted"

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,13 +55,14 @@ func switchStep(s *spec.Spec, o Observation, parts []Part) Step {
 	for _, p := range parts {
 		fields = append(fields, p.Engine.field("location"))
 		st.Changes = append(st.Changes, switchChanges(s, rel, p)...)
+		st.Details = append(st.Details, trustLines(rel, p)...)
 	}
 	says := "says"
 	if len(fields) > 1 {
 		says = "say"
 	}
 	st.Reason = fmt.Sprintf("%s %s %s and the release says %s", strings.Join(fields, " and "), says, parts[0].To, parts[0].From)
-	st.Details = append([]string{"helm upgrade with the release's own values and chart, the application held at 0"}, previewLines(rel, o)...)
+	st.Details = append(append([]string{"helm upgrade with the release's own values and chart, the application held at 0"}, st.Details...), previewLines(rel, o)...)
 	st.Estimate = Estimate{Low: 2 * time.Second, High: 60 * time.Second, Assumption: "the chart's upgrade hooks are quick"}.down()
 	if back {
 		st.Estimate.High, st.Estimate.DownHigh = 3*time.Minute, 3*time.Minute
@@ -77,6 +79,7 @@ func switchChanges(s *spec.Spec, rel Release, p Part) []Change {
 		return append(out, Change{Field: "StatefulSet/" + live.FullName, From: "absent", To: "running"})
 	}
 	x := d.external.endpoint
+	out = append(out, trustChanges(p)...)
 	if e == MongoDB {
 		return append(out,
 			Change{Field: e.hostField(), From: live.At(), To: x.at()},
@@ -103,19 +106,25 @@ func previewLines(rel Release, o Observation) []string {
 		case ofStore(rel, obj) && obj.Action == "delete":
 			kept = append(kept, name)
 		case ofStore(rel, obj):
+		case obj.Trust:
+			made = append(made, name)
 		case obj.Action == "update" && len(obj.Rendered) > 0:
 			updated = append(updated, name)
 		}
 	}
 	var out []string
 	if len(updated) > 0 {
-		out = append(out, fmt.Sprintf("changes the database settings of %d objects: %s", len(updated), strings.Join(names(updated), ", ")))
+		what := "database settings"
+		if slices.ContainsFunc(pv.Value.Objects, ObjectPreview.trusts) {
+			what += " and what is trusted"
+		}
+		out = append(out, fmt.Sprintf("changes the %s of %d objects: %s", what, len(updated), strings.Join(names(updated), ", ")))
 	}
 	if len(kept) > 0 {
 		out = append(out, "leaves the release but stays alive: "+strings.Join(kept, ", "))
 	}
 	if len(made) > 0 {
-		out = append(out, "comes into the release again: "+strings.Join(made, ", "))
+		out = append(out, "comes into the release: "+strings.Join(made, ", "))
 	}
 	return append(append(out, renewedLines(pv.Value)...), hookLines(pv.Value)...)
 }

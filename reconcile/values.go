@@ -13,7 +13,7 @@ import (
 type Setting struct {
 	// Path is the value's path, such as postgresql.auth.username.
 	Path string `json:"path"`
-	// Value is a bool, an int or a string.
+	// Value is a bool, an int, a string, or a list of strings.
 	Value any `json:"value"`
 	// Default is what the chart takes where nobody sets the value, nil where
 	// that is no answer (values table of Server 4.x).
@@ -210,6 +210,8 @@ type Deviation struct {
 	Setting
 	// Fact is what they say instead, nil when no file sets the value.
 	Fact *ValuesFact
+	// Lacks are what a list lacks, for people.
+	Lacks []string
 }
 
 // Deviations are the settings that the files do not agree with, in order.
@@ -259,6 +261,11 @@ func agrees(st Setting, files DeclaredValues) bool {
 // SameValue tells whether a chart reads two values alike. Templates print
 // numbers and strings the same way, and take every string but "" for true.
 func SameValue(a, b any) bool {
+	one, isList := a.([]any)
+	other, both := b.([]any)
+	if isList || both {
+		return isList && both && slices.EqualFunc(one, other, SameValue)
+	}
 	_, aBool := a.(bool)
 	_, bBool := b.(bool)
 	if aBool != bBool || a == nil || b == nil {

@@ -61,20 +61,29 @@ func belongsThere(s *spec.Spec, o Observation, e Engine) bool {
 func valuesDeviations(s *spec.Spec, o Observation, e Engine) []Deviation {
 	rel := o.Release.Value
 	live := rel.Store(e)
+	untrusted := trustDeviations(s, o, e)
 	if !settled(s, rel, e) || live.Internal {
-		return Deviations(WantedValues(s, e, rel.ChartVersion, "", o.Values.Value), o.Values.Value)
+		return append(Deviations(WantedValues(s, e, rel.ChartVersion, "", o.Values.Value), o.Values.Value), untrusted...)
 	}
 	settings := WantedValues(s, e, rel.ChartVersion, live.ExistingSecret, o.Values.Value)
 	if live.ExistingSecret == "" { // an adopted one, with its password in the values
 		settings = slices.DeleteFunc(settings, func(st Setting) bool { return strings.HasSuffix(st.Path, ".existingSecret") })
 	}
-	return Deviations(settings, o.Values.Value)
+	return append(Deviations(settings, o.Values.Value), untrusted...)
 }
 
 // fixValues is the command that brings the files into line. It sees no release,
 // so it is told the Secret where it would take another one.
 func fixValues(s *spec.Spec, o Observation, e Engine, devs []Deviation) string {
 	byItself := WantedValues(s, e, o.Release.Value.ChartVersion, "", o.Values.Value)
+	if i := slices.IndexFunc(devs, func(d Deviation) bool { return d.Path == trustPath }); i >= 0 && !writesTrust(s, o, e, devs[i]) {
+		rel, rest := o.Release.Value, slices.Delete(slices.Clone(devs), i, i+1)
+		fix := fmt.Sprintf("helm get values %s -n %s after the move, and copy its %s into the files", rel.Name, rel.Namespace, trustPath)
+		if len(rest) > 0 {
+			fix += ", and " + fixValues(s, o, e, rest)
+		}
+		return fix
+	}
 	for _, d := range devs {
 		if d.Path == string(e)+".auth.existingSecret" && !slices.Contains(byItself, d.Setting) {
 			return fmt.Sprintf("%s --%s-secret %v", writeValues, e, d.Value)
@@ -91,6 +100,12 @@ func describeDeviations(devs []Deviation) string {
 	missing := 0
 	for _, d := range devs {
 		switch {
+		case len(d.Lacks) > 0:
+			at := ""
+			if d.Fact != nil {
+				at = " (" + d.Fact.Where() + ")"
+			}
+			out = append(out, d.Path+at+" lacks "+strings.Join(d.Lacks, ", "))
 		case d.Fact != nil:
 			out = append(out, fmt.Sprintf("%s is %s (%s)", d.Path, orElse(valueText(d.Fact.Value), `""`), d.Fact.Where()))
 		case strings.HasSuffix(d.Path, ".internal"):
@@ -112,6 +127,9 @@ func describeDeviations(devs []Deviation) string {
 
 // trap is what a plain helm upgrade with the files would do.
 func trap(s *spec.Spec, e Engine, devs []Deviation) string {
+	if len(devs) == 1 && devs[0].Path == trustPath {
+		return "would leave the application without an authority that vouches for " + e.title()
+	}
 	for _, d := range devs {
 		switch {
 		case d.Path != string(e)+".internal":

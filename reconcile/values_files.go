@@ -18,6 +18,10 @@ type DeclaredValues struct {
 	Files []string `json:"files"`
 	// Facts are the values of ValuesPaths and ValuesSecrets that a file sets.
 	Facts []ValuesFact `json:"facts,omitempty"`
+	// Trust is what they tell the application to trust, and TrustAt the place
+	// that decides on tls.certificates, without a file where none does.
+	Trust   Trust      `json:"trust,omitzero"`
+	TrustAt ValuesFact `json:"trustAt,omitzero"`
 }
 
 // ValuesFact is one value and the line that decides it.

@@ -253,7 +253,7 @@ func (r releases) Release(ctx context.Context) Observed[Release] {
 		if !now.mongoInside {
 			rel.Mongo = ReleaseStore{Hosts: []string{r.w.mongo.out + ":27017"}, Username: "circleci", ExistingSecret: now.mongoSecret, FullName: r.w.mongo.in}
 		}
-		rel.Manager = r.w.tool.by
+		rel.Manager, rel.Trust.Certificates = r.w.tool.by, now.trust
 		return Found(rel)
 	})
 }
@@ -276,8 +276,11 @@ func (r releases) Preview(ctx context.Context, change ReleaseChange) Observed[Pr
 					to = db.in
 				}
 				if from := a.hosts[db.engine]; given && from != "" && from != to {
-					obj.Rendered = append(obj.Rendered, RenderedChange{Change{addressField(db.engine), from, to}, Verdict{true, []Engine{db.engine}}})
+					obj.Rendered = append(obj.Rendered, RenderedChange{Change: Change{addressField(db.engine), from, to}, Verdict: Verdict{true, []Engine{db.engine}}})
 				}
+			}
+			if list := trustIn(change); list != nil && !slices.Equal(list, r.w.newest().trust) {
+				obj.Rendered = append(obj.Rendered, RenderedChange{Change: Change{"spec.template.spec.volumes[trust].configMap.name", "", "trust"}, Verdict: Verdict{Setting: true}, Trust: true})
 			}
 			if a.hidden {
 				obj.Kind, obj.Layer = "Secret", ""
@@ -292,7 +295,10 @@ func (r releases) Preview(ctx context.Context, change ReleaseChange) Observed[Pr
 
 func (r releases) Upgrade(ctx context.Context, change ReleaseChange) error {
 	w := r.w
-	next := revision{internal: w.newest().internal, secret: w.newest().secret, mongoInside: w.newest().mongoInside, mongoSecret: w.newest().mongoSecret, held: change.HoldAtZero}
+	next := revision{internal: w.newest().internal, secret: w.newest().secret, mongoInside: w.newest().mongoInside, mongoSecret: w.newest().mongoSecret, trust: w.newest().trust, held: change.HoldAtZero}
+	if list := trustIn(change); list != nil {
+		next.trust = list
+	}
 	if inside, secret, given := blockOf(change, PostgreSQL); given {
 		next.internal, next.secret = inside, secret
 	}
@@ -340,7 +346,7 @@ func (r releases) Rollback(ctx context.Context, to int, hold bool) error {
 		return fmt.Errorf("revision %d is not in the history", to)
 	}
 	if _, err := w.call(ctx, "Rollback: pending", func() error {
-		w.revise("pending-rollback", "circleci-dr: back to revision "+itoa(to), revision{internal: old.internal, secret: old.secret, mongoInside: old.mongoInside, mongoSecret: old.mongoSecret, held: hold})
+		w.revise("pending-rollback", "circleci-dr: back to revision "+itoa(to), revision{internal: old.internal, secret: old.secret, mongoInside: old.mongoInside, mongoSecret: old.mongoSecret, trust: old.trust, held: hold})
 		return nil
 	}); err != nil {
 		return err

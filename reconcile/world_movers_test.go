@@ -98,6 +98,9 @@ func (w *world) operate(q MoverRequest) (any, error) {
 	if q.Operation == OpInspect {
 		return w.inspect(q), nil
 	}
+	if q.Operation == OpReach {
+		return ReachResult{At: w.clock, Hosts: []Reached{{Host: q.Target.at(), Error: w.cutOff}}}, nil
+	}
 	src, reachable := w.side(q.Source)
 	if !reachable {
 		return nil, refuse(CodeUnreachable, "source", "no server at %s", q.Source.Host)
@@ -196,7 +199,7 @@ func (w *world) mayOperate(q MoverRequest, src *server) {
 		if src.fence != q.Fence {
 			w.wrong("%s under fence %q, asked for %q", q.Operation, src.fence, q.Fence)
 		}
-	case OpFence, OpWithdraw, OpInspect, OpUnfence, OpRead, OpSetAside, OpRehearse:
+	case OpFence, OpWithdraw, OpInspect, OpUnfence, OpRead, OpSetAside, OpRehearse, OpReach:
 	}
 }
 
@@ -288,6 +291,9 @@ func (w *world) inspect(q MoverRequest) InspectResult {
 		}
 		if q.Engine == MongoDB {
 			d.ServerVersion, d.VersionNum, d.Role.CreateDB = "7.0.15", 70015, true
+			if w.private && e.Host == w.mongo.out {
+				d.Presented = []Presented{{Host: e.Hosts[0], Chain: worldAuthority().chain}}
+			}
 		}
 		d.Writes = s.writesSince()
 		if s.mark != nil && !w.noCarried {

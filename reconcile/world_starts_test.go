@@ -32,5 +32,10 @@ func (s starts) Ailing(ctx context.Context, keys []string) Observed[[]Ailment] {
 }
 
 func (w *world) Authority(ctx context.Context, _ spec.SecretRef) Observed[string] {
-	return look(ctx, w, "Authority", NotThere[string])
+	return look(ctx, w, "Authority", func() Observed[string] {
+		if !w.private {
+			return NotThere[string]()
+		}
+		return Found(worldAuthority().pem)
+	})
 }

@@ -53,6 +53,10 @@ type world struct {
 	parallel bool
 	writers  []Writer // what scaling does not stop
 	tool     tool
+	stands   []Stand
+	verdicts []PolicyVerdict
+	cutOff   string // what a pod in the application's place meets
+	private  bool   // MongoDB outside shows a certificate of a private authority
 }
 
 // database is one engine's pair of servers.
@@ -109,6 +113,7 @@ type revision struct {
 	mongoInside bool
 	mongoSecret string
 	held        bool
+	trust       []string
 }
 
 func (r revision) inside(e Engine) bool {
@@ -374,7 +379,7 @@ func (w *world) providers() Providers {
 	return Providers{
 		Together: together, Tool: "test",
 		Cluster: w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Neighbours: w, Stores: w,
-		Passwords: w, Movers: movers{w}, Records: records{w}, Access: w, Leases: w, Starts: starts{w}, Authorities: w, Reconcilers: w,
+		Passwords: w, Movers: movers{w}, Records: records{w}, Access: w, Leases: w, Starts: starts{w}, Authorities: w, Roads: w, Reconcilers: w,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.clock },
 		Wait: func(ctx context.Context, d time.Duration) error {
 			w.mu.Lock()

@@ -100,7 +100,7 @@ func connect(s *spec.Spec, options kube.Options, chart string) (*session, error)
 	}
 	return &session{spec: s, kube: client, release: release, chart: release.Archive, providers: reconcile.Providers{
 		Cluster: client, Releases: release, Switcher: release, Workloads: client, Neighbours: client, Stores: client, Passwords: client,
-		Movers: client, Records: client, Access: client, Leases: client, Starts: client, Authorities: client, Reconcilers: client,
+		Movers: client, Records: client, Access: client, Leases: client, Starts: client, Authorities: client, Roads: client, Reconcilers: client,
 		Tool: toolVersion(), Now: time.Now, Wait: process.Pause, At: testHook,
 	}}, nil
 }

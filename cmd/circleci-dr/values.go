@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -60,7 +61,7 @@ func (p *program) runValues(o valuesOptions) error {
 	if err := o.checkSecrets(s); err != nil {
 		return err
 	}
-	out, edit, err := compareValues(s, o)
+	out, edit, err := p.compareValues(s, o)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (o valuesOptions) checkSecrets(s *spec.Spec) error {
 
 // compareValues works out the wanted block and what the files lack of it. The
 // block alone is printed also where they cannot be read.
-func compareValues(s *spec.Spec, o valuesOptions) (render.Values, *values.Edit, error) {
+func (p *program) compareValues(s *spec.Spec, o valuesOptions) (render.Values, *values.Edit, error) {
 	var out render.Values
 	files := values.New(filepath.Dir(o.file), s.Server.Values)
 	said, err := files.Read()
@@ -113,7 +114,11 @@ func compareValues(s *spec.Spec, o valuesOptions) (render.Values, *values.Edit, 
 		out.Notes = append(out.Notes, "the values files could not be read: "+err.Error())
 	}
 	out.Files = said.Files
-	write := wantedValues(&out, s, o, said)
+	write := append(wantedValues(&out, s, o, said), p.wantedTrust(&out, s, o, said)...)
+	out.Block = values.Block(out.Settings)
+	if s.Server.Version == "" && strings.Contains(out.Block, "secureMode") {
+		out.Notes = append(out.Notes, "server.version is not given, so 4.9 or later is assumed: older charts do not know postgresql.secureMode and ignore it")
+	}
 	if len(out.Settings) == 0 {
 		return out, nil, &hint{fmt.Errorf("%s does not say where a datastore lives", o.file), "give datastores.postgresql or datastores.mongodb"}
 	}
@@ -158,11 +163,56 @@ func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said reconc
 			note("the values files name the external %s already and keep their own password or Secret; --%s-secret NAME says otherwise", engine, engine)
 		}
 	}
-	out.Block = values.Block(out.Settings)
-	if s.Server.Version == "" && strings.Contains(out.Block, "secureMode") {
-		note("server.version is not given, so 4.9 or later is assumed: older charts do not know postgresql.secureMode and ignore it")
-	}
 	return write
+}
+
+// wantedTrust fills in what the application has to be told to trust, and gives
+// it to write where the files lack it.
+func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions, said reconcile.DeclaredValues) []reconcile.Setting {
+	var found *reconcile.Setting
+	for _, engine := range []reconcile.Engine{reconcile.PostgreSQL, reconcile.MongoDB} {
+		ref := reconcile.AuthorityRef(s, engine)
+		if ref == nil {
+			continue
+		}
+		st, note := reconcile.WantedTrust(s, engine, s.Server.Version, p.authority(o, *ref), said)
+		if note != "" {
+			out.Notes = append(out.Notes, note)
+		}
+		if st != nil { // the second one adds to the first
+			found = st
+			said.Trust.Certificates = nil
+			for _, entry := range st.Value.([]any) {
+				said.Trust.Certificates = append(said.Trust.Certificates, entry.(string))
+			}
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	out.Settings = append(out.Settings, *found)
+	return []reconcile.Setting{*found}
+}
+
+// authority is what a reference holds as far as it can be read without a
+// cluster; "" otherwise, which is said.
+func (p *program) authority(o valuesOptions, ref spec.SecretRef) string {
+	if ref.Env != "" {
+		text, _ := p.env(ref.Env)
+		return text
+	}
+	if ref.File == "" {
+		return ""
+	}
+	path := ref.File
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(o.file), path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return string(data)
 }
 
 // noteEarly warns of files that are ahead of a move, which cannot be seen here.

@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -13,7 +14,7 @@ type forms struct{ old, young, live, result fields }
 // effectsOn sorts what would happen to a live object into what the manifests
 // changed, what any upgrade would fill anew, and what only undoes somebody's
 // change. A default that the server adds beside a rendered field is none of them.
-func effectsOn(p *reconcile.ObjectPreview, show shower, rewriting *reconcile.Rewriting, churning map[string]bool, f forms) {
+func effectsOn(p *reconcile.ObjectPreview, by judging, churning map[string]bool, f forms) {
 	changed := map[string]bool{}
 	for _, path := range differ(f.old, f.young) {
 		changed[path] = true
@@ -29,23 +30,44 @@ func effectsOn(p *reconcile.ObjectPreview, show shower, rewriting *reconcile.Rew
 			rendered = append(rendered, path)
 		case !inOld && !inYoung && beside(path, changed):
 		default:
-			p.Drifted = append(p.Drifted, show.change(path, f.live, f.result))
+			p.Drifted = append(p.Drifted, by.show.change(path, f.live, f.result))
 		}
 	}
-	p.Rendered = judged(show, rewriting, rendered, f.live, f.result)
-	p.Renewed = renewals(show, rewriting, renewed, f.live, f.result)
+	p.Rendered = by.judged(rendered, f.live, f.result)
+	p.Renewed = renewals(by.show, by.rewriting, renewed, f.live, f.result)
+}
+
+// judging is what changed fields of one object are judged by: what a move
+// rewrites, and what the fields would be without a changed tls.certificates.
+type judging struct {
+	show      shower
+	rewriting *reconcile.Rewriting
+	trusting  map[string]any
 }
 
 // judged describes changed fields and says of each whether it is a setting of
-// the datastores that move.
-func judged(show shower, rewriting *reconcile.Rewriting, paths []string, from, to fields) []reconcile.RenderedChange {
+// the datastores that move, or changes only because of what is trusted.
+func (j judging) judged(paths []string, from, to fields) []reconcile.RenderedChange {
+	without := maps.Clone(to)
+	for path, v := range j.trusting {
+		if without[path] = v; v == nil {
+			delete(without, path)
+		}
+	}
 	leaves := make([]reconcile.Leaf, len(paths))
 	for i, path := range paths {
-		leaves[i] = show.leafOf(path, from, to)
+		leaves[i] = j.show.leafOf(path, from, without)
 	}
 	var out []reconcile.RenderedChange
-	for i, verdict := range rewriting.Judge(leaves) {
-		out = append(out, reconcile.RenderedChange{Change: show.change(paths[i], from, to), Verdict: verdict})
+	for i, verdict := range j.rewriting.Judge(leaves) {
+		path := paths[i]
+		old, had := from[path]
+		rest, has := without[path]
+		_, trust := j.trusting[path]
+		if trust && had == has && show(old) == show(rest) {
+			verdict = reconcile.Verdict{Setting: true}
+		}
+		out = append(out, reconcile.RenderedChange{Change: j.show.change(path, from, to), Verdict: verdict, Trust: trust})
 	}
 	return out
 }

@@ -71,7 +71,7 @@ spec:
   template: {spec: {containers: [
     {name: web, image: "web:1", terminationMessagePath: /x, ports: [{containerPort: 80, protocol: TCP}], env: [{name: HOST, value: outside}, {name: DB_PASSWORD, value: two}]}]}}`
 	var got reconcile.ObjectPreview
-	effectsOn(&got, shower{kind: "Deployment"}, &reconcile.Rewriting{}, nil,
+	effectsOn(&got, judging{show: shower{kind: "Deployment"}, rewriting: &reconcile.Rewriting{}}, nil,
 		forms{flatten(object(t, manifest)), flatten(object(t, changed)), flatten(object(t, live)), flatten(object(t, result))})
 	wantRendered := []reconcile.RenderedChange{
 		{Change: reconcile.Change{Field: "spec.template.spec.containers[web].env[DB_PASSWORD].value", From: "[redacted]", To: "[redacted] (sha changed)"}},

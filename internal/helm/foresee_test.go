@@ -116,6 +116,9 @@ func (b *bench) foresee(t *testing.T, change reconcile.ReleaseChange, live func(
 	if s.churn, err = newChurn(target, manifest, change.HoldAtZero); err != nil {
 		t.Fatal(err)
 	}
+	if s.trusting, err = newTrusting(target, manifest, change); err != nil {
+		t.Fatal(err)
+	}
 	if s.rewriting, err = target.rewriting(change.Set); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +129,7 @@ func (b *bench) foresee(t *testing.T, change reconcile.ReleaseChange, live func(
 		p := reconcile.ObjectPreview{Kind: d.kind(), Name: d.name(), Template: d.source, Layer: d.layer(), Action: "update"}
 		was, there := old[key]
 		if !there {
-			p.Action, p.EveryTime = "create", s.churn.names[key]
+			p.Action, p.EveryTime, p.Trust = "create", s.churn.names[key], s.trusting.made[key]
 			out = append(out, p)
 			continue
 		}
@@ -134,7 +137,7 @@ func (b *bench) foresee(t *testing.T, change reconcile.ReleaseChange, live func(
 		if live != nil {
 			live(now)
 		}
-		effectsOn(&p, shower{kind: d.kind(), scrub: s.scrub}, s.rewriting, s.churn.fields[key],
+		effectsOn(&p, judging{shower{kind: d.kind(), scrub: s.scrub}, s.rewriting, s.trusting.fields[key]}, s.churn.fields[key],
 			forms{flatten(was.object), flatten(d.object), flatten(now), flatten(d.object)})
 		if len(p.Rendered)+len(p.Drifted)+len(p.Renewed) > 0 {
 			out = append(out, p)
@@ -162,7 +165,7 @@ func documents(t *testing.T, manifest string) map[string]document {
 func others(objects []reconcile.ObjectPreview) []string {
 	var out []string
 	for _, o := range objects {
-		if strings.Contains(o.Template, "/charts/") || o.EveryTime {
+		if strings.Contains(o.Template, "/charts/") || o.EveryTime || o.Trust {
 			continue
 		}
 		if o.Action != "update" {

@@ -64,11 +64,17 @@ func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, erro
 			return out, err
 		}
 	}
+	if out.Reads, err = secretReads(manifest, t.secretsOf(change.Set)); err != nil {
+		return out, err
+	}
 	sides, err := build(t, manifest)
 	if err != nil {
 		return out, err
 	}
 	if sides.churn, err = newChurn(t, manifest, change.HoldAtZero); err != nil && out.Faithful {
+		return out, err
+	}
+	if sides.trusting, err = newTrusting(t, manifest, change); err != nil && out.Faithful {
 		return out, err
 	}
 	if sides.rewriting, err = t.rewriting(change.Set); err != nil {
@@ -128,6 +134,9 @@ func (t *target) rewriting(set map[string]any) (*reconcile.Rewriting, error) {
 	}
 	var moving []reconcile.Engine
 	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if name == reconcile.TrustBlock {
+			continue
+		}
 		moving = append(moving, reconcile.Engine(name))
 	}
 	return reconcile.NewRewriting(t.base.Namespace, moving, values[0], values[1]), nil
@@ -141,6 +150,7 @@ type sides struct {
 	release, space string
 	scrub          scrubber
 	churn          churn
+	trusting       trusting
 	rewriting      *reconcile.Rewriting
 }
 
@@ -215,7 +225,7 @@ func (s *sides) describe(info *resource.Info, action string) reconcile.ObjectPre
 	d := s.document(info)
 	return reconcile.ObjectPreview{
 		Kind: info.Mapping.GroupVersionKind.Kind, Name: info.Name, Action: action, Template: d.source, Layer: d.layer(),
-		EveryTime: action != "update" && s.churn.names[d.key()],
+		EveryTime: action != "update" && s.churn.names[d.key()], Trust: action == "create" && s.trusting.made[d.key()],
 	}
 }
 
@@ -248,7 +258,8 @@ func (s *sides) object(info *resource.Info) (*reconcile.ObjectPreview, error) {
 		return nil, err
 	}
 	p := s.describe(info, "update")
-	effectsOn(&p, show, s.rewriting, s.churn.fields[s.document(info).key()], forms{before, flatten(target.Object), flatten(live.Object), flatten(result.Object)})
+	key := s.document(info).key()
+	effectsOn(&p, judging{show, s.rewriting, s.trusting.fields[key]}, s.churn.fields[key], forms{before, flatten(target.Object), flatten(live.Object), flatten(result.Object)})
 	if len(p.Rendered)+len(p.Drifted)+len(p.Renewed) == 0 {
 		return nil, nil
 	}

@@ -70,6 +70,10 @@ func detach(rel *release.Release) (reconcile.Release, error) {
 		return out, err
 	}
 	out.Trust = trust(values)
+	ours := []string{reconcile.CredentialsName(reconcile.PostgreSQL), reconcile.CredentialsName(reconcile.MongoDB)}
+	if out.Reads, err = secretReads(rel.Manifest, ours); err != nil {
+		return out, err
+	}
 	return out, placement(values, &out)
 }
 
@@ -139,16 +143,24 @@ func mongo(values map[string]any) (reconcile.ReleaseStore, error) {
 // trust reads what the application is told to trust. What is no text is what the
 // chart makes of it, and vouches for nobody.
 func trust(values map[string]any) reconcile.Trust {
-	list := func(name string) (out []string) {
-		all, _ := reconcile.ValueAt(values, "tls", name).([]any)
+	list := func(name string) (out []string, other bool) {
+		value := reconcile.ValueAt(values, "tls", name)
+		all, isList := value.([]any)
 		for _, v := range all {
-			if s := text(v); s != "" {
+			s := text(v)
+			if other = other || s == ""; s != "" {
 				out = append(out, s)
 			}
 		}
-		return out
+		return out, other || value != nil && !isList
 	}
-	return reconcile.Trust{Certificates: list("certificates"), Imports: list("import")}
+	var out reconcile.Trust
+	out.Certificates, out.Other = list("certificates")
+	out.Imports, _ = list("import")
+	if _, isBlock := values[reconcile.TrustBlock].(map[string]any); !isBlock && values[reconcile.TrustBlock] != nil {
+		out.Other = true
+	}
+	return out
 }
 
 // flag reads a boolean by its path, absent meaning false; anything else is no

@@ -97,10 +97,10 @@ func TestManagerIsFoundByItsTraces(t *testing.T) {
 
 func TestTrustIsWhatTheValuesSay(t *testing.T) {
 	got := trust(map[string]any{"tls": map[string]any{"certificates": []any{"QQ==", "", 7, "Qg=="}, "import": []any{"m:27017"}}})
-	if diff := cmp.Diff(reconcile.Trust{Certificates: []string{"QQ==", "Qg=="}, Imports: []string{"m:27017"}}, got); diff != "" {
+	if diff := cmp.Diff(reconcile.Trust{Certificates: []string{"QQ==", "Qg=="}, Imports: []string{"m:27017"}, Other: true}, got); diff != "" {
 		t.Error(diff)
 	}
-	if got := trust(map[string]any{"tls": "off"}); got.Certificates != nil || got.Imports != nil {
+	if got := trust(map[string]any{"tls": "off"}); got.Certificates != nil || got.Imports != nil || !got.Other {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -141,6 +141,12 @@ func (c *Client) start(ctx context.Context, job reconcile.MoverJob, request reco
 	if err != nil {
 		return nil, err
 	}
+	if job.Stand != nil {
+		if err := c.standIn(ctx, &manifest.Spec.Template, job.Name, *job.Stand); err != nil {
+			return nil, fmt.Errorf("stand in the place of %s: %w", job.Stand.Workload, err)
+		}
+		manifest.Spec.TTLSecondsAfterFinished = pointer[int32](5 * 60) // one that a killed run left behind
+	}
 	if err := c.putJobSecret(ctx, job.Name, request, files); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,7 +48,33 @@ func (c *Client) Compare(ctx context.Context, name string, keys []string, ref sp
 		return reconcile.CouldNot[reconcile.Credentials](fmt.Errorf("read Secret %s: %w", name, err))
 	}
 	problem := differs(*got, keys, wanted)
-	return reconcile.Found(reconcile.Credentials{Name: name, Matches: problem == "", Problem: problem, Owner: keeperOf(*got)})
+	return reconcile.Found(reconcile.Credentials{Name: name, Matches: problem == "", Problem: problem, Owner: keeperOf(*got), Others: others(*got, keys, wanted)})
+}
+
+// others says what the keys hold that are not asked for: whoever reads one of
+// them may get the password out of a connection string.
+func others(got corev1.Secret, keys []string, wanted secret) map[string]reconcile.KeyContent {
+	var out map[string]reconcile.KeyContent
+	for key, content := range got.Data {
+		if slices.Contains(keys, key) {
+			continue
+		}
+		if out == nil {
+			out = map[string]reconcile.KeyContent{}
+		}
+		out[key] = reconcile.HoldsElse
+		u, err := url.Parse(strings.TrimSpace(string(content)))
+		if err != nil || u.Scheme == "" || u.User == nil {
+			continue
+		}
+		if password, has := u.User.Password(); has {
+			out[key] = reconcile.HoldsOtherPassword
+			if subtle.ConstantTimeCompare([]byte(password), wanted) == 1 {
+				out[key] = reconcile.HoldsPassword
+			}
+		}
+	}
+	return out
 }
 
 // keeperOf names who keeps a Secret that is not ours to write, or "".

@@ -1,14 +1,30 @@
 package kube
 
 import (
+	"maps"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
+
+// What other keys hold is told without any of it.
+func TestOtherKeysAreToldByWhatTheyHold(t *testing.T) {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "pg", Namespace: "ci"}, Data: map[string][]byte{
+		"password": []byte("p@ss"), "uri": []byte("postgresql://circleci:p%40ss@pg:5432/postgres\n"), "old": []byte("postgresql://circleci:old@pg:5432/postgres"),
+		"username": []byte("circleci"), "host": []byte("postgresql://pg:5432"),
+	}}
+	c := newClient(Options{Namespace: "ci"}, fake.NewClientset(secret))
+	got := c.Compare(t.Context(), "pg", []string{"password"}, spec.SecretRef{Secret: &spec.SecretKey{Name: "pg", Key: "password"}})
+	want := map[string]reconcile.KeyContent{"uri": reconcile.HoldsPassword, "old": reconcile.HoldsOtherPassword, "username": reconcile.HoldsElse, "host": reconcile.HoldsElse}
+	if !got.Value.Matches || !maps.Equal(got.Value.Others, want) {
+		t.Errorf("got %+v", got)
+	}
+}
 
 // A missing key read by hand is an empty password and no error. Here each is
 // an error that names what is there.

@@ -51,6 +51,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true},
 		reconcile.OpInspect: {false, false}, reconcile.OpWithdraw: {true, true}, reconcile.OpRead: {true, false},
+		reconcile.OpReach: {false, true},
 	}
 	need, known := needs[req.Operation]
 	if !known {
@@ -86,6 +87,8 @@ func (m *mover) run(ctx context.Context) (any, error) {
 	switch m.req.Operation {
 	case reconcile.OpInspect:
 		return m.inspect(ctx), nil
+	case reconcile.OpReach:
+		return m.reach(ctx), nil
 	case reconcile.OpFence:
 		return m.fence(ctx)
 	case reconcile.OpUnfence:

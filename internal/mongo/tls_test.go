@@ -87,6 +87,48 @@ func TestAnnouncedHostsAreAskedForTheirCertificates(t *testing.T) {
 	if got := s.presented(t.Context()); len(got) != 1 {
 		t.Errorf("a client that stays with one host was shown %+v", got)
 	}
+	reachSaysHowFarItCame(t, reconcile.MoverRequest{Operation: reconcile.OpReach, Engine: reconcile.MongoDB, Target: endpoint(target)})
+}
+
+// reachSaysHowFarItCame: from where a pod stands, the names, the connection, the
+// login, and the names that the set announces.
+func reachSaysHowFarItCame(t *testing.T, req reconcile.MoverRequest) {
+	t.Helper()
+	if got := run[reconcile.ReachResult](t, req); got.Login != "" || got.Hosts[0].Error != "" || len(got.Hosts[0].Addresses) == 0 {
+		t.Errorf("all the way: %+v", got)
+	}
+	m, err := newMover(req, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.target.connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.target.direct, m.target.hello.Hosts = false, []string{req.Target.Hosts[0], "member.invalid:27017"}
+	got := m.reach(t.Context())
+	if len(got.Hosts) != 2 || got.Hosts[0].Announced || !got.Hosts[1].Announced || got.Hosts[1].Host != "member.invalid:27017" || got.Hosts[1].Error == "" || len(got.Hosts[1].Addresses) != 0 {
+		t.Errorf("a member that cannot be resolved: %+v", got)
+	}
+	m.close(t.Context())
+	for _, row := range []struct {
+		change func(*reconcile.Endpoint)
+		holds  func(reconcile.ReachResult) bool
+	}{
+		{func(e *reconcile.Endpoint) { e.Username = "nobody" }, func(r reconcile.ReachResult) bool {
+			return r.Login != "" && r.Hosts[0].Error == "" && !strings.Contains(r.Login, mongotest.Password)
+		}},
+		{func(e *reconcile.Endpoint) { e.Hosts = []string{"no-such-host.invalid:27017"} }, func(r reconcile.ReachResult) bool {
+			return r.Login == "" && r.Hosts[0].Error != "" && len(r.Hosts[0].Addresses) == 0
+		}},
+	} {
+		e := *req.Target
+		changed := req
+		changed.Target = &e
+		row.change(&e)
+		if got := run[reconcile.ReachResult](t, changed); !row.holds(got) {
+			t.Errorf("got %+v", got)
+		}
+	}
 }
 
 // TestUsersOfADatabase logs in as users that are not admin's.

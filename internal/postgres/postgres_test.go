@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
@@ -91,6 +92,39 @@ create table steps (id int primary key, job bigint references jobs, out bytea);
 insert into steps select g, g, decode(md5(g::text), 'hex') from generate_series(1, 3000) g;
 create view named as select name from jobs;
 `
+
+// From where a pod stands: the name, the connection, the login.
+func TestReachSaysHowFarItCame(t *testing.T) {
+	t.Parallel()
+	server := pgtest.New(t, 15)
+	for _, row := range []struct {
+		name   string
+		change func(*reconcile.Endpoint)
+		holds  func(reconcile.ReachResult) bool
+	}{
+		{"all the way", func(*reconcile.Endpoint) {}, func(r reconcile.ReachResult) bool {
+			return r.Login == "" && r.Hosts[0].Error == "" && len(r.Hosts[0].Addresses) > 0
+		}},
+		{"no such name", func(e *reconcile.Endpoint) { e.Host = "no-such-host.invalid" }, func(r reconcile.ReachResult) bool {
+			return r.Login == "" && r.Hosts[0].Error != "" && len(r.Hosts[0].Addresses) == 0
+		}},
+		{"nobody there", func(e *reconcile.Endpoint) { e.Port = 1 }, func(r reconcile.ReachResult) bool {
+			return r.Login == "" && r.Hosts[0].Error != "" && len(r.Hosts[0].Addresses) > 0
+		}},
+		{"no such role", func(e *reconcile.Endpoint) { e.Username = "nobody" }, func(r reconcile.ReachResult) bool {
+			return r.Login != "" && r.Hosts[0].Error == "" && !strings.Contains(r.Login, pgtest.Password)
+		}},
+	} {
+		req := reconcile.MoverRequest{Operation: reconcile.OpReach, Engine: reconcile.PostgreSQL, Target: endpoint(server, pgtest.Superuser)}
+		row.change(req.Target)
+		got, err := Run(t.Context(), req, nil)
+		if err != nil {
+			t.Errorf("%s: %v", row.name, err)
+		} else if r := got.(reconcile.ReachResult); !row.holds(r) {
+			t.Errorf("%s: %+v", row.name, r)
+		}
+	}
+}
 
 func TestMoveSimple(t *testing.T) {
 	t.Parallel()

@@ -52,7 +52,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true},
 		reconcile.OpInspect: {false, false}, reconcile.OpWithdraw: {true, true}, reconcile.OpRead: {true, false},
-		reconcile.OpSetAside: {true, false}, reconcile.OpRehearse: {true, true},
+		reconcile.OpSetAside: {true, false}, reconcile.OpRehearse: {true, true}, reconcile.OpReach: {false, true},
 	}
 	need, known := needs[req.Operation]
 	if !known {
@@ -94,6 +94,8 @@ func (m *mover) do(ctx context.Context) (any, error) {
 	switch m.req.Operation {
 	case reconcile.OpInspect:
 		return m.inspect(ctx), nil
+	case reconcile.OpReach:
+		return m.reach(ctx), nil
 	case reconcile.OpFence:
 		return m.fence(ctx)
 	case reconcile.OpUnfence:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -25,6 +26,13 @@ var safe = regexp.MustCompile(`^[A-Za-z0-9_./][-A-Za-z0-9_./@+,=]*(:[0-9]+(,[-A-
 // write gives a value as YAML that reads back as exactly this value, in the
 // style that stood there where it can be kept.
 func write(v any, was style) string {
+	if list, ok := v.([]any); ok {
+		out := make([]string, len(list))
+		for i, entry := range list {
+			out[i] = write(entry, doubleStyle)
+		}
+		return "[" + strings.Join(out, ", ") + "]"
+	}
 	text, isString := v.(string)
 	switch {
 	case !isString:
@@ -66,7 +74,36 @@ func Block(settings []reconcile.Setting) string {
 			fmt.Fprintf(&b, "%s%s:\n", strings.Repeat("  ", i), names[i])
 		}
 		open = names[:len(names)-1]
-		fmt.Fprintf(&b, "%s%s: %s\n", strings.Repeat("  ", len(open)), names[len(names)-1], write(st.Value, plainStyle))
+		for _, line := range keyLines(strings.Repeat("  ", len(open)), "  ", names[len(names)-1], st.Value) {
+			b.WriteString(line + "\n")
+		}
 	}
 	return b.String()
+}
+
+// keyLines are a key and its value as a block; a list has a line for each entry.
+func keyLines(indent, step, name string, v any) []string {
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return []string{indent + name + ": " + write(v, plainStyle)}
+	}
+	out := []string{indent + name + ":"}
+	for _, entry := range list {
+		out = append(out, indent+step+"- "+write(entry, doubleStyle))
+	}
+	return out
+}
+
+// longest is how much of a line is shown: a certificate tells nobody anything.
+const longest = 160
+
+// shownLines are lines that are added as far as they are worth showing.
+func shownLines(lines []string) []string {
+	out := slices.Clone(lines)
+	for i, l := range out {
+		if body := strings.TrimRight(l, "\r\n"); len(body) > longest {
+			out[i] = body[:longest/2] + "…" + l[len(body):]
+		}
+	}
+	return out
 }

@@ -116,7 +116,35 @@ func facts(docs []*document) (reconcile.DeclaredValues, error) {
 		}
 		out.Facts = append(out.Facts, fact)
 	}
+	trusted(&out, docs)
 	return out, errors.Join(failed...)
+}
+
+// trusted fills in what the files tell the application to trust.
+func trusted(out *reconcile.DeclaredValues, docs []*document) {
+	list := func(name string) (texts []string, other bool, at *document) {
+		names := []string{reconcile.TrustBlock, name}
+		d, how := decider(docs, names)
+		if how != sets {
+			return nil, how == cuts && d.tree[reconcile.TrustBlock] != nil, d
+		}
+		value := reconcile.ValueAt(d.tree, names...)
+		all, isList := value.([]any)
+		for _, v := range all {
+			text, isText := v.(string)
+			if other = other || !isText; isText {
+				texts = append(texts, text)
+			}
+		}
+		return texts, other || value != nil && !isList, d
+	}
+	var at *document
+	out.Trust.Certificates, out.Trust.Other, at = list("certificates")
+	if at != nil {
+		names := []string{reconcile.TrustBlock, "certificates"}
+		out.TrustAt = reconcile.ValuesFact{Path: strings.Join(names, "."), File: at.path, Line: at.line(names)}
+	}
+	out.Trust.Imports, _, _ = list("import")
 }
 
 // reach is what a file says for a path.

@@ -40,6 +40,9 @@ func (d *document) ways(names []string, v any) ([]change, error) {
 		return d.intoBlock(nil, list, names, v)
 	}
 	if n == len(names) {
+		if seq, ok := unanchor(path[n-1].Value).(*ast.SequenceNode); ok {
+			return d.appendTo(path[n-1], seq, names, v)
+		}
 		return d.replaceValue(path[n-1], v)
 	}
 	switch node := unanchor(path[n-1].Value).(type) {
@@ -81,7 +84,7 @@ func (d *document) replaceValue(e entry, v any) ([]change, error) {
 	}
 	rest := shownComment(line[at.end:])
 	c.old = []string{line[:at.start] + shownValue(line[at.start:at.end]) + rest}
-	c.added = []string{line[:at.start] + text + rest}
+	c.added = shownLines([]string{line[:at.start] + text + rest})
 	return []change{c}, nil
 }
 
@@ -208,7 +211,7 @@ func (d *document) intoBlock(path []entry, list []*ast.MappingValueNode, names [
 
 // insert puts lines before line at, behind a last line that has no end too.
 func (d *document) insert(at int, lines []string) change {
-	c := change{at: at, text: lines, added: slices.Clone(lines)}
+	c := change{at: at, text: lines, added: shownLines(lines)}
 	if at > 0 && !strings.HasSuffix(d.lines[at-1], "\n") {
 		last := len(lines) - 1
 		c.at, c.replace, c.same = at-1, true, true
@@ -221,11 +224,15 @@ func (d *document) insert(at int, lines []string) change {
 func (d *document) blockLines(rest []string, v any, indent, near int) []string {
 	var out []string
 	for i, name := range rest {
-		text := strings.Repeat(" ", indent+i*d.step()) + name + ":"
+		at, lines := strings.Repeat(" ", indent+i*d.step()), []string(nil)
 		if i == len(rest)-1 {
-			text += " " + write(v, plainStyle)
+			lines = keyLines(at, strings.Repeat(" ", d.step()), name, v)
+		} else {
+			lines = []string{at + name + ":"}
 		}
-		out = append(out, text+d.eol(near))
+		for _, text := range lines {
+			out = append(out, text+d.eol(near))
+		}
 	}
 	return out
 }

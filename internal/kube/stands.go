@@ -1,0 +1,304 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// taker is somebody who takes pods for its own by their labels.
+type taker struct {
+	name     string
+	selector labels.Selector
+}
+
+// grounds is what decides where pods of ours may stand.
+type grounds struct {
+	workloads []workload
+	takers    []taker
+	policies  []networkingv1.NetworkPolicy
+}
+
+// Stands finds for each place from which workloads speak under which labels a
+// pod of ours can stand there: the policies select it as they select the
+// workload's pods, and no Service, workload or PodDisruptionBudget does. A Service
+// may publish pods that are not ready.
+func (c *Client) Stands(ctx context.Context) reconcile.Observed[[]reconcile.Stand] {
+	g, err := c.grounds(ctx)
+	if err != nil {
+		return reconcile.CouldNot[[]reconcile.Stand](err)
+	}
+	places := map[string]*reconcile.Stand{}
+	var order []string
+	for _, w := range g.workloads {
+		if w.kind == kindCronJob { // it stands where the others do, and rests meanwhile
+			continue
+		}
+		found, err := g.stand(w, c.ours())
+		if err != nil {
+			return reconcile.CouldNot[[]reconcile.Stand](err)
+		}
+		place := g.place(w)
+		known := places[place]
+		switch {
+		case known == nil:
+			places[place], order = &found, append(order, place)
+			continue
+		case known.Refused != "" && found.Refused == "":
+			found.Workloads = append(known.Workloads, found.Workloads...)
+			places[place] = &found
+		default:
+			known.Workloads = append(known.Workloads, found.Workloads...)
+		}
+	}
+	out := make([]reconcile.Stand, 0, len(order))
+	for _, place := range order {
+		out = append(out, *places[place])
+	}
+	return reconcile.Found(out)
+}
+
+// selected is everybody in a namespace who selects pods by their labels.
+type selected struct {
+	services    []corev1.Service
+	budgets     []policyv1.PodDisruptionBudget
+	deployments []appsv1.Deployment
+	replicas    []appsv1.ReplicaSet
+	stateful    []appsv1.StatefulSet
+	daemons     []appsv1.DaemonSet
+}
+
+// grounds reads the workloads and everybody who selects pods.
+func (c *Client) grounds(ctx context.Context) (grounds, error) {
+	var g grounds
+	var by selected
+	ns := c.options.Namespace
+	group, ctx := errgroup.WithContext(ctx)
+	read := func(what string, list func() error) {
+		group.Go(func() error { return describe(list(), "list "+what) })
+	}
+	read("workloads", func() (err error) { g.workloads, _, err = c.layer(ctx); return })
+	read("Services", func() (err error) {
+		by.services, err = all[corev1.Service](ctx, "", listOf(c.kube.CoreV1().Services(ns).List))
+		return
+	})
+	read("PodDisruptionBudgets", func() (err error) {
+		by.budgets, err = all[policyv1.PodDisruptionBudget](ctx, "", listOf(c.kube.PolicyV1().PodDisruptionBudgets(ns).List))
+		return
+	})
+	read("Deployments", func() (err error) {
+		by.deployments, err = all[appsv1.Deployment](ctx, "", listOf(c.kube.AppsV1().Deployments(ns).List))
+		return
+	})
+	read("ReplicaSets", func() (err error) {
+		by.replicas, err = all[appsv1.ReplicaSet](ctx, "", listOf(c.kube.AppsV1().ReplicaSets(ns).List))
+		return
+	})
+	read("StatefulSets", func() (err error) {
+		by.stateful, err = all[appsv1.StatefulSet](ctx, "", listOf(c.kube.AppsV1().StatefulSets(ns).List))
+		return
+	})
+	read("DaemonSets", func() (err error) {
+		by.daemons, err = all[appsv1.DaemonSet](ctx, "", listOf(c.kube.AppsV1().DaemonSets(ns).List))
+		return
+	})
+	read("NetworkPolicies", func() (err error) { g.policies, err = c.networkPolicies(ctx); return })
+	if err := group.Wait(); err != nil {
+		return g, err
+	}
+	g.take(by)
+	return g, nil
+}
+
+func (g *grounds) take(by selected) {
+	for _, s := range by.services {
+		if len(s.Spec.Selector) > 0 { // without one it selects nothing
+			g.takers = append(g.takers, taker{"Service/" + s.Name, labels.SelectorFromSet(s.Spec.Selector)})
+		}
+	}
+	for _, d := range by.deployments {
+		g.takes("Deployment/"+d.Name, d.Spec.Selector)
+	}
+	for _, r := range by.replicas {
+		g.takes("ReplicaSet/"+r.Name, r.Spec.Selector)
+	}
+	for _, s := range by.stateful {
+		g.takes("StatefulSet/"+s.Name, s.Spec.Selector)
+	}
+	for _, d := range by.daemons {
+		g.takes("DaemonSet/"+d.Name, d.Spec.Selector)
+	}
+	for _, b := range by.budgets {
+		g.takes("PodDisruptionBudget/"+b.Name, b.Spec.Selector)
+	}
+}
+
+func (c *Client) networkPolicies(ctx context.Context) ([]networkingv1.NetworkPolicy, error) {
+	return all[networkingv1.NetworkPolicy](ctx, "", listOf(c.kube.NetworkingV1().NetworkPolicies(c.options.Namespace).List))
+}
+
+// takes remembers a selector. One that cannot be read may select anything.
+func (g *grounds) takes(name string, s *metav1.LabelSelector) {
+	selector, err := metav1.LabelSelectorAsSelector(s) // nil selects nothing
+	if err != nil {
+		selector = labels.Everything()
+	}
+	g.takers = append(g.takers, taker{name, selector})
+}
+
+// place tells workloads apart that do not speak from the same place.
+func (g *grounds) place(w workload) string {
+	t := w.template
+	where, err := json.Marshal([]any{
+		t.Spec.ServiceAccountName, t.Spec.NodeSelector, t.Spec.Affinity, t.Spec.Tolerations, t.Spec.HostNetwork, t.Spec.DNSPolicy, t.Spec.DNSConfig, t.Spec.HostAliases,
+	})
+	if err != nil { // API types always marshal
+		panic(err)
+	}
+	return string(where) + fmt.Sprint(g.selecting(t.Labels))
+}
+
+// selecting are the rules, by policy, that a set of labels falls under: the
+// policy's own, and those that let others in.
+func (g *grounds) selecting(set map[string]string) []string {
+	var out []string
+	for _, p := range g.policies {
+		for i, s := range selectorsOf(p) {
+			if selector, err := metav1.LabelSelectorAsSelector(s); err != nil || selector.Matches(labels.Set(set)) {
+				out = append(out, fmt.Sprint(p.Name, "/", i))
+			}
+		}
+	}
+	return out
+}
+
+// selectorsOf are the selectors of a policy for pods of its namespace.
+func selectorsOf(p networkingv1.NetworkPolicy) []*metav1.LabelSelector {
+	out := []*metav1.LabelSelector{&p.Spec.PodSelector}
+	for _, rule := range p.Spec.Ingress {
+		for _, peer := range rule.From {
+			if peer.PodSelector != nil {
+				out = append(out, peer.PodSelector)
+			}
+		}
+	}
+	return out
+}
+
+// most is how many keys are tried for leaving out; workloads have four or five.
+const most = 12
+
+// stand leaves out of a workload's labels as few as it takes that nobody takes
+// the pod for one of theirs.
+func (g *grounds) stand(w workload, ours map[string]string) (reconcile.Stand, error) {
+	own := w.template.Labels
+	out := reconcile.Stand{Workload: w.key(), Workloads: []string{w.key()}}
+	keys := slices.Sorted(maps.Keys(own))
+	if len(keys) > most {
+		return out, fmt.Errorf("%s has more than %d labels on its pods", w.key(), most)
+	}
+	wanted := g.selecting(own)
+	best := -1
+	unselected := false
+	for without := range 1 << len(keys) {
+		if best >= 0 && bits(without) >= bits(best) {
+			continue
+		}
+		set := maps.Clone(ours)
+		for i, key := range keys {
+			if _, mine := ours[key]; without&(1<<i) == 0 && !mine {
+				set[key] = own[key]
+			}
+		}
+		if g.taken(set) != "" {
+			continue
+		}
+		if unselected = true; slices.Equal(g.selecting(set), wanted) {
+			best, out.Labels = without, set
+		}
+	}
+	switch {
+	case best >= 0:
+		for i, key := range keys {
+			if best&(1<<i) != 0 {
+				out.Dropped = append(out.Dropped, key)
+			}
+		}
+	case unselected:
+		out.Refused = "the labels by which a network policy selects them are those by which a Service, a workload or a PodDisruptionBudget does (" + g.taken(own) + ")"
+	default:
+		out.Refused = g.taken(ours) + " selects a pod of ours whatever labels are left out"
+	}
+	return out, nil
+}
+
+func bits(n int) int {
+	count := 0
+	for ; n > 0; n &= n - 1 {
+		count++
+	}
+	return count
+}
+
+// taken names who would take a pod with these labels for one of its own, or "".
+func (g *grounds) taken(set map[string]string) string {
+	var out []string
+	for _, t := range g.takers {
+		if t.selector.Matches(labels.Set(set)) {
+			out = append(out, t.name)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+// standIn has the pod of a Job stand in the place of a workload's.
+func (c *Client) standIn(ctx context.Context, template *corev1.PodTemplateSpec, job string, s reconcile.Stand) error {
+	found, _, err := c.layer(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(found, func(w workload) bool { return w.key() == s.Workload })
+	if i < 0 {
+		return fmt.Errorf("%s is not there any more", s.Workload)
+	}
+	like, pod := found[i].template, &template.Spec
+	template.Labels = maps.Clone(s.Labels)
+	maps.Copy(template.Labels, c.ours())
+	template.Labels[labelJob] = job
+	annotations := maps.Clone(like.Annotations)
+	delete(annotations, "kubectl.kubernetes.io/restartedAt")
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	maps.Copy(annotations, template.Annotations)
+	template.Annotations = annotations
+	pod.ServiceAccountName = like.Spec.ServiceAccountName
+	pod.NodeSelector, pod.Tolerations = like.Spec.NodeSelector, like.Spec.Tolerations
+	if like.Spec.Affinity != nil { // what it says of other pods is about its own kind
+		pod.Affinity = &corev1.Affinity{NodeAffinity: like.Spec.Affinity.NodeAffinity}
+	}
+	for _, secret := range like.Spec.ImagePullSecrets {
+		if !slices.Contains(pod.ImagePullSecrets, secret) {
+			pod.ImagePullSecrets = append(pod.ImagePullSecrets, secret)
+		}
+	}
+	pod.HostNetwork, pod.HostAliases = like.Spec.HostNetwork, like.Spec.HostAliases
+	pod.DNSPolicy, pod.DNSConfig = cmp.Or(like.Spec.DNSPolicy, corev1.DNSClusterFirst), like.Spec.DNSConfig
+	pod.PriorityClassName, pod.RuntimeClassName = like.Spec.PriorityClassName, like.Spec.RuntimeClassName
+	return nil
+}

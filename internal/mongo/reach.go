@@ -1,0 +1,57 @@
+package mongo
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/internal/process"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// dialTime is how long a host has to take a connection.
+const dialTime = 10 * time.Second
+
+// reach tries the way to the target from where this pod stands: each name that
+// we were given, the login, and each name that the replica set announces, by which
+// a driver goes then. That one of them fails is its result.
+func (m *mover) reach(ctx context.Context) reconcile.ReachResult {
+	s := m.target
+	out := reconcile.ReachResult{At: time.Now().UTC()}
+	for _, host := range s.endpoint.Hosts {
+		out.Hosts = append(out.Hosts, reconcile.Reached{Host: host})
+	}
+	dialAll(ctx, out.Hosts)
+	if !slices.ContainsFunc(out.Hosts, func(h reconcile.Reached) bool { return h.Error == "" }) {
+		return out
+	}
+	if err := s.connect(ctx); err != nil {
+		out.Login = err.Error()
+		return out
+	}
+	if s.direct {
+		return out
+	}
+	var announced []reconcile.Reached
+	for _, host := range s.hello.Hosts {
+		if !slices.ContainsFunc(s.endpoint.Hosts, func(seed string) bool { return strings.EqualFold(seed, host) }) {
+			announced = append(announced, reconcile.Reached{Host: host, Announced: true})
+		}
+	}
+	dialAll(ctx, announced)
+	out.Hosts = append(out.Hosts, announced...)
+	return out
+}
+
+func dialAll(ctx context.Context, hosts []reconcile.Reached) {
+	var all sync.WaitGroup
+	for i := range hosts {
+		all.Go(func() {
+			addresses, err := process.Dial(ctx, hosts[i].Host, dialTime)
+			hosts[i].Came(addresses, err)
+		})
+	}
+	all.Wait()
+}

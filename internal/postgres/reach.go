@@ -1,0 +1,34 @@
+package postgres
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/internal/process"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// dialTime is how long a host has to take a connection.
+const dialTime = 10 * time.Second
+
+// reach tries the way to the target from where this pod stands: the name, the
+// connection, the login. That one of them fails is its result.
+func (m *mover) reach(ctx context.Context) reconcile.ReachResult {
+	e := m.target.endpoint
+	host := reconcile.Reached{Host: net.JoinHostPort(e.Host, strconv.Itoa(e.Port))}
+	addresses, err := process.Dial(ctx, host.Host, dialTime)
+	host.Came(addresses, err)
+	out := reconcile.ReachResult{At: time.Now().UTC(), Hosts: []reconcile.Reached{host}}
+	if err != nil {
+		return out
+	}
+	conn, err := m.target.connect(ctx, maintenance)
+	if err != nil {
+		out.Login = err.Error()
+		return out
+	}
+	_ = conn.Close(ctx) // it was asked for nothing
+	return out
+}

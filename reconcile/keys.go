@@ -1,0 +1,96 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// sourceKeys is where the chart's keys are documented, in contradiction to its
+// own operator guide.
+const sourceKeys = "CircleCI Server 4.10 installation reference, values postgresql.auth.existingSecret and mongodb.auth.existingSecret"
+
+// readsNow are the keys of Secrets that workloads read after the switch: as
+// the upgrade was foreseen, else as the release has it.
+func readsNow(o Observation) []SecretRead {
+	if o.Preview.Is() {
+		return o.Preview.Value.Reads
+	}
+	return o.Release.Value.Reads
+}
+
+// credentialKeys are the keys under which our Secret has to hold the external
+// password: those that are documented and those by which this chart asks for a
+// password.
+func credentialKeys(o Observation, e Engine) []string {
+	out := slices.Clone(traitsOf[e].keys)
+	for _, r := range readsNow(o) {
+		if r.Secret == traitsOf[e].credentials && strings.Contains(strings.ToLower(r.Key), "password") && !slices.Contains(out, r.Key) {
+			out = append(out, r.Key)
+		}
+	}
+	return out
+}
+
+// observeKeys compares our Secrets once more where the chart reads a password
+// under a key that is not documented.
+func observeKeys(ctx context.Context, s *spec.Spec, p Providers, o *Observation) {
+	for _, e := range engines {
+		keys, d := credentialKeys(*o, e), declared(s, e)
+		if d != nil && d.external != nil && len(keys) > len(traitsOf[e].keys) {
+			o.store(e).Credentials = p.Passwords.Compare(ctx, traitsOf[e].credentials, keys, d.external.password)
+		}
+	}
+}
+
+// checkKeys holds every key that the application will read against what will be
+// in the Secret. Under the keys for passwords is, or will be, the one that the
+// inspection logs in with.
+func checkKeys(o Observation, p Part) []Finding {
+	if p.To != spec.External {
+		return checkInternalKeys(o, p)
+	}
+	t, c := traitsOf[p.Engine], o.store(p.Engine).Credentials
+	if c.Unread() {
+		return nil // which is refused by itself
+	}
+	var out []Finding
+	for _, r := range readsNow(o) {
+		if r.Secret != t.credentials || r.Key == "" || slices.Contains(credentialKeys(o, p.Engine), r.Key) {
+			continue
+		}
+		what := fmt.Sprintf("%s reads key %s of Secret %s", strings.Join(clip(r.By, 3), ", "), r.Key, r.Secret)
+		switch holds, there := c.Value.Others[r.Key]; {
+		case !there && !r.Optional:
+			out = append(out, block("secret-key", p.Engine.field("external", "password"), sourceKeys,
+				fmt.Sprintf("put it there, beside the password under %s: what else is in the Secret is left alone", strings.Join(credentialKeys(o, p.Engine), " and ")),
+				"%s, which is not there and which the move does not know how to fill: its pods would not start", what))
+		case holds == HoldsOtherPassword:
+			out = append(out, block("secret-key", p.Engine.field("external", "password"), sourceKeys,
+				"write the connection string anew, with the password that "+p.Engine.field("external", "password")+" refers to",
+				"%s, and the connection string there holds another password than the one that logs in to %s", what, p.External))
+		}
+	}
+	return out
+}
+
+// checkInternalKeys asks that the Secret of the internal server, where it is
+// kept, has the keys that the application will read.
+func checkInternalKeys(o Observation, p Part) []Finding {
+	has := o.store(p.Engine).Internal.Value.Secret
+	made := func(name string) bool {
+		return slices.ContainsFunc(o.Preview.Value.Objects, func(obj ObjectPreview) bool { return obj.ref() == "Secret/"+name })
+	}
+	var out []Finding
+	for _, r := range readsNow(o) {
+		if !has.Is() || r.Secret != has.Value.Name || r.Key == "" || r.Optional || made(r.Secret) || slices.Contains(has.Value.Keys, r.Key) {
+			continue
+		}
+		out = append(out, block("secret-key", p.Engine.field("location"), sourceKeys, "put the password of the internal server there under that key",
+			"%s reads key %s of Secret %s, which is not there: its pods would not start", strings.Join(clip(r.By, 3), ", "), r.Key, r.Secret))
+	}
+	return out
+}

@@ -1,0 +1,217 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// sourceRoad is where trying the application's own road is explained.
+const sourceRoad = "docs/preflight.md"
+
+// Roads knows from where in the network the application's pods speak.
+type Roads interface {
+	// Stands gives for the application's workloads where a pod of ours can stand
+	// in their place; workloads that stand alike have one.
+	Stands(ctx context.Context) Observed[[]Stand]
+	// Policies judges by the namespace's network policies whether the pods of
+	// the stands, and our own, may connect to hosts. What is allowed is not told.
+	Policies(ctx context.Context, stands []Stand, hosts []Reached) Observed[[]PolicyVerdict]
+}
+
+// Stand is a place in the network from which workloads speak: what policies
+// select them, as which account and on which nodes they run.
+type Stand struct {
+	// Workload is the one whose pods are imitated, Kind/name; Workloads are all
+	// that stand there.
+	Workload  string   `json:"workload"`
+	Workloads []string `json:"workloads"`
+	// Labels are its pods' own but for those that a Service, a workload or a
+	// PodDisruptionBudget would take a pod of ours for one of theirs by. Dropped
+	// are the keys left out.
+	Labels  map[string]string `json:"labels,omitempty"`
+	Dropped []string          `json:"dropped,omitempty"`
+	// Refused says why there are no such labels.
+	Refused string `json:"refused,omitempty"`
+}
+
+// PolicyVerdict is what network policies say of the way to one host.
+type PolicyVerdict struct {
+	// Subject is the workload whose pods are meant, empty for our own.
+	Subject string `json:"subject,omitempty"`
+	Host    string `json:"host"`
+	// Policies select the pods and allow the way nowhere.
+	Policies []string `json:"policies"`
+	// Undecided says why it cannot be told; empty for a way that is denied.
+	Undecided string `json:"undecided,omitempty"`
+	// Why says what is denied.
+	Why string `json:"why,omitempty"`
+}
+
+// Reached is how far a connection to one host came.
+type Reached struct {
+	// Host is host:port, as a client would dial it.
+	Host string `json:"host"`
+	// Announced tells that the name is the replica set's own for a member.
+	Announced bool `json:"announced,omitempty"`
+	// Addresses are what the name resolves to.
+	Addresses []string `json:"addresses,omitempty"`
+	// Error says why there was no connection.
+	Error string `json:"error,omitempty"`
+}
+
+// Came fills in the outcome of dialling.
+func (r *Reached) Came(addresses []string, err error) {
+	if r.Addresses = addresses; err != nil {
+		r.Error = err.Error()
+	}
+}
+
+// ReachResult is the result of OpReach.
+type ReachResult struct {
+	At    time.Time `json:"at"`
+	Hosts []Reached `json:"hosts"`
+	// Login says why the login failed, where there was a connection.
+	Login string `json:"login,omitempty"`
+}
+
+// Road is what was tried of the application's own way to a target.
+type Road struct {
+	Tries    []RoadTry       `json:"tries,omitempty"`
+	Verdicts []PolicyVerdict `json:"verdicts,omitempty"`
+	// Untried says why nothing, or not everything, is known.
+	Untried []string `json:"untried,omitempty"`
+}
+
+// RoadTry is one pod's answer, or why there is none.
+type RoadTry struct {
+	Stand
+	Result *ReachResult `json:"result,omitempty"`
+	Error  string       `json:"error,omitempty"`
+}
+
+// reaches tells whether the pod came all the way to every host.
+func (t RoadTry) reaches() bool {
+	return t.Result != nil && t.Result.Login == "" && !slices.ContainsFunc(t.Result.Hosts, func(h Reached) bool { return h.Error != "" })
+}
+
+// roads are what is tried, by the datastore that is to leave the cluster.
+type roads map[Engine]*Road
+
+// roadsOut are the datastores whose road is tried: those that are to leave the
+// cluster and have not begun to, where pods may be made.
+func roadsOut(s *spec.Spec, o *Observation, opt ObserveOptions) roads {
+	out := roads{}
+	if !opt.Inspect || openMove(*o) {
+		return out
+	}
+	for _, p := range partsWanted(s, o) {
+		if p.To == spec.External {
+			out[p.Engine] = &Road{}
+		}
+	}
+	return out
+}
+
+// stand finds where the application speaks from.
+func (r roads) stand(ctx context.Context, p Providers) {
+	stands := p.Roads.Stands(ctx)
+	for _, road := range r {
+		if !stands.Is() {
+			road.Untried = []string{orElse(stands.Why, "nothing of the application is there")}
+		}
+		for _, s := range stands.Value {
+			road.Tries = append(road.Tries, RoadTry{Stand: s})
+		}
+	}
+}
+
+// tries has a pod connect to the target from each place that the application
+// speaks from.
+func (r roads) tries(ctx context.Context, p Providers, in sides) []func() {
+	road := r[in.Engine]
+	if road == nil {
+		return nil
+	}
+	var out []func()
+	for i := range road.Tries {
+		if t := &road.Tries[i]; t.Refused == "" {
+			out = append(out, func() { tryRoad(ctx, p, in, t) })
+		}
+	}
+	return out
+}
+
+// judge reads what network policies say of the same way.
+func (r *Road) judge(ctx context.Context, p Providers, in sides) {
+	var stands []Stand
+	for _, t := range r.Tries {
+		stands = append(stands, t.Stand)
+	}
+	verdicts := p.Roads.Policies(ctx, stands, hostsOf(in, r.Tries))
+	if verdicts.Unread() {
+		r.Untried = append(r.Untried, "the network policies could not be read: "+verdicts.Why)
+	}
+	r.Verdicts = verdicts.Value
+}
+
+func tryRoad(ctx context.Context, p Providers, in sides, t *RoadTry) {
+	raw, err := p.Movers.Run(ctx, reachJob(in, t.Stand), func(MoverEvent) {})
+	var res ReachResult
+	if err == nil {
+		err = json.Unmarshal(raw, &res)
+	}
+	if err != nil {
+		t.Error = err.Error()
+		return
+	}
+	t.Result = &res
+}
+
+// reachJob is the pod that stands in a workload's place. One that a killed run
+// left behind is found by its name, or ends by itself.
+func reachJob(in sides, s Stand) MoverJob {
+	data, err := json.Marshal(struct {
+		To MoverSide
+		At Stand
+	}{in.Target, s})
+	if err != nil { // plain structs of strings always marshal
+		panic(err)
+	}
+	sum := sha256.Sum256(data)
+	job := sides{Engine: in.Engine, Target: in.Target}.job("circleci-dr-reach-"+hex.EncodeToString(sum[:5]), MoverRequest{Operation: OpReach})
+	job.Deadline, job.Stand = time.Minute, &s
+	return job
+}
+
+// hostsOf are the target's hosts with the addresses that any pod saw of them.
+func hostsOf(in sides, tries []RoadTry) []Reached {
+	var out []Reached
+	add := func(r Reached) {
+		i := slices.IndexFunc(out, func(o Reached) bool { return o.Host == r.Host })
+		if i < 0 {
+			out = append(out, Reached{Host: r.Host, Addresses: r.Addresses})
+		} else if len(out[i].Addresses) == 0 {
+			out[i].Addresses = r.Addresses
+		}
+	}
+	if e := in.Target.Endpoint; e != nil {
+		for _, host := range strings.Split(e.at(), ",") {
+			add(Reached{Host: host})
+		}
+	}
+	for _, t := range tries {
+		if t.Result != nil {
+			for _, h := range t.Result.Hosts {
+				add(h)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,104 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// checkRoad judges what was tried of the application's own way to the target.
+func checkRoad(o Observation, p Part) []Finding {
+	in := o.store(p.Engine).Inspection
+	if p.To != spec.External || !in.Is() || in.Value.Road == nil {
+		return nil
+	}
+	road := in.Value.Road
+	var out []Finding
+	for _, t := range road.Tries {
+		out = append(out, t.findings(p, road.Verdicts)...)
+	}
+	if len(road.Untried) > 0 {
+		out = append(out, untried(p, "the application's workloads", strings.Join(road.Untried, "; ")))
+	}
+	reached := in.Value.Target != nil && in.Value.Target.Database != nil
+	for _, v := range road.Verdicts {
+		i := slices.IndexFunc(road.Tries, func(t RoadTry) bool { return slices.Contains(t.Workloads, v.Subject) })
+		if v.Subject == "" && reached || i >= 0 && road.Tries[i].Result != nil { // what was tried counts, and says so itself
+			continue
+		}
+		out = append(out, v.finding(p))
+	}
+	return out
+}
+
+func untried(p Part, whose, why string) Finding {
+	return Finding{ID: "road-untried", Field: p.Engine.hostField(), Source: sourceRoad,
+		What: fmt.Sprintf("whether %s can reach %s from where they stand was not tried: %s", whose, p.External, why),
+		Fix:  "try it from one of their pods, or see that nothing keeps them from it"}
+}
+
+func (t RoadTry) whose() string {
+	return "the pods of " + strings.Join(clip(t.Workloads, 4), ", ")
+}
+
+// findings says what one pod met.
+func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []Finding {
+	switch {
+	case t.Refused != "":
+		return []Finding{untried(p, t.whose(), t.Refused)}
+	case t.Result == nil:
+		return []Finding{untried(p, t.whose(), "the pod that was to stand in their place gave no answer: "+t.Error)}
+	case t.reaches():
+		return nil
+	}
+	var out []Finding
+	for _, h := range t.Result.Hosts {
+		if h.Error == "" {
+			continue
+		}
+		name := h.Host
+		if h.Announced {
+			name += ", a name that the replica set has for a member,"
+		}
+		what, fix := "cannot connect to "+name, "open the way from these pods to "+strings.Join(h.Addresses, ", ")+": network policies, the firewall, the service mesh"
+		if len(h.Addresses) == 0 {
+			what, fix = "cannot resolve "+name, "let these pods resolve the name (the cluster's DNS, their dnsPolicy, a network policy for port 53), or use a name that they can"
+		}
+		if by := policiesOf(verdicts, t, h.Host); len(by) > 0 {
+			fix += "; NetworkPolicy " + strings.Join(by, ", ") + " allows it nowhere"
+		}
+		out = append(out, block("application-road", p.Engine.hostField(), sourceRoad, fix,
+			"%s %s, tried by a pod with the labels, the account and the place of %s: %s", t.whose(), what, t.Workload, h.Error))
+	}
+	if t.Result.Login != "" {
+		out = append(out, block("application-road", p.Engine.hostField(), sourceRoad, "let the server take logins from the addresses of these pods, such as by pg_hba.conf or its list of allowed networks",
+			"%s cannot log in to %s, tried by a pod with the labels, the account and the place of %s: %s", t.whose(), p.External, t.Workload, t.Result.Login))
+	}
+	return out
+}
+
+func policiesOf(verdicts []PolicyVerdict, t RoadTry, host string) []string {
+	for _, v := range verdicts {
+		if v.Host == host && slices.Contains(t.Workloads, v.Subject) && v.Undecided == "" {
+			return v.Policies
+		}
+	}
+	return nil
+}
+
+// finding says what policies would do. Whether the cluster's network enforces
+// them is not known, so it blocks nothing: what is tried does.
+func (v PolicyVerdict) finding(p Part) Finding {
+	whose, fix := "the pods of "+v.Subject, "let it allow egress to "+v.Host
+	if v.Subject == "" {
+		whose, fix = "circleci-dr's own pods", "let it allow egress to "+v.Host+", or give our pods the labels of an allowed one in mover.labels"
+	}
+	what := fmt.Sprintf("NetworkPolicy %s selects %s and keeps them from %s: %s", strings.Join(v.Policies, ", "), whose, v.Host, v.Why)
+	if v.Undecided != "" {
+		what = fmt.Sprintf("whether NetworkPolicy %s lets %s reach %s cannot be told: %s", strings.Join(v.Policies, ", "), whose, v.Host, v.Undecided)
+		fix = "see that it does"
+	}
+	return Finding{ID: "network-policy", Field: p.Engine.hostField(), Source: sourceRoad, What: what, Fix: fix}
+}

@@ -1,0 +1,93 @@
+package reconcile
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
+	const host = "pg.example.com:5432"
+	at := Stand{Workload: "Deployment/api", Workloads: []string{"Deployment/api", "Deployment/web"}}
+	tried := func(login string, hosts ...Reached) RoadTry {
+		return RoadTry{Stand: at, Result: &ReachResult{Hosts: hosts, Login: login}}
+	}
+	fine := Reached{Host: host, Addresses: []string{"10.1.2.3"}}
+	denies := func(subject string) PolicyVerdict {
+		return PolicyVerdict{Subject: subject, Host: host, Policies: []string{"deny"}, Why: "no rule of it allows it"}
+	}
+	unknown := PolicyVerdict{Subject: "Deployment/api", Host: host, Policies: []string{"some"}, Undecided: "it allows 1 of the name's 2 addresses"}
+	refused := at
+	refused.Refused = "Service/frontend selects every pod"
+	for _, row := range []struct {
+		name  string
+		road  Road
+		alive bool // the mover's own way is open
+		want  []string
+		says  string
+	}{
+		{"reached", Road{Tries: []RoadTry{tried("", fine)}}, true, nil, ""},
+		{"reached, whatever policies say", Road{Tries: []RoadTry{tried("", fine)}, Verdicts: []PolicyVerdict{denies("Deployment/web"), denies("")}}, true, nil, ""},
+		{"a name that cannot be resolved", Road{Tries: []RoadTry{tried("", Reached{Host: host, Error: "no such host"})}}, true, []string{"application-road!"}, "Deployment/api, Deployment/web cannot resolve pg.example.com:5432"},
+		{"no connection", Road{Tries: []RoadTry{tried("", Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "i/o timeout"})}, Verdicts: []PolicyVerdict{denies("Deployment/api")}}, true,
+			[]string{"application-road!"}, "NetworkPolicy deny allows it nowhere"},
+		{"a member's own name", Road{Tries: []RoadTry{tried("", fine, Reached{Host: "m1.internal:27017", Announced: true, Error: "no such host"})}}, true, []string{"application-road!"}, "m1.internal:27017, a name that the replica set has for a member,"},
+		{"no login", Road{Tries: []RoadTry{tried("no pg_hba.conf entry", fine)}}, true, []string{"application-road!"}, "no pg_hba.conf entry"},
+		{"no labels", Road{Tries: []RoadTry{{Stand: refused}}, Verdicts: []PolicyVerdict{denies("Deployment/api")}}, true, []string{"road-untried", "network-policy"}, "Service/frontend selects every pod"},
+		{"no answer", Road{Tries: []RoadTry{{Stand: at, Error: "the pod was refused"}}}, true, []string{"road-untried"}, "the pod was refused"},
+		{"nothing could be read", Road{Untried: []string{"list Services: forbidden"}}, true, []string{"road-untried"}, "list Services: forbidden"},
+		{"our own pods are cut off", Road{Verdicts: []PolicyVerdict{denies("")}}, false, []string{"network-policy"}, "mover.labels"},
+		{"nobody can tell", Road{Tries: []RoadTry{{Stand: at, Error: "x"}}, Verdicts: []PolicyVerdict{unknown}}, true, []string{"road-untried", "network-policy"}, "cannot be told: it allows 1 of the name's 2 addresses"},
+	} {
+		var o Observation
+		in := Inspection{Road: &row.road}
+		in.Target = &InspectedSide{Code: CodeUnreachable, Error: "x"}
+		if row.alive {
+			in.Target = &InspectedSide{Database: &Database{}}
+		}
+		o.Postgres.Inspection = Found(in)
+		var ids, text []string
+		for _, f := range checkRoad(o, Part{Engine: PostgreSQL, To: "external", External: host}) {
+			id := f.ID
+			if f.Blocks {
+				id += "!"
+			}
+			ids, text = append(ids, id), append(text, f.What+" "+f.Fix)
+		}
+		if !slices.Equal(ids, row.want) || !strings.Contains(strings.Join(text, "\n"), row.says) {
+			t.Errorf("%s: %v %q", row.name, ids, text)
+		}
+	}
+}
+
+// A plan has a pod try the way from each place, by a job that leaves nothing,
+// and what it finds blocks the move; one that wants no move out tries nothing.
+func TestAPlanTriesTheApplicationsRoad(t *testing.T) {
+	w := newWorld()
+	w.stands = []Stand{{Workload: "Deployment/api", Workloads: []string{"Deployment/api"}}, {Workload: "Deployment/web", Workloads: []string{"Deployment/web"}, Refused: "x"}}
+	reaches := func() int {
+		n := 0
+		for _, call := range w.calls {
+			if call == "Run reach" {
+				n++
+			}
+		}
+		return n
+	}
+	_, plan, err := w.plan(externalSpec())
+	if err != nil || len(plan.Blocked()) > 0 || reaches() == 0 {
+		t.Fatalf("plan %v, %d calls of the pod: %v", plan.Findings, reaches(), err)
+	}
+	w.cutOff = "no such host"
+	_, plan, err = w.plan(externalSpec())
+	if blocked := plan.Blocked(); err != nil || len(blocked) != 1 || blocked[0].ID != "application-road" {
+		t.Errorf("plan %+v: %v", plan.Findings, err)
+	}
+	if len(w.jobs) != 0 {
+		t.Errorf("%d Jobs are left", len(w.jobs))
+	}
+	before := reaches()
+	if _, _, err := w.plan(internalSpec()); err != nil || reaches() != before {
+		t.Errorf("a plan without a move tried it: %v", err)
+	}
+}
