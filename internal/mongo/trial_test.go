@@ -39,8 +39,7 @@ func TestTrialNamesWhatTheTargetRefuses(t *testing.T) {
 		`{"createIndexes": "jobs", "indexes": [{"key": {"t": 1}, "name": "never", "expireAfterSeconds": {"$numberDouble": "NaN"}}]}`,
 		`{"createIndexes": "jobs", "indexes": [{"key": {"loc": "geoHaystack", "d": 1}, "name": "hay", "bucketSize": 1}]}`,
 		`{"createIndexes": "fine", "indexes": [{"key": {"x": "text"}, "name": "x", "textIndexVersion": 2}, {"key": {"y": "2dsphere"}, "name": "y", "2dsphereIndexVersion": 2}, {"key": {"z": "2d"}, "name": "z", "bits": 20, "min": -180, "max": 180}]}`,
-		`{"insert": "jobs", "documents": [{"_id": 1, "id": 1, "a": 2, "b": 3, "c": 4, "deep": {"$x": 1, "a.b": 2}}]}`,
-		`{"insert": "fine", "documents": [{"_id": {"$ref": "jobs", "$id": 1}}, {"_id": {"$ref": "jobs", "$id": {"$oid": "5f5f5f5f5f5f5f5f5f5f5f5f"}, "$db": "main", "z": 1}}]}`,
+		`{"insert": "jobs", "documents": [{"_id": 1, "id": 1, "a": 2, "b": 3, "c": 4, "deep": {"$x": 1, "a.b": 2}}, {"_id": {"$ref": "jobs", "$id": 1}}, {"_id": {"$ref": "jobs", "$id": {"$oid": "5f5f5f5f5f5f5f5f5f5f5f5f"}, "$db": "main", "z": 1}}]}`,
 	} {
 		source.Command(t, "main", command)
 	}
