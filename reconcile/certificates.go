@@ -129,7 +129,7 @@ func checkTrust(s *spec.Spec, o Observation, p Part, dst Database) []Finding {
 		if sure {
 			out = append(out, checkName(p, shown, chain[0])...)
 		}
-		if err := vouched(chain, poolOf(append(adds, trust.Certificates...)...), o.At); err != nil && !shown.System {
+		if err := vouched(chain, poolOf(slices.Concat(adds, trust.Certificates)...), o.At); err != nil && !shown.System {
 			out = append(out, untrusted(o, p, shown, chain, err, why, sure))
 		}
 	}

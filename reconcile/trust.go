@@ -111,7 +111,7 @@ func untold(s *spec.Spec, o Observation, e Engine, trust Trust) []string {
 	for _, shown := range outside.Database.Presented {
 		chain := certificatesOf(shown.Chain)
 		if len(chain) == 0 || shown.System || trust.imports(shown.Host) ||
-			vouched(chain, poolOf(append(out, trust.Certificates...)...), o.At) == nil {
+			vouched(chain, poolOf(slices.Concat(out, trust.Certificates)...), o.At) == nil {
 			continue
 		}
 		if root := rootOf(chain, authority.Value, o.At); root != nil {
