@@ -174,6 +174,9 @@ func tryRoad(ctx context.Context, p Providers, in sides, t *RoadTry) {
 	t.Result = &res
 }
 
+// reachTime bounds a try of the road: a connection or two.
+const reachTime = time.Minute
+
 // reachJob is the pod that stands in a workload's place. One that a killed run
 // left behind is found by its name, or ends by itself.
 func reachJob(in sides, s Stand) MoverJob {
@@ -186,7 +189,7 @@ func reachJob(in sides, s Stand) MoverJob {
 	}
 	sum := sha256.Sum256(data)
 	job := sides{Engine: in.Engine, Target: in.Target}.job("circleci-dr-reach-"+hex.EncodeToString(sum[:5]), MoverRequest{Operation: OpReach})
-	job.Deadline, job.Stand = time.Minute, &s
+	job.Deadline, job.Stand = reachTime, &s
 	return job
 }
 

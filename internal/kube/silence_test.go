@@ -61,7 +61,11 @@ var outageCalls = map[string]func(context.Context, *Client) error{
 		return err
 	},
 	"LeaseReader.Holder": func(ctx context.Context, c *Client) error { return unreadOf(c.Holder(ctx)) },
-	"Starts.Ailing":      func(ctx context.Context, c *Client) error { return unreadOf(c.Ailing(ctx, []string{"Deployment/web"})) },
+	"Roads.Stands":       func(ctx context.Context, c *Client) error { return unreadOf(c.Stands(ctx)) },
+	"Roads.Policies": func(ctx context.Context, c *Client) error {
+		return unreadOf(c.Policies(ctx, nil, []reconcile.Reached{{Host: "pg:5432"}}))
+	},
+	"Starts.Ailing": func(ctx context.Context, c *Client) error { return unreadOf(c.Ailing(ctx, []string{"Deployment/web"})) },
 	"Access.Denied": func(ctx context.Context, c *Client) error {
 		return unreadOf(c.Denied(ctx, reconcile.Permissions(server)))
 	},
