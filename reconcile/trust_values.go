@@ -59,8 +59,9 @@ func AuthorityRef(s *spec.Spec, e Engine) *spec.SecretRef {
 }
 
 // WantedTrust is tls.certificates of files with the authority of an external
-// server added, whose certificates a text holds; nil when it is there, and a
-// note where this cannot be known without the cluster.
+// server, whose certificates a text holds, added where it is not there yet; nil
+// and a note where this cannot be known without the cluster, nil alone where
+// the chart has no such list.
 func WantedTrust(s *spec.Spec, e Engine, version, authority string, files DeclaredValues) (*Setting, string) {
 	certificates := certificatesOf(authority)
 	field := e.field("external", "tls", "ca")
@@ -68,8 +69,12 @@ func WantedTrust(s *spec.Spec, e Engine, version, authority string, files Declar
 	for _, c := range certificates {
 		entries = append(entries, entryOf(c))
 	}
-	if version != "" && !atLeast(version, 4, 1) || len(certificates) > 0 && len(lacking(files.Trust.Certificates, entries)) == 0 {
+	if version != "" && !atLeast(version, 4, 1) {
 		return nil, ""
+	}
+	if len(certificates) > 0 && len(lacking(files.Trust.Certificates, entries)) == 0 {
+		st := trustSetting(e, files, nil)
+		return &st, ""
 	}
 	copyIt := fmt.Sprintf("after the move copy %s from helm get values into the files", trustPath)
 	switch {

@@ -170,6 +170,7 @@ func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said reconc
 // it to write where the files lack it.
 func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions, said reconcile.DeclaredValues) []reconcile.Setting {
 	var found *reconcile.Setting
+	had := len(said.Trust.Certificates)
 	for _, engine := range []reconcile.Engine{reconcile.PostgreSQL, reconcile.MongoDB} {
 		ref := reconcile.AuthorityRef(s, engine)
 		if ref == nil {
@@ -191,6 +192,9 @@ func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions,
 		return nil
 	}
 	out.Settings = append(out.Settings, *found)
+	if len(found.Value.([]any)) == had {
+		return nil
+	}
 	return []reconcile.Setting{*found}
 }
 
