@@ -142,13 +142,16 @@ func dressKilled(t *testing.T, p pair) {
 	}
 }
 
+// wideSQL makes reading busy last long enough to be stopped in it.
+const wideSQL = "insert into public.busy (note) select repeat(md5(g::text), 300) from generate_series(1, 3000) g"
+
 // stopReading stops the target's session that takes a table's rows, so that the
 // session that reads them lasts. It gives what lets it go on.
 func stopReading(t *testing.T, p pair) (goOn func()) {
 	t.Helper()
 	const taking = "select coalesce(max(pid), 0)::text from pg_stat_activity where application_name like 'circleci-dr-rehearsal%' and query like 'copy \"public\".\"busy\" %'"
 	const reading = "select count(*)::text from pg_locks l join pg_stat_activity a using (pid) where l.relation = 'public.busy'::regclass and a.application_name like 'circleci-dr-rehearsal%' and a.query like 'copy %'"
-	for until := time.Now().Add(time.Minute); time.Now().Before(until); {
+	for until := time.Now().Add(3 * time.Minute); time.Now().Before(until); {
 		pid := 0
 		if _, err := fmt.Sscan(p.target.Value(t, "postgres", taking), &pid); err != nil {
 			t.Fatal(err)
@@ -168,7 +171,7 @@ func stopReading(t *testing.T, p pair) (goOn func()) {
 // dressLetsGo: an ALTER TABLE of the application waits for a worker that reads
 // the table for three seconds at most, and the rehearsal begins again.
 func dressLetsGo(t *testing.T, p pair) {
-	p.source.Exec(t, "main", "insert into public.busy (note) select repeat(md5(g::text), 300) from generate_series(1, 3000) g")
+	p.source.Exec(t, "main", wideSQL)
 	ended := begun(p.dressed())
 	goOn := stopReading(t, p)
 	stop := frontend(t, p.source, "alter table public.busy alter n set default 1", "update public.busy set n = 0 where id = 1")
@@ -203,6 +206,7 @@ type ended struct {
 // dressEmptied: what is emptied before it is read is no empty table of the
 // source's: the rehearsal begins again, and compares what is there then.
 func dressEmptied(t *testing.T, p pair) {
+	p.source.Exec(t, "main", wideSQL)
 	p.source.Exec(t, "main", "create table public.aa_late as select g as id from generate_series(1, 10) g; create table public.aa_child (id int); alter table public.aa_late add primary key (id); insert into public.aa_child select g from generate_series(1, 10) g; alter table public.aa_child add foreign key (id) references public.aa_late")
 	req := p.dressed()
 	req.Streams = 1 // the biggest table first, and nothing beside it
