@@ -62,7 +62,7 @@ func AuthorityRef(s *spec.Spec, e Engine) *spec.SecretRef {
 // server, whose certificates a text holds, added where it is not there yet; nil
 // and a note where this cannot be known without the cluster, nil alone where
 // the chart has no such list.
-func WantedTrust(s *spec.Spec, e Engine, version, authority string, files DeclaredValues) (*Setting, string) {
+func WantedTrust(e Engine, version, authority string, files DeclaredValues) (*Setting, string) {
 	certificates := certificatesOf(authority)
 	field := e.field("external", "tls", "ca")
 	var entries []string
@@ -96,6 +96,6 @@ func writesTrust(s *spec.Spec, o Observation, e Engine, d Deviation) bool {
 	if ref == nil || ref.Secret != nil {
 		return false
 	}
-	st, _ := WantedTrust(s, e, o.Release.Value.ChartVersion, o.store(e).Authority.Value, o.Values.Value)
+	st, _ := WantedTrust(e, o.Release.Value.ChartVersion, o.store(e).Authority.Value, o.Values.Value)
 	return st != nil && SameValue(st.Value, d.Value)
 }

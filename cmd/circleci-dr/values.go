@@ -176,7 +176,7 @@ func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions,
 		if ref == nil {
 			continue
 		}
-		st, note := reconcile.WantedTrust(s, engine, s.Server.Version, p.authority(o, *ref), said)
+		st, note := reconcile.WantedTrust(engine, s.Server.Version, p.authority(o, *ref), said)
 		if note != "" {
 			out.Notes = append(out.Notes, note)
 		}

@@ -31,7 +31,7 @@ func TestMoveAwkward(t *testing.T) {
 			}
 			proof := equal(t, p)
 			compared := fmt.Sprint(proof.Compared)
-			if compared != "map[collections:13 databases:3 documents:542 indexes:15 options:21 views:4]" {
+			if compared != "map[collections:14 databases:3 documents:542 indexes:15 options:22 views:4]" {
 				t.Errorf("compared %s", compared)
 			}
 		})

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"text/tabwriter"
 
-	"github.com/circleci-dr/circleci-dr/internal/pgtest"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
@@ -23,7 +22,7 @@ func dropNamed(t *testing.T, p pair) int {
 			t.Errorf("a false finding: %+v", o)
 			continue
 		}
-		p.source.Exec(t, o.Database, "set client_min_messages = error; "+dropOf(t, p.source, o))
+		p.source.Exec(t, o.Database, "set client_min_messages = error; "+dropOf(t, o))
 	}
 	return len(blocked)
 }
@@ -33,7 +32,7 @@ var namedKinds = [][2]string{{"access method", "access method"}, {"aggregate", "
 	{"function", "routine"}, {"postfix operator", "operator"}, {"transform", "transform"}, {"event trigger", "event trigger"}, {"table", "table"}, {"publication", "publication"},
 	{"operator class", ""}, {"operator family", ""}}
 
-func dropOf(t *testing.T, s *pgtest.Server, o reconcile.UnsupportedObject) string {
+func dropOf(t *testing.T, o reconcile.UnsupportedObject) string {
 	t.Helper()
 	i := slices.IndexFunc(namedKinds, func(k [2]string) bool { return strings.HasPrefix(o.Object, k[0]+" ") })
 	if i < 0 {

@@ -27,6 +27,7 @@ func sqlFile(t *testing.T, s *pgtest.Server, database, name string) {
 // dressBroken: all rows that break something are found in one go, with a few of
 // their keys, and with no other value of theirs.
 func dressBroken(t *testing.T, p pair) {
+	t.Helper()
 	sqlFile(t, p.source, "orphans", "orphaned_foreign_key")
 	sqlFile(t, p.source, "twins", "unique_index_with_duplicates")
 	sqlFile(t, p.source, "refused", "rows_a_table_refuses")
@@ -72,7 +73,7 @@ func finds(t *testing.T, s *pgtest.Server, database, query string) (found bool) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+	defer conn.Close(context.Background())
 	if _, err := conn.Exec(t.Context(), "set enable_indexscan = off; set enable_indexonlyscan = off; set enable_bitmapscan = off"); err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,7 @@ func frontend(t *testing.T, s *pgtest.Server, statements ...string) (stop func()
 	done.Add(1)
 	go func() {
 		defer done.Done()
-		defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+		defer conn.Close(context.Background())
 		for ctx.Err() == nil {
 			began := time.Now()
 			if _, err := conn.Exec(context.Background(), statements[n%len(statements)]); err != nil {
@@ -100,6 +100,7 @@ func frontend(t *testing.T, s *pgtest.Server, statements ...string) (stop func()
 // dressWhileWritten: rows that are written, changed and deleted meanwhile are no
 // difference, nor is a new partition or index.
 func dressWhileWritten(t *testing.T, p pair) {
+	t.Helper()
 	writes := []string{"insert into public.busy (note) values ('new'), ('newer')", "update public.busy set n = n + 1 where id between 1 and 200",
 		"delete from public.busy where id = (select max(b.id) from public.busy b where not exists (select from public.busy_log l where l.busy = b.id))",
 		"insert into public.busy_log (busy) values (1)", "select lo_create(0)", "select nextval('public.busy_id_seq')"}
@@ -130,6 +131,7 @@ func dressWhileWritten(t *testing.T, p pair) {
 
 // dressKilled kills one wherever it is: the next leaves nothing.
 func dressKilled(t *testing.T, p pair) {
+	t.Helper()
 	for _, point := range []string{"roles ", "rows main", "large objects main", "constraints main", "compare catalogs main", "compare rows main", "rows other"} {
 		movertest.KillAt(t, p.dressed(), point)
 		if n := p.target.Value(t, "postgres", leftOfRehearsals); n == "0" && point != "roles " {
