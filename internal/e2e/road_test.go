@@ -26,13 +26,13 @@ func TestTheApplicationsOwnRoad(t *testing.T) {
 
 	s.lose()
 	o := s.want(7, "plan")
-	s.contains("plan", o.out, "BLOCKED", "Deployment/lost", "cannot resolve "+s.out.mongoAddress(), "cannot resolve "+s.out.address(), "tried by a pod with the labels")
+	s.contains("plan", unwrapped(o), "BLOCKED", "Deployment/lost", "cannot resolve "+s.out.mongoAddress(), "cannot resolve "+s.out.address(), "tried by a pod with the labels")
 	if err := s.kube.AppsV1().Deployments(s.ns).Delete(t.Context(), "lost", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 
 	o = s.want(0, "plan", "--out", "plan.json", "--details")
-	s.contains("plan", o.out, "not in tls.certificates → CN=", "adds to tls.certificates in the release's values what vouches for "+s.out.mongoAddress(), "ConfigMap/tls-certificates", "tls.certificates (values.yaml:3) lacks CN=")
+	s.contains("plan", strings.ReplaceAll(unwrapped(o), "┃ ", ""), "not in tls.certificates → CN=", "Adds to tls.certificates in the release's values what vouches for "+s.out.mongoAddress(), "ConfigMap/tls-certificates", "tls.certificates (values.yaml:3) lacks CN=")
 	if strings.Contains(o.out, "tried by a pod") || strings.Contains(o.out, "was not tried") {
 		t.Errorf("the road is not open:\n%s", o.out)
 	}

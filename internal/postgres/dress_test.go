@@ -173,6 +173,7 @@ func stopReading(t *testing.T, p pair) (goOn func()) {
 // dressLetsGo: an ALTER TABLE of the application waits for a worker that reads
 // the table for three seconds at most, and the rehearsal begins again.
 func dressLetsGo(t *testing.T, p pair) {
+	t.Helper()
 	p.source.Exec(t, "main", wideSQL)
 	ended := begun(p.dressed())
 	goOn := stopReading(t, p)
@@ -208,6 +209,7 @@ type ended struct {
 // dressEmptied: what is emptied before it is read is no empty table of the
 // source's: the rehearsal begins again, and compares what is there then.
 func dressEmptied(t *testing.T, p pair) {
+	t.Helper()
 	p.source.Exec(t, "main", wideSQL)
 	p.source.Exec(t, "main", "create table public.aa_late as select g as id from generate_series(1, 10) g; create table public.aa_child (id int); alter table public.aa_late add primary key (id); insert into public.aa_child select g from generate_series(1, 10) g; alter table public.aa_child add foreign key (id) references public.aa_late")
 	req := p.dressed()
@@ -229,6 +231,7 @@ func dressEmptied(t *testing.T, p pair) {
 
 // dressLimits: whichever is met ends it, and is named with what helps.
 func dressLimits(t *testing.T, p pair) {
+	t.Helper()
 	for _, c := range []struct {
 		name, limit string
 		set         func(*reconcile.RehearsalLimits)
