@@ -198,7 +198,7 @@ func (m *mover) sameContents(ctx context.Context, h *holder, names []string, fen
 	if err != nil {
 		return classify(targetSide, err)
 	}
-	p := &proof{mover: m, recorded: recorded}
+	p := &proof{mover: m, recorded: recorded, facts: &copyFacts{}} // what is read there has no other name
 	for _, name := range names {
 		if err := p.compareRecorded(ctx, name); err != nil {
 			return fmt.Errorf("look for writes in database %q: %w", name, err)
