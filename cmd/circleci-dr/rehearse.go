@@ -31,8 +31,8 @@ func (p *program) rehearseCommand() *cli.Command {
 	var o rehearseOptions
 	return &cli.Command{
 		Name: "rehearse", Usage: "make PostgreSQL's schema on the target, compare it and remove it again, with the application up",
-		Description: "Finds before a move what the target would refuse or make differently. Runs a Job in the cluster; carries no data.\n" +
-			"With --with-data it is the whole copy, rows too: it finds rows that break what they are held to, and measures what the copy of the move will take.\n" +
+		Description: "Finds before a move what the target would refuse or make differently. Runs a Job in the cluster; rows are carried only with --with-data.\n" +
+			"That is the whole copy then: it finds rows that break what they are held to, and measures what the copy of the move will take.\n" +
 			"That reads every row once and writes it to the target; vacuum removes nothing on the source meanwhile, and what was copied reaches the target's backups.\n" +
 			"Exit codes: 0 fine, 1 failed, 4 live state unreadable, 6 lease held by someone else, 7 it found something, 64 usage.",
 		Flags: append(p.clusterFlags(&o.common),

@@ -67,9 +67,26 @@ func (s *site) rehearsals() {
 	if strings.Contains(o.out, "Rehearse the schema") {
 		s.t.Errorf("the plan rehearses once more:\n%s", o.out)
 	}
+	s.dressed(o)
 	if last := s.count(); last.Frontend.Writes.Total <= first.Frontend.Writes.Total {
 		s.t.Errorf("the application did not write during the rehearsals: %d rows before, %d after", first.Frontend.Writes.Total, last.Frontend.Writes.Total)
 	}
+}
+
+// dressed carries the rows too while the frontend writes: the plan recommended
+// it, and takes its times from it afterwards.
+func (s *site) dressed(recommended outcome) {
+	s.t.Helper()
+	s.contains("the plan before", unwrapped(recommended), "recommended before the move of PostgreSQL: circleci-dr rehearse --with-data")
+	before := s.count().Frontend.Writes
+	o := s.want(0, "rehearse", "--with-data")
+	during := s.count().Frontend.Writes
+	s.t.Logf("longest pause of the frontend: %.2f s before, %.2f s with a rehearsal with the rows\n%s", before.Pause.Seconds, during.Pause.Seconds, o.out)
+	s.contains("rehearse --with-data", unwrapped(o), "would be copied as it is", "copied in", "compared in")
+	if n := s.leftOfRehearsals(); n != 0 {
+		s.t.Errorf("a rehearsal with the rows left %d databases and roles on the target", n)
+	}
+	s.contains("the plan after it", strings.ReplaceAll(unwrapped(s.want(0, "plan", "--details")), "┃ ", ""), "was rehearsed with its rows on", "which counts", "measured by the rehearsal with the rows of")
 }
 
 // leftOfRehearsals counts what is on the target under names of rehearsals.
