@@ -215,7 +215,8 @@ func TestPasswordsAreCopiedAndCompared(t *testing.T) {
 	}
 	must(t)(b.admin.CoreV1().Secrets(b.namespace).Create(t.Context(), theirs, metav1.CreateOptions{}))
 	const problem = "key password of Secret theirs holds another password than the one referred to; key postgres-password of Secret theirs is not there; it has: password, user"
-	differs := reconcile.Found(reconcile.Credentials{Name: "theirs", Problem: problem, Owner: "External Secrets"})
+	differs := reconcile.Found(reconcile.Credentials{Name: "theirs", Problem: problem, Owner: "External Secrets",
+		Others: map[string]reconcile.KeyContent{"user": reconcile.HoldsElse}})
 	if got := c.Compare(t.Context(), "theirs", keys, ref); !reflect.DeepEqual(got, differs) {
 		t.Errorf("got %+v, want %+v", got, differs)
 	}

@@ -13,7 +13,7 @@ import (
 
 // dropNamed drops what is named as not to be carried, as its owner would. Only
 // PostgreSQL's regression tests leave such things, and each must be of a kind
-// that a plain dump does not bring to this target either.
+// in namedKinds.
 func dropNamed(t *testing.T, p pair) int {
 	t.Helper()
 	blocked := p.inspect(t).Blocked
