@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -99,7 +100,7 @@ func bindingOf(s *spec.Spec, o Observation) Binding {
 			b.Target = joinNonEmpty(" ", b.Target, identityOf(in.Value.Target))
 		}
 		if len(adds[e]) > 0 {
-			b.Target += " trusted by " + strings.Join(adds[e], ", ")
+			b.Target += " trusted by " + strings.Join(slices.Sorted(slices.Values(adds[e])), ", ")
 		}
 	}
 	return b

@@ -39,32 +39,35 @@ var rights = []struct {
 	group, resource string
 	cluster         bool
 	verbs           map[Use]string
+	// spare rights are those without which something is only not looked at, which
+	// is said: a role of an older version, and a move that it began, go on.
+	spare bool
 }{
-	{"", "secrets", false, map[Use]string{UseRead: "get list", UsePlan: "create update patch delete", UseProve: "create update patch delete"}},
-	{"", "configmaps", false, map[Use]string{UseRead: "get list", UsePlan: "create update patch", UseApply: "delete"}},
-	{"", "services", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
-	{"", "serviceaccounts", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
-	{"", "persistentvolumeclaims", false, map[Use]string{UseRead: "get list", UseApply: "patch"}},
-	{"", "pods", false, map[Use]string{UseRead: "get list"}},
+	{"", "secrets", false, map[Use]string{UseRead: "get list", UsePlan: "create update patch delete", UseProve: "create update patch delete"}, false},
+	{"", "configmaps", false, map[Use]string{UseRead: "get list", UsePlan: "create update patch", UseApply: "delete"}, false},
+	{"", "services", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
+	{"", "serviceaccounts", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
+	{"", "persistentvolumeclaims", false, map[Use]string{UseRead: "get list", UseApply: "patch"}, false},
+	{"", "pods", false, map[Use]string{UseRead: "get list"}, false},
 	// The last lines of a pod that is not ready, and the mover's own.
-	{"", "pods/log", false, map[Use]string{UseRead: "get"}},
+	{"", "pods/log", false, map[Use]string{UseRead: "get"}, false},
 	// Only an event says why a pod is not made, lacks a Secret or fails its probe.
-	{"", "events", false, map[Use]string{UseRead: "list"}},
-	{"apps", "deployments", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
-	{"apps", "statefulsets", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	{"", "events", false, map[Use]string{UseRead: "list"}, false},
+	{"apps", "deployments", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
+	{"apps", "statefulsets", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
 	// Those of the application are suspended while it is stopped.
-	{"batch", "cronjobs", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	{"batch", "cronjobs", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
 	// Where the application's pods stand, and who would take a pod for one of them.
-	{"apps", "replicasets", false, map[Use]string{UsePlan: "list"}},
-	{"apps", "daemonsets", false, map[Use]string{UsePlan: "list"}},
-	{"policy", "poddisruptionbudgets", false, map[Use]string{UsePlan: "list"}},
-	{"networking.k8s.io", "networkpolicies", false, map[Use]string{UsePlan: "list"}},
+	{"apps", "replicasets", false, map[Use]string{UsePlan: "list"}, true},
+	{"apps", "daemonsets", false, map[Use]string{UsePlan: "list"}, true},
+	{"policy", "poddisruptionbudgets", false, map[Use]string{UsePlan: "list"}, true},
+	{"networking.k8s.io", "networkpolicies", false, map[Use]string{UsePlan: "list"}, true},
 	// An engine in the cluster is a Job, and who looks is told of one.
-	{"batch", "jobs", false, map[Use]string{UseRead: "get list", UsePlan: "watch create delete", UseProve: "watch create delete"}},
-	{"autoscaling", "horizontalpodautoscalers", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
-	{"coordination.k8s.io", "leases", false, map[Use]string{UseRead: "get", UseUnlock: "get delete", UseProve: "create update delete", UseRehearse: "create update delete", UseApply: "create update delete"}},
-	{"", "persistentvolumes", true, map[Use]string{UseRead: "get", UseApply: "patch"}},
-	{"", "namespaces", true, map[Use]string{UseRead: "get"}},
+	{"batch", "jobs", false, map[Use]string{UseRead: "get list", UsePlan: "watch create delete", UseProve: "watch create delete"}, false},
+	{"autoscaling", "horizontalpodautoscalers", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
+	{"coordination.k8s.io", "leases", false, map[Use]string{UseRead: "get", UseUnlock: "get delete", UseProve: "create update delete", UseRehearse: "create update delete", UseApply: "create update delete"}, false},
+	{"", "persistentvolumes", true, map[Use]string{UseRead: "get", UseApply: "patch"}, false},
+	{"", "namespaces", true, map[Use]string{UseRead: "get"}, false},
 }
 
 // Permissions are the rights an apply of this spec may use; they include those
@@ -107,6 +110,9 @@ func preflightAccess(s *spec.Spec, o Observation) []Finding {
 	plan := PermissionsFor(s, UsePlan)
 	var now, later []string
 	for _, p := range o.Denied.Value {
+		if p.spare() {
+			continue
+		}
 		if o.For != UsePlan || slices.Contains(plan, p) {
 			now = append(now, p.String())
 		} else {
@@ -138,4 +144,15 @@ func (p Permission) String() string {
 		}
 	}
 	return p.Verb + " " + resource
+}
+
+// spare tells whether only a look is left out for want of the right, which the
+// look says itself.
+func (p Permission) spare() bool {
+	for _, r := range rights {
+		if r.spare && r.group == p.Group && r.resource == p.Resource {
+			return true
+		}
+	}
+	return false
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -119,6 +120,9 @@ func roadsOut(s *spec.Spec, o *Observation, opt ObserveOptions) roads {
 	return out
 }
 
+// mostPlaces is how many places are tried: each is a pod beside the inspection's.
+const mostPlaces = 4
+
 // stand finds where the application speaks from.
 func (r roads) stand(ctx context.Context, p Providers) {
 	stands := p.Roads.Stands(ctx)
@@ -126,8 +130,12 @@ func (r roads) stand(ctx context.Context, p Providers) {
 		if !stands.Is() {
 			road.Untried = []string{orElse(stands.Why, "nothing of the application is there")}
 		}
-		for _, s := range stands.Value {
-			road.Tries = append(road.Tries, RoadTry{Stand: s})
+		for i, s := range stands.Value {
+			try := RoadTry{Stand: s}
+			if i >= mostPlaces && s.Refused == "" {
+				try.Refused = fmt.Sprintf("of %d places only %d are tried", len(stands.Value), mostPlaces)
+			}
+			road.Tries = append(road.Tries, try)
 		}
 	}
 }

@@ -69,12 +69,37 @@ func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []Finding {
 		if by := policiesOf(verdicts, t, h.Host); len(by) > 0 {
 			fix += "; NetworkPolicy " + strings.Join(by, ", ") + " allows it nowhere"
 		}
-		out = append(out, block("application-road", p.Engine.hostField(), sourceRoad, fix,
-			"%s %s, tried by a pod with the labels, the account and the place of %s: %s", t.whose(), what, t.Workload, h.Error))
+		out = append(out, t.met(p, len(policiesOf(verdicts, t, h.Host)) > 0, fix, "%s %s, tried by a pod with %s: %s", t.whose(), what, t.likeness(), h.Error))
 	}
 	if t.Result.Login != "" {
-		out = append(out, block("application-road", p.Engine.hostField(), sourceRoad, "let the server take logins from the addresses of these pods, such as by pg_hba.conf or its list of allowed networks",
-			"%s cannot log in to %s, tried by a pod with the labels, the account and the place of %s: %s", t.whose(), p.External, t.Workload, t.Result.Login))
+		out = append(out, t.met(p, false, "let the server take logins from the addresses of these pods, such as by pg_hba.conf or its list of allowed networks",
+			"%s cannot log in to %s, tried by a pod with %s: %s", t.whose(), p.External, t.likeness(), t.Result.Login))
+	}
+	return out
+}
+
+// met is what the pod met. It blocks where that holds for the application too:
+// not where a label that may open the way had to be left out, unless a policy
+// says the same, and not where most hosts are reached, as of a replica set that
+// has a member down.
+func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) Finding {
+	f := block("application-road", p.Engine.hostField(), sourceRoad, fix, format, args...)
+	failed := 0
+	for _, h := range t.Result.Hosts {
+		if h.Error != "" {
+			failed++
+		}
+	}
+	few := t.Result.Login == "" && 2*failed < len(t.Result.Hosts)
+	f.Blocks = !few && (explained || len(t.Dropped) == 0)
+	return f
+}
+
+// likeness says how the pod is like the workload's.
+func (t RoadTry) likeness() string {
+	out := "the labels, the account and the place of " + t.Workload
+	if len(t.Dropped) > 0 {
+		out += " (without the labels " + strings.Join(t.Dropped, ", ") + ", by which others select pods; a policy that goes by those may let the application through)"
 	}
 	return out
 }

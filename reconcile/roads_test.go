@@ -17,6 +17,8 @@ func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 		return PolicyVerdict{Subject: subject, Host: host, Policies: []string{"deny"}, Why: "no rule of it allows it"}
 	}
 	unknown := PolicyVerdict{Subject: "Deployment/api", Host: host, Policies: []string{"some"}, Undecided: "it allows 1 of the name's 2 addresses"}
+	less := tried("", Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "refused"})
+	less.Dropped = []string{"app"}
 	refused := at
 	refused.Refused = "Service/frontend selects every pod"
 	for _, row := range []struct {
@@ -32,6 +34,9 @@ func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 		{"no connection", Road{Tries: []RoadTry{tried("", Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "i/o timeout"})}, Verdicts: []PolicyVerdict{denies("Deployment/api")}}, true,
 			[]string{"application-road!"}, "NetworkPolicy deny allows it nowhere"},
 		{"a member's own name", Road{Tries: []RoadTry{tried("", fine, Reached{Host: "m1.internal:27017", Announced: true, Error: "no such host"})}}, true, []string{"application-road!"}, "m1.internal:27017, a name that the replica set has for a member,"},
+		{"one member of three is down", Road{Tries: []RoadTry{tried("", fine, fine, Reached{Host: "m3:27017", Addresses: []string{"10.1.2.5"}, Error: "refused"})}}, true, []string{"application-road"}, "m3:27017"},
+		{"without a label that may count", Road{Tries: []RoadTry{less}}, true, []string{"application-road"}, "without the labels app"},
+		{"without a label, and a policy says so too", Road{Tries: []RoadTry{less}, Verdicts: []PolicyVerdict{denies("Deployment/api")}}, true, []string{"application-road!"}, "NetworkPolicy deny"},
 		{"no login", Road{Tries: []RoadTry{tried("no pg_hba.conf entry", fine)}}, true, []string{"application-road!"}, "no pg_hba.conf entry"},
 		{"no labels", Road{Tries: []RoadTry{{Stand: refused}}, Verdicts: []PolicyVerdict{denies("Deployment/api")}}, true, []string{"road-untried", "network-policy"}, "Service/frontend selects every pod"},
 		{"no answer", Road{Tries: []RoadTry{{Stand: at, Error: "the pod was refused"}}}, true, []string{"road-untried"}, "the pod was refused"},
@@ -57,6 +62,19 @@ func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 		if !slices.Equal(ids, row.want) || !strings.Contains(strings.Join(text, "\n"), row.says) {
 			t.Errorf("%s: %v %q", row.name, ids, text)
 		}
+	}
+}
+
+// A role of an older version lacks the rights to look at the road, which stops
+// nobody.
+func TestRightsOfTheRoadAreSpare(t *testing.T) {
+	o := Observation{Denied: Found([]Permission{{Verb: "list", Group: "apps", Resource: "replicasets"}, {Verb: "list", Group: "networking.k8s.io", Resource: "networkpolicies"}})}
+	if found := preflightAccess(before(t).s, o); len(found) > 0 {
+		t.Errorf("%+v", found)
+	}
+	o.Denied.Value = append(o.Denied.Value, Permission{Verb: "list", Resource: "secrets"})
+	if found := preflightAccess(before(t).s, o); len(found) != 1 || !found[0].Blocks {
+		t.Errorf("%+v", found)
 	}
 }
 

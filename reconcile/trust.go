@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -124,7 +125,10 @@ func untold(s *spec.Spec, o Observation, e Engine, trust Trust) []string {
 // rootOf is the one of the authorities in a text that vouches for a chain, nil
 // when none does.
 func rootOf(chain []*x509.Certificate, authorities string, at time.Time) *x509.Certificate {
-	for _, c := range certificatesOf(authorities) {
+	all := certificatesOf(authorities)
+	// Not every client takes an intermediate for an authority: roots come first.
+	slices.SortStableFunc(all, func(a, b *x509.Certificate) int { return selfIssued(b) - selfIssued(a) })
+	for _, c := range all {
 		pool := x509.NewCertPool()
 		pool.AddCert(c)
 		if vouched(chain, pool, at) == nil {
@@ -132,6 +136,13 @@ func rootOf(chain []*x509.Certificate, authorities string, at time.Time) *x509.C
 		}
 	}
 	return nil
+}
+
+func selfIssued(c *x509.Certificate) int {
+	if bytes.Equal(c.RawSubject, c.RawIssuer) {
+		return 1
+	}
+	return 0
 }
 
 // entrusts are the certificates that the upgrade will have the application

@@ -225,7 +225,7 @@ func (s *sides) describe(info *resource.Info, action string) reconcile.ObjectPre
 	d := s.document(info)
 	return reconcile.ObjectPreview{
 		Kind: info.Mapping.GroupVersionKind.Kind, Name: info.Name, Action: action, Template: d.source, Layer: d.layer(),
-		EveryTime: action != "update" && s.churn.names[d.key()], Trust: action == "create" && s.trusting.made[d.key()],
+		EveryTime: action != "update" && s.churn.names[d.key()], Trust: action == "create" && s.trusting.made[d.key()] && !s.churn.names[d.key()],
 	}
 }
 

@@ -164,12 +164,21 @@ func (g *grounds) takes(name string, s *metav1.LabelSelector) {
 func (g *grounds) place(w workload) string {
 	t := w.template
 	where, err := json.Marshal([]any{
-		t.Spec.ServiceAccountName, t.Spec.NodeSelector, t.Spec.Affinity, t.Spec.Tolerations, t.Spec.HostNetwork, t.Spec.DNSPolicy, t.Spec.DNSConfig, t.Spec.HostAliases,
+		t.Spec.ServiceAccountName, t.Spec.NodeSelector, nodesOf(t.Spec.Affinity), t.Spec.Tolerations, t.Spec.HostNetwork, t.Spec.DNSPolicy, t.Spec.DNSConfig, t.Spec.HostAliases,
 	})
 	if err != nil { // API types always marshal
 		panic(err)
 	}
 	return string(where) + fmt.Sprint(g.selecting(t.Labels))
+}
+
+// nodesOf is what an affinity says of nodes: what it says of other pods is about
+// the workload's own kind.
+func nodesOf(a *corev1.Affinity) *corev1.NodeAffinity {
+	if a == nil {
+		return nil
+	}
+	return a.NodeAffinity
 }
 
 // selecting are the rules, by policy, that a set of labels falls under: the
@@ -280,17 +289,19 @@ func (c *Client) standIn(ctx context.Context, template *corev1.PodTemplateSpec, 
 	template.Labels = maps.Clone(s.Labels)
 	maps.Copy(template.Labels, c.ours())
 	template.Labels[labelJob] = job
-	annotations := maps.Clone(like.Annotations)
-	delete(annotations, "kubectl.kubernetes.io/restartedAt")
+	annotations := maps.Clone(template.Annotations)
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	maps.Copy(annotations, template.Annotations)
+	maps.Copy(annotations, like.Annotations) // what puts it into a mesh, or not, is the workload's
+	maps.DeleteFunc(annotations, func(key, _ string) bool {
+		return key == "kubectl.kubernetes.io/restartedAt" || key == "prometheus.io/scrape" || strings.HasPrefix(key, "container.apparmor.security.beta.kubernetes.io/")
+	})
 	template.Annotations = annotations
 	pod.ServiceAccountName = like.Spec.ServiceAccountName
 	pod.NodeSelector, pod.Tolerations = like.Spec.NodeSelector, like.Spec.Tolerations
-	if like.Spec.Affinity != nil { // what it says of other pods is about its own kind
-		pod.Affinity = &corev1.Affinity{NodeAffinity: like.Spec.Affinity.NodeAffinity}
+	if nodes := nodesOf(like.Spec.Affinity); nodes != nil {
+		pod.Affinity = &corev1.Affinity{NodeAffinity: nodes}
 	}
 	for _, secret := range like.Spec.ImagePullSecrets {
 		if !slices.Contains(pod.ImagePullSecrets, secret) {
@@ -299,6 +310,6 @@ func (c *Client) standIn(ctx context.Context, template *corev1.PodTemplateSpec, 
 	}
 	pod.HostNetwork, pod.HostAliases = like.Spec.HostNetwork, like.Spec.HostAliases
 	pod.DNSPolicy, pod.DNSConfig = cmp.Or(like.Spec.DNSPolicy, corev1.DNSClusterFirst), like.Spec.DNSConfig
-	pod.PriorityClassName, pod.RuntimeClassName = like.Spec.PriorityClassName, like.Spec.RuntimeClassName
+	pod.RuntimeClassName = like.Spec.RuntimeClassName // not its priority: a plan drives nobody away
 	return nil
 }

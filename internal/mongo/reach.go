@@ -49,7 +49,7 @@ func dialAll(ctx context.Context, hosts []reconcile.Reached) {
 	var all sync.WaitGroup
 	for i := range hosts {
 		all.Go(func() {
-			addresses, err := process.Dial(ctx, hosts[i].Host, dialTime)
+			addresses, err := process.Reach(ctx, hosts[i].Host, dialTime)
 			hosts[i].Came(addresses, err)
 		})
 	}

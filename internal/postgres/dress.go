@@ -48,7 +48,7 @@ func (p *dress) perform(ctx context.Context, d *databaseCopy) error {
 	p.proof.within[d.database.name] = true
 	if len(p.breaks) > 0 {
 		p.partly = append(p.partly, "database "+d.database.name+" was not compared, because not everything in it could be made")
-		return p.nameBreaches(ctx, d)
+		return d.unlessChanged(ctx, p.nameBreaches(ctx, d))
 	}
 	d.analyze()
 	began := time.Now()

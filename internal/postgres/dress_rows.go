@@ -57,7 +57,7 @@ func (p *dress) nameBreaches(ctx context.Context, d *databaseCopy) error {
 		if err != nil {
 			return err
 		}
-		if b.pg.Code == foreignKeyBroken && (empty[k.tables[0]] || empty[k.tables[1]]) {
+		if b.entry != nil && b.pg.Code == foreignKeyBroken && (empty[k.tables[0]] || empty[k.tables[1]]) {
 			continue
 		}
 		found := reconcile.Difference{Database: d.database.name, Kind: k.kind, Object: k.object, What: said(b.pg),
@@ -144,16 +144,21 @@ func (d *databaseCopy) entryBroken(ctx context.Context, b breach, k *keeper) err
 	case "23505":
 		var keys []string
 		var where string
+		var calls bool
 		err := d.source.QueryRow(ctx, `select i.indrelid, format('%I', x.relname), format('%I.%I', n.nspname, c.relname), case c.relkind when 'p' then '' else 'only ' end,
+			exists (select from pg_depend u where u.classid = 'pg_class'::regclass and u.objid = i.indexrelid and u.refclassid = 'pg_proc'::regclass and u.refobjid >= 16384),
 			array(select '(' || pg_get_indexdef(i.indexrelid, g, false) || ')' from generate_series(1, i.indnkeyatts) g), coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')
 			from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
 			where i.indexrelid = $2::oid and $1::oid = 'pg_class'::regclass::oid
 				or $1::oid = 'pg_constraint'::regclass::oid and i.indexrelid = (select conindid from pg_constraint where oid = $2::oid)`,
-			b.entry.catalog, b.entry.oid).Scan(&k.tables[0], &name, &table, &only, &keys, &where)
+			b.entry.catalog, b.entry.oid).Scan(&k.tables[0], &name, &table, &only, &calls, &keys, &where)
 		if err != nil {
 			return fmt.Errorf("read unique index %s: %w", b.entry.tag, err)
 		}
 		k.kind, k.object = "index", name+" on "+table
+		if calls { // a user's function: see rowBroken
+			return nil
+		}
 		k.from = fmt.Sprintf("(select *, count(*) over (partition by %s) as circleci_dr_times from %s%s where (%s) and %s is not null) f where f.circleci_dr_times > 1",
 			strings.Join(keys, ", "), only, table, where, strings.Join(keys, " is not null and "))
 	}

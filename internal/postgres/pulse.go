@@ -65,6 +65,9 @@ func (s *server) answers(ctx context.Context, limit time.Duration) error {
 		defer func() { _ = conn.Close() }() // nothing was begun
 		err = exchange(ctx, conn)
 	}
+	if unresolved := new(net.DNSError); errors.As(err, &unresolved) {
+		return nil // who has an address needs none: that the name is silent says nothing of the server
+	}
 	var late net.Error
 	if errors.As(err, &late) && late.Timeout() {
 		return err

@@ -18,7 +18,7 @@ const dialTime = 10 * time.Second
 func (m *mover) reach(ctx context.Context) reconcile.ReachResult {
 	e := m.target.endpoint
 	host := reconcile.Reached{Host: net.JoinHostPort(e.Host, strconv.Itoa(e.Port))}
-	addresses, err := process.Dial(ctx, host.Host, dialTime)
+	addresses, err := process.Reach(ctx, host.Host, dialTime)
 	host.Came(addresses, err)
 	out := reconcile.ReachResult{At: time.Now().UTC(), Hosts: []reconcile.Reached{host}}
 	if err != nil {

@@ -11,18 +11,34 @@ import (
 func Dial(ctx context.Context, hostPort string, limit time.Duration) (addresses []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	host, port, err := net.SplitHostPort(hostPort)
+	host, _, err := net.SplitHostPort(hostPort)
 	if err != nil {
 		return nil, err
 	}
 	if addresses, err = net.DefaultResolver.LookupHost(ctx, host); err != nil {
 		return nil, err
 	}
-	for _, address := range addresses {
-		var conn net.Conn
-		if conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(address, port)); err == nil {
-			return addresses, conn.Close()
+	// The name once more: the dialer shares its time among the addresses.
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", hostPort)
+	if err != nil {
+		return addresses, err
+	}
+	return addresses, conn.Close()
+}
+
+// A pod that has just begun may be cut off for a moment: a mesh's proxy starts
+// beside it, and a network plugin learns of the pod in its own time.
+const (
+	reachPatience = 10 * time.Second
+	reachPause    = time.Second
+)
+
+// Reach dials until the host answers, for some seconds.
+func Reach(ctx context.Context, hostPort string, limit time.Duration) (addresses []string, err error) {
+	for began := time.Now(); ; {
+		addresses, err = Dial(ctx, hostPort, limit)
+		if err == nil || time.Since(began) > reachPatience || Pause(ctx, reachPause) != nil {
+			return addresses, err
 		}
 	}
-	return addresses, err
 }
