@@ -83,7 +83,6 @@ func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []Finding {
 // says the same, and not where most hosts are reached, as of a replica set that
 // has a member down.
 func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) Finding {
-	f := block("application-road", p.Engine.hostField(), sourceRoad, fix, format, args...)
 	failed := 0
 	for _, h := range t.Result.Hosts {
 		if h.Error != "" {
@@ -91,8 +90,10 @@ func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) Fi
 		}
 	}
 	few := t.Result.Login == "" && 2*failed < len(t.Result.Hosts)
-	f.Blocks = !few && (explained || len(t.Dropped) == 0)
-	return f
+	if few || len(t.Dropped) > 0 && !explained {
+		return Finding{ID: "application-road", Field: p.Engine.hostField(), Source: sourceRoad, Fix: fix, What: fmt.Sprintf(format, args...)}
+	}
+	return block("application-road", p.Engine.hostField(), sourceRoad, fix, format, args...)
 }
 
 // likeness says how the pod is like the workload's.
