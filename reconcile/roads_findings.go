@@ -69,7 +69,7 @@ func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []Finding {
 		if by := policiesOf(verdicts, t, h.Host); len(by) > 0 {
 			fix += "; NetworkPolicy " + strings.Join(by, ", ") + " allows it nowhere"
 		}
-		out = append(out, t.met(p, len(policiesOf(verdicts, t, h.Host)) > 0, fix, "%s %s, tried by a pod with %s: %s", t.whose(), what, t.likeness(), h.Error))
+		out = append(out, t.met(p, len(h.Addresses) == 0 || len(policiesOf(verdicts, t, h.Host)) > 0, fix, "%s %s, tried by a pod with %s: %s", t.whose(), what, t.likeness(), h.Error))
 	}
 	if t.Result.Login != "" {
 		out = append(out, t.met(p, false, "let the server take logins from the addresses of these pods, such as by pg_hba.conf or its list of allowed networks",
@@ -79,8 +79,8 @@ func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []Finding {
 }
 
 // met is what the pod met. It blocks where that holds for the application too:
-// not where a label that may open the way had to be left out, unless a policy
-// says the same, and not where most hosts are reached, as of a replica set that
+// not where a label that may open the way had to be left out, unless a name is
+// not even resolved or a policy says the same, and not where most hosts are reached, as of a replica set that
 // has a member down.
 func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) Finding {
 	failed := 0
