@@ -80,8 +80,8 @@ func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []Finding {
 
 // met is what the pod met. It blocks where that holds for the application too:
 // not where a label that may open the way had to be left out, unless a name is
-// not even resolved or a policy says the same, and not where most hosts are reached, as of a replica set that
-// has a member down.
+// not even resolved or a policy says the same, and not where most hosts are
+// reached, as of a replica set that has a member down.
 func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) Finding {
 	failed := 0
 	for _, h := range t.Result.Hosts {
