@@ -40,19 +40,29 @@ func fetchPartman(ctx context.Context, work string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	files, err := filepath.Glob(filepath.Join(work, "*.deb"))
+	file, err := pinned(filepath.Join(work, "*.deb"), partmanPackage, partmanSum)
+	if err != nil {
+		return "", err
+	}
+	tree := filepath.Join(work, "tree")
+	return filepath.Join(tree, "usr/share/postgresql/15/extension"), command(ctx, work, "dpkg-deb", "-x", file, tree)
+}
+
+// pinned is the one file of a pattern that a package was downloaded to, when it
+// is what its SHA-256 says.
+func pinned(pattern, name, sum string) (string, error) {
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) != 1 {
-		return "", fmt.Errorf("download %s: expected one file, got %d", partmanPackage, len(files))
+		return "", fmt.Errorf("download %s: expected one file, got %d", name, len(files))
 	}
 	raw, err := os.ReadFile(files[0])
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", files[0], err)
 	}
-	if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != partmanSum {
-		return "", fmt.Errorf("check %s: the SHA-256 is not the pinned one", partmanPackage)
+	if got := sha256.Sum256(raw); hex.EncodeToString(got[:]) != sum {
+		return "", fmt.Errorf("check %s: the SHA-256 is not the pinned one", name)
 	}
-	tree := filepath.Join(work, "tree")
-	return filepath.Join(tree, "usr/share/postgresql/15/extension"), command(ctx, work, "dpkg-deb", "-x", files[0], tree)
+	return files[0], nil
 }
 
 func command(ctx context.Context, dir, name string, args ...string) error {

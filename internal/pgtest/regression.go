@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -55,13 +53,9 @@ func fetchRegression(ctx context.Context, work string) (string, error) {
 			return "", err
 		}
 	}
-	archive := filepath.Join(work, sourceArchive)
-	raw, err := os.ReadFile(archive)
+	archive, err := pinned(filepath.Join(work, sourceArchive), sourcePackage, sourceSum)
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", archive, err)
-	}
-	if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != sourceSum {
-		return "", fmt.Errorf("check %s: the SHA-256 is not the pinned one", sourcePackage)
+		return "", err
 	}
 	tests := "postgresql-15.18/src/test/regress"
 	return filepath.Join(work, tests), command(ctx, work, "tar", "-xjf", archive, "--no-same-owner", "--no-same-permissions", tests)

