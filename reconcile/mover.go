@@ -138,6 +138,9 @@ type InspectResult struct {
 	// Left lists what stays behind between just these two, such as the password
 	// of a role that the target has too.
 	Left []LeftBehind `json:"left,omitempty"`
+	// PgDump are the majors of the pg_dumps in the mover's image, the oldest
+	// first; nil where the mover did not say.
+	PgDump []int `json:"pgDump"`
 }
 
 // InspectedSide is one side of an inspection: facts, or why there are none.

@@ -67,6 +67,7 @@ func restsOn(s *spec.Spec, in Inspection, p Part) string {
 		Extensions map[string][]string
 		OwnerMap   map[string]string
 		Image      string
+		PgDump     int
 	}{OwnerMap: p.OwnerMap, Image: s.Mover.Image}
 	if src := in.Source; src != nil && src.Database != nil {
 		rests.From = src.Database.VersionNum
@@ -77,6 +78,7 @@ func restsOn(s *spec.Spec, in Inspection, p Part) string {
 		rests.Role.MemberOf = slices.DeleteFunc(slices.Clone(rests.Role.MemberOf), func(role string) bool { return in.carries(role) })
 		rests.Server = p.External + " " + dst.Database.SystemIdentifier
 	}
+	rests.PgDump = dumpFor(in.PgDump, rests.From, rests.To)
 	data, err := json.Marshal(rests)
 	if err != nil { // plain structs of strings and numbers always marshal
 		panic(err)

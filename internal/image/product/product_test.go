@@ -251,3 +251,45 @@ func TestDynamicBinaryIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The Dockerfile makes the same: it has everything from here, and what it says
+// itself is what is said here. Docker is not there to build it.
+func TestDockerfile(t *testing.T) {
+	data, err := os.ReadFile("../../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := Image(self(t), packages(t, cached(t)), about)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			got = append(got, line)
+		}
+	}
+	makefile, err := os.ReadFile("../../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(makefile), "IMAGE_GO := go")
+	compiler, _, _ := strings.Cut(rest, "\n")
+	want := []string{
+		"FROM golang:" + compiler + "-trixie AS build",
+		`ARG VERSION=""`,
+		`ARG ` + debian.Variable + `=""`,
+		"WORKDIR /src",
+		"COPY . .",
+		"RUN GOTOOLCHAIN=go" + compiler + ` go -C internal/image run ./build -version "$VERSION" -tree /image`,
+		"FROM scratch",
+		"COPY --from=build /image/ /", // all of it: files, modes, links
+		"ENV " + strings.Join(img.Env, " "),
+		"USER " + img.User,
+		"WORKDIR /",
+		`ENTRYPOINT ["` + strings.Join(img.Entrypoint, `", "`) + `"]`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the Dockerfile says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
