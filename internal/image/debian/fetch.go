@@ -143,9 +143,9 @@ func (s Source) download(ctx context.Context, p Pin, from []string, to string) e
 		return fmt.Errorf("fetch %s: %w", p, err)
 	}
 	defer os.RemoveAll(tmp) // a leftover is nothing anybody reads
+	s.Note("fetching " + p.String())
 	var errs []error
 	for _, base := range from {
-		s.Note("fetching " + p.String())
 		got := filepath.Join(tmp, "package.deb")
 		// Its sandbox could not write here, and the sum is what is trusted.
 		_, err := run(exec.CommandContext(ctx, "/usr/lib/apt/apt-helper", "-o", "APT::Sandbox::User=root",
