@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
 
 	"github.com/circleci-dr/circleci-dr/internal/image/debian"
@@ -30,6 +31,9 @@ type options struct {
 	newest, renew                  bool
 }
 
+// tag is what a tag may be, as the distribution specification of OCI has it.
+var tag = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+
 func run(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("build", flag.ContinueOnError)
@@ -44,6 +48,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("there are no arguments (got %q)", flags.Arg(0))
+	}
+	if o.version != "" && !tag.MatchString(o.version) {
+		return fmt.Errorf("the version is the image's tag too, and %q cannot be one: letters, digits, '.', '_' and '-'", o.version)
 	}
 	if o.renew == (o.out != "" || o.tree != "") {
 		return errors.New("say what to make: -out, -tree or -renew-pins alone")
