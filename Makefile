@@ -12,6 +12,9 @@ export GOFLAGS := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
 TOOL    := go tool -modfile=internal/tools/go.mod
 TESTBED := go -C internal/testbed run .
 OUT     := dist
+IMAGE   := go -C internal/image run ./build
+# The same bytes need the same compiler; go fetches it where another is there.
+IMAGE_GO := go1.26.8
 TESTBED_TOOL := go tool -modfile=../tools/go.mod
 GOTESTSUM := gotestsum --format pkgname --format-hide-empty-pkg
 # The race detector makes everything several times slower, so make unit uses it
@@ -36,6 +39,12 @@ help: ## list the targets
 build: ## build bin/circleci-dr
 	go build -o bin/circleci-dr ./cmd/circleci-dr
 
+image: ## the product's image as an OCI archive in dist/, without Docker (VERSION=1.2.3 for a release)
+	@GOTOOLCHAIN=$(IMAGE_GO) $(IMAGE) -version '$(VERSION)' -out '$(CURDIR)/$(OUT)/circleci-dr-image.tar'
+
+image-pins: ## pin the newest packages that go into the image; read the diff before you commit it
+	@$(IMAGE) -renew-pins
+
 demo: ## boot the testbed, move both databases out by plan and apply, show the proof
 	@go -C internal/testbed run . demo
 
@@ -56,8 +65,9 @@ vet: ## go vet with every set of build tags
 	go vet -tags testbed,faults ./internal/e2e
 	go -C internal/testbed vet ./...
 	go -C internal/testbed vet -tags fixture ./...
+	go -C internal/image vet ./...
 
-lint: lint-product lint-testbed ## golangci-lint with the version pinned in internal/tools/go.mod
+lint: lint-product lint-testbed lint-image ## golangci-lint with the version pinned in internal/tools/go.mod
 
 lint-product:
 	$(TOOL) golangci-lint run ./...
@@ -65,10 +75,13 @@ lint-product:
 lint-testbed:
 	cd internal/testbed && $(TESTBED_TOOL) golangci-lint run --config ../../.golangci.yml --build-tags fixture ./...
 
+lint-image:
+	cd internal/image && $(TESTBED_TOOL) golangci-lint run --config ../../.golangci.yml ./...
+
 servers: ## fetch what the unit tests need: PostgreSQL and MongoDB servers, a C compiler
 	@$(TESTBED) fetch
 
-unit: unit-product unit-testbed ## unit tests of every module
+unit: unit-product unit-testbed unit-image ## unit tests of every module
 
 unit-product: servers
 	@mkdir -p $(OUT)
@@ -83,6 +96,10 @@ race: servers ## every unit test under the race detector: longer than CI takes
 unit-testbed: servers
 	@mkdir -p $(OUT)
 	cd internal/testbed && $(TESTBED_TOOL) $(GOTESTSUM) --jsonfile ../../$(OUT)/testbed.json -- -count 1 -tags fixture ./...
+
+unit-image:
+	@mkdir -p $(OUT)
+	cd internal/image && $(TESTBED_TOOL) $(GOTESTSUM) --jsonfile ../../$(OUT)/image.json -- -count 1 ./...
 
 # Only the packages with such tests: the others have had their turn in unit.
 services: testbed-up ## tests against the real Kubernetes and databases
@@ -147,4 +164,4 @@ bench-memory: ## peak memory of both movers at 100 MB and at MEMORY_SIZE=10240 M
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed servers unit unit-product unit-testbed race services faults test matrix random fuzz golden bench bench-mongo bench-memory prove-corpus prove-corpus-postgres prove-corpus-mongodb clean
+.PHONY: help build image image-pins demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed lint-image servers unit unit-product unit-testbed unit-image race services faults test matrix random fuzz golden bench bench-mongo bench-memory prove-corpus prove-corpus-postgres prove-corpus-mongodb clean

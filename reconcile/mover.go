@@ -145,6 +145,9 @@ type InspectResult struct {
 	// Uncarried lists what is not carried between just these two, such as the password
 	// of a role that the target has too.
 	Uncarried []Uncarried `json:"uncarried,omitempty"`
+	// PgDump are the majors of the pg_dumps in the mover's image, the oldest
+	// first; nil where the mover did not say.
+	PgDump []int `json:"pgDump"`
 }
 
 // InspectedSide is one side of an inspection: facts, or why there are none.

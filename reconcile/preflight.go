@@ -12,6 +12,7 @@ import (
 const (
 	sourceDocs  = "docs/moving-postgresql.md"
 	sourceBack  = "docs/moving-back.md"
+	sourceImage = "docs/image.md"
 	sourceForks = "docs/forks.md"
 	// sourceRehearsal is about what is tried with the application up.
 	sourceRehearsal = "docs/rehearsal.md"

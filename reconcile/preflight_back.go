@@ -63,6 +63,7 @@ func preflightPostgresBack(p Part, insp Inspection) []Finding {
 	src := *insp.Source.Database
 	out = append(out, checkSourceFree(p, src)...)
 	out = append(out, checkWayBack(p, src)...)
+	out = append(out, checkDump(insp, src.VersionNum, p.InternalVersion)...)
 	out = append(out, checkBlocked(PostgreSQL, slices.DeleteFunc(slices.Clone(src.Unsupported), func(u UnsupportedObject) bool { return u.Fits(p.InternalVersion, RolePrivileges{Superuser: true}) }))...)
 	out = append(out, checkUncarried(PostgreSQL, src.Uncarried, true)...)
 	if p.Replaces > 0 || src.Role.Superuser {

@@ -91,6 +91,7 @@ func TestPreflightOfTheWayBack(t *testing.T) {
 			f.o.Postgres.Inspection.Value.Source = &InspectedSide{Code: CodeUnreachable, Error: "dial tcp: timeout"}
 		}},
 		{"the external server is newer", func(f *facts) { src(f).ServerVersion, src(f).VersionNum = "14.20", 140020 }},
+		{"the external server is newer than any pg_dump of the image", func(f *facts) { f.o.Postgres.Inspection.Value.PgDump = []int{10} }},
 		{"the internal version is not on record", func(f *facts) { f.o.Postgres.Lineage.Value.InternalVersion = 0 }},
 		{"the internal server runs already", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = Found(StatefulSet{Name: internalHost}) }},
 		{"the Secret is lost", func(f *facts) { f.o.Postgres.Internal.Value.Secret = NotThere[SecretInfo]() }},

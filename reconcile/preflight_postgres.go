@@ -38,6 +38,7 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	}
 	out = append(out, checkSourceFree(p, src)...)
 	out = append(out, checkVersions(o.Release.Value, src, dst)...)
+	out = append(out, checkDump(insp.Value, src.VersionNum, dst.VersionNum)...)
 	out = append(out, checkTLS(s, o.Release.Value, dst)...)
 	out = append(out, checkTrust(s, o, p, dst)...)
 	out = append(out, checkPrivileges(src, dst)...)

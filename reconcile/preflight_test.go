@@ -115,6 +115,15 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"older target", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "11.22", 110022 }},
 		{"newer target", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "14.20", 140020 }},
 		{"target newer than documented", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "17.1", 170001 }},
+		{"target newer than any pg_dump of the image", func(f *facts) {
+			f.dst().ServerVersion, f.dst().VersionNum = "19.1", 190001
+		}},
+		{"source newer than the image's only pg_dump", func(f *facts) {
+			f.src().ServerVersion, f.src().VersionNum, f.dst().ServerVersion, f.dst().VersionNum = "18.2", 180002, "18.6", 180006
+			f.o.Postgres.Inspection.Value.PgDump = []int{17}
+		}},
+		{"an image without pg_dump", func(f *facts) { f.o.Postgres.Inspection.Value.PgDump = []int{} }},
+		{"a mover that does not say which pg_dump it has", func(f *facts) { f.o.Postgres.Inspection.Value.PgDump = nil }},
 		{"target older than documented", func(f *facts) {
 			f.src().ServerVersion, f.src().VersionNum, f.dst().ServerVersion, f.dst().VersionNum = "11.22", 110022, "11.22", 110022
 		}},

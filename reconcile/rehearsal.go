@@ -83,6 +83,7 @@ func restsOn(s *spec.Spec, o Observation, p Part) string {
 		OwnerMap   map[string]string
 		Image      string
 		Tool       string
+		PgDump     int
 	}{OwnerMap: p.OwnerMap, Image: s.Mover.Image, Tool: o.Tool}
 	if src := in.Source; src != nil && src.Database != nil {
 		rests.From = src.Database.VersionNum
@@ -93,6 +94,7 @@ func restsOn(s *spec.Spec, o Observation, p Part) string {
 		rests.Role.MemberOf = slices.DeleteFunc(slices.Clone(rests.Role.MemberOf), func(role string) bool { return in.carries(role) })
 		rests.Server = p.External + " " + dst.Database.SystemIdentifier
 	}
+	rests.PgDump = dumpFor(in.PgDump, rests.From, rests.To)
 	data, err := json.Marshal(rests)
 	if err != nil { // plain structs of strings and numbers always marshal
 		panic(err)

@@ -275,7 +275,7 @@ func withdraw(q MoverRequest, src, dst *server) (any, error) {
 }
 
 func (w *world) inspect(q MoverRequest) InspectResult {
-	out := InspectResult{At: w.clock}
+	out := InspectResult{At: w.clock, PgDump: []int{17, 18}}
 	look := func(e *Endpoint) *InspectedSide {
 		if e == nil {
 			return nil

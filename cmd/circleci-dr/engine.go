@@ -110,7 +110,7 @@ func (e *engine) connect() error {
 		chart = path
 	}
 	e.ses, err = connect(s, kube.Options{
-		InCluster: true, Namespace: s.Server.Namespace, Release: s.Server.Release, Name: s.Name, Mover: s.Mover,
+		InCluster: true, Namespace: s.Server.Namespace, Release: s.Server.Release, Name: s.Name, Mover: s.Mover, Image: publishedImage(),
 		Told: kube.EngineTold, Owner: podOwner(), Version: toolVersion(),
 	}, chart)
 	return err

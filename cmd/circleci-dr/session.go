@@ -121,7 +121,7 @@ func override(s *spec.Spec, o common) {
 func (p *program) kubeOptions(s *spec.Spec, o common, a access) kube.Options {
 	return kube.Options{
 		Kubeconfig: o.kubeconfig, Context: s.Server.KubeContext, Namespace: s.Server.Namespace, Release: s.Server.Release,
-		Name: s.Name, Mover: s.Mover, Dir: filepath.Dir(o.file), Env: p.env, Owner: owner(), Version: toolVersion(), ReadOnly: a.readOnly,
+		Name: s.Name, Mover: s.Mover, Image: publishedImage(), Dir: filepath.Dir(o.file), Env: p.env, Owner: owner(), Version: toolVersion(), ReadOnly: a.readOnly,
 	}
 }
 

@@ -38,6 +38,18 @@ func toolVersion() string {
 	return "dev"
 }
 
+// publishedAs is where the images of releases are published.
+const publishedAs = "ghcr.io/circleci-dr/circleci-dr"
+
+// publishedImage is the image of this version, which pods run that no image is
+// named for; "" for a development build, of which none is published.
+func publishedImage() string {
+	if version == "" {
+		return ""
+	}
+	return publishedAs + ":" + version
+}
+
 func (p *program) versionCommand() *cli.Command {
 	var o common
 	return &cli.Command{
@@ -49,9 +61,15 @@ func (p *program) versionCommand() *cli.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(map[string]string{"version": toolVersion(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+				return json.NewEncoder(p.out).Encode(map[string]string{
+					"version": toolVersion(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "image": publishedImage(),
+				})
 			}
-			_, err = fmt.Fprintf(p.out, "circleci-dr %s (%s, %s/%s)\n", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			image := publishedImage()
+			if image == "" {
+				image = "none is published of a development build"
+			}
+			_, err = fmt.Fprintf(p.out, "circleci-dr %s (%s, %s/%s)\nimage: %s\n", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH, image)
 			return err
 		},
 	}

@@ -67,6 +67,7 @@ type site struct {
 	out     outside
 	kube    kubernetes.Interface
 	chart   string
+	image   string   // what our pods run
 	vars    []string // environment of every run of the product
 	secrets []string // every secret value of the installation
 	said    bytes.Buffer
@@ -128,7 +129,7 @@ func roundTrip(t *testing.T, ns, size string) *site {
 func installed(t *testing.T, ns, size string, major int, options ...string) *site {
 	t.Helper()
 	t.Parallel()
-	s := &site{t: t, ns: ns, dir: t.TempDir(), out: borrow(t), chart: env(t, "CIRCLECI_DR_TESTBED_CHART")}
+	s := &site{t: t, ns: ns, dir: t.TempDir(), out: borrow(t), chart: env(t, "CIRCLECI_DR_TESTBED_CHART"), image: env(t, "CIRCLECI_DR_TESTBED_IMAGE")}
 	config, err := clientcmd.BuildConfigFromFlags("", env(t, "KUBECONFIG"))
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +225,7 @@ func (s *site) command(ctx context.Context, vars []string, args ...string) *exec
 	s.t.Helper()
 	cmd := exec.CommandContext(ctx, tool, args...)
 	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "CIRCLECI_DR_CHART="+s.chart, "CIRCLECI_DR_MOVER_IMAGE="+env(s.t, "CIRCLECI_DR_TESTBED_IMAGE"),
+	cmd.Env = append(os.Environ(), "CIRCLECI_DR_CHART="+s.chart, "CIRCLECI_DR_MOVER_IMAGE="+s.image,
 		"CI=", "CIRCLECI=", "GITHUB_ACTIONS=", "GITLAB_CI=", "BUILDKITE=", "JENKINS_URL=", "TF_BUILD=", "TEAMCITY_VERSION=", "DRONE=")
 	cmd.Env = append(append(append(cmd.Env, siteVariable+s.ns), s.vars...), vars...)
 	return cmd

@@ -208,9 +208,11 @@ func (s *site) engineGone(plans int) {
 }
 
 // TestPipelineInThePatient: the program runs in a pod of the very application
-// that it stops, as a CI job of that installation does, and dies with it.
+// that it stops, as a CI job of that installation does, and dies with it. Its
+// movers and its engine run the image that make image makes.
 func TestPipelineInThePatient(t *testing.T) {
 	s := newSite(t, "e2e-pipeline", "20MB")
+	s.imageFromArchive()
 	before := s.replicas()
 	before["Deployment/pipeline"] = 1
 	s.runPipeline()
@@ -225,6 +227,7 @@ func TestPipelineInThePatient(t *testing.T) {
 	if now := s.podsOf("app=pipeline"); len(first) != 1 || slices.Contains(now, first[0]) {
 		t.Errorf("the pipeline's pod was %v and is %v: it was to die", first, now)
 	}
+	s.ranTheArchive()
 	s.engineGone(1)
 	s.settled(before)
 	s.lookAtObjects()

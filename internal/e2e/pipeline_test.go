@@ -44,7 +44,7 @@ func (s *site) runPipeline() {
 		}
 	}
 	text := strings.Replace(s.read("circleci-dr.yaml"), "  release: circleci-server\n", "  release: circleci-server\n  chart: chart.tgz\n", 1)
-	text += "mover: {image: \"" + env(s.t, "CIRCLECI_DR_TESTBED_IMAGE") + "\"}\n"
+	text += "mover: {image: \"" + s.image + "\"}\n"
 	chart, err := loader.LoadDir(s.chart)
 	must(err)
 	path, err := chartutil.Save(chart, s.t.TempDir())

@@ -38,7 +38,8 @@ type Options struct {
 	// add to it and may be nil.
 	Mover    spec.Mover
 	Defaults func(ctx context.Context) (spec.Mover, error)
-	// Image is the mover's image where Mover names none.
+	// Image is what our pods run where Mover names none; empty in a development
+	// build.
 	Image string
 	// Command replaces the mover's command line; tests use it.
 	Command []string

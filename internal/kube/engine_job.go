@@ -1,8 +1,6 @@
 package kube
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -25,9 +23,9 @@ const (
 // engineManifest is the Job of an engine. It has no deadline of its own: a pod
 // that was ended by one could not bring the application back.
 func (c *Client) engineManifest(w EngineWork, parts workParts, shape spec.Mover) (*batchv1.Job, error) {
-	image := cmp.Or(shape.Image, c.options.Image)
-	if image == "" {
-		return nil, errors.New("no image is known for the engine; set mover.image")
+	image, err := c.image(shape)
+	if err != nil {
+		return nil, err
 	}
 	name := engineJobName(w.Plan)
 	labels := c.labelsOf(shape)

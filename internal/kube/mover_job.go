@@ -106,9 +106,9 @@ func (c *Client) manifest(job reconcile.MoverJob, files []moverFile, digest stri
 	if err != nil {
 		return nil, err
 	}
-	image := cmp.Or(shape.Image, c.options.Image)
-	if image == "" {
-		return nil, errors.New("no mover image is known; set mover.image")
+	image, err := c.image(shape)
+	if err != nil {
+		return nil, err
 	}
 	labels := c.labelsOf(shape)
 	labels[labelJob] = job.Name
@@ -134,6 +134,19 @@ func (c *Client) manifest(job reconcile.MoverJob, files []moverFile, digest stri
 		out.Spec.ActiveDeadlineSeconds = pointer(max(1, int64(job.Deadline.Seconds())))
 	}
 	return out, nil
+}
+
+// errNoImage tells a developer, for releases have an image: which one a pod runs
+// is never guessed.
+var errNoImage = errors.New("this development build has no published image: build one (make image), push it to where the cluster pulls from, " +
+	"and name it in mover.image or with --mover-image")
+
+// image is what our pods run.
+func (c *Client) image(shape spec.Mover) (string, error) {
+	if image := cmp.Or(shape.Image, c.options.Image); image != "" {
+		return image, nil
+	}
+	return "", errNoImage
 }
 
 func (c *Client) moverPod(name, image string, files []moverFile, resources corev1.ResourceRequirements, shape spec.Mover) corev1.PodSpec {

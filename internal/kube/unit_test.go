@@ -155,8 +155,11 @@ func TestMoverManifest(t *testing.T) {
 func TestMoverManifestRefuses(t *testing.T) {
 	c := newClient(Options{Namespace: "ci"}, fake.NewClientset())
 	_, err := c.manifest(reconcile.MoverJob{Name: "x"}, nil, "", spec.Mover{})
-	if err == nil || err.Error() != "no mover image is known; set mover.image" {
+	if !errors.Is(err, errNoImage) {
 		t.Errorf("without an image: %v", err)
+	}
+	if _, err = c.engineManifest(EngineWork{Plan: "x"}, workParts{}, spec.Mover{}); !errors.Is(err, errNoImage) {
+		t.Errorf("an engine without an image: %v", err)
 	}
 	_, err = c.manifest(reconcile.MoverJob{Name: "x"}, nil, "", spec.Mover{Image: "i", Resources: spec.Resources{Limits: map[string]string{"memory": "lots"}}})
 	if err == nil || err.Error() != `mover.resources.limits.memory: "lots" is no quantity such as 500m or 256Mi` {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,6 +31,22 @@ type dumpTool struct {
 // servers: pg_dump refuses newer servers, and a newer pg_dump writes SQL that
 // an older target may not know.
 func findDump(ctx context.Context, atLeast int) (dumpTool, error) {
+	found := dumpTools(ctx)
+	var have []string
+	for _, tool := range found {
+		if tool.major >= atLeast {
+			return tool, nil
+		}
+		have = append(have, strconv.Itoa(tool.major))
+	}
+	if len(have) == 0 {
+		return dumpTool{}, fmt.Errorf("find pg_dump %d or newer: there is none; the image must hold PostgreSQL's client tools", atLeast)
+	}
+	return dumpTool{}, fmt.Errorf("find pg_dump %d or newer: only %s is there", atLeast, strings.Join(have, ", "))
+}
+
+// dumpTools are the pg_dumps that are there, the oldest first.
+func dumpTools(ctx context.Context) []dumpTool {
 	var found []dumpTool
 	for _, path := range dumpPaths() {
 		out, err := exec.CommandContext(ctx, path, "--version").Output()
@@ -45,18 +62,20 @@ func findDump(ctx context.Context, atLeast int) (dumpTool, error) {
 			found = append(found, dumpTool{path, major})
 		}
 	}
-	sort.Slice(found, func(i, j int) bool { return found[i].major < found[j].major })
-	var have []string
-	for _, tool := range found {
-		if tool.major >= atLeast {
-			return tool, nil
+	slices.SortStableFunc(found, func(a, b dumpTool) int { return cmp.Compare(a.major, b.major) })
+	return found
+}
+
+// dumpMajors are their majors, for a plan to judge; never nil, because nil is
+// what a mover says that was not asked.
+func dumpMajors(ctx context.Context) []int {
+	out := []int{}
+	for _, tool := range dumpTools(ctx) {
+		if !slices.Contains(out, tool.major) {
+			out = append(out, tool.major)
 		}
-		have = append(have, strconv.Itoa(tool.major))
 	}
-	if len(have) == 0 {
-		return dumpTool{}, fmt.Errorf("find pg_dump %d or newer: there is none; the image must hold PostgreSQL's client tools", atLeast)
-	}
-	return dumpTool{}, fmt.Errorf("find pg_dump %d or newer: only %s is there", atLeast, strings.Join(have, ", "))
+	return out
 }
 
 func dumpPaths() []string {

@@ -18,7 +18,7 @@ import (
 // inspect reads both sides at once. A side that cannot be read has its error;
 // the other is read all the same.
 func (m *mover) inspect(ctx context.Context) reconcile.InspectResult {
-	result := reconcile.InspectResult{At: time.Now().UTC()}
+	result := reconcile.InspectResult{At: time.Now().UTC(), PgDump: dumpMajors(ctx)}
 	facts := &copyFacts{}
 	var wg sync.WaitGroup
 	look := func(s *server, into **reconcile.InspectedSide, f *sideFacts) {

@@ -123,7 +123,7 @@ func storeObject(kind string) reconcile.ObjectPreview {
 
 func inspection() reconcile.Inspection {
 	return reconcile.Inspection{InspectResult: reconcile.InspectResult{
-		At: t0.Add(-4 * time.Second),
+		At: t0.Add(-4 * time.Second), PgDump: []int{17, 18},
 		Source: &reconcile.InspectedSide{Database: &reconcile.Database{
 			ServerVersion: "12.22", VersionNum: 120022, SystemIdentifier: "7300000000000000001",
 			Role: reconcile.RolePrivileges{Name: "postgres", Superuser: true},

@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/internal/image"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cluster"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/fixture"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/host"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/images"
-	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/progress"
 )
 
@@ -63,17 +63,16 @@ func existing(ctx context.Context, args []string) error {
 
 // productImage is the product's image, recorded as the one that env names.
 func productImage(ctx context.Context, c checkout, r *progress.Reporter) (named, error) {
-	binary, err := compileProduct(ctx, c, r)
+	made, err := makeProduct(ctx, c, r)
 	if err != nil {
 		return named{}, err
 	}
-	image := images.NewBase(pgserver.ClientDir).Product(binary)
-	built, err := images.Build(image)
+	built, err := image.Build(made)
 	if err != nil {
 		return named{}, fmt.Errorf("build the product's image: %w", err)
 	}
 	name := images.ProductName(built)
-	return named{name, image}, writeProductImage(c, name)
+	return named{name, made}, writeProductImage(c, name)
 }
 
 // writeMissing writes the images that no node has, each as an archive, and
@@ -95,7 +94,7 @@ func writeMissing(r *progress.Reporter, dir string, list []named, found fixture.
 }
 
 func writeArchive(file string, i named) (err error) {
-	built, err := images.Build(i.image)
+	built, err := image.Build(i.image)
 	if err != nil {
 		return fmt.Errorf("build the image %s: %w", i.name, err)
 	}
@@ -107,7 +106,7 @@ func writeArchive(file string, i named) (err error) {
 		return fmt.Errorf("write the image %s: %w", i.name, err)
 	}
 	defer out.Close()
-	if err := built.Write(out, i.name); err != nil {
+	if err := built.Write(out, images.Whole(i.name)); err != nil {
 		return fmt.Errorf("write the image %s: %w", i.name, err)
 	}
 	if err := out.Close(); err != nil {

@@ -3,6 +3,7 @@ module github.com/circleci-dr/circleci-dr/internal/testbed
 go 1.26.0
 
 require (
+	github.com/circleci-dr/circleci-dr/internal/image v0.0.0
 	github.com/google/go-cmp v0.7.0
 	github.com/jackc/pgx/v5 v5.12.0
 	go.mongodb.org/mongo-driver/v2 v2.9.3
@@ -130,3 +131,6 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 )
+
+// The product's image and the testbed's are made by the same code.
+replace github.com/circleci-dr/circleci-dr/internal/image => ../image

@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/circleci-dr/circleci-dr/internal/image"
+	"github.com/circleci-dr/circleci-dr/internal/image/debian"
+	"github.com/circleci-dr/circleci-dr/internal/image/product"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cluster"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/images"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
@@ -15,9 +18,9 @@ import (
 
 func storeDir(c checkout) string { return filepath.Join(c.cache.Dir, "store") }
 
-// image builds the product's image, imports it into the running cluster and
+// importImage builds the product's image, imports it into the running cluster and
 // prints its name.
-func image(ctx context.Context, args []string) error {
+func importImage(ctx context.Context, args []string) error {
 	if err := flags(args, nil); err != nil {
 		return err
 	}
@@ -38,11 +41,11 @@ func image(ctx context.Context, args []string) error {
 		return err
 	}
 	defer unlock()
-	binary, err := compileProduct(ctx, c, r)
+	made, err := makeProduct(ctx, c, r)
 	if err != nil {
 		return err
 	}
-	name, err := importProduct(ctx, c, r, binary)
+	name, err := importProduct(ctx, c, r, made)
 	if err != nil {
 		return err
 	}
@@ -50,17 +53,41 @@ func image(ctx context.Context, args []string) error {
 	return nil
 }
 
-func compileProduct(ctx context.Context, c checkout, r *progress.Reporter) (binary string, err error) {
+// makeProduct makes the product's image as it is released, but for its layers,
+// which nobody downloads.
+func makeProduct(ctx context.Context, c checkout, r *progress.Reporter) (img image.Image, err error) {
+	var binary, packages string
 	err = r.Do("build the product", func(t *progress.Task) error {
 		binary, err = buildProduct(ctx, c, func(s string) { t.Note("%s", s) })
 		return err
 	})
-	return binary, err
+	if err != nil {
+		return img, err
+	}
+	err = r.Do("fetch what goes into the product's image", func(t *progress.Task) error {
+		pins, err := product.Pins()
+		if err != nil {
+			return err
+		}
+		kept, err := debian.DefaultCache()
+		if err != nil {
+			return err
+		}
+		source := debian.Source{Cache: kept, Note: func(s string) { t.Note("%s", s) }}
+		packages, err = source.RootOfToday(ctx, pins)
+		return err
+	})
+	if err != nil {
+		return img, err
+	}
+	img, err = product.Image(binary, packages, product.About{Version: "testbed"})
+	img.Gzip = false
+	return img, err
 }
 
-// importProduct imports the image with the binary in it and records its name.
-func importProduct(ctx context.Context, c checkout, r *progress.Reporter, binary string) (string, error) {
-	built, err := images.Build(images.NewBase(pgserver.ClientDir).Product(binary))
+// importProduct imports the product's image and records its name.
+func importProduct(ctx context.Context, c checkout, r *progress.Reporter, made image.Image) (string, error) {
+	built, err := image.Build(made)
 	if err != nil {
 		return "", fmt.Errorf("build the product's image: %w", err)
 	}
@@ -74,7 +101,7 @@ func importProduct(ctx context.Context, c checkout, r *progress.Reporter, binary
 // named is an image with its name.
 type named struct {
 	name  string
-	image images.Image
+	image image.Image
 }
 
 // releaseImages are those of the fixture release.
@@ -94,7 +121,7 @@ func releaseImages(parts obtained) []named {
 // importFixed imports the images whose names do not change.
 func importFixed(ctx context.Context, c checkout, r *progress.Reporter, parts obtained) error {
 	for _, i := range append(releaseImages(parts), named{images.PauseName, images.Pause(parts.pause)}) {
-		built, err := images.Build(i.image)
+		built, err := image.Build(i.image)
 		if err != nil {
 			return fmt.Errorf("build the image %s: %w", i.name, err)
 		}
@@ -105,13 +132,13 @@ func importFixed(ctx context.Context, c checkout, r *progress.Reporter, parts ob
 	return nil
 }
 
-func importOne(ctx context.Context, c checkout, r *progress.Reporter, name string, built images.Built) error {
+func importOne(ctx context.Context, c checkout, r *progress.Reporter, name string, built image.Built) error {
 	store := cluster.Store{Dir: storeDir(c)}
-	has, err := store.Has(ctx, name, built.Digest)
+	has, err := store.Has(ctx, name, built.ID())
 	if err != nil || has {
 		return err
 	}
 	return r.Do("import the image "+name, func(*progress.Task) error {
-		return store.Import(ctx, name, built.Digest, func(w io.Writer) error { return built.Write(w, name) })
+		return store.Import(ctx, name, built.ID(), func(w io.Writer) error { return built.Write(w, images.Whole(name)) })
 	})
 }

@@ -32,7 +32,7 @@ var commands = append([]command{
 	{"status", "[--json]", "list every part with its state", status},
 	{"env", "[--json]", "print what tests and people need as shell exports", env},
 	{"logs", "[part]", "print the end of every log, or one log whole", logs},
-	{"image", "", "build and import the product's image, print its name", image},
+	{"image", "", "build and import the product's image, print its name", importImage},
 	{"fetch", "", "only fetch what unit tests need: database servers, a C compiler", fetch},
 	{"reset", "[server …]", "empty the external PostgreSQL and MongoDB servers, or those named", reset},
 }, fixtureCommands()...)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/circleci-dr/circleci-dr/internal/image"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cluster"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/external"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/host"
@@ -115,22 +116,22 @@ func bootAll(ctx context.Context, c checkout, r *progress.Reporter, parts obtain
 		return err
 	}
 	// What is slow and needs no API server goes beside its start.
-	product := background(func() (string, error) {
+	product := background(func() (image.Image, error) {
 		if withoutProduct {
-			return "", nil
+			return image.Image{}, nil
 		}
-		return compileProduct(ctx, c, r)
+		return makeProduct(ctx, c, r)
 	})
 	servers := background(func() (struct{}, error) { return struct{}{}, startServers(ctx, r, parts) })
 	err := cl.Start(ctx, fresh, func(ctx context.Context) error {
 		if err := importFixed(ctx, c, r, parts); err != nil {
 			return err
 		}
-		binary, err := product()
-		if err != nil || binary == "" {
+		made, err := product()
+		if err != nil || withoutProduct {
 			return err
 		}
-		_, err = importProduct(ctx, c, r, binary)
+		_, err = importProduct(ctx, c, r, made)
 		return err
 	})
 	_, serverErr := servers()

@@ -1,8 +1,13 @@
+// Package images says what is in the testbed's images: the servers and the
+// application of the fixture release. The product's own is made by
+// internal/image/product, as it is released.
 package images
 
 import (
 	"fmt"
 	"os"
+
+	"github.com/circleci-dr/circleci-dr/internal/image"
 )
 
 // Names of the images whose names do not depend on their content. The chart's
@@ -17,7 +22,10 @@ const (
 func PostgresName(major int) string { return fmt.Sprintf("tb/postgresql:%d", major) }
 
 // ProductName is the product's image; its tag says what is in it.
-func ProductName(b Built) string { return "tb/circleci-dr:" + b.Digest[:12] }
+func ProductName(b image.Built) string { return "tb/circleci-dr:" + b.ID() }
+
+// Whole is a name with the registry that containerd takes a short one to be of.
+func Whole(name string) string { return "docker.io/" + name }
 
 const user = "1001"
 
@@ -34,11 +42,11 @@ var tools = []string{
 }
 
 // Base are the layers most images share, so that they are imported once.
-type Base struct{ clients, tools *Layer }
+type Base struct{ clients, tools *image.Layer }
 
 // NewBase makes the shared layers. clientDir holds PostgreSQL's client programs.
 func NewBase(clientDir string) Base {
-	c := NewRoot()
+	c := image.NewRoot()
 	for _, name := range clients {
 		c.File(clientDir+"/"+name, "/usr/bin/"+name)
 	}
@@ -49,7 +57,7 @@ func NewBase(clientDir string) Base {
 	c.Text("/etc/group", "root:x:0:\napp:x:1001:\nnogroup:x:65534:\n")
 	c.Text("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
 	c.Close()
-	t := NewLayer()
+	t := image.NewLayer()
 	for _, name := range tools {
 		t.File(hostTool(name), "/usr/bin/"+name)
 	}
@@ -70,42 +78,33 @@ func hostTool(name string) string {
 var environment = []string{"PATH=/usr/bin:/usr/sbin", "LANG=C.UTF-8"}
 
 // Pause is the image of the container that holds a pod's namespaces.
-func Pause(binary string) Image {
-	l := NewLayer()
+func Pause(binary string) image.Image {
+	l := image.NewLayer()
 	l.File(binary, "/pause")
 	l.Close()
-	return Image{Layers: []*Layer{l}, Entrypoint: []string{"/pause"}, User: "65534"}
-}
-
-// Product is the image of the product: its binary and PostgreSQL's client
-// programs, and no shell, because it must not need one.
-func (b Base) Product(binary string) Image {
-	l := NewLayer()
-	l.File(binary, "/usr/bin/circleci-dr")
-	l.Close(b.clients)
-	return Image{Layers: []*Layer{b.clients, l}, Env: environment, Entrypoint: []string{"/usr/bin/circleci-dr"}, User: user}
+	return image.Image{Layers: []*image.Layer{l}, Entrypoint: []string{"/pause"}, User: "65534"}
 }
 
 // Fixture is the image of the application the fixture chart installs.
-func (b Base) Fixture(binary string) Image {
-	l := NewLayer()
+func (b Base) Fixture(binary string) image.Image {
+	l := image.NewLayer()
 	l.File(binary, "/usr/bin/fixture")
 	l.Close(b.clients, b.tools)
-	return Image{Layers: []*Layer{b.clients, b.tools, l}, Env: environment, Entrypoint: []string{"/usr/bin/fixture"}, User: user}
+	return image.Image{Layers: []*image.Layer{b.clients, b.tools, l}, Env: environment, Entrypoint: []string{"/usr/bin/fixture"}, User: user}
 }
 
 // Postgres is the image of the PostgreSQL server in the directory dir. The
 // chart brings the script that starts it.
-func (b Base) Postgres(dir string) Image {
+func (b Base) Postgres(dir string) image.Image {
 	const home = "/opt/postgresql"
-	l := NewLayer()
+	l := image.NewLayer()
 	l.Tree(dir, home, "*.a", "pkgconfig", "pgxs", "*plperl*", "*plpython*", "*pltcl*", "libecpg*")
 	l.Dir("/bitnami/postgresql", 0o1777)
 	l.Dir("/data", 0o1777)
 	l.Dir("/var/run/postgresql", 0o1777)
 	l.Close(b.clients, b.tools)
-	return Image{
-		Layers:     []*Layer{b.clients, b.tools, l},
+	return image.Image{
+		Layers:     []*image.Layer{b.clients, b.tools, l},
 		Env:        []string{"PATH=" + home + "/bin:/usr/bin:/usr/sbin", "LANG=C.UTF-8", "PGHOST=/tmp", "PGUSER=postgres"},
 		Entrypoint: []string{home + "/bin/postgres"},
 		User:       user,
@@ -115,8 +114,8 @@ func (b Base) Postgres(dir string) Image {
 // MongoDB is the image of the MongoDB server in the directory dir, with the
 // program that makes its first user. The chart brings the script that starts
 // it.
-func (b Base) MongoDB(dir, setup string) Image {
-	l := NewLayer()
+func (b Base) MongoDB(dir, setup string) image.Image {
+	l := image.NewLayer()
 	for _, library := range []string{"libssl.so.1.1", "libcrypto.so.1.1"} {
 		l.File(dir+"/lib/"+library, "/usr/lib/x86_64-linux-gnu/"+library)
 	}
@@ -124,8 +123,8 @@ func (b Base) MongoDB(dir, setup string) Image {
 	l.Dir("/bitnami/mongodb", 0o1777)
 	l.Close(b.clients, b.tools)
 	// Apart, because it changes more often than the server.
-	own := NewLayer()
+	own := image.NewLayer()
 	own.File(setup, "/usr/bin/mongosetup")
 	own.Close(b.clients, b.tools, l)
-	return Image{Layers: []*Layer{b.clients, b.tools, l, own}, Env: environment, Entrypoint: []string{"/usr/bin/mongod"}, User: user}
+	return image.Image{Layers: []*image.Layer{b.clients, b.tools, l, own}, Env: environment, Entrypoint: []string{"/usr/bin/mongod"}, User: user}
 }

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/internal/image"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/cache"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/mongoserver"
 	"github.com/circleci-dr/circleci-dr/internal/testbed/pgserver"
@@ -25,17 +26,17 @@ func TestMongoDBBringsItsOpenSSL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image := NewBase(pgserver.ClientDir).MongoDB(dir, "/bin/true")
-	if _, err := Build(image); err != nil {
+	img := NewBase(pgserver.ClientDir).MongoDB(dir, "/bin/true")
+	if _, err := image.Build(img); err != nil {
 		t.Fatal(err)
 	}
-	server := image.Layers[2]
+	server := img.Layers[2]
 	for to, from := range map[string]string{
 		"/usr/bin/mongod":                            dir + "/bin/mongod",
 		"/usr/lib/x86_64-linux-gnu/libssl.so.1.1":    dir + "/lib/libssl.so.1.1",
 		"/usr/lib/x86_64-linux-gnu/libcrypto.so.1.1": dir + "/lib/libcrypto.so.1.1",
 	} {
-		if got := server.nodes[to].source; got != from {
+		if got := server.Source(to); got != from {
 			t.Errorf("%s comes from %q, want %s", to, got, from)
 		}
 	}

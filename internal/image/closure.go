@@ -1,4 +1,4 @@
-package images
+package image
 
 import (
 	"bytes"
@@ -49,12 +49,12 @@ func (l *Layer) needs(source string, below []*Layer) ([]string, error) {
 		}
 		from, to, ok := l.resolve(source, want, b.runpath)
 		if !ok {
-			return nil, fmt.Errorf("add %s to an image: its library %s is not on this machine", source, want)
+			return nil, fmt.Errorf("add %s to an image: its library %s is not %s", source, want, l.where())
 		}
 		if l.has(to, below) {
 			continue
 		}
-		real, err := filepath.EvalSymlinks(from)
+		real, err := l.real(from)
 		if err != nil {
 			return nil, fmt.Errorf("add the library %s to an image: %w", from, err)
 		}
@@ -79,23 +79,45 @@ func (l *Layer) given(want string) bool {
 // in the image, which for a run path is relative to the binary's own.
 func (l *Layer) resolve(source, want string, runpath []string) (from, to string, ok bool) {
 	if filepath.IsAbs(want) {
-		_, err := os.Stat(want)
-		return want, merged(want), err == nil
+		from = l.inRoot(want)
+		return from, merged(want), l.there(from)
 	}
 	for _, dir := range runpath {
-		from = filepath.Join(strings.ReplaceAll(dir, "$ORIGIN", filepath.Dir(source)), want)
-		if _, err := os.Stat(from); err == nil {
+		origin := strings.TrimPrefix(filepath.Dir(source), l.root)
+		from = l.inRoot(filepath.Join(strings.ReplaceAll(dir, "$ORIGIN", origin), want))
+		if l.there(from) {
 			inside := strings.ReplaceAll(dir, "$ORIGIN", filepath.Dir(l.elves[source]))
 			return from, merged(filepath.Join(inside, want)), true
 		}
 	}
 	for _, dir := range libraryDirs {
-		from = filepath.Join(dir, want)
-		if _, err := os.Stat(from); err == nil {
-			return from, merged(from), true
+		from = l.inRoot(filepath.Join(dir, want))
+		if l.there(from) {
+			return from, merged(filepath.Join(dir, want)), true
 		}
 	}
 	return "", "", false
+}
+
+// inRoot is where a tree of packages has a path: packages know only the merged
+// one, and the links that make /lib and the like are not theirs.
+func (l *Layer) inRoot(p string) string {
+	if l.root == "" {
+		return p
+	}
+	return merged(p)
+}
+
+func (l *Layer) there(file string) bool {
+	_, err := os.Stat(filepath.Join(l.root, file))
+	return err == nil
+}
+
+func (l *Layer) where() string {
+	if l.root == "" {
+		return "on this machine"
+	}
+	return "in " + l.root
 }
 
 type binary struct {

@@ -1,4 +1,4 @@
-package images
+package image
 
 import (
 	"archive/tar"
@@ -43,10 +43,10 @@ func archive(t *testing.T, img Image) (string, []byte) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := b.Write(&out, "tb/test:1"); err != nil {
+	if err := b.Write(&out, "docker.io/tb/test:1"); err != nil {
 		t.Fatal(err)
 	}
-	return b.Digest, out.Bytes()
+	return b.Digest.String(), out.Bytes()
 }
 
 // The same content in another place and of another time is the same image.
@@ -71,7 +71,7 @@ func TestSameContentSameBytes(t *testing.T) {
 func TestLayerContent(t *testing.T) {
 	img := sample(t, t.TempDir())
 	var out bytes.Buffer
-	if err := img.Layers[1].write(&out); err != nil {
+	if err := img.Layers[1].Write(&out); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -85,7 +85,7 @@ func TestLayerContent(t *testing.T) {
 		}
 		got = append(got, fmt.Sprintf("%s %o %s", h.Name, h.Mode, h.Linkname))
 	}
-	want := []string{"opt/ 755 ", "opt/tree/ 755 ", "opt/tree/a/ 755 ", "opt/tree/a/f 600 ", "opt/tree/a/l 777 f", "usr/bin/tool 755 "}
+	want := []string{"opt/ 755 ", "opt/tree/ 755 ", "opt/tree/a/ 755 ", "opt/tree/a/f 644 ", "opt/tree/a/l 777 f", "usr/bin/tool 755 "}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}

@@ -1,4 +1,4 @@
-package images
+package image
 
 import (
 	"archive/tar"
@@ -17,6 +17,8 @@ import (
 // Layer is a tree of files. The first error of any Add is kept and returned by
 // Err and when the layer is written.
 type Layer struct {
+	// root is where files and libraries come from: "" is this machine.
+	root  string
 	nodes map[string]node
 	// elves are the ELF files added, whose libraries Close looks up: host path
 	// → image path.
@@ -28,7 +30,7 @@ type Layer struct {
 type node struct {
 	dir    bool
 	link   string
-	source string // a file of the host
+	source string // a file of this machine
 	data   []byte
 	mode   int64
 }
@@ -52,6 +54,27 @@ func NewRoot() *Layer {
 	return l
 }
 
+// From has the files and libraries added from now on come from the tree below
+// root, such as unpacked packages, and not from this machine.
+func (l *Layer) From(root string) {
+	real, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		l.fail(fmt.Errorf("find the files of an image: %w", err))
+	}
+	l.root = real
+}
+
+// real is where a file lies on this machine once its links are followed. A link
+// that leads out of the layer's root is an error: what it would bring is not
+// from there.
+func (l *Layer) real(file string) (string, error) {
+	found, err := filepath.EvalSymlinks(filepath.Join(l.root, file))
+	if err == nil && l.root != "" && !strings.HasPrefix(found, l.root+"/") {
+		err = fmt.Errorf("it leads out of %s to %s", l.root, found)
+	}
+	return found, err
+}
+
 // merged maps /bin and the like to /usr/bin: they are links in every image.
 func merged(p string) string {
 	p = path.Clean("/" + p)
@@ -73,10 +96,11 @@ func (l *Layer) Text(p, content string) {
 	l.nodes[merged(p)] = node{data: []byte(content), mode: 0o644}
 }
 
-// File adds a file of the host; a binary brings its libraries when the layer
-// is closed.
+// File adds a file; a binary brings its libraries when the layer is closed. Of
+// its mode counts only whether it can be run: the rest is the umask of whoever
+// made it, and nothing in an image may be setuid.
 func (l *Layer) File(source, p string) {
-	real, err := filepath.EvalSymlinks(source)
+	real, err := l.real(source)
 	if err != nil {
 		l.fail(fmt.Errorf("add %s to an image: %w", source, err))
 		return
@@ -86,11 +110,15 @@ func (l *Layer) File(source, p string) {
 		l.fail(fmt.Errorf("add %s to an image: %w", source, err))
 		return
 	}
-	l.nodes[merged(p)] = node{source: real, mode: int64(info.Mode().Perm())}
+	mode := int64(0o644)
+	if info.Mode().Perm()&0o100 != 0 {
+		mode = 0o755
+	}
+	l.nodes[merged(p)] = node{source: real, mode: mode}
 	l.elves[real] = merged(p)
 }
 
-// Tree adds a directory of the host. Entries whose base names match one of the
+// Tree adds a directory of this machine. Entries whose base names match one of the
 // patterns in without are left out.
 func (l *Layer) Tree(source, p string, without ...string) {
 	err := filepath.WalkDir(source, func(file string, entry fs.DirEntry, err error) error {
@@ -133,14 +161,18 @@ func matches(name string, patterns []string) bool {
 	})
 }
 
+// Source is the file of this machine that a path of the layer comes from, empty
+// where it is none.
+func (l *Layer) Source(p string) string { return l.nodes[merged(p)].source }
+
 func (l *Layer) fail(err error) {
 	if l.err == nil {
 		l.err = err
 	}
 }
 
-// write writes the layer as a sorted tar without owners or times of the host.
-func (l *Layer) write(w io.Writer) error {
+// Write writes the layer as a sorted tar without owners or times of the host.
+func (l *Layer) Write(w io.Writer) error {
 	if l.err != nil {
 		return l.err
 	}
@@ -159,7 +191,7 @@ func (l *Layer) write(w io.Writer) error {
 }
 
 func writeNode(t *tar.Writer, name string, n node) (err error) {
-	h := &tar.Header{Name: name, Mode: n.mode, ModTime: epoch, Format: tar.FormatPAX}
+	h := &tar.Header{Name: name, Mode: n.mode, ModTime: Epoch, Format: tar.FormatPAX}
 	var content io.Reader
 	switch {
 	case n.dir:
