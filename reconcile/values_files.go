@@ -79,3 +79,10 @@ type ValuesHunk struct {
 	Old []string `json:"old,omitempty"`
 	New []string `json:"new"`
 }
+
+// DeclaredRelease is a release with what its values say of the datastores, the
+// chart's defaults in them.
+type DeclaredRelease struct {
+	Release Release
+	Values  DeclaredValues
+}
