@@ -40,8 +40,8 @@ type Draft struct {
 	Spec spec.Spec
 	// Head is what stands above the file.
 	Head []string
-	// Remarks are what is to be known of a field, by its path. A question to the
-	// reader begins with "decide".
+	// Remarks are what is to be known of a field, by its path, instead of what the
+	// schema says of it. A question to the reader begins with "decide".
 	Remarks map[string][]string
 	// Offers are fields to be filled in, with the schema's own examples: they are
 	// written as comments.
@@ -106,11 +106,11 @@ func nameFor(release string) string {
 
 func (d *Draft) server(rel Release) {
 	if rel.Status != "deployed" {
-		d.remark("server.release", fmt.Sprintf("decide: revision %d is %s, so what runs may be of an older one. Look with helm history and bring the release to deployed; a move needs that",
-			rel.Revision, rel.Status))
+		d.remark("server.release", fmt.Sprintf("decide: the newest revision, %d, is %s and not deployed, so what runs may be an older one, with other values. helm history %s shows them",
+			rel.Revision, rel.Status, rel.Name))
 	}
-	d.remark("server.chart", "decide: a release does not say it.")
-	d.remark("server.values", "decide: a release does not say it.")
+	d.remark("server.chart", "decide: where the chart comes from: an oci:// address, a directory or a .tgz. A release does not say it, and a move needs it")
+	d.remark("server.values", "decide: your own values files, in Helm's order. plan and drift then report what in them would undo a move")
 	d.offer("server", "chart", "values")
 	if versionInFile.MatchString(rel.ChartVersion) {
 		d.Spec.Server.Version = rel.ChartVersion
@@ -118,7 +118,7 @@ func (d *Draft) server(rel Release) {
 			d.remark("server.version", "circleci-dr knows nothing of this release of Server; what the live servers say decides")
 		}
 	} else {
-		d.remark("server.version", fmt.Sprintf("the deployed chart calls itself %q.", rel.ChartVersion))
+		d.remark("server.version", fmt.Sprintf("the deployed chart calls itself %q, and this field takes three numbers only", rel.ChartVersion))
 		d.offer("server", "version")
 	}
 	d.remark("server.managedBy", rel.Evidence)
@@ -142,7 +142,7 @@ func (d *Draft) postgres(in Installation) {
 	d.heard(heard(PostgreSQL, postgresRows, x, in.Values))
 	x.Password = d.external(in, PostgreSQL, &x.Username)
 	if x.TLS.Mode == "" {
-		d.remark(PostgreSQL.field("external.tls.mode"), "decide: no value of this release says whether the application encrypts; verify-full is what holds without this field.")
+		d.remark(PostgreSQL.field("external.tls.mode"), "decide: no value of this release says whether the application encrypts; verify-full is what holds without this field")
 		d.offer(PostgreSQL.field("external"), "tls.mode")
 	}
 	d.trust(in.Release, PostgreSQL, x.TLS.Mode != spec.TLSDisable)
@@ -164,6 +164,9 @@ func (d *Draft) mongo(in Installation) {
 	d.Spec.Datastores.MongoDB = &spec.MongoDB{Location: spec.External, External: x}
 	d.heard(heard(MongoDB, mongoRows, x, in.Values))
 	x.Password = d.external(in, MongoDB, &x.Username)
+	if x.Mechanism == "" {
+		d.offer(MongoDB.field("external"), "mechanism")
+	}
 	encrypts := x.TLS.Enabled != nil && *x.TLS.Enabled
 	if encrypts { // also where the options alone say so
 		delete(d.Remarks, MongoDB.field("external.tls.enabled"))
@@ -207,16 +210,17 @@ func (d *Draft) trust(rel Release, e Engine, encrypts bool) {
 	}
 	field := e.field("external.tls.ca")
 	if n := len(rel.Trust.Certificates); n > 0 {
-		d.remark(field, fmt.Sprintf("decide: the application trusts %d certificates of its own (tls.certificates). If the authority of this server is one of them, put it into a file.", n))
+		d.remark(field, fmt.Sprintf("decide: the application trusts %d certificates of its own (tls.certificates). If the authority of this server is one of them, put it into a file and name that here", n))
 	}
 	d.offer("", field)
 }
 
 // rest offers what no release can say.
 func (d *Draft) rest() {
-	d.remark("backup", "decide: this version makes no backup. It checks this block and shows it as declared, not enforced: keep the backups you have.")
+	d.remark("backup", "decide: this version makes no backup. It checks this block and shows it as declared, not enforced: keep the backups you have")
 	d.offer("backup", "schedule", "retention.days", "retention.minimumGood", "encryption.age.recipients", "preUpgrade", "store", "objectives.rpo", "objectives.rto")
-	d.remark("restore", "decide: this version restores nothing. It checks this block and shows it as declared, not enforced.")
+	d.remark("backup.encryption.age.recipients", "decide: this recipient is an example; write what age-keygen -y prints for your own key")
+	d.remark("restore", "decide: this version restores nothing. It checks this block and shows it as declared, not enforced")
 	d.offer("restore", "target.kubeContext", "target.namespace")
 	d.offer("mover", "image")
 }

@@ -69,7 +69,7 @@ func passwordOf(in Installation, e Engine) (spec.SecretRef, []string) {
 	case hasPlainPassword(e, in.Values):
 		what = "the release has this password in its values, in plain text, and no Secret with it was found. Write it to FILE, without a line break, and make one"
 	}
-	return ref, []string{"decide: " + what + ": " + command}
+	return ref, []string{"decide: " + what + ":\n  " + command}
 }
 
 // hasPlainPassword tells whether the values hold the password of an external

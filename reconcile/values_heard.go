@@ -47,8 +47,7 @@ func heardInsecure(v any) string {
 	if v != true {
 		return ""
 	}
-	return "decide: mongodb.tlsInsecure is true, so the application does not check who answers. circleci-dr always does: without ca by the system's roots. " +
-		"What a move back out would write is tlsInsecure: false"
+	return "decide: mongodb.tlsInsecure is true, so the application does not check who answers. circleci-dr always does, by the system's roots unless ca names others"
 }
 
 func sayOptions(x *spec.MongoDBExternal) any {
@@ -63,7 +62,7 @@ func heardOptions(x *spec.MongoDBExternal, v any) string {
 	if len(left) == 0 {
 		return ""
 	}
-	return "decide: mongodb.options also has " + strings.Join(left, ", ") + ", which this file takes from nowhere or from a field of its own"
+	return "decide: left out of mongodb.options: " + strings.Join(left, ", ") + ". Credentials, authorities and client certificates have fields of their own here"
 }
 
 // heardAuthSource leaves alone what the options said: they win in a driver.

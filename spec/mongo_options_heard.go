@@ -21,7 +21,7 @@ func (x *MongoDBExternal) HearOptions(text string) (left []string) {
 		switch field := mongodbFields[strings.ToLower(name)]; {
 		case err == nil && field != "" && x.hearOption(field, value):
 		case err != nil, field != "", !allowedOption(item):
-			left = append(left, "option "+showText(name))
+			left = append(left, showText(name))
 		default:
 			rest = append(rest, item)
 		}

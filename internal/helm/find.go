@@ -3,6 +3,7 @@ package helm
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"helm.sh/helm/v3/pkg/storage/driver"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
@@ -79,6 +81,10 @@ func newestRecords(ctx context.Context, config *rest.Config, namespace string) (
 	opts := metav1.ListOptions{LabelSelector: "owner=helm", Limit: 500}
 	for {
 		list, err := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "secrets"}).Namespace(namespace).List(ctx, opts)
+		if runtime.IsMissingKind(err) || runtime.IsNotRegisteredError(err) {
+			// Its text quotes the answer, which may be whole records.
+			return nil, errors.New("the API server was asked for names and answered with something else")
+		}
 		if err != nil {
 			return nil, err
 		}

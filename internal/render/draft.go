@@ -3,6 +3,7 @@ package render
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,18 +29,22 @@ func Draft(d reconcile.Draft) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	w := draftWriter{draft: d}
-	w.line("# yaml-language-server: $schema=circleci-dr.v1.schema.json")
-	for _, text := range d.Head {
-		w.comment("", text)
-	}
+	w := draftWriter{draft: d, said: map[string]bool{}}
 	for _, f := range spec.Fields() {
 		if f.Name != "apiVersion" && f.Name != "name" && (w.offers(f.Name) || present(f.Name, known)) {
 			w.line("")
 		}
 		w.field(f, "", "", known)
 	}
-	return w.out.String(), nil
+	head := draftWriter{}
+	head.line("# yaml-language-server: $schema=circleci-dr.v1.schema.json")
+	head.comment("", strings.Join(d.Head, "\n"))
+	for _, path := range slices.Sorted(maps.Keys(d.Remarks)) {
+		if !w.said[path] { // about a field that is not written, not even as a comment
+			head.comment("", path+": "+strings.Join(d.Remarks[path], "\n"))
+		}
+	}
+	return head.out.String() + w.out.String(), nil
 }
 
 // tree is a spec as mappings, in the order of its fields, without what is
@@ -85,6 +90,7 @@ func present(name string, m yaml.MapSlice) bool { return valueIn(m, name) != nil
 type draftWriter struct {
 	draft reconcile.Draft
 	out   strings.Builder
+	said  map[string]bool // remarks that were written
 }
 
 func (w *draftWriter) line(text string) { w.out.WriteString(text + "\n") }
@@ -103,9 +109,12 @@ func (w *draftWriter) field(f spec.Field, parent, indent string, known yaml.MapS
 	if value == nil && !offered {
 		return
 	}
-	about, outer := strings.Join(w.draft.Remarks[path], ". "), indent
+	about, outer := strings.Join(w.draft.Remarks[path], "\n"), indent
+	w.said[path] = true
 	if offered {
-		about = strings.TrimSpace(about + " " + f.Description)
+		if about == "" {
+			about = f.Description
+		}
 		if !strings.Contains(indent, "#") {
 			indent += "# "
 		}
@@ -134,7 +143,7 @@ func (w *draftWriter) leaf(indent, line, about string) {
 		return
 	}
 	padded := line + strings.Repeat(" ", max(3, commentColumn-len([]rune(line)))) + "# " + about
-	if len([]rune(padded)) <= draftWidth {
+	if len([]rune(padded)) <= draftWidth && !strings.Contains(about, "\n") {
 		w.line(padded)
 		return
 	}
@@ -142,15 +151,22 @@ func (w *draftWriter) leaf(indent, line, about string) {
 	w.line(line)
 }
 
-// comment writes text in lines of its own.
+// comment writes text in lines of its own. A command, which is indented, stays
+// on one line.
 func (w *draftWriter) comment(indent, text string) {
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && len([]rune(indent+line+word)) > commentWidth {
-			w.line(indent + "# " + line)
-			line = ""
+	for paragraph := range strings.SplitSeq(text, "\n") {
+		line := ""
+		if strings.HasPrefix(paragraph, "  ") {
+			w.line(indent + "# " + paragraph)
+			continue
 		}
-		line = strings.TrimPrefix(line+" "+word, " ")
+		for _, word := range strings.Fields(paragraph) {
+			if line != "" && len([]rune(indent+line+word)) > commentWidth {
+				w.line(indent + "# " + line)
+				line = ""
+			}
+			line = strings.TrimPrefix(line+" "+word, " ")
+		}
+		w.line(indent + "# " + line)
 	}
-	w.line(indent + "# " + line)
 }
