@@ -43,8 +43,8 @@ func flow(v any) string {
 // its versions reads as something else than text. Inside brackets a colon ends
 // a key, and is quoted.
 var (
-	plainText   = regexp.MustCompile(`^[A-Za-z0-9_./][-A-Za-z0-9_./@=&?+:%]*$`)
-	plainInFlow = regexp.MustCompile(`^[A-Za-z0-9_./][-A-Za-z0-9_./@=&?+%]*$`)
+	plainText   = regexp.MustCompile(`^[A-Za-z0-9_/][-A-Za-z0-9_./@=&?+:%]*$`)
+	plainInFlow = regexp.MustCompile(`^[A-Za-z0-9_/][-A-Za-z0-9_./@=&?+%]*$`)
 	likeNumber  = regexp.MustCompile(`^[-+.:_0-9]*$|^[0-9]{4}-[0-9]{2}-[0-9]{2}|^0[xob]`)
 	notText     = []string{"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 )
