@@ -236,3 +236,21 @@ func uncomment(text, block string) string {
 	}
 	return strings.Join(out, "")
 }
+
+// The page shows what init writes.
+func TestThePageShowsWhatInitWrites(t *testing.T) {
+	page, err := os.ReadFile("../../docs/getting-started.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := os.ReadFile("testdata/init/both-internal.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "## Write down what is there")
+	_, rest, _ = strings.Cut(rest, "```yaml\n")
+	shown, _, ok := strings.Cut(rest, "```")
+	if !ok || !strings.Contains(string(written), shown) {
+		t.Errorf("init writes\n%s\nwhich has not\n%s", written, shown)
+	}
+}
