@@ -210,3 +210,30 @@ func TestWhatValuesSayOfTheRelease(t *testing.T) {
 		}
 	}
 }
+
+// A file whose options stand in another order than the spec's says the same.
+func TestTheOrderOfOptionsIsNoDeviation(t *testing.T) {
+	for _, row := range []struct {
+		a, b string
+		same bool
+	}{
+		{"replicaSet=rs0&retryWrites=false", "retryWrites=false&replicaSet=rs0", true},
+		{"replicaSet=rs0", "replicaSet=rs1", false},
+		{"readPreferenceTags=dc:a&readPreferenceTags=dc:b&w=1", "w=1&readPreferenceTags=dc:b&readPreferenceTags=dc:a", false},
+		{"readPreferenceTags=dc:a&readPreferenceTags=dc:b&w=1", "w=1&readPreferenceTags=dc:a&readPreferenceTags=dc:b", true},
+		{"w=1", "w=1&w=1", false},
+		{"", "w=1", false},
+	} {
+		s := bothOutside(func(_ *spec.PostgreSQLExternal, mg *spec.MongoDBExternal) { mg.ReplicaSet, mg.Options = "", row.a })
+		settings := DatastoreValues(s, MongoDB, "4.10.0")
+		files := carried(settings)
+		for i := range files.Facts {
+			if files.Facts[i].Path == "mongodb.options" {
+				files.Facts[i].Value = row.b
+			}
+		}
+		if devs := Deviations(settings, files); (len(devs) == 0) != row.same {
+			t.Errorf("%s and %s: %v", row.a, row.b, devs)
+		}
+	}
+}

@@ -219,7 +219,22 @@ func agrees(st Setting, files DeclaredValues) bool {
 	if !ok {
 		return st.Default != nil && SameValue(st.Value, st.Default)
 	}
-	return SameValue(st.Value, f.Value)
+	return SameValue(st.Value, f.Value) || strings.HasSuffix(st.Path, ".options") && sameOptions(valueText(st.Value), valueText(f.Value))
+}
+
+// sameOptions tells whether two strings of connection options say the same:
+// their order counts among those of one name only.
+func sameOptions(a, b string) bool {
+	sorted := func(text string) []string {
+		items := strings.Split(text, "&")
+		slices.SortStableFunc(items, func(a, b string) int {
+			a, _, _ = strings.Cut(a, "=")
+			b, _, _ = strings.Cut(b, "=")
+			return strings.Compare(strings.ToLower(a), strings.ToLower(b))
+		})
+		return items
+	}
+	return slices.Equal(sorted(a), sorted(b))
 }
 
 // SameValue tells whether a chart reads two values alike. Templates print

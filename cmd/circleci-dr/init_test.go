@@ -21,6 +21,10 @@ type installed struct {
 	values                           map[string]any
 	// secrets are the keys of each Secret in the namespace.
 	secrets map[string][]string
+	// lacks are blocks or values that the chart does not have; manifest is what
+	// the release installed.
+	lacks    [][]string
+	manifest string
 }
 
 // chartValues are the defaults of the fixture chart, whose keys are the
@@ -42,11 +46,15 @@ func chartValues(t *testing.T) map[string]any {
 func (in installed) record(t *testing.T) map[string]any {
 	t.Helper()
 	defaults := chartValues(t)
-	if in.version == "4.8.2" { // secureMode appeared in 4.9
-		delete(defaults["postgresql"].(map[string]any), "secureMode")
+	for _, names := range in.lacks {
+		block := defaults
+		for _, name := range names[:len(names)-1] {
+			block = block[name].(map[string]any)
+		}
+		delete(block, names[len(names)-1])
 	}
 	body := helmRelease(t, map[string]any{
-		"name": in.name, "namespace": in.namespace, "version": in.revision, "config": in.values,
+		"name": in.name, "namespace": in.namespace, "version": in.revision, "config": in.values, "manifest": in.manifest,
 		"info":  map[string]any{"status": in.status, "description": "Upgrade complete"},
 		"chart": map[string]any{"metadata": map[string]any{"name": in.chart, "version": in.version}, "values": defaults},
 	})
@@ -141,11 +149,15 @@ var drafts = map[string]installed{
 		"mongodb": tree{"fullnameOverride": "ci-documents", "internal": false, "hosts": "m.example.com:27017", "ssl": true, "auth": tree{"username": "root", "password": ofTheValues}}},
 		withSecret("ci-documents", "mongodb-root-password")),
 	"before-secure-mode": server(merged(tree{"postgresql": tree{"internal": false, "postgresqlHost": "pg.example.com", "auth": tree{"username": "circleci", "existingSecret": "pg-credentials"}}}, insideMongo),
-		func(in *installed) { in.version = "4.8.2" }, withSecret("pg-credentials", "password")),
+		func(in *installed) { in.version, in.lacks = "4.8.2", [][]string{{"postgresql", "secureMode"}} }, withSecret("pg-credentials", "password")),
 	"version-unknown": server(merged(insidePostgres, insideMongo), func(in *installed) { in.version = "4.17.1" }),
 	"version-odd":     server(merged(insidePostgres, insideMongo), func(in *installed) { in.version = "4.10" }),
 	"failed":          server(merged(outsidePG, insideMongo), func(in *installed) { in.status = "failed" }, withSecret("pg-credentials", "password")),
 	"pending":         server(merged(insidePostgres, insideMongo), func(in *installed) { in.status = "pending-upgrade" }),
+	"no-mongodb":      server(insidePostgres, func(in *installed) { in.lacks = [][]string{{"mongodb"}} }),
+	"argo-cd": server(merged(insidePostgres, insideMongo), func(in *installed) {
+		in.manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: frontend\n  annotations: {argocd.argoproj.io/tracking-id: \"tools_ci:apps/Deployment:ci/frontend\"}\n"
+	}),
 	"moved-by-us": server(tree{"postgresql": tree{"internal": false, "postgresqlHost": "pg.example.com", "secureMode": true, "auth": tree{"username": "circleci", "existingSecret": "circleci-dr-postgresql"}},
 		"mongodb": insideMongo["mongodb"]}, withSecret("circleci-dr-postgresql", "password", "postgres-password")),
 }
@@ -193,6 +205,28 @@ func TestInitWritesWhatIsThere(t *testing.T) {
 				t.Errorf("the cluster was sent %v", a.changed)
 			}
 		})
+	}
+}
+
+// No user in the values is nothing a valid file can say: what init writes is
+// valid all the same, and plan names it instead of doing anything.
+func TestInitOfAReleaseWithoutAUser(t *testing.T) {
+	a, kubeconfig := startAPI(t)
+	deploy(t, a, server(merged(tree{"postgresql": tree{"internal": false, "postgresqlHost": "pg.example.com", "auth": tree{"existingSecret": "pg"}}}, insideMongo), withSecret("pg", "password")))
+	file := filepath.Join(t.TempDir(), "circleci-dr.yaml")
+	for _, step := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"init", "--kube-context", "prod", "--kubeconfig", kubeconfig}, codeFine, "PostgreSQL external"},
+		{[]string{"validate"}, codeFine, "is valid"},
+		{[]string{"plan", "--no-inspect", "--kubeconfig", kubeconfig}, codeBlocked, "other-external"},
+	} {
+		code, stdout, stderr := runTool(t, append(step.args, "--file", file)...)
+		if code != step.code || !strings.Contains(stdout+stderr, step.want) {
+			t.Errorf("%s: exit %d\n%s%s", step.args[0], code, stdout, stderr)
+		}
 	}
 }
 
