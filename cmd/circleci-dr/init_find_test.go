@@ -32,38 +32,43 @@ func inNamespace(t *testing.T, kubeconfig, namespace string) {
 	}
 }
 
+// other is a release of another chart.
+var other = at("monitoring", "prometheus", chartNamed("kube-prometheus-stack"))
+
+// searches are clusters, with where and what is looked for.
+var searches = []struct {
+	name     string
+	releases []installed
+	context  string   // the namespace of the context
+	denied   []string // namespaces, "" for the whole cluster
+	args     []string
+	code     int
+	want     []string // in what is said
+}{
+	{"one of several charts", []installed{at("ci", "server"), other}, "", nil, nil, codeFine, []string{"release: server", "namespace: ci"}},
+	{"two: they are listed", []installed{at("ci", "server"), at("tools", "build-farm", func(in *installed) { in.status = "failed" })}, "", nil, nil, codeUsage,
+		[]string{"NAMESPACE  RELEASE     CHART                   REVISION  STATUS", "ci         server      circleci-server-4.10.0  7         deployed",
+			"tools      build-farm  circleci-server-4.10.0  7         failed", "there are 2 releases: which one is meant?", "init --namespace ci --release server"}},
+	{"two in one namespace, and one is named", []installed{at("ci", "server"), at("ci", "build-farm")}, "", nil, []string{"--release", "build-farm"}, codeFine, []string{"release: build-farm"}},
+	{"two, and the namespace is told", []installed{at("ci", "server"), at("tools", "server")}, "", nil, []string{"--namespace", "tools"}, codeFine, []string{"namespace: tools"}},
+	{"two, and the context has a namespace", []installed{at("ci", "server"), at("tools", "server")}, "tools", nil, nil, codeFine, []string{"namespace: tools"}},
+	{"none where the context is, one elsewhere", []installed{at("ci", "server"), other}, "monitoring", nil, nil, codeFine, []string{"namespace: ci"}},
+	{"one that was uninstalled", []installed{at("ci", "server"), at("old", "server", uninstalled)}, "", nil, nil, codeFine, []string{"namespace: ci"}},
+	{"a chart of another name, named", []installed{at("ci", "server", chartNamed("our-circleci"))}, "", nil, []string{"--release", "server"}, codeFine, []string{"our-circleci-4.10.0"}},
+	{"none", []installed{other, at("old", "server", uninstalled)}, "", nil, nil, codeFailed,
+		[]string{"there is no Helm release of CircleCI Server (chart circleci-server) in every namespace of context prod",
+			"monitoring/prometheus (kube-prometheus-stack-4.10.0, deployed), old/server (circleci-server-4.10.0, uninstalled)"}},
+	{"none at all", nil, "", nil, []string{"--namespace", "ci"}, codeFailed, []string{"there is no Helm release of CircleCI Server", "in namespace ci of context prod", "no other Helm release is there either"}},
+	{"none of that name", []installed{at("ci", "server")}, "", nil, []string{"--release", "sever"}, codeFailed, []string{"there is no Helm release sever", "ci/server (circleci-server-4.10.0, deployed)"}},
+	{"no right to the cluster, and it is where it usually is", []installed{at("circleci-server", "server")}, "", []string{""}, nil, codeFine,
+		[]string{"namespace: circleci-server", "note: no right to list Secrets, where Helm keeps its records, in every namespace"}},
+	{"no right to the cluster, and it is elsewhere", []installed{at("ci", "server")}, "", []string{""}, nil, codeUnreadable,
+		[]string{"could not look everywhere: no right to list Secrets, where Helm keeps its records, in every namespace; looked in namespace circleci-server", "--namespace", "get and list on Secrets"}},
+	{"no right at all", []installed{at("ci", "server")}, "", []string{"", "ci"}, []string{"--namespace", "ci"}, codeUnreadable, []string{"no right to list Secrets, where Helm keeps its records, in namespace ci"}},
+}
+
 func TestInitFindsTheOneThatIsMeant(t *testing.T) {
-	other := at("monitoring", "prometheus", chartNamed("kube-prometheus-stack"))
-	for _, row := range []struct {
-		name     string
-		releases []installed
-		context  string   // the namespace of the context
-		denied   []string // namespaces, "" for the whole cluster
-		args     []string
-		code     int
-		want     []string // in what is said
-	}{
-		{"one of several charts", []installed{at("ci", "server"), other}, "", nil, nil, codeFine, []string{"release: server", "namespace: ci"}},
-		{"two: they are listed", []installed{at("ci", "server"), at("tools", "build-farm", func(in *installed) { in.status = "failed" })}, "", nil, nil, codeUsage,
-			[]string{"NAMESPACE  RELEASE     CHART                   REVISION  STATUS", "ci         server      circleci-server-4.10.0  7         deployed",
-				"tools      build-farm  circleci-server-4.10.0  7         failed", "there are 2 releases: which one is meant?", "init --namespace ci --release server"}},
-		{"two in one namespace, and one is named", []installed{at("ci", "server"), at("ci", "build-farm")}, "", nil, []string{"--release", "build-farm"}, codeFine, []string{"release: build-farm"}},
-		{"two, and the namespace is told", []installed{at("ci", "server"), at("tools", "server")}, "", nil, []string{"--namespace", "tools"}, codeFine, []string{"namespace: tools"}},
-		{"two, and the context has a namespace", []installed{at("ci", "server"), at("tools", "server")}, "tools", nil, nil, codeFine, []string{"namespace: tools"}},
-		{"none where the context is, one elsewhere", []installed{at("ci", "server"), other}, "monitoring", nil, nil, codeFine, []string{"namespace: ci"}},
-		{"one that was uninstalled", []installed{at("ci", "server"), at("old", "server", uninstalled)}, "", nil, nil, codeFine, []string{"namespace: ci"}},
-		{"a chart of another name, named", []installed{at("ci", "server", chartNamed("our-circleci"))}, "", nil, []string{"--release", "server"}, codeFine, []string{"our-circleci-4.10.0"}},
-		{"none", []installed{other, at("old", "server", uninstalled)}, "", nil, nil, codeFailed,
-			[]string{"there is no Helm release of CircleCI Server (chart circleci-server) in every namespace of context prod",
-				"monitoring/prometheus (kube-prometheus-stack-4.10.0, deployed), old/server (circleci-server-4.10.0, uninstalled)"}},
-		{"none at all", nil, "", nil, []string{"--namespace", "ci"}, codeFailed, []string{"there is no Helm release of CircleCI Server", "in namespace ci of context prod", "no other Helm release is there either"}},
-		{"none of that name", []installed{at("ci", "server")}, "", nil, []string{"--release", "sever"}, codeFailed, []string{"there is no Helm release sever", "ci/server (circleci-server-4.10.0, deployed)"}},
-		{"no right to the cluster, and it is where it usually is", []installed{at("circleci-server", "server")}, "", []string{""}, nil, codeFine,
-			[]string{"namespace: circleci-server", "note: no right to list Secrets, where Helm keeps its records, in every namespace"}},
-		{"no right to the cluster, and it is elsewhere", []installed{at("ci", "server")}, "", []string{""}, nil, codeUnreadable,
-			[]string{"could not look everywhere: no right to list Secrets, where Helm keeps its records, in every namespace; looked in namespace circleci-server", "--namespace", "get and list on Secrets"}},
-		{"no right at all", []installed{at("ci", "server")}, "", []string{"", "ci"}, []string{"--namespace", "ci"}, codeUnreadable, []string{"no right to list Secrets, where Helm keeps its records, in namespace ci"}},
-	} {
+	for _, row := range searches {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			a, kubeconfig := startAPI(t)
