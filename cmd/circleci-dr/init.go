@@ -178,7 +178,7 @@ func (p *program) writeSpec(o initOptions, text, about string) error {
 		fmt.Fprintln(p.err, about)
 		return nil
 	}
-	f, err := os.OpenFile(o.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(o.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // it is for a repository, and no secret is in it
 	if errors.Is(err, fs.ErrExist) {
 		return writtenAlready(o.file)
 	}
