@@ -121,15 +121,23 @@ func externalMongo(x *spec.MongoDBExternal) *externalServer {
 	if x.TLS.Enabled != nil && !*x.TLS.Enabled {
 		out.endpoint.TLSMode = string(spec.TLSDisable)
 	}
-	for i, seed := range x.Hosts {
+	out.endpoint.Hosts = seeds(x.Hosts)
+	if len(out.endpoint.Hosts) > 0 {
+		out.endpoint.Host, out.endpoint.Port = splitSeed(out.endpoint.Hosts[0])
+	}
+	return out
+}
+
+// seeds are hosts of MongoDB with their ports, as the release and the spec are
+// compared.
+func seeds(hosts []string) []string {
+	var out []string
+	for _, seed := range hosts {
 		host, port := splitSeed(seed)
-		if i == 0 {
-			out.endpoint.Host, out.endpoint.Port = host, port
-		}
 		if strings.Contains(host, ":") { // an IPv6 address
 			host = "[" + host + "]"
 		}
-		out.endpoint.Hosts = append(out.endpoint.Hosts, host+":"+itoa(port))
+		out = append(out, host+":"+itoa(port))
 	}
 	return out
 }

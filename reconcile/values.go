@@ -29,49 +29,15 @@ type Setting struct {
 func DatastoreValues(s *spec.Spec, engine Engine, version string) []Setting {
 	switch pg, mg := s.Datastores.PostgreSQL, s.Datastores.MongoDB; {
 	case engine == PostgreSQL && pg != nil && pg.Location == spec.External && pg.External != nil:
-		return postgresValues(pg.External, version)
+		return wantedOf(engine, postgresRows, pg.External, version)
 	case engine == PostgreSQL && pg != nil && pg.Location == spec.Internal:
 		return []Setting{{Path: "postgresql.internal", Value: true, Default: true, Field: PostgreSQL.field("location")}}
 	case engine == MongoDB && mg != nil && mg.Location == spec.External && mg.External != nil:
-		return mongoValues(mg.External)
+		return wantedOf(engine, mongoRows, mg.External, version)
 	case engine == MongoDB && mg != nil && mg.Location == spec.Internal:
 		return []Setting{{Path: "mongodb.internal", Value: true, Default: true, Field: "datastores.mongodb.location"}}
 	}
 	return nil
-}
-
-func postgresValues(e *spec.PostgreSQLExternal, version string) []Setting {
-	field := func(name string) string { return PostgreSQL.field("external", name) }
-	out := []Setting{
-		{Path: "postgresql.internal", Value: false, Default: true, Field: PostgreSQL.field("location")},
-		{Path: "postgresql.postgresqlHost", Value: e.Host, Default: "postgresql", Field: field("host")},
-		{Path: "postgresql.postgresqlPort", Value: e.Port, Default: 5432, Field: field("port")},
-	}
-	if version == "" || atLeast(version, 4, 9) { // the key appeared in 4.9
-		out = append(out, Setting{Path: "postgresql.secureMode", Value: e.TLS.Mode != spec.TLSDisable, Default: false, Field: field("tls.mode")})
-	}
-	return append(out,
-		Setting{Path: "postgresql.auth.username", Value: e.Username, Field: field("username")},
-		Setting{Path: "postgresql.auth.existingSecret", Value: CredentialsName(PostgreSQL), Field: field("password")})
-}
-
-func mongoValues(e *spec.MongoDBExternal) []Setting {
-	field := func(name string) string { return "datastores.mongodb.external." + name }
-	options := e.Options
-	if e.ReplicaSet != "" {
-		options = strings.TrimSuffix("replicaSet="+escapeQuery(e.ReplicaSet)+"&"+e.Options, "&")
-	}
-	return []Setting{
-		{Path: "mongodb.internal", Value: false, Default: true, Field: "datastores.mongodb.location"},
-		{Path: "mongodb.hosts", Value: strings.Join(e.Hosts, ","), Default: "mongodb:27017", Field: field("hosts")},
-		{Path: "mongodb.ssl", Value: e.TLS.Enabled == nil || *e.TLS.Enabled, Default: false, Field: field("tls.enabled")},
-		{Path: "mongodb.tlsInsecure", Value: false, Default: false, Field: field("tls")},
-		{Path: "mongodb.options", Value: options, Default: "", Field: field("options")},
-		{Path: "mongodb.auth.database", Value: e.AuthSource, Default: "admin", Field: field("authSource")},
-		{Path: "mongodb.auth.mechanism", Value: e.Mechanism, Default: "SCRAM-SHA-1", Field: field("mechanism")},
-		{Path: "mongodb.auth.username", Value: e.Username, Default: "root", Field: field("username")},
-		{Path: "mongodb.auth.existingSecret", Value: CredentialsName(MongoDB), Field: field("password")},
-	}
 }
 
 // escapeQuery makes text a part of a URL's query (RFC 3986, unreserved).
@@ -255,7 +221,22 @@ func agrees(st Setting, files DeclaredValues) bool {
 	if !ok {
 		return st.Default != nil && SameValue(st.Value, st.Default)
 	}
-	return SameValue(st.Value, f.Value)
+	return SameValue(st.Value, f.Value) || strings.HasSuffix(st.Path, ".options") && sameOptions(valueText(st.Value), valueText(f.Value))
+}
+
+// sameOptions tells whether two strings of connection options say the same:
+// their order counts among those of one name only.
+func sameOptions(a, b string) bool {
+	sorted := func(text string) []string {
+		items := strings.Split(text, "&")
+		slices.SortStableFunc(items, func(a, b string) int {
+			a, _, _ = strings.Cut(a, "=")
+			b, _, _ = strings.Cut(b, "=")
+			return strings.Compare(strings.ToLower(a), strings.ToLower(b))
+		})
+		return items
+	}
+	return slices.Equal(sorted(a), sorted(b))
 }
 
 // SameValue tells whether a chart reads two values alike. Templates print

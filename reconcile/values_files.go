@@ -53,12 +53,7 @@ func (v DeclaredValues) Fact(path string) (ValuesFact, bool) {
 // ValuesPaths are the values a datastore's location is made of, in the order
 // in which the chart documents them.
 func ValuesPaths() []string {
-	return []string{
-		"postgresql.internal", "postgresql.postgresqlHost", "postgresql.postgresqlPort", "postgresql.secureMode",
-		"postgresql.fullnameOverride", "postgresql.auth.username", "postgresql.auth.existingSecret",
-		"mongodb.internal", "mongodb.hosts", "mongodb.ssl", "mongodb.tlsInsecure", "mongodb.options", "mongodb.fullnameOverride",
-		"mongodb.auth.database", "mongodb.auth.mechanism", "mongodb.auth.username", "mongodb.auth.existingSecret",
-	}
+	return append(pathsOf(PostgreSQL, postgresRows), pathsOf(MongoDB, mongoRows)...)
 }
 
 // ValuesSecrets are the values that hold a password when somebody wrote one
@@ -87,4 +82,11 @@ type ValuesHunk struct {
 	// line with brackets only the part that changes is there.
 	Old []string `json:"old,omitempty"`
 	New []string `json:"new"`
+}
+
+// DeclaredRelease is a release with what its values say of the datastores, the
+// chart's defaults in them.
+type DeclaredRelease struct {
+	Release Release
+	Values  DeclaredValues
 }

@@ -42,9 +42,14 @@ func (a *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, found)
 	case ok:
 		found = selected(found, r.URL.Query().Get("labelSelector"))
+		if strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadataList") {
+			found = onlyMetadata(found)
+		}
 		if err := json.NewEncoder(w).Encode(found); err != nil {
 			a.t.Error(err)
 		}
+	case strings.HasSuffix(name, "s") && !strings.Contains(name, "-") && strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadataList"):
+		fmt.Fprint(w, `{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{},"items":[]}`)
 	case strings.HasSuffix(name, "s") && !strings.Contains(name, "-"):
 		fmt.Fprint(w, `{"metadata":{},"items":[]}`)
 	default:
@@ -73,6 +78,17 @@ func selected(found any, selector string) any {
 		}
 	}
 	return map[string]any{"metadata": map[string]any{}, "items": kept}
+}
+
+// onlyMetadata is a list for who asked for nothing but metadata.
+func onlyMetadata(found any) any {
+	list, _ := found.(map[string]any)
+	all, _ := list["items"].([]map[string]any)
+	items := []map[string]any{}
+	for _, item := range all {
+		items = append(items, map[string]any{"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": item["metadata"]})
+	}
+	return map[string]any{"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": map[string]any{}, "items": items}
 }
 
 func (a *apiServer) status(w http.ResponseWriter, code int, reason, message string) {

@@ -28,7 +28,7 @@ type common struct {
 
 func (p *program) app() *cli.App {
 	commands := []*cli.Command{
-		p.validateCommand(), p.schemaCommand(), p.planCommand(), p.applyCommand(), p.driftCommand(),
+		p.initCommand(), p.validateCommand(), p.schemaCommand(), p.planCommand(), p.applyCommand(), p.driftCommand(),
 		p.statusCommand(), p.proveCommand(), p.rehearseCommand(), p.valuesCommand(), p.rbacCommand(), p.supportCommand(), p.unlockCommand(), p.versionCommand(), p.completionCommand(), p.moverCommand(), p.engineCommand(),
 	}
 	app := &cli.App{

@@ -69,6 +69,7 @@ func TestMove(t *testing.T) {
 	scale(s, "api-service", 3)
 	before := s.replicas()
 	first := s.count()
+	s.initSettles("internal", "internal")
 	stop := s.watchProcesses()
 	s.rehearsals()
 	_, steps := s.plan()
@@ -85,6 +86,7 @@ func TestMove(t *testing.T) {
 		t.Errorf("looked at %d processes only", looked)
 	}
 	s.settled(before)
+	s.initSettles("external", "internal")
 	if last := s.count(); last.Frontend.Writes.Total <= first.Frontend.Writes.Total {
 		t.Errorf("the frontend wrote %d rows before and %d after", first.Frontend.Writes.Total, last.Frontend.Writes.Total)
 	}

@@ -63,7 +63,11 @@ func TestReleaseRefusesValuesItCannotRead(t *testing.T) {
 		`postgresql.postgresqlPort is "many", not a number`: {"postgresqlPort": "many"},
 		"postgresql.secureMode is not true or false":        {"secureMode": 1.0},
 	} {
-		if _, err := postgres(map[string]any{"postgresql": block}); err == nil || err.Error() != name {
+		said, err := declared(map[string]any{"postgresql": block})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := reconcile.StoreOf(reconcile.PostgreSQL, said); err == nil || err.Error() != name {
 			t.Errorf("got %v, want %s", err, name)
 		}
 	}

@@ -1,0 +1,85 @@
+package helm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/release"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// Declared reads the newest record of the release with what its values say of
+// the datastores. No secret is in it.
+func (c *Client) Declared(ctx context.Context) reconcile.Observed[reconcile.DeclaredRelease] {
+	got, err := within(ctx, func() (reconcile.DeclaredRelease, error) {
+		var out reconcile.DeclaredRelease
+		s, err := c.open()
+		if err != nil {
+			return out, err
+		}
+		all, err := c.history(s)
+		if err != nil {
+			return out, err
+		}
+		if out, err = declaredIn(all[0]); err != nil {
+			return out, newScrubber(all[0].Config).err(fmt.Errorf("read helm release %s revision %d: %w", all[0].Name, all[0].Version, err))
+		}
+		out.Release.Manager, out.Release.Evidence, out.Release.ManagerObject, err = manager(ctx, s.Configuration, c.opts.Namespace, all[0])
+		return out, err
+	})
+	switch {
+	case errors.Is(err, errNoRelease):
+		return reconcile.NotThere[reconcile.DeclaredRelease]()
+	case err != nil:
+		return reconcile.CouldNot[reconcile.DeclaredRelease](err)
+	}
+	return reconcile.Found(got)
+}
+
+func declaredIn(rel *release.Release) (reconcile.DeclaredRelease, error) {
+	var out reconcile.DeclaredRelease
+	values, err := chartutil.CoalesceValues(rel.Chart, rel.Config)
+	if err != nil {
+		return out, fmt.Errorf("merge chart defaults: %w", err)
+	}
+	if out.Values, err = declared(values); err != nil {
+		return out, err
+	}
+	out.Release, err = detach(rel, values, out.Values)
+	return out, err
+}
+
+// declared finds what values say of the datastores, the chart's defaults in
+// them. Of a password it only tells that there is one.
+func declared(values map[string]any) (reconcile.DeclaredValues, error) {
+	var out reconcile.DeclaredValues
+	if _, ok := values["postgresql"].(map[string]any); !ok {
+		return out, errors.New("its values have no postgresql block: is this a CircleCI Server release?")
+	}
+	secrets := reconcile.ValuesSecrets()
+	for _, path := range append(reconcile.ValuesPaths(), secrets...) {
+		fact := reconcile.ValuesFact{Path: path, File: "the release's values", Value: reconcile.ValueAt(values, strings.Split(path, ".")...)}
+		if fact.Value == nil || fact.Value == "" && slices.Contains(secrets, path) {
+			continue
+		}
+		if slices.Contains(secrets, path) {
+			fact.Value = nil
+		}
+		out.Facts = append(out.Facts, fact)
+	}
+	return out, nil
+}
+
+// mongo is the release's MongoDB. A chart without a block for it has none of
+// its own to move.
+func mongo(values map[string]any, said reconcile.DeclaredValues) (reconcile.ReleaseStore, error) {
+	if _, ok := values["mongodb"].(map[string]any); !ok {
+		return reconcile.ReleaseStore{Internal: true, FullName: "mongodb"}, nil
+	}
+	return reconcile.StoreOf(reconcile.MongoDB, said)
+}

@@ -1,0 +1,118 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/spec"
+)
+
+// passwordKeys are the keys under which the application reads the password of
+// an external server, the likeliest first. For PostgreSQL the values table says
+// password and the page on external services postgres-password. For MongoDB the
+// page fills mongodb-password with a word that means nothing.
+var passwordKeys = map[Engine][]string{
+	PostgreSQL: {"password", "postgres-password"},
+	MongoDB:    {"mongodb-root-password", "mongodb-password"},
+}
+
+// ownSecret is how the examples call a Secret that somebody makes for an
+// external server.
+var ownSecret = map[Engine]string{PostgreSQL: "pg-external", MongoDB: "mongodb-external"}
+
+// secretsWithPassword names the Secrets that may hold the password of an
+// external server: the one the release is told to read, or those that the chart
+// makes of a password in its values.
+func secretsWithPassword(e Engine, live ReleaseStore) []string {
+	switch {
+	case live.Internal:
+		return nil
+	case live.ExistingSecret != "":
+		return []string{live.ExistingSecret}
+	case live.FullName != string(e):
+		return []string{live.FullName, string(e)}
+	}
+	return []string{string(e)}
+}
+
+// passwordOf finds the reference to an external server's password, and what has
+// to be said of it.
+func passwordOf(in Installation, e Engine) (spec.SecretRef, []string) {
+	live := in.Release.Store(e)
+	plain := ""
+	if live.ExistingSecret == "" && hasPlainPassword(e, in.Values) {
+		plain = "the release has this password in its values, in plain text, and the chart makes the Secret of it. " +
+			"Better is a Secret of your own, named in " + string(e) + ".auth.existingSecret"
+	}
+	var unread []string
+	for _, name := range secretsWithPassword(e, live) {
+		got := in.Secrets[name]
+		if got.Unread() {
+			unread = append(unread, fmt.Sprintf("whether Secret %s has the key could not be read: %s", name, orElse(got.Why, "it was not looked at")))
+			continue
+		}
+		if ref, remarks := keyIn(got, e); !ref.IsZero() {
+			return ref, nonEmpty(append([]string{plain}, remarks...))
+		}
+	}
+	ref := spec.SecretRef{Secret: &spec.SecretKey{Name: orElse(live.ExistingSecret, ownSecret[e]), Key: passwordKeys[e][0]}}
+	if len(unread) > 0 {
+		ref.Secret.Name = secretsWithPassword(e, live)[0]
+		return ref, nonEmpty([]string{plain, "decide: " + strings.Join(unread, "; ")})
+	}
+	command := fmt.Sprintf("kubectl --context %s --namespace %s create secret generic %s --from-file=%s=FILE", shellWord(in.Context), in.Release.Namespace, ref.Secret.Name, ref.Secret.Key)
+	what := "the release names neither a Secret nor a password. Write the password to FILE, without a line break, and make the Secret"
+	switch {
+	case live.ExistingSecret != "":
+		what = fmt.Sprintf("the release reads Secret %s, and the namespace has none with key %s. Write the password to FILE, without a line break, and make it", ref.Secret.Name, strings.Join(passwordKeys[e], " or "))
+	case hasPlainPassword(e, in.Values):
+		what = "the release has this password in its values, in plain text, and no Secret with it was found. Write it to FILE, without a line break, and make one"
+	}
+	return ref, []string{"decide: " + what + ":\n  " + command}
+}
+
+// hasPlainPassword tells whether the values hold the password of an external
+// server.
+func hasPlainPassword(e Engine, said DeclaredValues) bool {
+	return slices.ContainsFunc(ValuesSecrets(), func(path string) bool {
+		_, set := said.Fact(path)
+		return set && strings.HasPrefix(path, string(e)+".") && !strings.HasSuffix(path, ".postgresPassword") // the internal superuser's
+	})
+}
+
+// keyIn finds the key of a Secret with the password.
+func keyIn(got Observed[SecretInfo], e Engine) (spec.SecretRef, []string) {
+	if !got.Is() {
+		return spec.SecretRef{}, nil
+	}
+	var has []string
+	for _, key := range passwordKeys[e] {
+		if slices.Contains(got.Value.Keys, key) {
+			has = append(has, key)
+		}
+	}
+	if len(has) == 0 {
+		return spec.SecretRef{}, nil
+	}
+	var remarks []string
+	if len(has) > 1 {
+		remarks = append(remarks, "the Secret has key "+has[1]+" as well: the vendor's pages do not agree on which one the application reads, so both should hold the same")
+	}
+	if got.Value.Name == CredentialsName(e) {
+		remarks = append(remarks, "decide: circleci-dr made this Secret when it moved the data out. Name the one that you keep the password in, if there is one")
+	}
+	return spec.SecretRef{Secret: &spec.SecretKey{Name: got.Value.Name, Key: has[0]}}, remarks
+}
+
+func nonEmpty(texts []string) []string {
+	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
+}
+
+// shellWord quotes a word for a command that people copy.
+func shellWord(word string) string {
+	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@=+") == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
