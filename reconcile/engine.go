@@ -18,6 +18,8 @@ type Events interface {
 	StepSkipped(Step, string)
 	StepProgress(Step, MoverEvent)
 	StepEnds(Step, time.Duration, error)
+	// Service tells that the application is stopped from now on, or up again.
+	Service(Service)
 	// Note is a sentence for the person who watches.
 	Note(string)
 }
@@ -54,6 +56,8 @@ type Report struct {
 	// source; StillDown that it could not.
 	WentBack  bool `json:"wentBack,omitempty"`
 	StillDown bool `json:"stillDown,omitempty"`
+	// StoppedSince is when it was stopped, when it is still down.
+	StoppedSince time.Time `json:"stoppedSince,omitzero"`
 	// StartedOn is the side on which the application was started and left
 	// starting: not all of it was seen ready.
 	StartedOn string `json:"startedOn,omitempty"`
@@ -117,7 +121,11 @@ func Apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provid
 		rep.Steps = append(rep.Steps, done...)
 		if err != nil {
 			r.reportDowntime(&rep)
-			return r.fail(ctx, rep, st, err)
+			rep, err = r.fail(ctx, rep, st, err)
+			if rep.StillDown {
+				rep.StoppedSince = r.move.Quiesced
+			}
+			return rep, err
 		}
 		left = left[n:]
 	}

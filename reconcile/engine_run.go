@@ -42,6 +42,7 @@ type EngineEvent struct {
 	Duration time.Duration `json:"duration,omitempty"`
 	Failed   bool          `json:"failed,omitempty"`
 	Progress *MoverEvent   `json:"progress,omitempty"`
+	Service  *Service      `json:"service,omitempty"`
 	// Steps are what this pod is going to do, in order.
 	Steps []EngineStep `json:"steps,omitempty"`
 }
@@ -57,6 +58,7 @@ const (
 	EngineProgress EngineEventKind = "progress"
 	EngineEnds     EngineEventKind = "end"
 	EngineNotes    EngineEventKind = "note"
+	EngineService  EngineEventKind = "service"
 )
 
 // EngineStep names a step of the engine's plan.

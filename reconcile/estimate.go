@@ -79,6 +79,9 @@ func timed(s *spec.Spec, o Observation, steps []Step, parts []Part) []Step {
 			m, other, ok = d, false, true
 		}
 		switch {
+		case ok && m.Took < tooQuick && z.bytes == 0:
+			st.Estimate = st.Estimate.from(m, z, other)
+			st.Estimate.Assumption = ""
 		case ok:
 			st.Estimate = st.Estimate.from(m, z, other)
 		case st.Estimate.Assumption == "": // too quick to speak of
@@ -90,6 +93,9 @@ func timed(s *spec.Spec, o Observation, steps []Step, parts []Part) []Step {
 	}
 	return steps
 }
+
+// tooQuick is what a step may have taken that needs no word about it.
+const tooQuick = 5 * time.Second
 
 // How far off an estimate may be that rests on a measurement: of the same
 // work, and of work in the other direction or on another amount of data.

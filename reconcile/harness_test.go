@@ -36,6 +36,7 @@ func (*quiet) StepBegins(Step)                     {}
 func (q *quiet) StepSkipped(s Step, _ string)      { q.skipped = append(q.skipped, s.ID) }
 func (*quiet) StepProgress(Step, MoverEvent)       {}
 func (*quiet) StepEnds(Step, time.Duration, error) {}
+func (*quiet) Service(Service)                     {}
 func (*quiet) Note(string)                         {}
 
 // killed is what a simulated kill -9 panics with.

@@ -15,6 +15,7 @@ const (
 	AcceptDiscardInternal = "discard-internal-writes"
 	AcceptDiscardExternal = "discard-external-writes"
 	AcceptUnrehearsed     = "unrehearsed"
+	AcceptNoWayBack       = "no-way-back"
 )
 
 // planLocation plans where the datastores live. It is the policy of

@@ -42,6 +42,11 @@ func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
 	}
 	steps = nameEngines(timed(s, o, steps, parts))
 	p.Steps, p.Findings = steps, append(findings, findingsFor(s, o, steps)...)
+	p.Moves = movesOf(parts, steps)
+	if openMove(o) && len(p.Moves) > 0 {
+		p.Findings = append(p.Findings, wayBackOfOpen(o, parts)...)
+	}
+	acceptNoWayBack(p, parts)
 	p.Findings = append(p.Findings, valuesFindings(s, o)...)
 	p.Findings = append(p.Findings, upgradesAhead(s, o)...)
 	if openMove(o) {
@@ -55,6 +60,40 @@ func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
 	}
 	p.ID = planID(p)
 	return p, nil
+}
+
+// movesOf says what the steps move; steps that move nothing any more are what is
+// left to do after a move.
+func movesOf(parts []Part, steps []Step) []string {
+	var out []string
+	for _, p := range parts {
+		if slices.ContainsFunc(steps, func(st Step) bool { return st.ID == commitStep(p).ID }) {
+			from, to := string(p.From), string(p.To)
+			if p.To == spec.External {
+				to = p.External
+			} else {
+				from = p.External
+			}
+			out = append(out, fmt.Sprintf("%s %s → %s", p.Engine.title(), from, to))
+		}
+	}
+	return out
+}
+
+// acceptNoWayBack has the commit that closes the way back accepted by a word of
+// its own. Only PostgreSQL moves to another release series.
+func acceptNoWayBack(plan Plan, parts []Part) {
+	if len(plan.NoWayBack()) == 0 {
+		return
+	}
+	for _, p := range parts {
+		for i := range plan.Steps {
+			if st := &plan.Steps[i]; p.Engine == PostgreSQL && st.ID == commitStep(p).ID {
+				st.Accept = AcceptNoWayBack
+				st.Reason += "; there is no way back from a newer major version"
+			}
+		}
+	}
 }
 
 // findingsFor is preflight before a move; an unfinished one has had its

@@ -74,11 +74,11 @@ func TestAPlanSaysWhatItsEstimatesRestOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for kind, want := range map[ActionKind]string{
-		ActQuiesce: "pods end within their grace period; measured here on 2026-11-22: ",
+		ActQuiesce: "", // it took less than five seconds
 		ActCopy:    "1.0 GiB in 3 tables; measured here on 2026-11-22 the other way round: ",
 		ActSwitch:  "volume and image are where the pod starts; not yet measured here",
 	} {
-		if a := step(t, plan, kind).Estimate.Assumption; !strings.HasPrefix(a, want) {
+		if a := step(t, plan, kind).Estimate.Assumption; !strings.HasPrefix(a, want) || want == "" && a != "" {
 			t.Errorf("%s assumes %q, want %q …", kind, a, want)
 		}
 	}

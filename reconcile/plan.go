@@ -115,6 +115,8 @@ type Plan struct {
 	Name     string     `json:"name"`
 	MadeAt   time.Time  `json:"madeAt"`
 	Binding  Binding    `json:"binding"`
+	// Moves are what the steps move, in words: "PostgreSQL internal → pg:5432".
+	Moves    []string   `json:"moves,omitempty"`
 	Steps    []Step     `json:"steps"`
 	Findings []Finding  `json:"findings,omitempty"`
 	Coverage []Coverage `json:"coverage"`
@@ -132,6 +134,18 @@ func (p Plan) Blocked() []Finding {
 	var out []Finding
 	for _, f := range p.Findings {
 		if f.Blocks {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// NoWayBack gives the findings that close the way back once the move is
+// committed.
+func (p Plan) NoWayBack() []Finding {
+	var out []Finding
+	for _, f := range p.Findings {
+		if f.ID == FindingNoWayBack {
 			out = append(out, f)
 		}
 	}

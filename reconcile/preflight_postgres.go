@@ -112,6 +112,9 @@ func checkIdentity(src, dst Database) []Finding {
 
 func major(num int) int { return num / 10000 }
 
+// FindingNoWayBack is the finding that the commit closes the way back.
+const FindingNoWayBack = "no-way-back"
+
 func checkVersions(rel Release, src, dst Database) []Finding {
 	from, to := major(src.VersionNum), major(dst.VersionNum)
 	if to < from {
@@ -119,12 +122,31 @@ func checkVersions(rel Release, src, dst Database) []Finding {
 			"the target runs PostgreSQL %s, older than the source's %s", dst.ServerVersion, src.ServerVersion)}
 	}
 	out := checkDocumentedMajor(rel, dst)
-	if to > from {
-		out = append(out, Finding{ID: "no-way-back", Field: postgresField, Source: sourceDocs,
-			What: fmt.Sprintf("there is no way back to the internal PostgreSQL %d once the data is on %d", from, to),
-			Fix:  "accept it, or use a target of major version " + strconv.Itoa(from)})
+	return append(out, closesWayBack(src, dst)...)
+}
+
+// closesWayBack says that the commit closes the way back: no move goes to an
+// older major version.
+func closesWayBack(src, dst Database) []Finding {
+	from, to := major(src.VersionNum), major(dst.VersionNum)
+	if to <= from {
+		return nil
 	}
-	return out
+	return []Finding{{ID: FindingNoWayBack, Field: postgresField, Source: sourceDocs,
+		What: fmt.Sprintf("once the data is on PostgreSQL %d, nothing brings it back to the internal %d", to, from),
+		Fix:  "a target of major version " + strconv.Itoa(from) + " keeps the way back"}}
+}
+
+// wayBackOfOpen is the same of a move that stands open and is not committed,
+// when both servers were seen.
+func wayBackOfOpen(o Observation, parts []Part) []Finding {
+	for _, p := range parts {
+		in := o.store(p.Engine).Inspection
+		if p.Engine == PostgreSQL && p.To == spec.External && in.Is() && in.Value.Source != nil && in.Value.Target != nil && in.Value.Source.Database != nil && in.Value.Target.Database != nil {
+			return closesWayBack(*in.Value.Source.Database, *in.Value.Target.Database)
+		}
+	}
+	return nil
 }
 
 // checkSourceFree refuses a source that is no longer the truth, or that

@@ -92,6 +92,9 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 	r.move, r.moveVersion = move.Value, version
 	if r.move.Open() {
 		r.ours, r.resumed = true, true
+		if r.isDown() {
+			ev.Service(r.service())
+		}
 		for _, part := range r.move.Parts { // it may be gone; going back makes it again
 			if in := o.store(part.Engine).Internal; part.From == spec.Internal && (!in.Is() || !in.Value.StatefulSet.Is()) {
 				r.noSource = true
@@ -206,7 +209,11 @@ func (r *run) saveMove(ctx context.Context, change func(*Move)) error {
 	if err != nil {
 		return err
 	}
+	was := r.isDown()
 	r.move, r.moveVersion = next, version
+	if was != r.isDown() {
+		r.ev.Service(r.service())
+	}
 	return nil
 }
 

@@ -17,6 +17,8 @@ type program struct {
 	resultFile string
 	color      bool
 	details    bool
+	// last is what an apply that failed says last: whether the application is up.
+	last string
 	// following tells that the work is done elsewhere and only watched here.
 	following atomic.Bool
 }

@@ -156,6 +156,9 @@ func limitAt(at time.Time) reconcile.Limit {
 
 // report shows what an apply did, and gives its error with the way on.
 func (p *program) report(report reconcile.Report, err error, asJSON bool) error {
+	if err != nil {
+		p.last = render.Verdict(report)
+	}
 	var shown error
 	if asJSON {
 		shown = render.ReportJSON(p.out, report, err)

@@ -82,6 +82,11 @@ func (l *engineLog) StepEnds(s reconcile.Step, d time.Duration, err error) {
 	l.write(e)
 }
 
+// Service tells whether the application is up.
+func (l *engineLog) Service(s reconcile.Service) {
+	l.write(reconcile.EngineEvent{Kind: reconcile.EngineService, Service: &s})
+}
+
 // Note tells a sentence.
 func (l *engineLog) Note(text string) {
 	l.write(reconcile.EngineEvent{Kind: reconcile.EngineNotes, Text: text})

@@ -59,7 +59,8 @@ func (h *heard) StepProgress(s reconcile.Step, e reconcile.MoverEvent) {
 func (h *heard) StepEnds(s reconcile.Step, d time.Duration, err error) {
 	h.say("ends %s %s %v", s.ID, d, err)
 }
-func (h *heard) Note(text string) { h.say("note %s", text) }
+func (h *heard) Service(s reconcile.Service) { h.say("up %v since %s", s.Up, s.Since) }
+func (h *heard) Note(text string)            { h.say("note %s", text) }
 
 // What an engine writes is what a follower is told, in the same order.
 func TestAnEnginesLogIsHeardByItsFollower(t *testing.T) {
@@ -69,6 +70,7 @@ func TestAnEnginesLogIsHeardByItsFollower(t *testing.T) {
 	tell := func(e reconcile.Events) {
 		e.Note("waiting")
 		e.StepSkipped(steps[0], "it is stopped")
+		e.Service(reconcile.Service{Since: time.Unix(1e9, 0).UTC()})
 		e.StepBegins(steps[1])
 		e.StepProgress(steps[1], reconcile.MoverEvent{Phase: "copying", Bytes: 7})
 		e.StepEnds(steps[1], time.Minute, errors.New("no"))

@@ -147,6 +147,9 @@ func (p *program) exit(ctx context.Context, err error) int {
 		text = err.Error()
 		p.say(err)
 	}
+	if p.last != "" {
+		fmt.Fprintln(p.err, "circleci-dr: "+p.last)
+	}
 	if p.resultFile == "" {
 		return code
 	}

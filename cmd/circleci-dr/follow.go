@@ -150,6 +150,10 @@ func (t *teller) tell(line reconcile.MoverEvent) {
 			err = errors.New(e.Text)
 		}
 		t.events.StepEnds(st, e.Duration, err)
+	case reconcile.EngineService:
+		if e.Service != nil {
+			t.events.Service(*e.Service)
+		}
 	case reconcile.EngineNotes:
 		t.events.Note(e.Text)
 	default: // a plan, or what a newer engine tells

@@ -15,7 +15,7 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 	s := roundTrip(t, "e2e-back", "10MB")
 	before := s.replicas()
 	s.declare("external")
-	s.carryOut(acceptAll)
+	s.carryOut(acceptOut)
 	s.settledOn(s.out.host(), before)
 	outside := s.count().Frontend.Writes.Total
 

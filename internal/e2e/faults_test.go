@@ -106,7 +106,8 @@ func (s *site) othersAtWork(before map[string]int32) {
 func (s *site) apiServerKilled(before map[string]int32) {
 	s.declareBoth("external", "external")
 	s.plan()
-	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", acceptAll)
+	s.words = acceptOut // MongoDB keeps its way back
+	a := s.begin(nil, "apply", "--plan", "plan.json", "--accept", s.words)
 	mover := s.holdCopy(s.out.mongoPort)
 	s.endPart("kube-apiserver", syscall.SIGKILL)
 	s.repair()

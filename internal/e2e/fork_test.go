@@ -26,7 +26,7 @@ const insideOnly = `select n, writer::text from public.frontend_writes where hos
 func TestForked(t *testing.T) {
 	s := roundTrip(t, "e2e-fork", "10MB")
 	before := s.replicas()
-	s.carryOut(acceptAll)
+	s.carryOut(acceptOut)
 	s.settledOn(s.out.host(), before)
 	old := s.rowsInside(s.target(conductor))
 

@@ -118,7 +118,7 @@ func TestHandOff(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- tool.reconcile(ctx) }()
 	var out bytes.Buffer
-	cmd := s.command(ctx, nil, "apply", "--plan", "plan.json", "--accept", "outage,reconciliation-suspended,remove-internal-database")
+	cmd := s.command(ctx, nil, "apply", "--plan", "plan.json", "--accept", "outage,no-way-back,reconciliation-suspended,remove-internal-database")
 	cmd.Stdout, cmd.Stderr = &out, tool
 	err := cmd.Run()
 	t.Logf("apply:\n%s%s", tool.heard.String(), out.String())

@@ -70,6 +70,7 @@ type site struct {
 	image   string   // what our pods run
 	vars    []string // environment of every run of the product
 	secrets []string // every secret value of the installation
+	words   string   // what an apply of the move out accepts
 	said    bytes.Buffer
 	saidMu  sync.Mutex
 }
@@ -129,7 +130,10 @@ func roundTrip(t *testing.T, ns, size string) *site {
 func installed(t *testing.T, ns, size string, major int, options ...string) *site {
 	t.Helper()
 	t.Parallel()
-	s := &site{t: t, ns: ns, dir: t.TempDir(), out: borrow(t), chart: env(t, "CIRCLECI_DR_TESTBED_CHART"), image: env(t, "CIRCLECI_DR_TESTBED_IMAGE")}
+	s := &site{t: t, ns: ns, dir: t.TempDir(), out: borrow(t), chart: env(t, "CIRCLECI_DR_TESTBED_CHART"), image: env(t, "CIRCLECI_DR_TESTBED_IMAGE"), words: acceptAll}
+	if major >= 14 { // what the servers outside are
+		s.words = acceptOut
+	}
 	config, err := clientcmd.BuildConfigFromFlags("", env(t, "KUBECONFIG"))
 	if err != nil {
 		t.Fatal(err)
@@ -263,7 +267,11 @@ func (s *site) plan() (id string, steps []string) {
 	return plan.ID, steps
 }
 
-const acceptAll = "outage,remove-internal-database"
+// The words of a move out: to a newer major version there is no way back.
+const (
+	acceptAll = "outage,no-way-back,remove-internal-database"
+	acceptOut = "outage,remove-internal-database"
+)
 
 // carryOut plans, applies with the given words, and demands that it worked.
 func (s *site) carryOut(accept string) {
@@ -279,7 +287,7 @@ func (s *site) carryOut(accept string) {
 // apply applies the plan file.
 func (s *site) apply(vars ...string) outcome {
 	s.t.Helper()
-	return s.run(vars, "apply", "--plan", "plan.json", "--accept", acceptAll)
+	return s.run(vars, "apply", "--plan", "plan.json", "--accept", s.words)
 }
 
 // contains fails the test unless text has every part.

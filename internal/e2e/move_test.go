@@ -242,7 +242,7 @@ func TestRefused(t *testing.T) {
 			parent := s.t
 			s.t = t
 			defer func() { s.t = parent }()
-			o := s.run(nil, "apply", "--accept", "any:outage,remove-internal-database")
+			o := s.run(nil, "apply", "--accept", "any:"+acceptAll)
 			if o.code != code {
 				t.Errorf("want exit %d, got %s", code, o)
 			}

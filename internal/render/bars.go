@@ -22,6 +22,7 @@ type Bars struct {
 	p     *mpb.Progress
 	place placer
 	run   map[reconcile.StepID]*running
+	down  outage
 	err   error
 }
 
@@ -31,6 +32,7 @@ type running struct {
 	title string
 	mu    sync.Mutex
 	event reconcile.MoverEvent
+	down  outage
 }
 
 func (r *running) show(e reconcile.MoverEvent) {
@@ -46,7 +48,7 @@ func (r *running) show(e reconcile.MoverEvent) {
 func (r *running) text(decor.Statistics) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return clean(progress(r.event))
+	return r.down.clock(time.Now()) + clean(progress(r.event))
 }
 
 var _ reconcile.Events = (*Bars)(nil)
@@ -103,10 +105,24 @@ func (b *Bars) StepProgress(st reconcile.Step, e reconcile.MoverEvent) {
 func (b *Bars) StepEnds(st reconcile.Step, d time.Duration, err error) {
 	b.stop(func(id reconcile.StepID) bool { return id == st.ID })
 	if err != nil {
-		b.line(ended(b.place, st, d, err))
+		b.line(b.place.of(st) + ended(d, err))
 		return
 	}
 	b.line(fmt.Sprintf("%s%s: %s", b.place.of(st), st.Title, reconcile.Took(d)))
+}
+
+// Service writes that the application is stopped from now on, or up again; bars
+// say meanwhile for how long.
+func (b *Bars) Service(s reconcile.Service) {
+	b.mu.Lock()
+	b.down = outageOf(s)
+	for _, run := range b.run {
+		run.mu.Lock()
+		run.down = b.down
+		run.mu.Unlock()
+	}
+	b.mu.Unlock()
+	b.line(serviceLine(s))
 }
 
 // Note writes a sentence above the bar.
@@ -120,7 +136,7 @@ func (b *Bars) start(st reconcile.Step) *running {
 		}
 		return style.Fill(w, s)
 	})
-	r := &running{title: clean(b.place.of(st)+st.Title) + "  "}
+	r := &running{down: b.down, title: clean(b.place.of(st)+st.Title) + "  "}
 	bar, err := b.p.Add(0, moving, mpb.BarFillerTrim(), mpb.BarWidth(barWidth),
 		mpb.PrependDecorators(decor.Name(r.title)), mpb.AppendDecorators(decor.Any(r.text)))
 	if err != nil && b.err == nil { // the terminal went away; the apply goes on

@@ -14,6 +14,8 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
+var stoppedSince = regexp.MustCompile(`STOPPED since [-0-9]+ [:0-9]+ UTC`)
+
 var escape = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
 
 // TestBars drives a whole apply; what stays on the screen are the finished
@@ -24,6 +26,7 @@ func TestBars(t *testing.T) {
 	refresh := make(chan any)
 	b := newBars(steps, mpb.WithOutput(&out), mpb.WithWidth(160), mpb.WithManualRefresh(refresh))
 	b.StepSkipped(steps[0], "it is as wanted")
+	b.Service(reconcile.Service{Since: time.Now().Add(-time.Hour), DownHigh: time.Minute})
 	b.StepBegins(steps[1])
 	b.StepProgress(steps[1], reconcile.MoverEvent{Phase: "copying", Object: "public.builds", Bytes: 512 << 20, Total: 1 << 30, Rate: 64 << 20, ETA: 8 * time.Second})
 	refresh <- time.Now()
@@ -38,11 +41,12 @@ func TestBars(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := escape.ReplaceAllString(out.String(), "")
-	bar := "[ 2/3] Copy every database  ━━━━━━━━━━━━─────────── copying public.builds, 512.0 MiB of 1.0 GiB (50 %), 64.0 MiB/s, 8.0 s left"
-	if !strings.Contains(got, bar) {
+	bar := regexp.MustCompile(`\[ 2/3\] Copy every database  ━━━━━━━━━━━━─────────── STOPPED 1:0\d:\d\d  copying public.builds, 512.0 MiB of 1.0 GiB \(50 %\), 64.0 MiB/s, 8.0 s left`)
+	if !bar.MatchString(got) {
 		t.Errorf("the bar was not drawn:\n%s", got)
 	}
 	var stays []string
+	got = stoppedSince.ReplaceAllString(got, "STOPPED since then")
 	for _, l := range strings.Split(got, "\n") {
 		if l = strings.TrimSpace(l); l != "" && !strings.Contains(l, "  ") { // two spaces: a bar
 			stays = append(stays, l)
@@ -50,6 +54,7 @@ func TestBars(t *testing.T) {
 	}
 	want := []string{
 		"[ 1/3] Write the Secret: nothing to do, it is as wanted",
+		"the application is STOPPED since then; the plan announced up to 60 s",
 		"bringing the application back",
 		"[ 2/3] Copy every database: 12 s",
 		"[ 3/3] failed after 1.0 s: different",

@@ -20,13 +20,15 @@ const (
 )
 
 // Lines tells an apply as plain lines, for logs: one when a step begins, is
-// skipped or ends, one when its phase changes, and one every ten seconds.
+// skipped or ends, one when its phase changes, and one every ten seconds. Each
+// begins with the time, and says how long the application has been stopped.
 type Lines struct {
 	mu    sync.Mutex
 	w     io.Writer
 	now   func() time.Time
 	place placer
 	run   map[reconcile.StepID]*told
+	down  outage
 	err   error
 }
 
@@ -69,14 +71,14 @@ func (l *Lines) StepBegins(st reconcile.Step) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.begin(st)
-	l.print(l.place.of(st) + st.Title)
+	l.say(st, st.Title)
 }
 
 // StepSkipped writes that there was nothing to do, and why.
 func (l *Lines) StepSkipped(st reconcile.Step, why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.print(l.place.of(st) + st.Title + ": nothing to do, " + why)
+	l.say(st, st.Title+": nothing to do, "+why)
 }
 
 // begin forgets steps that are over; only those of one kind run side by side.
@@ -111,15 +113,10 @@ func (l *Lines) StepProgress(st reconcile.Step, e reconcile.MoverEvent) {
 		return
 	}
 	run.phase, run.message, run.at = e.Phase, e.Message, now
-	switch {
-	case len(l.run) == 1:
-		text = l.place.indent() + text
-	case l.place.indent() == "":
+	if len(l.run) > 1 && len(l.place.number) == 0 {
 		text = st.Title + ": " + text
-	default:
-		text = l.place.of(st) + text
 	}
-	l.print(text)
+	l.say(st, text)
 }
 
 // StepEnds writes how long the step took, or why it failed.
@@ -127,7 +124,15 @@ func (l *Lines) StepEnds(st reconcile.Step, d time.Duration, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.run, st.ID)
-	l.print(ended(l.place, st, d, err))
+	l.say(st, ended(d, err))
+}
+
+// Service writes that the application is stopped from now on, or up again.
+func (l *Lines) Service(s reconcile.Service) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = outageOf(s)
+	l.print(serviceLine(s))
 }
 
 // Note writes a sentence.
@@ -137,17 +142,22 @@ func (l *Lines) Note(text string) {
 	l.print(text)
 }
 
+// say writes a line of a step.
+func (l *Lines) say(st reconcile.Step, text string) {
+	l.print(l.place.of(st) + l.down.clock(l.now()) + text)
+}
+
 func (l *Lines) print(text string) {
-	if _, err := fmt.Fprintln(l.w, clean(text)); err != nil && l.err == nil {
+	if _, err := fmt.Fprintln(l.w, l.now().UTC().Format("15:04:05Z")+"  "+clean(text)); err != nil && l.err == nil {
 		l.err = err
 	}
 }
 
-func ended(p placer, st reconcile.Step, d time.Duration, err error) string {
+func ended(d time.Duration, err error) string {
 	if err != nil {
-		return fmt.Sprintf("%sfailed after %s: %s", p.of(st), reconcile.Took(d), err)
+		return fmt.Sprintf("failed after %s: %s", reconcile.Took(d), err)
 	}
-	return p.of(st) + "done in " + reconcile.Took(d)
+	return "done in " + reconcile.Took(d)
 }
 
 // placer knows which number a step has in its plan.
@@ -173,13 +183,6 @@ func (p placer) of(st reconcile.Step) string {
 		return ""
 	}
 	return "[ .. ] "
-}
-
-func (p placer) indent() string {
-	if len(p.number) == 0 {
-		return ""
-	}
-	return strings.Repeat(" ", len(fmt.Sprintf("[%2d/%d] ", 1, len(p.number))))
 }
 
 // progress says one event: phase and object, how much of how much, rate and

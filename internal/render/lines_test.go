@@ -22,6 +22,8 @@ func TestLines(t *testing.T) {
 		l.StepProgress(steps[1], e)
 	}
 	l.StepSkipped(steps[0], "it is as wanted")
+	down := reconcile.Service{Since: t0.Add(-70 * time.Second), DownLow: 2 * time.Minute, DownHigh: 14 * time.Minute}
+	l.Service(down)
 	l.StepBegins(steps[1])
 	event(0, reconcile.MoverEvent{Phase: "schema", Object: "conductor_production"})
 	event(time.Second, reconcile.MoverEvent{Phase: "data", Object: "public.builds", Bytes: 10 << 20, Total: 1 << 30})
@@ -30,16 +32,24 @@ func TestLines(t *testing.T) {
 	event(time.Second, reconcile.MoverEvent{Phase: "indexes", Message: "12 of 40\x1b[2J"})
 	l.StepEnds(steps[1], 83*time.Second, errors.New("the target went away"))
 	l.Note("bringing the application back on the internal database")
+	now = now.Add(130 * time.Minute)
+	back := reconcile.Step{ID: "go-back/postgresql", Title: "Bring it back"}
+	l.StepProgress(back, reconcile.MoverEvent{Message: "the database takes writes again"})
+	down.Up, down.Stopped = true, now.Sub(down.Since)
+	l.Service(down)
 	l.StepEnds(reconcile.Step{ID: "go-back/postgresql", Title: "Bring it back"}, 4200*time.Millisecond, nil)
-	want := `[ 1/2] Write the Secret: nothing to do, it is as wanted
-[ 2/2] Copy every database
-       schema conductor_production
-       data public.builds, 10.0 MiB of 1.0 GiB (0 %)
-       data public.builds, 1024.0 MiB of 1.0 GiB (99 %), 102.0 MiB/s, 1 min 15 s left
-       indexes, 12 of 40?[2J
-[ 2/2] failed after 1 min 23 s: the target went away
-bringing the application back on the internal database
-[ .. ] done in 4.2 s
+	want := `09:30:00Z  [ 1/2] Write the Secret: nothing to do, it is as wanted
+09:30:00Z  the application is STOPPED since 2026-11-22 09:28:50 UTC; the plan announced 2 to 14 min
+09:30:00Z  [ 2/2] STOPPED 01:10  Copy every database
+09:30:00Z  [ 2/2] STOPPED 01:10  schema conductor_production
+09:30:01Z  [ 2/2] STOPPED 01:11  data public.builds, 10.0 MiB of 1.0 GiB (0 %)
+09:30:11Z  [ 2/2] STOPPED 01:21  data public.builds, 1024.0 MiB of 1.0 GiB (99 %), 102.0 MiB/s, 1 min 15 s left
+09:30:12Z  [ 2/2] STOPPED 01:22  indexes, 12 of 40?[2J
+09:30:12Z  [ 2/2] STOPPED 01:22  failed after 1 min 23 s: the target went away
+09:30:12Z  bringing the application back on the internal database
+11:40:12Z  [ .. ] STOPPED 2:11:22  the database takes writes again
+11:40:12Z  the application is UP; it was stopped for 2 h 11 min, the plan announced 2 to 14 min
+11:40:12Z  [ .. ] done in 4.2 s
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -63,10 +73,10 @@ func TestLinesOfAWait(t *testing.T) {
 		l.StepProgress(reconcile.Step{ID: "a", Title: "Start"}, reconcile.MoverEvent{Phase: "starting", Message: why, Waited: time.Duration(s) * time.Second, Budget: 15 * time.Minute})
 		now = now.Add(time.Second)
 	}
-	want := `starting, 0.0 s of 15 min 00 s, Deployment/api has 0 of 2 ready, and 1 more
-starting, 1 min 02 s of 15 min 00 s, Deployment/api has 0 of 2 ready
-starting, 6 min 02 s of 15 min 00 s, Deployment/api has 0 of 2 ready
-starting, 11 min 02 s of 15 min 00 s, Deployment/api has 0 of 2 ready
+	want := `09:30:00Z  starting, 0.0 s of 15 min 00 s, Deployment/api has 0 of 2 ready, and 1 more
+09:31:02Z  starting, 1 min 02 s of 15 min 00 s, Deployment/api has 0 of 2 ready
+09:36:02Z  starting, 6 min 02 s of 15 min 00 s, Deployment/api has 0 of 2 ready
+09:41:02Z  starting, 11 min 02 s of 15 min 00 s, Deployment/api has 0 of 2 ready
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -92,23 +102,23 @@ func TestLinesOfStepsSideBySide(t *testing.T) {
 		known []reconcile.Step
 		want  string
 	}{
-		{steps, `[ 1/3] Copy every database
-[ 2/3] Copy every MongoDB database
-[ 1/3] rows public.builds
-[ 2/3] documents circle_ghe.jobs
-[ 1/3] done in 1.0 s
-       indexes
-[ 3/3] Prove
-       reading
+		{steps, `09:30:00Z  [ 1/3] Copy every database
+09:30:00Z  [ 2/3] Copy every MongoDB database
+09:30:00Z  [ 1/3] rows public.builds
+09:30:00Z  [ 2/3] documents circle_ghe.jobs
+09:30:00Z  [ 1/3] done in 1.0 s
+09:30:00Z  [ 2/3] indexes
+09:30:00Z  [ 3/3] Prove
+09:30:00Z  [ 3/3] reading
 `},
-		{nil, `Copy every database
-Copy every MongoDB database
-Copy every database: rows public.builds
-Copy every MongoDB database: documents circle_ghe.jobs
-done in 1.0 s
-indexes
-Prove
-reading
+		{nil, `09:30:00Z  Copy every database
+09:30:00Z  Copy every MongoDB database
+09:30:00Z  Copy every database: rows public.builds
+09:30:00Z  Copy every MongoDB database: documents circle_ghe.jobs
+09:30:00Z  done in 1.0 s
+09:30:00Z  indexes
+09:30:00Z  Prove
+09:30:00Z  reading
 `},
 	} {
 		var out bytes.Buffer

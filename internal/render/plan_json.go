@@ -28,6 +28,7 @@ type planDoc struct {
 	Steps    []stepDoc    `json:"steps"`
 	Findings []findingDoc `json:"findings,omitempty"`
 	Notices  []string     `json:"notices,omitempty"`
+	Moves    []string     `json:"moves,omitempty"`
 	// Authoritative is the chosen side, by datastore.
 	Authoritative map[reconcile.Engine]spec.Location `json:"authoritative,omitempty"`
 	Coverage      []coverageDoc                      `json:"coverage"`
@@ -118,6 +119,7 @@ func docOf(p reconcile.Plan) planDoc {
 		Steps:         each(p.Steps, stepOf, true),
 		Findings:      each(p.Findings, findingOf, false),
 		Notices:       p.Notices,
+		Moves:         p.Moves,
 		Authoritative: p.Authoritative,
 		Coverage:      each(p.Coverage, coverageOf, true),
 	}
@@ -179,6 +181,6 @@ func (d planDoc) plan() reconcile.Plan {
 		Coverage: each(d.Coverage, func(c coverageDoc) reconcile.Coverage {
 			return reconcile.Coverage{Block: c.Block, State: reconcile.CoverageState(c.State), Note: c.Note}
 		}, false),
-		Notices: d.Notices, Authoritative: d.Authoritative, Resumes: d.Resumes, Total: d.Total.estimate(),
+		Notices: d.Notices, Moves: d.Moves, Authoritative: d.Authoritative, Resumes: d.Resumes, Total: d.Total.estimate(),
 	}
 }

@@ -22,10 +22,10 @@ func TestPlanText(t *testing.T) {
 		see     func() reconcile.Observation
 		command string
 	}{
-		"plan-move.txt":             {specFile, installation, "circleci-dr apply --plan plan.json --accept outage,remove-internal-database"},
+		"plan-move.txt":             {specFile, installation, "circleci-dr apply --plan plan.json --accept outage,no-way-back,remove-internal-database"},
 		"plan-measured.txt":         {specFile, measured, "circleci-dr apply"},
 		"plan-blocked.txt":          {specFile, blockedInstallation, ""},
-		"plan-resumed.txt":          {specFile, stopped, "circleci-dr apply --accept outage,remove-internal-database"},
+		"plan-resumed.txt":          {specFile, stopped, "circleci-dr apply --accept outage,no-way-back,remove-internal-database"},
 		"plan-empty.txt":            {specFile, moved, ""},
 		"plan-services-machine.txt": {"../../examples/services-machine.yaml", func() reconcile.Observation { return reconcile.Observation{At: t0, Tool: "v0.1.0"} }, ""},
 	} {

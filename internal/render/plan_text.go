@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -36,6 +37,9 @@ func PlanText(w io.Writer, plan reconcile.Plan, o Options, command string) error
 		findings(p, o, blocked)
 	case len(plan.Steps) > 0:
 		p.blank()
+		for _, f := range plan.NoWayBack() {
+			p.para("NO WAY BACK  ", "             ", red, noteOf(o, f))
+		}
 		planTotal(p, plan)
 		p.line("Run      " + p.paint(bold, clean(command)))
 	}
@@ -63,11 +67,30 @@ func planHead(p *page, plan reconcile.Plan) {
 		title += "nothing to do."
 	}
 	p.line(p.paint(bold, title))
+	if gist := gistOf(plan); gist != "" {
+		p.para("", "", bold, gist)
+	}
 	if b.Release != "" {
 		chart, _, _ := strings.Cut(b.Chart, "@")
 		p.line(p.paint(dim, clean(fmt.Sprintf("release %s revision %d · chart %s · seen %s", b.Release, b.Revision, chart, when(plan.MadeAt)))))
 	}
 	p.blank()
+}
+
+// gistOf says in a line what the plan comes to: what moves where, and what it
+// costs.
+func gistOf(plan reconcile.Plan) string {
+	parts := slices.Clone(plan.Moves)
+	if len(parts) == 0 {
+		return ""
+	}
+	if t := plan.Total; t.DownHigh > 0 {
+		parts = append(parts, "the application is stopped for "+span(t.DownLow, t.DownHigh))
+	}
+	if len(plan.NoWayBack()) > 0 {
+		parts = append(parts, "no way back")
+	}
+	return strings.Join(parts, "; ")
 }
 
 // The gutter shows at a glance which steps run while the application is
@@ -199,7 +222,7 @@ func planNotices(p *page, o Options, plan reconcile.Plan) {
 		some = true
 	}
 	for _, f := range plan.Findings {
-		if !f.Blocks {
+		if !f.Blocks && f.ID != reconcile.FindingNoWayBack { // that one stands above the totals
 			p.para("Note: ", "      ", plain, noteOf(o, f))
 			some = true
 		}
@@ -255,7 +278,7 @@ func planTotal(p *page, plan reconcile.Plan) {
 	for _, word := range plan.Dangers() {
 		var at []int
 		for i, s := range plan.Steps {
-			if s.Accept == word {
+			if s.Accept == word || word == reconcile.AcceptOutage && s.Accept == reconcile.AcceptNoWayBack {
 				at = append(at, i+1)
 			}
 		}

@@ -38,19 +38,17 @@ func ReportText(w io.Writer, rep reconcile.Report, cause error, o Options) error
 	}
 	switch {
 	case cause == nil && len(rep.Steps) == 0:
-		p.line("Nothing to do.")
+		p.line("Nothing to do; " + Verdict(rep) + ".")
 	case cause == nil:
-		p.line(p.paint(green, fmt.Sprintf("Done: plan %s is applied.", clean(rep.Plan))))
+		p.line(p.paint(green, fmt.Sprintf("Done: plan %s is applied, and %s.", clean(rep.Plan), Verdict(rep))))
 	case rep.StillDown:
-		p.para("", "", red, "THE APPLICATION IS STILL STOPPED and could not be brought back. circleci-dr status says where things are; the same apply goes on from here.")
+		p.para("", "", red, "THE APPLICATION IS STILL STOPPED, since "+when(rep.StoppedSince)+", and could not be brought back. circleci-dr status says where things are; the same apply goes on from here.")
 	case rep.StartedOn != "":
 		p.para("", "", bold, fmt.Sprintf("The application is started on %s, and not all of it was seen ready. Nothing of it is stopped: circleci-dr status shows how far it is, and the same apply goes on from here.", rep.StartedOn))
 	case rep.WentBack:
 		p.para("", "", bold, "Failed, and the application is back on its source, as it was before: it takes writes again and nothing was removed.")
-	case rep.Downtime == 0:
-		p.line(p.paint(bold, "Failed. The application was not stopped."))
 	default:
-		p.line(p.paint(bold, "Failed. The application is up."))
+		p.line(p.paint(bold, "Failed; "+Verdict(rep)+"."))
 	}
 	return p.flush(w)
 }
@@ -97,4 +95,19 @@ func reportStep(p *page, n int, st reconcile.StepReport) {
 	if st.Error != "" {
 		p.para("     ", "     ", red, st.Error)
 	}
+}
+
+// Verdict says whether the application is up after an apply, as its last word.
+func Verdict(rep reconcile.Report) string {
+	switch {
+	case rep.StillDown && !rep.StoppedSince.IsZero():
+		return "the application is STOPPED since " + when(rep.StoppedSince)
+	case rep.StillDown:
+		return "the application is STOPPED"
+	case rep.StartedOn != "":
+		return "the application is STARTING on " + clean(rep.StartedOn)
+	case rep.Downtime == 0:
+		return "the application is UP and was not stopped"
+	}
+	return "the application is UP"
 }
