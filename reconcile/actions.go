@@ -47,7 +47,7 @@ func lookCredentials(ctx context.Context, r *run, st Step) (Look, error) {
 	case c.Unread():
 		return Look{}, fmt.Errorf("read Secret %s: %s", t.credentials, c.Why)
 	case c.Is() && c.Value.Matches:
-		return Look{true, "Secret " + t.credentials + " is as wanted"}, nil
+		return Look{true, "Secret " + t.credentials + " is already right"}, nil
 	}
 	return Look{Why: "Secret " + t.credentials + " does not hold the referenced password"}, nil
 }

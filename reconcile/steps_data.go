@@ -17,7 +17,7 @@ func credentialsStep(s *spec.Spec, o Observation, e Engine) Step {
 	st.Reason = fmt.Sprintf("the chart reads the password there, as %s", strings.Join(credentialKeys(o, e), " and as "))
 	from := "absent"
 	if c := o.store(e).Credentials; c.Is() {
-		from = "as wanted"
+		from = "already right"
 		if !c.Value.Matches {
 			from = c.Value.Problem
 		}
@@ -70,7 +70,7 @@ func fenceStep(o Observation, p Part) Step {
 	}
 	st := newStep(ActFence, object, title)
 	st.Risk, st.Accept = Outage, AcceptOutage
-	st.Reason = "zero replicas protect nothing: anybody's helm upgrade starts the application again"
+	st.Reason = "scaling to zero is not enough: any helm upgrade starts the application again, so the database itself refuses writes"
 	st.Details = []string{"default_transaction_read_only = on, sessions ended, write counters read"}
 	if p.Engine == MongoDB {
 		st.Title = "Stop writes to the " + string(p.From) + " MongoDB"

@@ -120,7 +120,7 @@ var upgradeTraps = []upgradeTrap{
 		What: "Server 4.2 needs RabbitMQ's password, and Helm's annotations on Secrets you manage",
 		Fix:  "before 4.2 export the password from Secret rabbitmq-key and annotate those Secrets"},
 	{Since: Version{4, 7}, Until: Version{4, 10}, Source: guide("4.10", "upgrade Server, data retention"),
-		What: "Server 4.10 forgets :wfc-workflow-deletion-retention-period (660 days hold then)",
+		What: "Server 4.10 ignores :wfc-workflow-deletion-retention-period and keeps 660 days",
 		Fix:  "after 4.10 set :wfc-workflow-expired-delete-after-days"},
 	{Since: Version{4, 8}, Postgres: 12, Source: guide("4.10", "upgrade PostgreSQL"),
 		What: "pg_upgrade --link from PostgreSQL 12 to 14 changes the only copy",

@@ -85,7 +85,7 @@ func unknownHint(name string, parent path, siblings []string) string {
 	if homes := homesOf(name, parent); len(homes) > 0 {
 		return fmt.Sprintf("it belongs to another block: %s", strings.Join(homes, ", "))
 	}
-	if near := nearest(name, siblings, max(2, len(name)/3)); near != "" {
+	if near := Nearest(name, siblings); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	where := "here"

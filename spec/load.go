@@ -30,11 +30,16 @@ func Load(path string) (*Spec, error) {
 	if err := f.SetReadDeadline(time.Now().Add(pipeTime)); err != nil && !errors.Is(err, os.ErrNoDeadline) {
 		return nil, fmt.Errorf("read spec: %w", err)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, readLimit))
+	return Read(path, f)
+}
+
+// Read reads a spec whose problems name it by name.
+func Read(name string, r io.Reader) (*Spec, error) {
+	data, err := io.ReadAll(io.LimitReader(r, readLimit))
 	if err != nil {
 		return nil, fmt.Errorf("read spec: %w (name another file with --file)", err)
 	}
-	return Parse(path, data)
+	return Parse(name, data)
 }
 
 // pipeTime is how long a pipe, such as the shell's <(…), may take to give the

@@ -6,7 +6,7 @@ import (
 )
 
 func didYouMean(text string, choices []string, otherwise string) string {
-	if near := nearest(text, choices, max(2, len(text)/3)); near != "" {
+	if near := Nearest(text, choices); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return otherwise
@@ -18,6 +18,12 @@ func fold(s string) string {
 }
 
 var withoutDashes = strings.NewReplacer("-", "", "_", "")
+
+// Nearest is the choice that a mistyped word is likely to mean; "" when none is
+// near.
+func Nearest(word string, choices []string) string {
+	return nearest(word, choices, max(2, len(word)/3))
+}
 
 // nearest is the choice with the smallest edit distance, or a choice that the
 // word abbreviates; "" when none is near.

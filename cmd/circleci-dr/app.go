@@ -12,6 +12,7 @@ import (
 // say.
 type program struct {
 	out, err   io.Writer
+	args       []string
 	env        func(string) (string, bool)
 	result     result
 	resultFile string
@@ -44,14 +45,18 @@ func (p *program) app() *cli.App {
 		DisableSliceFlagSeparator: true,
 		EnableBashCompletion:      true,
 		ExitErrHandler:            func(*cli.Context, error) {}, // realMain maps errors to codes
-		OnUsageError:              usage,
+		Flags:                     []cli.Flag{&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "print the version"}},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
-				return usagef("there is no command %q", name)
+				return unknownCommand(commands, name)
+			}
+			if c.Bool("version") {
+				return p.printVersion(false)
 			}
 			return cli.ShowAppHelp(c)
 		},
 	}
+	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageOf(app.Flags, err) }
 	for _, cmd := range commands {
 		p.finishCommand(cmd)
 	}
@@ -62,7 +67,7 @@ func (p *program) app() *cli.App {
 // errors, the flags every command has, and the refusal of positional
 // arguments (a flag after one would not be read).
 func (p *program) finishCommand(cmd *cli.Command) {
-	cmd.OnUsageError = usage
+	cmd.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageOf(cmd.Flags, err) }
 	cmd.HideHelpCommand = true
 	cmd.Flags = append(cmd.Flags,
 		&cli.StringFlag{Name: "result", Usage: "write verdict, exit code and plan id as JSON to `FILE`", Destination: &p.resultFile},
@@ -74,6 +79,9 @@ func (p *program) finishCommand(cmd *cli.Command) {
 		if c.Args().Present() {
 			return noArguments(c)
 		}
+		if err := givenTwice(cmd.Flags, p.args); err != nil {
+			return err
+		}
 		color, err := p.wantsColor(c.String("color"))
 		if err != nil {
 			return err
@@ -84,19 +92,6 @@ func (p *program) finishCommand(cmd *cli.Command) {
 		}
 		return action(c)
 	}
-}
-
-// noArguments refuses a positional argument, as a mistyped subcommand is one
-// too.
-func noArguments(c *cli.Context) error {
-	name, got := c.Command.Name, c.Args().First()
-	switch {
-	case len(c.Command.Subcommands) > 0:
-		return usagef("%s knows no %q", name, got)
-	case c.String("file") != "":
-		return usagef("%s takes no arguments (got %q); name the spec with --file", name, got)
-	}
-	return usagef("%s takes no arguments (got %q)", name, got)
 }
 
 // overwrites refuses a file to write that is a file to read: a spec that was
@@ -119,11 +114,9 @@ func (p *program) overwrites(c *cli.Context) error {
 	return nil
 }
 
-func usage(_ *cli.Context, err error, _ bool) error { return usagef("%s", err) }
-
 func (p *program) specFlags(o *common) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "the spec", Value: "circleci-dr.yaml", Destination: &o.file, EnvVars: []string{"CIRCLECI_DR_FILE"}},
+		&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "the spec; - reads it from standard input", Value: "circleci-dr.yaml", Destination: &o.file, EnvVars: []string{"CIRCLECI_DR_FILE"}},
 		p.outputFlag(o),
 	}
 }
@@ -132,10 +125,16 @@ func (p *program) outputFlag(o *common) cli.Flag {
 	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "text or json", Value: "text", Destination: &o.output}
 }
 
-func (p *program) clusterFlags(o *common) []cli.Flag {
+// reachFlags are those of a command that reads the cluster and runs no pod there.
+func (p *program) reachFlags(o *common) []cli.Flag {
 	return append(p.specFlags(o),
 		&cli.StringFlag{Name: "kubeconfig", Usage: "`FILE` to reach the cluster with; default: KUBECONFIG", Destination: &o.kubeconfig},
 		&cli.StringFlag{Name: "kube-context", Usage: "overrides server.kubeContext", Destination: &o.kubeContext},
+	)
+}
+
+func (p *program) clusterFlags(o *common) []cli.Flag {
+	return append(p.reachFlags(o),
 		&cli.StringFlag{Name: "chart", Usage: "overrides server.chart: an oci:// reference, a directory or a .tgz", Destination: &o.chart, EnvVars: []string{"CIRCLECI_DR_CHART"}},
 		&cli.StringFlag{Name: "mover-image", Usage: "overrides mover.image", Destination: &o.image, EnvVars: []string{"CIRCLECI_DR_MOVER_IMAGE"}},
 	)

@@ -22,7 +22,7 @@ func main() {
 // realMain runs one command and gives its exit code. Only main exits, so that
 // what a command deferred is done.
 func realMain(args []string, stdout, stderr io.Writer) int {
-	p := &program{out: stdout, err: stderr, env: os.LookupEnv}
+	p := &program{out: stdout, err: stderr, args: args[1:], env: os.LookupEnv}
 	ctx, stop := withSignals(stderr, p.onSignal)
 	defer stop()
 	err := p.app().RunContext(ctx, args)

@@ -71,13 +71,13 @@ func (p *program) choosePlace(wish placeWish, plan reconcile.Plan) (cluster bool
 	case wish == wishCluster:
 		cluster, why = true, "in the cluster (--in-cluster)"
 	case wish == wishHere:
-		why = "in this process (--in-cluster=false)"
+		why = "on this machine (--in-cluster=false)"
 	case outage && ci != "":
 		cluster, why = true, "in the cluster: "+ci+" is set, so this is a CI job, and the plan stops the application (--in-cluster=false keeps it here)"
 	case outage:
-		why = "in this process; with --in-cluster it would go on without it"
+		why = "on this machine: if it dies, CircleCI stays stopped until you run this again; --in-cluster survives that"
 	default:
-		why = "in this process: the plan does not stop the application"
+		why = "on this machine: the plan does not stop the application"
 	}
 	fmt.Fprintln(p.err, "runs "+why)
 	return cluster

@@ -18,16 +18,16 @@ func TestWhereAnApplyWorks(t *testing.T) {
 		cluster bool
 		said    string
 	}{
-		{"a workstation", nil, wishNone, outage, false, "runs in this process; with --in-cluster it would go on without it\n"},
+		{"a workstation", nil, wishNone, outage, false, "runs on this machine: if it dies, CircleCI stays stopped until you run this again; --in-cluster survives that\n"},
 		{"a workstation that asks", nil, wishCluster, outage, true, "runs in the cluster (--in-cluster)\n"},
 		{"a workstation that asks for little", nil, wishCluster, harmless, true, "runs in the cluster (--in-cluster)\n"},
 		{"a CI job", map[string]string{"CI": "true"}, wishNone, outage, true,
 			"runs in the cluster: CI is set, so this is a CI job, and the plan stops the application (--in-cluster=false keeps it here)\n"},
 		{"a CI job of Jenkins", map[string]string{"JENKINS_URL": "https://ci"}, wishNone, outage, true,
 			"runs in the cluster: JENKINS_URL is set, so this is a CI job, and the plan stops the application (--in-cluster=false keeps it here)\n"},
-		{"a CI job without an outage", map[string]string{"CI": "true"}, wishNone, harmless, false, "runs in this process: the plan does not stop the application\n"},
-		{"a CI job that refuses", map[string]string{"CI": "true"}, wishHere, outage, false, "runs in this process (--in-cluster=false)\n"},
-		{"CI said to be off", map[string]string{"CI": "false", "CIRCLECI": ""}, wishNone, outage, false, "runs in this process; with --in-cluster it would go on without it\n"},
+		{"a CI job without an outage", map[string]string{"CI": "true"}, wishNone, harmless, false, "runs on this machine: the plan does not stop the application\n"},
+		{"a CI job that refuses", map[string]string{"CI": "true"}, wishHere, outage, false, "runs on this machine (--in-cluster=false)\n"},
+		{"CI said to be off", map[string]string{"CI": "false", "CIRCLECI": ""}, wishNone, outage, false, "runs on this machine: if it dies, CircleCI stays stopped until you run this again; --in-cluster survives that\n"},
 		{"nothing to do", map[string]string{"CI": "true"}, wishCluster, reconcile.Plan{}, false, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

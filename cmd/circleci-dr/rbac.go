@@ -35,17 +35,24 @@ func (p *program) rbacCommand() *cli.Command {
 		Name: "rbac", Usage: "print the Kubernetes roles that commands need for this spec",
 		Description: "Asks no cluster: circleci-dr rbac --command drift --service-account nightly | kubectl apply -f -\n" +
 			"Exit codes: 0 fine, 1 failed, 64 usage.",
-		Flags: append(p.specFlags(&o.common),
+		Flags: append(p.rbacFlags(&o.common),
 			&cli.StringFlag{Name: "command", Usage: "only what this `COMMAND` needs: " + names, Destination: &o.command},
 			&cli.StringFlag{Name: "service-account", Usage: "add a service account `NAME` and its bindings; wants --command", Destination: &o.account}),
 		Action: func(*cli.Context) error { return p.runRBAC(o) },
 	}
 }
 
+// rbacFlags are those of the spec, with an output that is YAML.
+func (p *program) rbacFlags(o *common) []cli.Flag {
+	flags := p.specFlags(o)
+	return append(flags[:len(flags)-1:len(flags)-1],
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "yaml or json", Value: "yaml", Destination: &o.output})
+}
+
 func (p *program) runRBAC(o rbacOptions) error {
-	asJSON, err := o.json()
-	if err != nil {
-		return err
+	asJSON := o.output == "json"
+	if !asJSON && o.output != "yaml" && o.output != "text" { // the text is YAML
+		return usagef("--output must be yaml or json (got %q)", o.output)
 	}
 	uses := reconcile.Uses
 	if o.command != "" {

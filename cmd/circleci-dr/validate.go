@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -38,7 +39,7 @@ func (p *program) validateCommand() *cli.Command {
 // load reads the spec and prints what is wrong with it: as text on stderr, or
 // as JSON on stdout.
 func (p *program) load(o common, asJSON bool) (*spec.Spec, error) {
-	s, err := spec.Load(o.file)
+	s, err := readSpec(o.file)
 	var problems *spec.Problems
 	switch {
 	case errors.As(err, &problems) && asJSON:
@@ -54,6 +55,14 @@ func (p *program) load(o common, asJSON bool) (*spec.Spec, error) {
 		return s, p.printProblems(s.Notes())
 	}
 	return s, err
+}
+
+// readSpec reads a spec from a file, or from standard input for "-".
+func readSpec(file string) (*spec.Spec, error) {
+	if file != "-" {
+		return spec.Load(file)
+	}
+	return spec.Read("stdin", os.Stdin)
 }
 
 func (p *program) printProblems(items []spec.Problem) error {

@@ -60,17 +60,21 @@ func (p *program) versionCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return json.NewEncoder(p.out).Encode(map[string]string{
-					"version": toolVersion(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "image": publishedImage(),
-				})
-			}
-			image := publishedImage()
-			if image == "" {
-				image = "none is published of a development build"
-			}
-			_, err = fmt.Fprintf(p.out, "circleci-dr %s (%s, %s/%s)\nimage: %s\n", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH, image)
-			return err
+			return p.printVersion(asJSON)
 		},
 	}
+}
+
+func (p *program) printVersion(asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(p.out).Encode(map[string]string{
+			"version": toolVersion(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "image": publishedImage(),
+		})
+	}
+	image := publishedImage()
+	if image == "" {
+		image = "none is published of a development build"
+	}
+	_, err := fmt.Fprintf(p.out, "circleci-dr %s (%s, %s/%s)\nimage: %s\n", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH, image)
+	return err
 }

@@ -89,7 +89,7 @@ func TestReadPlanRefuses(t *testing.T) {
 		return strings.Replace(good, from, to, 1)
 	}
 	for name, c := range map[string]struct{ file, want string }{
-		"empty":         {"", "it is no JSON: EOF"},
+		"empty":         {"", "it is not JSON: EOF"},
 		"array":         {"[]", "it holds no JSON object, so it is no plan file"},
 		"other format":  {replace("plan/v1", "plan/v2"), `its format is "circleci-dr/plan/v2", this version reads "circleci-dr/plan/v1"`},
 		"no format":     {"{}", `its format is "<nil>", this version reads "circleci-dr/plan/v1"`},

@@ -72,7 +72,7 @@ func checkShape(data []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	if err := dec.Decode(&doc); err != nil {
-		return fmt.Errorf("it is no JSON: %w", err)
+		return fmt.Errorf("it is not JSON: %w", err)
 	}
 	top, ok := doc.(map[string]any)
 	if !ok {
@@ -121,7 +121,7 @@ func walk(dec *json.Decoder, depth int) error {
 	}
 	tok, err := dec.Token()
 	if err != nil {
-		return fmt.Errorf("it is no JSON: %w", err)
+		return fmt.Errorf("it is not JSON: %w", err)
 	}
 	open, ok := tok.(json.Delim)
 	if !ok {
@@ -132,7 +132,7 @@ func walk(dec *json.Decoder, depth int) error {
 		if open == '{' {
 			key, err := dec.Token()
 			if err != nil {
-				return fmt.Errorf("it is no JSON: %w", err)
+				return fmt.Errorf("it is not JSON: %w", err)
 			}
 			name := fmt.Sprint(key)
 			if seen[name] {
@@ -145,7 +145,7 @@ func walk(dec *json.Decoder, depth int) error {
 		}
 	}
 	if _, err := dec.Token(); err != nil {
-		return fmt.Errorf("it is no JSON: %w", err)
+		return fmt.Errorf("it is not JSON: %w", err)
 	}
 	return nil
 }

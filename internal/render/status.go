@@ -8,7 +8,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
-// StatusText draws a status: what wants somebody now first, with the command
+// StatusText draws a status: what needs attention first, with the command
 // to run about it, and then what the file covers.
 func StatusText(w io.Writer, lines []reconcile.StatusLine, blocks []reconcile.Coverage, o Options) error {
 	p := newPage(o)
