@@ -106,8 +106,8 @@ func nameFor(release string) string {
 
 func (d *Draft) server(rel Release) {
 	if rel.Status != "deployed" {
-		d.remark("server.release", fmt.Sprintf("decide: the newest revision, %d, is %s and not deployed, so what runs may be an older one, with other values. helm history %s shows them",
-			rel.Revision, rel.Status, rel.Name))
+		d.remark("server.release", fmt.Sprintf("decide: the newest revision, %d, is %s and not deployed, so what runs may be an older one, with other values. To see them:\n  helm --kube-context %s --namespace %s history %s",
+			rel.Revision, rel.Status, shellWord(d.Spec.Server.KubeContext), rel.Namespace, rel.Name))
 	}
 	d.remark("server.chart", "decide: where the chart comes from: an oci:// address, a directory or a .tgz. A release does not say it, and a move needs it")
 	d.remark("server.values", "decide: your own values files, in Helm's order. plan and drift then report what in them would undo a move")
@@ -115,7 +115,7 @@ func (d *Draft) server(rel Release) {
 	if versionInFile.MatchString(rel.ChartVersion) {
 		d.Spec.Server.Version = rel.ChartVersion
 		if _, known := SupportOf(rel.ChartVersion); !known {
-			d.remark("server.version", "circleci-dr knows nothing of this release of Server; what the live servers say decides")
+			d.remark("server.version", "circleci-dr does not know this version of Server: it goes by what the live servers say")
 		}
 	} else {
 		d.remark("server.version", fmt.Sprintf("the deployed chart calls itself %q, and this field takes three numbers only", rel.ChartVersion))

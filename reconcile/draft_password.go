@@ -42,7 +42,7 @@ func passwordOf(in Installation, e Engine) (spec.SecretRef, []string) {
 	live := in.Release.Store(e)
 	plain := ""
 	if live.ExistingSecret == "" && hasPlainPassword(e, in.Values) {
-		plain = "the release has this password in its values, in plain text, and the chart makes the Secret of it. " +
+		plain = "the release has this password in its values, in plain text, and the chart makes the Secret from it. " +
 			"Better is a Secret of your own, named in " + string(e) + ".auth.existingSecret"
 	}
 	var unread []string
@@ -61,13 +61,17 @@ func passwordOf(in Installation, e Engine) (spec.SecretRef, []string) {
 		ref.Secret.Name = secretsWithPassword(e, live)[0]
 		return ref, nonEmpty([]string{plain, "decide: " + strings.Join(unread, "; ")})
 	}
+	if own := in.Secrets[live.ExistingSecret]; live.ExistingSecret != "" && own.Is() {
+		return ref, []string{fmt.Sprintf("decide: the release reads Secret %s, which has no key %s (its keys: %s). Name the key with the password",
+			ref.Secret.Name, strings.Join(passwordKeys[e], " or "), orElse(strings.Join(own.Value.Keys, ", "), "none"))}
+	}
 	command := fmt.Sprintf("kubectl --context %s --namespace %s create secret generic %s --from-file=%s=FILE", shellWord(in.Context), in.Release.Namespace, ref.Secret.Name, ref.Secret.Key)
 	what := "the release names neither a Secret nor a password. Write the password to FILE, without a line break, and make the Secret"
 	switch {
 	case live.ExistingSecret != "":
-		what = fmt.Sprintf("the release reads Secret %s, and the namespace has none with key %s. Write the password to FILE, without a line break, and make it", ref.Secret.Name, strings.Join(passwordKeys[e], " or "))
+		what = fmt.Sprintf("the release reads Secret %s, and the namespace has none of that name. Write the password to FILE, without a line break, and make the Secret", ref.Secret.Name)
 	case hasPlainPassword(e, in.Values):
-		what = "the release has this password in its values, in plain text, and no Secret with it was found. Write it to FILE, without a line break, and make one"
+		what = "the release has this password in its values, in plain text, and no Secret with it was found. Write it to FILE, without a line break, and make the Secret"
 	}
 	return ref, []string{"decide: " + what + ":\n  " + command}
 }

@@ -69,7 +69,7 @@ func heardOptions(x *spec.MongoDBExternal, v any) string {
 func heardAuthSource(x *spec.MongoDBExternal, v any) string {
 	text := valueText(v)
 	if x.AuthSource != "" && x.AuthSource != text {
-		return "mongodb.options has this one, and mongodb.auth.database is " + text
+		return "mongodb.options says so, and wins over mongodb.auth.database, which is " + text
 	}
 	x.AuthSource = text
 	return ""

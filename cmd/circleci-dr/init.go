@@ -194,8 +194,7 @@ func (p *program) writeSpec(o initOptions, text, about string) error {
 	return err
 }
 
-// describeDraft says in one line what was found, and how much is left to
-// decide.
+// describeDraft says in one line what was found.
 func describeDraft(d reconcile.Draft) string {
 	out := []string{fmt.Sprintf("release %s in namespace %s", d.Spec.Server.Release, d.Spec.Server.Namespace)}
 	if pg := d.Spec.Datastores.PostgreSQL; pg != nil {

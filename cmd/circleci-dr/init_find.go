@@ -138,7 +138,8 @@ func (s *search) none(kubeContext string) error {
 	default:
 		next += "; no other Helm release is there either"
 	}
-	return &hint{fmt.Errorf("there is no %s in %s of context %s", what, s.looked[len(s.looked)-1], kubeContext), next}
+	where := strings.Replace(s.looked[len(s.looked)-1], "every", "any", 1)
+	return &hint{fmt.Errorf("there is no %s in %s of context %s", what, where, kubeContext), next}
 }
 
 // several lists what was found and asks for one.

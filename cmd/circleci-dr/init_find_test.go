@@ -56,7 +56,7 @@ var searches = []struct {
 	{"one that was uninstalled", []installed{at("ci", "server"), at("old", "server", uninstalled)}, "", nil, nil, codeFine, []string{"namespace: ci"}},
 	{"a chart of another name, named", []installed{at("ci", "server", chartNamed("our-circleci"))}, "", nil, []string{"--release", "server"}, codeFine, []string{"our-circleci-4.10.0"}},
 	{"none", []installed{other, at("old", "server", uninstalled)}, "", nil, nil, codeFailed,
-		[]string{"there is no Helm release of CircleCI Server (chart circleci-server) in every namespace of context prod",
+		[]string{"there is no Helm release of CircleCI Server (chart circleci-server) in any namespace of context prod",
 			"monitoring/prometheus (kube-prometheus-stack-4.10.0, deployed), old/server (circleci-server-4.10.0, uninstalled)"}},
 	{"none at all", nil, "", nil, []string{"--namespace", "ci"}, codeFailed, []string{"there is no Helm release of CircleCI Server", "in namespace ci of context prod", "no other Helm release is there either"}},
 	{"none of that name", []installed{at("ci", "server")}, "", nil, []string{"--release", "sever"}, codeFailed, []string{"there is no Helm release sever", "ci/server (circleci-server-4.10.0, deployed)"}},
@@ -153,16 +153,28 @@ func TestInitWhileAMoveIsUnderWay(t *testing.T) {
 	}
 }
 
-// Values that no file can say are named, and nothing is written.
+// Values that no file can say are named without what they say, and nothing is
+// written.
 func TestInitOfValuesThatNoFileCanSay(t *testing.T) {
-	a, kubeconfig := startAPI(t)
-	deploy(t, a, server(merged(tree{"postgresql": tree{"internal": false, "postgresqlHost": "https://pg.example.com", "auth": tree{"existingSecret": "pg"}}}, insideMongo)))
-	file := filepath.Join(t.TempDir(), "circleci-dr.yaml")
-	code, stdout, stderr := runTool(t, "init", "--kube-context", "prod", "--kubeconfig", kubeconfig, "--file", file)
-	if code != codeFailed || !strings.Contains(stderr, "the release says what no valid file can say: datastores.postgresql.external.host must be a host without a scheme") {
-		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
-	}
-	if _, err := os.Stat(file); !os.IsNotExist(err) {
-		t.Errorf("the file is there: %v", err)
+	for _, row := range []struct {
+		values tree
+		want   string
+	}{
+		{merged(tree{"postgresql": tree{"internal": false, "postgresqlHost": "https://pg.example.com", "auth": tree{"existingSecret": "pg"}}}, insideMongo),
+			"datastores.postgresql.external.host must be a host without a scheme"},
+		{merged(insidePostgres, tree{"mongodb": tree{"internal": false, "hosts": "circleci:" + canary + "@m.example.com:27017", "auth": tree{"existingSecret": "mongo"}}}),
+			"datastores.mongodb.external.hosts[0] must be a host without a user"},
+	} {
+		a, kubeconfig := startAPI(t)
+		deploy(t, a, server(row.values))
+		file := filepath.Join(t.TempDir(), "circleci-dr.yaml")
+		code, stdout, stderr := runTool(t, "init", "--kube-context", "prod", "--kubeconfig", kubeconfig, "--file", file)
+		if code != codeFailed || !strings.Contains(stderr, "the release says what no valid file can say: "+row.want) {
+			t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+		}
+		clean(t, "the output", stdout+stderr)
+		if _, err := os.Stat(file); !os.IsNotExist(err) {
+			t.Errorf("the file is there: %v", err)
+		}
 	}
 }

@@ -138,7 +138,8 @@ var drafts = map[string]installed{
 	"passwords-in-values-and-no-secret": server(tree{
 		"postgresql": tree{"internal": false, "postgresqlHost": "10.0.0.7", "secureMode": true, "auth": tree{"username": "circleci", "password": ofTheValues}},
 		"mongodb":    tree{"internal": false, "hosts": "[fd00::1]:27019", "auth": tree{"rootPassword": ofTheValues}}}),
-	"secrets-not-there": server(merged(outsidePG, outsideMongo)),
+	"secrets-not-there":      server(merged(outsidePG, outsideMongo)),
+	"secret-without-the-key": server(merged(outsidePG, insideMongo), withSecret("pg-credentials", "pw", "user")),
 	"tls-and-options": server(merged(outsidePG, tree{
 		"tls": tree{"certificates": []any{"QQ==", "Qg=="}},
 		"mongodb": tree{"internal": false, "hosts": "m.example.com:27017", "ssl": true, "tlsInsecure": true,

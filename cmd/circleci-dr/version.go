@@ -73,7 +73,7 @@ func (p *program) printVersion(asJSON bool) error {
 	}
 	image := publishedImage()
 	if image == "" {
-		image = "none is published of a development build"
+		image = "none is published for a development build"
 	}
 	_, err := fmt.Fprintf(p.out, "circleci-dr %s (%s, %s/%s)\nimage: %s\n", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH, image)
 	return err

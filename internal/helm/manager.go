@@ -71,7 +71,7 @@ func judge(releaseName string, objects []labelled) (spec.ManagedBy, string, reco
 			return spec.ManagedByTerraform, fmt.Sprintf("%s was last applied by field manager %s", o.ref, m), reconcile.ManagerObject{}
 		}
 	}
-	return spec.ManagedByHelm, fmt.Sprintf("no label or annotation of Argo CD or Flux and no field manager of Terraform on %d objects of release %s; older Terraform providers leave no trace, so declare server.managedBy if one is used", len(objects), releaseName), reconcile.ManagerObject{}
+	return spec.ManagedByHelm, fmt.Sprintf("no sign of Argo CD, Flux or Terraform on release %s (objects looked at: %d); older Terraform providers leave none, so declare server.managedBy if one is used", releaseName, len(objects)), reconcile.ManagerObject{}
 }
 
 // application is the Argo CD Application that a mark names: NAME, or

@@ -31,7 +31,7 @@ func TestReleaseReadsTheRecord(t *testing.T) {
 		Postgres:         reconcile.ReleaseStore{Internal: true, Host: "postgresql", Port: 6432, ExistingSecret: "pg", FullName: "postgresql"},
 		Mongo:            reconcile.ReleaseStore{Hosts: []string{"m1:27018", "m2:27017"}, Username: "circleci", ExistingSecret: "m", SecureMode: true, FullName: "mongodb"},
 		Manager:          spec.ManagedByHelm,
-		Evidence:         "no label or annotation of Argo CD or Flux and no field manager of Terraform on 6 objects of release server; older Terraform providers leave no trace, so declare server.managedBy if one is used; live workloads could not be read: no cluster",
+		Evidence:         "no sign of Argo CD, Flux or Terraform on release server (objects looked at: 6); older Terraform providers leave none, so declare server.managedBy if one is used; live workloads could not be read: no cluster",
 		ImagePullSecrets: []string{"regcred", "older"},
 		NodeSelector:     map[string]string{"pool": "ci"},
 		Tolerations:      []spec.Toleration{{Key: "ci", Operator: "Exists"}},
@@ -90,7 +90,7 @@ func TestManagerIsFoundByItsTraces(t *testing.T) {
 		{labelled{ref: "Deployment/a", labels: map[string]string{"app.kubernetes.io/instance": "ci"}, managers: applied("argocd-controller")}, spec.ManagedByArgoCD, "Deployment/a has field manager argocd-controller (label app.kubernetes.io/instance=ci)", reconcile.ManagerObject{Kind: "Application", Name: "ci"}},
 		{labelled{ref: "Deployment/a", labels: map[string]string{"helm.toolkit.fluxcd.io/name": "ci", "helm.toolkit.fluxcd.io/namespace": "flux"}}, spec.ManagedByFlux, "Deployment/a has labels helm.toolkit.fluxcd.io/name=ci and namespace=flux", reconcile.ManagerObject{Kind: "HelmRelease", Namespace: "flux", Name: "ci"}},
 		{labelled{ref: "Deployment/a", managers: applied("terraform-provider-helm_v2.17.0_x5")}, spec.ManagedByTerraform, "Deployment/a was last applied by field manager terraform-provider-helm_v2.17.0_x5", reconcile.ManagerObject{}},
-		{labelled{ref: "Deployment/a", labels: map[string]string{"app.kubernetes.io/instance": "ci"}, managers: applied("helm")}, spec.ManagedByHelm, "no label or annotation of Argo CD or Flux and no field manager of Terraform on 1 objects of release server; older Terraform providers leave no trace, so declare server.managedBy if one is used", reconcile.ManagerObject{}},
+		{labelled{ref: "Deployment/a", labels: map[string]string{"app.kubernetes.io/instance": "ci"}, managers: applied("helm")}, spec.ManagedByHelm, "no sign of Argo CD, Flux or Terraform on release server (objects looked at: 1); older Terraform providers leave none, so declare server.managedBy if one is used", reconcile.ManagerObject{}},
 	} {
 		by, evidence, tool := judge("server", []labelled{test.object})
 		if by != test.want || evidence != test.evidence || tool != test.tool {

@@ -136,19 +136,6 @@ func (c *Client) manifest(job reconcile.MoverJob, files []moverFile, digest stri
 	return out, nil
 }
 
-// errNoImage tells a developer, for releases have an image: which one a pod runs
-// is never guessed.
-var errNoImage = errors.New("this development build has no published image: build one (make image), push it to where the cluster pulls from, " +
-	"and name it in mover.image or with --mover-image")
-
-// image is what our pods run.
-func (c *Client) image(shape spec.Mover) (string, error) {
-	if image := cmp.Or(shape.Image, c.options.Image); image != "" {
-		return image, nil
-	}
-	return "", errNoImage
-}
-
 func (c *Client) moverPod(name, image string, files []moverFile, resources corev1.ResourceRequirements, shape spec.Mover) corev1.PodSpec {
 	command := c.options.Command
 	if len(command) == 0 {

@@ -1,6 +1,19 @@
 package pgtest
 
-import "testing"
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The newest pg_dump of the image runs here too, whatever this machine has.
+func TestClientTools(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), filepath.Join(ClientTools(t), "pg_dump"), "--version").CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "pg_dump (PostgreSQL) 18.") {
+		t.Errorf("pg_dump says %s, %v", out, err)
+	}
+}
 
 // TestServersAreTheirOwn: copies of one template are told apart as servers
 // that initdb made one by one.

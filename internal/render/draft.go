@@ -41,7 +41,7 @@ func Draft(d reconcile.Draft) (string, error) {
 	head.comment("", strings.Join(d.Head, "\n"))
 	for _, path := range slices.Sorted(maps.Keys(d.Remarks)) {
 		if !w.said[path] { // about a field that is not written, not even as a comment
-			head.comment("", path+": "+strings.Join(d.Remarks[path], "\n"))
+			head.comment("", path+": "+paragraphs(d.Remarks[path]))
 		}
 	}
 	return head.out.String() + w.out.String(), nil
@@ -87,6 +87,18 @@ func valueIn(m yaml.MapSlice, name string) any {
 
 func present(name string, m yaml.MapSlice) bool { return valueIn(m, name) != nil }
 
+// paragraphs puts remarks one below the other, so that each ends where the next
+// one begins.
+func paragraphs(remarks []string) string {
+	out := slices.Clone(remarks)
+	for i := range len(out) - 1 {
+		if lines := strings.Split(out[i], "\n"); !strings.HasPrefix(lines[len(lines)-1], "  ") { // a command
+			out[i] += "."
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
 type draftWriter struct {
 	draft reconcile.Draft
 	out   strings.Builder
@@ -109,7 +121,7 @@ func (w *draftWriter) field(f spec.Field, parent, indent string, known yaml.MapS
 	if value == nil && !offered {
 		return
 	}
-	about, outer := strings.Join(w.draft.Remarks[path], "\n"), indent
+	about, outer := paragraphs(w.draft.Remarks[path]), indent
 	w.said[path] = true
 	if offered {
 		if about == "" {

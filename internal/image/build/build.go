@@ -32,11 +32,7 @@ func build(ctx context.Context, o options, source debian.Source, pins debian.Pin
 	if err != nil {
 		return err
 	}
-	packages := source.Root
-	if o.newest {
-		packages = source.RootOfToday
-	}
-	root, err := packages(ctx, pins)
+	root, err := o.unpack(ctx, source, pins)
 	if err != nil {
 		return err
 	}
@@ -55,6 +51,26 @@ func build(ctx context.Context, o options, source debian.Source, pins debian.Pin
 		return nil
 	}
 	return write(o, img, says, binary)
+}
+
+// tools writes what is in the image beside the product.
+func tools(ctx context.Context, o options, source debian.Source, pins debian.Pins) error {
+	root, err := o.unpack(ctx, source, pins)
+	if err != nil {
+		return err
+	}
+	img, err := product.Tools(root)
+	if err != nil {
+		return err
+	}
+	return img.Extract(o.tools)
+}
+
+func (o options) unpack(ctx context.Context, source debian.Source, pins debian.Pins) (root string, err error) {
+	if o.newest {
+		return source.RootOfToday(ctx, pins)
+	}
+	return source.Root(ctx, pins)
 }
 
 // compile makes the binary as every release is made: static, stripped, and the

@@ -27,8 +27,8 @@ func main() {
 
 // options are the flags.
 type options struct {
-	repository, out, tree, version string
-	newest, renew                  bool
+	repository, out, tree, tools, version string
+	newest, renew                         bool
 }
 
 // tag is what a tag may be, as the distribution specification of OCI has it.
@@ -40,6 +40,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.repository, "repository", "../..", "the checkout to build")
 	flags.StringVar(&o.out, "out", "", "write the image to this archive")
 	flags.StringVar(&o.tree, "tree", "", "write what is in the image to this folder, for a Dockerfile")
+	flags.StringVar(&o.tools, "tools", "", "write what is in it beside the product to this folder, and build nothing; for tests")
 	flags.StringVar(&o.version, "version", "", "the version to release; empty makes a development build")
 	flags.BoolVar(&o.newest, "newest-if-stale", false, "take the newest packages where the pinned ones are gone; for tests")
 	flags.BoolVar(&o.renew, "renew-pins", false, "pin the newest packages and build nothing")
@@ -52,8 +53,14 @@ func run(ctx context.Context, args []string) error {
 	if o.version != "" && !tag.MatchString(o.version) {
 		return fmt.Errorf("the version is the image's tag too, and %q cannot be one: letters, digits, '.', '_' and '-'", o.version)
 	}
-	if o.renew == (o.out != "" || o.tree != "") {
-		return errors.New("say what to make: -out, -tree or -renew-pins alone")
+	asked := 0
+	for _, is := range []bool{o.out != "" || o.tree != "", o.tools != "", o.renew} {
+		if is {
+			asked++
+		}
+	}
+	if asked != 1 {
+		return errors.New("say what to make: -out and -tree, or -tools, or -renew-pins")
 	}
 	cache, err := debian.DefaultCache()
 	if err != nil {
@@ -66,6 +73,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if o.renew {
 		return renew(ctx, source, pins)
+	}
+	if o.tools != "" {
+		return tools(ctx, o, source, pins)
 	}
 	return build(ctx, o, source, pins)
 }

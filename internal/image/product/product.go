@@ -93,23 +93,10 @@ func Image(binary, root string, about About) (image.Image, error) {
 	if err := static(binary); err != nil {
 		return image.Image{}, err
 	}
-	base := image.NewRoot()
-	base.From(root)
-	for _, major := range PostgreSQL {
-		base.File(DumpPath(major), DumpPath(major))
-	}
-	for file, text := range Texts {
-		base.Text(file, text)
-	}
-	bundle, err := roots(root)
+	base, err := packages(root)
 	if err != nil {
 		return image.Image{}, err
 	}
-	base.Text(Bundle, bundle)
-	if err := addRecords(base, root); err != nil {
-		return image.Image{}, err
-	}
-	base.Close()
 	own := image.NewLayer()
 	own.File(binary, Binary)
 	own.Close(base)
@@ -117,6 +104,35 @@ func Image(binary, root string, about About) (image.Image, error) {
 		Layers: []*image.Layer{base, own}, Env: Environment, Entrypoint: []string{Binary}, User: User,
 		Created: about.Created, About: about.annotations(), Gzip: true,
 	}, nil
+}
+
+// Tools is the image without the product: the pg_dumps with their libraries, for
+// tests that run them elsewhere.
+func Tools(root string) (image.Image, error) {
+	base, err := packages(root)
+	return image.Image{Layers: []*image.Layer{base}}, err
+}
+
+// packages is the layer of what the packages unpacked below root bring.
+func packages(root string) (*image.Layer, error) {
+	l := image.NewRoot()
+	l.From(root)
+	for _, major := range PostgreSQL {
+		l.File(DumpPath(major), DumpPath(major))
+	}
+	for file, text := range Texts {
+		l.Text(file, text)
+	}
+	bundle, err := roots(root)
+	if err != nil {
+		return nil, err
+	}
+	l.Text(Bundle, bundle)
+	if err := addRecords(l, root); err != nil {
+		return nil, err
+	}
+	l.Close()
+	return l, nil
 }
 
 // static refuses a binary that a dynamic linker would have to start: it would

@@ -18,9 +18,9 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/image/debian"
 )
 
-// packages unpacks the pinned packages, or those the archive has by now: what is
+// unpacked has the pinned packages, or those the archive has by now: what is
 // tested holds for both.
-func packages(t *testing.T, cache string) string {
+func unpacked(t *testing.T, cache string) string {
 	t.Helper()
 	pins, err := Pins()
 	if err != nil {
@@ -71,7 +71,7 @@ func build(t *testing.T, binary, root string) image.Built {
 // The same inputs, unpacked somewhere else with another cache, give the same
 // digest; another binary gives another.
 func TestSameInputsSameDigest(t *testing.T) {
-	first := packages(t, cached(t))
+	first := unpacked(t, cached(t))
 	other := t.TempDir()
 	debs, err := filepath.Glob(filepath.Join(cached(t), "*.deb"))
 	if err != nil || len(debs) == 0 {
@@ -82,7 +82,7 @@ func TestSameInputsSameDigest(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	second := packages(t, other)
+	second := unpacked(t, other)
 	if first == second {
 		t.Fatalf("both are %s", first)
 	}
@@ -109,7 +109,7 @@ func TestSameInputsSameDigest(t *testing.T) {
 // entries are what is in the image, one layer over the other.
 func entries(t *testing.T) (map[string]*tar.Header, map[string][]byte) {
 	t.Helper()
-	img, err := Image(self(t), packages(t, cached(t)), about)
+	img, err := Image(self(t), unpacked(t, cached(t)), about)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func libraries(t *testing.T, headers map[string]*tar.Header, data map[string][]b
 // Each pg_dump starts with the image's own linker and libraries, none of this
 // machine's among them: the versions of what they give are those asked for.
 func TestPgDumpStarts(t *testing.T) {
-	img, err := Image(self(t), packages(t, cached(t)), about)
+	img, err := Image(self(t), unpacked(t, cached(t)), about)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestPgDumpStarts(t *testing.T) {
 
 // A binary that needs a dynamic linker is refused.
 func TestDynamicBinaryIsRefused(t *testing.T) {
-	_, err := Image("/usr/bin/dpkg-deb", packages(t, cached(t)), about)
+	_, err := Image("/usr/bin/dpkg-deb", unpacked(t, cached(t)), about)
 	if err == nil || !strings.Contains(err.Error(), "is not static") {
 		t.Errorf("got %v", err)
 	}
@@ -259,7 +259,7 @@ func TestDockerfile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := Image(self(t), packages(t, cached(t)), about)
+	img, err := Image(self(t), unpacked(t, cached(t)), about)
 	if err != nil {
 		t.Fatal(err)
 	}
