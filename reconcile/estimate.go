@@ -79,7 +79,7 @@ func timed(s *spec.Spec, o Observation, steps []Step, parts []Part) []Step {
 			m, other, ok = d, false, true
 		}
 		switch {
-		case ok && m.Took < tooQuick && z.bytes == 0:
+		case ok && tooQuick(m.Took) && z.bytes == 0:
 			st.Estimate = st.Estimate.from(m, z, other)
 			st.Estimate.Assumption = ""
 		case ok:
@@ -94,8 +94,8 @@ func timed(s *spec.Spec, o Observation, steps []Step, parts []Part) []Step {
 	return steps
 }
 
-// tooQuick is what a step may have taken that needs no word about it.
-const tooQuick = 5 * time.Second
+// tooQuick tells a time that needs no word.
+func tooQuick(took time.Duration) bool { return took.Seconds() < 5 }
 
 // How far off an estimate may be that rests on a measurement: of the same
 // work, and of work in the other direction or on another amount of data.

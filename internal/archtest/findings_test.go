@@ -16,6 +16,7 @@ import (
 // composed are the ids that the source puts together, by the expression.
 var composed = map[string][]string{
 	"id":                {"values-unread", "values-ahead", "values-change", "values-trap"}, // valuesNote
+	"FindingNoWayBack":  {"no-way-back"},
 	`side + "-missing"`: {"source-missing", "target-missing"},
 	`string(kind)`: {"left-privilege", "left-on-extension", "left-in-system-schema", "left-system-change", "left-template", "left-tablespace", "left-server-object",
 		"role-kept", "left-unread", "generated-unchecked"},
