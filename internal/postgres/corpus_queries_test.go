@@ -12,13 +12,13 @@ var ownPattern, ownerPattern = regexp.MustCompile(`\$own\((\w+), ([\w.]+)\)`), r
 // Left out are what the server brings, members of extensions, what a newer server
 // makes by itself (multiranges), and the constraints and triggers that partitions
 // get from their parent, which releases mark in different ways. So are operators
-// that are only mentioned, what a list that says the default says, and the privilege
+// that are only mentioned, the identity of partitions' columns, which 17 and newer share with their table, what a list that says the default says, and the privilege
 // MAINTAIN of 17 and newer.
 var corpusQueries = []string{
 	`select case c.relkind when 'r' then 'table' when 'p' then 'partitioned table' when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' when 'c' then 'composite type' when 'f' then 'foreign table' else 'index' end,
 		$n || format(' %s %s %s %s %s %s', c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, $owner(c.relowner), (select string_agg(o, ',' order by o) from unnest(c.reloptions) o)) from $class where c.relkind <> 't'`,
 	`select 'partition', $n || ' of ' || i.inhparent::regclass || ' ' || i.inhseqno from $class join pg_inherits i on i.inhrelid = c.oid where c.relkind in ('r', 'p', 'f')`,
-	`select 'column', $n || format(' %I %s %s %s %s %s', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attislocal) from $class join pg_attribute a on a.attrelid = c.oid
+	`select 'column', $n || format(' %I %s %s %s %s %s', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, case when c.relispartition then '' else a.attidentity end, a.attgenerated, a.attislocal) from $class join pg_attribute a on a.attrelid = c.oid
 		where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'c', 'f')`,
 	`select 'column default', $n || ' ' || a.attname from $class join pg_attribute a on a.attrelid = c.oid where a.atthasdef and not a.attisdropped`,
 	`select 'index partial', $n from $class join pg_index i on i.indexrelid = c.oid where i.indpred is not null`,
