@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -17,6 +19,8 @@ type fact struct {
 	// of is the owner of what has privileges, the OID of what has a text that
 	// the target can read in, else empty.
 	of string
+	// key is object and what as they are compared, see plainNames.
+	key [2]string
 }
 
 // catalog is a named query for facts. All kinds of objects are compared by
@@ -54,8 +58,9 @@ func (s side) ownerLists() (from, to []string) {
 func (s side) facts(ctx context.Context, c catalog, common int) (*factReader, error) {
 	from, to := s.ownerLists()
 	sql := `with roles(f, t) as (select * from unnest($1::text[], $2::text[]))
-		select q.object, q.what, coalesce(q.value, ''), q.of from (` + c.query(common, s.version) + `) q(object, what, value, of)
-		order by q.object collate "C", q.what collate "C", q.value collate "C"`
+		select q.object, q.what, coalesce(q.value, ''), q.of, k.object, k.what from (` + c.query(common, s.version) + `) q(object, what, value, of)
+		cross join lateral (select ` + plainNames("q.object") + `, ` + plainNames("q.what") + `) k(object, what)
+		order by k.object collate "C", k.what collate "C", q.value collate "C"`
 	rows, err := s.conn.Query(ctx, sql, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("read catalog of %s: %w", c.kind, err)
@@ -75,7 +80,7 @@ func (r *factReader) next() error {
 	r.now = nil
 	if r.rows.Next() {
 		r.now = &fact{}
-		if err := r.rows.Scan(&r.now.object, &r.now.what, &r.now.value, &r.now.of); err != nil {
+		if err := r.rows.Scan(&r.now.object, &r.now.what, &r.now.value, &r.now.of, &r.now.key[0], &r.now.key[1]); err != nil {
 			return fmt.Errorf("read catalog of %s: %w", r.kind, err)
 		}
 		return nil
@@ -121,8 +126,8 @@ func compareFacts(ctx context.Context, c catalog, source, target side, differ fu
 	}
 	objects, last := 0, ""
 	for s.now != nil || t.now != nil {
-		if s.now != nil && (objects == 0 || s.now.object != last) {
-			objects, last = objects+1, s.now.object
+		if s.now != nil && (objects == 0 || s.now.key[0] != last) {
+			objects, last = objects+1, s.now.key[0]
 		}
 		order := orderOf(s.now, t.now)
 		want, have := s.now, t.now
@@ -140,7 +145,7 @@ func compareFacts(ctx context.Context, c catalog, source, target side, differ fu
 		} else {
 			have = nil
 		}
-		if want != nil && have != nil && want.value == have.value {
+		if want != nil && have != nil && (want.value == have.value || namesOnly[want.what] && unquoted(want.value) == unquoted(have.value)) {
 			continue
 		}
 		if err := differ(want, have); err != nil {
@@ -158,11 +163,33 @@ func orderOf(a, b *fact) int {
 	case b == nil:
 		return -1
 	}
-	if order := strings.Compare(a.object, b.object); order != 0 {
-		return order
-	}
-	return strings.Compare(a.what, b.what)
+	return slices.Compare(a.key[:], b.key[:])
 }
+
+// quotedPlain is a name in quotes that has none of the letters that need them.
+const quotedPlain = `"([a-z_][a-z0-9_$]*)"`
+
+// plainNames is the SQL for a text with names as every version prints them: a
+// server quotes what is a keyword to it, and newer ones know more keywords (16
+// knows json). Two names that differ stay different: no name without quotes is a
+// keyword that the text means otherwise. A text with a quote in a name stays as
+// it is.
+func plainNames(text string) string {
+	return "case when strpos(" + text + `, '""') > 0 then ` + text + " else regexp_replace(" + text + ", '" + quotedPlain + `', '\1', 'g') end`
+}
+
+var quotedName = regexp.MustCompile(quotedPlain)
+
+// unquoted is the same in Go.
+func unquoted(text string) string {
+	if strings.Contains(text, `""`) {
+		return text
+	}
+	return quotedName.ReplaceAllString(text, "$1")
+}
+
+// namesOnly are the facts whose value is names and nothing that somebody wrote.
+var namesOnly = map[string]bool{"type": true, "of type": true, "parents": true, "function": true, "result": true}
 
 func catalogByName(name string) catalog {
 	for _, c := range catalogs {

@@ -14,6 +14,12 @@ func identity(catalog, oid string) string {
 	return "(pg_identify_object('" + catalog + "'::regclass, " + oid + ", 0)).identity"
 }
 
+// transformName is the identity of a transform as newer servers write it: 12
+// says "for integer on language sql", where 18 has no on.
+func transformName(identity string) string {
+	return "replace(" + identity + ", ' on language ', ' language ')"
+}
+
 // catalogs are compared in this order, which goes from big to small so that
 // the first difference named is the most telling one.
 var catalogs = []catalog{
@@ -59,7 +65,7 @@ var catalogs = []catalog{
 		"(select * from pg_event_trigger o where "+notOfExtension("pg_event_trigger", "o.oid")+") o"))},
 	{kind: "publication", query: publicationFacts},
 	{kind: "published table", query: publishedFacts, texts: map[string]reading{"filter": readFilter}},
-	{kind: "transform", query: always(factsOf(identity("pg_transform", "o.oid"), "('from', nullif(o.trffromsql, 0)::regprocedure::text), ('to', nullif(o.trftosql, 0)::regprocedure::text)",
+	{kind: "transform", query: always(factsOf(transformName(identity("pg_transform", "o.oid")), "('from', nullif(o.trffromsql, 0)::regprocedure::text), ('to', nullif(o.trftosql, 0)::regprocedure::text)",
 		"(select * from pg_transform o where "+notOfExtension("pg_transform", "o.oid")+") o"))},
 	{kind: "extension dependence", query: always("select o.type || ' ' || o.identity, 'extension ' || quote_ident(e.extname), 'yes', '' from pg_depend x join pg_extension e on e.oid = x.refobjid" +
 		" cross join lateral pg_identify_object(x.classid, x.objid, x.objsubid) o where x.refclassid = 'pg_extension'::regclass and x.deptype = 'x'")},
@@ -86,10 +92,16 @@ var tableFacts = textsOf(qualified, "c.oid", `('kind', c.relkind::text), ('owner
 	"("+relation("'r', 'p', 'v', 'm', 'f', 'S', 'c'")+")")
 
 // How long a view's column may be follows from its query, and newer servers know
-// that of more expressions.
-func columnFacts(common, _ int) string {
+// that of more expressions. Since 17 partitions share the identity of their
+// table (release notes of 17, "Identity columns in partitioned tables"), where
+// older servers say that their columns have none.
+func columnFacts(common, own int) string {
+	identity := "a.attidentity::text"
+	if common < 170000 && own >= 170000 {
+		identity = "case when c.relispartition then '' else a.attidentity::text end"
+	}
 	pairs := `('type', format_type(a.atttypid, case when c.relkind not in ('v', 'm') then a.atttypmod end)), ('not null', a.attnotnull::text), ('default', pg_get_expr(d.adbin, d.adrelid)),
-		('generated', a.attgenerated::text), ('identity', a.attidentity::text), ('storage', a.attstorage::text), ('position', a.position::text), ('inherited', concat_ws(' ', a.attinhcount, case when a.attislocal then 'local' end)),
+		('generated', a.attgenerated::text), ('identity', ` + identity + `), ('storage', a.attstorage::text), ('position', a.position::text), ('inherited', concat_ws(' ', a.attinhcount, case when a.attislocal then 'local' end)),
 		('collation', ` + collationOf("a.attcollation") + `),
 		('statistics target', coalesce(nullif(a.attstattarget, -1)::text, '')), ('options', (select string_agg(o, ', ' order by o) from unnest(a.attoptions) o))`
 	if common >= 140000 {
@@ -251,7 +263,7 @@ var searchFacts = factsOf(identity("pg_ts_config", "o.oid"), `('owner', `+roleOf
 // user's; but the schema public is. No move carries a subscription, and its
 // comment outlives it (DROP SUBSCRIPTION leaves the row), so that nothing may ask
 // whose it is.
-const commentFacts = `select o.type || ' ' || o.identity, 'comment', d.description, '' from pg_description d
+var commentFacts = `select o.type || ' ' || case o.type when 'transform' then ` + transformName("o.identity") + ` else o.identity end, 'comment', d.description, '' from pg_description d
 	cross join lateral pg_identify_object(d.classoid, d.objoid, d.objsubid) o
 	where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and d.objoid = to_regnamespace('public')
 			and d.description <> 'standard public schema') and d.classoid <> 'pg_subscription'::regclass

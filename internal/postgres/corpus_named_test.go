@@ -62,6 +62,7 @@ var refused = []struct {
 	before, since            int // the source is older than this, the target not older than that
 	database, object, mended string
 }{
+	{16, 16, "regression", "create table public.gtest_normal_child: ERROR: column \"b\" in child table must not be a generated column", "drop table gtest_normal_child, gtest_normal_child2"},
 	{14, 14, "regression", "create table public.gtest_parent: ERROR: cannot use generated column in partition key", "drop table gtest_parent"},
 	{17, 17, "texts", "create index odd.by_leaning: ERROR: function calm(text) does not exist", "alter function odd.lean(text) set search_path = odd, public"},
 	{17, 17, "time_zone", "refresh materialized view public.stale_number: ERROR: relation \"later\" does not exist", "alter function how_many() set search_path = public"},
@@ -83,6 +84,42 @@ func (c corpusPair) mend(t *testing.T, p pair) (mended int) {
 		}
 		p.source.Exec(t, r.database, r.mended)
 		mended++
+	}
+	return mended
+}
+
+// broken is what an older server lets rows break, which only the dress rehearsal
+// finds, and how its owner mends it.
+var broken = []struct {
+	before                   int // the source is older than this
+	database, object, mended string
+}{
+	// 12 has no trigger that keeps a referenced row of a partition from being removed.
+	{13, "regression", "parted_self_fk_id_abc_fkey", "update parted_self_fk set id_abc = null"},
+}
+
+// mendRows rehearses with the rows for those that the target refuses, and
+// mends them; then nothing is found.
+func (c corpusPair) mendRows(t *testing.T, p pair) (mended int) {
+	t.Helper()
+	found := dressed(t, p.dressed()).Differences
+	for _, b := range broken {
+		if c.from >= b.before {
+			continue
+		}
+		named := slices.IndexFunc(found, func(d reconcile.Difference) bool {
+			return d.Database == b.database && strings.Contains(d.Object+d.What, b.object)
+		})
+		if named < 0 {
+			t.Errorf("the dress rehearsal does not name %s of database %s: %+v", b.object, b.database, found)
+			continue
+		}
+		found = slices.Delete(found, named, named+1)
+		p.source.Exec(t, b.database, b.mended)
+		mended++
+	}
+	for _, d := range found {
+		t.Errorf("a false difference of the dress rehearsal: %s: %s %s: %s (%q, %q)", d.Database, d.Kind, d.Object, d.What, d.Source, d.Target)
 	}
 	return mended
 }

@@ -80,6 +80,7 @@ func (c corpusPair) prove(t *testing.T, many int, whole bool, column func(row st
 	}
 	if whole {
 		column("named by the rehearsal and mended", c.mend(t, p))
+		column("named by the dress rehearsal and mended", c.mendRows(t, p))
 	}
 	rehearsal := do[reconcile.Rehearsal](t, p, reconcile.OpRehearse)
 	for _, d := range rehearsal.Differences {

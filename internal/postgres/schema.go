@@ -38,10 +38,32 @@ func (e entry) give(ctx context.Context, conn *pgx.Conn, a adapted, admin string
 	if !ownable[e.desc] || owner == "" || owner == admin || identity == "" || e.isPublic() {
 		return nil
 	}
-	if _, err := conn.Exec(ctx, "alter "+identity+" owner to "+ident(owner)); err != nil {
+	alter := "alter " + identity + " owner to " + ident(owner)
+	if e.desc == publicationDesc && !a.targetSuperuser {
+		var err error
+		if alter, err = lendDatabase(ctx, conn, alter, owner); err != nil {
+			return failf(targetSide, codeOfError(err), "give %s to %s: %w", e.title(), owner, err)
+		}
+	}
+	if _, err := conn.Exec(ctx, alter); err != nil {
 		return failf(targetSide, codeOfError(err), "give %s to %s: %w", e.title(), owner, err)
 	}
 	return nil
+}
+
+const publicationDesc = "PUBLICATION"
+
+// lendDatabase lets the owner create in the database while a publication becomes
+// its own, which ALTER PUBLICATION … OWNER demands of a non-superuser. An owner
+// may have lost that privilege since, or never had it.
+func lendDatabase(ctx context.Context, conn *pgx.Conn, alter, owner string) (string, error) {
+	var may bool
+	err := conn.QueryRow(ctx, "select has_database_privilege($1::name, current_database(), 'create')", owner).Scan(&may)
+	if err != nil || may {
+		return alter, err
+	}
+	on := "create on database " + ident(conn.Config().Database)
+	return "grant " + on + " to " + ident(owner) + "; " + alter + "; revoke " + on + " from " + ident(owner), nil
 }
 
 // isPublic tells the schema public, which initdb makes. Its owner is the

@@ -87,6 +87,7 @@ create publication few for table base, keyed with (publish = 'insert, update');
 create function watched() returns event_trigger language plpgsql as 'begin end';
 create event trigger watch on ddl_command_end when tag in ('CREATE POLICY') execute function watched();
 create transform for int language sql (from sql with function prsd_lextype(internal), to sql with function int4recv(internal));
+comment on transform for int language sql is 'turned';
 create function turned(int) returns int language sql transform for type int as 'select 1';
 create statistics counted (dependencies, ndistinct) on a, m from base;
 create sequence counting as int start 5 increment 2 minvalue 3 maxvalue 99 cache 4 cycle;
