@@ -53,16 +53,37 @@ type RehearseOptions struct {
 }
 
 // limits are those of a rehearsal, with the disks as far as somebody tells how big
-// they are: the file for the target, the cluster for the source.
-func (opt RehearseOptions) limits(s *spec.Spec, o Observation, e Engine) *RehearsalLimits {
-	l := &RehearsalLimits{Time: opt.Time, XminAge: opt.XminAge}
+// they are: the file for the target, the cluster for the source. Of the source's it
+// says why nobody does.
+func (opt RehearseOptions) limits(s *spec.Spec, o Observation, e Engine) (l *RehearsalLimits, unsized string) {
+	l = &RehearsalLimits{Time: opt.Time, XminAge: opt.XminAge}
 	if d := declared(s, e); d != nil && d.external != nil {
 		l.TargetDisk = int64(d.external.diskGiB) << 30
 	}
-	if volumes := o.store(e).Internal.Value.Volumes; len(volumes) == 1 {
-		l.SourceDisk = volumes[0].Bytes
+	l.SourceDisk, unsized = diskOf(o.store(e).Internal.Value.Volumes, sizesOf(o, Part{Engine: e}).bytes)
+	return l, unsized
+}
+
+// diskOf is the size of the disk under a datastore's volumes, or why it is not
+// known. What a claim says is the disk's size only where it was made a disk of its
+// own, and not where more lies on it already.
+func diskOf(volumes []Volume, used int64) (size int64, why string) {
+	if len(volumes) != 1 {
+		return 0, fmt.Sprintf("it has %d volumes", len(volumes))
 	}
-	return l
+	v := volumes[0]
+	claim := fmt.Sprintf("claim %s says %s", v.Claim, Bytes(v.Bytes))
+	switch {
+	case v.Bytes == 0:
+		return 0, "claim " + v.Claim + " says no size"
+	case used > v.Bytes:
+		return 0, fmt.Sprintf("%s, and the databases alone have %s", claim, Bytes(used))
+	case v.By == "":
+		return 0, claim + ", and whether its volume is a disk of that size could not be found out"
+	case !v.Disk:
+		return 0, claim + ", which " + v.By + " need not hold to"
+	}
+	return v.Bytes, ""
 }
 
 // lastDress is the newest rehearsal of a part with its rows, and why it does not

@@ -42,6 +42,39 @@ func TestAPlanUsesWhatARehearsalWithRowsMeasured(t *testing.T) {
 	}
 }
 
+// What a claim says ends no rehearsal unless it is the size of the disk itself;
+// where that is not known, the result says so.
+func TestAClaimsSizeIsADisksOnlyWhereItIsOne(t *testing.T) {
+	claimed := func(v Volume) []Volume { v.Claim = "data-0"; return []Volume{v} }
+	for _, row := range []struct {
+		name    string
+		volumes []Volume
+		size    int64
+		says    string
+	}{
+		{"a disk", claimed(Volume{Bytes: 8 << 30, By: "ebs.csi.aws.com", Disk: true}), 8 << 30, ""},
+		{"a disk that has more", claimed(Volume{Bytes: 1 << 30, By: "ebs.csi.aws.com", Disk: true}), 0, "claim data-0 says 1.0 GiB, and the databases alone have 2.0 GiB"},
+		{"a directory", claimed(Volume{Bytes: 8 << 30, By: "rancher.io/local-path"}), 0, "claim data-0 says 8.0 GiB, which rancher.io/local-path need not hold to"},
+		{"nobody knows what", claimed(Volume{Bytes: 8 << 30}), 0, "could not be found out"},
+		{"no size", claimed(Volume{By: "ebs.csi.aws.com", Disk: true}), 0, "claim data-0 says no size"},
+		{"none", nil, 0, "it has 0 volumes"},
+	} {
+		if size, why := diskOf(row.volumes, 2<<30); size != row.size || (why == "") != (row.says == "") || !strings.Contains(why, row.says) {
+			t.Errorf("%s: %d, %q", row.name, size, why)
+		}
+	}
+	w := newWorld()
+	got, err := Rehearse(t.Context(), externalSpec(), w.providers(), PostgreSQL, withRows, nil)
+	if err != nil || w.limits.SourceDisk != 10<<30 || len(got.NotTried) > 0 {
+		t.Errorf("on a disk: limits %+v, not tried %q, error %v", w.limits, got.NotTried, err)
+	}
+	w.shared = true
+	got, err = Rehearse(t.Context(), externalSpec(), w.providers(), PostgreSQL, withRows, nil)
+	if err != nil || w.limits.SourceDisk != 0 || !slices.Equal(got.NotTried, []string{"how big the source's disk is: claim data-postgresql-0 says 10.0 GiB, which hostPath need not hold to"}) {
+		t.Errorf("on a directory: limits %+v, not tried %q, error %v", w.limits, got.NotTried, err)
+	}
+}
+
 // A schema that changed makes it count no more; its figure is still better than a
 // guess. Another target makes it nothing.
 func TestARehearsalWithRowsCountsUntilSomethingChanges(t *testing.T) {
