@@ -95,6 +95,8 @@ func lastDress(s *spec.Spec, o Observation, p Part) (r Rehearsed, not string) {
 		return Rehearsed{}, recordUnread(rec)
 	case rec.Value.Dress == nil:
 		return Rehearsed{}, "it was not rehearsed with its rows yet"
+	case rec.Value.Dress.At.IsZero():
+		return *rec.Value.Dress, "it was not rehearsed with its rows yet"
 	}
 	return *rec.Value.Dress, changedSince(s, o, p, *rec.Value.Dress)
 }
@@ -132,25 +134,27 @@ func dressNotice(s *spec.Spec, o Observation, p Part) string {
 	if !rehearsable(p) {
 		return ""
 	}
-	name, at := p.Engine.title(), when(last.At)
+	name, at, text := p.Engine.title(), when(last.At), ""
 	switch {
 	case last.At.IsZero() && o.store(p.Engine).Rehearsal.Unread():
-		return fmt.Sprintf("whether the copy of %s was rehearsed with its rows is not known: %s", name, not)
+		text = fmt.Sprintf("whether the copy of %s was rehearsed with its rows is not known: %s", name, not)
 	case last.At.IsZero():
-		return fmt.Sprintf("recommended before the move of %s: %s", name, dressLoad(s, o, p))
+		text = fmt.Sprintf("recommended before the move of %s: %s", name, dressLoad(s, o, p))
 	case not != "":
-		return fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which does not count any more: %s; %s", name, at, not, dressLoad(s, o, p))
+		text = fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which does not count any more: %s; %s", name, at, not, dressLoad(s, o, p))
 	case last.CouldNot != "":
-		return fmt.Sprintf("the rehearsal of %s with its rows on %s could not be made: %s", name, at, last.CouldNot)
+		text = fmt.Sprintf("the rehearsal of %s with its rows on %s could not be made: %s", name, at, last.CouldNot)
 	case last.Waived:
-		return fmt.Sprintf("somebody chose to go on with the move of %s in spite of its rehearsal with its rows on %s", name, at)
+		text = fmt.Sprintf("somebody chose to go on with the move of %s in spite of its rehearsal with its rows on %s", name, at)
 	case last.Ended != "":
-		return fmt.Sprintf("the rehearsal of %s with its rows on %s was ended by a limit (%s)", name, at, last.Ended)
+		text = fmt.Sprintf("the rehearsal of %s with its rows on %s was ended by a limit (%s)", name, at, last.Ended)
 	case len(last.Differences) > 0 || last.Data == nil:
-		return fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which found what stands in the way", name, at)
+		text = fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which found what stands in the way", name, at)
+	default:
+		text = fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which counts: %s in %d tables copied in %s and compared in %s",
+			name, at, Bytes(last.Data.Bytes), last.Data.Tables, Took(last.Data.Copy), Took(last.Data.Compare))
 	}
-	return fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which counts: %s in %d tables copied in %s and compared in %s",
-		name, at, Bytes(last.Data.Bytes), last.Data.Tables, Took(last.Data.Copy), Took(last.Data.Compare))
+	return last.Attempt.before("the copy of "+name+" with its rows", text)
 }
 
 // dressLoad says what a rehearsal with rows is for, what it asks of both servers,

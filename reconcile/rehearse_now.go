@@ -58,6 +58,9 @@ func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, opt Rehe
 	if err := p.Movers.Stop(ctx, job.Name); err != nil { // one that a killed run left behind
 		return Rehearsal{}, err
 	}
+	if err := beginRehearsal(ctx, p, e, opt.WithData); err != nil {
+		return Rehearsal{}, err
+	}
 	var res Rehearsal
 	raw, err := p.Movers.Run(ctx, job, progress)
 	if err == nil {
