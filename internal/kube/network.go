@@ -61,8 +61,11 @@ func (n network) asksDNS(over []networkingv1.NetworkPolicy) (answer, string) {
 		return anyRule(over, func(r networkingv1.NetworkPolicyEgressRule) answer { return portAllowed(r, port, "") })
 	}
 	service, meshed := at(dnsPort), at(meshedDNSPort)
-	if service == meshed && service != no { // every port, or a named one
-		return service, "it allows a named port, which may be DNS"
+	switch {
+	case service == yes && meshed == yes:
+		return yes, ""
+	case service == perhaps && meshed == perhaps:
+		return perhaps, "it allows a named port, and whether that is DNS is not known"
 	}
 	pods := n.dns()
 	switch {
