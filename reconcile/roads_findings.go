@@ -89,9 +89,11 @@ func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) Fi
 		}
 	}
 	few := t.Result.Login == "" && 2*failed < len(t.Result.Hosts)
-	what, brief := sentences(format, args...)
-	return Finding{ID: "application-road", Field: p.Engine.hostField(), Source: sourceRoad, Fix: fix, What: what, Brief: brief,
-		Blocks: !few && (len(t.Dropped) == 0 || explained)}
+	if few || len(t.Dropped) > 0 && !explained {
+		what, brief := sentences(format, args...)
+		return Finding{ID: "application-road", Field: p.Engine.hostField(), Source: sourceRoad, Fix: fix, What: what, Brief: brief}
+	}
+	return block("application-road", p.Engine.hostField(), sourceRoad, fix, format, args...)
 }
 
 // likeness says how the pod is like the workload's.
