@@ -37,10 +37,17 @@ func (p *Presented) Show(chain []*x509.Certificate, system func([]*x509.Certific
 	}
 	var text strings.Builder
 	for _, c := range chain {
-		text.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+		text.Write(pemOf(c))
 	}
 	p.Chain, p.System = text.String(), system(chain)
 }
+
+func pemOf(c *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: c.Raw})
+}
+
+// pemCertificate is the label of a certificate (RFC 7468, 5.1).
+const pemCertificate = "CERTIFICATE"
 
 // Trust is what the release tells the application to trust beside the
 // authorities of its images' systems (values table of Server 4.1 and newer).
@@ -78,7 +85,7 @@ func certificatesOf(text string) []*x509.Certificate {
 		if b, rest = pem.Decode(rest); b == nil {
 			return out
 		}
-		if c, err := x509.ParseCertificate(b.Bytes); b.Type == "CERTIFICATE" && err == nil {
+		if c, err := x509.ParseCertificate(b.Bytes); b.Type == pemCertificate && err == nil {
 			out = append(out, c)
 		}
 	}

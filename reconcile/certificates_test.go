@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,17 +90,7 @@ func TestTheApplicationsTrustIsJudgedBeforeTheOutage(t *testing.T) {
 		o := Observation{At: time.Now()}
 		o.Release.Value.Trust = row.trust
 		o.store(e).Authority = row.ca
-		var ids, text []string
-		for _, f := range checkTrust(row.s, o, Part{Engine: e}, Database{Presented: row.shown}) {
-			id := f.ID
-			if f.Blocks {
-				id += "!"
-			}
-			ids, text = append(ids, id), append(text, f.What+" "+f.Fix)
-		}
-		if !slices.Equal(ids, row.want) || !strings.Contains(strings.Join(text, "\n"), row.says) {
-			t.Errorf("%s: %v %q", row.name, ids, text)
-		}
+		wantFindings(t, row.name, checkTrust(row.s, o, Part{Engine: e}, Database{Presented: row.shown}), row.want, row.says)
 	}
 }
 

@@ -53,16 +53,37 @@ type RehearseOptions struct {
 }
 
 // limits are those of a rehearsal, with the disks as far as somebody tells how big
-// they are: the file for the target, the cluster for the source.
-func (opt RehearseOptions) limits(s *spec.Spec, o Observation, e Engine) *RehearsalLimits {
-	l := &RehearsalLimits{Time: opt.Time, XminAge: opt.XminAge}
+// they are: the file for the target, the cluster for the source. Of the source's it
+// says why nobody does.
+func (opt RehearseOptions) limits(s *spec.Spec, o Observation, e Engine) (l *RehearsalLimits, unsized string) {
+	l = &RehearsalLimits{Time: opt.Time, XminAge: opt.XminAge}
 	if d := declared(s, e); d != nil && d.external != nil {
 		l.TargetDisk = int64(d.external.diskGiB) << 30
 	}
-	if volumes := o.store(e).Internal.Value.Volumes; len(volumes) == 1 {
-		l.SourceDisk = volumes[0].Bytes
+	l.SourceDisk, unsized = diskOf(o.store(e).Internal.Value.Volumes, sizesOf(o, Part{Engine: e}).bytes)
+	return l, unsized
+}
+
+// diskOf is the size of the disk under a datastore's volumes, or why it is not
+// known. What a claim says is the disk's size only where it was made a disk of its
+// own, and not where more lies on it already.
+func diskOf(volumes []Volume, used int64) (size int64, why string) {
+	if len(volumes) != 1 {
+		return 0, fmt.Sprintf("it has %d volumes", len(volumes))
 	}
-	return l
+	v := volumes[0]
+	claim := fmt.Sprintf("claim %s says %s", v.Claim, Bytes(v.Bytes))
+	switch {
+	case v.Bytes == 0:
+		return 0, "claim " + v.Claim + " says no size"
+	case used > v.Bytes:
+		return 0, fmt.Sprintf("%s, and the databases alone have %s", claim, Bytes(used))
+	case v.By == "":
+		return 0, claim + ", and whether its volume is a disk of that size could not be found out"
+	case !v.Disk:
+		return 0, claim + ", which " + v.By + " need not hold to"
+	}
+	return v.Bytes, ""
 }
 
 // lastDress is the newest rehearsal of a part with its rows, and why it does not
@@ -74,6 +95,8 @@ func lastDress(s *spec.Spec, o Observation, p Part) (r Rehearsed, not string) {
 		return Rehearsed{}, recordUnread(rec)
 	case rec.Value.Dress == nil:
 		return Rehearsed{}, "it was not rehearsed with its rows yet"
+	case rec.Value.Dress.At.IsZero():
+		return *rec.Value.Dress, "it was not rehearsed with its rows yet"
 	}
 	return *rec.Value.Dress, changedSince(s, o, p, *rec.Value.Dress)
 }
@@ -111,25 +134,27 @@ func dressNotice(s *spec.Spec, o Observation, p Part) string {
 	if !rehearsable(p) {
 		return ""
 	}
-	name, at := p.Engine.title(), when(last.At)
+	name, at, text := p.Engine.title(), when(last.At), ""
 	switch {
 	case last.At.IsZero() && o.store(p.Engine).Rehearsal.Unread():
-		return fmt.Sprintf("whether the copy of %s was rehearsed with its rows is not known: %s", name, not)
+		text = fmt.Sprintf("whether the copy of %s was rehearsed with its rows is not known: %s", name, not)
 	case last.At.IsZero():
-		return fmt.Sprintf("recommended before the move of %s: %s", name, dressLoad(s, o, p))
+		text = fmt.Sprintf("recommended before the move of %s: %s", name, dressLoad(s, o, p))
 	case not != "":
-		return fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which does not count any more: %s; %s", name, at, not, dressLoad(s, o, p))
+		text = fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which does not count any more: %s; %s", name, at, not, dressLoad(s, o, p))
 	case last.CouldNot != "":
-		return fmt.Sprintf("the rehearsal of %s with its rows on %s could not be made: %s", name, at, last.CouldNot)
+		text = fmt.Sprintf("the rehearsal of %s with its rows on %s could not be made: %s", name, at, last.CouldNot)
 	case last.Waived:
-		return fmt.Sprintf("somebody chose to go on with the move of %s in spite of its rehearsal with its rows on %s", name, at)
+		text = fmt.Sprintf("somebody chose to go on with the move of %s in spite of its rehearsal with its rows on %s", name, at)
 	case last.Ended != "":
-		return fmt.Sprintf("the rehearsal of %s with its rows on %s was ended by a limit (%s)", name, at, last.Ended)
+		text = fmt.Sprintf("the rehearsal of %s with its rows on %s was ended by a limit (%s)", name, at, last.Ended)
 	case len(last.Differences) > 0 || last.Data == nil:
-		return fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which found what stands in the way", name, at)
+		text = fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which found what stands in the way", name, at)
+	default:
+		text = fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which counts: %s in %d tables copied in %s and compared in %s",
+			name, at, Bytes(last.Data.Bytes), last.Data.Tables, Took(last.Data.Copy), Took(last.Data.Compare))
 	}
-	return fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which counts: %s in %d tables copied in %s and compared in %s",
-		name, at, Bytes(last.Data.Bytes), last.Data.Tables, Took(last.Data.Copy), Took(last.Data.Compare))
+	return last.Attempt.before("the copy of "+name+" with its rows", text)
 }
 
 // dressLoad says what a rehearsal with rows is for, what it asks of both servers,

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -42,6 +43,39 @@ func TestAPlanUsesWhatARehearsalWithRowsMeasured(t *testing.T) {
 	}
 }
 
+// What a claim says ends no rehearsal unless it is the size of the disk itself;
+// where that is not known, the result says so.
+func TestAClaimsSizeIsADisksOnlyWhereItIsOne(t *testing.T) {
+	claimed := func(v Volume) []Volume { v.Claim = "data-0"; return []Volume{v} }
+	for _, row := range []struct {
+		name    string
+		volumes []Volume
+		size    int64
+		says    string
+	}{
+		{"a disk", claimed(Volume{Bytes: 8 << 30, By: "ebs.csi.aws.com", Disk: true}), 8 << 30, ""},
+		{"a disk that has more", claimed(Volume{Bytes: 1 << 30, By: "ebs.csi.aws.com", Disk: true}), 0, "claim data-0 says 1.0 GiB, and the databases alone have 2.0 GiB"},
+		{"a directory", claimed(Volume{Bytes: 8 << 30, By: "rancher.io/local-path"}), 0, "claim data-0 says 8.0 GiB, which rancher.io/local-path need not hold to"},
+		{"nobody knows what", claimed(Volume{Bytes: 8 << 30}), 0, "could not be found out"},
+		{"no size", claimed(Volume{By: "ebs.csi.aws.com", Disk: true}), 0, "claim data-0 says no size"},
+		{"none", nil, 0, "it has 0 volumes"},
+	} {
+		if size, why := diskOf(row.volumes, 2<<30); size != row.size || (why == "") != (row.says == "") || !strings.Contains(why, row.says) {
+			t.Errorf("%s: %d, %q", row.name, size, why)
+		}
+	}
+	w := newWorld()
+	got, err := Rehearse(t.Context(), externalSpec(), w.providers(), PostgreSQL, withRows, nil)
+	if err != nil || w.limits.SourceDisk != 10<<30 || len(got.NotTried) > 0 {
+		t.Errorf("on a disk: limits %+v, not tried %q, error %v", w.limits, got.NotTried, err)
+	}
+	w.shared = true
+	got, err = Rehearse(t.Context(), externalSpec(), w.providers(), PostgreSQL, withRows, nil)
+	if err != nil || w.limits.SourceDisk != 0 || !slices.Equal(got.NotTried, []string{"how big the source's disk is: claim data-postgresql-0 says 10.0 GiB, which hostPath need not hold to"}) {
+		t.Errorf("on a directory: limits %+v, not tried %q, error %v", w.limits, got.NotTried, err)
+	}
+}
+
 // A schema that changed makes it count no more; its figure is still better than a
 // guess. Another target makes it nothing.
 func TestARehearsalWithRowsCountsUntilSomethingChanges(t *testing.T) {
@@ -80,7 +114,8 @@ func TestARehearsalWithRowsCountsUntilSomethingChanges(t *testing.T) {
 // What rows break blocks the plan until it is mended or waived; a limit that was
 // met says nothing of the move, but for the target's disk.
 func TestWhatARehearsalWithRowsFinds(t *testing.T) {
-	w, s := newWorld(), externalSpec()
+	var w *world
+	s := externalSpec()
 	for _, c := range []struct {
 		name   string
 		found  Difference
@@ -90,7 +125,8 @@ func TestWhatARehearsalWithRowsFinds(t *testing.T) {
 		{"time", Difference{Kind: KindLimit, Object: LimitTime, What: "is 1h0m0s", Fix: "give it more"}, false},
 		{"the target's disk", Difference{Kind: KindLimit, Object: LimitTargetDisk, What: "has no room left", Fix: "make it bigger"}, true},
 	} {
-		w.refuses, w.ended = []Difference{c.found}, ""
+		w = newWorld()
+		w.refuses = []Difference{c.found}
 		if c.found.Kind == KindLimit {
 			w.ended = c.found.Object
 		}
@@ -126,25 +162,96 @@ func TestWhatARehearsalWithRowsFinds(t *testing.T) {
 	}
 }
 
-// One that could not be made is told, and takes nothing away from an earlier one.
+// One that could not be made is told, and takes nothing away from an earlier one:
+// the plan says what became of it, and then what counts.
 func TestARehearsalWithRowsThatCouldNotBeMade(t *testing.T) {
 	w, s := newWorld(), externalSpec()
+	fail := func(what string) {
+		t.Helper()
+		if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err == nil {
+			t.Fatalf("there was a rehearsal: %s", what)
+		}
+	}
+	notices := func(want ...string) {
+		t.Helper()
+		_, plan, err := w.plan(s)
+		for _, words := range want {
+			if err != nil || !noticed(plan, words) {
+				t.Errorf("no notice says %q: %q, error %v", words, plan.Notices, err)
+			}
+		}
+		if attempts := slices.ContainsFunc(want, func(words string) bool { return strings.Contains(words, "last attempt") }); !attempts && noticed(plan, "last attempt") {
+			t.Errorf("there was no attempt: %q", plan.Notices)
+		}
+		if slices.Contains(plan.Dangers(), AcceptUnrehearsed) {
+			t.Errorf("dangers are %v", plan.Dangers())
+		}
+	}
 	w.noRoom = true
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err == nil {
-		t.Fatal("there was a rehearsal without room")
-	}
-	if _, plan, err := w.plan(s); err != nil || !noticed(plan, "could not be made: ") || slices.Contains(plan.Dangers(), AcceptUnrehearsed) {
-		t.Errorf("notices %q, dangers %v, error %v", plan.Notices, plan.Dangers(), err)
-	}
+	fail("without room")
+	notices("could not be made: ")
 	w.noRoom = false
 	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err != nil {
 		t.Fatal(err)
 	}
+	notices("rows on ", "which counts: ")
 	w.noRoom = true
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err == nil {
-		t.Fatal("there was a rehearsal without room")
+	fail("without room")
+	notices("the last attempt to rehearse the copy of PostgreSQL with its rows, on ", "gave no result: no space left on device; the copy of PostgreSQL was rehearsed with its rows on ", "which counts: ")
+	w.noRoom, w.refuses, w.ended = false, []Difference{{Kind: KindLimit, Object: LimitTime, What: "is 1h0m0s", Fix: "give it more"}}, LimitTime
+	fail("in so little time")
+	notices("the last attempt to rehearse ", "gave no result: it was ended by a limit (time): is 1h0m0s; give it more; the copy of PostgreSQL was rehearsed", "which counts: ")
+	w.refuses, w.ended = append(w.refuses, Difference{Kind: "constraint", Object: "x", What: "rows do not fit"}), LimitTime
+	fail("rows do not fit")
+	notices("the rehearsal of PostgreSQL with its rows on ")
+	w.refuses, w.ended = nil, ""
+	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err != nil {
+		t.Fatal(err)
 	}
-	if _, plan, err := w.plan(s); err != nil || !noticed(plan, "rows on ") || noticed(plan, "could not be made: ") {
-		t.Errorf("notices %q, error %v", plan.Notices, err)
+	notices("which counts: ")
+}
+
+// What may pass by itself leaves a rehearsal as it is, and one that is killed
+// leaves that it was begun; both are told until one gives a result.
+func TestARehearsalThatWasCutOffIsTold(t *testing.T) {
+	for _, row := range []struct {
+		opt  RehearseOptions
+		what string
+	}{{withRows, "the copy of PostgreSQL with its rows"}, {RehearseOptions{}, "the copy of PostgreSQL"}} {
+		w, s := newWorld(), externalSpec()
+		told := func(words string) bool {
+			_, plan, err := w.plan(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.ContainsFunc(plan.Notices, func(n string) bool {
+				return strings.HasPrefix(n, "the last attempt to rehearse "+row.what+", on ") && strings.Contains(n, words)
+			})
+		}
+		if err := beginRehearsal(t.Context(), w.providers(), PostgreSQL, row.opt.WithData); err != nil {
+			t.Fatal(err)
+		}
+		if !told("it was cut off, or runs still") {
+			t.Errorf("%s: that it was begun is not told", row.what)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		w.hook = func(_ int, name, when string) {
+			if name == "Run rehearse" && when == "before" {
+				cancel(errors.New("somebody pressed Ctrl-C"))
+			}
+		}
+		if _, err := Rehearse(ctx, s, w.providers(), PostgreSQL, row.opt, nil); err == nil {
+			t.Fatal("there was a rehearsal")
+		}
+		w.hook = nil
+		if !told("gave no result: somebody pressed Ctrl-C") {
+			t.Errorf("%s: why it gave no result is not told", row.what)
+		}
+		if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, row.opt, nil); err != nil {
+			t.Fatal(err)
+		}
+		if told("") {
+			t.Errorf("%s: an attempt is told after one that gave a result", row.what)
+		}
 	}
 }

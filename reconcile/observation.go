@@ -102,6 +102,11 @@ type Volume struct {
 	Name          string `json:"name"`
 	ReclaimPolicy string `json:"reclaimPolicy"`
 	Bytes         int64  `json:"bytes"`
+	// By names what provides it, such as ebs.csi.aws.com or hostPath; empty where
+	// nothing says so. Disk tells that this is known to give a disk of just Bytes:
+	// a directory of a node has the room of what it lies on.
+	By   string `json:"by,omitempty"`
+	Disk bool   `json:"disk,omitempty"`
 	// KeptSince is when we left the volume behind, zero while it is in use.
 	KeptSince time.Time `json:"keptSince,omitzero"`
 }

@@ -12,9 +12,12 @@ import (
 type Use string
 
 // The uses. UseRead is what drift and status need: it holds no verb that
-// changes anything.
+// changes anything. UseRoad is what a plan needs to try the application's own road;
+// without it that is left out, which is said: a role of an older version, and a
+// move that it began, go on.
 const (
 	UseRead     Use = "read"
+	UseRoad     Use = "road"
 	UseSupport  Use = "support"
 	UseUnlock   Use = "unlock"
 	UsePlan     Use = "plan"
@@ -24,10 +27,19 @@ const (
 )
 
 // Uses are all of them, from the smallest to the greatest.
-var Uses = []Use{UseRead, UseSupport, UseUnlock, UsePlan, UseProve, UseRehearse, UseApply}
+var Uses = []Use{UseRead, UseRoad, UseSupport, UseUnlock, UsePlan, UseProve, UseRehearse, UseApply}
 
-// builtOn says which other use's rights a use includes.
-var builtOn = map[Use]Use{UseSupport: UseRead, UsePlan: UseRead, UseProve: UseRead, UseRehearse: UsePlan, UseApply: UsePlan}
+// builtOn says which other uses' rights a use includes.
+var builtOn = map[Use][]Use{UseSupport: {UseRead}, UsePlan: {UseRead, UseRoad}, UseProve: {UseRead}, UseRehearse: {UsePlan}, UseApply: {UsePlan}}
+
+// all are a use and those it is built on, from the smallest to itself.
+func (u Use) all() []Use {
+	var out []Use
+	for _, below := range builtOn[u] {
+		out = append(out, below.all()...)
+	}
+	return append(out, u)
+}
 
 // rights is the one list of what commands may do; preflight, the documentation
 // and the roles that rbac prints all come from it. Each entry says what a use
@@ -39,35 +51,32 @@ var rights = []struct {
 	group, resource string
 	cluster         bool
 	verbs           map[Use]string
-	// spare rights are those without which something is only not looked at, which
-	// is said: a role of an older version, and a move that it began, go on.
-	spare bool
 }{
-	{"", "secrets", false, map[Use]string{UseRead: "get list", UsePlan: "create update patch delete", UseProve: "create update patch delete"}, false},
-	{"", "configmaps", false, map[Use]string{UseRead: "get list", UsePlan: "create update patch", UseApply: "delete"}, false},
-	{"", "services", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
-	{"", "serviceaccounts", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
-	{"", "persistentvolumeclaims", false, map[Use]string{UseRead: "get list", UseApply: "patch"}, false},
-	{"", "pods", false, map[Use]string{UseRead: "get list"}, false},
+	{"", "secrets", false, map[Use]string{UseRead: "get list", UsePlan: "create update patch delete", UseProve: "create update patch delete"}},
+	{"", "configmaps", false, map[Use]string{UseRead: "get list", UsePlan: "create update patch", UseApply: "delete"}},
+	{"", "services", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	{"", "serviceaccounts", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	{"", "persistentvolumeclaims", false, map[Use]string{UseRead: "get list", UseApply: "patch"}},
+	{"", "pods", false, map[Use]string{UseRead: "get list"}},
 	// The last lines of a pod that is not ready, and the mover's own.
-	{"", "pods/log", false, map[Use]string{UseRead: "get"}, false},
+	{"", "pods/log", false, map[Use]string{UseRead: "get"}},
 	// Only an event says why a pod is not made, lacks a Secret or fails its probe.
-	{"", "events", false, map[Use]string{UseRead: "list"}, false},
-	{"apps", "deployments", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
-	{"apps", "statefulsets", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
+	{"", "events", false, map[Use]string{UseRead: "list"}},
+	{"apps", "deployments", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	{"apps", "statefulsets", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	// Those of the application are suspended while it is stopped.
-	{"batch", "cronjobs", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
+	{"batch", "cronjobs", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
 	// Where the application's pods stand, and who would take a pod for one of them.
-	{"apps", "replicasets", false, map[Use]string{UsePlan: "list"}, true},
-	{"apps", "daemonsets", false, map[Use]string{UsePlan: "list"}, true},
-	{"policy", "poddisruptionbudgets", false, map[Use]string{UsePlan: "list"}, true},
-	{"networking.k8s.io", "networkpolicies", false, map[Use]string{UsePlan: "list"}, true},
+	{"apps", "replicasets", false, map[Use]string{UseRoad: "list"}},
+	{"apps", "daemonsets", false, map[Use]string{UseRoad: "list"}},
+	{"policy", "poddisruptionbudgets", false, map[Use]string{UseRoad: "list"}},
+	{"networking.k8s.io", "networkpolicies", false, map[Use]string{UseRoad: "list"}},
 	// An engine in the cluster is a Job, and who looks is told of one.
-	{"batch", "jobs", false, map[Use]string{UseRead: "get list", UsePlan: "watch create delete", UseProve: "watch create delete"}, false},
-	{"autoscaling", "horizontalpodautoscalers", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}, false},
-	{"coordination.k8s.io", "leases", false, map[Use]string{UseRead: "get", UseUnlock: "get delete", UseProve: "create update delete", UseRehearse: "create update delete", UseApply: "create update delete"}, false},
-	{"", "persistentvolumes", true, map[Use]string{UseRead: "get", UseApply: "patch"}, false},
-	{"", "namespaces", true, map[Use]string{UseRead: "get"}, false},
+	{"batch", "jobs", false, map[Use]string{UseRead: "get list", UsePlan: "watch create delete", UseProve: "watch create delete"}},
+	{"autoscaling", "horizontalpodautoscalers", false, map[Use]string{UseRead: "get list", UsePlan: "create patch", UseApply: "delete"}},
+	{"coordination.k8s.io", "leases", false, map[Use]string{UseRead: "get", UseUnlock: "get delete", UseProve: "create update delete", UseRehearse: "create update delete", UseApply: "create update delete"}},
+	{"", "persistentvolumes", true, map[Use]string{UseRead: "get", UseApply: "patch"}},
+	{"", "namespaces", true, map[Use]string{UseRead: "get"}},
 }
 
 // Permissions are the rights an apply of this spec may use; they include those
@@ -90,7 +99,7 @@ func PermissionsFor(s *spec.Spec, use Use) []Permission {
 	}
 	var out []Permission
 	for _, r := range rights {
-		for _, u := range []Use{builtOn[builtOn[use]], builtOn[use], use} {
+		for _, u := range use.all() {
 			for _, verb := range strings.Fields(r.verbs[u]) {
 				out = append(out, Permission{Verb: verb, Group: r.group, Resource: r.resource, Cluster: r.cluster})
 			}
@@ -107,10 +116,10 @@ func preflightAccess(s *spec.Spec, o Observation) []Finding {
 		return []Finding{block("access-unknown", "", sourceDocs, "allow selfsubjectaccessreviews, or ask the cluster's owner",
 			"could not find out which rights this user has: %s", o.Denied.Why)}
 	}
-	plan := PermissionsFor(s, UsePlan)
+	plan, road := PermissionsFor(s, UsePlan), PermissionsFor(s, UseRoad)
 	var now, later []string
 	for _, p := range o.Denied.Value {
-		if p.spare() {
+		if slices.Contains(road, p) { // the road is not tried then, which it says itself
 			continue
 		}
 		if o.For != UsePlan || slices.Contains(plan, p) {
@@ -144,15 +153,4 @@ func (p Permission) String() string {
 		}
 	}
 	return p.Verb + " " + resource
-}
-
-// spare tells whether only a look is left out for want of the right, which the
-// look says itself.
-func (p Permission) spare() bool {
-	for _, r := range rights {
-		if r.spare && r.group == p.Group && r.resource == p.Resource {
-			return true
-		}
-	}
-	return false
 }

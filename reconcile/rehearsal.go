@@ -55,6 +55,9 @@ type Rehearsed struct {
 	Tables int   `json:"tables,omitempty"`
 	// Dress is the newest one with the rows; nil when there was none.
 	Dress *Rehearsed `json:"dress,omitempty"`
+	// Attempt is a later one of the same kind that gave no result, so that this
+	// one stands; nil when there was none.
+	Attempt *Attempt `json:"attempt,omitempty"`
 }
 
 // RecordRehearsal names the record of a datastore's newest rehearsal.
@@ -122,10 +125,10 @@ func lastRehearsal(s *spec.Spec, o Observation, p Part) (r Rehearsed, not string
 	switch rec := o.store(p.Engine).Rehearsal; {
 	case rec.Unread():
 		return Rehearsed{}, recordUnread(rec)
-	case rec.IsNot():
-		return Rehearsed{}, "it was not rehearsed yet"
+	case rec.Value.At.IsZero() && rec.Value.Dress == nil:
+		return rec.Value, "it was not rehearsed yet"
 	case rec.Value.At.IsZero():
-		return Rehearsed{}, "it was not rehearsed without its rows yet"
+		return rec.Value, "it was not rehearsed without its rows yet"
 	default:
 		return rec.Value, changedSince(s, o, p, rec.Value)
 	}
@@ -224,17 +227,22 @@ func foundBy(p Part, r Rehearsal) []Finding {
 // rehearsalNotice says when a part was last rehearsed, and whether that counts.
 func rehearsalNotice(s *spec.Spec, o Observation, p Part) string {
 	last, not := lastRehearsal(s, o, p)
-	switch {
-	case !rehearsable(p) || last.At.IsZero() || not == "" && last.CouldNot != "" && !last.Waived:
+	if !rehearsable(p) {
 		return ""
-	case last.Waived && not == "":
-		return fmt.Sprintf("somebody chose to go on with the move of %s in spite of its rehearsal of %s", p.Engine.title(), when(last.At))
-	case not == "" && len(last.Differences) > 0 && !last.Waived:
-		return fmt.Sprintf("the copy of %s was rehearsed on %s, which found what stands in the way", p.Engine.title(), when(last.At))
-	case not != "":
-		return fmt.Sprintf("the copy of %s was rehearsed on %s, which does not count any more: %s", p.Engine.title(), when(last.At), not)
 	}
-	return fmt.Sprintf("the copy of %s was rehearsed on %s, which counts: %s made and compared in %s", p.Engine.title(), when(last.At), rehearsedCounts(last.Compared), Took(last.Duration))
+	name, at, text := p.Engine.title(), when(last.At), ""
+	switch {
+	case last.At.IsZero() || not == "" && last.CouldNot != "" && !last.Waived: // the step or the finding says it
+	case last.Waived && not == "":
+		text = fmt.Sprintf("somebody chose to go on with the move of %s in spite of its rehearsal of %s", name, at)
+	case not == "" && len(last.Differences) > 0 && !last.Waived:
+		text = fmt.Sprintf("the copy of %s was rehearsed on %s, which found what stands in the way", name, at)
+	case not != "":
+		text = fmt.Sprintf("the copy of %s was rehearsed on %s, which does not count any more: %s", name, at, not)
+	default:
+		text = fmt.Sprintf("the copy of %s was rehearsed on %s, which counts: %s made and compared in %s", name, at, rehearsedCounts(last.Compared), Took(last.Duration))
+	}
+	return last.Attempt.before("the copy of "+name, text)
 }
 
 func rehearsedCounts(compared map[string]int) string {
@@ -279,33 +287,6 @@ func outcome(ctx context.Context, p Providers, part Part, rec Rehearsed, schema 
 		return &BlockedError{Findings: foundBy(part, rec.Rehearsal)}
 	}
 	return nil
-}
-
-// keepRehearsal records a rehearsal, and also that none can be made: then a
-// person may choose to go on. What may pass by itself is not recorded.
-func keepRehearsal(ctx context.Context, p Providers, e Engine, rec Rehearsed, schema string, cause error) error {
-	if cause != nil {
-		var known *MoverError
-		if !errors.As(cause, &known) || !slices.Contains([]string{CodePrivilege, CodeInconclusive, CodeFailed, CodeUnsupported}, known.Code) {
-			return nil
-		}
-		rec.At, rec.Schema, rec.CouldNot = p.Now(), schema, known.Error()
-	}
-	return storeRehearsal(context.WithoutCancel(ctx), p, e, func(old *Rehearsed) {
-		if !rec.WithData {
-			rec.Dress = old.Dress
-			*old = rec
-			return
-		}
-		if cause != nil && old.Dress != nil && old.Dress.CouldNot == "" {
-			return // what an earlier one found and measured is worth more
-		}
-		dress := rec
-		if cause == nil && len(rec.Differences) == 0 { // it was one of the schema too
-			*old = rec
-		}
-		old.Dress = &dress
-	})
 }
 
 // storeRehearsal changes the record of a datastore's rehearsals. One that is

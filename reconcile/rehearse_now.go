@@ -49,11 +49,16 @@ func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, opt Rehe
 		Streams: s.Mover.Streams, OwnerMap: part.OwnerMap,
 	})
 	job.Deadline = quickTime
+	unsized := ""
 	if opt.WithData {
-		job.Request.WithData, job.Request.Limits = true, opt.limits(s, o, e)
+		job.Request.WithData = true
+		job.Request.Limits, unsized = opt.limits(s, o, e)
 		job.Deadline += opt.Time
 	}
 	if err := p.Movers.Stop(ctx, job.Name); err != nil { // one that a killed run left behind
+		return Rehearsal{}, err
+	}
+	if err := beginRehearsal(ctx, p, e, opt.WithData); err != nil {
 		return Rehearsal{}, err
 	}
 	var res Rehearsal
@@ -64,6 +69,9 @@ func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, opt Rehe
 		}
 	}
 	res.WithData = opt.WithData // also of one that gave no result
+	if err == nil && unsized != "" {
+		res.NotTried = append(res.NotTried, "how big the source's disk is: "+unsized)
+	}
 	z := sizesOf(o, part)
 	rec := Rehearsed{Rehearsal: res, Of: restsOn(s, o, part), Bytes: z.bytes, Tables: z.tables}
 	return res, outcome(ctx, p, part, rec, schemaNow(o, e), err)

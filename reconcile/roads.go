@@ -130,12 +130,14 @@ func (r roads) stand(ctx context.Context, p Providers) {
 		if !stands.Is() {
 			road.Untried = []string{orElse(stands.Why, "nothing of the application is there")}
 		}
-		for i, s := range stands.Value {
-			try := RoadTry{Stand: s}
-			if i >= mostPlaces && s.Refused == "" {
-				try.Refused = fmt.Sprintf("of %d places only %d are tried", len(stands.Value), mostPlaces)
+		tried := 0
+		for _, s := range stands.Value {
+			if s.Refused == "" {
+				if tried++; tried > mostPlaces {
+					s.Refused = fmt.Sprintf("they stand in %d places, each of them a pod more, and only %d of them are tried", len(stands.Value), mostPlaces)
+				}
 			}
-			road.Tries = append(road.Tries, try)
+			road.Tries = append(road.Tries, RoadTry{Stand: s})
 		}
 	}
 }

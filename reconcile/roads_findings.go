@@ -20,7 +20,7 @@ func checkRoad(o Observation, p Part) []Finding {
 		out = append(out, t.findings(p, road.Verdicts)...)
 	}
 	if len(road.Untried) > 0 {
-		out = append(out, untried(p, "the application's workloads", strings.Join(road.Untried, "; ")))
+		out = append(out, untried(p, "the application's workloads", nil, strings.Join(road.Untried, "; ")))
 	}
 	reached := in.Value.Target != nil && in.Value.Target.Database != nil
 	for _, v := range road.Verdicts {
@@ -33,23 +33,21 @@ func checkRoad(o Observation, p Part) []Finding {
 	return out
 }
 
-func untried(p Part, whose, why string) Finding {
-	return Finding{ID: "road-untried", Field: p.Engine.hostField(), Source: sourceRoad,
-		What: fmt.Sprintf("whether %s can reach %s from where they stand was not tried: %s", whose, p.External, why),
-		Fix:  "try it from one of their pods, or see that nothing keeps them from it"}
+func untried(p Part, whose string, workloads []string, why string) Finding {
+	return Finding{ID: "road-untried", Field: p.Engine.hostField(), Source: sourceRoad, Fix: "try it from one of their pods, or see that nothing keeps them from it"}.
+		saying("whether %s%s can reach %s from where they stand was not tried: %s", whose, some(workloads, 4), p.External, why)
 }
 
-func (t RoadTry) whose() string {
-	return "the pods of " + strings.Join(clip(t.Workloads, 4), ", ")
-}
+// podsOf is how findings begin to say whose pods are meant.
+const podsOf = "the pods of "
 
 // findings says what one pod met.
 func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []Finding {
 	switch {
 	case t.Refused != "":
-		return []Finding{untried(p, t.whose(), t.Refused)}
+		return []Finding{untried(p, podsOf, t.Workloads, t.Refused)}
 	case t.Result == nil:
-		return []Finding{untried(p, t.whose(), "the pod that was to stand in their place gave no answer: "+t.Error)}
+		return []Finding{untried(p, podsOf, t.Workloads, "the pod that was to stand in their place gave no answer: "+t.Error)}
 	case t.reaches():
 		return nil
 	}
@@ -69,11 +67,11 @@ func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []Finding {
 		if by := policiesOf(verdicts, t, h.Host); len(by) > 0 {
 			fix += "; NetworkPolicy " + strings.Join(by, ", ") + " allows it nowhere"
 		}
-		out = append(out, t.met(p, len(h.Addresses) == 0 || len(policiesOf(verdicts, t, h.Host)) > 0, fix, "%s %s, tried by a pod with %s: %s", t.whose(), what, t.likeness(), h.Error))
+		out = append(out, t.met(p, len(h.Addresses) == 0 || len(policiesOf(verdicts, t, h.Host)) > 0, fix, podsOf+"%s %s, tried by a pod with %s: %s", some(t.Workloads, 4), what, t.likeness(), h.Error))
 	}
 	if t.Result.Login != "" {
 		out = append(out, t.met(p, false, "let the server take logins from the addresses of these pods, such as by pg_hba.conf or its list of allowed networks",
-			"%s cannot log in to %s, tried by a pod with %s: %s", t.whose(), p.External, t.likeness(), t.Result.Login))
+			podsOf+"%s cannot log in to %s, tried by a pod with %s: %s", some(t.Workloads, 4), p.External, t.likeness(), t.Result.Login))
 	}
 	return out
 }
@@ -91,7 +89,7 @@ func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) Fi
 	}
 	few := t.Result.Login == "" && 2*failed < len(t.Result.Hosts)
 	if few || len(t.Dropped) > 0 && !explained {
-		return Finding{ID: "application-road", Field: p.Engine.hostField(), Source: sourceRoad, Fix: fix, What: fmt.Sprintf(format, args...)}
+		return Finding{ID: "application-road", Field: p.Engine.hostField(), Source: sourceRoad, Fix: fix}.saying(format, args...)
 	}
 	return block("application-road", p.Engine.hostField(), sourceRoad, fix, format, args...)
 }
@@ -117,7 +115,7 @@ func policiesOf(verdicts []PolicyVerdict, t RoadTry, host string) []string {
 // finding says what policies would do. Whether the cluster's network enforces
 // them is not known, so it blocks nothing: what is tried does.
 func (v PolicyVerdict) finding(p Part) Finding {
-	whose, fix := "the pods of "+v.Subject, "let it allow egress to "+v.Host
+	whose, fix := podsOf+v.Subject, "let it allow egress to "+v.Host
 	if v.Subject == "" {
 		whose, fix = "circleci-dr's own pods", "let it allow egress to "+v.Host+", or give our pods the labels of an allowed one in mover.labels"
 	}

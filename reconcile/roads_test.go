@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"slices"
 	"strings"
 	"testing"
 )
@@ -51,17 +50,31 @@ func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 			in.Target = &InspectedSide{Database: &Database{}}
 		}
 		o.Postgres.Inspection = Found(in)
-		var ids, text []string
-		for _, f := range checkRoad(o, Part{Engine: PostgreSQL, To: "external", External: host}) {
-			id := f.ID
-			if f.Blocks {
-				id += "!"
-			}
-			ids, text = append(ids, id), append(text, f.What+" "+f.Fix)
+		wantFindings(t, row.name, checkRoad(o, Part{Engine: PostgreSQL, To: "external", External: host}), row.want, row.says)
+	}
+}
+
+// Each place is a pod more, so not all are tried where there are many: the plan
+// says which were not. A place in which no pod can stand takes no other's turn.
+func TestPlacesThatAreNotTriedAreNamed(t *testing.T) {
+	w := newWorld()
+	w.stands = []Stand{{Workload: "Deployment/none", Workloads: []string{"Deployment/none"}, Refused: "x"}}
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		w.stands = append(w.stands, Stand{Workload: "Deployment/" + name, Workloads: []string{"Deployment/" + name, name + "1", name + "2", name + "3", name + "4"}})
+	}
+	_, plan, err := w.plan(externalSpec())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var untried []Finding
+	for _, f := range plan.Findings {
+		if f.ID == "road-untried" {
+			untried = append(untried, f)
 		}
-		if !slices.Equal(ids, row.want) || !strings.Contains(strings.Join(text, "\n"), row.says) {
-			t.Errorf("%s: %v %q", row.name, ids, text)
-		}
+	}
+	wantFindings(t, "six places", untried, []string{"road-untried", "road-untried"}, "the pods of Deployment/e, e1, e2, e3, e4 can reach ")
+	if len(untried) == 2 && (!strings.Contains(untried[1].What, "they stand in 6 places, each of them a pod more, and only 4 of them are tried") || !strings.Contains(untried[1].Brief, "e3, and 1 more can reach")) {
+		t.Errorf("%+v", untried[1])
 	}
 }
 

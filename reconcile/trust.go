@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +22,7 @@ const trustPath = TrustBlock + ".certificates"
 
 // entryOf is a certificate as it stands in tls.certificates.
 func entryOf(c *x509.Certificate) string {
-	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	return base64.StdEncoding.EncodeToString(pemOf(c))
 }
 
 // namesOf are certificates for people: whose they are, and a fingerprint.

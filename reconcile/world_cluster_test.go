@@ -29,8 +29,11 @@ func (w *world) Denied(ctx context.Context, _ []Permission) Observed[[]Permissio
 
 func (w *world) Internal(ctx context.Context, e Engine, name string) Observed[InternalStore] {
 	return look(ctx, w, "Internal", func() Observed[InternalStore] {
-		w := w.of(e)
-		vol := Volume{Claim: "data-" + name + "-0", Name: "pv-1", ReclaimPolicy: "Delete", Bytes: 10 << 30}
+		shared, w := w.shared, w.of(e)
+		vol := Volume{Claim: "data-" + name + "-0", Name: "pv-1", ReclaimPolicy: "Delete", Bytes: 10 << 30, By: "ebs.csi.aws.com", Disk: true}
+		if shared {
+			vol.By, vol.Disk = "hostPath", false
+		}
 		if w.safe {
 			vol.ReclaimPolicy = "Retain"
 		}

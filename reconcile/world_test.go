@@ -38,6 +38,8 @@ type world struct {
 	limits *RehearsalLimits
 	// noRoom keeps the target from taking a rehearsal.
 	noRoom bool
+	// shared has the internal server's volume be a directory of its node.
+	shared bool
 
 	choice map[Engine]spec.Location // --authoritative
 	byHand bool                     // a person scaled the application up, and nobody has since

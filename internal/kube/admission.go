@@ -48,6 +48,19 @@ func remedy(message string) string {
 	return "; if the pod must be otherwise here, set " + strings.Join(fields, " or ") + " in the spec"
 }
 
+// denied tells a refusal by a rule from one that passes by itself, such as a
+// quota that is used up, an account that is not there yet or a webhook that cannot
+// be asked ("failed calling webhook"). These are the words of the API server itself
+// (apiserver/pkg/admission: webhook/errors, plugin/policy/validating;
+// pod-security-admission) and of OpenShift's admission.
+func denied(message string) bool {
+	has := func(words string) bool { return strings.Contains(message, words) }
+	return has("admission webhook ") && has(" denied the request") ||
+		has("violates PodSecurity ") ||
+		has("ValidatingAdmissionPolicy ") && has(" denied request") ||
+		has("unable to validate against any security context constraint")
+}
+
 // refusedJob words the refusal of a Job, which policies may judge by its pods.
 func refusedJob(err error, what string) error {
 	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || strings.Contains(err.Error(), "denied the request") {

@@ -2,9 +2,12 @@ package kube
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -76,5 +79,28 @@ func TestARefusedJobNamesTheField(t *testing.T) {
 	const want = `create the Job: admission webhook "x" denied the request: label team is missing; if the pod must be otherwise here, set mover.labels in the spec`
 	if err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// What a rule denies is said at once, what passes by itself is waited for.
+func TestADeniedPodIsNotWaitedFor(t *testing.T) {
+	for message, want := range map[string]bool{
+		`Error creating: admission webhook "validation.gatekeeper.sh" denied the request: [team] you must provide labels`:                                                      true,
+		`Error creating: pods "x" is forbidden: violates PodSecurity "restricted:latest": seccompProfile`:                                                                      true,
+		`Error creating: pods "x" is forbidden: ValidatingAdmissionPolicy 'a' with binding 'b' denied request: failed expression: has(object.metadata.labels)`:                 true,
+		`Error creating: pods "x-" is forbidden: unable to validate against any security context constraint: [provider "restricted-v2": Forbidden]`:                            true,
+		`Error creating: pods "x" is forbidden: exceeded quota: compute, requested: cpu=1, used: cpu=4, limited: cpu=4`:                                                        false,
+		`Error creating: pods "x" is forbidden: error looking up service account ci/movers: serviceaccount "movers" not found`:                                                 false,
+		`Error creating: Internal error occurred: failed calling webhook "x.example.com": failed to call webhook: Post "https://x": dial tcp 10.0.0.1:443: connection refused`: false,
+	} {
+		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "reach", Namespace: "ci", UID: "uid-reach"}}
+		event := &corev1.Event{ObjectMeta: metaOf("e"), InvolvedObject: corev1.ObjectReference{UID: job.UID}, Reason: "FailedCreate", Message: message}
+		c := newClient(Options{Namespace: "ci"}, fake.NewClientset(job, event))
+		f := c.follower(job, moverContainer, nil)
+		err := f.step(t.Context())
+		var stuck *stuckError
+		if got := errors.As(err, &stuck); got != want || got && !strings.Contains(err.Error(), message) {
+			t.Errorf("%s: %v", message, err)
+		}
 	}
 }

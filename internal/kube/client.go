@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/dynamic"
@@ -79,6 +81,9 @@ type Client struct {
 	log      *slog.Logger
 	patience patience
 	beat     beat
+	swept    sync.Once
+	// stood is what the newest look at where pods stand read.
+	stood atomic.Pointer[grounds]
 }
 
 var (

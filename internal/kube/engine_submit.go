@@ -86,12 +86,24 @@ func (c *Client) submit(ctx context.Context, w EngineWork) (reconcile.EngineRun,
 // sweepEngines removes what was handed to engines that are over, or that never
 // came to be because who submitted was cut off.
 func (c *Client) sweepEngines(ctx context.Context) error {
-	secrets, err := all[corev1.Secret](ctx, labelManagedBy+"="+manager, listOf(c.kube.CoreV1().Secrets(c.options.Namespace).List))
+	ours, core := labelManagedBy+"="+manager+","+labelJob, c.kube.CoreV1()
+	secrets, err := all[corev1.Secret](ctx, ours, listOf(core.Secrets(c.options.Namespace).List))
 	if err != nil {
-		return fmt.Errorf("list what engines were handed: %w", err)
+		return fmt.Errorf("list the Secrets that engines were handed: %w", err)
 	}
+	files, err := all[corev1.ConfigMap](ctx, ours, listOf(core.ConfigMaps(c.options.Namespace).List))
+	if err != nil {
+		return fmt.Errorf("list the ConfigMaps that engines were handed: %w", err)
+	}
+	jobs := map[string]bool{}
 	for _, s := range secrets {
-		if job := s.Labels[labelJob]; strings.HasPrefix(job, engineName+"-") {
+		jobs[s.Labels[labelJob]] = true
+	}
+	for _, m := range files {
+		jobs[m.Labels[labelJob]] = true
+	}
+	for _, job := range keysOf(jobs) {
+		if strings.HasPrefix(job, engineName+"-") {
 			if err := c.RemoveEngineWork(ctx, job); err != nil {
 				return err
 			}

@@ -147,6 +147,7 @@ func (c *Client) start(ctx context.Context, job reconcile.MoverJob, request reco
 		}
 		manifest.Spec.TTLSecondsAfterFinished = pointer[int32](5 * 60) // one that a killed run left behind
 	}
+	c.sweepOnce(ctx)
 	if err := c.putJobSecret(ctx, job.Name, request, files); err != nil {
 		return nil, err
 	}

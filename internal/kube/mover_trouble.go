@@ -25,6 +25,9 @@ const (
 	lacksImage
 	lacksConfig
 	lacksNode
+	// refused is a pod that admission denies: it is denied again however long one
+	// waits.
+	refused
 )
 
 // startWait remembers since when a pod has been held up by what.
@@ -40,7 +43,7 @@ func (w *startWait) check(now time.Time, reason string, kind startKind) error {
 		w.kind, w.since = kind, now
 	}
 	limit := map[startKind]time.Duration{
-		nothingSeen: w.patience.start, lacksImage: w.patience.image, lacksConfig: w.patience.config, lacksNode: w.patience.schedule,
+		nothingSeen: w.patience.start, lacksImage: w.patience.image, lacksConfig: w.patience.config, lacksNode: w.patience.schedule, refused: 0,
 	}[kind]
 	if now.Sub(w.since) < limit {
 		return nil
@@ -53,10 +56,13 @@ func (c *Client) whyNotStarted(ctx context.Context, job *batchv1.Job, pod corev1
 	if pod.UID == "" {
 		// Quotas and admission refuse the pod itself; only an event says so.
 		message := c.warning(ctx, string(job.UID), "FailedCreate")
-		if message != "" {
-			return message, lacksConfig
+		switch {
+		case message == "":
+			return "no pod was made for it", nothingSeen
+		case denied(message):
+			return message, refused
 		}
-		return "no pod was made for it", nothingSeen
+		return message, lacksConfig
 	}
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {

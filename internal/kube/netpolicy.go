@@ -21,38 +21,57 @@ import (
 // own, from hosts. It reads policies of the kind every cluster knows; what a
 // network plugin has beside it is out of sight.
 func (c *Client) Policies(ctx context.Context, stands []reconcile.Stand, hosts []reconcile.Reached) reconcile.Observed[[]reconcile.PolicyVerdict] {
-	policies, err := c.networkPolicies(ctx)
-	if err != nil {
-		return reconcile.CouldNot[[]reconcile.PolicyVerdict](describe(err, "list NetworkPolicies"))
-	}
-	if len(policies) == 0 {
-		return reconcile.Found([]reconcile.PolicyVerdict(nil))
-	}
-	found, _, err := c.layer(ctx)
+	g, err := c.policed(ctx)
 	if err != nil {
 		return reconcile.CouldNot[[]reconcile.PolicyVerdict](err)
+	}
+	if len(g.policies) == 0 {
+		return reconcile.Found([]reconcile.PolicyVerdict(nil))
 	}
 	shape, err := c.shape(ctx)
 	if err != nil {
 		return reconcile.CouldNot[[]reconcile.PolicyVerdict](err)
 	}
 	subjects := map[string]map[string]string{"": c.labelsOf(shape)}
-	for _, w := range found {
-		if slices.ContainsFunc(stands, func(s reconcile.Stand) bool { return slices.Contains(s.Workloads, w.key()) }) {
+	for _, w := range g.workloads {
+		onNode := w.template.Spec.HostNetwork // no policy is about its pods
+		if !onNode && slices.ContainsFunc(stands, func(s reconcile.Stand) bool { return slices.Contains(s.Workloads, w.key()) }) {
 			subjects[w.key()] = w.template.Labels
 		}
 	}
+	net := network{namespace: c.options.Namespace, services: g.services, dns: c.dnsOnce(ctx)}
 	var out []reconcile.PolicyVerdict
 	for _, subject := range keysOf(subjects) {
-		over := governing(policies, subjects[subject])
+		over := governing(g.policies, subjects[subject])
 		for _, host := range hosts {
-			if v := judgeHost(over, host); v != nil {
+			if v := net.judgeHost(over, host); v != nil {
 				v.Subject = subject
 				out = append(out, *v)
 			}
 		}
 	}
 	return reconcile.Found(out)
+}
+
+// policed is what the newest look at where pods stand read of policies, workloads
+// and Services; where there was none, it is read.
+func (c *Client) policed(ctx context.Context) (grounds, error) {
+	if g := c.stood.Load(); g != nil {
+		return *g, nil
+	}
+	var g grounds
+	var err error
+	if g.policies, err = c.networkPolicies(ctx); err != nil {
+		return g, describe(err, "list NetworkPolicies")
+	}
+	if len(g.policies) == 0 {
+		return g, nil
+	}
+	if g.workloads, _, err = c.layer(ctx); err != nil {
+		return g, err
+	}
+	g.services, err = all[corev1.Service](ctx, "", listOf(c.kube.CoreV1().Services(c.options.Namespace).List))
+	return g, describe(err, "list Services")
 }
 
 // governing are the policies that limit where pods with these labels connect.
@@ -79,7 +98,7 @@ const (
 
 // judgeHost says what policies make of the way to one host, nil where they let
 // it pass or there are none. One rule of one policy is enough to let it pass.
-func judgeHost(over []networkingv1.NetworkPolicy, host reconcile.Reached) *reconcile.PolicyVerdict {
+func (n network) judgeHost(over []networkingv1.NetworkPolicy, host reconcile.Reached) *reconcile.PolicyVerdict {
 	if len(over) == 0 {
 		return nil
 	}
@@ -97,9 +116,13 @@ func judgeHost(over []networkingv1.NetworkPolicy, host reconcile.Reached) *recon
 	literal, err := netip.ParseAddr(name)
 	if err == nil {
 		addresses = []string{literal.String()}
-	} else if anyRule(over, func(r networkingv1.NetworkPolicyEgressRule) answer { return portAllowed(r, 53, "") }) == no {
-		v.Why = "no rule of it lets them ask a DNS server (port 53)"
-		return v
+	} else {
+		asks, unclear := n.asksDNS(over)
+		if asks == no {
+			v.Why = "no rule of it lets them ask a DNS server (port 53)"
+			return v
+		}
+		v.Undecided = unclear
 	}
 	if len(addresses) == 0 {
 		addresses = []string{""}
@@ -107,16 +130,17 @@ func judgeHost(over []networkingv1.NetworkPolicy, host reconcile.Reached) *recon
 	counts := map[answer]int{}
 	for _, address := range addresses {
 		counts[anyRule(over, func(r networkingv1.NetworkPolicyEgressRule) answer {
-			return min(portAllowed(r, int32(port), corev1.ProtocolTCP), peerAllowed(r, address, inCluster(name)))
+			return min(n.portOpen(r, name, int32(port)), peerAllowed(r, address, n.inside(name) || n.behind(address) != nil))
 		})]++
 	}
 	switch {
 	case counts[no] == len(addresses):
-		v.Why = fmt.Sprintf("no rule of it allows %s on port %d", orElse(strings.Join(host.Addresses, ", "), name), port)
+		v.Why, v.Undecided = fmt.Sprintf("no rule of it allows %s on port %d", orElse(strings.Join(host.Addresses, ", "), name), port), ""
+	case v.Undecided != "":
 	case counts[perhaps] > 0 && len(host.Addresses) == 0 && err != nil:
 		v.Undecided = "what the name resolves to is not known, or is a pod"
 	case counts[perhaps] > 0:
-		v.Undecided = "a rule allows pods or a named port, and whether the address is meant is not known"
+		v.Undecided = "a rule allows pods, a named port or the port of the pods behind a Service, and whether the address is meant is not known"
 	case counts[no] > 0:
 		v.Undecided = fmt.Sprintf("it allows %d of the name's %d addresses", counts[yes], len(addresses))
 	default:

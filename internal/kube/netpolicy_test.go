@@ -1,9 +1,19 @@
 package kube
 
 import (
+	"slices"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"sigs.k8s.io/yaml"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
@@ -46,7 +56,7 @@ func TestPoliciesAreReadAsTheClusterReadsThem(t *testing.T) {
 		if err := yaml.UnmarshalStrict([]byte(row.egress), &p.Spec.Egress); err != nil {
 			t.Fatalf("%s: %v", row.name, err)
 		}
-		v := judgeHost([]networkingv1.NetworkPolicy{p}, reconcile.Reached{Host: row.host, Addresses: row.addresses})
+		v := network{dns: func() int32 { return 0 }}.judgeHost([]networkingv1.NetworkPolicy{p}, reconcile.Reached{Host: row.host, Addresses: row.addresses})
 		if got := v != nil && v.Undecided == "" && v.Why != ""; got != row.denied {
 			t.Errorf("%s: denied %t: %+v", row.name, got, v)
 		}
@@ -80,7 +90,102 @@ func TestPoliciesGovernWhatTheySelect(t *testing.T) {
 		}
 	}
 	both := []networkingv1.NetworkPolicy{read(`{spec: {podSelector: {}, policyTypes: [Egress]}}`), read(`{spec: {podSelector: {}, egress: [{}]}}`)}
-	if v := judgeHost(both, reconcile.Reached{Host: "pg.example.com:5432"}); v != nil {
+	if v := (network{dns: func() int32 { return 0 }}).judgeHost(both, reconcile.Reached{Host: "pg.example.com:5432"}); v != nil {
 		t.Errorf("one that allows is not enough: %+v", v)
+	}
+}
+
+// A name is asked for at the port of the DNS pods or of their Service, whichever
+// the network judges by; and what stands behind a Service has its own port.
+func TestPoliciesKnowWhatStandsBehindAService(t *testing.T) {
+	const only = `{ports: [{port: 5432}]}`
+	service := func(name, ip string, port int32, target intstr.IntOrString) corev1.Service {
+		return corev1.Service{ObjectMeta: metaOf(name), Spec: corev1.ServiceSpec{ClusterIP: ip, Ports: []corev1.ServicePort{{Port: port, TargetPort: target}}}}
+	}
+	services := []corev1.Service{
+		service("pooler", "10.96.0.7", 5432, intstr.FromInt32(6432)), service("named", "203.0.113.8", 5432, intstr.FromString("pg")), service("plain", "10.96.0.9", 5432, intstr.IntOrString{}),
+	}
+	for _, row := range []struct {
+		name, egress, host string
+		dns                int32
+		denied, undecided  bool
+	}{
+		{"port 5353, where the DNS pods listen there", `[` + only + `, {ports: [{port: 5353}]}]`, "pg.example.com:5432", 5353, false, false},
+		{"port 5353, where they listen on 53", `[` + only + `, {ports: [{port: 5353}]}]`, "pg.example.com:5432", 53, true, false},
+		{"port 5353, and nobody knows", `[` + only + `, {ports: [{port: 5353}]}]`, "pg.example.com:5432", 0, false, true},
+		{"port 53, where they listen on 5353", `[` + only + `, {ports: [{port: 53}]}]`, "pg.example.com:5432", 5353, false, true},
+		{"port 53, and nobody knows", `[` + only + `, {ports: [{port: 53}]}]`, "pg.example.com:5432", 0, false, false},
+		{"both", `[` + only + `, {ports: [{port: 53}, {port: 5353}]}]`, "pg.example.com:5432", 5353, false, false},
+		{"another port of theirs", `[` + only + `, {ports: [{port: 8053}]}]`, "pg.example.com:5432", 8053, false, false},
+		{"neither", `[` + only + `]`, "pg.example.com:5432", 5353, true, false},
+		{"DNS cannot be told, and the port is denied", `[{ports: [{port: 5353}]}]`, "pg.example.com:5432", 0, true, false},
+		{"an address of a Service, and pods are allowed", `[{to: [{podSelector: {}}]}]`, "10.96.0.7:5432", 53, false, true},
+		{"a private address that is no Service of ours", `[{to: [{namespaceSelector: {}}]}]`, "10.96.3.3:5432", 53, false, true},
+		{"a public address of a Service", `[{to: [{podSelector: {}}]}]`, "203.0.113.8:5432", 53, false, true},
+		{"a public address", `[{to: [{podSelector: {}}]}]`, "203.0.113.9:5432", 53, true, false},
+		{"the Service's port, and the pods have another", `[` + only + `]`, "10.96.0.7:5432", 53, false, true},
+		{"the pods' port, by the Service's name", `[{ports: [{port: 6432}]}, {ports: [{port: 53}]}]`, "pooler.ci.svc.cluster.local:5432", 53, false, true},
+		{"neither of the two", `[{ports: [{port: 1}]}, {ports: [{port: 53}]}]`, "pooler:5432", 53, true, false},
+		{"both of the two", `[{ports: [{port: 5432}, {port: 6432}]}]`, "10.96.0.7:5432", 53, false, false},
+		{"a named port of the pods", `[` + only + `]`, "203.0.113.8:5432", 53, false, true},
+		{"a named port of the pods, and all are allowed", `[{}]`, "203.0.113.8:5432", 53, false, false},
+		{"no other port", `[` + only + `]`, "10.96.0.9:5432", 53, false, false},
+		{"another namespace's Service", `[{ports: [{port: 6432}]}, {ports: [{port: 53}]}]`, "pg.databases.svc:5432", 53, false, true},
+	} {
+		p := networkingv1.NetworkPolicy{ObjectMeta: metaOf("p")}
+		if err := yaml.UnmarshalStrict([]byte(row.egress), &p.Spec.Egress); err != nil {
+			t.Fatalf("%s: %v", row.name, err)
+		}
+		n := network{namespace: "ci", services: services, dns: func() int32 { return row.dns }}
+		v := n.judgeHost([]networkingv1.NetworkPolicy{p}, reconcile.Reached{Host: row.host})
+		if got := v != nil && v.Undecided == "" && v.Why != ""; got != row.denied {
+			t.Errorf("%s: denied %t: %+v", row.name, got, v)
+		}
+		if got := v != nil && v.Undecided != ""; got != row.undecided {
+			t.Errorf("%s: undecided %t: %+v", row.name, got, v)
+		}
+	}
+}
+
+func TestWhereThePodsOfTheDNSListen(t *testing.T) {
+	slice := func(namespace, service, name string, port int32) *discoveryv1.EndpointSlice {
+		return &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: service + "-x", Labels: map[string]string{discoveryv1.LabelServiceName: service}},
+			Ports: []discoveryv1.EndpointPort{{Name: pointer("metrics"), Port: pointer[int32](9153)}, {Name: &name, Port: &port}}}
+	}
+	for _, row := range []struct {
+		objects []runtime.Object
+		denied  bool
+		want    int32
+	}{
+		{[]runtime.Object{slice("kube-system", "kube-dns", "dns-tcp", 53)}, false, 53},
+		{[]runtime.Object{slice("openshift-dns", "dns-default", "dns", 5353)}, false, 5353},
+		{[]runtime.Object{slice("kube-system", "kube-dns", "dns", 53)}, true, 0},
+		{nil, false, 0},
+	} {
+		k := fake.NewClientset(row.objects...)
+		if row.denied {
+			k.PrependReactor("list", "endpointslices", func(clienttesting.Action) (bool, runtime.Object, error) {
+				return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "endpointslices"}, "", nil)
+			})
+		}
+		ask := newClient(Options{Namespace: "ci"}, k).dnsOnce(t.Context())
+		if got, again := ask(), ask(); got != row.want || again != got {
+			t.Errorf("%+v: %d, %d", row, got, again)
+		}
+	}
+}
+
+// Policies are about pods with an address of their own.
+func TestAPodOnItsNodesNetworkIsUnderNoPolicy(t *testing.T) {
+	app := map[string]string{"app": "frontend"}
+	d := frontend()
+	d.Spec.Template.Spec.HostNetwork = true
+	c := newClient(Options{Namespace: "ci", Name: "ci-prod"}, fake.NewClientset(d, service(app), policy(app)))
+	stands := c.Stands(t.Context())
+	if !stands.Is() || len(stands.Value) != 1 || stands.Value[0].Refused != "" || !slices.Equal(stands.Value[0].Dropped, []string{"app"}) {
+		t.Fatalf("stands are %+v", stands)
+	}
+	if got := c.Policies(t.Context(), stands.Value, []reconcile.Reached{{Host: "pg.example.com:5432"}}); !got.Is() || len(got.Value) != 0 {
+		t.Errorf("verdicts are %+v", got)
 	}
 }

@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -31,6 +31,7 @@ type grounds struct {
 	workloads []workload
 	takers    []taker
 	policies  []networkingv1.NetworkPolicy
+	services  []corev1.Service
 }
 
 // Stands finds for each place from which workloads speak under which labels a
@@ -38,10 +39,12 @@ type grounds struct {
 // workload's pods, and no Service, workload or PodDisruptionBudget does. A Service
 // may publish pods that are not ready.
 func (c *Client) Stands(ctx context.Context) reconcile.Observed[[]reconcile.Stand] {
+	c.stood.Store(nil)
 	g, err := c.grounds(ctx)
 	if err != nil {
 		return reconcile.CouldNot[[]reconcile.Stand](err)
 	}
+	c.stood.Store(&g) // whoever stands there, and what policies say, is the same
 	places := map[string]*reconcile.Stand{}
 	var order []string
 	for _, w := range g.workloads {
@@ -80,9 +83,10 @@ type selected struct {
 	replicas    []appsv1.ReplicaSet
 	stateful    []appsv1.StatefulSet
 	daemons     []appsv1.DaemonSet
+	crons       []batchv1.CronJob
 }
 
-// grounds reads the workloads and everybody who selects pods.
+// grounds reads everybody who selects pods, the workloads among them.
 func (c *Client) grounds(ctx context.Context) (grounds, error) {
 	var g grounds
 	var by selected
@@ -91,7 +95,6 @@ func (c *Client) grounds(ctx context.Context) (grounds, error) {
 	read := func(what string, list func() error) {
 		group.Go(func() error { return describe(list(), "list "+what) })
 	}
-	read("workloads", func() (err error) { g.workloads, _, err = c.layer(ctx); return })
 	read("Services", func() (err error) {
 		by.services, err = all[corev1.Service](ctx, "", listOf(c.kube.CoreV1().Services(ns).List))
 		return
@@ -116,11 +119,15 @@ func (c *Client) grounds(ctx context.Context) (grounds, error) {
 		by.daemons, err = all[appsv1.DaemonSet](ctx, "", listOf(c.kube.AppsV1().DaemonSets(ns).List))
 		return
 	})
+	group.Go(func() (err error) { by.crons, err = c.cronJobs(ctx); return })
 	read("NetworkPolicies", func() (err error) { g.policies, err = c.networkPolicies(ctx); return })
 	if err := group.Wait(); err != nil {
 		return g, err
 	}
 	g.take(by)
+	g.services = by.services
+	g.workloads = layerOf(slices.DeleteFunc(by.deployments, func(d appsv1.Deployment) bool { return !inLayer(d.ObjectMeta) }),
+		slices.DeleteFunc(by.stateful, func(s appsv1.StatefulSet) bool { return !inLayer(s.ObjectMeta) }), by.crons)
 	return g, nil
 }
 
@@ -169,7 +176,17 @@ func (g *grounds) place(w workload) string {
 	if err != nil { // API types always marshal
 		panic(err)
 	}
-	return string(where) + fmt.Sprint(g.selecting(t.Labels))
+	return string(where) + fmt.Sprint(g.over(w, t.Labels))
+}
+
+// over are the rules that a pod in a workload's place falls under with a set of
+// labels. A pod on its node's own network falls under none, as its node does
+// (kubernetes.io/docs/concepts/services-networking/network-policies).
+func (g *grounds) over(w workload, set map[string]string) []string {
+	if w.template.Spec.HostNetwork {
+		return nil
+	}
+	return g.selecting(set)
 }
 
 // nodesOf is what an affinity says of nodes: what it says of other pods is about
@@ -220,7 +237,7 @@ func (g *grounds) stand(w workload, ours map[string]string) (reconcile.Stand, er
 	if len(keys) > most {
 		return out, fmt.Errorf("%s has more than %d labels on its pods", w.key(), most)
 	}
-	wanted := g.selecting(own)
+	wanted := g.over(w, own)
 	best := -1
 	unselected := false
 	for without := range 1 << len(keys) {
@@ -236,7 +253,7 @@ func (g *grounds) stand(w workload, ours map[string]string) (reconcile.Stand, er
 		if g.taken(set) != "" {
 			continue
 		}
-		if unselected = true; slices.Equal(g.selecting(set), wanted) {
+		if unselected = true; slices.Equal(g.over(w, set), wanted) {
 			best, out.Labels = without, set
 		}
 	}
@@ -273,43 +290,4 @@ func (g *grounds) taken(set map[string]string) string {
 	}
 	slices.Sort(out)
 	return strings.Join(out, ", ")
-}
-
-// standIn has the pod of a Job stand in the place of a workload's.
-func (c *Client) standIn(ctx context.Context, template *corev1.PodTemplateSpec, job string, s reconcile.Stand) error {
-	found, _, err := c.layer(ctx)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(found, func(w workload) bool { return w.key() == s.Workload })
-	if i < 0 {
-		return fmt.Errorf("%s is not there any more", s.Workload)
-	}
-	like, pod := found[i].template, &template.Spec
-	template.Labels = maps.Clone(s.Labels)
-	maps.Copy(template.Labels, c.ours())
-	template.Labels[labelJob] = job
-	annotations := maps.Clone(template.Annotations)
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	maps.Copy(annotations, like.Annotations) // what puts it into a mesh, or not, is the workload's
-	maps.DeleteFunc(annotations, func(key, _ string) bool {
-		return key == "kubectl.kubernetes.io/restartedAt" || key == "prometheus.io/scrape" || strings.HasPrefix(key, "container.apparmor.security.beta.kubernetes.io/")
-	})
-	template.Annotations = annotations
-	pod.ServiceAccountName = like.Spec.ServiceAccountName
-	pod.NodeSelector, pod.Tolerations = like.Spec.NodeSelector, like.Spec.Tolerations
-	if nodes := nodesOf(like.Spec.Affinity); nodes != nil {
-		pod.Affinity = &corev1.Affinity{NodeAffinity: nodes}
-	}
-	for _, secret := range like.Spec.ImagePullSecrets {
-		if !slices.Contains(pod.ImagePullSecrets, secret) {
-			pod.ImagePullSecrets = append(pod.ImagePullSecrets, secret)
-		}
-	}
-	pod.HostNetwork, pod.HostAliases = like.Spec.HostNetwork, like.Spec.HostAliases
-	pod.DNSPolicy, pod.DNSConfig = cmp.Or(like.Spec.DNSPolicy, corev1.DNSClusterFirst), like.Spec.DNSConfig
-	pod.RuntimeClassName = like.Spec.RuntimeClassName // not its priority: a plan drives nobody away
-	return nil
 }

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -203,6 +204,44 @@ func TestADefaultDenyNamesWhomItCutsOff(t *testing.T) {
 			t.Errorf("without a label: %+v", got.Value)
 		case own != nil && len(got.Value) != 0:
 			t.Errorf("with the label: %+v", got.Value)
+		}
+	}
+}
+
+// What a look at the places read is not read again for each pod that stands in one,
+// nor for what policies say.
+func TestWhereAPodStandsIsReadOnce(t *testing.T) {
+	other := frontend()
+	other.Name, other.Spec.Template.Spec.ServiceAccountName = "other", "other"
+	k := fake.NewClientset(frontend(), other, policy(map[string]string{"team": "ci"}))
+	c := newClient(Options{Namespace: "ci", Name: "ci-prod", Image: "circleci-dr:1"}, k)
+	stands := c.Stands(t.Context())
+	if len(stands.Value) != 2 {
+		t.Fatalf("stands are %+v", stands)
+	}
+	seen := map[string]int{}
+	for _, a := range k.Actions() {
+		seen[a.GetVerb()+" "+a.GetResource().Resource]++
+	}
+	for _, what := range []string{"deployments", "statefulsets", "cronjobs", "replicasets", "daemonsets", "services", "poddisruptionbudgets", "networkpolicies"} {
+		if seen["list "+what] != 1 || len(seen) != 8 {
+			t.Errorf("the look reads %v", seen)
+			break
+		}
+	}
+	k.ClearActions()
+	for i, s := range stands.Value {
+		job := reconcile.MoverJob{Name: fmt.Sprint("reach-", i), Request: reconcile.MoverRequest{Operation: reconcile.OpReach}, Stand: &s}
+		if _, err := c.start(t.Context(), job, job.Request, nil, "digest"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := c.Policies(t.Context(), stands.Value, []reconcile.Reached{{Host: "10.1.2.3:5432"}}); len(got.Value) != 2 {
+		t.Errorf("verdicts are %+v", got)
+	}
+	for _, a := range k.Actions() {
+		if a.GetVerb() == "list" && a.GetResource().Resource != "secrets" {
+			t.Errorf("%s are read again", a.GetResource().Resource)
 		}
 	}
 }

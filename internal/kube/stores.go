@@ -112,7 +112,8 @@ func (v volume) view() reconcile.Volume {
 	if !ok {
 		size = v.claim.Spec.Resources.Requests[corev1.ResourceStorage]
 	}
-	out.Bytes = size.Value()
+	out.Bytes, out.By = size.Value(), v.by()
+	out.Disk = isDisk(out.By)
 	if v.volume != nil {
 		out.ReclaimPolicy = string(v.volume.Spec.PersistentVolumeReclaimPolicy)
 	}

@@ -90,7 +90,7 @@ func TestStoreIsProtectedAndRemoved(t *testing.T) {
 		StatefulSet: reconcile.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1, Image: "tb/pause:1"}),
 		Secret:      reconcile.Found(reconcile.SecretInfo{Name: "postgresql", Keys: []string{"postgres-password"}, Owner: "Helm release ci"}),
 		Services:    []string{"postgresql"}, Protected: true,
-		Volumes: []reconcile.Volume{{Claim: "data-postgresql-0", Name: volumeName, ReclaimPolicy: "Retain", Bytes: 1 << 20}},
+		Volumes: []reconcile.Volume{{Claim: "data-postgresql-0", Name: volumeName, ReclaimPolicy: "Retain", Bytes: 1 << 20, By: "local"}},
 	}
 	if got := c.Internal(t.Context(), reconcile.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, reconcile.Found(present)) {
 		t.Errorf("protected: got  %+v\nwant %+v", got, present)

@@ -119,6 +119,12 @@ func (c *Client) layer(ctx context.Context) ([]workload, []batchv1.CronJob, erro
 	if err := group.Wait(); err != nil {
 		return nil, nil, err
 	}
+	return layerOf(deployments, sets, crons), crons, nil
+}
+
+// layerOf are workloads of the application, sorted by kind and name; of CronJobs
+// it picks the application's.
+func layerOf(deployments []appsv1.Deployment, sets []appsv1.StatefulSet, crons []batchv1.CronJob) []workload {
 	var out []workload
 	for _, d := range deployments {
 		out = append(out, ofDeployment(d))
@@ -132,7 +138,14 @@ func (c *Client) layer(ctx context.Context) ([]workload, []batchv1.CronJob, erro
 		}
 	}
 	slices.SortFunc(out, func(a, b workload) int { return strings.Compare(a.key(), b.key()) })
-	return out, crons, nil
+	return out
+}
+
+// inLayer tells whether application selects an object that was read
+// without it.
+func inLayer(m metav1.ObjectMeta) bool {
+	key, value, _ := strings.Cut(application, "=")
+	return m.Labels[key] == value
 }
 
 func ofDeployment(d appsv1.Deployment) workload {
