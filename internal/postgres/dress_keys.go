@@ -2,8 +2,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Two rows break a key when the server that keeps it calls them equal: by the
@@ -33,6 +36,9 @@ var foreignKeys = `select o.conrelid, o.confrelid, format('%I', o.conname), form
 func (d *databaseCopy) orphans(ctx context.Context, k *keeper, where string, args ...any) error {
 	var name, table, only, other, otherOnly, set, same string
 	err := d.source.QueryRow(ctx, foreignKeys+where, args...).Scan(&k.tables[0], &k.tables[1], &name, &table, &only, &other, &otherOnly, &set, &same)
+	if errors.Is(err, pgx.ErrNoRows) { // only the target has it: nothing says what its rows are held to
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("read foreign key: %w", err)
 	}
