@@ -30,6 +30,7 @@ MEMORY_SIZE ?= 10240
 RUNS    ?= 2000
 TIMES   ?= 1
 COUNT   ?= 60
+SILENT  ?= 4
 SEED    := $(or $(SEED),$(shell date +%s))
 MATRIX  := Killed|EveryCall|EveryReadOfAPlan|EveryStep|Interruption|LosingTheLease
 
@@ -155,6 +156,11 @@ prove-corpus-mongodb: servers ## its MongoDB part: awkward collections of 4.4, 5
 	@mkdir -p $(OUT)
 	@failed=; MONGO_CORPUS=$(TIMES) go test -count 1 -v -timeout 60m -run TestProveCorpus ./internal/mongo > $(OUT)/corpus-mongodb.txt 2>&1 || failed=yes; $(call CORPUS_TABLE,$(OUT)/corpus-mongodb.txt)
 
+silences: servers ## cut PostgreSQL off at every call of every operation of an outage, SILENT pairs of servers side by side (SILENT=4): longer than CI takes
+	@mkdir -p $(OUT)
+	@POSTGRES_SILENCES=$(SILENT) go test -count 1 -v -timeout 120m -run TestNoCallIsWithoutALimit ./internal/postgres > $(OUT)/silences.txt 2>&1 || { grep -vE '^ *(=== |--- PASS)' $(OUT)/silences.txt; exit 1; }
+	@sed -n 's/.*silence: //p' $(OUT)/silences.txt
+
 bench-mongo: ## measure the copy of MongoDB against mongodump and mongorestore (MB=500)
 	go run ./internal/mongo/bench -size $(MB)
 
@@ -164,4 +170,4 @@ bench-memory: ## peak memory of both movers at 100 MB and at MEMORY_SIZE=10240 M
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build image image-pins demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed lint-image servers unit unit-product unit-testbed unit-image race services faults test matrix random fuzz golden bench bench-mongo bench-memory prove-corpus prove-corpus-postgres prove-corpus-mongodb clean
+.PHONY: help build image image-pins demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed lint-image servers unit unit-product unit-testbed unit-image race services faults test matrix random silences fuzz golden bench bench-mongo bench-memory prove-corpus prove-corpus-postgres prove-corpus-mongodb clean

@@ -11,9 +11,6 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
-// dialTime is how long a host has to take a connection.
-const dialTime = 10 * time.Second
-
 // reach tries the way to the target from where this pod stands: each name that
 // we were given, the login, and each name that the replica set announces, by which
 // a driver goes then. That one of them fails is its result.
@@ -49,7 +46,7 @@ func dialAll(ctx context.Context, hosts []reconcile.Reached) {
 	var all sync.WaitGroup
 	for i := range hosts {
 		all.Go(func() {
-			addresses, err := process.Reach(ctx, hosts[i].Host, dialTime)
+			addresses, err := process.Reach(ctx, hosts[i].Host)
 			hosts[i].Came(addresses, err)
 		})
 	}

@@ -60,7 +60,7 @@ func analyzeNext(ctx context.Context, conn *pgx.Conn, path string, names []strin
 		return fmt.Errorf("analyze: %w", err)
 	}
 	for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
-		if err := execLeaning(ctx, conn, path, "analyze "+names[i]); err != nil {
+		if err := execLeaning(ctx, conn, path, "analyze "+names[i], aboutRows); err != nil {
 			return fmt.Errorf("analyze %s in database %q: %w", names[i], conn.Config().Database, err)
 		}
 	}

@@ -39,7 +39,11 @@ var carried = []string{
 	insert into t values (1, 2, 'X'); create index on t (low(c)); create materialized view best as select top() as r`,
 	`create schema app; create schema other; alter database db6 set search_path = 'app', 'other';
 	set search_path = app; create function one() returns int language sql immutable as 'select 1'; create function two() returns int language sql immutable as 'select one() + 1';
-	create materialized view mv as select two() as n; create table t (a int check (a < two())); insert into t values (1)`,
+	create materialized view mv as select two() as n; create table t (a int check (a < two())); insert into t values (1);
+	create type mood as enum ('calm', 'odd'); create function once(text) returns text language sql immutable as 'select $1'; create function twice(text) returns text language sql immutable as 'select $1 || once($1)';
+	create table moods (m mood, n text, of regclass) partition by hash (m); create table moods_all partition of moods for values with (modulus 1, remainder 0);
+	insert into moods values ('calm', 'x', 't'), ('odd', 'y', 't'); create index on moods_all (twice(n));
+	create materialized view doubled as select n from moods; create index on doubled (twice(n))`,
 	// The composite types of a trusted extension belong to the server's own role.
 	`create extension tablefunc`,
 	// A domain's default is stored as it was typed.
@@ -67,6 +71,9 @@ func TestCarried(t *testing.T) {
 	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
+	do[reconcile.ReadResult](t, p, reconcile.OpRead)
+	do[struct{}](t, p, reconcile.OpCommit)
+	do[struct{}](t, p, reconcile.OpWithdraw) // which reads everything once more
 }
 
 // TestForeignPartitionIsNotAsked copies a table of which a part is on another

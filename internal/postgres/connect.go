@@ -242,7 +242,7 @@ func classify(side string, err error) error {
 		if code == reconcile.CodeOtherHolder && side != targetSide {
 			code = reconcile.CodeUnreachable // only on the target do movers end each other's sessions
 		}
-		return fail(side, code, withDetail(err, pg))
+		return fail(side, code, withHint(err, pg))
 	case errors.As(err, &dialErr), errors.As(err, &certErr), errors.As(err, &netErr):
 		return fail(side, reconcile.CodeUnreachable, err)
 	}
@@ -264,9 +264,9 @@ func codeOf(pg *pgconn.PgError) string {
 	return reconcile.CodeFailed
 }
 
-// withDetail adds the server's hint. DETAIL is left out on purpose: it quotes
+// withHint adds the server's hint. DETAIL is left out on purpose: it quotes
 // rows, and no row may reach a log.
-func withDetail(err error, pg *pgconn.PgError) error {
+func withHint(err error, pg *pgconn.PgError) error {
 	if pg.Hint == "" {
 		return err
 	}

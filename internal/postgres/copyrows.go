@@ -65,11 +65,15 @@ func (d *databaseCopy) copyConfig(ctx context.Context) error {
 	slices.SortStableFunc(tables, func(a, b table) int { return a.depth - b.depth })
 	var w wires
 	defer func() { w.close(ctx) }()
-	if err := w.open(ctx, d); err != nil {
-		return err
-	}
 	for _, t := range tables {
-		if err := d.copyTable(ctx, w.src, w.dst, t); err != nil {
+		if err := w.open(ctx, d); err != nil {
+			return err
+		}
+		err := d.copyTable(ctx, w.src, w.dst, t)
+		switch {
+		case d.broken(task{what: "copy configuration table " + t.shown(), table: &t, err: err}):
+			w.close(ctx) // it is in the middle of a statement
+		case err != nil:
 			return fmt.Errorf("copy configuration table %s: %w", t.shown(), err)
 		}
 	}
@@ -188,10 +192,15 @@ func (d *databaseCopy) copyTable(ctx context.Context, src, dst *wire, t table) e
 		empty = "truncate " + t.object()
 	}
 	if err := dst.exec(ctx, "begin; "+empty); err != nil {
-		return classify(targetSide, err)
+		return classify(targetSide, discreet(err, aboutRows, nil))
 	}
 	if d.dress != nil {
 		if err := src.begin(ctx, d.snapshot); err != nil {
+			return classify(sourceSide, err)
+		}
+	}
+	if t.planned() {
+		if err := src.exec(ctx, "set local search_path = "+d.adapted.appPath(d.there())); err != nil {
 			return classify(sourceSide, err)
 		}
 	}
@@ -201,19 +210,28 @@ func (d *databaseCopy) copyTable(ctx context.Context, src, dst *wire, t table) e
 		d.progress.Add(t.shown(), -done)
 		return err
 	}
-	if d.dress != nil {
-		if err := src.leave(ctx, t); err != nil {
-			return err
-		}
+	if err := d.readOut(ctx, src, t); err != nil {
+		return err
 	}
 	if err := d.guard(ctx); err != nil {
 		return err
 	}
-	if err := dst.exec(ctx, "commit"); err != nil {
-		return classify(targetSide, err)
+	if err := dst.exec(ctx, "commit"); err != nil { // a deferred trigger has its say
+		return classify(targetSide, discreet(err, aboutRows, nil))
 	}
 	d.count(sum.rows, bytes)
 	return d.recordDigest(ctx, "table", t.object(), sum)
+}
+
+// readOut leaves a session of the source ready for its next table.
+func (d *databaseCopy) readOut(ctx context.Context, src *wire, t table) error {
+	switch {
+	case d.dress != nil:
+		return src.leave(ctx, t)
+	case t.planned(): // the transaction goes on
+		return classify(sourceSide, src.exec(ctx, "set local search_path = "+ownPath))
+	}
+	return nil
 }
 
 // recordDigest keeps the digest of what was read from the source.

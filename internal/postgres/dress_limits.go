@@ -38,22 +38,21 @@ func (e *limitError) Error() string {
 }
 
 // limited ends the context it returns with a *limitError when a limit is met,
-// also when it is met already.
-func (m *mover) limited(ctx context.Context, until time.Time) (context.Context, context.CancelFunc, error) {
-	w := &limitWatch{mover: m, until: until}
-	for _, side := range []struct {
-		server *server
-		conn   **pgx.Conn
-	}{{m.source, &w.source}, {m.target, &w.target}} {
-		conn, err := side.server.connect(ctx, maintenance)
-		if err != nil {
-			w.close(ctx)
-			return nil, nil, err
-		}
-		*side.conn = conn
+// also when it is met already. The time needs no look: a server may take long to
+// say how full its disk is.
+func (m *mover) limited(ctx context.Context, began time.Time) (context.Context, context.CancelFunc, error) {
+	free := func() {}
+	if limit := m.req.Limits.Time; limit > 0 {
+		ctx, free = context.WithDeadlineCause(ctx, began.Add(limit), &limitError{reconcile.LimitTime, fmt.Sprintf("the rehearsal was ended after %s", limit),
+			"give it more with --time-limit; the copy of a move has no such limit"})
 	}
-	if err := w.look(ctx); err != nil {
+	w := &limitWatch{mover: m}
+	if err := w.begin(ctx); err != nil {
 		w.close(ctx)
+		if cause := context.Cause(ctx); cause != nil { // what was cut off by it says nothing
+			err = cause
+		}
+		free()
 		return nil, nil, err
 	}
 	watched, cancel := context.WithCancelCause(ctx)
@@ -67,15 +66,25 @@ func (m *mover) limited(ctx context.Context, until time.Time) (context.Context, 
 			}
 		}
 	}()
-	return watched, func() { cancel(nil); <-done }, nil
+	return watched, func() { cancel(nil); <-done; free() }, nil
 }
 
 // limitWatch looks at the limits in sessions of its own.
 type limitWatch struct {
 	*mover
-	until          time.Time
 	source, target *pgx.Conn
 	disks          time.Time // when they were looked at
+}
+
+// begin opens the sessions and looks for the first time.
+func (w *limitWatch) begin(ctx context.Context) (err error) {
+	if w.source, err = w.mover.source.connect(ctx, maintenance); err != nil {
+		return err
+	}
+	if w.target, err = w.mover.target.connect(ctx, maintenance); err != nil {
+		return err
+	}
+	return w.look(ctx)
 }
 
 func (w *limitWatch) close(ctx context.Context) {
@@ -88,10 +97,6 @@ func (w *limitWatch) close(ctx context.Context) {
 
 func (w *limitWatch) look(ctx context.Context) error {
 	limits := w.req.Limits
-	if limits.Time > 0 && time.Now().After(w.until) {
-		return &limitError{reconcile.LimitTime, fmt.Sprintf("the rehearsal was ended after %s", limits.Time),
-			"give it more with --time-limit; the copy of a move has no such limit"}
-	}
 	if err := w.lookBack(ctx, limits.XminAge); err != nil {
 		return err
 	}
@@ -138,11 +143,13 @@ func (w *limitWatch) lookBack(ctx context.Context, limit int64) error {
 }
 
 // usedDisk is what a server's databases and its log take on disk, as far as our
-// role may ask.
+// role may ask: the size of a database needs CONNECT on it or the privileges of
+// pg_read_all_stats (PostgreSQL manual, database object size functions), which a
+// member without INHERIT does not have.
 func usedDisk(ctx context.Context, conn *pgx.Conn) (used int64, err error) {
 	var mayAsk bool
 	err = conn.QueryRow(ctx, `select coalesce(sum(pg_database_size(oid)), 0)::bigint, has_function_privilege('pg_ls_waldir()', 'execute')
-		from pg_database where has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'member')`).Scan(&used, &mayAsk)
+		from pg_database where has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'usage')`).Scan(&used, &mayAsk)
 	var log int64
 	if err == nil && mayAsk {
 		err = conn.QueryRow(ctx, "select coalesce(sum(size), 0)::bigint from pg_ls_waldir()").Scan(&log)

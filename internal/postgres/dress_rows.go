@@ -35,7 +35,7 @@ func (d *databaseCopy) broken(t task) bool {
 	defer d.dress.mu.Unlock()
 	switch pg.Code {
 	case "42704", "42P01", "42830", "42703": // undefined object, table, unique constraint, column
-		if len(d.dress.breaks) > 0 {
+		if t.table == nil && len(d.dress.breaks) > 0 { // what rows need was made before them
 			return true
 		}
 	}
@@ -57,10 +57,10 @@ func (p *dress) nameBreaches(ctx context.Context, d *databaseCopy) error {
 		if err != nil {
 			return err
 		}
-		if b.entry != nil && b.pg.Code == foreignKeyBroken && (empty[k.tables[0]] || empty[k.tables[1]]) {
+		if b.pg.Code == foreignKeyBroken && (b.table == nil && empty[k.tables[0]] || empty[k.tables[1]]) {
 			continue
 		}
-		found := reconcile.Difference{Database: d.database.name, Kind: k.kind, Object: k.object, What: said(b.pg),
+		found := reconcile.Difference{Database: d.database.name, Kind: k.kind, Object: k.object, What: b.said(),
 			Fix: "mend the cause on the source, then run circleci-dr rehearse --with-data"}
 		if k.from != "" {
 			rows, err := d.rowsOf(ctx, k)
@@ -78,17 +78,21 @@ func (p *dress) nameBreaches(ctx context.Context, d *databaseCopy) error {
 
 const foreignKeyBroken = "23503"
 
-// said is what a server says of rows or of an object, where its words cannot hold
-// a value: of bad data, and of what a function raises, there is the number.
-func said(pg *pgconn.PgError) string {
-	switch class := pg.Code[:2]; {
-	case pg.Routine == "exec_stmt_raise": // of PL/pgSQL
+// said is what the server says of rows or of an object, with its advice. What may
+// hold a value was left out where it came from, see discreet.
+func (b breach) said() string {
+	kind := "the target refuses a value in a row"
+	switch class := b.pg.Code[:2]; {
 	case class == "23":
-		return fmt.Sprintf("rows do not fit: %s (SQLSTATE %s)", pg.Message, pg.Code)
-	case class == "42", class == "0A", class == "54", class == "55":
-		return fmt.Sprintf("cannot be made on the target: %s (SQLSTATE %s)", pg.Message, pg.Code)
+		kind = "rows do not fit"
+	case b.table == nil && (class == "42" || withoutValues[class]):
+		kind = "cannot be made on the target"
 	}
-	return fmt.Sprintf("the target refuses a value in a row (SQLSTATE %s, PostgreSQL manual, error codes)", pg.Code)
+	words := fmt.Sprintf("%s: %s (SQLSTATE %s)", kind, b.pg.Message, b.pg.Code)
+	if b.pg.Hint != "" {
+		words += " (hint: " + b.pg.Hint + ")"
+	}
+	return words
 }
 
 // keeper is what rows break: which object of which table, and how the rows are
@@ -124,43 +128,11 @@ func (d *databaseCopy) keptBy(ctx context.Context, b breach) (k keeper, err erro
 
 // entryBroken says which rows break a key or an index.
 func (d *databaseCopy) entryBroken(ctx context.Context, b breach, k *keeper) error {
-	var name, table, only string
 	switch b.pg.Code {
 	case foreignKeyBroken:
-		var other, otherOnly, unset, same string
-		err := d.source.QueryRow(ctx, `select o.conrelid, o.confrelid, format('%I', o.conname), format('%I.%I', n.nspname, c.relname), case c.relkind when 'p' then '' else 'only ' end,
-			format('%I.%I', pn.nspname, p.relname), case p.relkind when 'p' then '' else 'only ' end,
-			(select string_agg(format('f.%I is not null', a.attname), ' and ' order by u.n) from unnest(o.conkey) with ordinality u(k, n) join pg_attribute a on a.attrelid = o.conrelid and a.attnum = u.k),
-			(select string_agg(format('p.%I = f.%I', pa.attname, a.attname), ' and ' order by u.n) from unnest(o.conkey, o.confkey) with ordinality u(k, pk, n)
-				join pg_attribute a on a.attrelid = o.conrelid and a.attnum = u.k join pg_attribute pa on pa.attrelid = o.confrelid and pa.attnum = u.pk)
-			from pg_constraint o join pg_class c on c.oid = o.conrelid join pg_namespace n on n.oid = c.relnamespace
-			join pg_class p on p.oid = o.confrelid join pg_namespace pn on pn.oid = p.relnamespace where o.oid = $1 and o.contype = 'f'`, b.entry.oid).
-			Scan(&k.tables[0], &k.tables[1], &name, &table, &only, &other, &otherOnly, &unset, &same)
-		if err != nil {
-			return fmt.Errorf("read foreign key %s: %w", b.entry.tag, err)
-		}
-		k.kind, k.object = "constraint", name+" on "+table
-		k.from = fmt.Sprintf("%s%s f where %s and not exists (select from %s%s p where %s)", only, table, unset, otherOnly, other, same)
+		return d.orphans(ctx, k, "o.oid = $1", b.entry.oid)
 	case "23505":
-		var keys []string
-		var where string
-		var calls bool
-		err := d.source.QueryRow(ctx, `select i.indrelid, format('%I', x.relname), format('%I.%I', n.nspname, c.relname), case c.relkind when 'p' then '' else 'only ' end,
-			exists (select from pg_depend u where u.classid = 'pg_class'::regclass and u.objid = i.indexrelid and u.refclassid = 'pg_proc'::regclass and u.refobjid >= 16384),
-			array(select '(' || pg_get_indexdef(i.indexrelid, g, false) || ')' from generate_series(1, i.indnkeyatts) g), coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')
-			from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
-			where i.indexrelid = $2::oid and $1::oid = 'pg_class'::regclass::oid
-				or $1::oid = 'pg_constraint'::regclass::oid and i.indexrelid = (select conindid from pg_constraint where oid = $2::oid)`,
-			b.entry.catalog, b.entry.oid).Scan(&k.tables[0], &name, &table, &only, &calls, &keys, &where)
-		if err != nil {
-			return fmt.Errorf("read unique index %s: %w", b.entry.tag, err)
-		}
-		k.kind, k.object = "index", name+" on "+table
-		if calls { // a user's function: see rowBroken
-			return nil
-		}
-		k.from = fmt.Sprintf("(select *, count(*) over (partition by %s) as circleci_dr_times from %s%s where (%s) and %s is not null) f where f.circleci_dr_times > 1",
-			strings.Join(keys, ", "), only, table, where, strings.Join(keys, " is not null and "))
+		return d.twins(ctx, *b.entry, k)
 	}
 	return nil
 }
@@ -173,6 +145,8 @@ func (d *databaseCopy) rowBroken(ctx context.Context, b breach, k *keeper) error
 		from = b.table.object() + " f where "
 	}
 	switch {
+	case b.pg.Code == foreignKeyBroken && b.pg.ConstraintName != "": // of a configuration table, whose keys are there first
+		return d.orphans(ctx, k, "o.conrelid = $1 and o.conname = $2", b.table.oid, b.pg.ConstraintName)
 	case b.pg.Code == "23502" && b.pg.ColumnName != "":
 		k.from = from + "f." + ident(b.pg.ColumnName) + " is null"
 	case b.pg.Code == "23514" && b.pg.ConstraintName != "" && d.leaning[b.table.oid] == 0:

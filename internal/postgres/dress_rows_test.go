@@ -31,6 +31,7 @@ func dressBroken(t *testing.T, p pair) {
 	sqlFile(t, p.source, "orphans", "orphaned_foreign_key")
 	sqlFile(t, p.source, "twins", "unique_index_with_duplicates")
 	sqlFile(t, p.source, "refused", "rows_a_table_refuses")
+	sqlFile(t, p.source, "alike", "keys_that_call_words_equal")
 	got := dressed(t, p.dressed())
 	var found []string
 	for _, d := range got.Differences {
@@ -56,12 +57,17 @@ func dressBroken(t *testing.T, p pair) {
 		"refused: constraint states_state_check on public.states: rows do not fit: new row for relation \"states\" violates check constraint \"states_state_check\" (SQLSTATE 23514); 1 row, with id 7",
 		"refused: table public.notes: rows do not fit: null value in column \"note\" of relation \"notes\" violates not-null constraint (SQLSTATE 23502); 2 rows, with id 3, 4",
 		"refused: table public.words: rows do not fit: new row for relation \"words\" violates check constraint \"words_word_check\" (SQLSTATE 23514)",
+		"refused: table public.spoken_of: rows do not fit: integrity constraint violation in PL/pgSQL function spoken(text) line 1 at RAISE (the server's message may quote a row and is left out) (SQLSTATE 23514)",
+		"refused: table public.looked_up: the target refuses a value in a row: undefined column in PL/pgSQL function spoken(text) line 1 at EXECUTE (the server's message may quote a row and is left out) (SQLSTATE 42703)",
+		"alike: constraint uses_name_name_fkey on public.uses_name: rows do not fit: insert or update on table \"uses_name\" violates foreign key constraint \"uses_name_name_fkey\" (SQLSTATE 23503); 1 row, with id 3",
+		"alike: constraint halves_a_b_fkey on public.halves: rows do not fit: insert or update on table \"halves\" violates foreign key constraint \"halves_a_b_fkey\" (SQLSTATE 23503); 1 row, with id 2",
+		"alike: index mails_mail on public.mails: rows do not fit: could not create unique index \"mails_mail\" (SQLSTATE 23505); 2 rows, with id 1, 8",
 	} {
 		if !slices.Contains(found, want) {
 			t.Errorf("not found: %s", want)
 		}
 	}
-	if len(found) != 7 || got.Data != nil {
+	if len(found) != 12 || got.Data != nil {
 		t.Errorf("found %d, data %v:\n%s", len(found), got.Data, strings.Join(found, "\n"))
 	}
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -254,5 +255,41 @@ func dressLimits(t *testing.T, p pair) {
 			t.Errorf("%s: %+v", c.name, d)
 		}
 		t.Logf("%s: %s %s", c.name, got.Differences[0].Object, got.Differences[0].What)
+	}
+	limitWaitsForNoLook(t, p)
+}
+
+// limitWaitsForNoLook: a target that does not say how full its disk is keeps
+// nobody from ending in time.
+func limitWaitsForNoLook(t *testing.T, p pair) {
+	t.Helper()
+	req := p.dressed()
+	s := through(t, &req, targetSide)
+	m, err := newMover(req, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after int64
+	for range 2 { // the first session learns what the others know
+		before = s.calls.Load()
+		conn, err := m.target.connect(t.Context(), maintenance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after = s.calls.Load()
+		defer closeConn(context.Background(), conn)
+	}
+	s.after.Store(after + after - before + 1) // the first question of the third
+	m.req.Limits.Time = 3 * time.Second
+	began := time.Now()
+	_, _, err = m.limited(t.Context(), began)
+	var limit *limitError
+	if !errors.As(err, &limit) || limit.limit != reconcile.LimitTime || time.Since(began) > time.Minute {
+		t.Errorf("after %s it ended with %v", time.Since(began), err)
+	}
+	select {
+	case <-s.cut:
+	default:
+		t.Error("it was ended before it looked")
 	}
 }

@@ -170,7 +170,7 @@ func (f *frameReader) end() error {
 			return fmt.Errorf("read server error: %w", err)
 		}
 		if f.serverErr == nil {
-			f.serverErr = pgconn.ErrorResponseToPgError(&msg)
+			f.serverErr = withoutRows(pgconn.ErrorResponseToPgError(&msg), aboutRows, nil)
 		}
 	case 'G':
 		f.copyIn = true

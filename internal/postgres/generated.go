@@ -72,6 +72,7 @@ func anyStale(ctx context.Context, conn *pgx.Conn, path, owner, query string) (d
 		}
 	}
 	var pg *pgconn.PgError
+	err = discreet(err, aboutRows, writtenIn(ctx, conn))
 	switch {
 	case !errors.As(err, &pg) || strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P"):
 		return false, "", err

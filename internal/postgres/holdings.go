@@ -68,7 +68,7 @@ func extensionRows(ctx context.Context, conn *pgx.Conn, info *reconcile.Database
 	for _, c := range all {
 		var holds bool
 		if err := conn.QueryRow(ctx, "select exists (select from "+c.table+" "+c.condition+")").Scan(&holds); err != nil {
-			return fmt.Errorf("look into configuration table %s: %w", c.table, err)
+			return fmt.Errorf("look into configuration table %s: %w", c.table, discreet(err, aboutRows, nil))
 		}
 		if holds {
 			if info.ExtensionRows == nil {

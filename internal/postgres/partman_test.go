@@ -53,6 +53,27 @@ func TestPartmanMaintenanceBesideRehearsals(t *testing.T) {
 			t.Errorf("%s: the rehearsal ended with %v", name, err)
 		}
 	}
+	partmanRefused(t, p)
+}
+
+// partmanRefused: a configuration row that an extension's table does not take is a
+// finding without its value; what leans on that table is none, and the rest goes on.
+func partmanRefused(t *testing.T, p pair) {
+	t.Helper()
+	p.source.Exec(t, "main", `alter table partman.part_config drop constraint positive_premake_check; alter table partman.part_config alter premake drop default, alter premake type text, alter jobmon drop default, alter jobmon type xml using jobmon::text::xml;
+		update partman.part_config set premake = 'canary-4716'; create table orphans (id int primary key, of int); create table none (id int primary key); alter table orphans add foreign key (of) references none;
+		alter table orphans disable trigger all; insert into orphans values (7, 1); alter table orphans enable trigger all`)
+	got := dressed(t, p.dressed())
+	var found []string
+	for _, d := range got.Differences {
+		found = append(found, d.Kind+" "+d.Object+": "+d.What)
+	}
+	slices.Sort(found)
+	want := []string{`constraint orphans_of_fkey on public.orphans: rows do not fit: insert or update on table "orphans" violates foreign key constraint "orphans_of_fkey" (SQLSTATE 23503); 1 row, with id 7`,
+		"table partman.part_config: the target refuses a value in a row: invalid text representation (the server's message may quote a row and is left out) (SQLSTATE 22P02)"}
+	if !slices.Equal(found, want) || strings.Contains(fmt.Sprint(got), "canary") {
+		t.Errorf("found %q, want %q", found, want)
+	}
 }
 
 // TestPartmanAsPublished moves the real extension. Who may write its tables

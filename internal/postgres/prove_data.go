@@ -194,7 +194,7 @@ func (r *reader) read(ctx context.Context, s *server, w **wire, t, own table) (d
 		return r.readUnder(ctx, *w, t)
 	}
 	lift := liftFor(s, own)
-	if t.whole { // to plan a query, a server looks at indexes, whose functions may lean on the application's path
+	if t.planned() {
 		lift = strings.TrimPrefix(lift+"; set local search_path = "+r.facts.adapted.appPath(r.facts.adapted.there(r.database)), "; ")
 	}
 	if lift != "" {
@@ -220,7 +220,7 @@ func (r *reader) readUnder(ctx context.Context, w *wire, t table) (sum digest, e
 	if err := w.begin(ctx, r.snapshot); err != nil {
 		return sum, classify(sourceSide, err)
 	}
-	if t.whole {
+	if t.planned() {
 		if err := w.exec(ctx, "set local search_path = "+r.facts.adapted.appPath(r.facts.adapted.there(r.database))); err != nil {
 			return sum, classify(sourceSide, err)
 		}

@@ -10,15 +10,12 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
-// dialTime is how long a host has to take a connection.
-const dialTime = 10 * time.Second
-
 // reach tries the way to the target from where this pod stands: the name, the
 // connection, the login. That one of them fails is its result.
 func (m *mover) reach(ctx context.Context) reconcile.ReachResult {
 	e := m.target.endpoint
 	host := reconcile.Reached{Host: net.JoinHostPort(e.Host, strconv.Itoa(e.Port))}
-	addresses, err := process.Reach(ctx, host.Host, dialTime)
+	addresses, err := process.Reach(ctx, host.Host)
 	host.Came(addresses, err)
 	out := reconcile.ReachResult{At: time.Now().UTC(), Hosts: []reconcile.Reached{host}}
 	if err != nil {

@@ -50,6 +50,10 @@ func (m *mover) readDatabase(ctx context.Context, name string, result *reconcile
 	for _, t := range tables {
 		total += t.bytes
 	}
+	path, err := m.source.plainSettings(ctx, name, "search_path")
+	if err != nil {
+		return err
+	}
 	m.progress.Enter("read", name, total)
 	var next, rows, bytes atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
@@ -63,7 +67,7 @@ func (m *mover) readDatabase(ctx context.Context, name string, result *reconcile
 			defer func() { w.close(gctx) }()
 			for i := next.Add(1) - 1; i < int64(len(tables)); i = next.Add(1) - 1 {
 				t := tables[i]
-				sum, _, err := w.readTable(gctx, t.copyOut(), t.binary, func(p []byte) error {
+				sum, err := readTableUnder(gctx, w, t, path["search_path"], func(p []byte) error {
 					bytes.Add(int64(len(p)))
 					m.progress.Add(t.shown(), len(p))
 					return nil
@@ -79,4 +83,21 @@ func (m *mover) readDatabase(ctx context.Context, name string, result *reconcile
 	err = g.Wait()
 	result.Tables, result.Rows, result.Bytes = result.Tables+len(tables), result.Rows+rows.Load(), result.Bytes+bytes.Load()
 	return err
+}
+
+// readTableUnder reads a table, under the application's search path where that is
+// needed.
+func readTableUnder(ctx context.Context, w *wire, t table, path string, sink func([]byte) error) (digest, error) {
+	begin := "begin read only"
+	if t.planned() {
+		begin += "; select set_config('search_path', " + literal(path) + ", true)"
+	}
+	if err := w.exec(ctx, begin); err != nil {
+		return digest{}, err
+	}
+	sum, _, err := w.readTable(ctx, t.copyOut(), t.binary, sink)
+	if err != nil {
+		return digest{}, err
+	}
+	return sum, w.exec(ctx, "commit")
 }

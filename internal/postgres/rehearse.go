@@ -102,7 +102,7 @@ func (m *mover) watched(ctx context.Context, began time.Time) (context.Context, 
 	if err != nil || !m.req.WithData {
 		return watched, stop, err
 	}
-	limited, end, err := m.limited(watched, began.Add(m.req.Limits.Time))
+	limited, end, err := m.limited(watched, began)
 	if err != nil {
 		stop()
 		return nil, nil, err

@@ -26,7 +26,11 @@ func (e entry) restore(ctx context.Context, conn *pgx.Conn, a adapted) error {
 	if e.access != "" {
 		sql = "set default_table_access_method = " + ident(e.access) + ";\n" + sql
 	}
-	return execLeaning(ctx, conn, a.appPath(conn.Config().Database), sql)
+	about := aboutSchema
+	if e.section == sectionPost {
+		about = aboutBoth
+	}
+	return execLeaning(ctx, conn, a.appPath(conn.Config().Database), sql, about)
 }
 
 const matviewDesc = "MATERIALIZED VIEW"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -153,13 +154,73 @@ var undoing = map[reconcile.Operation]reconcile.Operation{
 // TestNoCallIsWithoutALimit: a whole move is made, and on the way each operation
 // again and again, with a side that falls silent at another call each time: takes
 // what is said, says nothing, and closes nothing. Each ends by itself.
+// POSTGRES_SILENCES=4 tries every call, with as many pairs of servers side by side;
+// without it one pair tries some.
 func TestNoCallIsWithoutALimit(t *testing.T) {
+	pairs, every := 1, os.Getenv("POSTGRES_SILENCES")
+	if every != "" {
+		if _, err := fmt.Sscan(every, &pairs); err != nil || pairs < 1 {
+			t.Fatalf("POSTGRES_SILENCES=%s is no number of pairs of servers", every)
+		}
+	}
 	t.Parallel()
+	var all silences
+	t.Run("pairs", func(t *testing.T) {
+		for share := range pairs {
+			t.Run(fmt.Sprint(share), func(t *testing.T) {
+				t.Parallel()
+				silently(t, &all, func(call int64) bool { return call%int64(pairs) == int64(share) }, every != "")
+			})
+		}
+	})
+	tried, reached := 0, 0
+	for _, op := range outage {
+		for _, side := range []string{sourceSide, targetSide} {
+			if n := all.of[[2]string{string(op), side}]; n != [2]int{} {
+				t.Logf("silence: %s: the %s fell silent at %d calls, of %d that were tried", op, side, n[1], n[0])
+				tried, reached = tried+n[0], reached+n[1]
+			}
+		}
+	}
+	t.Logf("silence: in all: %d calls, of %d that were tried; each ended", reached, tried)
+	if tried < 24 || reached < tried*3/4 {
+		t.Errorf("%d calls were tried, and %d came as far", tried, reached)
+	}
+}
+
+// outage are the operations of one, in their order.
+var outage = []reconcile.Operation{reconcile.OpFence, reconcile.OpCopy, reconcile.OpProve, reconcile.OpCommit, reconcile.OpWithdraw, reconcile.OpUnfence}
+
+// silences counts, by operation and side, how many calls were tried and at how
+// many the side fell silent.
+type silences struct {
+	mu sync.Mutex
+	of map[[2]string][2]int
+}
+
+func (s *silences) count(op reconcile.Operation, side string, reached bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of == nil {
+		s.of = map[[2]string][2]int{}
+	}
+	key := [2]string{string(op), side}
+	n := s.of[key]
+	n[0]++
+	if reached {
+		n[1]++
+	}
+	s.of[key] = n
+}
+
+// silently makes a move and tries those of its calls that are ours: every one, or
+// every one of a short operation and a few of a long one.
+func silently(t *testing.T, all *silences, ours func(call int64) bool, every bool) {
+	t.Helper()
 	p := newPair(t, 12, 15)
 	p.source.Exec(t, "postgres", "create database conductor_production")
 	p.source.Exec(t, "conductor_production", simple)
-	tried, reached := 0, 0
-	for _, op := range []reconcile.Operation{reconcile.OpFence, reconcile.OpCopy, reconcile.OpProve, reconcile.OpCommit, reconcile.OpWithdraw, reconcile.OpUnfence} {
+	for _, op := range outage {
 		said := map[string]int64{}
 		for _, side := range []string{sourceSide, targetSide} {
 			req := p.request(op)
@@ -170,13 +231,16 @@ func TestNoCallIsWithoutALimit(t *testing.T) {
 			said[side] = s.calls.Load()
 		}
 		for side, calls := range said {
-			// Every call of a short operation, and as many of a long one.
-			for n := int64(1); n <= calls; n += 1 + calls/silences {
-				tried++
+			step := int64(1)
+			if !every {
+				step += calls / someCalls
+			}
+			for n := int64(1); n <= calls; n += step {
+				if !ours(n) {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s %s %d of %d", op, side, n, calls), func(t *testing.T) {
-					if fallsSilent(t, p, op, side, n) {
-						reached++
-					}
+					all.count(op, side, fallsSilent(t, p, op, side, n))
 				})
 			}
 		}
@@ -185,14 +249,11 @@ func TestNoCallIsWithoutALimit(t *testing.T) {
 		}
 		p.again(t, op)
 	}
-	t.Logf("fell silent at %d calls of %d that were tried", reached, tried)
-	if tried < 24 || reached < tried*3/4 {
-		t.Errorf("%d calls were tried, and %d came as far", tried, reached)
-	}
 }
 
-// silences is at how many calls of one operation a side falls silent at most.
-const silences = 3
+// someCalls is at how many calls of one operation a side falls silent at most,
+// unless all are tried.
+const someCalls = 3
 
 // through puts a silencer before one side of a request.
 func through(t *testing.T, req *reconcile.MoverRequest, side string) *silencer {

@@ -75,11 +75,15 @@ func (t table) format() string {
 	return "text"
 }
 
+// planned tells that the rows are read by a query. To plan one a server looks at
+// the table's indexes, whose functions may lean on the application's path.
+func (t table) planned() bool { return t.root || t.whole || t.config && t.condition != "" }
+
 // copyOut is the statement that reads the rows. COPY of a table reads only
 // that table, as ONLY does.
 func (t table) copyOut() string {
 	from := t.object() + " " + t.columnList()
-	if t.root || t.whole || t.config && t.condition != "" {
+	if t.planned() {
 		only := ""
 		if t.whole && !t.root {
 			only = "only "

@@ -37,7 +37,7 @@ func (s *server) dropDatabase(ctx context.Context, name string) error {
 	return s.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
 			where a.datname = $1 and a.pid <> pg_backend_pid()
-			and ($2 or not r.rolsuper and (pg_has_role(r.oid, 'member') or pg_has_role('pg_signal_backend', 'member')))`, name, s.superuser)
+			and ($2 or not r.rolsuper and (pg_has_role(r.oid, 'usage') or pg_has_role('pg_signal_backend', 'usage')))`, name, s.superuser)
 		if err != nil {
 			return fmt.Errorf("end sessions on database %q: %w", name, err)
 		}

@@ -75,11 +75,11 @@ func (d *databaseCopy) giveViews(ctx context.Context) error {
 // refresh fills one view. Row security that binds even us makes the first try
 // fail instead of giving fewer rows; then the view is what we may see.
 func refresh(ctx context.Context, conn *pgx.Conn, path string, v matview) error {
-	err := execLeaning(ctx, conn, path, "refresh materialized view "+v.object)
+	err := execLeaning(ctx, conn, path, "refresh materialized view "+v.object, aboutRows)
 	if codeOfError(err) != reconcile.CodePrivilege {
 		return err
 	}
-	return execLeaning(ctx, conn, path, "set row_security = on; refresh materialized view "+v.object+"; set row_security = off")
+	return execLeaning(ctx, conn, path, "set row_security = on; refresh materialized view "+v.object+"; set row_security = off", aboutRows)
 }
 
 // policy is one row security policy with the target's role names.

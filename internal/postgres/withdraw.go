@@ -198,7 +198,12 @@ func (m *mover) sameContents(ctx context.Context, h *holder, names []string, fen
 	if err != nil {
 		return classify(targetSide, err)
 	}
-	p := &proof{mover: m, recorded: recorded, facts: &copyFacts{}} // what is read there has no other name
+	target, err := m.target.facts(ctx)
+	if err != nil {
+		return err
+	}
+	// What is read there has no other name, and the path that its databases have now.
+	p := &proof{mover: m, recorded: recorded, facts: &copyFacts{target: target, adapted: adapted{settings: target.globals.settings}}}
 	for _, name := range names {
 		if err := p.compareRecorded(ctx, name); err != nil {
 			return fmt.Errorf("look for writes in database %q: %w", name, err)

@@ -71,31 +71,37 @@ func workOff(ctx context.Context, tasks []task) ([]task, error) {
 
 // failure is why a task failed, with its object.
 func (t task) failure() error {
-	return classify(targetSide, t.named())
+	return classify(targetSide, fmt.Errorf("%s: %w", t.what, t.err))
 }
 
-// named is a task's error with its object, and with the server's hint. Neither
-// has the server's DETAIL, which may quote rows.
-func (t task) named() error {
-	err := fmt.Errorf("%s: %w", t.what, t.err)
-	var pg *pgconn.PgError
-	var known *reconcile.MoverError // has it already
-	if errors.As(err, &pg) && !errors.As(err, &known) {
-		err = withDetail(err, pg)
-	}
-	return err
-}
-
-// unmade names everything that could not be made, each with its reason.
+// unmade names everything that could not be made, each with its reason, and the
+// side that failed; where both did, each has its own.
 func unmade(left []task) error {
 	if len(left) == 1 {
 		return left[0].failure()
 	}
 	errs := make([]error, len(left))
+	first := known(left[0].failure())
+	side := first.Side
 	for i, t := range left {
-		errs[i] = t.named()
+		errs[i] = t.failure()
+		if known(errs[i]).Side != side {
+			side = ""
+		}
 	}
-	return failf(targetSide, codeOfError(left[0].err), "%d objects could not be made: %w", len(left), errors.Join(errs...))
+	for i, err := range errs {
+		if of := known(err).Side; side == "" && of != "" {
+			errs[i] = fmt.Errorf("on the %s: %w", of, err)
+		}
+	}
+	return failf(side, first.Code, "%d objects could not be made: %w", len(left), errors.Join(errs...))
+}
+
+// known is an error that was classified.
+func known(err error) *reconcile.MoverError {
+	var known *reconcile.MoverError
+	errors.As(classify("", err), &known)
+	return known
 }
 
 // mustDo does the tasks, all of them.

@@ -31,12 +31,14 @@ func Dial(ctx context.Context, hostPort string, limit time.Duration) (addresses 
 const (
 	reachPatience = 10 * time.Second
 	reachPause    = time.Second
+	// dialTime is how long a host has to take a connection.
+	dialTime = 10 * time.Second
 )
 
 // Reach dials until the host answers, for some seconds.
-func Reach(ctx context.Context, hostPort string, limit time.Duration) (addresses []string, err error) {
+func Reach(ctx context.Context, hostPort string) (addresses []string, err error) {
 	for began := time.Now(); ; {
-		addresses, err = Dial(ctx, hostPort, limit)
+		addresses, err = Dial(ctx, hostPort, dialTime)
 		if err == nil || time.Since(began) > reachPatience || Pause(ctx, reachPause) != nil {
 			return addresses, err
 		}

@@ -18,3 +18,11 @@ alter table states drop constraint states_state_check;
 insert into states values (7, 'lost');
 alter table states add constraint states_state_check check (state in ('queued', 'done')) not valid;
 update pg_constraint set convalidated = true where conname = 'states_state_check';
+-- What a function says of a row may be the row.
+create function spoken(text) returns boolean language sql immutable as 'select true';
+create table spoken_of (id int primary key, word text check (spoken(word)));
+insert into spoken_of values (1, 'canary-4714');
+create table looked_up (id int primary key, word text check (spoken(word)));
+insert into looked_up values (1, 'canary-4715');
+-- commit
+create or replace function spoken(text) returns boolean language plpgsql immutable as 'begin if $1 like ''%5'' then execute ''select "'' || $1 || ''"''; end if; raise exception ''no %'', $1 using hint = $1, errcode = ''23514''; end';
