@@ -34,8 +34,9 @@ func checkRoad(o Observation, p Part) []Finding {
 }
 
 func untried(p Part, whose string, workloads []string, why string) Finding {
-	return Finding{ID: "road-untried", Field: p.Engine.hostField(), Source: sourceRoad, Fix: "try it from one of their pods, or see that nothing keeps them from it"}.
-		saying("whether %s%s can reach %s from where they stand was not tried: %s", whose, some(workloads, 4), p.External, why)
+	what, brief := sentences("whether %s%s can reach %s from where they stand was not tried: %s", whose, some(workloads, 4), p.External, why)
+	return Finding{ID: "road-untried", Field: p.Engine.hostField(), Source: sourceRoad, What: what, Brief: brief,
+		Fix: "try it from one of their pods, or see that nothing keeps them from it"}
 }
 
 // podsOf is how findings begin to say whose pods are meant.
@@ -89,7 +90,8 @@ func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) Fi
 	}
 	few := t.Result.Login == "" && 2*failed < len(t.Result.Hosts)
 	if few || len(t.Dropped) > 0 && !explained {
-		return Finding{ID: "application-road", Field: p.Engine.hostField(), Source: sourceRoad, Fix: fix}.saying(format, args...)
+		what, brief := sentences(format, args...)
+		return Finding{ID: "application-road", Field: p.Engine.hostField(), Source: sourceRoad, Fix: fix, What: what, Brief: brief}
 	}
 	return block("application-road", p.Engine.hostField(), sourceRoad, fix, format, args...)
 }
