@@ -110,11 +110,11 @@ type Binding struct {
 
 // Plan is what is missing, in order. Without steps nothing is.
 type Plan struct {
-	Format   int        `json:"format"`
-	ID       string     `json:"id"`
-	Name     string     `json:"name"`
-	MadeAt   time.Time  `json:"madeAt"`
-	Binding  Binding    `json:"binding"`
+	Format  int       `json:"format"`
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	MadeAt  time.Time `json:"madeAt"`
+	Binding Binding   `json:"binding"`
 	// Moves are what the steps move, in words: "PostgreSQL internal → pg:5432".
 	Moves    []string   `json:"moves,omitempty"`
 	Steps    []Step     `json:"steps"`
