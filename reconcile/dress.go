@@ -75,13 +75,13 @@ func diskOf(volumes []Volume, used int64) (size int64, why string) {
 	claim := fmt.Sprintf("claim %s says %s", v.Claim, Bytes(v.Bytes))
 	switch {
 	case v.Bytes == 0:
-		return 0, "claim " + v.Claim + " says no size"
+		return 0, "claim " + v.Claim + " gives no size"
 	case used > v.Bytes:
 		return 0, fmt.Sprintf("%s, and the databases alone have %s", claim, Bytes(used))
 	case v.By == "":
 		return 0, claim + ", and whether its volume is a disk of that size could not be found out"
 	case !v.Disk:
-		return 0, claim + ", which " + v.By + " need not hold to"
+		return 0, claim + ", but " + v.By + " does not enforce that size"
 	}
 	return v.Bytes, ""
 }

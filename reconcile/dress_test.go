@@ -55,9 +55,9 @@ func TestAClaimsSizeIsADisksOnlyWhereItIsOne(t *testing.T) {
 	}{
 		{"a disk", claimed(Volume{Bytes: 8 << 30, By: "ebs.csi.aws.com", Disk: true}), 8 << 30, ""},
 		{"a disk that has more", claimed(Volume{Bytes: 1 << 30, By: "ebs.csi.aws.com", Disk: true}), 0, "claim data-0 says 1.0 GiB, and the databases alone have 2.0 GiB"},
-		{"a directory", claimed(Volume{Bytes: 8 << 30, By: "rancher.io/local-path"}), 0, "claim data-0 says 8.0 GiB, which rancher.io/local-path need not hold to"},
+		{"a directory", claimed(Volume{Bytes: 8 << 30, By: "rancher.io/local-path"}), 0, "claim data-0 says 8.0 GiB, but rancher.io/local-path does not enforce that size"},
 		{"nobody knows what", claimed(Volume{Bytes: 8 << 30}), 0, "could not be found out"},
-		{"no size", claimed(Volume{By: "ebs.csi.aws.com", Disk: true}), 0, "claim data-0 says no size"},
+		{"no size", claimed(Volume{By: "ebs.csi.aws.com", Disk: true}), 0, "claim data-0 gives no size"},
 		{"none", nil, 0, "it has 0 volumes"},
 	} {
 		if size, why := diskOf(row.volumes, 2<<30); size != row.size || (why == "") != (row.says == "") || !strings.Contains(why, row.says) {
@@ -71,7 +71,7 @@ func TestAClaimsSizeIsADisksOnlyWhereItIsOne(t *testing.T) {
 	}
 	w.shared = true
 	got, err = Rehearse(t.Context(), externalSpec(), w.providers(), PostgreSQL, withRows, nil)
-	if err != nil || w.limits.SourceDisk != 0 || !slices.Equal(got.NotTried, []string{"how big the source's disk is: claim data-postgresql-0 says 10.0 GiB, which hostPath need not hold to"}) {
+	if err != nil || w.limits.SourceDisk != 0 || !slices.Equal(got.NotTried, []string{"how big the source's disk is: claim data-postgresql-0 says 10.0 GiB, but hostPath does not enforce that size"}) {
 		t.Errorf("on a directory: limits %+v, not tried %q, error %v", w.limits, got.NotTried, err)
 	}
 }
@@ -231,7 +231,7 @@ func TestARehearsalThatWasCutOffIsTold(t *testing.T) {
 		if err := beginRehearsal(t.Context(), w.providers(), PostgreSQL, row.opt.WithData); err != nil {
 			t.Fatal(err)
 		}
-		if !told("it was cut off, or runs still") {
+		if !told("it was cut off, or is still running") {
 			t.Errorf("%s: that it was begun is not told", row.what)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())

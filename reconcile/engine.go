@@ -58,6 +58,9 @@ type Report struct {
 	StillDown bool `json:"stillDown,omitempty"`
 	// StoppedSince is when it was stopped, when it is still down.
 	StoppedSince time.Time `json:"stoppedSince,omitzero"`
+	// NotStopped tells that this apply left the application as it was. Without it
+	// and all of the above nobody looked.
+	NotStopped bool `json:"notStopped,omitempty"`
 	// StartedOn is the side on which the application was started and left
 	// starting: not all of it was seen ready.
 	StartedOn string `json:"startedOn,omitempty"`
@@ -122,14 +125,13 @@ func Apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provid
 		if err != nil {
 			r.reportDowntime(&rep)
 			rep, err = r.fail(ctx, rep, st, err)
-			if rep.StillDown {
-				rep.StoppedSince = r.move.Quiesced
-			}
+			r.reportService(&rep)
 			return rep, err
 		}
 		left = left[n:]
 	}
 	r.reportDowntime(&rep)
+	r.reportService(&rep)
 	r.keepMeasured(ctx)
 	return rep, r.finish(ctx)
 }

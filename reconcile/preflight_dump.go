@@ -24,7 +24,7 @@ func checkDump(insp Inspection, servers ...int) []Finding {
 	const field, fix = "mover.image", "name an image in mover.image that holds pg_dump "
 	switch have := insp.PgDump; {
 	case have == nil:
-		return []Finding{block("pg-dump", field, sourceImage, fix+newest+" or newer, of this version of circleci-dr, and run plan without --no-inspect",
+		return []Finding{block("pg-dump", field, sourceImage, "run plan without --no-inspect; if it still says so, name in mover.image an image of this version of circleci-dr",
 			"which pg_dump the mover's image holds is not known: its mover did not say")}
 	case len(have) == 0:
 		return []Finding{block("pg-dump", field, sourceImage, fix+newest+" or newer", "the mover's image holds no pg_dump that runs")}

@@ -34,6 +34,7 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	if p.Fork { // nothing is copied, and the source lost its turn long ago
 		out = append(out, checkTLS(s, o.Release.Value, dst)...)
 		out = append(out, checkTrust(s, o, p, dst)...)
+		out = append(out, closesWayBack(src, dst)...)
 		return append(out, checkConnections(src, dst)...)
 	}
 	out = append(out, checkSourceFree(p, src)...)

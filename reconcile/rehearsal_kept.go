@@ -25,7 +25,7 @@ func (a *Attempt) before(what, text string) string {
 	}
 	out := fmt.Sprintf("the last attempt to rehearse %s, on %s, ", what, when(a.At))
 	if a.Why == "" {
-		out += "did not end: it was cut off, or runs still"
+		out += "did not end: it was cut off, or is still running"
 	} else {
 		out += "gave no result: " + a.Why
 	}

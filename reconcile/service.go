@@ -24,3 +24,14 @@ func (r *run) service() Service {
 	}
 	return out
 }
+
+// reportService says in the report what became of the application, as far as this
+// run knows it.
+func (r *run) reportService(rep *Report) {
+	switch {
+	case rep.StillDown:
+		rep.StoppedSince = r.move.Quiesced
+	case !r.isDown() && rep.Downtime == 0 && !rep.WentBack && rep.StartedOn == "":
+		rep.NotStopped = true
+	}
+}

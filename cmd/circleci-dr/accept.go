@@ -55,12 +55,33 @@ func accepted(plan reconcile.Plan, given string, file *reconcile.Plan) error {
 			return usagef("--accept names %q, which is no danger of this plan (they are: %s)", w, strings.Join(dangers, ", "))
 		}
 	}
-	for _, d := range dangers {
+	for _, d := range asked(plan, file) {
 		if !slices.Contains(list, d) {
 			return &hint{usagef("the plan has the danger %q, which --accept does not name", d), "accept all of it with" + acceptWords(prefixFor(plan, file != nil), plan)}
 		}
 	}
 	return nil
+}
+
+// asked are the dangers that have to be named. A move that goes on asks for no
+// step what it was not accepted with: the application is stopped, and nobody may
+// be there to say another word.
+func asked(plan reconcile.Plan, file *reconcile.Plan) []string {
+	if file == nil || plan.Resumes == "" {
+		return plan.Dangers()
+	}
+	shown := map[reconcile.StepID]string{}
+	for _, st := range file.Steps {
+		shown[st.ID] = st.Accept
+	}
+	now := reconcile.Plan{}
+	for _, st := range plan.Steps {
+		if word, ok := shown[st.ID]; ok {
+			st.Accept = word
+		}
+		now.Steps = append(now.Steps, st)
+	}
+	return now.Dangers()
 }
 
 func prefixFor(plan reconcile.Plan, withFile bool) string {

@@ -9,6 +9,8 @@ import (
 
 // TestAccepted: consent names the plan, covers every danger and nothing else.
 func TestAccepted(t *testing.T) {
+	begun := reconcile.Plan{ID: "abd", Steps: []reconcile.Step{{ID: "stop", Accept: "outage"}, {ID: "commit", Accept: "outage"}}}
+	resumed := reconcile.Plan{ID: "abc", Resumes: "postgresql-e1", Steps: []reconcile.Step{{ID: "commit", Accept: "no-way-back"}, {ID: "start", Accept: "outage"}}}
 	dangerous := reconcile.Plan{ID: "abc", Steps: []reconcile.Step{{Accept: "outage"}, {}, {Accept: "remove-internal-database"}, {Accept: "outage"}}}
 	harmless := reconcile.Plan{ID: "abc", Steps: []reconcile.Step{{}}}
 	for _, tc := range []struct {
@@ -25,6 +27,8 @@ func TestAccepted(t *testing.T) {
 		{"one danger of two", dangerous, "abc:outage", nil, `the plan has the danger "remove-internal-database"`},
 		{"a danger the plan has not", dangerous, "abc:outage,everything", nil, `--accept names "everything"`},
 		{"all of it", dangerous, "abc:remove-internal-database,outage", nil, ""},
+		{"a move that goes on asks for no word that its plan file has not", resumed, "outage", &begun, ""},
+		{"a plan made anew asks for it", resumed, "abc:outage", nil, `the plan has the danger "no-way-back"`},
 		{"with a plan file the words are enough", dangerous, "outage,remove-internal-database", &dangerous, ""},
 		{"the same words when most is done already", reconcile.Plan{ID: "abc", Steps: []reconcile.Step{{Accept: "outage"}}}, "outage,remove-internal-database", &dangerous, ""},
 		{"with a plan file a danger that neither has", dangerous, "outage,everything,remove-internal-database", &dangerous, `--accept names "everything"`},

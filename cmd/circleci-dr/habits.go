@@ -29,7 +29,7 @@ func usageOf(flags []cli.Flag, err error) error {
 		return found[:i] + dashed(found[i+1:])
 	})
 	if two, ok := strings.CutPrefix(text, "Cannot use two forms of the same flag: "); ok {
-		return usagef("%s is there twice; name it once", dashed(lastWord(two)))
+		return usagef("%s is given twice; give it once", dashed(lastWord(two)))
 	}
 	name, unknown := strings.CutPrefix(text, "flag provided but not defined: ")
 	if !unknown {
@@ -104,7 +104,7 @@ func givenTwice(flags []cli.Flag, args []string) error {
 		}
 		first := f.Names()[0]
 		if seen[first] {
-			return usagef("%s is there twice; name it once", dashed(first))
+			return usagef("%s is given twice; give it once", dashed(first))
 		}
 		seen[first] = true
 		if takes, ok := f.(cli.DocGenerationFlag); ok && takes.TakesValue() && !joined {
@@ -122,7 +122,7 @@ func noArguments(c *cli.Context) error {
 	said := fmt.Sprintf("%s takes no arguments (got %q)", name, got)
 	switch {
 	case len(c.Command.Subcommands) > 0:
-		return usagef("%s knows no %q", name, got)
+		return usagef("%s has no command %q", name, got)
 	case takes("plan") && strings.HasSuffix(got, ".json"):
 		return usagef("%s; did you mean --plan %s?", said, quote(got))
 	case takes("file"):

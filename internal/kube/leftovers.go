@@ -36,8 +36,11 @@ func (c *Client) sweepSecrets(ctx context.Context, now time.Time) error {
 		case !apierrors.IsNotFound(err):
 			errs = append(errs, fmt.Errorf("look for Job %s: %w", s.Labels[labelJob], err))
 		default:
-			precise := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(s.UID))}
-			errs = append(errs, gone(c.kube.CoreV1().Secrets(c.options.Namespace).Delete(ctx, s.Name, precise), "Secret "+s.Name))
+			precise := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &s.UID, ResourceVersion: &s.ResourceVersion}}
+			err := c.kube.CoreV1().Secrets(c.options.Namespace).Delete(ctx, s.Name, precise)
+			if !apierrors.IsConflict(err) { // else somebody has just taken it up again
+				errs = append(errs, gone(err, "Secret "+s.Name))
+			}
 		}
 	}
 	return errors.Join(errs...)

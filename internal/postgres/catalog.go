@@ -145,7 +145,7 @@ func compareFacts(ctx context.Context, c catalog, source, target side, differ fu
 		} else {
 			have = nil
 		}
-		if want != nil && have != nil && (want.value == have.value || nameFacts[want.what] && unquoted(want.value) == unquoted(have.value)) {
+		if want != nil && have != nil && (want.value == have.value || c.kind != "foreign server" && nameFacts[want.what] && unquoted(want.value) == unquoted(have.value)) {
 			continue
 		}
 		if err := differ(want, have); err != nil {
@@ -188,7 +188,8 @@ func unquoted(text string) string {
 	return quotedName.ReplaceAllString(text, "$1")
 }
 
-// nameFacts are the facts whose value is names and nothing that somebody wrote.
+// nameFacts are the facts whose value is names and nothing that somebody wrote;
+// the type of a foreign server is.
 var nameFacts = map[string]bool{"type": true, "of type": true, "parents": true, "function": true, "result": true}
 
 func catalogByName(name string) catalog {

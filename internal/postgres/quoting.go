@@ -90,8 +90,12 @@ func namesOnly(pg *pgconn.PgError, about subject) bool {
 // ofSource tells a message about a name that is written in a function: it was
 // refused before a value came into it.
 func ofSource(pg *pgconn.PgError, written func(string) bool) bool {
-	return pg.Code[:2] == "42" && pg.InternalPosition > 0 && written != nil && written(strings.TrimPrefix(pg.InternalQuery, "SELECT "))
+	return pg.Code[:2] == "42" && pg.InternalPosition > 0 && !putTogether.MatchString(pg.Where) && written != nil && written(strings.TrimPrefix(pg.InternalQuery, "SELECT "))
 }
+
+// putTogether is a context whose first line runs a statement that a function put
+// together, perhaps out of values.
+var putTogether = regexp.MustCompile(`^[^\n]*(EXECUTE|EXECUTE statement|RETURN QUERY|OPEN)(\n|$)`)
 
 // functionLine is the first line of a context as PL/pgSQL and functions in SQL
 // give it: a name, types of arguments, and a line.

@@ -37,6 +37,7 @@ func TestNoValueOfARowIsQuoted(t *testing.T) {
 		"no right":                         {pgconn.PgError{Code: "42501"}, true, true, ""},
 		"a name in a function's source":    {pgconn.PgError{Code: "42883", InternalPosition: 8, InternalQuery: "SELECT select one()", Where: function + "RETURN"}, true, true, ""},
 		"a name that dynamic SQL made":     {pgconn.PgError{Code: "42883", InternalPosition: 8, InternalQuery: "select canary()", Where: function + "EXECUTE"}, false, false, "undefined function in"},
+		"a value that dynamic SQL put in":  {pgconn.PgError{Code: "42703", InternalPosition: 8, InternalQuery: "SELECT select one()", Where: function + "EXECUTE\nCOPY t, line 1"}, false, false, "undefined column in"},
 		"a context in no known form":       {pgconn.PgError{Code: "38000", Where: "canary in Python"}, false, false, "external routine exception ("},
 		"a code that nobody knows":         {pgconn.PgError{Code: "F0000"}, false, false, "error ("},
 		"a context that ends with a value": {pgconn.PgError{Code: "P0001", Where: "PL/pgSQL function f(text) line 1 at canary\ncanary"}, false, false, ""},

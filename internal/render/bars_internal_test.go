@@ -54,7 +54,7 @@ func TestBars(t *testing.T) {
 	}
 	want := []string{
 		"[ 1/3] Write the Secret: nothing to do, it is as wanted",
-		"the application is STOPPED since then; the plan announced up to 60 s",
+		"the application has been STOPPED since then; the plan announced up to 60 s",
 		"bringing the application back",
 		"[ 2/3] Copy every database: 12 s",
 		"[ 3/3] failed after 1.0 s: different",

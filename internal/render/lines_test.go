@@ -39,7 +39,7 @@ func TestLines(t *testing.T) {
 	l.Service(down)
 	l.StepEnds(reconcile.Step{ID: "go-back/postgresql", Title: "Bring it back"}, 4200*time.Millisecond, nil)
 	want := `09:30:00Z  [ 1/2] Write the Secret: nothing to do, it is as wanted
-09:30:00Z  the application is STOPPED since 2026-11-22 09:28:50 UTC; the plan announced 2 to 14 min
+09:30:00Z  the application has been STOPPED since 2026-11-22 09:28:50 UTC; the plan announced 2 to 14 min
 09:30:00Z  [ 2/2] STOPPED 01:10  Copy every database
 09:30:00Z  [ 2/2] STOPPED 01:10  schema conductor_production
 09:30:01Z  [ 2/2] STOPPED 01:11  data public.builds, 10.0 MiB of 1.0 GiB (0 %)
@@ -48,7 +48,7 @@ func TestLines(t *testing.T) {
 09:30:12Z  [ 2/2] STOPPED 01:22  failed after 1 min 23 s: the target went away
 09:30:12Z  bringing the application back on the internal database
 11:40:12Z  [ .. ] STOPPED 2:11:22  the database takes writes again
-11:40:12Z  the application is UP; it was stopped for 2 h 11 min, the plan announced 2 to 14 min
+11:40:12Z  the application is UP; it was stopped for 2 h 11 min; the plan announced 2 to 14 min
 11:40:12Z  [ .. ] done in 4.2 s
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {

@@ -222,7 +222,7 @@ func planNotices(p *page, o Options, plan reconcile.Plan) {
 		some = true
 	}
 	for _, f := range plan.Findings {
-		if !f.Blocks && f.ID != reconcile.FindingNoWayBack { // that one stands above the totals
+		if !f.Blocks && (f.ID != reconcile.FindingNoWayBack || len(plan.Blocked()) > 0) { // that one stands above the totals
 			p.para("Note: ", "      ", plain, noteOf(o, f))
 			some = true
 		}

@@ -38,7 +38,7 @@ func ReportText(w io.Writer, rep reconcile.Report, cause error, o Options) error
 	}
 	switch {
 	case cause == nil && len(rep.Steps) == 0:
-		p.line("Nothing to do; " + Verdict(rep) + ".")
+		p.line("Nothing to do.")
 	case cause == nil:
 		p.line(p.paint(green, fmt.Sprintf("Done: plan %s is applied, and %s.", clean(rep.Plan), Verdict(rep))))
 	case rep.StillDown:
@@ -101,13 +101,17 @@ func reportStep(p *page, n int, st reconcile.StepReport) {
 func Verdict(rep reconcile.Report) string {
 	switch {
 	case rep.StillDown && !rep.StoppedSince.IsZero():
-		return "the application is STOPPED since " + when(rep.StoppedSince)
+		return "the application has been STOPPED since " + when(rep.StoppedSince)
 	case rep.StillDown:
 		return "the application is STOPPED"
 	case rep.StartedOn != "":
 		return "the application is STARTING on " + clean(rep.StartedOn)
-	case rep.Downtime == 0:
-		return "the application is UP and was not stopped"
+	case rep.WentBack:
+		return "the application is UP on its source"
+	case rep.Downtime > 0:
+		return "the application is UP"
+	case rep.NotStopped:
+		return "the application was not stopped by this apply"
 	}
-	return "the application is UP"
+	return "nobody looked whether the application is up: circleci-dr status tells"
 }

@@ -39,11 +39,11 @@ func serviceLine(s reconcile.Service) string {
 	}
 	switch {
 	case !s.Up && announced != "":
-		return fmt.Sprintf("the application is STOPPED since %s; %s", when(s.Since), announced)
+		return fmt.Sprintf("the application has been STOPPED since %s; %s", when(s.Since), announced)
 	case !s.Up:
-		return "the application is STOPPED since " + when(s.Since)
+		return "the application has been STOPPED since " + when(s.Since)
 	case announced != "":
-		return fmt.Sprintf("the application is UP; it was stopped for %s, %s", reconcile.Took(s.Stopped), announced)
+		return fmt.Sprintf("the application is UP; it was stopped for %s; %s", reconcile.Took(s.Stopped), announced)
 	}
 	return "the application is UP; it was stopped for " + reconcile.Took(s.Stopped)
 }

@@ -85,6 +85,7 @@ func TestReportText(t *testing.T) {
 	starting.StartedOn, starting.Ailing = "pg.example.com:5432", crash.Ailing
 	forbidden := errors.New("patch PersistentVolume pvc-2c6f41d0: forbidden")
 	early := reportOf(plan, reconcile.ActProtect, forbidden)
+	early.NotStopped = true
 
 	for name, c := range map[string]struct {
 		rep   reconcile.Report

@@ -1,0 +1,26 @@
+package render_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/internal/render"
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
+
+// Nothing is said of the application that nobody saw.
+func TestVerdict(t *testing.T) {
+	for want, rep := range map[string]reconcile.Report{
+		"nobody looked whether the application is up: circleci-dr status tells": {},
+		"the application was not stopped by this apply":                         {NotStopped: true},
+		"the application is UP":                                          {Downtime: time.Minute},
+		"the application is UP on its source":                            {WentBack: true},
+		"the application is STARTING on pg.example.com:5432":             {StartedOn: "pg.example.com:5432"},
+		"the application is STOPPED":                                     {StillDown: true},
+		"the application has been STOPPED since 2026-11-22 09:30:00 UTC": {StillDown: true, StoppedSince: t0},
+	} {
+		if got := render.Verdict(rep); got != want {
+			t.Errorf("%+v: %q, want %q", rep, got, want)
+		}
+	}
+}
