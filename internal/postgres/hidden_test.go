@@ -63,7 +63,7 @@ var hidden = []struct {
 	{"transform", "create or replace function turned(int) returns int language sql as 'select 1'; create or replace transform for int language sql (from sql with function prsd_lextype(internal))",
 		`create or replace function turned(int) returns int language sql transform for type int as 'select 1';
 		create or replace transform for int language sql (from sql with function prsd_lextype(internal), to sql with function int4recv(internal))`,
-		[]string{"main: routine public.turned(integer): transforms differs", "main: transform for integer on language sql: to differs"}},
+		[]string{"main: routine public.turned(integer): transforms differs", "main: transform for integer language sql: to differs"}},
 	{"extension dependence", "drop function near; create function near(a text, b text) returns boolean language sql as 'select true'", "alter function near(text, text) depends on extension pg_trgm",
 		[]string{"main: extension dependence function public.near(pg_catalog.text,pg_catalog.text): is missing on the target"}},
 	{"order of options", "alter server archive options (drop host); alter server archive options (add host '192.0.2.7'); alter foreign data wrapper files options (drop one); alter foreign data wrapper files options (add one '1')", "select 1", nil},
