@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -76,10 +77,16 @@ func quoteJSON(s string) string {
 	return `"` + strings.NewReplacer(`"`, `\"`, "<", `\u003c`).Replace(s) + `"`
 }
 
+// oneAtATime keeps runs in one process apart: urfave/cli writes to its help flag,
+// which all of them share. The product runs one in a process.
+var oneAtATime sync.Mutex
+
 // runTool runs the command as main does.
 func runTool(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
+	oneAtATime.Lock()
+	defer oneAtATime.Unlock()
 	code = realMain(append([]string{"circleci-dr"}, args...), &stdout, &stderr)
 	return code, stdout.String(), stderr.String()
 }
