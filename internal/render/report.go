@@ -42,7 +42,11 @@ func ReportText(w io.Writer, rep reconcile.Report, cause error, o Options) error
 	case cause == nil:
 		p.line(p.paint(green, fmt.Sprintf("Done: plan %s is applied, and %s.", clean(rep.Plan), Verdict(rep))))
 	case rep.StillDown:
-		p.para("", "", red, "THE APPLICATION IS STILL STOPPED, since "+when(rep.StoppedSince)+", and could not be brought back. circleci-dr status says where things are; the same apply goes on from here.")
+		since := ""
+		if !rep.StoppedSince.IsZero() { // an older engine does not say
+			since = ", since " + when(rep.StoppedSince) + ","
+		}
+		p.para("", "", red, "THE APPLICATION IS STILL STOPPED"+since+" and could not be brought back. circleci-dr status says where things are; the same apply goes on from here.")
 	case rep.StartedOn != "":
 		p.para("", "", bold, fmt.Sprintf("The application is started on %s, and not all of it was seen ready. Nothing of it is stopped: circleci-dr status shows how far it is, and the same apply goes on from here.", rep.StartedOn))
 	case rep.WentBack:

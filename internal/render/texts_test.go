@@ -81,6 +81,7 @@ func TestReportText(t *testing.T) {
 	back.WentBack, back.Downtime = true, 97*time.Second
 	down := reportOf(plan, reconcile.ActProve, different)
 	down.StillDown = true
+	down.StoppedSince = t0.Add(-time.Hour)
 	starting := reportOf(plan, reconcile.ActResume, crash)
 	starting.StartedOn, starting.Ailing = "pg.example.com:5432", crash.Ailing
 	forbidden := errors.New("patch PersistentVolume pvc-2c6f41d0: forbidden")

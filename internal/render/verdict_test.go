@@ -1,6 +1,8 @@
 package render_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,5 +24,16 @@ func TestVerdict(t *testing.T) {
 		if got := render.Verdict(rep); got != want {
 			t.Errorf("%+v: %q, want %q", rep, got, want)
 		}
+	}
+}
+
+// An engine of an older version does not say since when.
+func TestNoDateIsShownThatNobodySaid(t *testing.T) {
+	var out strings.Builder
+	if err := render.ReportText(&out, reconcile.Report{StillDown: true}, errors.New("no"), render.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); !strings.Contains(text, "STILL STOPPED and could not") || strings.Contains(text, "0001") {
+		t.Errorf("the report says\n%s", text)
 	}
 }
