@@ -79,11 +79,11 @@ func timed(s *spec.Spec, o Observation, steps []Step, parts []Part) []Step {
 			m, other, ok = d, false, true
 		}
 		switch {
-		case ok && tooQuick(m.Took) && z.bytes == 0:
-			st.Estimate = st.Estimate.from(m, z, other)
-			st.Estimate.Assumption = ""
 		case ok:
 			st.Estimate = st.Estimate.from(m, z, other)
+			if tooQuick(m.Took) && z.bytes == 0 {
+				st.Estimate.Assumption = ""
+			}
 		case st.Estimate.Assumption == "": // too quick to speak of
 		case o.Measured.Unread():
 			st.Estimate.Assumption += "; what was measured here could not be read"

@@ -67,7 +67,7 @@ func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
 func movesOf(parts []Part, steps []Step) []string {
 	var out []string
 	for _, p := range parts {
-		if slices.ContainsFunc(steps, func(st Step) bool { return st.ID == commitStep(p).ID }) {
+		if commitOf(p, steps) >= 0 {
 			from, to := string(p.From), string(p.To)
 			if p.To == spec.External {
 				to = p.External
@@ -87,13 +87,18 @@ func acceptNoWayBack(plan Plan, parts []Part) {
 		return
 	}
 	for _, p := range parts {
-		for i := range plan.Steps {
-			if st := &plan.Steps[i]; p.Engine == PostgreSQL && st.ID == commitStep(p).ID {
-				st.Accept = AcceptNoWayBack
-				st.Reason += "; there is no way back from a newer major version"
-			}
+		if i := commitOf(p, plan.Steps); p.Engine == PostgreSQL && i >= 0 {
+			plan.Steps[i].Accept = AcceptNoWayBack
+			plan.Steps[i].Reason += "; there is no way back from a newer major version"
 		}
 	}
+}
+
+// commitOf is where the commit of a part stands among the steps, -1 when it does
+// not.
+func commitOf(p Part, steps []Step) int {
+	id := commitStep(p).ID
+	return slices.IndexFunc(steps, func(st Step) bool { return st.ID == id })
 }
 
 // findingsFor is preflight before a move; an unfinished one has had its

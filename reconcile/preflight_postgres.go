@@ -141,13 +141,14 @@ func closesWayBack(src, dst Database) []Finding {
 // wayBackOfOpen is the same of a move that stands open and is not committed,
 // when both servers were seen.
 func wayBackOfOpen(o Observation, parts []Part) []Finding {
-	for _, p := range parts {
-		in := o.store(p.Engine).Inspection
-		if p.Engine == PostgreSQL && p.To == spec.External && in.Is() && in.Value.Source != nil && in.Value.Target != nil && in.Value.Source.Database != nil && in.Value.Target.Database != nil {
-			return closesWayBack(*in.Value.Source.Database, *in.Value.Target.Database)
-		}
+	if !slices.ContainsFunc(parts, func(p Part) bool { return p.Engine == PostgreSQL && p.To == spec.External }) {
+		return nil
 	}
-	return nil
+	inside, outside := o.inspected(PostgreSQL, spec.Internal), o.inspected(PostgreSQL, spec.External)
+	if inside == nil || inside.Database == nil || outside == nil || outside.Database == nil {
+		return nil
+	}
+	return closesWayBack(*inside.Database, *outside.Database)
 }
 
 // checkSourceFree refuses a source that is no longer the truth, or that

@@ -33,24 +33,16 @@ var explained = sync.OnceValue(func() []Field {
 
 func fieldsOf(block yaml.MapSlice) []Field {
 	var out []Field
-	properties, _ := keyOf(block, "properties").(yaml.MapSlice)
+	properties, _ := block.ToMap()["properties"].(yaml.MapSlice)
 	for _, p := range properties {
 		body, _ := p.Value.(yaml.MapSlice)
+		says := body.ToMap()
 		f := Field{Name: fmt.Sprint(p.Key), Fields: fieldsOf(body)}
-		f.Description, _ = keyOf(body, "description").(string)
-		if examples, _ := keyOf(body, "examples").([]any); len(examples) > 0 {
+		f.Description, _ = says["description"].(string)
+		if examples, _ := says["examples"].([]any); len(examples) > 0 {
 			f.Example = examples[0]
 		}
 		out = append(out, f)
 	}
 	return out
-}
-
-func keyOf(block yaml.MapSlice, key string) any {
-	for _, item := range block {
-		if item.Key == key {
-			return item.Value
-		}
-	}
-	return nil
 }

@@ -115,10 +115,11 @@ func (p *program) overwrites(c *cli.Context) error {
 }
 
 func (p *program) specFlags(o *common) []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "the spec; - reads it from standard input", Value: "circleci-dr.yaml", Destination: &o.file, EnvVars: []string{"CIRCLECI_DR_FILE"}},
-		p.outputFlag(o),
-	}
+	return []cli.Flag{p.fileFlag(o), p.outputFlag(o)}
+}
+
+func (p *program) fileFlag(o *common) cli.Flag {
+	return &cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "the spec; - reads it from standard input", Value: "circleci-dr.yaml", Destination: &o.file, EnvVars: []string{"CIRCLECI_DR_FILE"}}
 }
 
 func (p *program) outputFlag(o *common) cli.Flag {
@@ -128,9 +129,13 @@ func (p *program) outputFlag(o *common) cli.Flag {
 // reachFlags are those of a command that reads the cluster and runs no pod there.
 func (p *program) reachFlags(o *common) []cli.Flag {
 	return append(p.specFlags(o),
-		&cli.StringFlag{Name: "kubeconfig", Usage: "`FILE` to reach the cluster with; default: KUBECONFIG", Destination: &o.kubeconfig},
+		kubeconfigFlag(&o.kubeconfig),
 		&cli.StringFlag{Name: "kube-context", Usage: "overrides server.kubeContext", Destination: &o.kubeContext},
 	)
+}
+
+func kubeconfigFlag(to *string) cli.Flag {
+	return &cli.StringFlag{Name: "kubeconfig", Usage: "`FILE` to reach the cluster with; default: KUBECONFIG", Destination: to}
 }
 
 func (p *program) clusterFlags(o *common) []cli.Flag {

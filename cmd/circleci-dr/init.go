@@ -33,7 +33,7 @@ func (p *program) initCommand() *cli.Command {
 			"Exit codes: 0 written, 1 failed or no release, 4 live state unreadable, 64 usage, or several releases.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "write the spec to `FILE`, which is not there yet, or - for standard output", Value: "circleci-dr.yaml", Destination: &o.file, EnvVars: []string{"CIRCLECI_DR_FILE"}},
-			&cli.StringFlag{Name: "kubeconfig", Usage: "`FILE` to reach the cluster with; default: KUBECONFIG", Destination: &o.kubeconfig},
+			kubeconfigFlag(&o.kubeconfig),
 			&cli.StringFlag{Name: "kube-context", Usage: "the kubeconfig's context to look at; required", Destination: &o.kubeContext},
 			&cli.StringFlag{Name: "namespace", Usage: "look in this `NAMESPACE` only", Destination: &o.namespace},
 			&cli.StringFlag{Name: "release", Usage: "the `NAME` of the Helm release; needed where there are several", Destination: &o.release},

@@ -44,9 +44,7 @@ func (p *program) rbacCommand() *cli.Command {
 
 // rbacFlags are those of the spec, with an output that is YAML.
 func (p *program) rbacFlags(o *common) []cli.Flag {
-	flags := p.specFlags(o)
-	return append(flags[:len(flags)-1:len(flags)-1],
-		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "yaml or json", Value: "yaml", Destination: &o.output})
+	return []cli.Flag{p.fileFlag(o), &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "yaml or json", Value: "yaml", Destination: &o.output}}
 }
 
 func (p *program) runRBAC(o rbacOptions) error {

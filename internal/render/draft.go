@@ -31,7 +31,7 @@ func Draft(d reconcile.Draft) (string, error) {
 	}
 	w := draftWriter{draft: d, said: map[string]bool{}}
 	for _, f := range spec.Fields() {
-		if f.Name != "apiVersion" && f.Name != "name" && (w.offers(f.Name) || present(f.Name, known)) {
+		if f.Name != "apiVersion" && f.Name != "name" && (w.offers(f.Name) || known.ToMap()[f.Name] != nil) {
 			w.line("")
 		}
 		w.field(f, "", "", known)
@@ -76,17 +76,6 @@ func pruned(m yaml.MapSlice) yaml.MapSlice {
 	return out
 }
 
-func valueIn(m yaml.MapSlice, name string) any {
-	for _, item := range m {
-		if item.Key == name {
-			return item.Value
-		}
-	}
-	return nil
-}
-
-func present(name string, m yaml.MapSlice) bool { return valueIn(m, name) != nil }
-
 // paragraphs puts remarks one below the other, so that each ends where the next
 // one begins.
 func paragraphs(remarks []string) string {
@@ -116,7 +105,7 @@ func (w *draftWriter) offers(path string) bool {
 // stands before it: spaces, and the comment sign once a block is one.
 func (w *draftWriter) field(f spec.Field, parent, indent string, known yaml.MapSlice) {
 	path := strings.TrimPrefix(parent+"."+f.Name, ".")
-	value := valueIn(known, f.Name)
+	value := known.ToMap()[f.Name]
 	offered := value == nil && w.offers(path)
 	if value == nil && !offered {
 		return
