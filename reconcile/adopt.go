@@ -118,13 +118,13 @@ func lookAdopt(ctx context.Context, r *run, st Step) (Look, error) {
 
 func applyAdopt(ctx context.Context, r *run, st Step) error {
 	p := r.adopt[engineOf(st)]
-	mover := func(op Operation, in sides) MoverJob {
+	ask := func(op Operation, in sides) MoverJob {
 		job := in.job(fmt.Sprintf("circleci-dr-adopt-%s-%s", op, p.ID()), MoverRequest{Operation: op, Installation: r.id, Move: p.ID() + chosen, Epoch: p.Epoch, Fork: true})
 		job.Deadline = quickTime
 		return job
 	}
 	both := r.sides(p)
-	if _, err := runMover[json.RawMessage](ctx, r, st, mover(OpCommit, both)); err != nil {
+	if _, err := runMover[json.RawMessage](ctx, r, st, ask(OpCommit, both)); err != nil {
 		return err
 	}
 	l := Lineage{Epoch: p.Epoch, Authoritative: spec.Internal, Endpoint: p.External, Move: p.ID() + chosen, At: r.p.Now(), Adopting: true,
@@ -132,11 +132,11 @@ func applyAdopt(ctx context.Context, r *run, st Step) error {
 	if err := replaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
 		return err
 	}
-	kept, err := runMover[SetAsideResult](ctx, r, st, mover(OpSetAside, sides{Engine: p.Engine, Source: both.Source, Inwards: true}))
+	kept, err := runMover[SetAsideResult](ctx, r, st, ask(OpSetAside, sides{Engine: p.Engine, Source: both.Source, Inwards: true}))
 	if err != nil {
 		return fmt.Errorf("set the external databases aside: %w", err)
 	}
-	lift := mover(OpUnfence, sides{Engine: p.Engine, Source: both.Target})
+	lift := ask(OpUnfence, sides{Engine: p.Engine, Source: both.Target})
 	lift.Request.Fork = false // whatever stands there ends
 	if _, err := runMover[json.RawMessage](ctx, r, st, lift); err != nil {
 		return fmt.Errorf("let the internal side take writes again: %w", err)

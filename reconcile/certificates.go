@@ -126,7 +126,7 @@ func checkTrust(s *spec.Spec, o Observation, p Part, dst Database) []Finding {
 		chain := certificatesOf(shown.Chain)
 		switch {
 		case len(chain) == 0:
-			out = append(out, Finding{ID: "host-unseen", Field: p.Engine.hostField(), Source: sourceTrust,
+			out = append(out, Finding{ID: "host-unseen", Field: hostFieldOf(p.Engine), Source: sourceTrust,
 				What: fmt.Sprintf("%s could not be asked for its certificate from inside the cluster: %s", nameOf(shown), orElse(shown.Error, "it showed none")),
 				Fix:  "see that the name can be resolved and reached from the cluster: the application connects to every member of the replica set by the name the set has for it"})
 			continue
@@ -180,13 +180,13 @@ func checkName(p Part, shown Presented, leaf *x509.Certificate) []Finding {
 	if shown.Announced {
 		fix = "have a certificate issued that is for that name too, or reconfigure the replica set with names its certificates are for (rs.reconfig)"
 	}
-	return []Finding{block("certificate-name", p.Engine.hostField(), sourceTrust, fix,
+	return []Finding{block("certificate-name", hostFieldOf(p.Engine), sourceTrust, fix,
 		"the application would refuse %s: %s", nameOf(shown), strings.TrimPrefix(err.Error(), "x509: "))}
 }
 
 func untrusted(o Observation, p Part, shown Presented, chain []*x509.Certificate, why error, unset string, sure bool) Finding {
 	issuer := chain[len(chain)-1].Issuer.String()
-	field := p.Engine.field("external", "tls", "ca")
+	field := fieldOf(p.Engine, "external", "tls", "ca")
 	fix := "add the certificate of that authority, as base64 of its PEM, to tls.certificates in the release's values and helm upgrade, or name it in " + field + ": then the move adds it"
 	if authority := o.store(p.Engine).Authority; authority.Is() && vouched(chain, poolOf(authority.Value), o.At) == nil {
 		fix = "have the application trust the authority in " + field + ", which the move cannot add to tls.certificates: " + orElse(unset, "it is not there yet")
@@ -194,8 +194,8 @@ func untrusted(o Observation, p Part, shown Presented, chain []*x509.Certificate
 	what := fmt.Sprintf("the application would not trust %s: its certificate comes from %s, which neither tls.certificates of the release's values nor the system's authorities have (%s)",
 		nameOf(shown), issuer, strings.TrimPrefix(why.Error(), "x509: "))
 	if !sure {
-		return Finding{ID: "certificate-untrusted", Field: p.Engine.field("external", "tls"), Source: sourceTrust, Fix: fix,
+		return Finding{ID: "certificate-untrusted", Field: fieldOf(p.Engine, "external", "tls"), Source: sourceTrust, Fix: fix,
 			What: what + "; whether its PostgreSQL clients verify is not documented"}
 	}
-	return block("certificate-untrusted", p.Engine.field("external", "tls"), sourceTrust, fix, "%s", what)
+	return block("certificate-untrusted", fieldOf(p.Engine, "external", "tls"), sourceTrust, fix, "%s", what)
 }

@@ -26,13 +26,13 @@ func CoverageOf(s *spec.Spec) []Coverage {
 	for _, e := range []Engine{PostgreSQL, MongoDB} {
 		switch d := declared(s, e); {
 		case d == nil:
-			add(e.field(), Uncovered, "not in the file: nobody decided where it lives")
+			add(fieldOf(e), Uncovered, "not in the file: nobody decided where it lives")
 		case s.Server == nil:
-			add(e.field(), Declared, "on a services machine")
+			add(fieldOf(e), Declared, "on a services machine")
 		case !slices.Contains(engines, e):
-			add(e.field(), Declared, "location "+string(d.location)+" is neither checked nor changed")
+			add(fieldOf(e), Declared, "location "+string(d.location)+" is neither checked nor changed")
 		default:
-			add(e.field(), Enforced, "location "+string(d.location))
+			add(fieldOf(e), Enforced, "location "+string(d.location))
 		}
 	}
 	if s.Backup == nil {

@@ -47,20 +47,20 @@ func CredentialsName(e Engine) string { return traitsOf[e].credentials }
 
 func (e Engine) title() string { return traitsOf[e].title }
 
-// docs is where the rules of moving an engine out are explained.
-func (e Engine) docs() string { return "docs/moving-" + string(e) + ".md" }
+// docsOf is where the rules of moving an engine out are explained.
+func docsOf(e Engine) string { return "docs/moving-" + string(e) + ".md" }
 
-// field is the spec's path of the engine's block, or of something in it.
-func (e Engine) field(below ...string) string {
+// fieldOf is the spec's path of the engine's block, or of something in it.
+func fieldOf(e Engine, below ...string) string {
 	return strings.Join(append([]string{"datastores", string(e)}, below...), ".")
 }
 
-// hostField is where the external server's address is declared.
-func (e Engine) hostField() string {
+// hostFieldOf is where the external server's address is declared.
+func hostFieldOf(e Engine) string {
 	if e == MongoDB {
-		return e.field("external", "hosts")
+		return fieldOf(e, "external", "hosts")
 	}
-	return e.field("external", "host")
+	return fieldOf(e, "external", "host")
 }
 
 // declaration is one datastore's block of the spec, whichever engine's.

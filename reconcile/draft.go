@@ -134,7 +134,7 @@ func (d *Draft) postgres(in Installation) {
 	if live.Internal {
 		d.Spec.Datastores.PostgreSQL = &spec.PostgreSQL{Location: spec.Internal}
 		d.internal(PostgreSQL, live)
-		d.offer(PostgreSQL.field("external"), "host", "port", "username", "password", "tls.mode", "tls.ca", "diskGiB")
+		d.offer(fieldOf(PostgreSQL, "external"), "host", "port", "username", "password", "tls.mode", "tls.ca", "diskGiB")
 		return
 	}
 	x := &spec.PostgreSQLExternal{}
@@ -142,8 +142,8 @@ func (d *Draft) postgres(in Installation) {
 	d.heard(heard(PostgreSQL, postgresRows, x, in.Values))
 	x.Password = d.external(in, PostgreSQL, &x.Username)
 	if x.TLS.Mode == "" {
-		d.remark(PostgreSQL.field("external.tls.mode"), "decide: no value of this release says whether the application encrypts; verify-full is what holds without this field")
-		d.offer(PostgreSQL.field("external"), "tls.mode")
+		d.remark(fieldOf(PostgreSQL, "external.tls.mode"), "decide: no value of this release says whether the application encrypts; verify-full is what holds without this field")
+		d.offer(fieldOf(PostgreSQL, "external"), "tls.mode")
 	}
 	d.trust(in.Release, PostgreSQL, x.TLS.Mode != spec.TLSDisable)
 }
@@ -157,7 +157,7 @@ func (d *Draft) mongo(in Installation) {
 	if live.Internal {
 		d.Spec.Datastores.MongoDB = &spec.MongoDB{Location: spec.Internal}
 		d.internal(MongoDB, live)
-		d.offer(MongoDB.field("external"), "hosts", "username", "password", "authSource", "mechanism", "replicaSet", "tls.ca", "diskGiB")
+		d.offer(fieldOf(MongoDB, "external"), "hosts", "username", "password", "authSource", "mechanism", "replicaSet", "tls.ca", "diskGiB")
 		return
 	}
 	x := &spec.MongoDBExternal{}
@@ -165,11 +165,11 @@ func (d *Draft) mongo(in Installation) {
 	d.heard(heard(MongoDB, mongoRows, x, in.Values))
 	x.Password = d.external(in, MongoDB, &x.Username)
 	if x.Mechanism == "" {
-		d.offer(MongoDB.field("external"), "mechanism")
+		d.offer(fieldOf(MongoDB, "external"), "mechanism")
 	}
 	encrypts := x.TLS.Enabled != nil && *x.TLS.Enabled
 	if encrypts { // also where the options alone say so
-		delete(d.Remarks, MongoDB.field("external.tls.enabled"))
+		delete(d.Remarks, fieldOf(MongoDB, "external.tls.enabled"))
 	}
 	d.trust(in.Release, MongoDB, encrypts)
 }
@@ -185,12 +185,12 @@ func (d *Draft) internal(e Engine, live ReleaseStore) {
 	if live.FullName != string(e) {
 		name = ", under the name " + live.FullName
 	}
-	d.remark(e.field("location"), "in the release"+name+". To move it out, fill the block below and write external here")
+	d.remark(fieldOf(e, "location"), "in the release"+name+". To move it out, fill the block below and write external here")
 }
 
 // external is what both engines have to say of a server outside the release.
 func (d *Draft) external(in Installation, e Engine, username *string) spec.SecretRef {
-	field := e.field("external")
+	field := fieldOf(e, "external")
 	if *username == "" {
 		*username = traitsOf[e].superuser
 		d.remark(field+".username", "decide: the release names no user. plan refuses this file until both name the same one")
@@ -208,7 +208,7 @@ func (d *Draft) trust(rel Release, e Engine, encrypts bool) {
 	if !encrypts {
 		return
 	}
-	field := e.field("external.tls.ca")
+	field := fieldOf(e, "external.tls.ca")
 	if n := len(rel.Trust.Certificates); n > 0 {
 		d.remark(field, fmt.Sprintf("decide: the application trusts %d certificates of its own (tls.certificates). If the authority of this server is one of them, put it into a file and name that here", n))
 	}

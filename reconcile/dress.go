@@ -119,10 +119,10 @@ func dressFindings(s *spec.Spec, o Observation, p Part) []Finding {
 // that was met says nothing of the move, but for a target's disk.
 func dressFinding(p Part, r Rehearsal, d Difference) Finding {
 	if d.Kind == KindLimit && d.Object != LimitTargetDisk {
-		return Finding{ID: "dress-rehearsal-limit", Field: p.Engine.field("external"), Source: sourceRehearsal, Fix: d.Fix,
+		return Finding{ID: "dress-rehearsal-limit", Field: fieldOf(p.Engine, "external"), Source: sourceRehearsal, Fix: d.Fix,
 			What: fmt.Sprintf("the rehearsal of %s with the rows met a limit (%s): %s", when(r.At), d.Object, d.What)}
 	}
-	return block("dress-rehearsal", p.Engine.field("external"), sourceRehearsal,
+	return block("dress-rehearsal", fieldOf(p.Engine, "external"), sourceRehearsal,
 		orElse(d.Fix, "change the source or the target, then run circleci-dr rehearse --with-data")+"; rehearse --with-data --waive goes on in spite of it",
 		"the rehearsal of %s with the rows found: %s", when(r.At), d)
 }

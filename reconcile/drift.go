@@ -98,11 +98,11 @@ func driftLocation(o Observation, e Engine, d declaration) []DriftItem {
 		}
 		return []DriftItem{{Class: "changed", Object: "release " + rel.Name, What: f.What, From: from, To: to, Fix: f.Fix}}
 	case d.location == spec.External && live.Internal:
-		return []DriftItem{{Class: "pending", Object: e.field("location"), What: e.title() + " is still internal", From: "internal", To: "external", Fix: apply}}
+		return []DriftItem{{Class: "pending", Object: fieldOf(e, "location"), What: e.title() + " is still internal", From: "internal", To: "external", Fix: apply}}
 	case d.location == spec.Internal && !live.Internal && l.Is():
-		return []DriftItem{{Class: "pending", Object: e.field("location"), What: e.title() + " is still external", From: live.At(), To: "internal", Fix: apply}}
+		return []DriftItem{{Class: "pending", Object: fieldOf(e, "location"), What: e.title() + " is still external", From: live.At(), To: "internal", Fix: apply}}
 	case d.location == spec.Internal && !live.Internal:
-		return []DriftItem{{Class: "changed", Object: e.field("location"), What: e.title() + " is external", From: "internal", To: live.At(), Fix: apply}}
+		return []DriftItem{{Class: "changed", Object: fieldOf(e, "location"), What: e.title() + " is external", From: "internal", To: live.At(), Fix: apply}}
 	case d.location == spec.Internal:
 		return nil
 	}

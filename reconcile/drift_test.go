@@ -93,7 +93,7 @@ func TestDriftNamesAnUnfinishedMoveAndThePendingOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []DriftItem{{Class: "pending", Object: PostgreSQL.field("location"), What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: "run circleci-dr plan"}}
+	want := []DriftItem{{Class: "pending", Object: fieldOf(PostgreSQL, "location"), What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: "run circleci-dr plan"}}
 	if got, err := Drift(s, o, time.Hour); err != nil || !slices.Equal(got, want) {
 		t.Errorf("pending: %+v, error %v", got, err)
 	}

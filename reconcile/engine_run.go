@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -45,6 +46,28 @@ type EngineEvent struct {
 	Service  *Service      `json:"service,omitempty"`
 	// Steps are what this pod is going to do, in order.
 	Steps []EngineStep `json:"steps,omitempty"`
+}
+
+// Line is the event as a line of the engine's log, which is written and followed
+// like a mover's.
+func (e EngineEvent) Line() MoverEvent {
+	raw, err := json.Marshal(e)
+	if err != nil { // plain structs of strings and numbers always marshal
+		panic(err)
+	}
+	return MoverEvent{Engine: raw}
+}
+
+// EngineEventOf is what a line of an engine's log tells; ok is false of other
+// lines.
+func EngineEventOf(line MoverEvent) (e EngineEvent, ok bool) {
+	if len(line.Engine) == 0 {
+		return e, false
+	}
+	if err := json.Unmarshal(line.Engine, &e); err != nil { // of an engine that writes them differently
+		return EngineEvent{Kind: EngineNotes, Text: fmt.Sprintf("a line of the engine's log could not be read: %v", err)}, true
+	}
+	return e, true
 }
 
 // EngineEventKind is what an engine's event tells.

@@ -77,23 +77,23 @@ func twoTruths(o Observation, e Engine, l Lineage) Finding {
 	goOn := ""
 	if forkable(o, e) == "" {
 		goOn = "; " + choose(e, spec.External) + " goes on with " + rightName + " and sets aside what the other side took"
-		goOn += " (or internal, with " + e.field("location") + ": internal in the file)"
+		goOn += " (or internal, with " + fieldOf(e, "location") + ": internal in the file)"
 	}
 	back := fmt.Sprintf("point the release at %s again: helm get values %s -n %s --revision N shows the block of a revision that did", rightName, rel.Name, rel.Namespace)
 	switch writtenTo(wrongSide) {
 	case WrittenNone:
-		return block("two-truths", e.field("location"), sourceForks, back,
+		return block("two-truths", fieldOf(e, "location"), sourceForks, back,
 			"%s; nothing is forked: %s", what, writesText(wrongName, wrongSide))
 	case WrittenSome:
 		forked := "FORKED"
 		if writtenTo(rightSide) == WrittenNone {
 			forked = "all writes since are on the wrong side"
 		}
-		return block("two-truths", e.field("location"), sourceForks, "stop the application, and choose a side: "+back+goOn,
+		return block("two-truths", fieldOf(e, "location"), sourceForks, "stop the application, and choose a side: "+back+goOn,
 			"%s; %s: %s; %s", what, forked, writesText(wrongName, wrongSide), writesText(rightName, rightSide))
 	case WrittenUnknown:
 	}
-	return block("two-truths", e.field("location"), sourceForks, "stop the application, find out what was written, and "+back+goOn,
+	return block("two-truths", fieldOf(e, "location"), sourceForks, "stop the application, find out what was written, and "+back+goOn,
 		"%s; it may be forked: %s; %s", what, writesText(wrongName, wrongSide), writesText(rightName, rightSide))
 }
 
@@ -185,7 +185,7 @@ func judgeFork(s *spec.Spec, o Observation, e Engine, d declaration, l Lineage) 
 	if why == "" {
 		return nil
 	}
-	return []Finding{twoTruths(o, e, l), block("fork-choice", e.field("location"), sourceForks, "end the fork by hand, or give what is missing, as the page says",
+	return []Finding{twoTruths(o, e, l), block("fork-choice", fieldOf(e, "location"), sourceForks, "end the fork by hand, or give what is missing, as the page says",
 		"%s cannot be carried out: %s", choose(e, chosen), why)}
 }
 
@@ -198,7 +198,7 @@ func superfluousChoice(s *spec.Spec, o Observation) []Finding {
 		if chosen == "" || wrongSide(o, e) || declared(s, e) != nil && (chosen == spec.Internal) == o.Release.Value.Store(e).Internal {
 			continue
 		}
-		out = append(out, block("fork-choice", e.field("location"), sourceForks, "leave "+choose(e, chosen)+" out; "+e.field("location")+" says where the data are to be",
+		out = append(out, block("fork-choice", fieldOf(e, "location"), sourceForks, "leave "+choose(e, chosen)+" out; "+fieldOf(e, "location")+" says where the data are to be",
 			"there is no fork of %s to end", e.title()))
 	}
 	return out

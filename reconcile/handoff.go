@@ -119,7 +119,7 @@ func checkCredentials(o Observation, e Engine) []Finding {
 	if !c.Is() || c.Value.Matches || c.Value.Owner == "" {
 		return nil
 	}
-	return []Finding{block("secret-owned", e.field("external", "password"), sourceHandOff,
+	return []Finding{block("secret-owned", fieldOf(e, "external", "password"), sourceHandOff,
 		"add to the source of Secret "+c.Value.Name+" what is missing, under the keys "+strings.Join(credentialKeys(o, e), " and "),
 		"%s keeps Secret %s, so it is not written, and it does not fit: %s", c.Value.Owner, c.Value.Name, c.Value.Problem)}
 }
@@ -276,7 +276,7 @@ func lateHandOff(o Observation, e Engine) []Finding {
 	if !o.Move.Is() || m.Phase != MoveReverted || m.HandOff == nil || p == nil || rel.Store(e).Internal {
 		return nil
 	}
-	return []Finding{block("handed-off-late", e.field("location"), sourceHandOff,
+	return []Finding{block("handed-off-late", fieldOf(e, "location"), sourceHandOff,
 		"stop the application, take the values of the move back, let "+toolName(m.HandOff.By)+" apply that, look at both sides, then plan again",
 		"move %s went back on %s, and the release was pointed at %s all the same: it holds the copy of then, and writes may be on both sides",
 		m.ID, when(m.Resumed), p.External)}

@@ -65,12 +65,12 @@ func checkKeys(o Observation, p Part) []Finding {
 		what := fmt.Sprintf("%s reads key %s of Secret %s", strings.Join(clip(r.By, 3), ", "), r.Key, r.Secret)
 		switch holds, there := c.Value.Others[r.Key]; {
 		case !there && !r.Optional:
-			out = append(out, block("secret-key", p.Engine.field("external", "password"), sourceKeys,
+			out = append(out, block("secret-key", fieldOf(p.Engine, "external", "password"), sourceKeys,
 				fmt.Sprintf("put it there, beside the password under %s: what else is in the Secret is left alone", strings.Join(credentialKeys(o, p.Engine), " and ")),
 				"%s, which is not there and which the move does not know how to fill: its pods would not start", what))
 		case holds == HoldsOtherPassword:
-			out = append(out, block("secret-key", p.Engine.field("external", "password"), sourceKeys,
-				"write the connection string anew, with the password that "+p.Engine.field("external", "password")+" refers to",
+			out = append(out, block("secret-key", fieldOf(p.Engine, "external", "password"), sourceKeys,
+				"write the connection string anew, with the password that "+fieldOf(p.Engine, "external", "password")+" refers to",
 				"%s, and the connection string there holds another password than the one that logs in to %s", what, p.External))
 		}
 	}
@@ -89,7 +89,7 @@ func checkInternalKeys(o Observation, p Part) []Finding {
 		if !has.Is() || r.Secret != has.Value.Name || r.Key == "" || r.Optional || made(r.Secret) || slices.Contains(has.Value.Keys, r.Key) {
 			continue
 		}
-		out = append(out, block("secret-key", p.Engine.field("location"), sourceKeys, "put the password of the internal server there under that key",
+		out = append(out, block("secret-key", fieldOf(p.Engine, "location"), sourceKeys, "put the password of the internal server there under that key",
 			"%s reads key %s of Secret %s, which is not there: its pods would not start", strings.Join(clip(r.By, 3), ", "), r.Key, r.Secret))
 	}
 	return out

@@ -56,7 +56,7 @@ func planStore(s *spec.Spec, o Observation, e Engine, d declaration) ([]Step, []
 		if steps := adoptSteps(s, o, e); len(steps) > 0 {
 			return steps, nil
 		}
-		return nil, []Finding{block("fork-choice", e.field("external"), sourceForks, "keep "+e.field("external")+" in the file until that is done",
+		return nil, []Finding{block("fork-choice", fieldOf(e, "external"), sourceForks, "keep "+fieldOf(e, "external")+" in the file until that is done",
 			"the internal %s was chosen and the external side not set aside yet: the file has to say how it is reached", e.title())}
 	case wrongSide(o, e):
 		return adoptSteps(s, o, e), judgeFork(s, o, e, d, l.Value)
@@ -76,11 +76,11 @@ func wayBackKnown(rel Release, e Engine, d declaration) []Finding {
 	live := rel.Store(e)
 	switch {
 	case d.external == nil:
-		return []Finding{block("external-block-missing", e.field("external"), sourceBack,
-			fmt.Sprintf("keep %s in the file until the data are back: it says how to reach %s", e.field("external"), live.At()),
+		return []Finding{block("external-block-missing", fieldOf(e, "external"), sourceBack,
+			fmt.Sprintf("keep %s in the file until the data are back: it says how to reach %s", fieldOf(e, "external"), live.At()),
 			"%s lives at %s and the spec wants it internal, but says nothing about the server it has to be copied from", e.title(), live.At())}
 	case !d.external.isReadBy(live):
-		return []Finding{block("other-external", e.field("external"), sourceBack, "write the server the release uses into the spec",
+		return []Finding{block("other-external", fieldOf(e, "external"), sourceBack, "write the server the release uses into the spec",
 			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.external.endpoint.Username, d.external.at())}
 	}
 	return nil
@@ -94,7 +94,7 @@ func oneDirection(s *spec.Spec, o Observation, parts []Part) []Finding {
 			continue
 		}
 		if d.location != parts[0].To {
-			return []Finding{block("two-directions", e.field("location"), sourceBack, "move one of them first, then the other",
+			return []Finding{block("two-directions", fieldOf(e, "location"), sourceBack, "move one of them first, then the other",
 				"the spec wants %s %s and %s %s: one move goes in one direction", parts[0].Engine.title(), parts[0].To, e.title(), d.location)}
 		}
 	}
@@ -105,7 +105,7 @@ func oneDirection(s *spec.Spec, o Observation, parts []Part) []Finding {
 func settledExternal(s *spec.Spec, o Observation, e Engine, d declaration) ([]Step, []Finding) {
 	live := o.Release.Value.Store(e)
 	if !d.external.isReadBy(live) {
-		return nil, []Finding{block("other-external", e.field("external"), sourceDocs, "write the server the release uses into the spec; moving between external servers is not in this version",
+		return nil, []Finding{block("other-external", fieldOf(e, "external"), sourceDocs, "write the server the release uses into the spec; moving between external servers is not in this version",
 			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.external.endpoint.Username, d.external.at())}
 	}
 	if live.ExistingSecret == traitsOf[e].credentials && needsCredentials(o, e) {

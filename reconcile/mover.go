@@ -92,8 +92,9 @@ type MoverEvent struct {
 	// Side is "source", "target" or empty: which one the error is about.
 	Side   string          `json:"side,omitempty"`
 	Result json.RawMessage `json:"result,omitempty"`
-	// Engine is what an engine in the cluster tells in a line of its own log.
-	Engine *EngineEvent `json:"engine,omitempty"`
+	// Engine is what an engine in the cluster tells in a line of its own log; it
+	// is the engine's own.
+	Engine json.RawMessage `json:"engine,omitempty"`
 }
 
 // Progress takes events while a mover works. It must not block for long.

@@ -26,7 +26,7 @@ func planOpen(s *spec.Spec, o Observation) ([]Step, []Finding) {
 			return planOtherWay(o)
 		}
 		if chosen := o.Authoritative[p.Engine]; chosen != "" && (!p.Fork || chosen != p.To) {
-			return nil, []Finding{block("fork-choice", p.Engine.field("location"), sourceForks, "leave "+choose(p.Engine, chosen)+" out, or end the move first",
+			return nil, []Finding{block("fork-choice", fieldOf(p.Engine, "location"), sourceForks, "leave "+choose(p.Engine, chosen)+" out, or end the move first",
 				"move %s of %s to %s is not over, and %s would end it another way", m.ID, p.Engine.title(), p.Target(), choose(p.Engine, chosen))}
 		}
 	}
@@ -43,7 +43,7 @@ func committedLineage(m Move, p Part) Lineage {
 func planOtherWay(o Observation) ([]Step, []Finding) {
 	m := o.Move.Value
 	if m.Phase == MoveCommitted {
-		return nil, []Finding{block("move-committed", m.Parts[0].Engine.field("location"), sourceDocs,
+		return nil, []Finding{block("move-committed", fieldOf(m.Parts[0].Engine, "location"), sourceDocs,
 			fmt.Sprintf("finish it: set the spec to %s %s and apply", m.Parts[0].To, m.Target()),
 			"move %s is committed to %s and can only go forward", m.ID, m.Target())}
 	}

@@ -15,7 +15,7 @@ func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []Finding {
 		source, _ := p.servers(s, rel)
 		if handsOff(s, o) != "" {
 			if !slices.ContainsFunc(o.Workloads.Value, func(w Workload) bool { return len(placesNaming(w, source)) > 0 }) {
-				out = append(out, block("switch-unseen", p.Engine.field("location"), sourceHandOff,
+				out = append(out, block("switch-unseen", fieldOf(p.Engine, "location"), sourceHandOff,
 					"see that the release's workloads name "+p.Engine.title()+" in their pod templates or in ConfigMaps or Secrets that this role may read",
 					"no workload is seen to name %s, so it could not be seen when it is switched", p.Source()))
 			}
@@ -26,7 +26,7 @@ func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []Finding {
 		}
 		places := switching(rel, o.Preview.Value, p.Engine)
 		if len(places) == 0 {
-			out = append(out, block("switch-unseen", "server.chart", p.Engine.docs(),
+			out = append(out, block("switch-unseen", "server.chart", docsOf(p.Engine),
 				"look where the application has the address of its "+p.Engine.title()+" from; it has to come from the release's values",
 				"the upgrade would change the address of %s in no object of the release", p.Engine.title()))
 			continue
@@ -60,12 +60,12 @@ func addressesThatStay(o Observation, p Part, source named, places []Place) []Fi
 	const fix = "let the chart take it from the release's values, as the rest"
 	var out []Finding
 	if len(stuck) > 0 {
-		out = append(out, block("address-stays", "server.chart", p.Engine.docs(), fix,
+		out = append(out, block("address-stays", "server.chart", docsOf(p.Engine), fix,
 			"workloads would go on using %s after the move, and nothing in them names the new address: %s", p.Source(), someSentences(stuck, 8)))
 	}
 	if len(left) > 0 {
 		what, brief := sentences("what may be the address of %s says the same after the move: %s", p.Source(), someSentences(left, 8))
-		out = append(out, Finding{ID: "address-stays", Field: "server.chart", Source: p.Engine.docs(), What: what, Brief: brief,
+		out = append(out, Finding{ID: "address-stays", Field: "server.chart", Source: docsOf(p.Engine), What: what, Brief: brief,
 			Fix: "look whether it is; if so, " + fix + ", or change it by hand with the move"})
 	}
 	return out

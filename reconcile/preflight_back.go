@@ -15,7 +15,7 @@ func preflightBack(o Observation, p Part) []Finding {
 	in := store.Internal.Value
 	var out []Finding
 	if in.StatefulSet.Is() {
-		out = append(out, block("internal-runs", e.field("location"), sourceBack, "find out who started it and what wrote to it; remove the StatefulSet, keep its volume, and plan again",
+		out = append(out, block("internal-runs", fieldOf(e, "location"), sourceBack, "find out who started it and what wrote to it; remove the StatefulSet, keep its volume, and plan again",
 			"StatefulSet %s runs although the release reads %s", in.StatefulSet.Value.Name, p.External))
 	}
 	if len(in.Volumes) > 0 && p.Replaces == 0 && !ours(o, p) {
@@ -23,17 +23,17 @@ func preflightBack(o Observation, p Part) []Finding {
 		for _, v := range in.Volumes {
 			claims = append(claims, v.Claim)
 		}
-		out = append(out, block("volume-unknown", e.field("location"), sourceBack, "look what is on it; if nobody needs it, delete the claim and plan again",
+		out = append(out, block("volume-unknown", fieldOf(e, "location"), sourceBack, "look what is on it; if nobody needs it, delete the claim and plan again",
 			"claim %s is there and no move of ours left it: it may hold data nobody else has", strings.Join(claims, ", ")))
 	}
 	if p.Replaces > 0 {
 		secret := p.InternalSecret
 		switch has := in.Secret; {
 		case has.Unread():
-			out = append(out, block("secret-unread", e.field("location"), sourceBack, "let this role read Secrets in the release's namespace, and plan again",
+			out = append(out, block("secret-unread", fieldOf(e, "location"), sourceBack, "let this role read Secrets in the release's namespace, and plan again",
 				"whether Secret %s still has the password of the kept volume could not be read: %s", secret.Name, orElse(has.Why, "it was not looked at")))
 		case !has.Is() || !slices.Contains(has.Value.Keys, secret.Key):
-			out = append(out, block("secret-lost", e.field("location"), sourceBack,
+			out = append(out, block("secret-lost", fieldOf(e, "location"), sourceBack,
 				fmt.Sprintf("put Secret %s with key %s back: the kept volume was initialised with that password", secret.Name, secret.Key),
 				"the Secret with the password of the kept volume is not there"))
 		}
@@ -77,7 +77,7 @@ func preflightPostgresBack(p Part, insp Inspection) []Finding {
 	}
 	if len(logins) > 0 {
 		what, brief := sentences("there is no kept volume, and role %s of the external PostgreSQL is no superuser: the roles %s arrive without a password", src.Role.Name, some(logins, 8))
-		out = append(out, Finding{ID: "role-passwords", Field: PostgreSQL.field("location"), Source: sourceBack, What: what, Brief: brief,
+		out = append(out, Finding{ID: "role-passwords", Field: fieldOf(PostgreSQL, "location"), Source: sourceBack, What: what, Brief: brief,
 			Fix: "set their passwords after the move; the application itself logs in as the internal superuser"})
 	}
 	return out
@@ -89,11 +89,11 @@ func checkWayBack(p Part, src Database) []Finding {
 	from, to := major(src.VersionNum), major(p.InternalVersion)
 	switch {
 	case p.InternalVersion == 0:
-		return []Finding{{ID: "internal-version-unknown", Field: p.Engine.field("location"), Source: sourceBack,
+		return []Finding{{ID: "internal-version-unknown", Field: fieldOf(p.Engine, "location"), Source: sourceBack,
 			What: fmt.Sprintf("which version the internal %s will have is not on record; %s runs %s", p.Engine.title(), p.External, src.ServerVersion),
 			Fix:  "check the image of the chart: an older version than the external one stops the move, and it goes back by itself"}}
 	case to < from:
-		return []Finding{block("internal-older", p.Engine.field("location"), sourceBack,
+		return []Finding{block("internal-older", fieldOf(p.Engine, "location"), sourceBack,
 			"upgrade the internal server first (its image in the chart's values), or stay outside",
 			"%s runs version %s, and the internal %s was %d: there is no way back to an older major version", p.External, src.ServerVersion, p.Engine.title(), to)}
 	}

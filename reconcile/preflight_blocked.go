@@ -36,7 +36,7 @@ func checkBlocked(e Engine, blocked []UnsupportedObject) []Finding {
 	order, named := byReason(blocked)
 	var out []Finding
 	for _, key := range order {
-		out = append(out, block("unsupported", e.field(), e.docs(), key.fix, "%s cannot be carried: %s", some(named[key], 8), key.reason))
+		out = append(out, block("unsupported", fieldOf(e), docsOf(e), key.fix, "%s cannot be carried: %s", some(named[key], 8), key.reason))
 	}
 	return out
 }
@@ -47,7 +47,7 @@ func checkOmitted(e Engine, left []UnsupportedObject) []Finding {
 	var out []Finding
 	for _, key := range order {
 		what, brief := sentences("%s will not be on the target: %s", some(named[key], 8), key.reason)
-		out = append(out, Finding{ID: "left-out", Field: e.field(), Source: e.docs(), Fix: key.fix, What: what, Brief: brief})
+		out = append(out, Finding{ID: "left-out", Field: fieldOf(e), Source: docsOf(e), Fix: key.fix, What: what, Brief: brief})
 	}
 	return out
 }

@@ -21,7 +21,7 @@ func checkLocks(src, dst Database) []Finding {
 	for _, side := range []struct {
 		name, does, field string
 		db                Database
-	}{{"the internal server", "dumping it locks all of them in one transaction", PostgreSQL.field(), src}, {"the target", "comparing it locks all of them in one transaction", postgresField, dst}} {
+	}{{"the internal server", "dumping it locks all of them in one transaction", fieldOf(PostgreSQL), src}, {"the target", "comparing it locks all of them in one transaction", postgresField, dst}} {
 		sessions, each, known := lockRoom(side.db)
 		if !known || need <= sessions*each {
 			continue

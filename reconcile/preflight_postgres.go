@@ -10,7 +10,7 @@ import (
 )
 
 // postgresField is where the external PostgreSQL is declared.
-var postgresField = PostgreSQL.field("external")
+var postgresField = fieldOf(PostgreSQL, "external")
 
 // preflightPostgres judges what the inspect Job found on both sides. On the
 // way back there is no internal server yet: what can only be asked of it is
@@ -73,17 +73,17 @@ func unreadFinding(e Engine, insp Observed[Inspection]) Finding {
 	case otherServers:
 		fix = "run plan without --no-inspect"
 	}
-	return block("databases-unread", e.field(), e.docs(), fix, "both %s servers must be looked at from inside the cluster: %s", e.title(), why)
+	return block("databases-unread", fieldOf(e), docsOf(e), fix, "both %s servers must be looked at from inside the cluster: %s", e.title(), why)
 }
 
 // sideTrouble says why a side could not be looked at.
 func sideTrouble(e Engine, side string, where spec.Location, in *InspectedSide) []Finding {
-	field := e.field()
+	field := fieldOf(e)
 	if where == spec.External {
-		field = e.field("external")
+		field = fieldOf(e, "external")
 	}
 	if in == nil {
-		return []Finding{block(side+"-missing", field, e.docs(), "check that the StatefulSet of the internal "+e.title()+" runs",
+		return []Finding{block(side+"-missing", field, docsOf(e), "check that the StatefulSet of the internal "+e.title()+" runs",
 			"there is no %s %s server to look at", side, e.title())}
 	}
 	if in.Database != nil {
@@ -100,7 +100,7 @@ func sideTrouble(e Engine, side string, where spec.Location, in *InspectedSide) 
 	if fix == "" {
 		fix = "see the message"
 	}
-	return []Finding{block(side+"-"+in.Code, field, e.docs(), fix, "%s %s: %s", side, e.title(), in.Error)}
+	return []Finding{block(side+"-"+in.Code, field, docsOf(e), fix, "%s %s: %s", side, e.title(), in.Error)}
 }
 
 func checkIdentity(src, dst Database) []Finding {
@@ -157,12 +157,12 @@ func checkSourceFree(p Part, src Database) []Finding {
 	name := string(p.From) + " database"
 	var out []Finding
 	if l := src.Lineage; l != nil && l.State == "superseded" {
-		out = append(out, block("source-superseded", p.Engine.field(), p.Engine.docs(),
+		out = append(out, block("source-superseded", fieldOf(p.Engine), docsOf(p.Engine),
 			"point the release at the other side again, or restore the cluster's records; nothing may be copied from here",
 			"the %s was superseded at epoch %d by move %s, and the cluster's records do not know", name, l.Epoch, l.Move))
 	}
 	if f := src.Fence; f != nil {
-		out = append(out, block("source-fenced", p.Engine.field(), p.Engine.docs(),
+		out = append(out, block("source-fenced", fieldOf(p.Engine), docsOf(p.Engine),
 			"find out who made it read-only and let them lift it; no move of this installation stands open",
 			"the %s is %s under fence %s since %s", name, f.says(), f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
 	}
@@ -239,13 +239,13 @@ func checkDisk(s *spec.Spec, src Database) []Finding {
 // diskFinding compares the disk the file declares with what the data need:
 // no database can be asked for free disk.
 func diskFinding(e Engine, disk, need int64) []Finding {
-	field := e.field("external", "diskGiB")
+	field := fieldOf(e, "external", "diskGiB")
 	switch {
 	case disk == 0:
-		return []Finding{{ID: "disk-unknown", Field: field, Source: e.docs(),
+		return []Finding{{ID: "disk-unknown", Field: field, Source: docsOf(e),
 			What: fmt.Sprintf("free disk of the target could not be checked; the data needs about %s", Bytes(need*3/2)), Fix: "declare " + field}}
 	case disk < need*3/2:
-		return []Finding{block("disk", field, e.docs(), "grow the target's disk",
+		return []Finding{block("disk", field, docsOf(e), "grow the target's disk",
 			"the target declares %s of disk; %s of data need about %s", Bytes(disk), Bytes(need), Bytes(need*3/2))}
 	}
 	return nil

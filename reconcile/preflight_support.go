@@ -73,10 +73,10 @@ func checkSourceSecret(o Observation, e Engine) []Finding {
 	used := internalSecret(&o, e)
 	what := fmt.Sprintf("Secret %s has no key %s, only %s", secret.Value.Name, strings.Join(documented, ", "), orNone(strings.Join(secret.Value.Keys, ", ")))
 	if slices.Contains(secret.Value.Keys, used.Key) {
-		return []Finding{{ID: "source-secret-key", Field: e.field(), Source: phase2, What: what + "; " + used.Key + " is used",
+		return []Finding{{ID: "source-secret-key", Field: fieldOf(e), Source: phase2, What: what + "; " + used.Key + " is used",
 			Fix: "add the documented key with the same value, so that the manual's commands find it too"}}
 	}
-	return []Finding{block("source-secret-key", e.field(), phase2, "put the superuser's password there under that key", "%s", what)}
+	return []Finding{block("source-secret-key", fieldOf(e), phase2, "put the superuser's password there under that key", "%s", what)}
 }
 
 // preflightSecureMode reports a chart that does not know a value the switch sets.

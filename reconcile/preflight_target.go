@@ -13,16 +13,16 @@ func checkTargetFree(o Observation, p Part, dst Database) []Finding {
 	if o.Cluster.Is() && dst.Lineage != nil {
 		l := dst.Lineage
 		if l.Installation != InstallationID(o.Cluster.Value, &spec.Server{Namespace: o.Release.Value.Namespace, Release: o.Release.Value.Name}) {
-			return []Finding{block("target-of-other", p.Engine.hostField(), p.Engine.docs(), "use another server",
+			return []Finding{block("target-of-other", hostFieldOf(p.Engine), docsOf(p.Engine), "use another server",
 				"the target belongs to another installation (%s)", l.Installation)}
 		}
 		if (l.State == "authoritative" || l.State == "superseded") && p.Replaces == 0 {
-			return []Finding{block("target-was-authoritative", p.Engine.field("external"), p.Engine.docs(),
+			return []Finding{block("target-was-authoritative", fieldOf(p.Engine, "external"), docsOf(p.Engine),
 				"look at both sides; a side that was ever switched to is never overwritten unless this side took over from it",
 				"the target was switched to at epoch %d and may hold newer data", l.Epoch)}
 		}
 		if !slices.Contains([]string{"copying", "copied", "superseded"}, l.State) {
-			return []Finding{block("target-state", p.Engine.field("external"), p.Engine.docs(), "use the version of circleci-dr that wrote it, or another server",
+			return []Finding{block("target-state", fieldOf(p.Engine, "external"), docsOf(p.Engine), "use the version of circleci-dr that wrote it, or another server",
 				"the target says it is %q, which this version does not know", l.State)}
 		}
 		if l.State != "superseded" || len(dst.Carried) == 0 {
@@ -37,7 +37,7 @@ func checkTargetFree(o Observation, p Part, dst Database) []Finding {
 	}
 	if len(names) > 0 {
 		slices.Sort(names)
-		return []Finding{block("target-not-empty", p.Engine.hostField(), p.Engine.docs(), "use an empty server, or drop what you know you do not need",
+		return []Finding{block("target-not-empty", hostFieldOf(p.Engine), docsOf(p.Engine), "use an empty server, or drop what you know you do not need",
 			"the target holds databases that are not ours: %s", strings.Join(names, ", "))}
 	}
 	return nil

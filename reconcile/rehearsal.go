@@ -198,7 +198,7 @@ func rehearsalFindings(s *spec.Spec, o Observation, p Part) []Finding {
 	case not != "":
 		return nil
 	case last.CouldNot != "" && !last.Waived:
-		return []Finding{{ID: "rehearsal-impossible", Field: p.Engine.field("external"), Source: sourceRehearsal,
+		return []Finding{{ID: "rehearsal-impossible", Field: fieldOf(p.Engine, "external"), Source: sourceRehearsal,
 			What: fmt.Sprintf("the rehearsal of %s could not be made: %s", when(last.At), last.CouldNot),
 			Fix:  "mend the cause and run circleci-dr rehearse, or accept " + AcceptUnrehearsed}}
 	}
@@ -217,7 +217,7 @@ func foundBy(p Part, r Rehearsal) []Finding {
 			out = append(out, dressFinding(p, r, d))
 			continue
 		}
-		out = append(out, block("rehearsal", p.Engine.field("external"), sourceRehearsal,
+		out = append(out, block("rehearsal", fieldOf(p.Engine, "external"), sourceRehearsal,
 			"change the source or the target, then run circleci-dr rehearse; rehearse --waive goes on in spite of it",
 			"the rehearsal of %s found: %s", when(r.At), d))
 	}

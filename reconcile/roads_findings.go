@@ -35,7 +35,7 @@ func checkRoad(o Observation, p Part) []Finding {
 
 func untried(p Part, whose string, workloads []string, why string) Finding {
 	what, brief := sentences("whether %s%s can reach %s from where they stand was not tried: %s", whose, some(workloads, 4), p.External, why)
-	return Finding{ID: "road-untried", Field: p.Engine.hostField(), Source: sourceRoad, What: what, Brief: brief,
+	return Finding{ID: "road-untried", Field: hostFieldOf(p.Engine), Source: sourceRoad, What: what, Brief: brief,
 		Fix: "try it from one of their pods, or see that nothing keeps them from it"}
 }
 
@@ -91,9 +91,9 @@ func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) Fi
 	few := t.Result.Login == "" && 2*failed < len(t.Result.Hosts)
 	if few || len(t.Dropped) > 0 && !explained {
 		what, brief := sentences(format, args...)
-		return Finding{ID: "application-road", Field: p.Engine.hostField(), Source: sourceRoad, Fix: fix, What: what, Brief: brief}
+		return Finding{ID: "application-road", Field: hostFieldOf(p.Engine), Source: sourceRoad, Fix: fix, What: what, Brief: brief}
 	}
-	return block("application-road", p.Engine.hostField(), sourceRoad, fix, format, args...)
+	return block("application-road", hostFieldOf(p.Engine), sourceRoad, fix, format, args...)
 }
 
 // likeness says how the pod is like the workload's.
@@ -126,5 +126,5 @@ func (v PolicyVerdict) finding(p Part) Finding {
 		what = fmt.Sprintf("whether NetworkPolicy %s lets %s reach %s cannot be told: %s", strings.Join(v.Policies, ", "), whose, v.Host, v.Undecided)
 		fix = "see that it does"
 	}
-	return Finding{ID: "network-policy", Field: p.Engine.hostField(), Source: sourceRoad, What: what, Fix: fix}
+	return Finding{ID: "network-policy", Field: hostFieldOf(p.Engine), Source: sourceRoad, What: what, Fix: fix}
 }

@@ -22,7 +22,7 @@ func credentialsStep(s *spec.Spec, o Observation, e Engine) Step {
 			from = c.Value.Problem
 		}
 	}
-	st.Changes = []Change{{Field: e.field("external", "password"), From: "Secret " + t.credentials + " " + from, To: "copied from " + describeRef(ref)}}
+	st.Changes = []Change{{Field: fieldOf(e, "external", "password"), From: "Secret " + t.credentials + " " + from, To: "copied from " + describeRef(ref)}}
 	st.Estimate = Estimate{High: time.Second}
 	return st
 }
@@ -89,9 +89,9 @@ func copyStep(o Observation, p Part) Step {
 	st := newStep(ActCopy, p.Target(), title)
 	st.Reason = "the data has to be on the target before the application is"
 	st.Risk, st.Accept = Outage, AcceptOutage
-	before, field := "nothing of this installation", p.Engine.hostField()
+	before, field := "nothing of this installation", hostFieldOf(p.Engine)
 	if p.To == spec.Internal {
-		before, field = "nothing", p.Engine.field("location")
+		before, field = "nothing", fieldOf(p.Engine, "location")
 	}
 	if p.Replaces > 0 {
 		before = fmt.Sprintf("the old data, superseded at epoch %d", p.Replaces)

@@ -53,7 +53,7 @@ func switchStep(s *spec.Spec, o Observation, parts []Part) Step {
 	st.Risk, st.Accept = Outage, AcceptOutage
 	var fields []string
 	for _, p := range parts {
-		fields = append(fields, p.Engine.field("location"))
+		fields = append(fields, fieldOf(p.Engine, "location"))
 		st.Changes = append(st.Changes, switchChanges(s, rel, p)...)
 		st.Details = append(st.Details, trustLines(rel, p)...)
 	}
@@ -73,7 +73,7 @@ func switchStep(s *spec.Spec, o Observation, parts []Part) Step {
 
 func switchChanges(s *spec.Spec, rel Release, p Part) []Change {
 	live, e := rel.Store(p.Engine), p.Engine
-	out := []Change{{Field: e.field("location"), From: string(p.From), To: string(p.To)}}
+	out := []Change{{Field: fieldOf(e, "location"), From: string(p.From), To: string(p.To)}}
 	d := declared(s, e)
 	if p.To == spec.Internal || d == nil || d.external == nil {
 		return append(out, Change{Field: "StatefulSet/" + live.FullName, From: "absent", To: "running"})
@@ -82,13 +82,13 @@ func switchChanges(s *spec.Spec, rel Release, p Part) []Change {
 	out = append(out, trustChanges(p)...)
 	if e == MongoDB {
 		return append(out,
-			Change{Field: e.hostField(), From: live.At(), To: x.at()},
-			Change{Field: e.field("external", "username"), From: live.Username, To: x.Username})
+			Change{Field: hostFieldOf(e), From: live.At(), To: x.at()},
+			Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
 	}
 	return append(out,
-		Change{Field: e.hostField(), From: live.Host, To: x.Host},
-		Change{Field: e.field("external", "port"), From: itoa(live.Port), To: itoa(x.Port)},
-		Change{Field: e.field("external", "username"), From: live.Username, To: x.Username})
+		Change{Field: hostFieldOf(e), From: live.Host, To: x.Host},
+		Change{Field: fieldOf(e, "external", "port"), From: itoa(live.Port), To: itoa(x.Port)},
+		Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
 }
 
 // previewLines is the rendered difference, a line for each kind of effect.

@@ -174,7 +174,7 @@ func notTrusted(rel Release, p Part) string {
 func trustChanges(p Part) []Change {
 	var out []Change
 	for _, name := range namesOf(p.Trust) {
-		out = append(out, Change{Field: p.Engine.field("external", "tls", "ca"), From: "not in " + trustPath, To: name})
+		out = append(out, Change{Field: fieldOf(p.Engine, "external", "tls", "ca"), From: "not in " + trustPath, To: name})
 	}
 	return out
 }

@@ -45,7 +45,7 @@ func trustSetting(e Engine, files DeclaredValues, entries []string) Setting {
 	for _, entry := range append(slices.Clone(files.Trust.Certificates), entries...) {
 		list = append(list, entry)
 	}
-	return Setting{Path: trustPath, Value: list, Field: e.field("external", "tls", "ca")}
+	return Setting{Path: trustPath, Value: list, Field: fieldOf(e, "external", "tls", "ca")}
 }
 
 // AuthorityRef is where the file has the authority of an external server that
@@ -64,7 +64,7 @@ func AuthorityRef(s *spec.Spec, e Engine) *spec.SecretRef {
 // the chart has no such list.
 func WantedTrust(e Engine, version, authority string, files DeclaredValues) (*Setting, string) {
 	certificates := certificatesOf(authority)
-	field := e.field("external", "tls", "ca")
+	field := fieldOf(e, "external", "tls", "ca")
 	var entries []string
 	for _, c := range certificates {
 		entries = append(entries, entryOf(c))

@@ -81,7 +81,7 @@ func checkUncarried(e Engine, left []Uncarried, superuser bool) []Finding {
 		words := uncarriedFindings[kind]
 		// Each is named: what a person does not read here nobody will tell later.
 		for chunk := range slices.Chunk(byKind[kind], namedAtOnce) {
-			out = append(out, Finding{ID: string(kind), Field: e.field(), Source: e.docs(), What: fmt.Sprintf(words.what, strings.Join(chunk, "; ")), Fix: words.fix})
+			out = append(out, Finding{ID: string(kind), Field: fieldOf(e), Source: docsOf(e), What: fmt.Sprintf(words.what, strings.Join(chunk, "; ")), Fix: words.fix})
 		}
 	}
 	return out

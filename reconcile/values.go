@@ -31,7 +31,7 @@ func DatastoreValues(s *spec.Spec, engine Engine, version string) []Setting {
 	case engine == PostgreSQL && pg != nil && pg.Location == spec.External && pg.External != nil:
 		return wantedOf(engine, postgresRows, pg.External, version)
 	case engine == PostgreSQL && pg != nil && pg.Location == spec.Internal:
-		return []Setting{{Path: "postgresql.internal", Value: true, Default: true, Field: PostgreSQL.field("location")}}
+		return []Setting{{Path: "postgresql.internal", Value: true, Default: true, Field: fieldOf(PostgreSQL, "location")}}
 	case engine == MongoDB && mg != nil && mg.Location == spec.External && mg.External != nil:
 		return wantedOf(engine, mongoRows, mg.External, version)
 	case engine == MongoDB && mg != nil && mg.Location == spec.Internal:
@@ -135,7 +135,7 @@ func hasCredential(engine Engine, files DeclaredValues) bool {
 // internal one would trip over: the chart reads host and port wherever it lives,
 // and our Secret holds the other server's password.
 func leftovers(engine Engine, version string, files DeclaredValues) []Setting {
-	name, ours, field := "postgresql", CredentialsName(PostgreSQL), PostgreSQL.field("location")
+	name, ours, field := "postgresql", CredentialsName(PostgreSQL), fieldOf(PostgreSQL, "location")
 	if engine == MongoDB {
 		name, ours, field = "mongodb", CredentialsName(MongoDB), "datastores.mongodb.location"
 	}

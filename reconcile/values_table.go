@@ -18,7 +18,7 @@ type valueRow[X any] struct {
 	// standard is what the chart takes where nobody sets it, nil where that is
 	// no answer.
 	standard any
-	// field is the spec's path below the engine's block.
+	// fieldOf is the spec's path below the engine's block.
 	field string
 	// say is what an external server in the spec makes of the value, nil where
 	// the spec does not decide it.
@@ -96,7 +96,7 @@ func wantedOf[X any](e Engine, rows []valueRow[X], x X, version string) []Settin
 	for _, r := range rows {
 		path := string(e) + "." + r.key
 		if r.say != nil && chartKnows(path, version) {
-			out = append(out, Setting{Path: path, Value: r.say(x), Default: r.standard, Field: e.field(r.field)})
+			out = append(out, Setting{Path: path, Value: r.say(x), Default: r.standard, Field: fieldOf(e, r.field)})
 		}
 	}
 	return out
@@ -124,7 +124,7 @@ func heard[X any](e Engine, rows []valueRow[X], x X, said DeclaredValues) []rema
 			continue
 		}
 		if text := r.hear(x, f.Value); text != "" {
-			out = append(out, remark{e.field(r.field), text})
+			out = append(out, remark{fieldOf(e, r.field), text})
 		}
 	}
 	return out

@@ -33,7 +33,7 @@ func newEngineLog(w io.Writer) *engineLog {
 	return &engineLog{out: &lines{enc: json.NewEncoder(w)}, said: map[reconcile.StepID]said{}}
 }
 
-func (l *engineLog) write(e reconcile.EngineEvent) { l.out.write(reconcile.MoverEvent{Engine: &e}) }
+func (l *engineLog) write(e reconcile.EngineEvent) { l.out.write(e.Line()) }
 
 // Plan tells what this pod is going to do.
 func (l *engineLog) Plan(p reconcile.Plan) {

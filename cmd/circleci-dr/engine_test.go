@@ -110,7 +110,7 @@ func TestAFollowerThatComesLateDrawsWithoutAPlan(t *testing.T) {
 	followed := &heard{}
 	follower := &teller{draw: func(...reconcile.Step) (reconcile.Events, func()) { return followed, func() {} }}
 	follower.tell(reconcile.MoverEvent{Phase: "somebody else's"})
-	follower.tell(reconcile.MoverEvent{Engine: &reconcile.EngineEvent{Kind: reconcile.EngineNotes, Text: "hello"}})
+	follower.tell(reconcile.EngineEvent{Kind: reconcile.EngineNotes, Text: "hello"}.Line())
 	if !slices.Equal(followed.said, []string{"note hello"}) {
 		t.Errorf("heard %q", followed.said)
 	}

@@ -127,8 +127,8 @@ func (t *teller) close() {
 }
 
 func (t *teller) tell(line reconcile.MoverEvent) {
-	e := line.Engine
-	if e == nil {
+	e, ok := reconcile.EngineEventOf(line)
+	if !ok {
 		return
 	}
 	if e.Kind == reconcile.EnginePlans || t.events == nil {

@@ -44,7 +44,7 @@ func (c *Client) FollowEngine(ctx context.Context, run reconcile.EngineRun, prog
 	f.free = c.deletePod
 	f.died = func(why string) {
 		text := fmt.Sprintf("pod %s: %s; the next one goes on", f.pod.Name, why)
-		progress(reconcile.MoverEvent{Engine: &reconcile.EngineEvent{Kind: reconcile.EngineNotes, Text: text}})
+		progress(reconcile.EngineEvent{Kind: reconcile.EngineNotes, Text: text}.Line())
 	}
 	last, err := f.follow(ctx)
 	var stuck *stuckError

@@ -165,7 +165,7 @@ func TestADeadEngineIsNotKeptByAMesh(t *testing.T) {
 	var notes []string
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	got, err := client.FollowEngine(ctx, run, func(e reconcile.MoverEvent) { notes = append(notes, e.Engine.Text) })
+	got, err := client.FollowEngine(ctx, run, func(e reconcile.MoverEvent) { notes = append(notes, toldBy(e)) })
 	if err != nil || !json.Valid(got) || !replaced {
 		t.Errorf("got %s, %v, replaced %v; notes %q", got, err, replaced, notes)
 	}
@@ -192,11 +192,17 @@ func TestWhoMayNotFreeAnEngineSaysHow(t *testing.T) {
 	defer cancel()
 	said := ""
 	_, err = client.FollowEngine(ctx, run, func(e reconcile.MoverEvent) {
-		if said = e.Engine.Text; strings.Contains(said, "kubectl delete pod") {
+		if said = toldBy(e); strings.Contains(said, "kubectl delete pod") {
 			cancel()
 		}
 	})
 	if !errors.Is(err, context.Canceled) || !strings.Contains(said, "proxy keeps the pod of the engine that has ended") {
 		t.Errorf("said %q, error %v", said, err)
 	}
+}
+
+// toldBy is the text of an engine's line.
+func toldBy(line reconcile.MoverEvent) string {
+	e, _ := reconcile.EngineEventOf(line)
+	return e.Text
 }

@@ -18,7 +18,7 @@ import (
 
 // copyRun is one copy under way.
 type copyRun struct {
-	*mover
+	*job
 	hold                     *holder
 	sourceRelay, targetRelay *relay
 	documentCount, byteCount atomic.Int64
@@ -26,7 +26,7 @@ type copyRun struct {
 }
 
 // readFacts reads both sides at once.
-func (m *mover) readFacts(ctx context.Context) (source, target sideFacts, err error) {
+func (m *job) readFacts(ctx context.Context) (source, target sideFacts, err error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { source, err = m.source.facts(gctx); return err })
 	g.Go(func() (err error) { target, err = m.target.facts(gctx); return err })
@@ -35,9 +35,9 @@ func (m *mover) readFacts(ctx context.Context) (source, target sideFacts, err er
 
 // copy carries the whole source to the target. A copy that was cut off left
 // databases on record as ours; they are dropped and made anew.
-func (m *mover) copy(ctx context.Context) (reconcile.CopyResult, error) {
+func (m *job) copy(ctx context.Context) (reconcile.CopyResult, error) {
 	began := time.Now()
-	c := &copyRun{mover: m, result: reconcile.CopyResult{Fence: m.req.Fence}}
+	c := &copyRun{job: m, result: reconcile.CopyResult{Fence: m.req.Fence}}
 	source, _, err := m.prepareCopy(ctx)
 	if err != nil {
 		return c.result, err
@@ -203,7 +203,7 @@ func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
 }
 
 // adapted lists what a copy leaves out or changes on purpose.
-func (m *mover) adapted(ctx context.Context, all []database) ([]string, error) {
+func (m *job) adapted(ctx context.Context, all []database) ([]string, error) {
 	var lines []string
 	for _, d := range all {
 		for _, c := range d.collections {
@@ -308,7 +308,7 @@ func (s *server) accounts(ctx context.Context, name string) ([]string, error) {
 }
 
 // blocked lists what the source holds and this target cannot take.
-func (m *mover) blocked(all []database) []reconcile.UnsupportedObject {
+func (m *job) blocked(all []database) []reconcile.UnsupportedObject {
 	var found []reconcile.UnsupportedObject
 	version := m.target.build.number()
 	for _, d := range all {

@@ -162,7 +162,7 @@ func (s *server) catalogPrint(ctx context.Context, name string) (string, error) 
 }
 
 // unmoved fails with CodeMoved when the source was written to since the proof.
-func (m *mover) unmoved(ctx context.Context) error {
+func (m *job) unmoved(ctx context.Context) error {
 	if len(m.req.Counters) == 0 {
 		return nil
 	}

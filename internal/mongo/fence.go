@@ -66,7 +66,7 @@ func (s *server) isLocked(ctx context.Context) (bool, error) {
 }
 
 // fence stops writes on the source, or begins to watch for them.
-func (m *mover) fence(ctx context.Context) (reconcile.FenceResult, error) {
+func (m *job) fence(ctx context.Context) (reconcile.FenceResult, error) {
 	var result reconcile.FenceResult
 	s := m.source
 	if m.req.Fence == "" {
@@ -100,7 +100,7 @@ func (m *mover) fence(ctx context.Context) (reconcile.FenceResult, error) {
 }
 
 // raise records a fence and takes the lock, if we may.
-func (m *mover) raise(ctx context.Context) (*fenceRecord, error) {
+func (m *job) raise(ctx context.Context) (*fenceRecord, error) {
 	s := m.source
 	if locked, err := s.isLocked(ctx); err != nil || locked {
 		if err == nil {
@@ -151,7 +151,7 @@ func (s *server) unlock(ctx context.Context) error {
 
 // unfence lifts the fence. Lifting none is no error: that is how a repeated
 // run looks.
-func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
+func (m *job) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 	s := m.source
 	if err := m.awaitSource(ctx); err != nil {
 		return reconcile.UnfenceResult{}, err
@@ -174,7 +174,7 @@ func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 
 // awaitSource waits for a source that restarts, which may be why the fence has
 // to go: without it the application cannot come back.
-func (m *mover) awaitSource(ctx context.Context) error {
+func (m *job) awaitSource(ctx context.Context) error {
 	for begun := time.Now(); ; {
 		err := m.source.connect(ctx)
 		var known *reconcile.MoverError
@@ -190,7 +190,7 @@ func (m *mover) awaitSource(ctx context.Context) error {
 
 // markBehindFence writes the lineage of the source, which may be locked. The
 // lock is let go for that moment; what waits for it is ended first.
-func (m *mover) markBehindFence(ctx context.Context, l lineage) error {
+func (m *job) markBehindFence(ctx context.Context, l lineage) error {
 	s := m.source
 	had, err := s.readLineage(ctx)
 	if err != nil {
@@ -219,7 +219,7 @@ func (m *mover) markBehindFence(ctx context.Context, l lineage) error {
 
 // openFor lets the source's lock go, does something, and takes it again. It
 // says so if somebody else used the moment: the mark is right all the same.
-func (m *mover) openFor(ctx context.Context, do func() error) error {
+func (m *job) openFor(ctx context.Context, do func() error) error {
 	s := m.source
 	databases, err := s.databases(ctx)
 	if err != nil {

@@ -35,7 +35,7 @@ type holder struct {
 
 // hold takes the target over from any older mover. The context it returns
 // ends when a newer one takes over from us.
-func (m *mover) hold(ctx context.Context) (context.Context, *holder, error) {
+func (m *job) hold(ctx context.Context) (context.Context, *holder, error) {
 	h := &holder{server: m.target, token: m.token}
 	if err := m.target.connect(ctx); err != nil {
 		return ctx, nil, err

@@ -24,7 +24,7 @@ const (
 
 // inspect reads both sides at once. A side that cannot be read has its error;
 // the other is read all the same.
-func (m *mover) inspect(ctx context.Context) reconcile.InspectResult {
+func (m *job) inspect(ctx context.Context) reconcile.InspectResult {
 	result := reconcile.InspectResult{At: time.Now().UTC()}
 	var databases []database
 	var wg sync.WaitGroup

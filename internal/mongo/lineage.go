@@ -119,7 +119,7 @@ func (s *server) writeLineage(ctx context.Context, l lineage) error {
 
 // commit records the switch: the target first, whose epoch is higher, so that
 // a crash between the two leaves no doubt which side counts.
-func (m *mover) commit(ctx context.Context) error {
+func (m *job) commit(ctx context.Context) error {
 	standing, err := m.target.readLineage(ctx)
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (m *mover) commit(ctx context.Context) error {
 // how the target is now, which is what a withdrawal compares with: once
 // decided, it is never recorded again, because the application may have
 // written.
-func (m *mover) decide(ctx context.Context, l lineage) error {
+func (m *job) decide(ctx context.Context, l lineage) error {
 	if err := m.unmoved(ctx); err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func run[T any](t *testing.T, req reconcile.MoverRequest) T {
 
 // runWithin runs an operation with limits of the test's own.
 func runWithin(ctx context.Context, req reconcile.MoverRequest, l limits) (any, error) {
-	m, err := newMover(req, nil)
+	m, err := newJob(req, nil)
 	if err != nil {
 		return nil, err
 	}

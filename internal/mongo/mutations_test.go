@@ -72,7 +72,7 @@ func TestHashAndScanAgree(t *testing.T) {
 	do[reconcile.FenceResult](t, p, reconcile.OpFence)
 	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
 	verdicts := func() (hashed, scanned, without []string) {
-		m, err := newMover(p.request(reconcile.OpProve), nil)
+		m, err := newJob(p.request(reconcile.OpProve), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,8 +81,8 @@ func TestHashAndScanAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, pr := range (&proof{mover: m}).pairs(source.databases, target.databases) {
-			scan := &proof{mover: m, scan: true}
+		for _, pr := range (&proof{job: m}).pairs(source.databases, target.databases) {
+			scan := &proof{job: m, scan: true}
 			if err := scan.compareContent(t.Context(), pr); err != nil {
 				t.Fatal(err)
 			}

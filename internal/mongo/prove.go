@@ -12,7 +12,7 @@ import (
 // proof is one comparison under way. It changes nothing on either side but
 // what the write probe makes and drops on the target.
 type proof struct {
-	*mover
+	*job
 	// scan makes it read every document itself, without dbHash.
 	scan bool
 
@@ -21,9 +21,9 @@ type proof struct {
 
 // prove compares both sides. Both are read whole, so there is nothing left to
 // do more thoroughly.
-func (m *mover) prove(ctx context.Context) (reconcile.Proof, error) {
+func (m *job) prove(ctx context.Context) (reconcile.Proof, error) {
 	began := time.Now()
-	p := &proof{mover: m, Comparison: reconcile.Comparison{Proof: reconcile.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}}
+	p := &proof{job: m, Comparison: reconcile.Comparison{Proof: reconcile.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}}
 	source, target, err := m.readFacts(ctx)
 	if err != nil {
 		return p.Proof, err

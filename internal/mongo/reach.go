@@ -14,7 +14,7 @@ import (
 // reach tries the way to the target from where this pod stands: each name that
 // we were given, the login, and each name that the replica set announces, by which
 // a driver goes then. That one of them fails is its result.
-func (m *mover) reach(ctx context.Context) reconcile.ReachResult {
+func (m *job) reach(ctx context.Context) reconcile.ReachResult {
 	s := m.target
 	out := reconcile.ReachResult{At: time.Now().UTC()}
 	for _, host := range s.endpoint.Hosts {

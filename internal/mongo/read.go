@@ -14,7 +14,7 @@ import (
 // readWhole reads every document of the source and keeps nothing: before
 // another side's data is given up, this one has to be known to be readable. It
 // needs no fence and changes nothing.
-func (m *mover) readWhole(ctx context.Context) (reconcile.ReadResult, error) {
+func (m *job) readWhole(ctx context.Context) (reconcile.ReadResult, error) {
 	began := time.Now()
 	result := reconcile.ReadResult{At: began.UTC()}
 	databases, err := m.source.databases(ctx)

@@ -15,7 +15,7 @@ import (
 const defaultStreams = 2
 
 // mover does one request.
-type mover struct {
+type job struct {
 	req      reconcile.MoverRequest
 	source   *server
 	target   *server
@@ -26,7 +26,7 @@ type mover struct {
 // Run does one operation and returns its result. Every operation can be cut
 // off at any point and run again. Errors are *reconcile.MoverError.
 func Run(ctx context.Context, req reconcile.MoverRequest, progress reconcile.Progress) (any, error) {
-	m, err := newMover(req, progress)
+	m, err := newJob(req, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func Run(ctx context.Context, req reconcile.MoverRequest, progress reconcile.Pro
 	return result, nil
 }
 
-func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, error) {
+func newJob(req reconcile.MoverRequest, progress reconcile.Progress) (*job, error) {
 	token := make([]byte, 8)
 	if _, err := rand.Read(token); err != nil {
 		return nil, fail("", reconcile.CodeFailed, fmt.Errorf("make holder's token: %w", err))
@@ -46,7 +46,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 	if req.Streams <= 0 {
 		req.Streams = defaultStreams
 	}
-	m := &mover{req: req, token: hex.EncodeToString(token), progress: reconcile.NewReporter(progress, time.Now)}
+	m := &job{req: req, token: hex.EncodeToString(token), progress: reconcile.NewReporter(progress, time.Now)}
 	needs := map[reconcile.Operation][2]bool{
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true},
@@ -73,9 +73,9 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 
 // label is the name our connections give the server; a newer mover knows an
 // older one's by it.
-func (m *mover) label() string { return appPrefix + "/" + m.token }
+func (m *job) label() string { return appPrefix + "/" + m.token }
 
-func (m *mover) close(ctx context.Context) {
+func (m *job) close(ctx context.Context) {
 	for _, s := range []*server{m.source, m.target} {
 		if s != nil {
 			s.close(ctx)
@@ -83,7 +83,7 @@ func (m *mover) close(ctx context.Context) {
 	}
 }
 
-func (m *mover) run(ctx context.Context) (any, error) {
+func (m *job) run(ctx context.Context) (any, error) {
 	switch m.req.Operation {
 	case reconcile.OpInspect:
 		return m.inspect(ctx), nil

@@ -27,7 +27,7 @@ func (s *server) facts(ctx context.Context) (f sideFacts, err error) {
 }
 
 // prepareCopy looks whether the target may be written to at all.
-func (m *mover) prepareCopy(ctx context.Context) (source, target sideFacts, err error) {
+func (m *job) prepareCopy(ctx context.Context) (source, target sideFacts, err error) {
 	if source, target, err = m.readFacts(ctx); err != nil {
 		return source, target, err
 	}
@@ -50,7 +50,7 @@ func (m *mover) prepareCopy(ctx context.Context) (source, target sideFacts, err 
 }
 
 // underFence fails unless the fence of the request stands.
-func (m *mover) underFence(source sideFacts, what string) error {
+func (m *job) underFence(source sideFacts, what string) error {
 	if m.req.Fence != "" && (!source.fence.stands() || source.fence.ID != m.req.Fence) {
 		return failf(sourceSide, reconcile.CodeMoved, "%s: fence %q does not stand on the source", what, m.req.Fence)
 	}
@@ -61,7 +61,7 @@ func (m *mover) underFence(source sideFacts, what string) error {
 // another installation, or that holds a database we did not make. One that the
 // very source superseded may be replaced when the request says so, but for what
 // somebody put there since.
-func (m *mover) mayOverwrite(source, f sideFacts) error {
+func (m *job) mayOverwrite(source, f sideFacts) error {
 	replaces := m.replaceable(source, f)
 	if f.lineage.everAuthoritative() && !replaces {
 		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it is %s since epoch %d (move %q); a side that ever held the truth is not overwritten",
@@ -85,7 +85,7 @@ func (m *mover) mayOverwrite(source, f sideFacts) error {
 
 // replaceable tells whether the target is the side that the source took over
 // from at the epoch the request names: what it holds, the source has had.
-func (m *mover) replaceable(source, target sideFacts) bool {
+func (m *job) replaceable(source, target sideFacts) bool {
 	from, to := source.lineage, target.lineage
 	return m.req.Replaces > 0 && from != nil && to != nil && from.Installation == m.req.Installation && to.Installation == m.req.Installation &&
 		to.State == stateSuperseded && from.State == stateAuthoritative && to.Epoch == m.req.Replaces && from.Epoch == m.req.Replaces

@@ -97,7 +97,7 @@ func reachSaysHowFarItCame(t *testing.T, req reconcile.MoverRequest) {
 	if got := run[reconcile.ReachResult](t, req); got.Login != "" || got.Hosts[0].Error != "" || len(got.Hosts[0].Addresses) == 0 {
 		t.Errorf("all the way: %+v", got)
 	}
-	m, err := newMover(req, nil)
+	m, err := newJob(req, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ const (
 
 // trial is one trial under way.
 type trial struct {
-	*mover
+	*job
 	name string
 
 	mu       sync.Mutex
@@ -48,8 +48,8 @@ type trial struct {
 
 // try makes what the source holds on the target, and says what came of it in
 // the target's settings.
-func (m *mover) try(ctx context.Context, all []database, target *reconcile.Database) []reconcile.UnsupportedObject {
-	t := &trial{mover: m, name: trialPrefix + strconv.FormatInt(time.Now().Unix(), 16) + "_" + m.token[:8]}
+func (m *job) try(ctx context.Context, all []database, target *reconcile.Database) []reconcile.UnsupportedObject {
+	t := &trial{job: m, name: trialPrefix + strconv.FormatInt(time.Now().Unix(), 16) + "_" + m.token[:8]}
 	if target.Settings["product"] != productMongoDB || !m.target.hello.Primary || m.target.hello.Message == "isdbgrid" {
 		return nil // each is a finding of its own
 	}
@@ -292,7 +292,7 @@ func (t *trial) compare(ctx context.Context, place string, made map[string]colle
 	if err := t.target.readCollections(ctx, &there); err != nil {
 		return err
 	}
-	p := &proof{mover: t.mover, Comparison: reconcile.Comparison{Proof: reconcile.Proof{Compared: map[string]int{}}}}
+	p := &proof{job: t.job, Comparison: reconcile.Comparison{Proof: reconcile.Proof{Compared: map[string]int{}}}}
 	for _, have := range there.collections {
 		want, ours := made[have.name]
 		if !ours {

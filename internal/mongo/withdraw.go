@@ -13,7 +13,7 @@ import (
 //
 // A wrong "nothing was written" would lose data, a wrong "something was" only
 // means forward. So every doubt counts as a write or as an error.
-func (m *mover) withdraw(ctx context.Context) error {
+func (m *job) withdraw(ctx context.Context) error {
 	l, err := m.target.readLineage(ctx)
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func (m *mover) withdraw(ctx context.Context) error {
 }
 
 // reinstate makes the source the truth again, if this move superseded it.
-func (m *mover) reinstate(ctx context.Context) error {
+func (m *job) reinstate(ctx context.Context) error {
 	l, err := m.source.readLineage(ctx)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func (m *mover) reinstate(ctx context.Context) error {
 }
 
 // takeBack makes the target a mere copy again.
-func (m *mover) takeBack(ctx context.Context, l lineage) error {
+func (m *job) takeBack(ctx context.Context, l lineage) error {
 	held, h, err := m.hold(ctx)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (m *mover) takeBack(ctx context.Context, l lineage) error {
 // its counters say so, and then the documents themselves, which must still be
 // the source's. The counters are read once more at the end: somebody may have
 // come meanwhile.
-func (m *mover) unwritten(ctx context.Context, l lineage) error {
+func (m *job) unwritten(ctx context.Context, l lineage) error {
 	if len(l.Baseline) == 0 {
 		return failf(targetSide, reconcile.CodeInconclusive, "withdraw the commit: the target holds no record of how it was then")
 	}
@@ -78,7 +78,7 @@ func (m *mover) unwritten(ctx context.Context, l lineage) error {
 	if err != nil {
 		return err
 	}
-	p := &proof{mover: m}
+	p := &proof{job: m}
 	if err := p.compareDatabases(ctx, source.databases, target.databases); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (m *mover) unwritten(ctx context.Context, l lineage) error {
 	return m.sameAsCommitted(ctx, l)
 }
 
-func (m *mover) sameAsCommitted(ctx context.Context, l lineage) error {
+func (m *job) sameAsCommitted(ctx context.Context, l lineage) error {
 	databases, err := m.target.databases(ctx)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ const analyzeJobs = 2
 func (d *databaseCopy) analyze() {
 	d.progress.Enter("analyze", d.database.name, 0)
 	d.analyzers.Go(func(ctx context.Context) error {
-		return d.mover.target.analyze(ctx, d.there(), d.adapted.appPath(d.there()))
+		return d.job.target.analyze(ctx, d.there(), d.adapted.appPath(d.there()))
 	})
 }
 

@@ -25,7 +25,7 @@ const longestName = 63
 // those that the move carried, for the server may be shared, and what somebody
 // else made there is theirs. A run that was cut off between the two is
 // recognised by the name.
-func (m *mover) setAside(ctx context.Context) (reconcile.SetAsideResult, error) {
+func (m *job) setAside(ctx context.Context) (reconcile.SetAsideResult, error) {
 	var result reconcile.SetAsideResult
 	s := m.source
 	mark, err := s.readLineage(ctx)

@@ -12,7 +12,7 @@ import (
 
 // copyRun is one copy under way.
 type copyRun struct {
-	*mover
+	*job
 	hold    *holder
 	dump    dumpTool
 	adapted adapted
@@ -26,9 +26,9 @@ type copyRun struct {
 
 // copy carries the whole source to the target. A copy that was cut off left
 // databases on record as ours; they are dropped and made anew.
-func (m *mover) copy(ctx context.Context) (reconcile.CopyResult, error) {
+func (m *job) copy(ctx context.Context) (reconcile.CopyResult, error) {
 	began := time.Now()
-	c := &copyRun{mover: m, result: reconcile.CopyResult{Fence: m.req.Fence}}
+	c := &copyRun{job: m, result: reconcile.CopyResult{Fence: m.req.Fence}}
 	facts, err := m.prepareCopy(ctx)
 	if err != nil {
 		return c.result, err
@@ -85,7 +85,7 @@ func (c *copyRun) carry(ctx context.Context, facts *copyFacts) error {
 		return err
 	}
 	var err error
-	if c.mover, err = c.feeling(ctx, facts.source.databases); err != nil {
+	if c.job, err = c.feeling(ctx, facts.source.databases); err != nil {
 		return err
 	}
 	c.analyzers = newBackground(ctx)

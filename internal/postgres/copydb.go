@@ -81,10 +81,10 @@ func (d *databaseCopy) makeSchema(ctx context.Context) error {
 		return err
 	}
 	d.progress.Enter("schema", d.database.name, 0)
-	if d.entries, err = dumpSchema(ctx, d.mover.source, d.dump, d.database, d.snapshot); err != nil {
+	if d.entries, err = dumpSchema(ctx, d.job.source, d.dump, d.database, d.snapshot); err != nil {
 		return fail(sourceSide, codeOfError(err), err)
 	}
-	plainSequences(d.entries, d.mover.target.version)
+	plainSequences(d.entries, d.job.target.version)
 	if err := keepColumnOrder(ctx, d.source, d.entries); err != nil {
 		return classify(sourceSide, err)
 	}

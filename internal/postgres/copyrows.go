@@ -43,7 +43,7 @@ func (d *databaseCopy) copyTables(ctx context.Context) error {
 	if jobs > 0 && total > smallDatabase {
 		for range indexJobs - 1 {
 			g.Go(func() error {
-				return d.mover.target.with(gctx, d.there(), func(conn *pgx.Conn) error { return buildIndexes(gctx, conn, indexes, d) })
+				return d.job.target.with(gctx, d.there(), func(conn *pgx.Conn) error { return buildIndexes(gctx, conn, indexes, d) })
 			})
 		}
 	}
@@ -150,7 +150,7 @@ func (w *wires) close(ctx context.Context) {
 
 // sourceWire opens a session that sees our snapshot.
 func (d *databaseCopy) sourceWire(ctx context.Context) (*wire, error) {
-	pg, err := d.mover.source.connectRaw(ctx, d.database.name)
+	pg, err := d.job.source.connectRaw(ctx, d.database.name)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (d *databaseCopy) sourceWire(ctx context.Context) (*wire, error) {
 }
 
 func (d *databaseCopy) targetWire(ctx context.Context) (*wire, error) {
-	pg, err := d.mover.target.connectRaw(ctx, d.there())
+	pg, err := d.job.target.connectRaw(ctx, d.there())
 	if err != nil {
 		return nil, err
 	}

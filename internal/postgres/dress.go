@@ -88,7 +88,7 @@ func (d *databaseCopy) unlessChanged(ctx context.Context, cause error) error {
 	if err := d.source.QueryRow(ctx, catalogPrint).Scan(&then); err != nil {
 		return errors.Join(cause, classify(sourceSide, fmt.Errorf("look whether the schema was changed: %w", err)))
 	}
-	err := d.mover.source.with(ctx, d.database.name, func(conn *pgx.Conn) error { return conn.QueryRow(ctx, catalogPrint).Scan(&now) })
+	err := d.job.source.with(ctx, d.database.name, func(conn *pgx.Conn) error { return conn.QueryRow(ctx, catalogPrint).Scan(&now) })
 	switch {
 	case err != nil:
 		return errors.Join(cause, fmt.Errorf("look whether the schema was changed: %w", err))

@@ -67,7 +67,7 @@ func uniqueKeys(undistinct string) string {
 // twins says which rows a unique index calls equal.
 func (d *databaseCopy) twins(ctx context.Context, e entry, k *keeper) error {
 	undistinct := "false"
-	if d.mover.source.version >= 150000 {
+	if d.job.source.version >= 150000 {
 		undistinct = "i.indnullsnotdistinct"
 	}
 	var name, table, only, where string

@@ -40,13 +40,13 @@ func (e *limitError) Error() string {
 // limited ends the context it returns with a *limitError when a limit is met,
 // also when it is met already. The time needs no look: a server may take long to
 // say how full its disk is.
-func (m *mover) limited(ctx context.Context, began time.Time) (context.Context, context.CancelFunc, error) {
+func (m *job) limited(ctx context.Context, began time.Time) (context.Context, context.CancelFunc, error) {
 	free := func() {}
 	if limit := m.req.Limits.Time; limit > 0 {
 		ctx, free = context.WithDeadlineCause(ctx, began.Add(limit), &limitError{reconcile.LimitTime, fmt.Sprintf("the rehearsal was ended after %s", limit),
 			"give it more with --time-limit; the copy of a move has no such limit"})
 	}
-	w := &limitWatch{mover: m}
+	w := &limitWatch{job: m}
 	if err := w.begin(ctx); err != nil {
 		w.close(ctx)
 		if cause := context.Cause(ctx); cause != nil { // what was cut off by it says nothing
@@ -71,17 +71,17 @@ func (m *mover) limited(ctx context.Context, began time.Time) (context.Context, 
 
 // limitWatch looks at the limits in sessions of its own.
 type limitWatch struct {
-	*mover
+	*job
 	source, target *pgx.Conn
 	disks          time.Time // when they were looked at
 }
 
 // begin opens the sessions and looks for the first time.
 func (w *limitWatch) begin(ctx context.Context) (err error) {
-	if w.source, err = w.mover.source.connect(ctx, maintenance); err != nil {
+	if w.source, err = w.job.source.connect(ctx, maintenance); err != nil {
 		return err
 	}
-	if w.target, err = w.mover.target.connect(ctx, maintenance); err != nil {
+	if w.target, err = w.job.target.connect(ctx, maintenance); err != nil {
 		return err
 	}
 	return w.look(ctx)
@@ -110,8 +110,8 @@ func (w *limitWatch) look(ctx context.Context) error {
 		size            int64
 		limit, how, fix string
 	}{
-		{w.mover.source, w.source, limits.SourceDisk, reconcile.LimitSourceDisk, "what the application writes meanwhile stays until the snapshot is gone", "make the volume bigger, or run it when less is written"},
-		{w.mover.target, w.target, limits.TargetDisk, reconcile.LimitTargetDisk, "the rows take it, their indexes and the log of both", biggerDisk},
+		{w.job.source, w.source, limits.SourceDisk, reconcile.LimitSourceDisk, "what the application writes meanwhile stays until the snapshot is gone", "make the volume bigger, or run it when less is written"},
+		{w.job.target, w.target, limits.TargetDisk, reconcile.LimitTargetDisk, "the rows take it, their indexes and the log of both", biggerDisk},
 	} {
 		used, err := usedDisk(ctx, d.conn)
 		if err != nil {
@@ -128,7 +128,7 @@ func (w *limitWatch) look(ctx context.Context) error {
 func (w *limitWatch) lookBack(ctx context.Context, limit int64) error {
 	var held, oldest int64
 	err := w.source.QueryRow(ctx, `select (select coalesce(max(age(backend_xmin)), 0) from pg_stat_activity where usename = current_user and application_name = $1),
-		(select coalesce(max(age(datfrozenxid)), 0) from pg_database)`, w.mover.source.label).Scan(&held, &oldest)
+		(select coalesce(max(age(datfrozenxid)), 0) from pg_database)`, w.job.source.label).Scan(&held, &oldest)
 	switch {
 	case err != nil:
 		return classify(sourceSide, fmt.Errorf("look how far vacuum is held back: %w", err))

@@ -195,9 +195,9 @@ func (d *databaseCopy) rowsOf(ctx context.Context, k keeper) (string, error) {
 		order = " order by " + strings.Join(names, ", ")
 	}
 	query := fmt.Sprintf("select %s, count(*) over () from %s%s limit %d", list, k.from, order, rowsShown)
-	server, database, begin := d.mover.target, d.there(), "begin read only"
+	server, database, begin := d.job.target, d.there(), "begin read only"
 	if k.onSource {
-		server, database, begin = d.mover.source, d.database.name, beginUnder(d.snapshot)
+		server, database, begin = d.job.source, d.database.name, beginUnder(d.snapshot)
 	}
 	var shown []string
 	var n int

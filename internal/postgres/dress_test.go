@@ -265,7 +265,7 @@ func limitWaitsForNoLook(t *testing.T, p pair) {
 	t.Helper()
 	req := p.dressed()
 	s := through(t, &req, targetSide)
-	m, err := newMover(req, nil)
+	m, err := newJob(req, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

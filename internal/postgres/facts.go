@@ -29,7 +29,7 @@ type copyFacts struct {
 }
 
 // readFacts reads both sides at once.
-func (m *mover) readFacts(ctx context.Context) (*copyFacts, error) {
+func (m *job) readFacts(ctx context.Context) (*copyFacts, error) {
 	f := &copyFacts{}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { f.source, err = m.source.facts(gctx); return err })
@@ -101,7 +101,7 @@ func (f *sideFacts) readOwn(ctx context.Context, conn *pgx.Conn) (err error) {
 }
 
 // prepareCopy looks whether the target may be written to at all.
-func (m *mover) prepareCopy(ctx context.Context) (*copyFacts, error) {
+func (m *job) prepareCopy(ctx context.Context) (*copyFacts, error) {
 	f, err := m.readFacts(ctx)
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (m *mover) prepareCopy(ctx context.Context) (*copyFacts, error) {
 
 // carriable looks whether there is anything that this target could take; what is
 // the work that asks.
-func (m *mover) carriable(f *copyFacts, what string) error {
+func (m *job) carriable(f *copyFacts, what string) error {
 	if from, to := m.source.version/10000, m.target.version/10000; to < from {
 		return failf(targetSide, reconcile.CodeUnsupported, "%s: the target runs PostgreSQL %d, older than the source's %d", what, to, from)
 	}
@@ -139,7 +139,7 @@ func (m *mover) carriable(f *copyFacts, what string) error {
 // another installation, or that holds a database we did not make. One that the
 // very source superseded may be replaced when the request says so, but for what
 // somebody put there since.
-func (m *mover) mayOverwrite(ctx context.Context, both *copyFacts) error {
+func (m *job) mayOverwrite(ctx context.Context, both *copyFacts) error {
 	f := both.target
 	known := f.made
 	switch {
@@ -164,7 +164,7 @@ func (m *mover) mayOverwrite(ctx context.Context, both *copyFacts) error {
 
 // replaceable tells whether the target is the side that the source took over
 // from at the epoch the request names: what it holds, the source has had.
-func (m *mover) replaceable(both *copyFacts) bool {
+func (m *job) replaceable(both *copyFacts) bool {
 	from, to := both.source.lineage, both.target.lineage
 	return m.req.Replaces > 0 && from != nil && to != nil && from.Installation == m.req.Installation && to.Installation == m.req.Installation &&
 		to.State == stateSuperseded && from.State == stateAuthoritative && to.Epoch == m.req.Replaces && from.Epoch == m.req.Replaces

@@ -48,7 +48,7 @@ type standing struct {
 // fence makes the source read-only for everybody but us and ends the sessions
 // that began before. What it is about to change is recorded first: a fence
 // that was cut off in the middle can be finished or lifted.
-func (m *mover) fence(ctx context.Context) (reconcile.FenceResult, error) {
+func (m *job) fence(ctx context.Context) (reconcile.FenceResult, error) {
 	s := m.source
 	if m.req.Fence == "" {
 		return reconcile.FenceResult{}, failf(s.side, reconcile.CodeFailed, "fence: no id was given")
@@ -108,7 +108,7 @@ func (s *server) takeOver(ctx context.Context, now *standing, id string) error {
 }
 
 // raise does what the record says, and may be repeated.
-func (m *mover) raise(ctx context.Context, conn *pgx.Conn, now *standing) (reconcile.FenceResult, error) {
+func (m *job) raise(ctx context.Context, conn *pgx.Conn, now *standing) (reconcile.FenceResult, error) {
 	s := m.source
 	all, err := listDatabases(ctx, conn, s.version)
 	if err != nil {
@@ -171,7 +171,7 @@ func (s *server) recordFence(ctx context.Context, conn *pgx.Conn, id string) (*s
 
 // unfence lifts the fence and restores what stood before. Lifting none is no
 // error: that is how a repeated run looks.
-func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
+func (m *job) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 	s := m.source
 	if err := m.awaitSource(ctx); err != nil {
 		return reconcile.UnfenceResult{}, err
@@ -206,7 +206,7 @@ func (m *mover) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 
 // awaitSource waits for a source that restarts, which may be why the fence has
 // to go: without it the application cannot come back.
-func (m *mover) awaitSource(ctx context.Context) error {
+func (m *job) awaitSource(ctx context.Context) error {
 	for begun := time.Now(); ; {
 		err := m.source.with(ctx, maintenance, func(*pgx.Conn) error { return nil })
 		var known *reconcile.MoverError

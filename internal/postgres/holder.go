@@ -31,7 +31,7 @@ type holder struct {
 
 // hold takes the target over from any older mover. The context it returns
 // ends when a newer one takes over from us.
-func (m *mover) hold(ctx context.Context) (context.Context, *holder, error) {
+func (m *job) hold(ctx context.Context) (context.Context, *holder, error) {
 	conn, err := m.target.connect(ctx, ownDatabase)
 	if err != nil {
 		return ctx, nil, err
@@ -97,7 +97,7 @@ const answerTime = time.Minute
 
 // watchHolder ends our work when our session on the target is ended, or when
 // the target does not answer any more.
-func (m *mover) watchHolder(ctx context.Context, conn *pgx.Conn, cancel context.CancelCauseFunc) {
+func (m *job) watchHolder(ctx context.Context, conn *pgx.Conn, cancel context.CancelCauseFunc) {
 	defer closeConn(ctx, conn)
 	for process.Pause(ctx, time.Second) == nil {
 		look, end := context.WithTimeout(ctx, m.patience)
@@ -139,7 +139,7 @@ func guardOn(ctx context.Context, conn *pgx.Conn, token string) error {
 // orTakenOver turns an error into "a newer mover has taken over" when that is
 // what happened: a session that a newer one ended fails like a broken network
 // when it was writing at that moment.
-func (m *mover) orTakenOver(ctx context.Context, err error) error {
+func (m *job) orTakenOver(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil { // what was cut off by it says nothing
 		err = classify(targetSide, cause)
 	}

@@ -17,7 +17,7 @@ import (
 
 // inspect reads both sides at once. A side that cannot be read has its error;
 // the other is read all the same.
-func (m *mover) inspect(ctx context.Context) reconcile.InspectResult {
+func (m *job) inspect(ctx context.Context) reconcile.InspectResult {
 	result := reconcile.InspectResult{At: time.Now().UTC(), PgDump: dumpMajors(ctx)}
 	facts := &copyFacts{}
 	var wg sync.WaitGroup
@@ -46,7 +46,7 @@ func (m *mover) inspect(ctx context.Context) reconcile.InspectResult {
 
 // adaptBoth adds what follows from both sides together. What it asks a side and
 // is not told is that side's failure.
-func (m *mover) adaptBoth(ctx context.Context, facts *copyFacts, result *reconcile.InspectResult) {
+func (m *job) adaptBoth(ctx context.Context, facts *copyFacts, result *reconcile.InspectResult) {
 	facts.source.databases = connectable(facts.source.databases)
 	names := databaseNames(facts.source.databases)
 	functions, err := m.source.functionSettings(ctx, names)

@@ -135,7 +135,7 @@ func everAuthoritative(m *reconcile.LineageMark) bool {
 
 // commit records the switch: the target first, whose epoch is higher, so that
 // a crash between the two leaves no doubt which side counts.
-func (m *mover) commit(ctx context.Context) error {
+func (m *job) commit(ctx context.Context) error {
 	mark := reconcile.LineageMark{Installation: m.req.Installation, Epoch: m.req.Epoch, State: stateAuthoritative, Move: m.req.Move, Fence: m.req.Fence}
 	standing, err := m.target.readLineage(ctx)
 	if err != nil {
@@ -169,7 +169,7 @@ func (m *mover) commit(ctx context.Context) error {
 // decide makes the target the truth, if the source stood still. In the same transaction it records how
 // the target is now, which is what a withdrawal compares with: once decided,
 // it is never recorded again, because the application may have written.
-func (m *mover) decide(ctx context.Context, mark reconcile.LineageMark) error {
+func (m *job) decide(ctx context.Context, mark reconcile.LineageMark) error {
 	if err := m.target.ensureOwn(ctx); err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (m *mover) decide(ctx context.Context, mark reconcile.LineageMark) error {
 
 // addCarried adds what this move carried. A fork's end carries nothing, and
 // leaves the record of the move before it.
-func (m *mover) addCarried(ctx context.Context, now *moment) (err error) {
+func (m *job) addCarried(ctx context.Context, now *moment) (err error) {
 	if !m.req.Fork {
 		now.carried, err = m.target.readCopied(ctx)
 	}
@@ -199,7 +199,7 @@ func (m *mover) addCarried(ctx context.Context, now *moment) (err error) {
 // supersede tells the source that it lost its turn. How it was then is recorded
 // once: a commit that was cut off and runs again must not hide what somebody
 // wrote meanwhile, and the proof's reading is older than any of it.
-func (m *mover) supersede(ctx context.Context, mark reconcile.LineageMark) error {
+func (m *job) supersede(ctx context.Context, mark reconcile.LineageMark) error {
 	had, err := m.source.readLineage(ctx)
 	if err != nil {
 		return err

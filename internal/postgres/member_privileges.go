@@ -130,7 +130,7 @@ func (s *server) leftPrivileges(ctx context.Context, conn *pgx.Conn, database st
 
 // leftMissing are the server's objects whose privileges somebody changed on the
 // source and that the target's version does not have.
-func (m *mover) leftMissing(ctx context.Context, f *copyFacts) ([]reconcile.Uncarried, error) {
+func (m *job) leftMissing(ctx context.Context, f *copyFacts) ([]reconcile.Uncarried, error) {
 	changed := map[string]memberList{}
 	var mu sync.Mutex
 	err := m.source.each(ctx, databaseNames(f.source.databases), func(ctx context.Context, _ string, conn *pgx.Conn) error {
@@ -224,7 +224,7 @@ func (d *databaseCopy) syncMembers(ctx context.Context) error {
 	if !d.adapted.targetSuperuser {
 		return nil
 	}
-	pending, err := comparedMembers(ctx, side{conn: d.source, version: d.mover.source.version, owners: d.adapted.owners}, side{conn: d.target, version: d.mover.target.version})
+	pending, err := comparedMembers(ctx, side{conn: d.source, version: d.job.source.version, owners: d.adapted.owners}, side{conn: d.target, version: d.job.target.version})
 	if err != nil {
 		return err
 	}

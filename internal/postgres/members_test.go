@@ -70,7 +70,7 @@ func (p pair) makeRolesTwice(t *testing.T) {
 	ctx := context.Background()
 	req := p.request(reconcile.OpCopy)
 	req.Fence = ""
-	m, err := newMover(req, nil)
+	m, err := newJob(req, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func (p pair) makeRolesTwice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &copyRun{mover: m, adapted: facts.adapted, admin: testAdmin}
+		c := &copyRun{job: m, adapted: facts.adapted, admin: testAdmin}
 		if err := m.target.ensureOwn(ctx); err != nil {
 			t.Fatal(err)
 		}

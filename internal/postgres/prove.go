@@ -15,7 +15,7 @@ import (
 
 // proof is one comparison under way. It changes nothing on either side.
 type proof struct {
-	*mover
+	*job
 	facts *copyFacts
 	// recorded are the digests the copy took on the way, by database, kind
 	// and object; nil when they cannot be trusted.
@@ -28,9 +28,9 @@ type proof struct {
 }
 
 // prove compares both sides.
-func (m *mover) prove(ctx context.Context) (reconcile.Proof, error) {
+func (m *job) prove(ctx context.Context) (reconcile.Proof, error) {
 	began := time.Now()
-	p := &proof{mover: m, Comparison: reconcile.Comparison{Proof: reconcile.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}}
+	p := &proof{job: m, Comparison: reconcile.Comparison{Proof: reconcile.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}}
 	var err error
 	if p.facts, err = m.readFacts(ctx); err != nil {
 		return p.Proof, err

@@ -29,7 +29,7 @@ const publicComment = "standard public schema"
 // readPublic reads the schema public of every database of the source, in the
 // target's role names; a database without one has no entry. It also says which
 // tables are left behind, for the same session is open.
-func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, []string, error) {
+func (m *job) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, []string, error) {
 	found := map[string]publicSchema{}
 	var left []string
 	var mu sync.Mutex
@@ -67,7 +67,7 @@ func (m *mover) readPublic(ctx context.Context, f *copyFacts) (map[string]public
 
 // adaptPublic finds the databases whose schema public is not as in a new
 // database on the target, and notes those where we may not change it.
-func (m *mover) adaptPublic(ctx context.Context, f *copyFacts) error {
+func (m *job) adaptPublic(ctx context.Context, f *copyFacts) error {
 	schemas, left, err := m.readPublic(ctx, f)
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ var askTLS = []byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}
 // listen gives a context that ends when one side has said nothing for as long as
 // it may. An inspection tells of each side by itself, and its Job has three
 // minutes.
-func (m *mover) listen(ctx context.Context) (context.Context, func()) {
+func (m *job) listen(ctx context.Context) (context.Context, func()) {
 	heard, cancel := context.WithCancelCause(ctx)
 	for _, s := range []*server{m.source, m.target} {
 		if s != nil && m.req.Operation != reconcile.OpInspect {

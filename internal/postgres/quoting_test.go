@@ -124,7 +124,7 @@ func nullsThatAreEqual(t *testing.T, srv *pgtest.Server, s *server) {
 	srv.Exec(t, "postgres", "update pg_index set indisready = false where indexrelid = 'app.t_a_key'::regclass")
 	srv.Exec(t, "postgres", "insert into app.t (id, a) values (2, null), (3, 1)")
 	err := s.with(t.Context(), "postgres", func(conn *pgx.Conn) error {
-		d := &databaseCopy{copyRun: &copyRun{mover: &mover{source: s, target: s}}, source: conn, database: database{name: "postgres"}}
+		d := &databaseCopy{copyRun: &copyRun{job: &job{source: s, target: s}}, source: conn, database: database{name: "postgres"}}
 		e := entry{}
 		if err := conn.QueryRow(t.Context(), "select 'pg_constraint'::regclass::oid, oid from pg_constraint where conname = 't_a_key'").Scan(&e.catalog, &e.oid); err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 
 // reach tries the way to the target from where this pod stands: the name, the
 // connection, the login. That one of them fails is its result.
-func (m *mover) reach(ctx context.Context) reconcile.ReachResult {
+func (m *job) reach(ctx context.Context) reconcile.ReachResult {
 	e := m.target.endpoint
 	host := reconcile.Reached{Host: net.JoinHostPort(e.Host, strconv.Itoa(e.Port))}
 	addresses, err := process.Reach(ctx, host.Host)

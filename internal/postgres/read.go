@@ -14,7 +14,7 @@ import (
 // readWhole reads every row and every large object of the source and keeps
 // nothing: before another side's data is given up, this one has to be known to
 // be readable. It needs no fence and changes nothing.
-func (m *mover) readWhole(ctx context.Context) (reconcile.ReadResult, error) {
+func (m *job) readWhole(ctx context.Context) (reconcile.ReadResult, error) {
 	began := time.Now()
 	result := reconcile.ReadResult{At: began.UTC()}
 	var databases []database
@@ -34,7 +34,7 @@ func (m *mover) readWhole(ctx context.Context) (reconcile.ReadResult, error) {
 	return result, nil
 }
 
-func (m *mover) readDatabase(ctx context.Context, name string, result *reconcile.ReadResult) error {
+func (m *job) readDatabase(ctx context.Context, name string, result *reconcile.ReadResult) error {
 	var tables []table
 	err := m.source.with(ctx, name, func(conn *pgx.Conn) (err error) {
 		if tables, err = listTables(ctx, conn); err != nil {

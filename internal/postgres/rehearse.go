@@ -20,7 +20,7 @@ const rehearsalTries = 3
 // own, by the copy's code, compares it with the source's by the proof's, makes the
 // trial write, and drops everything again. The application is up meanwhile: it
 // never waits on us for longer than waitLimit.
-func (m *mover) rehearse(ctx context.Context) (reconcile.Rehearsal, error) {
+func (m *job) rehearse(ctx context.Context) (reconcile.Rehearsal, error) {
 	began := time.Now()
 	if m.req.WithData && m.req.Limits == nil {
 		return reconcile.Rehearsal{}, failf("", reconcile.CodeFailed, "rehearse: no limits were given for one with rows")
@@ -44,7 +44,7 @@ func (m *mover) rehearse(ctx context.Context) (reconcile.Rehearsal, error) {
 	}
 }
 
-func (m *mover) rehearseOnce(ctx context.Context, began time.Time) (result reconcile.Rehearsal, err error) {
+func (m *job) rehearseOnce(ctx context.Context, began time.Time) (result reconcile.Rehearsal, err error) {
 	facts, err := m.readFacts(ctx)
 	if err != nil {
 		return result, err
@@ -97,7 +97,7 @@ func (r *rehearsal) play(ctx context.Context, began time.Time) error {
 
 // watched ends the context it returns when others wait on us, and with rows when
 // a limit is met.
-func (m *mover) watched(ctx context.Context, began time.Time) (context.Context, context.CancelFunc, error) {
+func (m *job) watched(ctx context.Context, began time.Time) (context.Context, context.CancelFunc, error) {
 	watched, stop, err := m.letGo(ctx)
 	if err != nil || !m.req.WithData {
 		return watched, stop, err
@@ -125,8 +125,8 @@ func newRehearsal(on *stage, facts *copyFacts, tool dumpTool) *rehearsal {
 	facts.adapted.rows = on.req.WithData
 	on.target.rehearsal = prefix
 	r := &rehearsal{facts: facts, failed: map[string]bool{}}
-	r.copyRun = &copyRun{mover: on.mover, hold: &holder{conn: on.conn}, dump: tool, adapted: facts.adapted, admin: facts.target.admin.name}
-	r.proof = &proof{mover: on.mover, facts: facts, within: map[string]bool{}, Comparison: reconcile.Comparison{Proof: reconcile.Proof{Compared: map[string]int{}}}}
+	r.copyRun = &copyRun{job: on.job, hold: &holder{conn: on.conn}, dump: tool, adapted: facts.adapted, admin: facts.target.admin.name}
+	r.proof = &proof{job: on.job, facts: facts, within: map[string]bool{}, Comparison: reconcile.Comparison{Proof: reconcile.Proof{Compared: map[string]int{}}}}
 	if on.req.WithData {
 		r.dress = &dress{rehearsal: r, digests: map[[3]string]digest{}}
 		r.proof.recorded = r.dress.digests
@@ -144,7 +144,7 @@ func (r *rehearsal) run(ctx context.Context) (err error) {
 	}
 	r.analyzers = newBackground(ctx)
 	defer r.analyzers.abandon()
-	if r.mover, err = r.feelingThere(ctx); err != nil {
+	if r.job, err = r.feelingThere(ctx); err != nil {
 		return err
 	}
 	for _, d := range r.facts.source.databases {
@@ -169,7 +169,7 @@ func (r *rehearsal) run(ctx context.Context) (err error) {
 }
 
 // feelingThere is feeling for databases under other names.
-func (r *rehearsal) feelingThere(ctx context.Context) (*mover, error) {
+func (r *rehearsal) feelingThere(ctx context.Context) (*job, error) {
 	felt, err := r.feeling(ctx, r.facts.source.databases)
 	if err != nil {
 		return nil, err

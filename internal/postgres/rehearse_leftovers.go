@@ -29,18 +29,18 @@ const (
 // stage is where a rehearsal plays: our session in our own database on the
 // target, under the lock of rehearsals.
 type stage struct {
-	*mover
+	*job
 	conn *pgx.Conn
 }
 
 // takeStage waits for no other rehearsal: one that still runs is an older pod of
 // the same Job, or of a run that lost the lease, and it is ended.
-func (m *mover) takeStage(ctx context.Context) (*stage, error) {
+func (m *job) takeStage(ctx context.Context) (*stage, error) {
 	conn, err := m.target.connect(ctx, ownDatabase)
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{mover: m, conn: conn}
+	s := &stage{job: m, conn: conn}
 	if err := s.take(ctx); err != nil {
 		closeConn(ctx, conn)
 		return nil, classify(targetSide, err)

@@ -215,7 +215,7 @@ func TestSchemaDigest(t *testing.T) {
 		create table events_p1 partition of events for values from ('2024-01-01') to ('2024-01-02'); create index on events (at);
 		create table logs (id int); create table logs_p1 (check (id < 10)) inherits (logs)`)
 	digest := func() string {
-		m := &mover{source: &server{side: sourceSide, endpoint: *endpoint(s, pgtest.Superuser), password: pgtest.Password, label: appPrefix}}
+		m := &job{source: &server{side: sourceSide, endpoint: *endpoint(s, pgtest.Superuser), password: pgtest.Password, label: appPrefix}}
 		f, err := m.source.facts(context.Background())
 		if err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ func (e *waitedError) Error() string {
 // letGo watches who waits on sessions of ours on the source, pg_dump's too. When
 // somebody has for waitLimit, it ends these sessions, which frees their locks at
 // once, and then the context it returns, with a *waitedError.
-func (m *mover) letGo(ctx context.Context) (context.Context, context.CancelFunc, error) {
+func (m *job) letGo(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	conn, err := m.source.connect(ctx, maintenance)
 	if err != nil {
 		return nil, nil, err

@@ -15,7 +15,7 @@ import (
 const defaultStreams = 2
 
 // mover does one request.
-type mover struct {
+type job struct {
 	req      reconcile.MoverRequest
 	source   *server
 	target   *server
@@ -28,7 +28,7 @@ type mover struct {
 // Run does one operation and returns its result. Every operation can be cut
 // off at any point and run again. Errors are *reconcile.MoverError.
 func Run(ctx context.Context, req reconcile.MoverRequest, progress reconcile.Progress) (any, error) {
-	m, err := newMover(req, progress)
+	m, err := newJob(req, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func Run(ctx context.Context, req reconcile.MoverRequest, progress reconcile.Pro
 	return result, nil
 }
 
-func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, error) {
+func newJob(req reconcile.MoverRequest, progress reconcile.Progress) (*job, error) {
 	token := make([]byte, 8)
 	if _, err := rand.Read(token); err != nil {
 		return nil, fail("", reconcile.CodeFailed, fmt.Errorf("make holder's token: %w", err))
@@ -47,7 +47,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 	if req.Streams <= 0 {
 		req.Streams = defaultStreams
 	}
-	m := &mover{req: req, token: hex.EncodeToString(token), progress: reconcile.NewReporter(progress, time.Now), patience: answerTime}
+	m := &job{req: req, token: hex.EncodeToString(token), progress: reconcile.NewReporter(progress, time.Now), patience: answerTime}
 	needs := map[reconcile.Operation][2]bool{
 		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
 		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true},
@@ -72,7 +72,7 @@ func newMover(req reconcile.MoverRequest, progress reconcile.Progress) (*mover, 
 	return m, nil
 }
 
-func (m *mover) label() string {
+func (m *job) label() string {
 	if m.req.Operation == reconcile.OpRehearse {
 		return rehearsalApp + "/" + m.token
 	}
@@ -80,7 +80,7 @@ func (m *mover) label() string {
 }
 
 // run does the operation. What was cut off because a side fell silent says that.
-func (m *mover) run(ctx context.Context) (any, error) {
+func (m *job) run(ctx context.Context) (any, error) {
 	heard, stop := m.listen(ctx)
 	defer stop()
 	result, err := m.do(heard)
@@ -90,7 +90,7 @@ func (m *mover) run(ctx context.Context) (any, error) {
 	return result, err
 }
 
-func (m *mover) do(ctx context.Context) (any, error) {
+func (m *job) do(ctx context.Context) (any, error) {
 	switch m.req.Operation {
 	case reconcile.OpInspect:
 		return m.inspect(ctx), nil

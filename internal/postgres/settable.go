@@ -101,7 +101,7 @@ func refuses(ctx context.Context, conn *pgx.Conn, w settingValue) (string, error
 }
 
 // askSettings finds which of the source's settings the target refuses.
-func (m *mover) askSettings(ctx context.Context, f *copyFacts, functions []functionSetting) (err error) {
+func (m *job) askSettings(ctx context.Context, f *copyFacts, functions []functionSetting) (err error) {
 	var wanted []settingValue
 	for _, s := range f.source.globals.settings {
 		wanted = append(wanted, settingValue{s.name, s.value})

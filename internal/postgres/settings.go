@@ -171,7 +171,7 @@ func (s *server) plainSettings(ctx context.Context, database string, names ...st
 // zone, or with another meaning of a backslash, holds other values. The source's
 // sessions follow in what a backslash means, so that what they print is read as
 // it was meant.
-func (m *mover) feeling(ctx context.Context, databases []database) (*mover, error) {
+func (m *job) feeling(ctx context.Context, databases []database) (*job, error) {
 	source, target, felt := *m.source, *m.target, *m
 	source.felt, target.felt = map[string]map[string]string{}, map[string]map[string]string{}
 	felt.source, felt.target = &source, &target
@@ -212,7 +212,7 @@ func (s *server) asApplication(ctx context.Context, database string) (*server, e
 
 // understood leaves out what the target does not take, such as a time zone or a
 // locale it does not have; then it is as in our other sessions.
-func (m *mover) understood(ctx context.Context, database string, values map[string]string) (map[string]string, error) {
+func (m *job) understood(ctx context.Context, database string, values map[string]string) (map[string]string, error) {
 	taken := map[string]string{}
 	err := m.target.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		for _, name := range sortedKeys(values) {

@@ -93,7 +93,7 @@ func TestTargetFallsSilent(t *testing.T) {
 	req := p.request(reconcile.OpCopy)
 	network, through := newSilencer(t, "127.0.0.1:0", req.Target)
 	req.Target = through
-	m, err := newMover(req, func(e reconcile.MoverEvent) {
+	m, err := newJob(req, func(e reconcile.MoverEvent) {
 		if e.Phase == "rows" {
 			network.silence()
 		}
@@ -298,7 +298,7 @@ func fallsSilentWithin(t *testing.T, p pair, op reconcile.Operation, side string
 	req := p.request(op)
 	s := through(t, &req, side)
 	s.after.Store(n)
-	m, err := newMover(req, nil)
+	m, err := newJob(req, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 //
 // A wrong "nothing was written" would lose data, a wrong "something was" only
 // means forward. So every doubt counts as a write or as an error.
-func (m *mover) withdraw(ctx context.Context) error {
+func (m *job) withdraw(ctx context.Context) error {
 	mark, err := m.target.readLineage(ctx)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func (m *mover) withdraw(ctx context.Context) error {
 // leaveFork lets the application go back to the side it was on, which is not
 // the truth before and after: no mark changes. It must not have written to the
 // target since, and only equal transaction numbers say that for certain.
-func (m *mover) leaveFork(ctx context.Context, mark *reconcile.LineageMark) error {
+func (m *job) leaveFork(ctx context.Context, mark *reconcile.LineageMark) error {
 	if mark == nil || mark.State != stateAuthoritative || mark.Epoch != m.req.Epoch || mark.Move != m.req.Move {
 		return nil // the commit has not come that far
 	}
@@ -60,7 +60,7 @@ func (m *mover) leaveFork(ctx context.Context, mark *reconcile.LineageMark) erro
 }
 
 // reinstate makes the source the truth again, if this move superseded it.
-func (m *mover) reinstate(ctx context.Context) error {
+func (m *job) reinstate(ctx context.Context) error {
 	mark, err := m.source.readLineage(ctx)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (m *mover) reinstate(ctx context.Context) error {
 }
 
 // takeBack makes the target a mere copy again.
-func (m *mover) takeBack(ctx context.Context, mark reconcile.LineageMark) error {
+func (m *job) takeBack(ctx context.Context, mark reconcile.LineageMark) error {
 	held, h, err := m.hold(ctx)
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (m *mover) takeBack(ctx context.Context, mark reconcile.LineageMark) error 
 // Sessions are ended first, because a session reports what it wrote at its
 // end; and looked for again at the end, because one that came meanwhile may
 // have written behind our back.
-func (m *mover) unwritten(ctx context.Context, h *holder, conn *pgx.Conn, fence string) error {
+func (m *job) unwritten(ctx context.Context, h *holder, conn *pgx.Conn, fence string) error {
 	all, err := listDatabases(ctx, conn, m.target.version)
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (m *mover) unwritten(ctx context.Context, h *holder, conn *pgx.Conn, fence 
 
 // sameState compares what the target says of itself with what it said when
 // the switch was committed.
-func (m *mover) sameState(ctx context.Context, h *holder, conn *pgx.Conn, names []string) error {
+func (m *job) sameState(ctx context.Context, h *holder, conn *pgx.Conn, names []string) error {
 	then, err := countersIn(ctx, h.conn, "dr.baseline")
 	if err != nil {
 		return classify(targetSide, err)
@@ -193,7 +193,7 @@ func (s *server) addSequences(ctx context.Context, names []string, state map[str
 // sameContents reads every table and large object of the target again and
 // compares with what the copy wrote. Statistics alone are not enough: up to
 // PostgreSQL 14 they may get lost, and a crash or a failover sets them to zero.
-func (m *mover) sameContents(ctx context.Context, h *holder, names []string, fence string) error {
+func (m *job) sameContents(ctx context.Context, h *holder, names []string, fence string) error {
 	recorded, err := recordedDigests(ctx, h.conn, fence)
 	if err != nil {
 		return classify(targetSide, err)
@@ -203,7 +203,7 @@ func (m *mover) sameContents(ctx context.Context, h *holder, names []string, fen
 		return err
 	}
 	// What is read there has no other name, and the path that its databases have now.
-	p := &proof{mover: m, recorded: recorded, facts: &copyFacts{target: target, adapted: adapted{settings: target.globals.settings}}}
+	p := &proof{job: m, recorded: recorded, facts: &copyFacts{target: target, adapted: adapted{settings: target.globals.settings}}}
 	for _, name := range names {
 		if err := p.compareRecorded(ctx, name); err != nil {
 			return fmt.Errorf("look for writes in database %q: %w", name, err)
@@ -253,7 +253,7 @@ func (p *proof) compareRecorded(ctx context.Context, name string) error {
 
 // unmoved fails with CodeMoved when the source was written to since the
 // proof. What our own marks did to its transaction number is on record.
-func (m *mover) unmoved(ctx context.Context) error {
+func (m *job) unmoved(ctx context.Context) error {
 	if len(m.req.Counters) == 0 {
 		return nil
 	}

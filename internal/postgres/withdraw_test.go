@@ -125,7 +125,7 @@ func TestWithdrawReadsContents(t *testing.T) {
 	p := moved(t, 12, 14, fillMove)
 	p.target.Exec(t, "main", "update jobs set name = 'changed' where id = 7")
 	// What the baseline says is made to agree with what stands now.
-	m, err := newMover(p.request(reconcile.OpWithdraw), nil)
+	m, err := newJob(p.request(reconcile.OpWithdraw), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

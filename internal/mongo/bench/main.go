@@ -31,7 +31,7 @@ const moverVariable = "BENCH_MOVER"
 
 func main() {
 	if request := os.Getenv(moverVariable); request != "" {
-		if err := mover(request); err != nil {
+		if err := work(request); err != nil {
 			fmt.Fprintln(os.Stderr, "mover:", err)
 			os.Exit(1)
 		}
@@ -51,7 +51,7 @@ func main() {
 }
 
 // mover does one request in a process of its own, as a mover pod does.
-func mover(request string) error {
+func work(request string) error {
 	var req reconcile.MoverRequest
 	if err := json.Unmarshal([]byte(request), &req); err != nil {
 		return err

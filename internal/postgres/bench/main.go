@@ -32,7 +32,7 @@ const clients = "/usr/lib/postgresql/15/bin"
 
 func main() {
 	if os.Getenv("BENCH_MOVER") != "" {
-		mover()
+		work()
 		return
 	}
 	size := megabytes(1200)
@@ -261,8 +261,8 @@ func (b *bench) mover(ctx context.Context, operations ...reconcile.Operation) er
 	return nil
 }
 
-// mover is the child process of bench.mover.
-func mover() {
+// work is the child process of bench.mover.
+func work() {
 	var requests []reconcile.MoverRequest
 	if err := json.Unmarshal([]byte(os.Getenv("BENCH_MOVER")), &requests); err != nil {
 		fmt.Fprintln(os.Stderr, "bench mover:", err)
