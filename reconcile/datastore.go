@@ -14,7 +14,6 @@ var engines = []Engine{PostgreSQL, MongoDB}
 // traits is what the policy has to know of an engine by name. Sources: values
 // table and operator guide (configuring external services) of Server 4.x.
 type traits struct {
-	title string
 	// superuser is the internal server's own; chartKeys are the keys of the
 	// chart's Secret with its password, the newest release's first.
 	superuser string
@@ -30,12 +29,12 @@ type traits struct {
 
 var traitsOf = map[Engine]traits{
 	PostgreSQL: {
-		title: "PostgreSQL", superuser: "postgres", port: 5432,
+		superuser: "postgres", port: 5432,
 		chartKeys:   []string{"postgres-password", "postgresql-password"}, // 4.x, 3.x
 		credentials: "circleci-dr-postgresql", keys: []string{"password", "postgres-password"},
 	},
 	MongoDB: {
-		title: "MongoDB", superuser: "root", port: 27017,
+		superuser: "root", port: standardMongoPort,
 		chartKeys:   []string{"mongodb-root-password"},
 		credentials: "circleci-dr-mongodb", keys: []string{"mongodb-password", "mongodb-root-password"},
 	},
@@ -45,7 +44,13 @@ var traitsOf = map[Engine]traits{
 // password from.
 func CredentialsName(e Engine) string { return traitsOf[e].credentials }
 
-func (e Engine) title() string { return traitsOf[e].title }
+// title is what people call an engine.
+func (e Engine) title() string { return titles[e] }
+
+var titles = map[Engine]string{PostgreSQL: "PostgreSQL", MongoDB: "MongoDB"}
+
+// standardMongoPort is where MongoDB listens when nobody says otherwise.
+const standardMongoPort = 27017
 
 // docsOf is where the rules of moving an engine out are explained.
 func docsOf(e Engine) string { return "docs/moving-" + string(e) + ".md" }
@@ -144,7 +149,7 @@ func seeds(hosts []string) []string {
 
 // splitSeed splits one of MongoDB's hosts, which may lack its port.
 func splitSeed(seed string) (host string, port int) {
-	standard := traitsOf[MongoDB].port
+	standard := standardMongoPort
 	at := strings.LastIndex(seed, ":")
 	if at < 0 || strings.HasSuffix(seed, "]") || strings.Count(seed, ":") > 1 && !strings.HasPrefix(seed, "[") {
 		return strings.Trim(seed, "[]"), standard

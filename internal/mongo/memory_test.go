@@ -17,8 +17,8 @@ import (
 func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
 	t.Parallel()
 	mover := filepath.Join(t.TempDir(), "mover")
-	if out, err := exec.Command("go", "build", "-o", mover, "./bench").CombinedOutput(); err != nil {
-		t.Fatalf("build the mover: %v: %s", err, out)
+	if out, err := exec.Command("go", "build", "-o", binary, "./bench").CombinedOutput(); err != nil {
+		t.Fatalf("build the binary: %v: %s", err, out)
 	}
 	const bar = 280 << 20 // the tools' buffers of several connections, and what the collector leaves
 	for _, documents := range []int{10000, 60000} {
@@ -29,7 +29,7 @@ func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(mover)
+		cmd := exec.Command(binary)
 		cmd.Env, cmd.Stderr = append(os.Environ(), "BENCH_MOVER="+string(request)), os.Stderr
 		out, err := cmd.Output()
 		var peak int64
