@@ -16,9 +16,9 @@ import (
 // as the product is: the race detector takes memory of its own.
 func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
 	t.Parallel()
-	mover := filepath.Join(t.TempDir(), "mover")
+	binary := filepath.Join(t.TempDir(), "mover")
 	if out, err := exec.Command("go", "build", "-o", binary, "./bench").CombinedOutput(); err != nil {
-		t.Fatalf("build the binary: %v: %s", err, out)
+		t.Fatalf("build the mover: %v: %s", err, out)
 	}
 	const bar = 280 << 20 // the tools' buffers of several connections, and what the collector leaves
 	for _, documents := range []int{10000, 60000} {
