@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -58,13 +59,13 @@ func applyCredentials(ctx context.Context, r *run, st Step) error {
 }
 
 // store is the name of a datastore's StatefulSet and Service.
-func (r *run) store(e Engine) string { return r.rel.Store(e).FullName }
+func (r *run) store(e mover.Engine) string { return r.rel.Store(e).FullName }
 
 func lookProtect(ctx context.Context, r *run, st Step) (Look, error) {
 	return r.protected(ctx, engineOf(st))
 }
 
-func (r *run) protected(ctx context.Context, e Engine) (Look, error) {
+func (r *run) protected(ctx context.Context, e mover.Engine) (Look, error) {
 	in := r.p.Stores.Internal(ctx, e, r.store(e))
 	switch {
 	case in.Unread():
@@ -192,7 +193,7 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 		p := &parts[i]
 		if live := rel.Store(p.Engine); live.Internal != (p.From == spec.Internal) || rel.Status != "deployed" {
 			return fmt.Errorf("open the move: revision %d of release %s is %s and reads %s %s; there is no revision to go back to",
-				rel.Revision, rel.Name, rel.Status, p.Engine.title(), orElse(live.At(), "nowhere"))
+				rel.Revision, rel.Name, rel.Status, p.Engine.Title(), orElse(live.At(), "nowhere"))
 		}
 		lineage, _ := readRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
 		if lineage.Unread() {
@@ -304,7 +305,7 @@ func (r *run) stop(ctx context.Context, st Step) error {
 		if r.p.Now().After(until) {
 			return fmt.Errorf("%d pods of the application did not end within %s, such as those of %s; look at their finalizers and grace periods", left, quiesceTime, last)
 		}
-		r.ev.StepProgress(st, MoverEvent{Phase: "stopping", Message: fmt.Sprintf("%d pods left", left)})
+		r.ev.StepProgress(st, mover.Event{Phase: "stopping", Message: fmt.Sprintf("%d pods left", left)})
 		if err := r.p.Wait(ctx, 300*time.Millisecond); err != nil {
 			return err
 		}

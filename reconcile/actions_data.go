@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -15,7 +16,7 @@ import (
 func lookRead(_ context.Context, r *run, st Step) (Look, error) {
 	p := r.part(st)
 	if res := orValue(r.readOf(p.Engine), p.Read); res != nil {
-		return Look{true, fmt.Sprintf("%s was read whole: %s in %d tables", p.Source(), Bytes(res.Bytes), res.Tables)}, nil
+		return Look{true, fmt.Sprintf("%s was read whole: %s in %d tables", p.Source(), mover.Bytes(res.Bytes), res.Tables)}, nil
 	}
 	return Look{Why: p.Source() + " was not read yet"}, nil
 }
@@ -29,9 +30,9 @@ func orValue[T any](a, b *T) *T {
 
 func applyRead(ctx context.Context, r *run, st Step) error {
 	p := r.part(st)
-	job := r.mover(OpRead, p)
+	job := r.mover(mover.OpRead, p)
 	job.Name = "circleci-dr-read-" + p.ID()
-	res, err := runMover[ReadResult](ctx, r, st, job)
+	res, err := runMover[mover.ReadResult](ctx, r, st, job)
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func applyRead(ctx context.Context, r *run, st Step) error {
 	return nil
 }
 
-func (r *run) readOf(e Engine) *ReadResult {
+func (r *run) readOf(e mover.Engine) *mover.ReadResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.read[e]
@@ -50,14 +51,14 @@ func (r *run) readOf(e Engine) *ReadResult {
 func lookFence(_ context.Context, r *run, st Step) (Look, error) {
 	p := r.part(st)
 	if f := p.Fence; f != nil && f.Fence.ID == r.move.FenceID(p) {
-		return Look{true, p.Source() + " is " + f.Fence.says()}, nil
+		return Look{true, p.Source() + " is " + f.Fence.Says()}, nil
 	}
 	return Look{Why: p.Source() + " takes writes"}, nil
 }
 
 func applyFence(ctx context.Context, r *run, st Step) error {
 	p := r.part(st)
-	res, err := runMover[FenceResult](ctx, r, st, r.mover(OpFence, p))
+	res, err := runMover[mover.FenceResult](ctx, r, st, r.mover(mover.OpFence, p))
 	if err != nil {
 		return err
 	}
@@ -80,12 +81,12 @@ func (r *run) fenceID(p Part) string {
 
 func applyCopy(ctx context.Context, r *run, st Step) error {
 	p := r.part(st)
-	if p.Engine == MongoDB { // its fence may be a lock, behind which nothing could be written
+	if p.Engine == mover.MongoDB { // its fence may be a lock, behind which nothing could be written
 		if err := r.lift(ctx, st, p); err != nil {
 			return err
 		}
 	}
-	res, err := runMover[CopyResult](ctx, r, st, r.mover(OpCopy, p))
+	res, err := runMover[mover.CopyResult](ctx, r, st, r.mover(mover.OpCopy, p))
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (r *run) lift(ctx context.Context, st Step, p Part) error {
 	}
 	in := r.sides(p)
 	in.Source, in.Target = in.Target, MoverSide{}
-	job := in.job("circleci-dr-lift-"+r.fenceID(p), MoverRequest{Operation: OpUnfence, Installation: r.id, Move: p.ID(), Epoch: p.Epoch})
+	job := in.job("circleci-dr-lift-"+r.fenceID(p), mover.Request{Operation: mover.OpUnfence, Installation: r.id, Move: p.ID(), Epoch: p.Epoch})
 	job.Deadline = quickTime
 	if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {
 		return fmt.Errorf("let %s take writes again: %w", p.Target(), err)
@@ -145,14 +146,14 @@ func (r *run) proven(to spec.Location) error {
 			continue
 		}
 		if p.Proof == nil || !p.Proof.Equal() || p.Proof.Fence != r.fenceID(p) {
-			return fmt.Errorf("the data of %s on %s were not proven equal to those on %s, so nothing is pointed there", p.Engine.title(), p.Target(), p.Source())
+			return fmt.Errorf("the data of %s on %s were not proven equal to those on %s, so nothing is pointed there", p.Engine.Title(), p.Target(), p.Source())
 		}
 	}
 	return nil
 }
 
 // DifferentError means that the proof found the two sides unequal.
-type DifferentError struct{ Proof Proof }
+type DifferentError struct{ Proof mover.Proof }
 
 // Error names the first differences; the report has all of them.
 func (e *DifferentError) Error() string {
@@ -170,27 +171,15 @@ func (e *DifferentError) Error() string {
 	return fmt.Sprintf("source and target differ in %d %s: %s", len(parts), places, strings.Join(clip(parts, 12), "; "))
 }
 
-// String says one difference in one line.
-func (d Difference) String() string {
-	out := fmt.Sprintf("%s %s in database %s: %s", d.Kind, d.Object, d.Database, d.What)
-	if d.Database == "" {
-		out = fmt.Sprintf("%s %s: %s", d.Kind, d.Object, d.What)
-	}
-	if d.Source != "" || d.Target != "" {
-		out += fmt.Sprintf(" (source %s, target %s)", orNone(d.Source), orNone(d.Target))
-	}
-	return out
-}
-
 func applyProve(ctx context.Context, r *run, st Step) error {
 	part := r.part(st)
-	job := r.mover(OpProve, part)
+	job := r.mover(mover.OpProve, part)
 	if part.Proof != nil { // its Job still holds the result of then
 		if err := r.p.Movers.Stop(ctx, job.Name); err != nil {
 			return err
 		}
 	}
-	res, err := runMover[Proof](ctx, r, st, job)
+	res, err := runMover[mover.Proof](ctx, r, st, job)
 	if err != nil {
 		return err
 	}
@@ -236,17 +225,17 @@ func (r *run) commit(ctx context.Context, st Step, p Part) error {
 		return err
 	}
 	// One of a killed run would take the commit back when it ends.
-	if err := r.p.Movers.Stop(ctx, JobName(OpWithdraw, r.move, p)); err != nil {
+	if err := r.p.Movers.Stop(ctx, JobName(mover.OpWithdraw, r.move, p)); err != nil {
 		return err
 	}
-	job := r.mover(OpCommit, p)
+	job := r.mover(mover.OpCommit, p)
 	if p.Proof != nil {
 		job.Request.Counters = p.Proof.Counters
 	}
 	if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {
 		return err
 	}
-	if p.Engine == PostgreSQL {
+	if p.Engine == mover.PostgreSQL {
 		if err := r.lift(ctx, st, p); err != nil {
 			return err
 		}

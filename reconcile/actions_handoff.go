@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -80,7 +81,7 @@ func applyHandOff(ctx context.Context, r *run, st Step) error {
 			r.sayValues()
 			return &HandOffError{By: by, Why: look.Why}
 		}
-		r.ev.StepProgress(st, MoverEvent{Phase: "waiting", Message: look.Why})
+		r.ev.StepProgress(st, mover.Event{Phase: "waiting", Message: look.Why})
 		if err := r.p.Wait(ctx, 2*time.Second); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -35,7 +36,7 @@ func lookSwitch(ctx context.Context, r *run, _ Step) (Look, error) {
 	for _, p := range r.move.Parts {
 		live := rel.Store(p.Engine)
 		if !switched(r.s, rel, p) || p.To == spec.External && live.ExistingSecret != traitsOf[p.Engine].credentials {
-			return Look{Why: fmt.Sprintf("release %s reads %s %s", rel.Name, p.Engine.title(), orElse(live.At(), "nowhere"))}, nil
+			return Look{Why: fmt.Sprintf("release %s reads %s %s", rel.Name, p.Engine.Title(), orElse(live.At(), "nowhere"))}, nil
 		}
 		if why := notTrusted(rel, p); why != "" {
 			return Look{Why: why}, nil
@@ -66,7 +67,7 @@ func lookSwitch(ctx context.Context, r *run, _ Step) (Look, error) {
 func (r *run) referenced(ws []Workload, p Part) string {
 	source, target := p.servers(r.s, r.rel)
 	if why := notSwitched(ws, p, source, target); why != "" {
-		return fmt.Sprintf("not every workload references %s: %s", r.sides(p).Target.Endpoint.at(), why)
+		return fmt.Sprintf("not every workload references %s: %s", r.sides(p).Target.Endpoint.At(), why)
 	}
 	return ""
 }
@@ -123,9 +124,9 @@ func (r *run) raise(ctx context.Context, st Step, p Part) error {
 			break
 		}
 		if r.p.Now().After(until) {
-			return fmt.Errorf("the internal %s did not become ready within %s: %s", p.Engine.title(), raiseTime, look.Why)
+			return fmt.Errorf("the internal %s did not become ready within %s: %s", p.Engine.Title(), raiseTime, look.Why)
 		}
-		r.ev.StepProgress(st, MoverEvent{Phase: "starting", Message: look.Why})
+		r.ev.StepProgress(st, mover.Event{Phase: "starting", Message: look.Why})
 		if err := r.p.Wait(ctx, 500*time.Millisecond); err != nil {
 			return err
 		}

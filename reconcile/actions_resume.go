@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -100,14 +101,14 @@ func (r *run) seeSessionsOf(ctx context.Context, st Step, p Part, until time.Tim
 	in := sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: p.To == spec.Internal}
 	role := in.Target.Endpoint.Username
 	for {
-		found := inspect(ctx, r.p, in, r.id, func(MoverEvent) {})
+		found := inspect(ctx, r.p, in, r.id, func(mover.Event) {})
 		switch {
 		case found.Unread():
 			return fmt.Errorf("look for the application's sessions on the target: %s", found.Why)
 		case found.Value.Target == nil || found.Value.Target.Database == nil:
 			return errors.New("look for the application's sessions on the target: " + sideError(found.Value.Target))
 		}
-		if slices.ContainsFunc(found.Value.Target.Database.Sessions, func(c SessionCount) bool { return c.Role == role && c.Count > 0 }) {
+		if slices.ContainsFunc(found.Value.Target.Database.Sessions, func(c mover.SessionCount) bool { return c.Role == role && c.Count > 0 }) {
 			if p.To == spec.Internal {
 				return nil // drift will ask about both sides: finish looks at them
 			}
@@ -116,14 +117,14 @@ func (r *run) seeSessionsOf(ctx context.Context, st Step, p Part, until time.Tim
 		if r.p.Now().After(until) {
 			return fmt.Errorf("the application is up, but has no session as %s on %s after %s", role, p.Target(), sessionsTime)
 		}
-		r.ev.StepProgress(st, MoverEvent{Phase: "starting", Message: "waiting for sessions on the target"})
+		r.ev.StepProgress(st, mover.Event{Phase: "starting", Message: "waiting for sessions on the target"})
 		if err := r.p.Wait(ctx, time.Second); err != nil {
 			return err
 		}
 	}
 }
 
-func sideError(side *InspectedSide) string {
+func sideError(side *mover.InspectedSide) string {
 	if side == nil {
 		return "it was not inspected"
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -15,10 +16,10 @@ import (
 // The servers are told first and the cluster's record last, as in a commit.
 
 // adoptable says why the internal side cannot be gone on with, or "".
-func adoptable(s *spec.Spec, o Observation, e Engine) string {
+func adoptable(s *spec.Spec, o Observation, e mover.Engine) string {
 	d := declared(s, e)
 	switch {
-	case e != PostgreSQL:
+	case e != mover.PostgreSQL:
 		return "only PostgreSQL's databases can be set aside where they are"
 	case !o.Release.Value.Store(e).Internal:
 		return "the release reads the external side"
@@ -37,7 +38,7 @@ func adoptable(s *spec.Spec, o Observation, e Engine) string {
 
 // adopting tells whether the internal side was chosen and not everything
 // followed yet: the cluster's record says so, or only the server itself does.
-func adopting(o Observation, e Engine) bool {
+func adopting(o Observation, e mover.Engine) bool {
 	l := o.store(e).Lineage
 	if !l.Is() || !o.Release.Value.Store(e).Internal {
 		return false
@@ -57,7 +58,7 @@ func adopting(o Observation, e Engine) bool {
 const chosen = "-chosen"
 
 // partAdopted is what goes from outside to inside by choice.
-func partAdopted(o *Observation, e Engine, d declaration) Part {
+func partAdopted(o *Observation, e mover.Engine, d declaration) Part {
 	p := newPart(o, e, d, spec.Internal)
 	p.Fork, p.Replaces, p.OwnerMap = true, 0, nil
 	if l := o.store(e).Lineage.Value; l.Adopting {
@@ -82,7 +83,7 @@ func adopted(s *spec.Spec, o *Observation) []Part {
 }
 
 // adoptSteps is what is to be done for one datastore.
-func adoptSteps(s *spec.Spec, o Observation, e Engine) []Step {
+func adoptSteps(s *spec.Spec, o Observation, e mover.Engine) []Step {
 	for _, p := range adopted(s, &o) {
 		if p.Engine == e {
 			return []Step{ofEngine(e, adoptStep(o, p))}
@@ -92,7 +93,7 @@ func adoptSteps(s *spec.Spec, o Observation, e Engine) []Step {
 }
 
 func adoptStep(o Observation, p Part) Step {
-	st := newStep(ActAdopt, p.ID(), "Go on with the internal "+p.Engine.title()+", and set the external databases aside")
+	st := newStep(ActAdopt, p.ID(), "Go on with the internal "+p.Engine.Title()+", and set the external databases aside")
 	st.Risk, st.Accept = Destructive, AcceptDiscardExternal
 	st.Reason = "both sides took writes and the internal one was chosen: what the external one took is kept, and the application will not see it"
 	outside := o.inspected(p.Engine, spec.External)
@@ -110,7 +111,7 @@ func lookAdopt(ctx context.Context, r *run, st Step) (Look, error) {
 	case l.Unread():
 		return Look{}, fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), l.Why)
 	case l.Is() && l.Value.Authoritative == spec.Internal && l.Value.Epoch == p.Epoch && !l.Value.Adopting:
-		why := fmt.Sprintf("the internal %s is authoritative at epoch %d", p.Engine.title(), p.Epoch)
+		why := fmt.Sprintf("the internal %s is authoritative at epoch %d", p.Engine.Title(), p.Epoch)
 		return Look{true, why + "; kept outside as " + keptText(l.Value.SetAside, l.Value.LeftAlone)}, nil
 	}
 	return Look{Why: "the records name the external side, or not everything followed"}, nil
@@ -118,13 +119,13 @@ func lookAdopt(ctx context.Context, r *run, st Step) (Look, error) {
 
 func applyAdopt(ctx context.Context, r *run, st Step) error {
 	p := r.adopt[engineOf(st)]
-	ask := func(op Operation, in sides) MoverJob {
-		job := in.job(fmt.Sprintf("circleci-dr-adopt-%s-%s", op, p.ID()), MoverRequest{Operation: op, Installation: r.id, Move: p.ID() + chosen, Epoch: p.Epoch, Fork: true})
+	ask := func(op mover.Operation, in sides) MoverJob {
+		job := in.job(fmt.Sprintf("circleci-dr-adopt-%s-%s", op, p.ID()), mover.Request{Operation: op, Installation: r.id, Move: p.ID() + chosen, Epoch: p.Epoch, Fork: true})
 		job.Deadline = quickTime
 		return job
 	}
 	both := r.sides(p)
-	if _, err := runMover[json.RawMessage](ctx, r, st, ask(OpCommit, both)); err != nil {
+	if _, err := runMover[json.RawMessage](ctx, r, st, ask(mover.OpCommit, both)); err != nil {
 		return err
 	}
 	l := Lineage{Epoch: p.Epoch, Authoritative: spec.Internal, Endpoint: p.External, Move: p.ID() + chosen, At: r.p.Now(), Adopting: true,
@@ -132,11 +133,11 @@ func applyAdopt(ctx context.Context, r *run, st Step) error {
 	if err := replaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
 		return err
 	}
-	kept, err := runMover[SetAsideResult](ctx, r, st, ask(OpSetAside, sides{Engine: p.Engine, Source: both.Source, Inwards: true}))
+	kept, err := runMover[mover.SetAsideResult](ctx, r, st, ask(mover.OpSetAside, sides{Engine: p.Engine, Source: both.Source, Inwards: true}))
 	if err != nil {
 		return fmt.Errorf("set the external databases aside: %w", err)
 	}
-	lift := ask(OpUnfence, sides{Engine: p.Engine, Source: both.Target})
+	lift := ask(mover.OpUnfence, sides{Engine: p.Engine, Source: both.Target})
 	lift.Request.Fork = false // whatever stands there ends
 	if _, err := runMover[json.RawMessage](ctx, r, st, lift); err != nil {
 		return fmt.Errorf("let the internal side take writes again: %w", err)

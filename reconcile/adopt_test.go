@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -18,7 +19,7 @@ func internalChosen(t *testing.T) *world {
 	w.converge(t, externalSpec())
 	w.pullBack()
 	w.src.fence, w.src.stood = "", false
-	w.choice = map[Engine]spec.Location{PostgreSQL: spec.Internal}
+	w.choice = map[mover.Engine]spec.Location{mover.PostgreSQL: spec.Internal}
 	w.rest()
 	return w
 }
@@ -64,7 +65,7 @@ func TestTheInternalSideIsGoneOnWith(t *testing.T) {
 		t.Errorf("changes %+v, details %q", step.Changes, step.Details)
 	}
 	o, _, _ := w.plan(backSpec())
-	if line := statusStore(o, PostgreSQL); !strings.HasSuffix(line.Text, "circleci__dr_e2; left alone: wiki") {
+	if line := statusStore(o, mover.PostgreSQL); !strings.HasSuffix(line.Text, "circleci__dr_e2; left alone: wiki") {
 		t.Errorf("status says %q", line.Text)
 	}
 	w.strangers = nil
@@ -146,7 +147,7 @@ func TestTheWayBackAfterAFork(t *testing.T) {
 	w.strangers = nil
 	w.moved(t, externalSpec(), "the fork is ended")
 	o, _, _ := w.plan(externalSpec())
-	if line := statusStore(o, PostgreSQL); !strings.Contains(line.Text, "set aside on the internal PostgreSQL: circleci__dr_e2; left alone: wiki") {
+	if line := statusStore(o, mover.PostgreSQL); !strings.Contains(line.Text, "set aside on the internal PostgreSQL: circleci__dr_e2; left alone: wiki") {
 		t.Errorf("status says %q", line.Text)
 	}
 	w.choice, w.forked = nil, false

@@ -9,45 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
-
-// Presented is the chain of certificates that one host of a server showed to
-// our pod. It is asked without verifying.
-type Presented struct {
-	// Host is host:port, as a client would dial it.
-	Host string `json:"host"`
-	// Announced tells that the name is the replica set's own for one of its
-	// members, and none that the file has.
-	Announced bool `json:"announced,omitempty"`
-	// Chain is PEM, the server's own certificate first.
-	Chain string `json:"chain,omitempty"`
-	// System tells that the system's authorities vouch for it.
-	System bool `json:"system,omitempty"`
-	// Error says why there is no chain.
-	Error string `json:"error,omitempty"`
-}
-
-// Show fills in a chain; system tells whether the system's authorities vouch
-// for it.
-func (p *Presented) Show(chain []*x509.Certificate, system func([]*x509.Certificate) bool) {
-	if len(chain) == 0 {
-		p.Error = "it showed no certificate"
-		return
-	}
-	var text strings.Builder
-	for _, c := range chain {
-		text.Write(pemOf(c))
-	}
-	p.Chain, p.System = text.String(), system(chain)
-}
-
-func pemOf(c *x509.Certificate) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: c.Raw})
-}
-
-// pemCertificate is the label of a certificate (RFC 7468, 5.1).
-const pemCertificate = "CERTIFICATE"
 
 // Trust is what the release tells the application to trust beside the
 // authorities of its images' systems (values table of Server 4.1 and newer).
@@ -85,7 +49,7 @@ func certificatesOf(text string) []*x509.Certificate {
 		if b, rest = pem.Decode(rest); b == nil {
 			return out
 		}
-		if c, err := x509.ParseCertificate(b.Bytes); b.Type == pemCertificate && err == nil {
+		if c, err := x509.ParseCertificate(b.Bytes); b.Type == mover.CertificateLabel && err == nil {
 			out = append(out, c)
 		}
 	}
@@ -114,7 +78,7 @@ func vouched(chain []*x509.Certificate, roots *x509.CertPool, at time.Time) erro
 // checkTrust holds the chains that the target's hosts really show against what
 // the application will trust. The mover trusts external.tls.ca and the system; the
 // application knows the release's values and the system only.
-func checkTrust(s *spec.Spec, o Observation, p Part, dst Database) []Finding {
+func checkTrust(s *spec.Spec, o Observation, p Part, dst mover.Database) []Finding {
 	verifies, sure := applicationVerifies(s, p.Engine)
 	if !verifies {
 		return nil
@@ -146,11 +110,11 @@ func checkTrust(s *spec.Spec, o Observation, p Part, dst Database) []Finding {
 // applicationVerifies tells whether the application looks at certificates of
 // an engine, and whether that is documented: mongodb.tlsInsecure says so, while of
 // postgresql.secureMode only encryption is said.
-func applicationVerifies(s *spec.Spec, e Engine) (verifies, sure bool) {
+func applicationVerifies(s *spec.Spec, e mover.Engine) (verifies, sure bool) {
 	switch pg, mg := s.Datastores.PostgreSQL, s.Datastores.MongoDB; {
-	case e == PostgreSQL && pg != nil && pg.External != nil:
+	case e == mover.PostgreSQL && pg != nil && pg.External != nil:
 		return pg.External.TLS.Mode != spec.TLSDisable, false
-	case e == MongoDB && mg != nil && mg.External != nil:
+	case e == mover.MongoDB && mg != nil && mg.External != nil:
 		on := mg.External.TLS.Enabled == nil || *mg.External.TLS.Enabled
 		options := strings.ToLower(mg.External.Options)
 		for _, blind := range []string{"tlsinsecure=true", "tlsallowinvalidcertificates=true", "sslinvalidcertificatesallowed=true"} {
@@ -161,7 +125,7 @@ func applicationVerifies(s *spec.Spec, e Engine) (verifies, sure bool) {
 	return false, false
 }
 
-func nameOf(p Presented) string {
+func nameOf(p mover.Presented) string {
 	if p.Announced {
 		return p.Host + ", a name that the replica set has for a member,"
 	}
@@ -170,8 +134,8 @@ func nameOf(p Presented) string {
 
 // checkName holds the name that the application will dial against those the
 // certificate is for.
-func checkName(p Part, shown Presented, leaf *x509.Certificate) []Finding {
-	host, _ := splitSeed(shown.Host)
+func checkName(p Part, shown mover.Presented, leaf *x509.Certificate) []Finding {
+	host, _ := mover.SplitSeed(shown.Host)
 	err := leaf.VerifyHostname(host)
 	if err == nil {
 		return nil
@@ -184,7 +148,7 @@ func checkName(p Part, shown Presented, leaf *x509.Certificate) []Finding {
 		"the application would refuse %s: %s", nameOf(shown), strings.TrimPrefix(err.Error(), "x509: "))}
 }
 
-func untrusted(o Observation, p Part, shown Presented, chain []*x509.Certificate, why error, unset string, sure bool) Finding {
+func untrusted(o Observation, p Part, shown mover.Presented, chain []*x509.Certificate, why error, unset string, sure bool) Finding {
 	issuer := chain[len(chain)-1].Issuer.String()
 	field := fieldOf(p.Engine, "external", "tls", "ca")
 	fix := "add the certificate of that authority, as base64 of its PEM, to tls.certificates in the release's values and helm upgrade, or name it in " + field + ": then the move adds it"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/pkitest"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -30,13 +31,13 @@ func newAuthority(t *testing.T, name string) authority {
 }
 
 // shows is what a host with a certificate for these names shows.
-func (a authority) shows(t *testing.T, host string, names ...string) Presented {
+func (a authority) shows(t *testing.T, host string, names ...string) mover.Presented {
 	t.Helper()
 	pair, err := a.Issue(x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: names})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Presented{Host: host, Chain: string(pair.Certificate)}
+	return mover.Presented{Host: host, Chain: string(pair.Certificate)}
 }
 
 func inBase64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
@@ -48,7 +49,7 @@ func TestTheApplicationsTrustIsJudgedBeforeTheOutage(t *testing.T) {
 	public.System = true
 	announced := ours.shows(t, "m1.internal:27017", "m1.example.com")
 	announced.Announced = true
-	gone := Presented{Host: "m2.internal:27017", Announced: true, Error: "no such host"}
+	gone := mover.Presented{Host: "m2.internal:27017", Announced: true, Error: "no such host"}
 	der, _ := pem.Decode([]byte(ours.pem))
 	ca := spec.SecretRef{File: "ca.pem"}
 	no := false
@@ -63,34 +64,34 @@ func TestTheApplicationsTrustIsJudgedBeforeTheOutage(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		s     *spec.Spec
-		shown []Presented
+		shown []mover.Presented
 		trust Trust
 		ca    Observed[string]
 		want  []string
 		says  string
 	}{
-		{"trusted by the values", mongo(nil), []Presented{m0}, Trust{Certificates: []string{inBase64(other.pem), inBase64(ours.pem)}}, Found(ours.pem), nil, ""},
-		{"in PEM as it is", mongo(nil), []Presented{m0}, Trust{Certificates: []string{ours.pem}}, Found(ours.pem), nil, ""},
-		{"in base64 of DER", mongo(nil), []Presented{m0}, Trust{Certificates: []string{base64.StdEncoding.EncodeToString(der.Bytes)}}, Found(ours.pem), nil, ""},
-		{"trusted by the system", mongo(nil), []Presented{public}, Trust{}, NotThere[string](), nil, ""},
-		{"taken on sight", mongo(nil), []Presented{m0}, Trust{Imports: []string{"M0.example.com:27017"}}, Found(ours.pem), nil, ""},
-		{"nobody was told", mongo(nil), []Presented{m0}, Trust{}, Found(ours.pem), []string{"certificate-untrusted!"}, "have the application trust the authority in datastores.mongodb.external.tls.ca"},
-		{"another was told", mongo(nil), []Presented{m0}, Trust{Certificates: []string{inBase64(other.pem), "no certificate"}}, Found(other.pem), []string{"certificate-untrusted!"}, "comes from CN=Our own"},
-		{"the file's authority could not be read", mongo(nil), []Presented{m0}, Trust{}, CouldNot[string](errors.New("x")), []string{"certificate-untrusted!"}, "add the certificate of that authority"},
-		{"a member has another name", mongo(nil), []Presented{m0, announced}, Trust{Certificates: []string{inBase64(ours.pem)}}, Found(ours.pem), []string{"certificate-name!"}, "m1.internal:27017, a name that the replica set has for a member,"},
-		{"a member cannot be asked", mongo(nil), []Presented{m0, gone}, Trust{Certificates: []string{inBase64(ours.pem)}}, Found(ours.pem), []string{"host-unseen"}, "no such host"},
-		{"the application is told not to verify", mongo(func(x *spec.MongoDBExternal) { x.Options = "w=1&tlsInsecure=true" }), []Presented{m0}, Trust{}, Found(ours.pem), nil, ""},
-		{"no TLS", mongo(func(x *spec.MongoDBExternal) { x.TLS.Enabled = &no }), []Presented{m0}, Trust{}, Found(ours.pem), nil, ""},
-		{"PostgreSQL, where nobody knows", externalSpec(), []Presented{ours.shows(t, "pg.example.com:5432", "elsewhere")}, Trust{}, Found(ours.pem), []string{"certificate-untrusted"}, "is not documented"},
+		{"trusted by the values", mongo(nil), []mover.Presented{m0}, Trust{Certificates: []string{inBase64(other.pem), inBase64(ours.pem)}}, Found(ours.pem), nil, ""},
+		{"in PEM as it is", mongo(nil), []mover.Presented{m0}, Trust{Certificates: []string{ours.pem}}, Found(ours.pem), nil, ""},
+		{"in base64 of DER", mongo(nil), []mover.Presented{m0}, Trust{Certificates: []string{base64.StdEncoding.EncodeToString(der.Bytes)}}, Found(ours.pem), nil, ""},
+		{"trusted by the system", mongo(nil), []mover.Presented{public}, Trust{}, NotThere[string](), nil, ""},
+		{"taken on sight", mongo(nil), []mover.Presented{m0}, Trust{Imports: []string{"M0.example.com:27017"}}, Found(ours.pem), nil, ""},
+		{"nobody was told", mongo(nil), []mover.Presented{m0}, Trust{}, Found(ours.pem), []string{"certificate-untrusted!"}, "have the application trust the authority in datastores.mongodb.external.tls.ca"},
+		{"another was told", mongo(nil), []mover.Presented{m0}, Trust{Certificates: []string{inBase64(other.pem), "no certificate"}}, Found(other.pem), []string{"certificate-untrusted!"}, "comes from CN=Our own"},
+		{"the file's authority could not be read", mongo(nil), []mover.Presented{m0}, Trust{}, CouldNot[string](errors.New("x")), []string{"certificate-untrusted!"}, "add the certificate of that authority"},
+		{"a member has another name", mongo(nil), []mover.Presented{m0, announced}, Trust{Certificates: []string{inBase64(ours.pem)}}, Found(ours.pem), []string{"certificate-name!"}, "m1.internal:27017, a name that the replica set has for a member,"},
+		{"a member cannot be asked", mongo(nil), []mover.Presented{m0, gone}, Trust{Certificates: []string{inBase64(ours.pem)}}, Found(ours.pem), []string{"host-unseen"}, "no such host"},
+		{"the application is told not to verify", mongo(func(x *spec.MongoDBExternal) { x.Options = "w=1&tlsInsecure=true" }), []mover.Presented{m0}, Trust{}, Found(ours.pem), nil, ""},
+		{"no TLS", mongo(func(x *spec.MongoDBExternal) { x.TLS.Enabled = &no }), []mover.Presented{m0}, Trust{}, Found(ours.pem), nil, ""},
+		{"PostgreSQL, where nobody knows", externalSpec(), []mover.Presented{ours.shows(t, "pg.example.com:5432", "elsewhere")}, Trust{}, Found(ours.pem), []string{"certificate-untrusted"}, "is not documented"},
 	} {
-		e := PostgreSQL
+		e := mover.PostgreSQL
 		if row.s.Datastores.MongoDB != nil {
-			e = MongoDB
+			e = mover.MongoDB
 		}
 		o := Observation{At: time.Now()}
 		o.Release.Value.Trust = row.trust
 		o.store(e).Authority = row.ca
-		wantFindings(t, row.name, checkTrust(row.s, o, Part{Engine: e}, Database{Presented: row.shown}), row.want, row.says)
+		wantFindings(t, row.name, checkTrust(row.s, o, Part{Engine: e}, mover.Database{Presented: row.shown}), row.want, row.says)
 	}
 }
 
@@ -100,7 +101,7 @@ func TestAnExpiredCertificateIsNamed(t *testing.T) {
 	s := externalSpec()
 	o := Observation{At: time.Now().AddDate(30, 0, 0)}
 	o.Release.Value.Trust.Certificates = []string{ours.pem}
-	got := checkTrust(s, o, Part{Engine: PostgreSQL}, Database{Presented: []Presented{ours.shows(t, "pg:5432", "pg")}})
+	got := checkTrust(s, o, Part{Engine: mover.PostgreSQL}, mover.Database{Presented: []mover.Presented{ours.shows(t, "pg:5432", "pg")}})
 	if len(got) != 1 || !strings.Contains(got[0].What, "expired") {
 		t.Errorf("got %+v", got)
 	}

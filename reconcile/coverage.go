@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -23,7 +24,7 @@ func CoverageOf(s *spec.Spec) []Coverage {
 	if s.ServicesMachine != nil {
 		add("servicesMachine", Declared, "images and restore of the VM generation")
 	}
-	for _, e := range []Engine{PostgreSQL, MongoDB} {
+	for _, e := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
 		switch d := declared(s, e); {
 		case d == nil:
 			add(fieldOf(e), Uncovered, "not in the file: nobody decided where it lives")

@@ -1,15 +1,14 @@
 package reconcile
 
 import (
-	"fmt"
-	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // engines are the datastores a move knows, in the order plans list them.
-var engines = []Engine{PostgreSQL, MongoDB}
+var engines = []mover.Engine{mover.PostgreSQL, mover.MongoDB}
 
 // traits is what the policy has to know of an engine by name. Sources: values
 // table and operator guide (configuring external services) of Server 4.x.
@@ -27,14 +26,14 @@ type traits struct {
 	port        int
 }
 
-var traitsOf = map[Engine]traits{
-	PostgreSQL: {
+var traitsOf = map[mover.Engine]traits{
+	mover.PostgreSQL: {
 		superuser: "postgres", port: 5432,
 		chartKeys:   []string{"postgres-password", "postgresql-password"}, // 4.x, 3.x
 		credentials: "circleci-dr-postgresql", keys: []string{"password", "postgres-password"},
 	},
-	MongoDB: {
-		superuser: "root", port: standardMongoPort,
+	mover.MongoDB: {
+		superuser: "root", port: mover.StandardMongoPort,
 		chartKeys:   []string{"mongodb-root-password"},
 		credentials: "circleci-dr-mongodb", keys: []string{"mongodb-password", "mongodb-root-password"},
 	},
@@ -42,27 +41,19 @@ var traitsOf = map[Engine]traits{
 
 // CredentialsName is the Secret that the switched release reads an engine's
 // password from.
-func CredentialsName(e Engine) string { return traitsOf[e].credentials }
-
-// title is what people call an engine.
-func (e Engine) title() string { return titles[e] }
-
-var titles = map[Engine]string{PostgreSQL: "PostgreSQL", MongoDB: "MongoDB"}
-
-// standardMongoPort is where MongoDB listens when nobody says otherwise.
-const standardMongoPort = 27017
+func CredentialsName(e mover.Engine) string { return traitsOf[e].credentials }
 
 // docsOf is where the rules of moving an engine out are explained.
-func docsOf(e Engine) string { return "docs/moving-" + string(e) + ".md" }
+func docsOf(e mover.Engine) string { return "docs/moving-" + string(e) + ".md" }
 
 // fieldOf is the spec's path of the engine's block, or of something in it.
-func fieldOf(e Engine, below ...string) string {
+func fieldOf(e mover.Engine, below ...string) string {
 	return strings.Join(append([]string{"datastores", string(e)}, below...), ".")
 }
 
 // hostFieldOf is where the external server's address is declared.
-func hostFieldOf(e Engine) string {
-	if e == MongoDB {
+func hostFieldOf(e mover.Engine) string {
+	if e == mover.MongoDB {
 		return fieldOf(e, "external", "hosts")
 	}
 	return fieldOf(e, "external", "host")
@@ -77,35 +68,28 @@ type declaration struct {
 // externalServer is a server outside the release, as the spec declares it.
 type externalServer struct {
 	// endpoint is how a mover reaches it, but for what it reads from files.
-	endpoint        Endpoint
+	endpoint        mover.Endpoint
 	password        spec.SecretRef
 	ca, certificate *spec.SecretRef
 	diskGiB         int
 }
 
 // at is the server's address for people and records: host:port, or a list.
-func (x externalServer) at() string { return x.endpoint.at() }
-
-func (e Endpoint) at() string {
-	if len(e.Hosts) > 0 {
-		return strings.Join(e.Hosts, ",")
-	}
-	return fmt.Sprintf("%s:%d", e.Host, e.Port)
-}
+func (x externalServer) at() string { return x.endpoint.At() }
 
 // declared is an engine's block of the spec, nil when there is none.
-func declared(s *spec.Spec, e Engine) *declaration {
+func declared(s *spec.Spec, e mover.Engine) *declaration {
 	switch pg, mg := s.Datastores.PostgreSQL, s.Datastores.MongoDB; {
-	case e == PostgreSQL && pg != nil:
+	case e == mover.PostgreSQL && pg != nil:
 		d := &declaration{location: pg.Location}
 		if x := pg.External; x != nil {
 			d.external = &externalServer{
-				endpoint: Endpoint{Host: x.Host, Port: x.Port, Username: x.Username, TLSMode: string(x.TLS.Mode)},
+				endpoint: mover.Endpoint{Host: x.Host, Port: x.Port, Username: x.Username, TLSMode: string(x.TLS.Mode)},
 				password: x.Password, ca: x.TLS.CA, diskGiB: x.DiskGiB,
 			}
 		}
 		return d
-	case e == MongoDB && mg != nil:
+	case e == mover.MongoDB && mg != nil:
 		d := &declaration{location: mg.Location}
 		if mg.External != nil {
 			d.external = externalMongo(mg.External)
@@ -117,7 +101,7 @@ func declared(s *spec.Spec, e Engine) *declaration {
 
 func externalMongo(x *spec.MongoDBExternal) *externalServer {
 	out := &externalServer{
-		endpoint: Endpoint{
+		endpoint: mover.Endpoint{
 			Username: x.Username, AuthSource: x.AuthSource, Mechanism: x.Mechanism, ReplicaSet: x.ReplicaSet, Options: x.Options,
 			TLSMode: string(spec.TLSVerifyFull),
 		},
@@ -128,7 +112,7 @@ func externalMongo(x *spec.MongoDBExternal) *externalServer {
 	}
 	out.endpoint.Hosts = seeds(x.Hosts)
 	if len(out.endpoint.Hosts) > 0 {
-		out.endpoint.Host, out.endpoint.Port = splitSeed(out.endpoint.Hosts[0])
+		out.endpoint.Host, out.endpoint.Port = mover.SplitSeed(out.endpoint.Hosts[0])
 	}
 	return out
 }
@@ -138,38 +122,11 @@ func externalMongo(x *spec.MongoDBExternal) *externalServer {
 func seeds(hosts []string) []string {
 	var out []string
 	for _, seed := range hosts {
-		host, port := splitSeed(seed)
+		host, port := mover.SplitSeed(seed)
 		if strings.Contains(host, ":") { // an IPv6 address
 			host = "[" + host + "]"
 		}
 		out = append(out, host+":"+itoa(port))
-	}
-	return out
-}
-
-// splitSeed splits one of MongoDB's hosts, which may lack its port.
-func splitSeed(seed string) (host string, port int) {
-	standard := standardMongoPort
-	at := strings.LastIndex(seed, ":")
-	if at < 0 || strings.HasSuffix(seed, "]") || strings.Count(seed, ":") > 1 && !strings.HasPrefix(seed, "[") {
-		return strings.Trim(seed, "[]"), standard
-	}
-	port, err := strconv.Atoi(seed[at+1:])
-	if err != nil { // the spec's own rules have refused it
-		port = standard
-	}
-	return strings.Trim(seed[:at], "[]"), port
-}
-
-// hosts are the names under which workloads may reference the server.
-func (e Endpoint) hosts() []string {
-	if len(e.Hosts) == 0 {
-		return []string{e.Host}
-	}
-	var out []string
-	for _, seed := range e.Hosts {
-		host, _ := splitSeed(seed)
-		out = append(out, host)
 	}
 	return out
 }
@@ -188,12 +145,12 @@ func (x externalServer) isOf(p Part) bool {
 // internalBlock is an engine's block of the chart's values on the way back. A
 // nil leaf takes the user's override away, so that the chart's default speaks.
 // prior is what the release said while the datastore was internal, if known.
-func internalBlock(e Engine, chartVersion string, prior ReleaseStore) map[string]any {
+func internalBlock(e mover.Engine, chartVersion string, prior ReleaseStore) map[string]any {
 	auth := map[string]any{"username": nil, "existingSecret": nil}
 	if prior.ExistingSecret != "" && prior.ExistingSecret != traitsOf[e].credentials {
 		auth["existingSecret"] = prior.ExistingSecret
 	}
-	if e == MongoDB {
+	if e == mover.MongoDB {
 		auth["database"], auth["mechanism"] = nil, nil
 		return map[string]any{"internal": true, "hosts": nil, "ssl": nil, "tlsInsecure": nil, "options": nil, "auth": auth}
 	}

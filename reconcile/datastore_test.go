@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -15,7 +16,7 @@ func TestSeedsOfMongoDB(t *testing.T) {
 		"m.example.com": {"m.example.com", 27017}, "m:27018": {"m", 27018}, "10.0.0.1:1": {"10.0.0.1", 1},
 		"[fd00::1]:27019": {"fd00::1", 27019}, "[fd00::1]": {"fd00::1", 27017}, "fd00::1": {"fd00::1", 27017},
 	} {
-		if host, port := splitSeed(seed); host != want.host || port != want.port {
+		if host, port := mover.SplitSeed(seed); host != want.host || port != want.port {
 			t.Errorf("%s: %s and %d, want %s and %d", seed, host, port, want.host, want.port)
 		}
 	}
@@ -23,7 +24,7 @@ func TestSeedsOfMongoDB(t *testing.T) {
 	if want := []string{"a:27017", "[fd00::1]:27019"}; !slices.Equal(x.endpoint.Hosts, want) {
 		t.Errorf("hosts are %v, want %v", x.endpoint.Hosts, want)
 	}
-	if want := []string{"a", "fd00::1"}; !slices.Equal(x.endpoint.hosts(), want) {
-		t.Errorf("names are %v, want %v", x.endpoint.hosts(), want)
+	if want := []string{"a", "fd00::1"}; !slices.Equal(x.endpoint.HostNames(), want) {
+		t.Errorf("names are %v, want %v", x.endpoint.HostNames(), want)
 	}
 }

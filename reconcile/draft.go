@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -133,19 +134,19 @@ func (d *Draft) postgres(in Installation) {
 	live := in.Release.Postgres
 	if live.Internal {
 		d.Spec.Datastores.PostgreSQL = &spec.PostgreSQL{Location: spec.Internal}
-		d.internal(PostgreSQL, live)
-		d.offer(fieldOf(PostgreSQL, "external"), "host", "port", "username", "password", "tls.mode", "tls.ca", "diskGiB")
+		d.internal(mover.PostgreSQL, live)
+		d.offer(fieldOf(mover.PostgreSQL, "external"), "host", "port", "username", "password", "tls.mode", "tls.ca", "diskGiB")
 		return
 	}
 	x := &spec.PostgreSQLExternal{}
 	d.Spec.Datastores.PostgreSQL = &spec.PostgreSQL{Location: spec.External, External: x}
-	d.heard(heard(PostgreSQL, postgresRows, x, in.Values))
-	x.Password = d.external(in, PostgreSQL, &x.Username)
+	d.heard(heard(mover.PostgreSQL, postgresRows, x, in.Values))
+	x.Password = d.external(in, mover.PostgreSQL, &x.Username)
 	if x.TLS.Mode == "" {
-		d.remark(fieldOf(PostgreSQL, "external.tls.mode"), "decide: no value of this release says whether the application encrypts; verify-full is what holds without this field")
-		d.offer(fieldOf(PostgreSQL, "external"), "tls.mode")
+		d.remark(fieldOf(mover.PostgreSQL, "external.tls.mode"), "decide: no value of this release says whether the application encrypts; verify-full is what holds without this field")
+		d.offer(fieldOf(mover.PostgreSQL, "external"), "tls.mode")
 	}
-	d.trust(in.Release, PostgreSQL, x.TLS.Mode != spec.TLSDisable)
+	d.trust(in.Release, mover.PostgreSQL, x.TLS.Mode != spec.TLSDisable)
 }
 
 func (d *Draft) mongo(in Installation) {
@@ -156,22 +157,22 @@ func (d *Draft) mongo(in Installation) {
 	}
 	if live.Internal {
 		d.Spec.Datastores.MongoDB = &spec.MongoDB{Location: spec.Internal}
-		d.internal(MongoDB, live)
-		d.offer(fieldOf(MongoDB, "external"), "hosts", "username", "password", "authSource", "mechanism", "replicaSet", "tls.ca", "diskGiB")
+		d.internal(mover.MongoDB, live)
+		d.offer(fieldOf(mover.MongoDB, "external"), "hosts", "username", "password", "authSource", "mechanism", "replicaSet", "tls.ca", "diskGiB")
 		return
 	}
 	x := &spec.MongoDBExternal{}
 	d.Spec.Datastores.MongoDB = &spec.MongoDB{Location: spec.External, External: x}
-	d.heard(heard(MongoDB, mongoRows, x, in.Values))
-	x.Password = d.external(in, MongoDB, &x.Username)
+	d.heard(heard(mover.MongoDB, mongoRows, x, in.Values))
+	x.Password = d.external(in, mover.MongoDB, &x.Username)
 	if x.Mechanism == "" {
-		d.offer(fieldOf(MongoDB, "external"), "mechanism")
+		d.offer(fieldOf(mover.MongoDB, "external"), "mechanism")
 	}
 	encrypts := x.TLS.Enabled != nil && *x.TLS.Enabled
 	if encrypts { // also where the options alone say so
-		delete(d.Remarks, fieldOf(MongoDB, "external.tls.enabled"))
+		delete(d.Remarks, fieldOf(mover.MongoDB, "external.tls.enabled"))
 	}
-	d.trust(in.Release, MongoDB, encrypts)
+	d.trust(in.Release, mover.MongoDB, encrypts)
 }
 
 func (d *Draft) heard(remarks []remark) {
@@ -180,7 +181,7 @@ func (d *Draft) heard(remarks []remark) {
 	}
 }
 
-func (d *Draft) internal(e Engine, live ReleaseStore) {
+func (d *Draft) internal(e mover.Engine, live ReleaseStore) {
 	name := ""
 	if live.FullName != string(e) {
 		name = ", under the name " + live.FullName
@@ -189,7 +190,7 @@ func (d *Draft) internal(e Engine, live ReleaseStore) {
 }
 
 // external is what both engines have to say of a server outside the release.
-func (d *Draft) external(in Installation, e Engine, username *string) spec.SecretRef {
+func (d *Draft) external(in Installation, e mover.Engine, username *string) spec.SecretRef {
 	field := fieldOf(e, "external")
 	if *username == "" {
 		*username = traitsOf[e].superuser
@@ -204,7 +205,7 @@ func (d *Draft) external(in Installation, e Engine, username *string) spec.Secre
 }
 
 // trust offers the authority of a server that has one of its own.
-func (d *Draft) trust(rel Release, e Engine, encrypts bool) {
+func (d *Draft) trust(rel Release, e mover.Engine, encrypts bool) {
 	if !encrypts {
 		return
 	}

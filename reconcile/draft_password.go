@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -12,19 +13,19 @@ import (
 // an external server, the likeliest first. For PostgreSQL the values table says
 // password and the page on external services postgres-password. For MongoDB the
 // page fills mongodb-password with a word that means nothing.
-var passwordKeys = map[Engine][]string{
-	PostgreSQL: {"password", "postgres-password"},
-	MongoDB:    {"mongodb-root-password", "mongodb-password"},
+var passwordKeys = map[mover.Engine][]string{
+	mover.PostgreSQL: {"password", "postgres-password"},
+	mover.MongoDB:    {"mongodb-root-password", "mongodb-password"},
 }
 
 // ownSecret is how the examples call a Secret that somebody makes for an
 // external server.
-var ownSecret = map[Engine]string{PostgreSQL: "pg-external", MongoDB: "mongodb-external"}
+var ownSecret = map[mover.Engine]string{mover.PostgreSQL: "pg-external", mover.MongoDB: "mongodb-external"}
 
 // secretsWithPassword names the Secrets that may hold the password of an
 // external server: the one the release is told to read, or those that the chart
 // makes of a password in its values.
-func secretsWithPassword(e Engine, live ReleaseStore) []string {
+func secretsWithPassword(e mover.Engine, live ReleaseStore) []string {
 	switch {
 	case live.Internal:
 		return nil
@@ -38,7 +39,7 @@ func secretsWithPassword(e Engine, live ReleaseStore) []string {
 
 // passwordOf finds the reference to an external server's password, and what has
 // to be said of it.
-func passwordOf(in Installation, e Engine) (spec.SecretRef, []string) {
+func passwordOf(in Installation, e mover.Engine) (spec.SecretRef, []string) {
 	live := in.Release.Store(e)
 	plain := ""
 	if live.ExistingSecret == "" && hasPlainPassword(e, in.Values) {
@@ -78,7 +79,7 @@ func passwordOf(in Installation, e Engine) (spec.SecretRef, []string) {
 
 // hasPlainPassword tells whether the values hold the password of an external
 // server.
-func hasPlainPassword(e Engine, said DeclaredValues) bool {
+func hasPlainPassword(e mover.Engine, said DeclaredValues) bool {
 	return slices.ContainsFunc(ValuesSecrets(), func(path string) bool {
 		_, set := said.Fact(path)
 		return set && strings.HasPrefix(path, string(e)+".") && !strings.HasSuffix(path, ".postgresPassword") // the internal superuser's
@@ -86,7 +87,7 @@ func hasPlainPassword(e Engine, said DeclaredValues) bool {
 }
 
 // keyIn finds the key of a Secret with the password.
-func keyIn(got Observed[SecretInfo], e Engine) (spec.SecretRef, []string) {
+func keyIn(got Observed[SecretInfo], e mover.Engine) (spec.SecretRef, []string) {
 	if !got.Is() {
 		return spec.SecretRef{}, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -26,10 +27,10 @@ func declaring(t *testing.T, s *spec.Spec, version string) DeclaredRelease {
 	}
 	out := DeclaredRelease{Values: said, Release: Release{Name: "server", Namespace: "ci", Revision: 7, Status: "deployed", Chart: "circleci-server", ChartVersion: version}}
 	var err error
-	if out.Release.Postgres, err = StoreOf(PostgreSQL, said); err != nil {
+	if out.Release.Postgres, err = StoreOf(mover.PostgreSQL, said); err != nil {
 		t.Fatal(err)
 	}
-	if out.Release.Mongo, err = StoreOf(MongoDB, said); err != nil {
+	if out.Release.Mongo, err = StoreOf(mover.MongoDB, said); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -110,7 +111,7 @@ func TestAPlanOfADraftHasNoSteps(t *testing.T) {
 }
 
 func TestNoDraftWhileAMoveIsOpen(t *testing.T) {
-	in := Installation{DeclaredRelease: declaring(t, internalSpec(), "4.10.0"), Move: Found(Move{ID: "m", Phase: MoveCommitted, Parts: []Part{{Engine: PostgreSQL, To: spec.External, External: "pg:5432"}}})}
+	in := Installation{DeclaredRelease: declaring(t, internalSpec(), "4.10.0"), Move: Found(Move{ID: "m", Phase: MoveCommitted, Parts: []Part{{Engine: mover.PostgreSQL, To: spec.External, External: "pg:5432"}}})}
 	var open *OpenMoveError
 	if _, err := MakeDraft(in); !errors.As(err, &open) || !strings.Contains(err.Error(), "move m to ") {
 		t.Errorf("got %v", err)
@@ -128,27 +129,27 @@ func TestTheReferenceToAPassword(t *testing.T) {
 	}
 	for _, row := range []struct {
 		name    string
-		e       Engine
+		e       mover.Engine
 		live    ReleaseStore
 		plain   string // the value that holds a password
 		secrets map[string]Observed[SecretInfo]
 		want    string
 		says    []string
 	}{
-		{"the values table's key", PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "password"), "key password of Secret mine", nil},
-		{"the manual's key", PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "postgres-password"), "key postgres-password of Secret mine", nil},
-		{"both", PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "postgres-password", "password"), "key password of Secret mine", []string{"postgres-password as well"}},
-		{"MongoDB logs in with the root key", MongoDB, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "mongodb-password", "mongodb-root-password"), "key mongodb-root-password of Secret mine", []string{"mongodb-password as well"}},
-		{"another key only", PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "pw"), "key password of Secret mine", []string{"decide: the release reads Secret mine, which has no key password or postgres-password (its keys: pw). Name the key"}},
-		{"no key at all", PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine"), "key password of Secret mine", []string{"(its keys: none)"}},
-		{"not there", PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", map[string]Observed[SecretInfo]{"mine": NotThere[SecretInfo]()}, "key password of Secret mine", []string{"create secret generic mine --from-file=password=FILE"}},
-		{"not to be read", PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", map[string]Observed[SecretInfo]{"mine": CouldNot[SecretInfo](errors.New("forbidden"))}, "key password of Secret mine", []string{"decide: whether Secret mine has the key could not be read: forbidden"}},
-		{"in the values, and the chart's Secret", PostgreSQL, ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("db", "password"), "key password of Secret db", []string{"in plain text"}},
-		{"in the values, and the chart's Secret under the usual name", PostgreSQL, ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("postgresql", "password"), "key password of Secret postgresql", []string{"in plain text"}},
-		{"in the values, and no Secret", MongoDB, ReleaseStore{FullName: "mongodb"}, "mongodb.auth.rootPassword", nil, "key mongodb-root-password of Secret mongodb", []string{"in plain text", "could not be read: it was not looked at"}},
-		{"the superuser's in the values is not this one", PostgreSQL, ReleaseStore{FullName: "postgresql"}, "postgresql.auth.postgresPassword", map[string]Observed[SecretInfo]{"postgresql": NotThere[SecretInfo]()},
+		{"the values table's key", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "password"), "key password of Secret mine", nil},
+		{"the manual's key", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "postgres-password"), "key postgres-password of Secret mine", nil},
+		{"both", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "postgres-password", "password"), "key password of Secret mine", []string{"postgres-password as well"}},
+		{"MongoDB logs in with the root key", mover.MongoDB, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "mongodb-password", "mongodb-root-password"), "key mongodb-root-password of Secret mine", []string{"mongodb-password as well"}},
+		{"another key only", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "pw"), "key password of Secret mine", []string{"decide: the release reads Secret mine, which has no key password or postgres-password (its keys: pw). Name the key"}},
+		{"no key at all", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine"), "key password of Secret mine", []string{"(its keys: none)"}},
+		{"not there", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", map[string]Observed[SecretInfo]{"mine": NotThere[SecretInfo]()}, "key password of Secret mine", []string{"create secret generic mine --from-file=password=FILE"}},
+		{"not to be read", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", map[string]Observed[SecretInfo]{"mine": CouldNot[SecretInfo](errors.New("forbidden"))}, "key password of Secret mine", []string{"decide: whether Secret mine has the key could not be read: forbidden"}},
+		{"in the values, and the chart's Secret", mover.PostgreSQL, ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("db", "password"), "key password of Secret db", []string{"in plain text"}},
+		{"in the values, and the chart's Secret under the usual name", mover.PostgreSQL, ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("postgresql", "password"), "key password of Secret postgresql", []string{"in plain text"}},
+		{"in the values, and no Secret", mover.MongoDB, ReleaseStore{FullName: "mongodb"}, "mongodb.auth.rootPassword", nil, "key mongodb-root-password of Secret mongodb", []string{"in plain text", "could not be read: it was not looked at"}},
+		{"the superuser's in the values is not this one", mover.PostgreSQL, ReleaseStore{FullName: "postgresql"}, "postgresql.auth.postgresPassword", map[string]Observed[SecretInfo]{"postgresql": NotThere[SecretInfo]()},
 			"key password of Secret pg-external", []string{"names neither a Secret nor a password"}},
-		{"ours", PostgreSQL, ReleaseStore{ExistingSecret: CredentialsName(PostgreSQL)}, "", secret(CredentialsName(PostgreSQL), "password"), "key password of Secret circleci-dr-postgresql", []string{"decide: circleci-dr made this Secret"}},
+		{"ours", mover.PostgreSQL, ReleaseStore{ExistingSecret: CredentialsName(mover.PostgreSQL)}, "", secret(CredentialsName(mover.PostgreSQL), "password"), "key password of Secret circleci-dr-postgresql", []string{"decide: circleci-dr made this Secret"}},
 	} {
 		in := Installation{Context: "a context", Secrets: row.secrets}
 		in.Release.Namespace, in.Release.Postgres, in.Release.Mongo = "ci", row.live, row.live
@@ -194,7 +195,7 @@ func TestTheTableOfValues(t *testing.T) {
 }
 
 func TestWhatValuesSayOfTheRelease(t *testing.T) {
-	got, err := StoreOf(MongoDB, said("mongodb.internal", false, "mongodb.hosts", " a ,[fd00::1]:27018,,b:1", "mongodb.ssl", true, "mongodb.fullnameOverride", nil, "mongodb.auth.username", 7))
+	got, err := StoreOf(mover.MongoDB, said("mongodb.internal", false, "mongodb.hosts", " a ,[fd00::1]:27018,,b:1", "mongodb.ssl", true, "mongodb.fullnameOverride", nil, "mongodb.auth.username", 7))
 	want := ReleaseStore{Hosts: []string{"a:27017", "[fd00::1]:27018", "b:1"}, SecureMode: true, FullName: "mongodb", Username: "7"}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v: %s", err, diff)
@@ -206,7 +207,7 @@ func TestWhatValuesSayOfTheRelease(t *testing.T) {
 		{said("mongodb.hosts", []any{"a"}), "mongodb.hosts is a list or a block, not one value"},
 		{said("mongodb.internal", "false"), "mongodb.internal is not true or false"},
 	} {
-		if _, err := StoreOf(MongoDB, row.values); err == nil || err.Error() != row.want {
+		if _, err := StoreOf(mover.MongoDB, row.values); err == nil || err.Error() != row.want {
 			t.Errorf("got %v, want %s", err, row.want)
 		}
 	}
@@ -226,7 +227,7 @@ func TestTheOrderOfOptionsIsNoDeviation(t *testing.T) {
 		{"", "w=1", false},
 	} {
 		s := bothOutside(func(_ *spec.PostgreSQLExternal, mg *spec.MongoDBExternal) { mg.ReplicaSet, mg.Options = "", row.a })
-		settings := DatastoreValues(s, MongoDB, "4.10.0")
+		settings := DatastoreValues(s, mover.MongoDB, "4.10.0")
 		files := carried(settings)
 		for i := range files.Facts {
 			if files.Facts[i].Path == "mongodb.options" {

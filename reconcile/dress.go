@@ -5,44 +5,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // A dress rehearsal is a rehearsal with the rows. It finds what only rows show,
 // and measures what the copy of a move will take. A plan recommends it and never
 // asks for it: it reads and writes everything once, with the application up.
-
-// RehearsalLimits end a rehearsal with rows. Zero is no limit.
-type RehearsalLimits struct {
-	Time time.Duration `json:"time,omitempty"`
-	// XminAge is how many transactions vacuum may be held back for.
-	XminAge int64 `json:"xminAge,omitempty"`
-	// SourceDisk and TargetDisk are the sizes of the disks in bytes, 0 where
-	// nobody knows.
-	SourceDisk int64 `json:"sourceDisk,omitempty"`
-	TargetDisk int64 `json:"targetDisk,omitempty"`
-}
-
-// KindLimit is the kind of a difference that is a limit which was met.
-const KindLimit = "limit"
-
-// The limits, as a result names them.
-const (
-	LimitTime       = "time"
-	LimitXminAge    = "xmin age"
-	LimitSourceDisk = "source's disk"
-	LimitTargetDisk = "target's disk"
-)
-
-// RehearsedData is what a rehearsal carried, and how long it took.
-type RehearsedData struct {
-	Tables  int           `json:"tables"`
-	Rows    int64         `json:"rows"`
-	Bytes   int64         `json:"bytes"`
-	Objects int64         `json:"largeObjects"`
-	Copy    time.Duration `json:"copy"`
-	Compare time.Duration `json:"compare"`
-}
 
 // RehearseOptions say what is rehearsed, and within what.
 type RehearseOptions struct {
@@ -55,8 +24,8 @@ type RehearseOptions struct {
 // limits are those of a rehearsal, with the disks as far as somebody tells how big
 // they are: the file for the target, the cluster for the source. Of the source's it
 // says why nobody does.
-func (opt RehearseOptions) limits(s *spec.Spec, o Observation, e Engine) (l *RehearsalLimits, unsized string) {
-	l = &RehearsalLimits{Time: opt.Time, XminAge: opt.XminAge}
+func (opt RehearseOptions) limits(s *spec.Spec, o Observation, e mover.Engine) (l *mover.RehearsalLimits, unsized string) {
+	l = &mover.RehearsalLimits{Time: opt.Time, XminAge: opt.XminAge}
 	if d := declared(s, e); d != nil && d.external != nil {
 		l.TargetDisk = int64(d.external.diskGiB) << 30
 	}
@@ -72,12 +41,12 @@ func diskOf(volumes []Volume, used int64) (size int64, why string) {
 		return 0, fmt.Sprintf("it has %d volumes", len(volumes))
 	}
 	v := volumes[0]
-	claim := fmt.Sprintf("claim %s says %s", v.Claim, Bytes(v.Bytes))
+	claim := fmt.Sprintf("claim %s says %s", v.Claim, mover.Bytes(v.Bytes))
 	switch {
 	case v.Bytes == 0:
 		return 0, "claim " + v.Claim + " gives no size"
 	case used > v.Bytes:
-		return 0, fmt.Sprintf("%s, and the databases alone have %s", claim, Bytes(used))
+		return 0, fmt.Sprintf("%s, and the databases alone have %s", claim, mover.Bytes(used))
 	case v.By == "":
 		return 0, claim + ", and whether its volume is a disk of that size could not be found out"
 	case !v.Disk:
@@ -117,8 +86,8 @@ func dressFindings(s *spec.Spec, o Observation, p Part) []Finding {
 
 // dressFinding is one difference of a rehearsal with rows as a finding. A limit
 // that was met says nothing of the move, but for a target's disk.
-func dressFinding(p Part, r Rehearsal, d Difference) Finding {
-	if d.Kind == KindLimit && d.Object != LimitTargetDisk {
+func dressFinding(p Part, r mover.Rehearsal, d mover.Difference) Finding {
+	if d.Kind == mover.KindLimit && d.Object != mover.LimitTargetDisk {
 		return Finding{ID: "dress-rehearsal-limit", Field: fieldOf(p.Engine, "external"), Source: sourceRehearsal, Fix: d.Fix,
 			What: fmt.Sprintf("the rehearsal of %s with the rows met a limit (%s): %s", when(r.At), d.Object, d.What)}
 	}
@@ -134,7 +103,7 @@ func dressNotice(s *spec.Spec, o Observation, p Part) string {
 	if !rehearsable(p) {
 		return ""
 	}
-	name, at, text := p.Engine.title(), when(last.At), ""
+	name, at, text := p.Engine.Title(), when(last.At), ""
 	switch {
 	case last.At.IsZero() && o.store(p.Engine).Rehearsal.Unread():
 		text = fmt.Sprintf("whether the copy of %s was rehearsed with its rows is not known: %s", name, not)
@@ -152,7 +121,7 @@ func dressNotice(s *spec.Spec, o Observation, p Part) string {
 		text = fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which found what stands in the way", name, at)
 	default:
 		text = fmt.Sprintf("the copy of %s was rehearsed with its rows on %s, which counts: %s in %d tables copied in %s and compared in %s",
-			name, at, Bytes(last.Data.Bytes), last.Data.Tables, Took(last.Data.Copy), Took(last.Data.Compare))
+			name, at, mover.Bytes(last.Data.Bytes), last.Data.Tables, Took(last.Data.Copy), Took(last.Data.Compare))
 	}
 	return last.Attempt.before("the copy of "+name+" with its rows", text)
 }

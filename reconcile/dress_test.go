@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 var withRows = RehearseOptions{WithData: true, Time: time.Hour, XminAge: 1000}
@@ -23,7 +25,7 @@ func TestAPlanUsesWhatARehearsalWithRowsMeasured(t *testing.T) {
 	if err != nil || !noticed(plan, "recommended before the move of PostgreSQL: circleci-dr rehearse --with-data finds rows that the target refuses") || !noticed(plan, "for 1.0 GiB in 3 tables") {
 		t.Fatalf("notices %q, error %v", plan.Notices, err)
 	}
-	got, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil)
+	got, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, withRows, nil)
 	if err != nil || got.Data == nil || w.limits == nil || w.limits.Time != time.Hour || w.limits.XminAge != 1000 || w.limits.TargetDisk != int64(s.Datastores.PostgreSQL.External.DiskGiB)<<30 {
 		t.Fatalf("got %+v with the limits %+v, error %v", got, w.limits, err)
 	}
@@ -65,12 +67,12 @@ func TestAClaimsSizeIsADisksOnlyWhereItIsOne(t *testing.T) {
 		}
 	}
 	w := newWorld()
-	got, err := Rehearse(t.Context(), externalSpec(), w.providers(), PostgreSQL, withRows, nil)
+	got, err := Rehearse(t.Context(), externalSpec(), w.providers(), mover.PostgreSQL, withRows, nil)
 	if err != nil || w.limits.SourceDisk != 10<<30 || len(got.NotTried) > 0 {
 		t.Errorf("on a disk: limits %+v, not tried %q, error %v", w.limits, got.NotTried, err)
 	}
 	w.shared = true
-	got, err = Rehearse(t.Context(), externalSpec(), w.providers(), PostgreSQL, withRows, nil)
+	got, err = Rehearse(t.Context(), externalSpec(), w.providers(), mover.PostgreSQL, withRows, nil)
 	if err != nil || w.limits.SourceDisk != 0 || !slices.Equal(got.NotTried, []string{"how big the source's disk is: claim data-postgresql-0 says 10.0 GiB, but hostPath does not enforce that size"}) {
 		t.Errorf("on a directory: limits %+v, not tried %q, error %v", w.limits, got.NotTried, err)
 	}
@@ -94,7 +96,7 @@ func TestARehearsalWithRowsCountsUntilSomethingChanges(t *testing.T) {
 		part := partsWanted(f.s, &f.o)[0]
 		z := sizesOf(f.o, part)
 		f.o.Postgres.Rehearsal = Found(Rehearsed{Dress: &Rehearsed{Bytes: z.bytes, Tables: z.tables, Of: restsOn(f.s, f.o, part),
-			Rehearsal: Rehearsal{At: f.o.At, Schema: schemaNow(f.o, PostgreSQL), WithData: true, Data: &RehearsedData{Copy: time.Minute, Compare: time.Second}}}})
+			Rehearsal: mover.Rehearsal{At: f.o.At, Schema: schemaNow(f.o, mover.PostgreSQL), WithData: true, Data: &mover.RehearsedData{Copy: time.Minute, Compare: time.Second}}}})
 		c.change(f)
 		if _, not := lastDress(f.s, f.o, part); (not == "") != c.counts {
 			t.Errorf("%s changed: it counts: %t (%q)", c.name, not == "", not)
@@ -102,7 +104,7 @@ func TestARehearsalWithRowsCountsUntilSomethingChanges(t *testing.T) {
 		if text := dressNotice(f.s, f.o, part); strings.Contains(text, "which counts: ") != c.counts || strings.Contains(text, "does not count any more") == c.counts {
 			t.Errorf("%s changed: %s", c.name, text)
 		}
-		if _, ok := measuredInDress(f.s, f.o, ofEngine(PostgreSQL, Step{Action: ActCopy}), []Part{part}); ok != c.measures {
+		if _, ok := measuredInDress(f.s, f.o, ofEngine(mover.PostgreSQL, Step{Action: ActCopy}), []Part{part}); ok != c.measures {
 			t.Errorf("%s changed: its figure is used: %t", c.name, ok)
 		}
 		if _, not := lastRehearsal(f.s, f.o, part); not == "" {
@@ -118,20 +120,20 @@ func TestWhatARehearsalWithRowsFinds(t *testing.T) {
 	s := externalSpec()
 	for _, c := range []struct {
 		name   string
-		found  Difference
+		found  mover.Difference
 		blocks bool
 	}{
-		{"rows", Difference{Database: "circleci", Kind: "constraint", Object: "steps_job_fkey on public.steps", What: "rows do not fit: 2 rows, with id 11, 12", Fix: "mend these rows"}, true},
-		{"time", Difference{Kind: KindLimit, Object: LimitTime, What: "is 1h0m0s", Fix: "give it more"}, false},
-		{"the target's disk", Difference{Kind: KindLimit, Object: LimitTargetDisk, What: "has no room left", Fix: "make it bigger"}, true},
+		{"rows", mover.Difference{Database: "circleci", Kind: "constraint", Object: "steps_job_fkey on public.steps", What: "rows do not fit: 2 rows, with id 11, 12", Fix: "mend these rows"}, true},
+		{"time", mover.Difference{Kind: mover.KindLimit, Object: mover.LimitTime, What: "is 1h0m0s", Fix: "give it more"}, false},
+		{"the target's disk", mover.Difference{Kind: mover.KindLimit, Object: mover.LimitTargetDisk, What: "has no room left", Fix: "make it bigger"}, true},
 	} {
 		w = newWorld()
-		w.refuses = []Difference{c.found}
-		if c.found.Kind == KindLimit {
+		w.refuses = []mover.Difference{c.found}
+		if c.found.Kind == mover.KindLimit {
 			w.ended = c.found.Object
 		}
 		var blocked *BlockedError
-		if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); !errors.As(err, &blocked) || len(blocked.Findings) != 1 {
+		if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, withRows, nil); !errors.As(err, &blocked) || len(blocked.Findings) != 1 {
 			t.Fatalf("%s: the rehearsal gives %v", c.name, err)
 		}
 		_, plan, err := w.plan(s)
@@ -145,16 +147,16 @@ func TestWhatARehearsalWithRowsFinds(t *testing.T) {
 		}
 	}
 	w.refuses, w.ended = nil, ""
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); err != nil {
+	if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, RehearseOptions{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, plan, err := w.plan(s); err != nil || len(plan.Blocked()) != 1 || slices.Contains(actions(plan.Steps), ActRehearse) {
 		t.Errorf("one without rows takes the findings of one with rows away: %+v, error %v", plan.Findings, err)
 	}
-	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL, false); err == nil {
+	if _, err := WaiveRehearsal(t.Context(), w.providers(), mover.PostgreSQL, false); err == nil {
 		t.Error("of the schema there was nothing to waive")
 	}
-	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL, true); err != nil {
+	if _, err := WaiveRehearsal(t.Context(), w.providers(), mover.PostgreSQL, true); err != nil {
 		t.Fatal(err)
 	}
 	if _, plan, err := w.plan(s); err != nil || len(plan.Blocked()) != 0 || !noticed(plan, "in spite of its rehearsal with its rows") {
@@ -168,7 +170,7 @@ func TestARehearsalWithRowsThatCouldNotBeMade(t *testing.T) {
 	w, s := newWorld(), externalSpec()
 	fail := func(what string) {
 		t.Helper()
-		if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err == nil {
+		if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, withRows, nil); err == nil {
 			t.Fatalf("there was a rehearsal: %s", what)
 		}
 	}
@@ -191,21 +193,21 @@ func TestARehearsalWithRowsThatCouldNotBeMade(t *testing.T) {
 	fail("without room")
 	notices("could not be made: ")
 	w.noRoom = false
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err != nil {
+	if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, withRows, nil); err != nil {
 		t.Fatal(err)
 	}
 	notices("rows on ", "which counts: ")
 	w.noRoom = true
 	fail("without room")
 	notices("the last attempt to rehearse the copy of PostgreSQL with its rows, on ", "gave no result: no space left on device; the copy of PostgreSQL was rehearsed with its rows on ", "which counts: ")
-	w.noRoom, w.refuses, w.ended = false, []Difference{{Kind: KindLimit, Object: LimitTime, What: "is 1h0m0s", Fix: "give it more"}}, LimitTime
+	w.noRoom, w.refuses, w.ended = false, []mover.Difference{{Kind: mover.KindLimit, Object: mover.LimitTime, What: "is 1h0m0s", Fix: "give it more"}}, mover.LimitTime
 	fail("in so little time")
 	notices("the last attempt to rehearse ", "gave no result: it was ended by a limit (time): is 1h0m0s; give it more; the copy of PostgreSQL was rehearsed", "which counts: ")
-	w.refuses, w.ended = append(w.refuses, Difference{Kind: "constraint", Object: "x", What: "rows do not fit"}), LimitTime
+	w.refuses, w.ended = append(w.refuses, mover.Difference{Kind: "constraint", Object: "x", What: "rows do not fit"}), mover.LimitTime
 	fail("rows do not fit")
 	notices("the rehearsal of PostgreSQL with its rows on ")
 	w.refuses, w.ended = nil, ""
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, withRows, nil); err != nil {
+	if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, withRows, nil); err != nil {
 		t.Fatal(err)
 	}
 	notices("which counts: ")
@@ -228,7 +230,7 @@ func TestARehearsalThatWasCutOffIsTold(t *testing.T) {
 				return strings.HasPrefix(n, "the last attempt to rehearse "+row.what+", on ") && strings.Contains(n, words)
 			})
 		}
-		if err := beginRehearsal(t.Context(), w.providers(), PostgreSQL, row.opt.WithData); err != nil {
+		if err := beginRehearsal(t.Context(), w.providers(), mover.PostgreSQL, row.opt.WithData); err != nil {
 			t.Fatal(err)
 		}
 		if !told("it was cut off, or is still running") {
@@ -240,14 +242,14 @@ func TestARehearsalThatWasCutOffIsTold(t *testing.T) {
 				cancel(errors.New("somebody pressed Ctrl-C"))
 			}
 		}
-		if _, err := Rehearse(ctx, s, w.providers(), PostgreSQL, row.opt, nil); err == nil {
+		if _, err := Rehearse(ctx, s, w.providers(), mover.PostgreSQL, row.opt, nil); err == nil {
 			t.Fatal("there was a rehearsal")
 		}
 		w.hook = nil
 		if !told("gave no result: somebody pressed Ctrl-C") {
 			t.Errorf("%s: why it gave no result is not told", row.what)
 		}
-		if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, row.opt, nil); err != nil {
+		if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, row.opt, nil); err != nil {
 			t.Fatal(err)
 		}
 		if told("") {

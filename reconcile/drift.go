@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -61,8 +62,8 @@ func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, erro
 }
 
 // uninspected says why the recorded inspection tells nothing about now.
-func uninspected(o Observation, e Engine, d declaration, maxAge time.Duration) (missing []string) {
-	store, what := o.store(e), e.title()+" servers: "
+func uninspected(o Observation, e mover.Engine, d declaration, maxAge time.Duration) (missing []string) {
+	store, what := o.store(e), e.Title()+" servers: "
 	if in := store.Inspection; in.Unread() {
 		missing = append(missing, what+orElse(in.Why, "they were not looked at"))
 	} else if in.IsNot() && (store.Internal.Value.StatefulSet.Is() || d.external != nil) {
@@ -85,7 +86,7 @@ func driftMove(o Observation) []DriftItem {
 	return []DriftItem{{Class: "unfinished", Object: "move " + m.ID, What: what, Fix: "run circleci-dr apply again"}}
 }
 
-func driftLocation(o Observation, e Engine, d declaration) []DriftItem {
+func driftLocation(o Observation, e mover.Engine, d declaration) []DriftItem {
 	rel, store := o.Release.Value, o.store(e)
 	live, l, t := rel.Store(e), store.Lineage, traitsOf[e]
 	apply := "run circleci-dr plan"
@@ -98,11 +99,11 @@ func driftLocation(o Observation, e Engine, d declaration) []DriftItem {
 		}
 		return []DriftItem{{Class: "changed", Object: "release " + rel.Name, What: f.What, From: from, To: to, Fix: f.Fix}}
 	case d.location == spec.External && live.Internal:
-		return []DriftItem{{Class: "pending", Object: fieldOf(e, "location"), What: e.title() + " is still internal", From: "internal", To: "external", Fix: apply}}
+		return []DriftItem{{Class: "pending", Object: fieldOf(e, "location"), What: e.Title() + " is still internal", From: "internal", To: "external", Fix: apply}}
 	case d.location == spec.Internal && !live.Internal && l.Is():
-		return []DriftItem{{Class: "pending", Object: fieldOf(e, "location"), What: e.title() + " is still external", From: live.At(), To: "internal", Fix: apply}}
+		return []DriftItem{{Class: "pending", Object: fieldOf(e, "location"), What: e.Title() + " is still external", From: live.At(), To: "internal", Fix: apply}}
 	case d.location == spec.Internal && !live.Internal:
-		return []DriftItem{{Class: "changed", Object: fieldOf(e, "location"), What: e.title() + " is external", From: "internal", To: live.At(), Fix: apply}}
+		return []DriftItem{{Class: "changed", Object: fieldOf(e, "location"), What: e.Title() + " is external", From: "internal", To: live.At(), Fix: apply}}
 	case d.location == spec.Internal:
 		return nil
 	}
@@ -119,7 +120,7 @@ func driftLocation(o Observation, e Engine, d declaration) []DriftItem {
 	}
 	if st := store.Internal.Value.StatefulSet; st.Is() && l.Is() {
 		out = append(out, DriftItem{Class: "changed", Object: "StatefulSet " + st.Value.Name,
-			What: "the internal " + e.title() + " is running again although the data moved to " + l.Value.Endpoint, Fix: "find out who started it before anything writes to it"})
+			What: "the internal " + e.Title() + " is running again although the data moved to " + l.Value.Endpoint, Fix: "find out who started it before anything writes to it"})
 	}
 	return out
 }
@@ -171,16 +172,16 @@ func driftReplicas(o Observation) []DriftItem {
 	return out
 }
 
-func driftDatabases(o Observation, e Engine) []DriftItem {
+func driftDatabases(o Observation, e mover.Engine) []DriftItem {
 	store := o.store(e)
 	in, l := store.Inspection, store.Lineage
 	if !in.Is() || openMove(o) {
 		return nil
 	}
 	inside, outside := in.Value.sides()
-	side, where, object := outside, spec.External, "external "+e.title()
+	side, where, object := outside, spec.External, "external "+e.Title()
 	if o.Release.Value.Store(e).Internal {
-		side, where, object = inside, spec.Internal, "internal "+e.title()
+		side, where, object = inside, spec.Internal, "internal "+e.Title()
 	}
 	if side == nil {
 		return nil
@@ -197,7 +198,7 @@ func driftDatabases(o Observation, e Engine) []DriftItem {
 
 // neverTold tells whether a server's older epoch comes from a commit that went
 // back before this server heard of it: the cluster counts that epoch as used.
-func neverTold(o Observation, e Engine, epoch int) bool {
+func neverTold(o Observation, e mover.Engine, epoch int) bool {
 	m, l := o.Move.Value, o.store(e).Lineage.Value
 	p := m.part(e)
 	return m.Phase == MoveReverted && p != nil && p.From == l.Authoritative && p.Epoch >= l.Epoch && epoch < l.Epoch

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // after is an installation whose move is over, as drift sees it.
@@ -39,11 +41,11 @@ func TestDriftReportsWhatMattersAndNothingElse(t *testing.T) {
 			f.o.Workloads.Value = slices.DeleteFunc(f.o.Workloads.Value, func(w Workload) bool { return w.Name == "frontend" })
 		}, []DriftItem{{Class: "changed", Object: "Deployment/frontend", What: "is gone", From: "3 replicas", Fix: "helm upgrade brings it back"}}},
 		{"our Secret is gone", func(f *facts) { f.o.Postgres.Credentials = NotThere[Credentials]() }, []DriftItem{{Class: "changed",
-			Object: "Secret " + CredentialsName(PostgreSQL), What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
+			Object: "Secret " + CredentialsName(mover.PostgreSQL), What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
 		{"the internal database runs again", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = Found(StatefulSet{Name: internalHost}) },
 			[]DriftItem{{Class: "changed", Object: "StatefulSet postgresql", What: "the internal PostgreSQL is running again although the data moved to pg.example.com:5432",
 				Fix: "find out who started it before anything writes to it"}}},
-		{"another epoch on the target", func(f *facts) { f.dst().Lineage = &LineageMark{Epoch: 7} }, []DriftItem{{Class: "changed", Object: "external PostgreSQL",
+		{"another epoch on the target", func(f *facts) { f.dst().Lineage = &mover.LineageMark{Epoch: 7} }, []DriftItem{{Class: "changed", Object: "external PostgreSQL",
 			What: "belongs to another lineage epoch than the cluster's record", From: "1", To: "7", Fix: "find out who switched; nothing may be overwritten"}}},
 		{"an older version is declared", func(f *facts) { f.s.Server.Version = "4.9.0" }, []DriftItem{{Class: "changed", Object: "release server",
 			What: "runs another chart version than the spec", From: "4.9.0", To: "4.10.0", Fix: "set server.version to what is deployed"}}},
@@ -93,7 +95,7 @@ func TestDriftNamesAnUnfinishedMoveAndThePendingOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []DriftItem{{Class: "pending", Object: fieldOf(PostgreSQL, "location"), What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: "run circleci-dr plan"}}
+	want := []DriftItem{{Class: "pending", Object: fieldOf(mover.PostgreSQL, "location"), What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: "run circleci-dr plan"}}
 	if got, err := Drift(s, o, time.Hour); err != nil || !slices.Equal(got, want) {
 		t.Errorf("pending: %+v, error %v", got, err)
 	}
@@ -127,7 +129,7 @@ func TestAnInspectionCountsOnlyForWhatAndWhenItLooked(t *testing.T) {
 	if !o.Postgres.Inspection.Unread() {
 		t.Error("an inspection of another server was taken for this one")
 	}
-	in := sidesOf(s, &o, PostgreSQL)
+	in := sidesOf(s, &o, mover.PostgreSQL)
 	old := inspectJob(in, InstallationID(o.Cluster.Value, s.Server))
 	w.jobs[old.Name] = &job{spec: old, running: 1}
 	w.clock = w.clock.Add(-time.Hour)
@@ -146,7 +148,7 @@ func TestAnInspectionCountsOnlyForWhatAndWhenItLooked(t *testing.T) {
 // While a way back is wanted the inspection has the external side as its source.
 func TestDriftLooksAtTheSideTheReleaseReads(t *testing.T) {
 	f := factsOf("back")(t)
-	f.o.Postgres.Inspection.Value.Source = &InspectedSide{Code: CodeUnreachable, Error: "no route to host"}
+	f.o.Postgres.Inspection.Value.Source = &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "no route to host"}
 	items, err := Drift(f.s, f.o, time.Hour)
 	want := DriftItem{Class: "changed", Object: "external PostgreSQL", What: "could not be inspected from the cluster: no route to host", Fix: "run circleci-dr plan"}
 	if err != nil || !slices.Contains(items, want) {

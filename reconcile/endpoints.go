@@ -7,13 +7,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // MoverSide is how a mover reaches one side of a datastore: the address, and
 // where what it must not be told openly is kept.
 type MoverSide struct {
-	Endpoint *Endpoint       `json:"endpoint,omitempty"`
+	Endpoint *mover.Endpoint `json:"endpoint,omitempty"`
 	Password *spec.SecretRef `json:"password,omitempty"`
 	// CA is the bundle for the server's certificate, nil for the system's.
 	CA *spec.SecretRef `json:"ca,omitempty"`
@@ -24,7 +25,7 @@ type MoverSide struct {
 // sides are both sides of a datastore in the direction it moves, or would
 // move. A side without an endpoint is not there to look at.
 type sides struct {
-	Engine         Engine
+	Engine         mover.Engine
 	Source, Target MoverSide
 	// Inwards tells that the source is the external side.
 	Inwards bool
@@ -32,7 +33,7 @@ type sides struct {
 
 // heading is where a datastore moves, or would move: inwards only where the
 // spec wants it inside and the release has it outside.
-func heading(s *spec.Spec, o *Observation, e Engine) spec.Location {
+func heading(s *spec.Spec, o *Observation, e mover.Engine) spec.Location {
 	if m := o.Move; m.Is() && m.Value.Open() {
 		if p := m.Value.part(e); p != nil {
 			return p.To
@@ -46,7 +47,7 @@ func heading(s *spec.Spec, o *Observation, e Engine) spec.Location {
 
 // sidesOf says how both sides are reached, as far as they are there: the
 // internal one only while its StatefulSet is.
-func sidesOf(s *spec.Spec, o *Observation, e Engine) sides {
+func sidesOf(s *spec.Spec, o *Observation, e mover.Engine) sides {
 	var in, out MoverSide
 	if store := o.store(e).Internal; store.Is() && store.Value.StatefulSet.Is() {
 		in = internalSide(o.Release.Value.Store(e), e, internalSecret(o, e))
@@ -57,7 +58,7 @@ func sidesOf(s *spec.Spec, o *Observation, e Engine) sides {
 	return oriented(e, heading(s, o, e), in, out)
 }
 
-func oriented(e Engine, to spec.Location, in, out MoverSide) sides {
+func oriented(e mover.Engine, to spec.Location, in, out MoverSide) sides {
 	if to == spec.Internal {
 		return sides{Engine: e, Source: out, Target: in, Inwards: true}
 	}
@@ -66,10 +67,10 @@ func oriented(e Engine, to spec.Location, in, out MoverSide) sides {
 
 // internalSide is the server in the release. Its TLS is the chart's own affair
 // (postgresql.tls); inside the cluster it is used where it is offered.
-func internalSide(live ReleaseStore, e Engine, key spec.SecretKey) MoverSide {
+func internalSide(live ReleaseStore, e mover.Engine, key spec.SecretKey) MoverSide {
 	t := traitsOf[e]
-	endpoint := &Endpoint{Host: live.FullName, Port: t.port, Username: t.superuser, TLSMode: "prefer"}
-	if e == MongoDB {
+	endpoint := &mover.Endpoint{Host: live.FullName, Port: t.port, Username: t.superuser, TLSMode: "prefer"}
+	if e == mover.MongoDB {
 		endpoint.Hosts, endpoint.AuthSource, endpoint.TLSMode = []string{live.FullName + ":27017"}, "admin", string(spec.TLSDisable)
 	}
 	return MoverSide{Endpoint: endpoint, Password: &spec.SecretRef{Secret: &key}}
@@ -84,7 +85,7 @@ func externalSide(x externalServer) MoverSide {
 // on record where a move is open or over, else the one that the chart's Secret
 // has. 4.x Secrets hold postgres-password, 3.x ones postgresql-password, and
 // the vendor's page reads the wrong one of the two.
-func internalSecret(o *Observation, e Engine) spec.SecretKey {
+func internalSecret(o *Observation, e mover.Engine) spec.SecretKey {
 	if m := o.Move; m.Is() && m.Value.Open() {
 		if p := m.Value.part(e); p != nil && p.InternalSecret.Name != "" {
 			return p.InternalSecret
@@ -110,7 +111,7 @@ func internalSecret(o *Observation, e Engine) spec.SecretKey {
 }
 
 // job is a mover Job on these sides.
-func (in sides) job(name string, req MoverRequest) MoverJob {
+func (in sides) job(name string, req mover.Request) MoverJob {
 	req.Engine, req.Source, req.Target = in.Engine, in.Source.Endpoint, in.Target.Endpoint
 	return MoverJob{Name: name, Request: req, Source: in.Source, Target: in.Target}
 }
@@ -120,7 +121,7 @@ const inspectTime = 3 * time.Minute
 
 // inspectJob is the Job that looks at both sides.
 func inspectJob(in sides, installation string) MoverJob {
-	job := in.job("circleci-dr-inspect-"+subjectOf(in, installation)[:10], MoverRequest{Operation: OpInspect, Installation: installation})
+	job := in.job("circleci-dr-inspect-"+subjectOf(in, installation)[:10], mover.Request{Operation: mover.OpInspect, Installation: installation})
 	job.Deadline = inspectTime
 	return job
 }

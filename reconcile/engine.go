@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -16,7 +17,7 @@ import (
 type Events interface {
 	StepBegins(Step)
 	StepSkipped(Step, string)
-	StepProgress(Step, MoverEvent)
+	StepProgress(Step, mover.Event)
 	StepEnds(Step, time.Duration, error)
 	// Service tells that the application is stopped from now on, or up again.
 	Service(Service)
@@ -333,7 +334,7 @@ func (r *run) inspectBoth(ctx context.Context, p Part) error {
 	}
 	o := Observation{Release: Found(rel)}
 	o.store(p.Engine).Internal = observeInternal(ctx, r.p, &o, p.Engine)
-	found := inspect(ctx, r.p, sidesOf(r.s, &o, p.Engine), r.id, func(MoverEvent) {})
+	found := inspect(ctx, r.p, sidesOf(r.s, &o, p.Engine), r.id, func(mover.Event) {})
 	if !found.Is() {
 		return nil // the move is good without it: drift says that it needs a plan
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -42,7 +43,7 @@ type EngineEvent struct {
 	Text     string        `json:"text,omitempty"`
 	Duration time.Duration `json:"duration,omitempty"`
 	Failed   bool          `json:"failed,omitempty"`
-	Progress *MoverEvent   `json:"progress,omitempty"`
+	Progress *mover.Event  `json:"progress,omitempty"`
 	Service  *Service      `json:"service,omitempty"`
 	// Steps are what this pod is going to do, in order.
 	Steps []EngineStep `json:"steps,omitempty"`
@@ -50,17 +51,17 @@ type EngineEvent struct {
 
 // Line is the event as a line of the engine's log, which is written and followed
 // like a mover's.
-func (e EngineEvent) Line() MoverEvent {
+func (e EngineEvent) Line() mover.Event {
 	raw, err := json.Marshal(e)
 	if err != nil { // plain structs of strings and numbers always marshal
 		panic(err)
 	}
-	return MoverEvent{Engine: raw}
+	return mover.Event{Engine: raw}
 }
 
 // EngineEventOf is what a line of an engine's log tells; ok is false of other
 // lines.
-func EngineEventOf(line MoverEvent) (e EngineEvent, ok bool) {
+func EngineEventOf(line mover.Event) (e EngineEvent, ok bool) {
 	if len(line.Engine) == 0 {
 		return e, false
 	}
@@ -99,7 +100,7 @@ type EngineOutcome struct {
 	Hint   string `json:"hint,omitempty"`
 	Report Report `json:"report"`
 	// Differences are what a proof found unequal.
-	Differences []Difference `json:"differences,omitempty"`
+	Differences []mover.Difference `json:"differences,omitempty"`
 }
 
 // EngineRecord is what the pods of one engine tell each other: where things

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -29,7 +30,7 @@ type sizes struct {
 // last seen.
 func sizesOf(o Observation, p Part) sizes {
 	z := sizes{noun: "tables"}
-	if p.Engine == MongoDB {
+	if p.Engine == mover.MongoDB {
 		z.noun = "collections"
 	}
 	if in := o.store(p.Engine).Inspection; in.Is() && in.Value.Source != nil && in.Value.Source.Database != nil {
@@ -49,7 +50,7 @@ func (z sizes) copying() Estimate {
 	catalog := time.Duration(z.tables) * perTable
 	return Estimate{
 		Low: z.at(fastRate) + 3*time.Second + catalog, High: z.at(slowRate) + 15*time.Second + 3*catalog,
-		Assumption: fmt.Sprintf("%s at %s/s to %s/s", z, Bytes(slowRate), Bytes(fastRate)),
+		Assumption: fmt.Sprintf("%s at %s/s to %s/s", z, mover.Bytes(slowRate), mover.Bytes(fastRate)),
 	}
 }
 
@@ -63,7 +64,9 @@ func (z sizes) at(rate int64) time.Duration {
 }
 
 // String says the sizes in words.
-func (z sizes) String() string { return fmt.Sprintf("%s in %d %s", Bytes(z.bytes), z.tables, z.noun) }
+func (z sizes) String() string {
+	return fmt.Sprintf("%s in %d %s", mover.Bytes(z.bytes), z.tables, z.noun)
+}
 
 // timed puts what was measured here in the place of the constants that steps
 // come with, and says of each estimate which of the two it is.
@@ -192,20 +195,6 @@ func total(steps []Step) Estimate {
 
 func joinNonEmpty(sep string, parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
-}
-
-// Bytes prints a size the way people say it: binary steps, one decimal.
-func Bytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, exp := float64(n)/unit, 0
-	for value >= unit && exp < 4 {
-		value /= unit
-		exp++
-	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[exp])
 }
 
 // Took prints a measured time the way people say it: "0.4 s", "38 s",

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -101,7 +102,7 @@ func TestForkedIsToldFromPointedBack(t *testing.T) {
 	w.converge(t, s)
 	w.newest().internal, w.store = true, true
 	for _, a := range w.apps {
-		a.hosts[PostgreSQL] = internalHost
+		a.hosts[mover.PostgreSQL] = internalHost
 	}
 	says := func(what string) {
 		t.Helper()
@@ -320,7 +321,7 @@ func TestAfterTheWayBackAReleasePointedOutByHandStops(t *testing.T) {
 		w := newWorld()
 		w.converge(t, externalSpec())
 		w.converge(t, backSpec())
-		w.newest().internal, w.newest().secret = false, CredentialsName(PostgreSQL)
+		w.newest().internal, w.newest().secret = false, CredentialsName(mover.PostgreSQL)
 		o, plan, err := w.plan(s)
 		if err != nil || len(plan.Steps) != 0 || !slices.Equal(blocks(plan), []string{"two-truths"}) {
 			t.Errorf("wanted %s: steps %v, blocked by %v, error %v", s.Datastores.PostgreSQL.Location, actions(plan.Steps), blocks(plan), err)

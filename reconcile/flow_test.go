@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -104,11 +105,11 @@ var forkHanded = []ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce,
 func (w *world) pullBack() {
 	w.newest().internal, w.newest().secret, w.store, w.safe, w.forked = true, internalHost, true, false, true
 	for _, a := range w.apps {
-		a.hosts[PostgreSQL] = internalHost
+		a.hosts[mover.PostgreSQL] = internalHost
 	}
 	w.src.rows[-1]++
 	w.src.stood = true
-	w.choice = map[Engine]spec.Location{PostgreSQL: spec.External}
+	w.choice = map[mover.Engine]spec.Location{mover.PostgreSQL: spec.External}
 }
 
 // backSpec wants the data in the cluster and still says where they are.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -17,7 +18,7 @@ import (
 
 // inAndOut are both sides of an inspection by where they are; nil where a side
 // was not there to look at.
-func (in Inspection) inAndOut() (inside, outside *InspectedSide) {
+func (in Inspection) inAndOut() (inside, outside *mover.InspectedSide) {
 	if in.Inwards {
 		return in.Target, in.Source
 	}
@@ -25,7 +26,7 @@ func (in Inspection) inAndOut() (inside, outside *InspectedSide) {
 }
 
 // inspected is one side of a datastore as it was inspected, nil when it was not.
-func (o *Observation) inspected(e Engine, at spec.Location) *InspectedSide {
+func (o *Observation) inspected(e mover.Engine, at spec.Location) *mover.InspectedSide {
 	in := o.store(e).Inspection
 	if !in.Is() {
 		return nil
@@ -46,22 +47,22 @@ func contradicts(live ReleaseStore, l Lineage) bool {
 // wrongSide tells whether the release reads another side than the one that the
 // cluster's record says is authoritative, be it by a server that lost its turn
 // or by one that was taken up by hand.
-func wrongSide(o Observation, e Engine) bool {
+func wrongSide(o Observation, e mover.Engine) bool {
 	l := o.store(e).Lineage
 	return l.Is() && contradicts(o.Release.Value.Store(e), l.Value)
 }
 
 // sideName names a side of a lineage for people.
-func sideName(e Engine, l Lineage, at spec.Location) string {
+func sideName(e mover.Engine, l Lineage, at spec.Location) string {
 	if at == spec.External {
 		return l.Endpoint
 	}
-	return "the internal " + e.title()
+	return "the internal " + e.Title()
 }
 
 // twoTruths is the release that reads the side that lost its turn. It says
 // what both sides know of their last writes, and nobody chooses silently.
-func twoTruths(o Observation, e Engine, l Lineage) Finding {
+func twoTruths(o Observation, e mover.Engine, l Lineage) Finding {
 	rel, right := o.Release.Value, l.Authoritative
 	wrong := spec.Internal
 	if right == spec.Internal {
@@ -81,30 +82,30 @@ func twoTruths(o Observation, e Engine, l Lineage) Finding {
 	}
 	back := fmt.Sprintf("point the release at %s again: helm get values %s -n %s --revision N shows the block of a revision that did", rightName, rel.Name, rel.Namespace)
 	switch writtenTo(wrongSide) {
-	case WrittenNone:
+	case mover.WrittenNone:
 		return block("two-truths", fieldOf(e, "location"), sourceForks, back,
 			"%s; nothing is forked: %s", what, writesText(wrongName, wrongSide))
-	case WrittenSome:
+	case mover.WrittenSome:
 		forked := "FORKED"
-		if writtenTo(rightSide) == WrittenNone {
+		if writtenTo(rightSide) == mover.WrittenNone {
 			forked = "all writes since are on the wrong side"
 		}
 		return block("two-truths", fieldOf(e, "location"), sourceForks, "stop the application, and choose a side: "+back+goOn,
 			"%s; %s: %s; %s", what, forked, writesText(wrongName, wrongSide), writesText(rightName, rightSide))
-	case WrittenUnknown:
+	case mover.WrittenUnknown:
 	}
 	return block("two-truths", fieldOf(e, "location"), sourceForks, "stop the application, find out what was written, and "+back+goOn,
 		"%s; it may be forked: %s; %s", what, writesText(wrongName, wrongSide), writesText(rightName, rightSide))
 }
 
 // choose is how to say which side to go on with.
-func choose(e Engine, at spec.Location) string {
+func choose(e mover.Engine, at spec.Location) string {
 	return fmt.Sprintf("--authoritative %s --datastore %s", at, e)
 }
 
 // forkOf tells whether a part of a move leaves a side that lost its turn for
 // the one that has it, because a person chose so.
-func forkOf(o *Observation, e Engine, to spec.Location) bool {
+func forkOf(o *Observation, e mover.Engine, to spec.Location) bool {
 	if openMove(*o) {
 		p := o.Move.Value.part(e)
 		return p != nil && p.Fork
@@ -114,10 +115,10 @@ func forkOf(o *Observation, e Engine, to spec.Location) bool {
 
 // forkable says why a fork cannot be ended by going on with the external side,
 // or "". The external server itself has to say that it has its turn.
-func forkable(o Observation, e Engine) string {
+func forkable(o Observation, e mover.Engine) string {
 	l := o.store(e).Lineage
 	switch {
-	case e != PostgreSQL:
+	case e != mover.PostgreSQL:
 		return "only PostgreSQL's databases can be set aside where they are"
 	case !o.Release.Value.Store(e).Internal || l.Value.Authoritative != spec.External:
 		return "only an internal database can be set aside"
@@ -134,7 +135,7 @@ func forkable(o Observation, e Engine) string {
 
 // carriedUnknown says that a side does not know which of its databases the move
 // carried, or "". A server may be shared, and nobody else's database is closed.
-func carriedUnknown(o Observation, e Engine, at spec.Location) string {
+func carriedUnknown(o Observation, e mover.Engine, at spec.Location) string {
 	if side := o.inspected(e, at); side != nil && side.Database != nil && len(side.Database.Carried) == 0 {
 		return "the " + string(at) + " side has no record of the databases that the move carried, as an older version leaves it"
 	}
@@ -143,7 +144,7 @@ func carriedUnknown(o Observation, e Engine, at spec.Location) string {
 
 // asideChanges are the databases of a side that are to be set aside, and in
 // words those that are left alone.
-func asideChanges(side *InspectedSide, where, suffix string) (changes []Change, left []string) {
+func asideChanges(side *mover.InspectedSide, where, suffix string) (changes []Change, left []string) {
 	if side == nil || side.Database == nil {
 		return nil, nil
 	}
@@ -172,7 +173,7 @@ func keptText(kept, leftAlone []string) string {
 
 // judgeFork is what stands in the way while the release reads the wrong side:
 // that nobody chose, or that the choice cannot be carried out.
-func judgeFork(s *spec.Spec, o Observation, e Engine, d declaration, l Lineage) []Finding {
+func judgeFork(s *spec.Spec, o Observation, e mover.Engine, d declaration, l Lineage) []Finding {
 	chosen, why := o.Authoritative[e], forkable(o, e)
 	switch {
 	case chosen == "":
@@ -199,7 +200,7 @@ func superfluousChoice(s *spec.Spec, o Observation) []Finding {
 			continue
 		}
 		out = append(out, block("fork-choice", fieldOf(e, "location"), sourceForks, "leave "+choose(e, chosen)+" out; "+fieldOf(e, "location")+" says where the data are to be",
-			"there is no fork of %s to end", e.title()))
+			"there is no fork of %s to end", e.Title()))
 	}
 	return out
 }
@@ -247,7 +248,7 @@ func applySetAside(ctx context.Context, r *run, st Step) error {
 	if r.move.Phase != MoveCommitted {
 		return errors.New("set the internal databases aside: the move is not committed")
 	}
-	res, err := runMover[SetAsideResult](ctx, r, st, r.mover(OpSetAside, p))
+	res, err := runMover[mover.SetAsideResult](ctx, r, st, r.mover(mover.OpSetAside, p))
 	if err != nil {
 		return err
 	}
@@ -257,15 +258,15 @@ func applySetAside(ctx context.Context, r *run, st Step) error {
 	return r.savePart(ctx, p.Engine, func(p *Part) { p.SetAside, p.LeftAlone = res.Databases, res.LeftAlone })
 }
 
-func writtenTo(side *InspectedSide) Written {
+func writtenTo(side *mover.InspectedSide) mover.Written {
 	if side == nil || side.Database == nil || side.Database.Writes == nil {
-		return WrittenUnknown
+		return mover.WrittenUnknown
 	}
 	return side.Database.Writes.Any
 }
 
 // writesText is what a side says of its last writes.
-func writesText(name string, side *InspectedSide) string {
+func writesText(name string, side *mover.InspectedSide) string {
 	switch {
 	case side == nil:
 		return name + " was not inspected, so its last write is unknown"
@@ -276,16 +277,16 @@ func writesText(name string, side *InspectedSide) string {
 	}
 	w := side.Database.Writes
 	switch w.Any {
-	case WrittenNone:
+	case mover.WrittenNone:
 		return fmt.Sprintf("%s took no write since (%s)", name, w.Why)
-	case WrittenSome:
+	case mover.WrittenSome:
 		return fmt.Sprintf("%s was written to since (%s), %s", name, w.Why, lastText(*w))
-	case WrittenUnknown:
+	case mover.WrittenUnknown:
 	}
 	return fmt.Sprintf("whether %s was written to since is unknown (%s), %s", name, w.Why, lastText(*w))
 }
 
-func lastText(w SideWrites) string {
+func lastText(w mover.SideWrites) string {
 	switch {
 	case w.Last.IsZero():
 		return "last write at an unknown time"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -27,7 +28,7 @@ func (r *run) goBack(ctx context.Context, cause error) error {
 	st := newStep(ActGoBack, r.move.ID, "Bring the application back on "+r.move.Source())
 	// One that still runs would undo what is done below.
 	for _, p := range r.move.Parts {
-		for _, op := range []Operation{OpFence, OpCopy, OpProve, OpCommit} {
+		for _, op := range []mover.Operation{mover.OpFence, mover.OpCopy, mover.OpProve, mover.OpCommit} {
 			if err := r.p.Movers.Stop(ctx, JobName(op, r.move, p)); err != nil {
 				return err
 			}
@@ -81,8 +82,8 @@ func (r *run) goBack(ctx context.Context, cause error) error {
 
 // isMoved tells whether a mover found writes where none may be.
 func isMoved(err error) bool {
-	var refused *MoverError
-	return errors.As(err, &refused) && refused.Code == CodeMoved
+	var refused *mover.Error
+	return errors.As(err, &refused) && refused.Code == mover.CodeMoved
 }
 
 // unwritten says what the application wrote to a target that is not committed
@@ -107,14 +108,14 @@ func (r *run) unwritten(ctx context.Context, st Step) error {
 		if err := r.stop(ctx, st); err != nil {
 			return err
 		}
-		again, err := runMover[Proof](ctx, r, st, r.mover(OpProve, p))
+		again, err := runMover[mover.Proof](ctx, r, st, r.mover(mover.OpProve, p))
 		switch {
 		case err != nil && !idle:
 			return err
 		case err != nil: // nothing speaks for a write, and the application cannot stay down for that
 			r.ev.Note(fmt.Sprintf("whether somebody started the application on %s meanwhile could not be found out: %v", p.Target(), err))
 		case !again.Equal():
-			return &MoverError{Code: CodeMoved, Side: "target", Err: &DifferentError{Proof: again}}
+			return &mover.Error{Code: mover.CodeMoved, Side: "target", Err: &DifferentError{Proof: again}}
 		}
 	}
 	return nil
@@ -174,7 +175,7 @@ func (r *run) restoreSource(ctx context.Context, st Step) error {
 
 func (r *run) unfence(ctx context.Context, st Step) error {
 	for _, p := range r.move.Parts {
-		job := r.mover(OpUnfence, p)
+		job := r.mover(mover.OpUnfence, p)
 		job.Target, job.Request.Target = MoverSide{}, nil // it may be gone, and its password with it
 		if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {
 			return fmt.Errorf("let %s take writes again: %w", p.Source(), err)
@@ -246,7 +247,7 @@ func (r *run) withdraw(ctx context.Context, st Step) error {
 		return err
 	}
 	for _, p := range r.move.Parts {
-		if _, err := runMover[json.RawMessage](ctx, r, st, r.mover(OpWithdraw, p)); err != nil {
+		if _, err := runMover[json.RawMessage](ctx, r, st, r.mover(mover.OpWithdraw, p)); err != nil {
 			return r.forward(ctx, st, err)
 		}
 	}
@@ -269,7 +270,7 @@ func (r *run) forward(ctx context.Context, st Step, cause error) error {
 	written := isMoved(cause)
 	cause = whyForward(written, cause)
 	for _, p := range r.move.Parts {
-		if err := r.p.Movers.Stop(ctx, JobName(OpWithdraw, r.move, p)); err != nil {
+		if err := r.p.Movers.Stop(ctx, JobName(mover.OpWithdraw, r.move, p)); err != nil {
 			return errors.Join(cause, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -114,7 +115,7 @@ func preflightManager(s *spec.Spec, o Observation) []Finding {
 
 // checkCredentials refuses a Secret that lacks what the switched release reads
 // and that somebody else keeps: it is referenced, never written.
-func checkCredentials(o Observation, e Engine) []Finding {
+func checkCredentials(o Observation, e mover.Engine) []Finding {
 	c := o.store(e).Credentials
 	if !c.Is() || c.Value.Matches || c.Value.Owner == "" {
 		return nil
@@ -244,7 +245,7 @@ func asRun(s *spec.Spec, rel Release, ws []Workload, move Move) Release {
 		}
 		x := d.external.endpoint
 		store := ReleaseStore{Host: x.Host, Port: x.Port, Hosts: x.Hosts, Username: x.Username, ExistingSecret: traitsOf[e].credentials, FullName: rel.Store(e).FullName}
-		if e == MongoDB {
+		if e == mover.MongoDB {
 			store.Host, store.Port = "", 0
 			rel.Mongo = store
 			continue
@@ -257,7 +258,7 @@ func asRun(s *spec.Spec, rel Release, ws []Workload, move Move) Release {
 // runsOutside tells whether the workloads name the external server and not the
 // internal one. What named it before is on the record of the move that pointed
 // them there; without one, no workload may name the internal server at all.
-func runsOutside(s *spec.Spec, rel Release, ws []Workload, move Move, e Engine, d declaration) bool {
+func runsOutside(s *spec.Spec, rel Release, ws []Workload, move Move, e mover.Engine, d declaration) bool {
 	p := Part{Engine: e, To: spec.External, External: d.external.at(), Outside: externalSide(*d.external), Internal: rel.Store(e)}
 	source, target := p.servers(s, rel)
 	if was := move.part(e); was != nil && was.To == spec.External {
@@ -270,7 +271,7 @@ func runsOutside(s *spec.Spec, rel Release, ws []Workload, move Move, e Engine, 
 
 // lateHandOff refuses to build on a release that was pointed at the target
 // only after the move had gone back: what the target holds is an old copy.
-func lateHandOff(o Observation, e Engine) []Finding {
+func lateHandOff(o Observation, e mover.Engine) []Finding {
 	m, rel := o.Move.Value, o.Release.Value
 	p := m.part(e)
 	if !o.Move.Is() || m.Phase != MoveReverted || m.HandOff == nil || p == nil || rel.Store(e).Internal {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -257,7 +258,7 @@ func TestHandOffToArgoCDNeedsNoHelmRecord(t *testing.T) {
 	if err != nil || len(plan.Steps)+len(plan.Findings) != 0 {
 		t.Errorf("the next plan has %v, findings %v, error %v", ids(plan.Steps), plan.Findings, err)
 	}
-	want := ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: CredentialsName(PostgreSQL), FullName: internalHost}
+	want := ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: CredentialsName(mover.PostgreSQL), FullName: internalHost}
 	if !w.newest().internal || o.Release.Value.Postgres.At() != want.At() || o.Release.Value.Postgres.ExistingSecret != want.ExistingSecret {
 		t.Errorf("the record says internal %t, the release is %+v", w.newest().internal, o.Release.Value.Postgres)
 	}
@@ -327,7 +328,7 @@ func TestAForeignSecretIsNamedBeforeTheOutage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Postgres.Credentials = Found(Credentials{Name: CredentialsName(PostgreSQL), Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
+	o.Postgres.Credentials = Found(Credentials{Name: CredentialsName(mover.PostgreSQL), Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
 	plan, err := MakePlan(s, o)
 	want := []Finding{{
 		ID: "secret-owned", Blocks: true, Field: "datastores.postgresql.external.password", Source: sourceHandOff,

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -34,7 +35,7 @@ type quiet struct{ skipped []StepID }
 
 func (*quiet) StepBegins(Step)                     {}
 func (q *quiet) StepSkipped(s Step, _ string)      { q.skipped = append(q.skipped, s.ID) }
-func (*quiet) StepProgress(Step, MoverEvent)       {}
+func (*quiet) StepProgress(Step, mover.Event)      {}
 func (*quiet) StepEnds(Step, time.Duration, error) {}
 func (*quiet) Service(Service)                     {}
 func (*quiet) Note(string)                         {}
@@ -138,7 +139,7 @@ func (w *world) truth(t *testing.T, where string) {
 	}
 	for _, db := range w.databases() {
 		if lost := w.lost(db); lost != "" {
-			t.Errorf("%s: %s: %s", where, db.engine.title(), lost)
+			t.Errorf("%s: %s: %s", where, db.engine.Title(), lost)
 		}
 	}
 }
@@ -230,13 +231,13 @@ func (w *world) moved(t *testing.T, s *spec.Spec, where string) {
 	for _, db := range w.databases() {
 		inside := wantsInside(s, db.engine)
 		if db.forked && len(db.src.aside) == 0 {
-			t.Errorf("%s: what the internal %s took was not set aside", where, db.engine.title())
+			t.Errorf("%s: what the internal %s took was not set aside", where, db.engine.Title())
 		}
 		if side := w.readSide(db); side.fence != "" {
-			t.Errorf("%s: the side of %s that the release reads has fence %q", where, db.engine.title(), side.fence)
+			t.Errorf("%s: the side of %s that the release reads has fence %q", where, db.engine.Title(), side.fence)
 		}
 		if now := w.newest(); now.inside(db.engine) != inside || now.held || now.status != "deployed" || db.store != inside {
-			t.Errorf("%s: release %+v, StatefulSet of %s there: %t", where, *now, db.engine.title(), db.store)
+			t.Errorf("%s: release %+v, StatefulSet of %s there: %t", where, *now, db.engine.Title(), db.store)
 		}
 	}
 	if got, want := len(w.newest().trust), map[bool]int{false: 0, true: 2}[w.private]; got != want {
@@ -255,7 +256,7 @@ func (w *world) moved(t *testing.T, s *spec.Spec, where string) {
 	}
 	for _, p := range m.Parts {
 		if l := o.store(p.Engine).Lineage; l.Value.Authoritative != p.To || (p.To == spec.Internal) != wantsInside(s, p.Engine) {
-			t.Errorf("%s: lineage of %s %+v", where, p.Engine.title(), l.Value)
+			t.Errorf("%s: lineage of %s %+v", where, p.Engine.Title(), l.Value)
 		}
 		db := w.of(p.Engine)
 		from, to := db.src, db.dst
@@ -263,7 +264,7 @@ func (w *world) moved(t *testing.T, s *spec.Spec, where string) {
 			from, to = to, from
 		}
 		if from.mark == nil || from.mark.State != "superseded" || from.mark.Epoch != p.Epoch || to.mark == nil || to.mark.State != "authoritative" || to.mark.Epoch != p.Epoch {
-			t.Errorf("%s: the servers of %s say %+v and %+v", where, p.Engine.title(), from.mark, to.mark)
+			t.Errorf("%s: the servers of %s say %+v and %+v", where, p.Engine.Title(), from.mark, to.mark)
 		}
 	}
 	if open := o.Journal.Value.Cut(); len(open) > 1 {
@@ -288,14 +289,14 @@ func (w *world) home(t *testing.T, where string) {
 			t.Errorf("%s: tls.certificates has %d entries after the way back, want the 1 of before", where, len(w.newest().trust))
 		}
 		if now := w.newest(); now.inside(db.engine) != db.inside || now.status != "deployed" || db.store != db.inside || side.fence != "" && !side.stood {
-			t.Errorf("%s: release %+v, StatefulSet of %s there: %t, fence %q", where, *now, db.engine.title(), db.store, side.fence)
+			t.Errorf("%s: release %+v, StatefulSet of %s there: %t, fence %q", where, *now, db.engine.Title(), db.store, side.fence)
 		}
 	}
 }
 
 // wantsInside tells whether a spec wants a datastore in the cluster, or says
 // nothing of it.
-func wantsInside(s *spec.Spec, e Engine) bool {
+func wantsInside(s *spec.Spec, e mover.Engine) bool {
 	d := declared(s, e)
 	return d == nil || d.location == spec.Internal
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Hook is a hook of the chart that runs while the application is at zero.
@@ -44,7 +46,7 @@ func recordFindings(pv Preview) []Finding {
 	}
 	return []Finding{block("record-too-large", "server.chart", "helm/helm#8281: release: data: Too long",
 		"take out of the chart's directory or archive what no template reads, or name it in .helmignore",
-		"Helm's record of the upgrade would have %s, and a Secret holds %s; large in it: %s", Bytes(r.Bytes), Bytes(r.Limit), strings.Join(r.Large, ", "))}
+		"Helm's record of the upgrade would have %s, and a Secret holds %s; large in it: %s", mover.Bytes(r.Bytes), mover.Bytes(r.Limit), strings.Join(r.Large, ", "))}
 }
 
 // hookFindings names hooks that speak to the application, which is at zero when

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Leaf is one field that an upgrade changes, with its whole content on both
@@ -22,7 +24,7 @@ type Verdict struct {
 	// Setting tells that nothing changes but settings of moving datastores.
 	Setting bool `json:"setting,omitempty"`
 	// Address are the datastores whose old address becomes the new one here.
-	Address []Engine `json:"address,omitempty"`
+	Address []mover.Engine `json:"address,omitempty"`
 }
 
 // Judge says of the changed fields of one object which of them are settings of
@@ -66,7 +68,7 @@ func (r *Rewriting) judge(l Leaf) Verdict {
 
 // Readdressed are the datastores whose old address is in one text and whose new
 // one is in another, whatever else differs.
-func (r *Rewriting) Readdressed(from, to string) []Engine {
+func (r *Rewriting) Readdressed(from, to string) []mover.Engine {
 	var used []rewrite
 	for _, p := range r.pairs {
 		if p.address && contains(from, p.from) && contains(to, p.to) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -25,7 +26,7 @@ func readsNow(o Observation) []SecretRead {
 // credentialKeys are the keys under which our Secret has to hold the external
 // password: those that are documented and those by which this chart asks for a
 // password.
-func credentialKeys(o Observation, e Engine) []string {
+func credentialKeys(o Observation, e mover.Engine) []string {
 	out := slices.Clone(traitsOf[e].keys)
 	for _, r := range readsNow(o) {
 		if r.Secret == traitsOf[e].credentials && strings.Contains(strings.ToLower(r.Key), "password") && !slices.Contains(out, r.Key) {

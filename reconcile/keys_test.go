@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Every key that the chart reads is judged before the outage: passwords are
@@ -32,10 +34,10 @@ func TestEveryKeyThatTheChartReadsIsJudged(t *testing.T) {
 		var o Observation
 		o.Preview = Found(Preview{Reads: []SecretRead{row.read}})
 		o.Postgres.Credentials = Found(Credentials{Name: secret, Others: row.others})
-		if got := credentialKeys(o, PostgreSQL); !slices.Equal(got, row.keys) {
+		if got := credentialKeys(o, mover.PostgreSQL); !slices.Equal(got, row.keys) {
 			t.Errorf("%s: keys %q", row.name, got)
 		}
-		got := checkKeys(o, Part{Engine: PostgreSQL, To: "external", External: "pg:5432"})
+		got := checkKeys(o, Part{Engine: mover.PostgreSQL, To: "external", External: "pg:5432"})
 		switch {
 		case row.says == "" && len(got) > 0:
 			t.Errorf("%s: %+v", row.name, got)
@@ -51,7 +53,7 @@ func TestTheInternalSecretHasEveryKeyThatIsRead(t *testing.T) {
 	o.Mongo.Internal = Found(InternalStore{Secret: Found(SecretInfo{Name: "mongodb", Keys: []string{"mongodb-root-password"}})})
 	o.Preview = Found(Preview{Reads: []SecretRead{
 		{Secret: "mongodb", Key: "mongodb-root-password", By: []string{"Deployment/api"}}, {Secret: "mongodb", Key: "mongodb-password", By: []string{"Deployment/api"}}}})
-	p := Part{Engine: MongoDB, To: "internal"}
+	p := Part{Engine: mover.MongoDB, To: "internal"}
 	if got := checkKeys(o, p); len(got) != 1 || !strings.Contains(got[0].What, "key mongodb-password of Secret mongodb, which is not there") {
 		t.Errorf("got %+v", got)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -254,7 +255,7 @@ func TestAMoveMadeAnewHasThePartsItHad(t *testing.T) {
 		t.Fatal(a.err)
 	}
 	w.truth(t, "after the first run")
-	if !w.newest().inside(PostgreSQL) || w.newest().inside(MongoDB) {
+	if !w.newest().inside(mover.PostgreSQL) || w.newest().inside(mover.MongoDB) {
 		t.Errorf("the release after a plan of %v: %+v", ids(a.plan.Steps), *w.newest())
 	}
 	w.converge(t, both)

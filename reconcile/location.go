@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -48,7 +49,7 @@ func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 
 // planStore judges one datastore that no open move is about: what forbids a
 // move, and the small repairs where none is wanted.
-func planStore(s *spec.Spec, o Observation, e Engine, d declaration) ([]Step, []Finding) {
+func planStore(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]Step, []Finding) {
 	rel, l := o.Release.Value, o.store(e).Lineage
 	live := rel.Store(e)
 	switch {
@@ -57,7 +58,7 @@ func planStore(s *spec.Spec, o Observation, e Engine, d declaration) ([]Step, []
 			return steps, nil
 		}
 		return nil, []Finding{block("fork-choice", fieldOf(e, "external"), sourceForks, "keep "+fieldOf(e, "external")+" in the file until that is done",
-			"the internal %s was chosen and the external side not set aside yet: the file has to say how it is reached", e.title())}
+			"the internal %s was chosen and the external side not set aside yet: the file has to say how it is reached", e.Title())}
 	case wrongSide(o, e):
 		return adoptSteps(s, o, e), judgeFork(s, o, e, d, l.Value)
 	case d.location == spec.External && len(lateHandOff(o, e)) > 0:
@@ -72,13 +73,13 @@ func planStore(s *spec.Spec, o Observation, e Engine, d declaration) ([]Step, []
 
 // wayBackKnown asks that the file still says how to reach the server the data
 // come back from.
-func wayBackKnown(rel Release, e Engine, d declaration) []Finding {
+func wayBackKnown(rel Release, e mover.Engine, d declaration) []Finding {
 	live := rel.Store(e)
 	switch {
 	case d.external == nil:
 		return []Finding{block("external-block-missing", fieldOf(e, "external"), sourceBack,
 			fmt.Sprintf("keep %s in the file until the data are back: it says how to reach %s", fieldOf(e, "external"), live.At()),
-			"%s lives at %s and the spec wants it internal, but says nothing about the server it has to be copied from", e.title(), live.At())}
+			"%s lives at %s and the spec wants it internal, but says nothing about the server it has to be copied from", e.Title(), live.At())}
 	case !d.external.isReadBy(live):
 		return []Finding{block("other-external", fieldOf(e, "external"), sourceBack, "write the server the release uses into the spec",
 			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.external.endpoint.Username, d.external.at())}
@@ -95,14 +96,14 @@ func oneDirection(s *spec.Spec, o Observation, parts []Part) []Finding {
 		}
 		if d.location != parts[0].To {
 			return []Finding{block("two-directions", fieldOf(e, "location"), sourceBack, "move one of them first, then the other",
-				"the spec wants %s %s and %s %s: one move goes in one direction", parts[0].Engine.title(), parts[0].To, e.title(), d.location)}
+				"the spec wants %s %s and %s %s: one move goes in one direction", parts[0].Engine.Title(), parts[0].To, e.Title(), d.location)}
 		}
 	}
 	return nil
 }
 
 // settledExternal is the state after a move, or an adopted external server.
-func settledExternal(s *spec.Spec, o Observation, e Engine, d declaration) ([]Step, []Finding) {
+func settledExternal(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]Step, []Finding) {
 	live := o.Release.Value.Store(e)
 	if !d.external.isReadBy(live) {
 		return nil, []Finding{block("other-external", fieldOf(e, "external"), sourceDocs, "write the server the release uses into the spec; moving between external servers is not in this version",
@@ -114,7 +115,7 @@ func settledExternal(s *spec.Spec, o Observation, e Engine, d declaration) ([]St
 	return nil, nil
 }
 
-func needsCredentials(o Observation, e Engine) bool {
+func needsCredentials(o Observation, e mover.Engine) bool {
 	c := o.store(e).Credentials
 	return c.IsNot() || c.Is() && !c.Value.Matches
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // flapTime is how long the last look waits for pods that were ready and are not:
@@ -26,7 +28,7 @@ func (r *run) lookAgain(ctx context.Context, act action, st Step) error {
 		if !r.p.Now().Before(until) {
 			return fmt.Errorf("%s: the call succeeded, but looking again shows: %s", st.ID, look.Why)
 		}
-		r.ev.StepProgress(st, MoverEvent{Phase: "starting", Message: look.Why})
+		r.ev.StepProgress(st, mover.Event{Phase: "starting", Message: look.Why})
 		if err := r.p.Wait(ctx, time.Second); err != nil {
 			return err
 		}

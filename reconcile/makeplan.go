@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -74,7 +75,7 @@ func movesOf(parts []Part, steps []Step) []string {
 			} else {
 				from = p.External
 			}
-			out = append(out, fmt.Sprintf("%s %s → %s", p.Engine.title(), from, to))
+			out = append(out, fmt.Sprintf("%s %s → %s", p.Engine.Title(), from, to))
 		}
 	}
 	return out
@@ -87,7 +88,7 @@ func acceptNoWayBack(plan Plan, parts []Part) {
 		return
 	}
 	for _, p := range parts {
-		if i := commitOf(p, plan.Steps); p.Engine == PostgreSQL && i >= 0 {
+		if i := commitOf(p, plan.Steps); p.Engine == mover.PostgreSQL && i >= 0 {
 			plan.Steps[i].Accept = AcceptNoWayBack
 			plan.Steps[i].Reason += "; there is no way back from a newer major version"
 		}
@@ -123,7 +124,7 @@ func bindingOf(s *spec.Spec, o Observation) Binding {
 	if pv := o.Preview; pv.Is() && pv.Value.ChartDigest != "" {
 		b.Chart += "@" + pv.Value.ChartDigest
 	}
-	adds := map[Engine][]string{}
+	adds := map[mover.Engine][]string{}
 	if !openMove(o) {
 		for _, p := range partsWanted(s, &o) {
 			adds[p.Engine] = namesOf(p.Trust)
@@ -150,7 +151,7 @@ func bindingOf(s *spec.Spec, o Observation) Binding {
 	return b
 }
 
-func identityOf(side *InspectedSide) string {
+func identityOf(side *mover.InspectedSide) string {
 	if side == nil || side.Database == nil {
 		return ""
 	}
@@ -237,7 +238,7 @@ func notices(s *spec.Spec, o Observation) []string {
 	for _, e := range engines {
 		d := declared(s, e)
 		if d != nil && d.location == spec.External && o.Release.Is() && !o.Release.Value.Store(e).Internal && !o.store(e).Lineage.Is() {
-			out = append(out, e.title()+" was already external when first seen: settled, unproven")
+			out = append(out, e.Title()+" was already external when first seen: settled, unproven")
 		}
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -39,7 +40,7 @@ type Move struct {
 }
 
 // part finds a datastore's part, nil when it does not move.
-func (m *Move) part(e Engine) *Part {
+func (m *Move) part(e mover.Engine) *Part {
 	for i := range m.Parts {
 		if m.Parts[i].Engine == e {
 			return &m.Parts[i]
@@ -93,21 +94,21 @@ const (
 
 // Part is one datastore of a move.
 type Part struct {
-	Engine Engine        `json:"engine"`
+	Engine mover.Engine  `json:"engine"`
 	From   spec.Location `json:"from"`
 	To     spec.Location `json:"to"`
 	// Epoch is the lineage epoch the move would reach.
 	Epoch int `json:"epoch"`
 	// External is the address of the external side, Outside how it is reached:
 	// the file may have lost it when an unfinished move has to go back.
-	External string       `json:"external"`
-	Outside  MoverSide    `json:"outside"`
-	Fence    *FenceResult `json:"fence,omitempty"`
-	Copy     *CopyResult  `json:"copy,omitempty"`
-	Proof    *Proof       `json:"proof,omitempty"`
+	External string             `json:"external"`
+	Outside  MoverSide          `json:"outside"`
+	Fence    *mover.FenceResult `json:"fence,omitempty"`
+	Copy     *mover.CopyResult  `json:"copy,omitempty"`
+	Proof    *mover.Proof       `json:"proof,omitempty"`
 	// Read is when the source was last read whole, before the target's data
 	// are given up.
-	Read *ReadResult `json:"read,omitempty"`
+	Read *mover.ReadResult `json:"read,omitempty"`
 	// Committed tells that both servers know of the switch.
 	Committed bool `json:"committed,omitempty"`
 	// OwnerMap is the ownership map the plan printed.
@@ -151,5 +152,5 @@ func (p Part) sideName(l spec.Location) string {
 	if l == spec.External {
 		return p.External
 	}
-	return "the internal " + p.Engine.title()
+	return "the internal " + p.Engine.Title()
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -19,10 +20,10 @@ const (
 )
 
 // RecordLineage names the lineage record of a datastore.
-func RecordLineage(e Engine) string { return "lineage-" + string(e) }
+func RecordLineage(e mover.Engine) string { return "lineage-" + string(e) }
 
 // RecordInspection names the record of the newest look at a datastore.
-func RecordInspection(e Engine) string { return "inspection-" + string(e) }
+func RecordInspection(e mover.Engine) string { return "inspection-" + string(e) }
 
 // InstallationID names an installation across clusters and namespaces.
 func InstallationID(c Cluster, s *spec.Server) string {
@@ -40,6 +41,6 @@ func MoveID(parts []Part) string {
 
 // JobName names the mover Job of an operation on one part in one attempt of a
 // move, so that a Job whose starter died is found again.
-func JobName(op Operation, m Move, p Part) string {
+func JobName(op mover.Operation, m Move, p Part) string {
 	return fmt.Sprintf("circleci-dr-%s-%s", op, m.FenceID(p))
 }

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"slices"
 	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // named is one side of a datastore as texts may name it.
@@ -16,7 +18,7 @@ type named struct {
 // insideServer is the release's own server of an engine, with every name it has.
 func insideServer(rel Release, store ReleaseStore) named {
 	out := named{namespace: rel.Namespace}
-	for _, host := range append([]string{store.FullName, store.Host}, Endpoint{Hosts: store.Hosts}.hosts()...) {
+	for _, host := range append([]string{store.FullName, store.Host}, mover.Endpoint{Hosts: store.Hosts}.HostNames()...) {
 		if host != "" && !slices.Contains(out.hosts, host) {
 			out.hosts = append(out.hosts, host)
 		}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -39,7 +40,7 @@ type Observation struct {
 	// Reconciliation is the tool's own object, where the release is handed off.
 	Reconciliation Observed[Reconciliation] `json:"reconciliation"`
 	// Authoritative is the side that a person chose where both took writes.
-	Authoritative map[Engine]spec.Location `json:"authoritative,omitempty"`
+	Authoritative map[mover.Engine]spec.Location `json:"authoritative,omitempty"`
 	// RunnerIsPatient says why the process that asks is itself a job of the
 	// installation it would stop; empty when it is not.
 	RunnerIsPatient string `json:"runnerIsPatient,omitempty"`
@@ -61,8 +62,8 @@ type DatastoreObservation struct {
 }
 
 // store is what was observed of one engine.
-func (o *Observation) store(e Engine) *DatastoreObservation {
-	if e == MongoDB {
+func (o *Observation) store(e mover.Engine) *DatastoreObservation {
+	if e == mover.MongoDB {
 		return &o.Mongo
 	}
 	return &o.Postgres
@@ -150,7 +151,7 @@ const (
 
 // Inspection is the newest look at both sides, made in the cluster.
 type Inspection struct {
-	InspectResult
+	mover.InspectResult
 	// Subject is the digest of what was asked, so that a record of other
 	// endpoints is never taken for this one.
 	Subject string `json:"subject"`
@@ -161,7 +162,7 @@ type Inspection struct {
 }
 
 // sides are what was seen of the server in the cluster and the one outside.
-func (i Inspection) sides() (inside, outside *InspectedSide) {
+func (i Inspection) sides() (inside, outside *mover.InspectedSide) {
 	if i.Inwards {
 		return i.Target, i.Source
 	}
@@ -194,15 +195,15 @@ type Lineage struct {
 // Applied is what the last successful apply left behind; drift is measured
 // against it.
 type Applied struct {
-	At           time.Time               `json:"at"`
-	By           string                  `json:"by"`
-	SpecDigest   string                  `json:"specDigest"`
-	Plan         string                  `json:"plan"`
-	Revision     int                     `json:"revision"`
-	ChartVersion string                  `json:"chartVersion"`
-	ConfigDigest string                  `json:"configDigest"`
-	Stores       map[Engine]AppliedStore `json:"stores,omitempty"`
-	Replicas     map[string]int          `json:"replicas,omitempty"`
+	At           time.Time                     `json:"at"`
+	By           string                        `json:"by"`
+	SpecDigest   string                        `json:"specDigest"`
+	Plan         string                        `json:"plan"`
+	Revision     int                           `json:"revision"`
+	ChartVersion string                        `json:"chartVersion"`
+	ConfigDigest string                        `json:"configDigest"`
+	Stores       map[mover.Engine]AppliedStore `json:"stores,omitempty"`
+	Replicas     map[string]int                `json:"replicas,omitempty"`
 }
 
 // AppliedStore is where a datastore lived after the last apply.

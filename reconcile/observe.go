@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -22,12 +23,12 @@ type ObserveOptions struct {
 	Preview bool
 	// Ailing asks why pods are not ready, where some are not.
 	Ailing   bool
-	Progress Progress
+	Progress mover.Progress
 	// For is what the observation is made for: a plan need not find the rights
 	// of an apply.
 	For Use
 	// Authoritative is the side to go on with where both took writes.
-	Authoritative map[Engine]spec.Location
+	Authoritative map[mover.Engine]spec.Location
 }
 
 // Observe reads live state. It changes nothing but the inspect Job and its
@@ -99,7 +100,7 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 	}
 	p.together(reads...)
 	var looks []func()
-	at := map[Engine]sides{}
+	at := map[mover.Engine]sides{}
 	for _, e := range engines {
 		if observed(s, o, e) && o.Cluster.Is() && s.Server != nil {
 			in, installation := sidesOf(s, o, e), InstallationID(o.Cluster.Value, s.Server)
@@ -138,7 +139,7 @@ func partsNow(s *spec.Spec, o *Observation) []Part {
 // observeInternal reads a datastore's own objects. Once its pods are gone
 // nothing in the cluster says any more that their password was in a Secret of
 // another name than theirs; our record does.
-func observeInternal(ctx context.Context, p Providers, o *Observation, e Engine) Observed[InternalStore] {
+func observeInternal(ctx context.Context, p Providers, o *Observation, e mover.Engine) Observed[InternalStore] {
 	name := o.Release.Value.Store(e).FullName
 	in := p.Stores.Internal(ctx, e, name)
 	if secret := internalSecret(o, e).Name; in.Is() && in.Value.StatefulSet.IsNot() && secret != name {
@@ -147,7 +148,7 @@ func observeInternal(ctx context.Context, p Providers, o *Observation, e Engine)
 	return in
 }
 
-func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e Engine) Observed[Credentials] {
+func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine) Observed[Credentials] {
 	d := declared(s, e)
 	if d == nil || d.external == nil {
 		return NotThere[Credentials]()
@@ -157,7 +158,7 @@ func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e Engine
 
 // observeAuthority reads the authority that the file names for the external
 // server, which the application may have to be told.
-func observeAuthority(ctx context.Context, s *spec.Spec, p Providers, e Engine) Observed[string] {
+func observeAuthority(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine) Observed[string] {
 	d := declared(s, e)
 	if d == nil || d.external == nil || d.external.ca == nil {
 		return NotThere[string]()
@@ -199,11 +200,11 @@ func (d *DatastoreObservation) keep(ctx context.Context, p Providers, in sides, 
 
 // observed tells whether a datastore is this spec's business: it is declared,
 // or an open move has it on its way.
-func observed(s *spec.Spec, o *Observation, e Engine) bool {
+func observed(s *spec.Spec, o *Observation, e mover.Engine) bool {
 	return declared(s, e) != nil || openMove(*o) && o.Move.Value.part(e) != nil
 }
 
-func inspect(ctx context.Context, p Providers, in sides, installation string, progress Progress) Observed[Inspection] {
+func inspect(ctx context.Context, p Providers, in sides, installation string, progress mover.Progress) Observed[Inspection] {
 	job := inspectJob(in, installation)
 	rec, err := inspectOnce(ctx, p, job, progress)
 	if err == nil && p.Now().Sub(rec.At) > freshTime {
@@ -224,7 +225,7 @@ func inspect(ctx context.Context, p Providers, in sides, installation string, pr
 // that differ more cost a second run, no more.
 const freshTime = 5 * time.Minute
 
-func inspectOnce(ctx context.Context, p Providers, job MoverJob, progress Progress) (Inspection, error) {
+func inspectOnce(ctx context.Context, p Providers, job MoverJob, progress mover.Progress) (Inspection, error) {
 	raw, err := p.Movers.Run(ctx, job, progress)
 	if err != nil {
 		return Inspection{}, err

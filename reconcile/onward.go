@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // What becomes of an application that was started on the target and does not
@@ -65,7 +67,7 @@ func (r *run) noWayBack(ctx context.Context) (why *closedError, err error) {
 		switch {
 		case err != nil:
 			return &closedError{err: fmt.Errorf("ask %s: %w", p.Target(), err)}, nil
-		case writes != nil && writes.Any == WrittenSome:
+		case writes != nil && writes.Any == mover.WrittenSome:
 			return &closedError{written: true, err: fmt.Errorf("%s: %s", p.Target(), writes.Why)}, nil
 		}
 	}
@@ -81,10 +83,10 @@ type closedError struct {
 
 // askWrites asks a part's target, with the application running, what it took
 // since the commit. One answer may be lost in passing.
-func (r *run) askWrites(ctx context.Context, p Part) (*SideWrites, error) {
+func (r *run) askWrites(ctx context.Context, p Part) (*mover.SideWrites, error) {
 	in := sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: r.move.Back()}
 	for try := 1; ; try++ {
-		found := inspect(ctx, r.p, in, r.id, func(MoverEvent) {})
+		found := inspect(ctx, r.p, in, r.id, func(mover.Event) {})
 		var err error
 		switch {
 		case found.Unread():

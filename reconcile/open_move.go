@@ -27,7 +27,7 @@ func planOpen(s *spec.Spec, o Observation) ([]Step, []Finding) {
 		}
 		if chosen := o.Authoritative[p.Engine]; chosen != "" && (!p.Fork || chosen != p.To) {
 			return nil, []Finding{block("fork-choice", fieldOf(p.Engine, "location"), sourceForks, "leave "+choose(p.Engine, chosen)+" out, or end the move first",
-				"move %s of %s to %s is not over, and %s would end it another way", m.ID, p.Engine.title(), p.Target(), choose(p.Engine, chosen))}
+				"move %s of %s to %s is not over, and %s would end it another way", m.ID, p.Engine.Title(), p.Target(), choose(p.Engine, chosen))}
 		}
 	}
 	return remaining(s, o), nil

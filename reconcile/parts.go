@@ -1,6 +1,9 @@
 package reconcile
 
-import "github.com/circleci-dr/circleci-dr/spec"
+import (
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
 
 // partsWanted are the datastores that do not live where the spec says, as the
 // parts of the move that would take them there. All go in one direction: where
@@ -25,7 +28,7 @@ func partsWanted(s *spec.Spec, o *Observation) []Part {
 	return parts
 }
 
-func newPart(o *Observation, e Engine, d declaration, to spec.Location) Part {
+func newPart(o *Observation, e mover.Engine, d declaration, to spec.Location) Part {
 	lineage, live := o.store(e).Lineage, o.Release.Value.Store(e)
 	p := Part{
 		Engine: e, From: spec.Internal, To: to, Epoch: nextEpoch(lineage), External: d.external.at(), Outside: externalSide(*d.external),
@@ -48,7 +51,7 @@ func newPart(o *Observation, e Engine, d declaration, to spec.Location) Part {
 
 // replaces is the epoch at which the source took over from the target, when
 // the cluster's record says that it did: what the target holds is old then.
-func replaces(o *Observation, e Engine, to spec.Location) int {
+func replaces(o *Observation, e mover.Engine, to spec.Location) int {
 	l := o.store(e).Lineage
 	if !l.Is() || l.Value.Authoritative == to {
 		return 0
@@ -73,9 +76,9 @@ func nextEpoch(l Observed[Lineage]) int { return l.Value.Epoch + 1 }
 
 // ownerMap renames the superuser of one side to that of the other, where the
 // external admin role is no superuser, as a managed service gives it.
-func ownerMap(x externalServer, o *Observation, e Engine, to spec.Location) map[string]string {
+func ownerMap(x externalServer, o *Observation, e mover.Engine, to spec.Location) map[string]string {
 	in := o.store(e).Inspection
-	if e != PostgreSQL || !in.Is() {
+	if e != mover.PostgreSQL || !in.Is() {
 		return nil
 	}
 	outside, from, into := in.Value.Target, traitsOf[e].superuser, x.endpoint.Username

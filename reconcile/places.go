@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -40,7 +41,7 @@ func (Texts) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
 
 // switching are the places where the upgrade turns the old address of an engine
 // into the new one, outside the datastore's own objects.
-func switching(rel Release, pv Preview, e Engine) []Place {
+func switching(rel Release, pv Preview, e mover.Engine) []Place {
 	var out []Place
 	for _, obj := range pv.Objects {
 		if storeOf(rel, obj) != "" || obj.Action != "update" {
@@ -87,10 +88,10 @@ func (p Part) servers(s *spec.Spec, rel Release) (source, target named) {
 	inside := insideServer(rel, p.Internal)
 	outside := named{}
 	if e := p.Outside.Endpoint; e != nil {
-		outside.hosts = e.hosts()
+		outside.hosts = e.HostNames()
 	}
 	if d := declared(s, p.Engine); d != nil && d.external != nil && d.external.at() == p.External {
-		outside.hosts = d.external.endpoint.hosts()
+		outside.hosts = d.external.endpoint.HostNames()
 	}
 	if p.To == spec.Internal {
 		return outside, inside

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -111,7 +112,7 @@ func TestThePlacesOfAMoveAreOnRecord(t *testing.T) {
 	w.converge(t, s)
 	var want []Place
 	for _, key := range slices.Sorted(maps.Keys(w.apps)) {
-		want = append(want, Place{key, addressField(PostgreSQL)})
+		want = append(want, Place{key, addressField(mover.PostgreSQL)})
 	}
 	if m := recordOf(w); !slices.Equal(m.Parts[0].Places, want) {
 		t.Errorf("the record has %v, want %v", m.Parts[0].Places, want)
@@ -150,7 +151,7 @@ func TestNotSwitchedGoesByThePlaces(t *testing.T) {
 		{"nothing foreseen, named before", say("Deployment/api", other+"=pg.example.com"), nil, []Place{{"Deployment/api", other}}, "none"},
 		{"nothing foreseen, nothing seen", say("Deployment/api", other+"=x"), nil, nil, "none"},
 	} {
-		p := Part{Engine: PostgreSQL, To: spec.External, Places: row.places, Named: row.before}
+		p := Part{Engine: mover.PostgreSQL, To: spec.External, Places: row.places, Named: row.before}
 		if got := notSwitched(row.ws, p, source, target); got != row.want {
 			t.Errorf("%s: %q, want %q", row.name, got, row.want)
 		}

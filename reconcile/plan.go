@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -121,7 +122,7 @@ type Plan struct {
 	Findings []Finding  `json:"findings,omitempty"`
 	Coverage []Coverage `json:"coverage"`
 	// Authoritative is the side that a person chose where both took writes.
-	Authoritative map[Engine]spec.Location `json:"authoritative,omitempty"`
+	Authoritative map[mover.Engine]spec.Location `json:"authoritative,omitempty"`
 	// Notices are facts worth reading that block nothing.
 	Notices []string `json:"notices,omitempty"`
 	// Resumes names the move a former apply left unfinished.

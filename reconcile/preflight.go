@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -39,12 +40,12 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 		out = append(out, checkKeys(o, p)...)
 		out = append(out, checkRoad(o, p)...)
 		switch p.Engine {
-		case PostgreSQL:
+		case mover.PostgreSQL:
 			if p.To == spec.External {
 				out = append(out, preflightSecureMode(s, o.Release.Value)...)
 			}
 			out = append(out, preflightPostgres(s, o, p)...)
-		case MongoDB:
+		case mover.MongoDB:
 			out = append(out, preflightMongo(s, o, p)...)
 		}
 		out = append(out, preflightValues(s, o, p.Engine)...)
@@ -197,7 +198,7 @@ func ofStore(rel Release, obj ObjectPreview) bool {
 	return storeOf(rel, obj) != ""
 }
 
-func ofEngineStore(rel Release, obj ObjectPreview, e Engine) bool {
+func ofEngineStore(rel Release, obj ObjectPreview, e mover.Engine) bool {
 	return strings.Contains(obj.Template, "/charts/"+string(e)+"/") ||
 		(obj.Name == rel.Store(e).FullName && (obj.Kind == "Secret" || obj.Kind == "Service" || obj.Kind == "StatefulSet"))
 }

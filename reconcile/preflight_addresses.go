@@ -16,7 +16,7 @@ func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []Finding {
 		if handsOff(s, o) != "" {
 			if !slices.ContainsFunc(o.Workloads.Value, func(w Workload) bool { return len(placesNaming(w, source)) > 0 }) {
 				out = append(out, block("switch-unseen", fieldOf(p.Engine, "location"), sourceHandOff,
-					"see that the release's workloads name "+p.Engine.title()+" in their pod templates or in ConfigMaps or Secrets that this role may read",
+					"see that the release's workloads name "+p.Engine.Title()+" in their pod templates or in ConfigMaps or Secrets that this role may read",
 					"no workload is seen to name %s, so it could not be seen when it is switched", p.Source()))
 			}
 			continue
@@ -27,8 +27,8 @@ func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []Finding {
 		places := switching(rel, o.Preview.Value, p.Engine)
 		if len(places) == 0 {
 			out = append(out, block("switch-unseen", "server.chart", docsOf(p.Engine),
-				"look where the application has the address of its "+p.Engine.title()+" from; it has to come from the release's values",
-				"the upgrade would change the address of %s in no object of the release", p.Engine.title()))
+				"look where the application has the address of its "+p.Engine.Title()+" from; it has to come from the release's values",
+				"the upgrade would change the address of %s in no object of the release", p.Engine.Title()))
 			continue
 		}
 		out = append(out, addressesThatStay(o, p, source, places)...)

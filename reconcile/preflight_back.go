@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -56,7 +57,7 @@ func ours(o Observation, p Part) bool {
 // service's admin role is no superuser: what it may not read is in the way, and
 // passwords of roles stay what they are on the kept volume.
 func preflightPostgresBack(p Part, insp Inspection) []Finding {
-	out := sideTrouble(PostgreSQL, "source", spec.External, insp.Source)
+	out := sideTrouble(mover.PostgreSQL, "source", spec.External, insp.Source)
 	if len(out) > 0 {
 		return out
 	}
@@ -64,8 +65,10 @@ func preflightPostgresBack(p Part, insp Inspection) []Finding {
 	out = append(out, checkSourceFree(p, src)...)
 	out = append(out, checkWayBack(p, src)...)
 	out = append(out, checkDump(insp, src.VersionNum, p.InternalVersion)...)
-	out = append(out, checkBlocked(PostgreSQL, slices.DeleteFunc(slices.Clone(src.Unsupported), func(u UnsupportedObject) bool { return u.Fits(p.InternalVersion, RolePrivileges{Superuser: true}) }))...)
-	out = append(out, checkUncarried(PostgreSQL, src.Uncarried, true)...)
+	out = append(out, checkBlocked(mover.PostgreSQL, slices.DeleteFunc(slices.Clone(src.Unsupported), func(u mover.UnsupportedObject) bool {
+		return u.Fits(p.InternalVersion, mover.RolePrivileges{Superuser: true})
+	}))...)
+	out = append(out, checkUncarried(mover.PostgreSQL, src.Uncarried, true)...)
 	if p.Replaces > 0 || src.Role.Superuser {
 		return out
 	}
@@ -77,7 +80,7 @@ func preflightPostgresBack(p Part, insp Inspection) []Finding {
 	}
 	if len(logins) > 0 {
 		what, brief := sentences("there is no kept volume, and role %s of the external PostgreSQL is no superuser: the roles %s arrive without a password", src.Role.Name, some(logins, 8))
-		out = append(out, Finding{ID: "role-passwords", Field: fieldOf(PostgreSQL, "location"), Source: sourceBack, What: what, Brief: brief,
+		out = append(out, Finding{ID: "role-passwords", Field: fieldOf(mover.PostgreSQL, "location"), Source: sourceBack, What: what, Brief: brief,
 			Fix: "set their passwords after the move; the application itself logs in as the internal superuser"})
 	}
 	return out
@@ -85,17 +88,17 @@ func preflightPostgresBack(p Part, insp Inspection) []Finding {
 
 // checkWayBack compares with the version the internal server had when the data
 // left it, which is what its volume and the chart's image are made for.
-func checkWayBack(p Part, src Database) []Finding {
+func checkWayBack(p Part, src mover.Database) []Finding {
 	from, to := major(src.VersionNum), major(p.InternalVersion)
 	switch {
 	case p.InternalVersion == 0:
 		return []Finding{{ID: "internal-version-unknown", Field: fieldOf(p.Engine, "location"), Source: sourceBack,
-			What: fmt.Sprintf("which version the internal %s will have is not on record; %s runs %s", p.Engine.title(), p.External, src.ServerVersion),
+			What: fmt.Sprintf("which version the internal %s will have is not on record; %s runs %s", p.Engine.Title(), p.External, src.ServerVersion),
 			Fix:  "check the image of the chart: an older version than the external one stops the move, and it goes back by itself"}}
 	case to < from:
 		return []Finding{block("internal-older", fieldOf(p.Engine, "location"), sourceBack,
 			"upgrade the internal server first (its image in the chart's values), or stay outside",
-			"%s runs version %s, and the internal %s was %d: there is no way back to an older major version", p.External, src.ServerVersion, p.Engine.title(), to)}
+			"%s runs version %s, and the internal %s was %d: there is no way back to an older major version", p.External, src.ServerVersion, p.Engine.Title(), to)}
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // onlyRemoved is what helps with an object that has no better fix.
@@ -13,7 +15,7 @@ const onlyRemoved = "remove it from the source before the move"
 type why struct{ reason, fix string }
 
 // byReason puts objects together that have the same reason and fix.
-func byReason(objects []UnsupportedObject) (order []why, named map[why][]string) {
+func byReason(objects []mover.UnsupportedObject) (order []why, named map[why][]string) {
 	named = map[why][]string{}
 	for _, u := range objects {
 		object := u.Object
@@ -32,7 +34,7 @@ func byReason(objects []UnsupportedObject) (order []why, named map[why][]string)
 
 // checkBlocked names what this source holds and this target cannot take, one
 // finding for each reason.
-func checkBlocked(e Engine, blocked []UnsupportedObject) []Finding {
+func checkBlocked(e mover.Engine, blocked []mover.UnsupportedObject) []Finding {
 	order, named := byReason(blocked)
 	var out []Finding
 	for _, key := range order {
@@ -42,7 +44,7 @@ func checkBlocked(e Engine, blocked []UnsupportedObject) []Finding {
 }
 
 // checkOmitted names what the move goes on without.
-func checkOmitted(e Engine, left []UnsupportedObject) []Finding {
+func checkOmitted(e mover.Engine, left []mover.UnsupportedObject) []Finding {
 	order, named := byReason(left)
 	var out []Finding
 	for _, key := range order {

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
-func checkExtensions(src, dst Database) []Finding {
+func checkExtensions(src, dst mover.Database) []Finding {
 	var out []Finding
 	for _, db := range src.Databases {
 		for name, version := range db.Extensions {
@@ -37,7 +39,7 @@ func checkExtensions(src, dst Database) []Finding {
 // restrictedFix says how a role gets to install an extension: by a trusted
 // control file, which PostgreSQL knows from 13 on, or one that asks for no
 // superuser, which leaves the extension's tables to whoever creates it.
-func restrictedFix(name string, dst Database, rows bool) string {
+func restrictedFix(name string, dst mover.Database, rows bool) string {
 	asSuperuser := "log in on the target as a superuser"
 	switch {
 	case rows:
@@ -50,7 +52,7 @@ func restrictedFix(name string, dst Database, rows bool) string {
 
 // checkExtensionRows refuses rows that would have to be written into tables that
 // the server itself makes: they belong to its superuser, and our role may not.
-func checkExtensionRows(src, dst Database) []Finding {
+func checkExtensionRows(src, dst mover.Database) []Finding {
 	var out []Finding
 	for _, db := range src.Databases {
 		for name, tables := range db.ExtensionRows {

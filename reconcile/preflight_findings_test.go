@@ -6,13 +6,15 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // limits are the settings a server's room for locks follows from.
 func limits(locks, connections, relations int) func(*facts) {
 	return func(f *facts) {
 		f.src().Databases[0].Relations = relations
-		for _, db := range []*Database{f.src(), f.dst()} {
+		for _, db := range []*mover.Database{f.src(), f.dst()} {
 			db.Settings = map[string]string{"max_locks_per_transaction": "64", "max_connections": "100", "max_prepared_transactions": "0", "max_worker_processes": "8",
 				"max_wal_senders": "10", "autovacuum_max_workers": "3", "superuser_reserved_connections": "3"}
 		}
@@ -23,14 +25,14 @@ func limits(locks, connections, relations int) func(*facts) {
 func withExtension(name, version string, change func(*facts)) func(*facts) {
 	return func(f *facts) {
 		f.src().Databases[0].Extensions, f.dst().Extensions = map[string]string{name: version}, map[string][]string{name: {version}}
-		f.dst().Role = RolePrivileges{Name: "circleci", CreateDB: true, CreateRole: true}
+		f.dst().Role = mover.RolePrivileges{Name: "circleci", CreateDB: true, CreateRole: true}
 		change(f)
 	}
 }
 
 func admin14(f *facts) {
 	f.dst().ServerVersion, f.dst().VersionNum = "14.20", 140020
-	f.dst().Role = RolePrivileges{Name: "circleci", CreateDB: true, CreateRole: true}
+	f.dst().Role = mover.RolePrivileges{Name: "circleci", CreateDB: true, CreateRole: true}
 }
 
 // judged are sources and targets that do not fit, as far as catalogs tell.
@@ -83,14 +85,14 @@ var judged = []row{
 		f.dst().ServerVersion, f.dst().VersionNum, f.dst().Role.NoInherit = "16.11", 160011, true
 	}},
 	{"settings that are left out", func(f *facts) {
-		f.o.Postgres.Inspection.Value.Omitted = []UnsupportedObject{
+		f.o.Postgres.Inspection.Value.Omitted = []mover.UnsupportedObject{
 			{Object: "setting operator_precedence_warning of role app", Reason: "PostgreSQL 14 on the target does not take it", Fix: "reset it on the source"},
 			{Database: "main", Object: "setting x of database main", Reason: "PostgreSQL 14 on the target does not take it", Fix: "reset it on the source"},
 			{Object: "setting log_statement of role app", Reason: "only a superuser may set it there"},
 		}
 	}},
 	{"one reason and two fixes", func(f *facts) {
-		f.o.Postgres.Inspection.Value.Blocked = []UnsupportedObject{
+		f.o.Postgres.Inspection.Value.Blocked = []mover.UnsupportedObject{
 			{Database: "main", Object: "user mapping of a for server s", Reason: "a move does not carry it", Fix: "make it again"},
 			{Database: "main", Object: "user mapping of b for server s", Reason: "a move does not carry it", Fix: "make it again"},
 			{Database: "main", Object: "subscription s", Reason: "a move does not carry it", Fix: "subscribe again"},

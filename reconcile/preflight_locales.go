@@ -4,10 +4,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // checkLocales names each unknown locale once, with the databases that use it.
-func checkLocales(src, dst Database) []Finding {
+func checkLocales(src, dst mover.Database) []Finding {
 	var wants []string
 	locales := map[string]bool{}
 	for _, db := range src.Databases {
@@ -36,7 +38,7 @@ func checkLocales(src, dst Database) []Finding {
 // checkProvider names the databases that are sorted by ICU where the target
 // cannot: any other order would have unique and sorted columns mean something
 // else there.
-func checkProvider(src, dst Database) []Finding {
+func checkProvider(src, dst mover.Database) []Finding {
 	var wants []string
 	for _, db := range src.Databases {
 		if db.ICULocale != "" {

@@ -1,6 +1,10 @@
 package reconcile
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+)
 
 // otherLocks is what the system catalogs of a dump and other sessions hold
 // beside a database's own.
@@ -9,8 +13,8 @@ const otherLocks = 100
 // checkLocks compares what the copy of a database locks at a time with the room
 // each side has for locks: on the source pg_dump locks all tables in one
 // transaction, on both sides the proof reads them and the sequences so.
-func checkLocks(src, dst Database) []Finding {
-	var most DatabaseInfo
+func checkLocks(src, dst mover.Database) []Finding {
+	var most mover.DatabaseInfo
 	for _, db := range src.Databases {
 		if db.Relations > most.Relations {
 			most = db
@@ -20,8 +24,8 @@ func checkLocks(src, dst Database) []Finding {
 	var out []Finding
 	for _, side := range []struct {
 		name, does, field string
-		db                Database
-	}{{"the internal server", "dumping it locks all of them in one transaction", fieldOf(PostgreSQL), src}, {"the target", "comparing it locks all of them in one transaction", postgresField, dst}} {
+		db                mover.Database
+	}{{"the internal server", "dumping it locks all of them in one transaction", fieldOf(mover.PostgreSQL), src}, {"the target", "comparing it locks all of them in one transaction", postgresField, dst}} {
 		sessions, each, known := lockRoom(side.db)
 		if !known || need <= sessions*each {
 			continue
@@ -41,7 +45,7 @@ func roundUp(n, to int) int { return (n + to - 1) / to * to }
 // as the server promises; some more may fit into memory that nothing else needs.
 // (src/backend/storage/lmgr/lock.c, NLOCKENTS; utils/init/postinit.c,
 // InitializeMaxBackends, PostgreSQL 12 to 18.)
-func lockRoom(db Database) (sessions, each int, known bool) {
+func lockRoom(db mover.Database) (sessions, each int, known bool) {
 	if each, known = numberOf(db, "max_locks_per_transaction"); !known {
 		return 0, 0, false
 	}

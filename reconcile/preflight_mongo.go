@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -17,18 +18,18 @@ const (
 func preflightMongo(s *spec.Spec, o Observation, p Part) []Finding {
 	insp := o.Mongo.Inspection
 	if !insp.Is() {
-		return []Finding{unreadFinding(MongoDB, insp)}
+		return []Finding{unreadFinding(mover.MongoDB, insp)}
 	}
-	out := sideTrouble(MongoDB, "source", p.From, insp.Value.Source)
+	out := sideTrouble(mover.MongoDB, "source", p.From, insp.Value.Source)
 	if p.To == spec.External {
-		out = append(out, sideTrouble(MongoDB, "target", spec.External, insp.Value.Target)...)
+		out = append(out, sideTrouble(mover.MongoDB, "target", spec.External, insp.Value.Target)...)
 	}
 	if len(out) > 0 {
 		return out
 	}
 	src := *insp.Value.Source.Database
 	out = append(out, checkSourceFree(p, src)...)
-	out = append(out, checkBlocked(MongoDB, insp.Value.Blocked)...)
+	out = append(out, checkBlocked(mover.MongoDB, insp.Value.Blocked)...)
 	if p.To == spec.Internal {
 		return append(out, checkWayBackMongo(p, src)...)
 	}
@@ -41,32 +42,32 @@ func preflightMongo(s *spec.Spec, o Observation, p Part) []Finding {
 	return append(out, checkMongoDisk(s, src)...)
 }
 
-func checkProduct(dst Database) []Finding {
+func checkProduct(dst mover.Database) []Finding {
 	if dst.Settings["product"] != "documentdb" {
 		return nil
 	}
-	return []Finding{block("documentdb", hostFieldOf(MongoDB), sourceMongoGuide, "use MongoDB itself",
+	return []Finding{block("documentdb", hostFieldOf(mover.MongoDB), sourceMongoGuide, "use MongoDB itself",
 		"the target is Amazon DocumentDB, which CircleCI Server is not compatible with")}
 }
 
 // checkMongoVersions wants the same release series and feature compatibility
 // on both sides: dump and restore are made for that, and a server climbs the
 // ladder one rung at a time, before a move or after it.
-func checkMongoVersions(rel Release, src, dst Database) []Finding {
+func checkMongoVersions(rel Release, src, dst mover.Database) []Finding {
 	var out []Finding
 	if a, b := series(src.VersionNum), series(dst.VersionNum); a != b {
-		out = append(out, block("mongodb-series", hostFieldOf(MongoDB), sourceMongoRestore,
+		out = append(out, block("mongodb-series", hostFieldOf(mover.MongoDB), sourceMongoRestore,
 			fmt.Sprintf("use a target of series %s, and upgrade it there one series at a time, or bring the internal one to %s first", a, b),
 			"the internal MongoDB is %s and the target %s: a move does not cross release series", src.ServerVersion, dst.ServerVersion))
 	} else if from, to := src.Settings["featureCompatibilityVersion"], dst.Settings["featureCompatibilityVersion"]; from != "unreadable" && to != "unreadable" && from != to {
-		out = append(out, block("mongodb-compatibility", hostFieldOf(MongoDB), sourceMongoRestore,
+		out = append(out, block("mongodb-compatibility", hostFieldOf(mover.MongoDB), sourceMongoRestore,
 			"setFeatureCompatibilityVersion "+from+" on the target",
 			"feature compatibility is %s inside and %s on the target", orNone(from), orNone(to)))
 	}
 	if floor := mongoFloor(rel.ChartVersion); dst.VersionNum < floor && series(src.VersionNum) == series(dst.VersionNum) {
 		// What runs today wins over the table: the release works with it, or it does
 		// not, and the move changes neither.
-		out = append(out, Finding{ID: "mongodb-floor", Field: hostFieldOf(MongoDB), Source: sourceMongoGuide,
+		out = append(out, Finding{ID: "mongodb-floor", Field: hostFieldOf(mover.MongoDB), Source: sourceMongoGuide,
 			What: fmt.Sprintf("Server %s asks for MongoDB %s or newer; both sides run %s", rel.ChartVersion, series(floor), series(dst.VersionNum)),
 			Fix:  "upgrade MongoDB one series at a time after the move, before the next upgrade of the release"})
 	}
@@ -85,17 +86,17 @@ func mongoFloor(chart string) int {
 
 func series(num int) string { return fmt.Sprintf("%d.%d", num/10000, num/100%100) }
 
-func checkMongoTarget(dst Database) []Finding {
+func checkMongoTarget(dst mover.Database) []Finding {
 	var out []Finding
 	if dst.Settings["writable"] == "false" {
-		out = append(out, block("target-read-only", hostFieldOf(MongoDB), sourceMongoRestore, "name the replica set, or the host that is its primary",
+		out = append(out, block("target-read-only", hostFieldOf(mover.MongoDB), sourceMongoRestore, "name the replica set, or the host that is its primary",
 			"the target is not a primary and takes no writes"))
 	}
 	if dst.Settings["privileges"] == "unreadable" {
-		out = append(out, Finding{ID: "target-privileges-unread", Field: fieldOf(MongoDB, "external", "username"), Source: sourceMongoGuide,
+		out = append(out, Finding{ID: "target-privileges-unread", Field: fieldOf(mover.MongoDB, "external", "username"), Source: sourceMongoGuide,
 			What: fmt.Sprintf("the target does not say what user %s may do", dst.Role.Name), Fix: "see that it has readWriteAnyDatabase and dbAdminAnyDatabase on admin, or what the service calls its administrator"})
 	} else if !dst.Role.CreateDB {
-		out = append(out, block("target-privileges", fieldOf(MongoDB, "external", "username"), sourceMongoGuide,
+		out = append(out, block("target-privileges", fieldOf(mover.MongoDB, "external", "username"), sourceMongoGuide,
 			"grant readWriteAnyDatabase and dbAdminAnyDatabase on admin",
 			"user %s of the target may not create, index and drop in every database (roles: %s)", dst.Role.Name, orNone(strings.Join(dst.Role.MemberOf, ", "))))
 	}
@@ -104,33 +105,33 @@ func checkMongoTarget(dst Database) []Finding {
 
 // checkMongoTrial judges what came of asking the target itself. What it refused
 // is among what is blocked.
-func checkMongoTrial(dst Database) []Finding {
+func checkMongoTrial(dst mover.Database) []Finding {
 	var out []Finding
 	if why := dst.Settings["majority"]; why != "" {
-		out = append(out, block("target-majority", hostFieldOf(MongoDB), docsOf(MongoDB),
+		out = append(out, block("target-majority", hostFieldOf(mover.MongoDB), docsOf(mover.MongoDB),
 			"bring the missing members back, or take them out of the set (rs.remove): every mark of a move waits for a majority, and so may the application",
 			"the target is a replica set whose majority never comes: %s", why))
 	}
 	if why := dst.Settings["trial"]; why != "" {
-		out = append(out, Finding{ID: "target-untried", Field: hostFieldOf(MongoDB), Source: docsOf(MongoDB),
+		out = append(out, Finding{ID: "target-untried", Field: hostFieldOf(mover.MongoDB), Source: docsOf(mover.MongoDB),
 			What: "what the target refuses could not all be found out before the outage: " + why,
 			Fix:  "let the target's user make and drop databases, plan again when the target is less busy, or try a copy on a server of the same release first"})
 	}
 	return out
 }
 
-func checkMongoDisk(s *spec.Spec, src Database) []Finding {
+func checkMongoDisk(s *spec.Spec, src mover.Database) []Finding {
 	var need int64
 	for _, db := range src.Databases {
-		need += db.onDisk()
+		need += db.SizeOnDisk()
 	}
-	return diskFinding(MongoDB, int64(s.Datastores.MongoDB.External.DiskGiB)<<30, need)
+	return diskFinding(mover.MongoDB, int64(s.Datastores.MongoDB.External.DiskGiB)<<30, need)
 }
 
 // checkWayBackMongo compares with what the internal server was.
-func checkWayBackMongo(p Part, src Database) []Finding {
+func checkWayBackMongo(p Part, src mover.Database) []Finding {
 	if p.InternalVersion > 0 && series(p.InternalVersion) != series(src.VersionNum) {
-		return []Finding{block("internal-older", fieldOf(MongoDB, "location"), sourceBack,
+		return []Finding{block("internal-older", fieldOf(mover.MongoDB, "location"), sourceBack,
 			"bring the image of the chart's MongoDB to the same series first, or stay outside",
 			"%s runs %s, and the internal MongoDB was of series %s: a move does not cross release series", p.External, src.ServerVersion, series(p.InternalVersion))}
 	}

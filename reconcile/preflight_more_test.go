@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -30,13 +31,13 @@ func factsOf(name string) func(*testing.T) *facts {
 }
 
 func TestPreflightOfMongoDB(t *testing.T) {
-	src := func(f *facts) *Database { return f.o.Mongo.Inspection.Value.Source.Database }
-	dst := func(f *facts) *Database { return f.o.Mongo.Inspection.Value.Target.Database }
+	src := func(f *facts) *mover.Database { return f.o.Mongo.Inspection.Value.Source.Database }
+	dst := func(f *facts) *mover.Database { return f.o.Mongo.Inspection.Value.Target.Database }
 	goldenFrom(t, "preflight-mongodb.golden", factsOf("MongoDB out"), []row{
 		{"nothing", func(*facts) {}},
 		{"not inspected", func(f *facts) { f.o.Mongo.Inspection = CouldNot[Inspection](errRead) }},
 		{"the target cannot be reached", func(f *facts) {
-			f.o.Mongo.Inspection.Value.Target = &InspectedSide{Code: CodeUnreachable, Error: "no reachable servers"}
+			f.o.Mongo.Inspection.Value.Target = &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "no reachable servers"}
 		}},
 		{"Amazon DocumentDB", func(f *facts) { dst(f).Settings["product"] = "documentdb" }},
 		{"another series", func(f *facts) { dst(f).ServerVersion, dst(f).VersionNum = "6.0.27", 60027 }},
@@ -44,20 +45,20 @@ func TestPreflightOfMongoDB(t *testing.T) {
 		{"another compatibility", func(f *facts) { dst(f).Settings["featureCompatibilityVersion"] = "6.0" }},
 		{"a compatibility nobody may read", func(f *facts) { dst(f).Settings["featureCompatibilityVersion"] = "unreadable" }},
 		{"below the floor of the release", func(f *facts) {
-			for _, d := range []*Database{src(f), dst(f)} {
+			for _, d := range []*mover.Database{src(f), dst(f)} {
 				d.ServerVersion, d.VersionNum = "4.4.2", 40402
 			}
 		}},
 		{"below the floor, and so is the release", func(f *facts) {
 			f.o.Release.Value.ChartVersion = "4.8.2"
-			for _, d := range []*Database{src(f), dst(f)} {
+			for _, d := range []*mover.Database{src(f), dst(f)} {
 				d.ServerVersion, d.VersionNum = "3.6.22", 30622
 			}
 		}},
 		{"a secondary", func(f *facts) { dst(f).Settings["writable"] = "false" }},
-		{"a user without rights", func(f *facts) { dst(f).Role = RolePrivileges{Name: "circleci", MemberOf: []string{"read@admin"}} }},
+		{"a user without rights", func(f *facts) { dst(f).Role = mover.RolePrivileges{Name: "circleci", MemberOf: []string{"read@admin"}} }},
 		{"a user whose rights the target does not tell", func(f *facts) {
-			dst(f).Role, dst(f).Settings["privileges"] = RolePrivileges{Name: "circleci"}, "unreadable"
+			dst(f).Role, dst(f).Settings["privileges"] = mover.RolePrivileges{Name: "circleci"}, "unreadable"
 		}},
 		{"a majority that never comes", func(f *facts) {
 			dst(f).Settings["majority"] = "a write did not reach a majority of replica set rs0 within 10s: b:27017 is (not reachable/healthy)"
@@ -67,15 +68,15 @@ func TestPreflightOfMongoDB(t *testing.T) {
 		}},
 		{"much less on disk than in documents", func(f *facts) {
 			f.s.Datastores.MongoDB.External.DiskGiB = 2
-			src(f).Databases = []DatabaseInfo{{Name: "circle_ghe", Bytes: 4 << 30, OnDisk: 1 << 30}}
+			src(f).Databases = []mover.DatabaseInfo{{Name: "circle_ghe", Bytes: 4 << 30, OnDisk: 1 << 30}}
 		}},
 		{"something that is not ours", func(f *facts) {
-			dst(f).Databases = []DatabaseInfo{{Name: "theirs", Bytes: 1}}
+			dst(f).Databases = []mover.DatabaseInfo{{Name: "theirs", Bytes: 1}}
 		}},
-		{"a copy of another installation", func(f *facts) { dst(f).Lineage = &LineageMark{Installation: "other", State: "copied"} }},
-		{"the source is fenced by somebody", func(f *facts) { src(f).Fence = &FenceState{ID: "mongodb-e9-a9", How: "watch"} }},
+		{"a copy of another installation", func(f *facts) { dst(f).Lineage = &mover.LineageMark{Installation: "other", State: "copied"} }},
+		{"the source is fenced by somebody", func(f *facts) { src(f).Fence = &mover.FenceState{ID: "mongodb-e9-a9", How: "watch"} }},
 		{"an index the target no longer knows", func(f *facts) {
-			f.o.Mongo.Inspection.Value.Blocked = []UnsupportedObject{{Database: "circle_ghe", Object: "places", Reason: "a geoHaystack index"}}
+			f.o.Mongo.Inspection.Value.Blocked = []mover.UnsupportedObject{{Database: "circle_ghe", Object: "places", Reason: "a geoHaystack index"}}
 		}},
 		{"no disk declared", func(f *facts) { f.s.Datastores.MongoDB.External.DiskGiB = 0 }},
 		{"too little disk", func(f *facts) { f.s.Datastores.MongoDB.External.DiskGiB = 1 }},
@@ -83,12 +84,12 @@ func TestPreflightOfMongoDB(t *testing.T) {
 }
 
 func TestPreflightOfTheWayBack(t *testing.T) {
-	src := func(f *facts) *Database { return f.o.Postgres.Inspection.Value.Source.Database }
+	src := func(f *facts) *mover.Database { return f.o.Postgres.Inspection.Value.Source.Database }
 	goldenFrom(t, "preflight-back.golden", factsOf("back"), []row{
 		{"nothing", func(*facts) {}},
 		{"not inspected", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errRead) }},
 		{"the external server cannot be reached", func(f *facts) {
-			f.o.Postgres.Inspection.Value.Source = &InspectedSide{Code: CodeUnreachable, Error: "dial tcp: timeout"}
+			f.o.Postgres.Inspection.Value.Source = &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "dial tcp: timeout"}
 		}},
 		{"the external server is newer", func(f *facts) { src(f).ServerVersion, src(f).VersionNum = "14.20", 140020 }},
 		{"the external server is newer than any pg_dump of the image", func(f *facts) { f.o.Postgres.Inspection.Value.PgDump = []int{10} }},
@@ -99,16 +100,16 @@ func TestPreflightOfTheWayBack(t *testing.T) {
 		{"a volume nobody knows", func(f *facts) { f.o.Postgres.Lineage = NotThere[Lineage](); f.o.Move = NotThere[Move]() }},
 		{"a volume of a way back that was finished, and its record is lost", func(f *facts) {
 			f.o.Postgres.Lineage = NotThere[Lineage]()
-			f.move(Move{ID: "postgresql-e1", Phase: MoveFinished, Parts: []Part{{Engine: PostgreSQL, From: spec.External, To: spec.Internal, Epoch: 1}}})
+			f.move(Move{ID: "postgresql-e1", Phase: MoveFinished, Parts: []Part{{Engine: mover.PostgreSQL, From: spec.External, To: spec.Internal, Epoch: 1}}})
 		}},
 		{"a release without secureMode", func(f *facts) { f.o.Release.Value.ChartVersion = "4.8.2" }},
 		{"no volume, roles without a password", func(f *facts) {
 			f.o.Postgres.Internal.Value.Volumes = nil
 			src(f).Role.Superuser = false
-			src(f).Roles = []RoleInfo{{Name: "reporting", Login: true}, {Name: "owners"}}
+			src(f).Roles = []mover.RoleInfo{{Name: "reporting", Login: true}, {Name: "owners"}}
 		}},
 		{"a table we may not read", func(f *facts) {
-			src(f).Unsupported = []UnsupportedObject{{Database: "circleci", Object: "table secrets", Reason: "row level security hides rows"}, {Object: "event trigger x", Reason: "superuser", Superuser: true}}
+			src(f).Unsupported = []mover.UnsupportedObject{{Database: "circleci", Object: "table secrets", Reason: "row level security hides rows"}, {Object: "event trigger x", Reason: "superuser", Superuser: true}}
 		}},
 		{"the file forgot the server", func(f *facts) { f.pg().External = nil }},
 		{"the file names another server", func(f *facts) { f.pg().External.Host = "other.example.com" }},

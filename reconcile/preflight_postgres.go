@@ -6,11 +6,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // postgresField is where the external PostgreSQL is declared.
-var postgresField = fieldOf(PostgreSQL, "external")
+var postgresField = fieldOf(mover.PostgreSQL, "external")
 
 // preflightPostgres judges what the inspect Job found on both sides. On the
 // way back there is no internal server yet: what can only be asked of it is
@@ -18,14 +19,14 @@ var postgresField = fieldOf(PostgreSQL, "external")
 func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	insp := o.Postgres.Inspection
 	if !insp.Is() {
-		return []Finding{unreadFinding(PostgreSQL, insp)}
+		return []Finding{unreadFinding(mover.PostgreSQL, insp)}
 	}
 	if p.To == spec.Internal {
 		return preflightPostgresBack(p, insp.Value)
 	}
 	var out []Finding
-	out = append(out, sideTrouble(PostgreSQL, "source", spec.Internal, insp.Value.Source)...)
-	out = append(out, sideTrouble(PostgreSQL, "target", spec.External, insp.Value.Target)...)
+	out = append(out, sideTrouble(mover.PostgreSQL, "source", spec.Internal, insp.Value.Source)...)
+	out = append(out, sideTrouble(mover.PostgreSQL, "target", spec.External, insp.Value.Target)...)
 	if len(out) > 0 {
 		return out
 	}
@@ -45,8 +46,8 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	out = append(out, checkPrivileges(src, dst)...)
 	out = append(out, checkLocales(src, dst)...)
 	out = append(out, checkProvider(src, dst)...)
-	out = append(out, checkBlocked(PostgreSQL, insp.Value.Blocked)...)
-	out = append(out, checkOmitted(PostgreSQL, insp.Value.Omitted)...)
+	out = append(out, checkBlocked(mover.PostgreSQL, insp.Value.Blocked)...)
+	out = append(out, checkOmitted(mover.PostgreSQL, insp.Value.Omitted)...)
 	out = append(out, checkExtensions(src, dst)...)
 	out = append(out, checkExtensionRows(src, dst)...)
 	out = append(out, checkLocks(src, dst)...)
@@ -56,7 +57,7 @@ func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
 	out = append(out, checkSizing(s)...)
 	out = append(out, checkConnections(src, dst)...)
 	out = append(out, checkPreload(src, dst)...)
-	out = append(out, checkUncarried(PostgreSQL, slices.Concat(src.Uncarried, insp.Value.Uncarried), dst.Role.Superuser)...)
+	out = append(out, checkUncarried(mover.PostgreSQL, slices.Concat(src.Uncarried, insp.Value.Uncarried), dst.Role.Superuser)...)
 	return append(out, checkServerSettings(src, dst)...)
 }
 
@@ -65,7 +66,7 @@ const otherServers = "the recorded inspection looked at other servers; run circl
 
 // unreadFinding says what to do: look for the first time or again, or mend what
 // kept the mover from looking.
-func unreadFinding(e Engine, insp Observed[Inspection]) Finding {
+func unreadFinding(e mover.Engine, insp Observed[Inspection]) Finding {
 	why, fix := insp.Why, "repair what the message names, then plan again"
 	switch why {
 	case "":
@@ -73,37 +74,37 @@ func unreadFinding(e Engine, insp Observed[Inspection]) Finding {
 	case otherServers:
 		fix = "run plan without --no-inspect"
 	}
-	return block("databases-unread", fieldOf(e), docsOf(e), fix, "both %s servers must be looked at from inside the cluster: %s", e.title(), why)
+	return block("databases-unread", fieldOf(e), docsOf(e), fix, "both %s servers must be looked at from inside the cluster: %s", e.Title(), why)
 }
 
 // sideTrouble says why a side could not be looked at.
-func sideTrouble(e Engine, side string, where spec.Location, in *InspectedSide) []Finding {
+func sideTrouble(e mover.Engine, side string, where spec.Location, in *mover.InspectedSide) []Finding {
 	field := fieldOf(e)
 	if where == spec.External {
 		field = fieldOf(e, "external")
 	}
 	if in == nil {
-		return []Finding{block(side+"-missing", field, docsOf(e), "check that the StatefulSet of the internal "+e.title()+" runs",
-			"there is no %s %s server to look at", side, e.title())}
+		return []Finding{block(side+"-missing", field, docsOf(e), "check that the StatefulSet of the internal "+e.Title()+" runs",
+			"there is no %s %s server to look at", side, e.Title())}
 	}
 	if in.Database != nil {
 		return nil
 	}
 	fix := map[string]string{
-		CodeUnreachable: "check host, port, DNS, firewall and TLS as seen from a pod in the release's namespace",
-		CodeCredentials: "check " + field + ".username and the Secret that " + field + ".password refers to",
-		CodePrivilege:   "grant the role what the message names",
+		mover.CodeUnreachable: "check host, port, DNS, firewall and TLS as seen from a pod in the release's namespace",
+		mover.CodeCredentials: "check " + field + ".username and the Secret that " + field + ".password refers to",
+		mover.CodePrivilege:   "grant the role what the message names",
 	}[in.Code]
-	if where == spec.Internal && in.Code == CodeCredentials {
+	if where == spec.Internal && in.Code == mover.CodeCredentials {
 		fix = "the chart's Secret does not hold the password the database was initialised with: put the right one back"
 	}
 	if fix == "" {
 		fix = "see the message"
 	}
-	return []Finding{block(side+"-"+in.Code, field, docsOf(e), fix, "%s %s: %s", side, e.title(), in.Error)}
+	return []Finding{block(side+"-"+in.Code, field, docsOf(e), fix, "%s %s: %s", side, e.Title(), in.Error)}
 }
 
-func checkIdentity(src, dst Database) []Finding {
+func checkIdentity(src, dst mover.Database) []Finding {
 	if src.SystemIdentifier != "" && src.SystemIdentifier == dst.SystemIdentifier {
 		return []Finding{block("same-server", postgresField+".host", sourceDocs, "name another server",
 			"source and target are one and the same server (system identifier %s)", src.SystemIdentifier)}
@@ -116,7 +117,7 @@ func major(num int) int { return num / 10000 }
 // FindingNoWayBack is the finding that the commit closes the way back.
 const FindingNoWayBack = "no-way-back"
 
-func checkVersions(rel Release, src, dst Database) []Finding {
+func checkVersions(rel Release, src, dst mover.Database) []Finding {
 	from, to := major(src.VersionNum), major(dst.VersionNum)
 	if to < from {
 		return []Finding{block("target-older", postgresField, sourceDocs, "use a target of at least the source's major version",
@@ -128,7 +129,7 @@ func checkVersions(rel Release, src, dst Database) []Finding {
 
 // closesWayBack says that the commit closes the way back: no move goes to an
 // older major version.
-func closesWayBack(src, dst Database) []Finding {
+func closesWayBack(src, dst mover.Database) []Finding {
 	from, to := major(src.VersionNum), major(dst.VersionNum)
 	if to <= from {
 		return nil
@@ -141,10 +142,10 @@ func closesWayBack(src, dst Database) []Finding {
 // wayBackOfOpen is the same of a move that stands open and is not committed,
 // when both servers were seen.
 func wayBackOfOpen(o Observation, parts []Part) []Finding {
-	if !slices.ContainsFunc(parts, func(p Part) bool { return p.Engine == PostgreSQL && p.To == spec.External }) {
+	if !slices.ContainsFunc(parts, func(p Part) bool { return p.Engine == mover.PostgreSQL && p.To == spec.External }) {
 		return nil
 	}
-	inside, outside := o.inspected(PostgreSQL, spec.Internal), o.inspected(PostgreSQL, spec.External)
+	inside, outside := o.inspected(mover.PostgreSQL, spec.Internal), o.inspected(mover.PostgreSQL, spec.External)
 	if inside == nil || inside.Database == nil || outside == nil || outside.Database == nil {
 		return nil
 	}
@@ -153,7 +154,7 @@ func wayBackOfOpen(o Observation, parts []Part) []Finding {
 
 // checkSourceFree refuses a source that is no longer the truth, or that
 // somebody else holds: both outlive the cluster's own records.
-func checkSourceFree(p Part, src Database) []Finding {
+func checkSourceFree(p Part, src mover.Database) []Finding {
 	name := string(p.From) + " database"
 	var out []Finding
 	if l := src.Lineage; l != nil && l.State == "superseded" {
@@ -164,12 +165,12 @@ func checkSourceFree(p Part, src Database) []Finding {
 	if f := src.Fence; f != nil {
 		out = append(out, block("source-fenced", fieldOf(p.Engine), docsOf(p.Engine),
 			"find out who made it read-only and let them lift it; no move of this installation stands open",
-			"the %s is %s under fence %s since %s", name, f.says(), f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
+			"the %s is %s under fence %s since %s", name, f.Says(), f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
 	}
 	return out
 }
 
-func checkTLS(s *spec.Spec, rel Release, dst Database) []Finding {
+func checkTLS(s *spec.Spec, rel Release, dst mover.Database) []Finding {
 	mode := s.Datastores.PostgreSQL.External.TLS.Mode
 	if mode == spec.TLSDisable {
 		return []Finding{{ID: "tls-off", Field: postgresField + ".tls.mode", Source: sourceDocs,
@@ -204,7 +205,7 @@ func atLeast(version string, wantMajor, wantMinor int) bool {
 	return maj > wantMajor || maj == wantMajor && minor >= wantMinor
 }
 
-func checkPrivileges(src, dst Database) []Finding {
+func checkPrivileges(src, dst mover.Database) []Finding {
 	var out []Finding
 	if !src.Role.Superuser {
 		out = append(out, block("source-privileges", "datastores.postgresql", "CircleCI Server operator guide, backup and restore", "use the superuser the chart made",
@@ -228,25 +229,25 @@ func checkPrivileges(src, dst Database) []Finding {
 	return out
 }
 
-func checkDisk(s *spec.Spec, src Database) []Finding {
+func checkDisk(s *spec.Spec, src mover.Database) []Finding {
 	var need int64
 	for _, db := range src.Databases {
 		need += db.Bytes
 	}
-	return diskFinding(PostgreSQL, int64(s.Datastores.PostgreSQL.External.DiskGiB)<<30, need)
+	return diskFinding(mover.PostgreSQL, int64(s.Datastores.PostgreSQL.External.DiskGiB)<<30, need)
 }
 
 // diskFinding compares the disk the file declares with what the data need:
 // no database can be asked for free disk.
-func diskFinding(e Engine, disk, need int64) []Finding {
+func diskFinding(e mover.Engine, disk, need int64) []Finding {
 	field := fieldOf(e, "external", "diskGiB")
 	switch {
 	case disk == 0:
 		return []Finding{{ID: "disk-unknown", Field: field, Source: docsOf(e),
-			What: fmt.Sprintf("free disk of the target could not be checked; the data needs about %s", Bytes(need*3/2)), Fix: "declare " + field}}
+			What: fmt.Sprintf("free disk of the target could not be checked; the data needs about %s", mover.Bytes(need*3/2)), Fix: "declare " + field}}
 	case disk < need*3/2:
 		return []Finding{block("disk", field, docsOf(e), "grow the target's disk",
-			"the target declares %s of disk; %s of data need about %s", Bytes(disk), Bytes(need), Bytes(need*3/2))}
+			"the target declares %s of disk; %s of data need about %s", mover.Bytes(disk), mover.Bytes(need), mover.Bytes(need*3/2))}
 	}
 	return nil
 }

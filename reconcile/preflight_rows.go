@@ -1,9 +1,11 @@
 package reconcile
 
+import "github.com/circleci-dr/circleci-dr/reconcile/mover"
+
 // checkRowsBack says before the move out which rows could not be read on the way
 // back, or by any backup of the target: there our role is no superuser. As a
 // member of every role it reads what their owners may.
-func checkRowsBack(src, dst Database) []Finding {
+func checkRowsBack(src, dst mover.Database) []Finding {
 	if dst.Role.Superuser {
 		return nil
 	}

@@ -5,18 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-)
 
-// ServerSetting is what is set for a whole PostgreSQL server.
-type ServerSetting struct {
-	// Value is what a session has that asks for nothing, Default what it would
-	// have if nobody had set anything.
-	Value   string `json:"value"`
-	Default string `json:"default"`
-	// Hidden tells that the role or the database of our session has a setting
-	// of its own, so that the server's could not be seen.
-	Hidden bool `json:"hidden,omitempty"`
-}
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+)
 
 // feltSettings are those by which statements mean, print, order or limit
 // something else: an application feels them.
@@ -48,7 +39,7 @@ var placePrefixes = []string{"log_", "logging_", "ssl", "syslog", "unix_socket",
 // checkServerSettings names what is set for the whole source and is otherwise on
 // the target: the copy does not carry it. Where both have their version's
 // default nobody has set anything.
-func checkServerSettings(src, dst Database) []Finding {
+func checkServerSettings(src, dst mover.Database) []Finding {
 	if len(src.ServerSettings) == 0 || len(dst.ServerSettings) == 0 {
 		return nil
 	}

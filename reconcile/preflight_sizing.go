@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -32,14 +33,14 @@ func checkSizing(s *spec.Spec) []Finding {
 	}
 	return []Finding{{ID: "sizing", Field: postgresField + ".diskGiB", Source: sizingSource,
 		What: fmt.Sprintf("the target declares %s of disk; for fewer than %d daily active users the vendor advises %d GB, %d CPUs, %d GB of memory and %d replicas",
-			Bytes(int64(e.DiskGiB)<<30), smallestUsers, smallestDiskGB, smallestCPUs, smallestMemoryGB, smallestReplicas),
+			mover.Bytes(int64(e.DiskGiB)<<30), smallestUsers, smallestDiskGB, smallestCPUs, smallestMemoryGB, smallestReplicas),
 		Fix: "grow the target, or accept it for an installation this small"}}
 }
 
 // checkConnections compares how many connections both sides take. The chart
 // raises the limit of the internal server; a target with PostgreSQL's default
 // turns the application away once it is busy.
-func checkConnections(src, dst Database) []Finding {
+func checkConnections(src, dst mover.Database) []Finding {
 	limit, ok := numberOf(dst, "max_connections")
 	was, known := numberOf(src, "max_connections")
 	if !ok || !known {
@@ -62,7 +63,7 @@ func checkConnections(src, dst Database) []Finding {
 	return nil
 }
 
-func numberOf(db Database, setting string) (int, bool) {
+func numberOf(db mover.Database, setting string) (int, bool) {
 	n, err := strconv.Atoi(db.Settings[setting])
 	return n, err == nil
 }
@@ -70,9 +71,9 @@ func numberOf(db Database, setting string) (int, bool) {
 // checkPreload reports a library the source loads for an extension in use and
 // the target does not: pg_partman's worker makes no more partitions then, and
 // writes fail when they run out.
-func checkPreload(src, dst Database) []Finding {
+func checkPreload(src, dst mover.Database) []Finding {
 	const worker = "pg_partman_bgw"
-	uses := slices.ContainsFunc(src.Databases, func(d DatabaseInfo) bool { return d.Extensions["pg_partman"] != "" })
+	uses := slices.ContainsFunc(src.Databases, func(d mover.DatabaseInfo) bool { return d.Extensions["pg_partman"] != "" })
 	have, known := dst.Settings["shared_preload_libraries"]
 	if !uses || !known || !preloads(src.Settings["shared_preload_libraries"], worker) || preloads(have, worker) {
 		return nil

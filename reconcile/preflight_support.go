@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -37,7 +38,7 @@ func preflightSupport(o Observation) []Finding {
 
 // checkDocumentedMajor reports a target whose major version the release's
 // guide does not name.
-func checkDocumentedMajor(rel Release, dst Database) []Finding {
+func checkDocumentedMajor(rel Release, dst mover.Database) []Finding {
 	s, known := SupportOf(rel.ChartVersion)
 	have := major(dst.VersionNum)
 	if !known || have >= s.PostgresFrom && (s.PostgresTo == 0 || have <= s.PostgresTo) {
@@ -55,7 +56,7 @@ func checkDocumentedMajor(rel Release, dst Database) []Finding {
 // checkSourceSecret reports a Secret of the internal database without the key
 // the release's guide names: reading a missing key gives an empty password and
 // no error. What the Secret really has is used.
-func checkSourceSecret(o Observation, e Engine) []Finding {
+func checkSourceSecret(o Observation, e mover.Engine) []Finding {
 	rel := o.Release.Value
 	secret := o.store(e).Internal.Value.Secret
 	if !rel.Store(e).Internal || !secret.Is() {

@@ -4,12 +4,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // checkTargetFree refuses a target that holds anything but an earlier copy of
 // this very installation, or what the source itself took over from.
-func checkTargetFree(o Observation, p Part, dst Database) []Finding {
+func checkTargetFree(o Observation, p Part, dst mover.Database) []Finding {
 	if o.Cluster.Is() && dst.Lineage != nil {
 		l := dst.Lineage
 		if l.Installation != InstallationID(o.Cluster.Value, &spec.Server{Namespace: o.Release.Value.Namespace, Release: o.Release.Value.Name}) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -14,9 +15,9 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		return func(f *facts) { f.o.Preview.Value.Objects = append(f.o.Preview.Value.Objects, o) }
 	}
 	address := func(field string) RenderedChange {
-		return RenderedChange{Change: Change{field, internalHost, externalHost}, Verdict: Verdict{true, []Engine{PostgreSQL}}}
+		return RenderedChange{Change: Change{field, internalHost, externalHost}, Verdict: Verdict{true, []mover.Engine{mover.PostgreSQL}}}
 	}
-	mark := func(l LineageMark) func(*facts) { return func(f *facts) { f.dst().Lineage = &l } }
+	mark := func(l mover.LineageMark) func(*facts) { return func(f *facts) { f.dst().Lineage = &l } }
 	const ours = "uid-1/ci/server"
 	golden(t, "preflight.golden", []row{
 		{"nothing", func(*facts) {}},
@@ -106,10 +107,10 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		}},
 		{"no source", func(f *facts) { f.o.Postgres.Inspection.Value.Source = nil }},
 		{"the source refuses the password", func(f *facts) {
-			f.o.Postgres.Inspection.Value.Source = &InspectedSide{Code: CodeCredentials, Error: "password authentication failed"}
+			f.o.Postgres.Inspection.Value.Source = &mover.InspectedSide{Code: mover.CodeCredentials, Error: "password authentication failed"}
 		}},
 		{"the target cannot be reached", func(f *facts) {
-			f.o.Postgres.Inspection.Value.Target = &InspectedSide{Code: CodeUnreachable, Error: "dial tcp: timeout"}
+			f.o.Postgres.Inspection.Value.Target = &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "dial tcp: timeout"}
 		}},
 		{"one and the same server", func(f *facts) { f.dst().SystemIdentifier = f.src().SystemIdentifier }},
 		{"older target", func(f *facts) { f.dst().ServerVersion, f.dst().VersionNum = "11.22", 110022 }},
@@ -147,8 +148,10 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"TLS is too old", func(f *facts) { f.dst().TLSVersion = "TLS 1.2" }},
 		{"TLS is old, and so is the release", func(f *facts) { f.dst().TLSVersion, f.o.Release.Value.ChartVersion = "TLS 1.2", "4.8.2" }},
 		{"the source's role is no superuser", func(f *facts) { f.src().Role.Superuser = false }},
-		{"the target's role may nothing", func(f *facts) { f.dst().Role = RolePrivileges{Name: "circleci"} }},
-		{"the target's role is an admin", func(f *facts) { f.dst().Role = RolePrivileges{Name: "circleci", CreateDB: true, CreateRole: true} }},
+		{"the target's role may nothing", func(f *facts) { f.dst().Role = mover.RolePrivileges{Name: "circleci"} }},
+		{"the target's role is an admin", func(f *facts) {
+			f.dst().Role = mover.RolePrivileges{Name: "circleci", CreateDB: true, CreateRole: true}
+		}},
 		{"unknown locale", func(f *facts) {
 			f.src().Databases[0].Collate, f.dst().Locales = "de_DE.UTF-8", []string{"C", "en_US.UTF-8"}
 		}},
@@ -156,22 +159,22 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 			f.dst().Locales = []string{"C", "en_US.UTF-8"}
 			f.src().Databases[0].Collate, f.src().Databases[0].CType = "C", "C"
 			for i := range 10 {
-				f.src().Databases = append(f.src().Databases, DatabaseInfo{Name: fmt.Sprintf("db%d", i), Collate: "de_DE.UTF-8", CType: []string{"de_DE.UTF-8", "fr_FR.UTF-8"}[i%2]})
+				f.src().Databases = append(f.src().Databases, mover.DatabaseInfo{Name: fmt.Sprintf("db%d", i), Collate: "de_DE.UTF-8", CType: []string{"de_DE.UTF-8", "fr_FR.UTF-8"}[i%2]})
 			}
 			f.src().Databases[3].Collate = "nl_NL.UTF-8"
 		}},
 		{"ICU on a target without it", func(f *facts) { f.src().Databases[0].ICULocale = "de-DE" }},
 		{"ICU on a target with it", func(f *facts) { f.src().Databases[0].ICULocale, f.dst().ICU = "de-DE", true }},
 		{"something cannot be carried", func(f *facts) {
-			f.o.Postgres.Inspection.Value.Blocked = []UnsupportedObject{{Database: "circleci", Object: "subscription s", Reason: "it would run twice"}}
+			f.o.Postgres.Inspection.Value.Blocked = []mover.UnsupportedObject{{Database: "circleci", Object: "subscription s", Reason: "it would run twice"}}
 		}},
 		{"what this target can take", func(f *facts) {
-			f.src().Unsupported = []UnsupportedObject{{Database: "circleci", Object: "event trigger e", Reason: "only a superuser can create it on the target"}}
+			f.src().Unsupported = []mover.UnsupportedObject{{Database: "circleci", Object: "event trigger e", Reason: "only a superuser can create it on the target"}}
 		}},
 		{"much cannot be carried, for two reasons", func(f *facts) {
-			list := []UnsupportedObject{{Database: "wiki", Object: "database wiki", Reason: "it takes no connections"}}
+			list := []mover.UnsupportedObject{{Database: "wiki", Object: "database wiki", Reason: "it takes no connections"}}
 			for i := range 10 {
-				list = append(list, UnsupportedObject{Database: "circleci", Object: fmt.Sprintf("event trigger e%d", i), Reason: "only a superuser can create it on the target"})
+				list = append(list, mover.UnsupportedObject{Database: "circleci", Object: fmt.Sprintf("event trigger e%d", i), Reason: "only a superuser can create it on the target"})
 			}
 			f.o.Postgres.Inspection.Value.Blocked = list
 		}},
@@ -188,26 +191,28 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"extension of an undocumented version", func(f *facts) {
 			f.src().Databases[0].Extensions, f.dst().Extensions = map[string]string{"pg_partman": "4.6.0"}, map[string][]string{"pg_partman": {"4.6.0"}}
 		}},
-		{"target of another installation", mark(LineageMark{Installation: "uid-2/ci/server", State: "copied"})},
-		{"target of an installation whose name begins the same", mark(LineageMark{Installation: ours + "-2", State: "copied"})},
-		{"target was authoritative", mark(LineageMark{Installation: ours, State: "authoritative", Epoch: 3})},
-		{"target was superseded", mark(LineageMark{Installation: ours, State: "superseded", Epoch: 2})},
-		{"target holds a cut-off copy of ours", mark(LineageMark{Installation: ours, State: "copying"})},
-		{"target in a state nobody knows", mark(LineageMark{Installation: ours, State: "frozen"})},
-		{"target holds something", func(f *facts) { f.dst().Databases = []DatabaseInfo{{Name: "wiki"}, {Name: "empty", Empty: true}} }},
-		{"source says it was superseded", func(f *facts) { f.src().Lineage = &LineageMark{Installation: ours, State: "superseded", Epoch: 3} }},
-		{"source is fenced by somebody", func(f *facts) { f.src().Fence = &FenceState{ID: "postgresql-e9-a9"} }},
+		{"target of another installation", mark(mover.LineageMark{Installation: "uid-2/ci/server", State: "copied"})},
+		{"target of an installation whose name begins the same", mark(mover.LineageMark{Installation: ours + "-2", State: "copied"})},
+		{"target was authoritative", mark(mover.LineageMark{Installation: ours, State: "authoritative", Epoch: 3})},
+		{"target was superseded", mark(mover.LineageMark{Installation: ours, State: "superseded", Epoch: 2})},
+		{"target holds a cut-off copy of ours", mark(mover.LineageMark{Installation: ours, State: "copying"})},
+		{"target in a state nobody knows", mark(mover.LineageMark{Installation: ours, State: "frozen"})},
+		{"target holds something", func(f *facts) { f.dst().Databases = []mover.DatabaseInfo{{Name: "wiki"}, {Name: "empty", Empty: true}} }},
+		{"source says it was superseded", func(f *facts) {
+			f.src().Lineage = &mover.LineageMark{Installation: ours, State: "superseded", Epoch: 3}
+		}},
+		{"source is fenced by somebody", func(f *facts) { f.src().Fence = &mover.FenceState{ID: "postgresql-e9-a9"} }},
 		{"disk not declared", func(f *facts) { f.pg().External.DiskGiB = 0 }},
 		{"disk too small", func(f *facts) { f.pg().External.DiskGiB = 1 }},
 		{"disk smaller than advised", func(f *facts) { f.pg().External.DiskGiB = 93 }},
 		{"disk as advised", func(f *facts) { f.pg().External.DiskGiB = 94 }},
 		{"target takes fewer connections", func(f *facts) {
 			f.src().Settings, f.dst().Settings = map[string]string{"max_connections": "500"}, map[string]string{"max_connections": "100", "superuser_reserved_connections": "3"}
-			f.src().Sessions = []SessionCount{{Role: "postgres", Database: "a", Count: 90}, {Role: "postgres", Database: "b", Count: 7}}
+			f.src().Sessions = []mover.SessionCount{{Role: "postgres", Database: "a", Count: 90}, {Role: "postgres", Database: "b", Count: 7}}
 		}},
 		{"target takes fewer connections than there are", func(f *facts) {
 			f.src().Settings, f.dst().Settings = map[string]string{"max_connections": "500"}, map[string]string{"max_connections": "100", "superuser_reserved_connections": "3"}
-			f.src().Sessions = []SessionCount{{Role: "postgres", Database: "a", Count: 98}}
+			f.src().Sessions = []mover.SessionCount{{Role: "postgres", Database: "a", Count: 98}}
 		}},
 		{"target takes more connections", func(f *facts) {
 			f.src().Settings, f.dst().Settings = map[string]string{"max_connections": "500"}, map[string]string{"max_connections": "500"}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -33,7 +34,7 @@ func upgradesAhead(s *spec.Spec, o Observation) []Finding {
 // leaves where it is, by its image: nobody logs in to a server that does not
 // move. It is 0 when there is none or the image does not tell.
 func stayingPostgres(s *spec.Spec, o Observation) int {
-	moves := slices.ContainsFunc(partsWanted(s, &o), func(p Part) bool { return p.Engine == PostgreSQL })
+	moves := slices.ContainsFunc(partsWanted(s, &o), func(p Part) bool { return p.Engine == mover.PostgreSQL })
 	set := o.Postgres.Internal.Value.StatefulSet
 	if !o.Release.Value.Postgres.Internal || moves || !set.Is() {
 		return 0

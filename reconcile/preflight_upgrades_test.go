@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -64,7 +65,7 @@ func TestWhatIsAheadIsOneNote(t *testing.T) {
 	}
 	f := before(t)
 	staying("4.9.5", "pg:12")(f)
-	f.move(Move{ID: "mongodb-e1", Phase: MoveOpen, Parts: []Part{{Engine: MongoDB, To: spec.External}}})
+	f.move(Move{ID: "mongodb-e1", Phase: MoveOpen, Parts: []Part{{Engine: mover.MongoDB, To: spec.External}}})
 	if found := upgradesAhead(f.s, f.o); len(found) > 0 {
 		t.Errorf("while a move stands open: %+v", found)
 	}

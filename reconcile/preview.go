@@ -1,6 +1,10 @@
 package reconcile
 
-import "time"
+import (
+	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+)
 
 // Preview is what a Helm upgrade would really do to the cluster, object by
 // object, found by the three-way patch that Helm itself would send. What any
@@ -80,5 +84,5 @@ type Renewal struct {
 	// where secrets stand and is no certificate.
 	Credential bool `json:"credential,omitempty"`
 	// Address are the datastores whose old address becomes the new one in it.
-	Address []Engine `json:"address,omitempty"`
+	Address []mover.Engine `json:"address,omitempty"`
 }

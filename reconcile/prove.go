@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // Prove compares the internal and the external side of a datastore now, both
 // read whole. It is inconclusive where one of them is not there any more.
-func Prove(ctx context.Context, s *spec.Spec, p Providers, e Engine, progress Progress) (Proof, error) {
-	var proof Proof
+func Prove(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine, progress mover.Progress) (mover.Proof, error) {
+	var proof mover.Proof
 	o := Observe(ctx, s, p, ObserveOptions{})
 	if missing := unread(s, o); len(missing) > 0 {
 		return proof, &UnreadableError{What: missing}
@@ -23,11 +24,11 @@ func Prove(ctx context.Context, s *spec.Spec, p Providers, e Engine, progress Pr
 	}
 	switch {
 	case outside.Endpoint == nil:
-		return proof, fmt.Errorf("prove: the spec names no external %s to compare with", e.title())
+		return proof, fmt.Errorf("prove: the spec names no external %s to compare with", e.Title())
 	case inside.Endpoint == nil:
-		return proof, &UnreadableError{What: []string{"internal " + e.title() + ": it does not run, so there is nothing to compare with" + lastProof(o, e)}}
+		return proof, &UnreadableError{What: []string{"internal " + e.Title() + ": it does not run, so there is nothing to compare with" + lastProof(o, e)}}
 	}
-	req := MoverRequest{Operation: OpProve, Installation: InstallationID(o.Cluster.Value, s.Server), Streams: s.Mover.Streams, Thorough: true}
+	req := mover.Request{Operation: mover.OpProve, Installation: InstallationID(o.Cluster.Value, s.Server), Streams: s.Mover.Streams, Thorough: true}
 	if part := o.Move.Value.part(e); part != nil && (part.To == spec.Internal) == in.Inwards {
 		req.Move, req.Epoch, req.OwnerMap = part.ID(), part.Epoch, part.OwnerMap
 	}
@@ -43,7 +44,7 @@ func Prove(ctx context.Context, s *spec.Spec, p Providers, e Engine, progress Pr
 	return proof, nil
 }
 
-func lastProof(o Observation, e Engine) string {
+func lastProof(o Observation, e mover.Engine) string {
 	part := o.Move.Value.part(e)
 	if part == nil || part.Proof == nil {
 		return ""

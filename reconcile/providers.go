@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -119,14 +120,14 @@ type Workloads interface {
 
 // Stores reads, protects and removes a datastore's own objects.
 type Stores interface {
-	Internal(ctx context.Context, engine Engine, name string) Observed[InternalStore]
+	Internal(ctx context.Context, engine mover.Engine, name string) Observed[InternalStore]
 	// Protect sets the volumes' reclaim policy to Retain, takes
 	// whenDeleted: Delete off the live StatefulSet and puts
 	// helm.sh/resource-policy: keep on its objects.
-	Protect(ctx context.Context, engine Engine, name string) error
+	Protect(ctx context.Context, engine mover.Engine, name string) error
 	// Remove deletes the StatefulSet and its Services. Never a volume, never
 	// a Secret; the claims are labelled as kept, with the time.
-	Remove(ctx context.Context, engine Engine, name string, at time.Time) error
+	Remove(ctx context.Context, engine mover.Engine, name string, at time.Time) error
 }
 
 // Passwords keeps the Secret that the switched release reads.
@@ -144,7 +145,7 @@ type Passwords interface {
 // CA files to the request.
 type MoverJob struct {
 	Name    string
-	Request MoverRequest
+	Request mover.Request
 	// Source and Target say where passwords and certificates are.
 	Source MoverSide
 	Target MoverSide
@@ -161,7 +162,7 @@ type Movers interface {
 	// Run starts the Job, or adopts the one of that name that runs or is
 	// complete, follows it and returns its result. A failed one of that name
 	// is removed first. The error is a *MoverError where the mover gave one.
-	Run(ctx context.Context, job MoverJob, progress Progress) (json.RawMessage, error)
+	Run(ctx context.Context, job MoverJob, progress mover.Progress) (json.RawMessage, error)
 	// Stop deletes the Job and waits until its pods are gone.
 	Stop(ctx context.Context, name string) error
 }

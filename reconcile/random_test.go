@@ -10,18 +10,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 	"pgregory.net/rapid"
 )
 
 // trouble is what one process of a random history meets.
 type trouble struct {
-	other     otherWish       // the spec asks for something else meanwhile
-	away      map[Engine]bool // the external server cannot be reached
-	slow      bool            // pods away from home do not become ready
-	idle      bool            // the frontend has nothing to write
-	killed    int             // at this call, 0 for never
-	after     bool            // … after its effect
+	other     otherWish             // the spec asks for something else meanwhile
+	away      map[mover.Engine]bool // the external server cannot be reached
+	slow      bool                  // pods away from home do not become ready
+	idle      bool                  // the frontend has nothing to write
+	killed    int                   // at this call, 0 for never
+	after     bool                  // … after its effect
 	faults    map[int]string
 	cancelled int // interrupted at this call
 	lost      bool
@@ -68,7 +69,7 @@ func troubles(t *rapid.T) trouble {
 	calls := rapid.IntRange(0, 200)
 	rarely := func(name string, n int) bool { return rapid.IntRange(0, n).Draw(t, name) == n }
 	tr := trouble{
-		away:     map[Engine]bool{PostgreSQL: rarely("PostgreSQL away", 12), MongoDB: rarely("MongoDB away", 12)},
+		away:     map[mover.Engine]bool{mover.PostgreSQL: rarely("PostgreSQL away", 12), mover.MongoDB: rarely("MongoDB away", 12)},
 		slow:     rarely("never ready", 5),
 		idle:     rarely("idle", 2),
 		killed:   calls.Draw(t, "killed at"),
@@ -142,7 +143,7 @@ func (w *world) broken(a attempt) string {
 	out := slices.Clone(w.wrongs)
 	for _, db := range w.databases() {
 		if lost := w.lost(db); lost != "" {
-			out = append(out, db.engine.title()+": "+lost)
+			out = append(out, db.engine.Title()+": "+lost)
 		}
 	}
 	down := w.apps["Deployment/frontend"].replicas == 0
@@ -194,10 +195,10 @@ func (w *world) notBack() []string {
 	for _, p := range w.lastMove().Parts {
 		db := w.of(p.Engine)
 		if inside := w.newest().inside(p.Engine); inside != (p.From == spec.Internal) || inside != db.store {
-			out = append(out, fmt.Sprintf("%s went back to %s, but the release reads inside: %t, and there is a StatefulSet: %t", p.Engine.title(), p.Source(), inside, db.store))
+			out = append(out, fmt.Sprintf("%s went back to %s, but the release reads inside: %t, and there is a StatefulSet: %t", p.Engine.Title(), p.Source(), inside, db.store))
 		}
 		if side := w.readSide(db); side.fence != "" && !side.stood {
-			out = append(out, fmt.Sprintf("%s went back and fence %s stands", p.Engine.title(), side.fence))
+			out = append(out, fmt.Sprintf("%s went back and fence %s stands", p.Engine.Title(), side.fence))
 		}
 	}
 	return out
@@ -246,9 +247,9 @@ func (w *world) finishing(f flow) *spec.Spec {
 	m := w.lastMove()
 	for _, p := range m.Parts {
 		switch p.Engine {
-		case PostgreSQL:
+		case mover.PostgreSQL:
 			s.Datastores.PostgreSQL.Location = p.To
-		case MongoDB:
+		case mover.MongoDB:
 			s.Datastores.MongoDB.Location = p.To
 		}
 	}
@@ -284,10 +285,10 @@ func (w *world) ends(f flow) string {
 		}
 		for _, db := range w.databases() {
 			if db.forked {
-				return "what the internal " + db.engine.title() + " took was not set aside"
+				return "what the internal " + db.engine.Title() + " took was not set aside"
 			}
 			if inside := w.newest().inside(db.engine); declared(s, db.engine) != nil && (inside != wantsInside(s, db.engine) || inside != db.store) {
-				return fmt.Sprintf("the move of %s is not over: read inside %t, a StatefulSet %t, wanted inside %t: %v", db.engine.title(), inside, db.store, wantsInside(s, db.engine), a.plan.Findings)
+				return fmt.Sprintf("the move of %s is not over: read inside %t, a StatefulSet %t, wanted inside %t: %v", db.engine.Title(), inside, db.store, wantsInside(s, db.engine), a.plan.Findings)
 			}
 		}
 		return w.broken(attempt{})

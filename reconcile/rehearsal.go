@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -17,31 +18,9 @@ import (
 // the schema is made on the target, compared and removed again. It counts until
 // the schema, a version, the role or the extensions of the target change.
 
-// Rehearsal is the result of OpRehearse: what a copy of the schema would meet
-// on the target. Without differences it met nothing.
-type Rehearsal struct {
-	At       time.Time     `json:"at"`
-	Duration time.Duration `json:"duration"`
-	// Schema is the fingerprint of the source's schema that was rehearsed.
-	Schema string `json:"schema"`
-	// Compared counts what was made and compared, by kind.
-	Compared    map[string]int `json:"compared"`
-	Differences []Difference   `json:"differences,omitempty"`
-	// NotTried is what a rehearsal cannot try.
-	NotTried []string `json:"notTried,omitempty"`
-	// Tries is how often it began: it lets go when somebody waits on it.
-	Tries int `json:"tries"`
-	// WithData tells that rows were carried too; Data is how many, when nothing
-	// was found.
-	WithData bool           `json:"withData,omitempty"`
-	Data     *RehearsedData `json:"data,omitempty"`
-	// Ended is the limit that ended it before it was done.
-	Ended string `json:"ended,omitempty"`
-}
-
 // Rehearsed is the record of the newest rehearsal of a datastore.
 type Rehearsed struct {
-	Rehearsal
+	mover.Rehearsal
 	// Of is the fingerprint of what else it rests on, see restsOn.
 	Of string `json:"of"`
 	// CouldNot says why there is no result: the target gives no room or right
@@ -61,7 +40,7 @@ type Rehearsed struct {
 }
 
 // RecordRehearsal names the record of a datastore's newest rehearsal.
-func RecordRehearsal(e Engine) string { return "rehearsal-" + string(e) }
+func RecordRehearsal(e mover.Engine) string { return "rehearsal-" + string(e) }
 
 // rehearsable tells the parts of a move that are rehearsed. Inwards the target
 // does not exist before the release is switched, a fork copies nothing, and of
@@ -69,7 +48,7 @@ func RecordRehearsal(e Engine) string { return "rehearsal-" + string(e) }
 // that had its turn tells by its transaction numbers whether anybody wrote there
 // since; a rehearsal would take some.
 func rehearsable(p Part) bool {
-	return p.Engine == PostgreSQL && p.To == spec.External && !p.Fork && p.Replaces == 0
+	return p.Engine == mover.PostgreSQL && p.To == spec.External && !p.Fork && p.Replaces == 0
 }
 
 // restsOn is the fingerprint of what a rehearsal rests on beside the schema: both
@@ -81,7 +60,7 @@ func restsOn(s *spec.Spec, o Observation, p Part) string {
 	rests := struct {
 		From, To   int
 		Server     string
-		Role       RolePrivileges
+		Role       mover.RolePrivileges
 		Extensions map[string][]string
 		OwnerMap   map[string]string
 		Image      string
@@ -108,11 +87,11 @@ func restsOn(s *spec.Spec, o Observation, p Part) string {
 
 // carries tells a role that the source has too.
 func (i Inspection) carries(role string) bool {
-	return i.Source != nil && i.Source.Database != nil && slices.ContainsFunc(i.Source.Database.Roles, func(r RoleInfo) bool { return r.Name == role })
+	return i.Source != nil && i.Source.Database != nil && slices.ContainsFunc(i.Source.Database.Roles, func(r mover.RoleInfo) bool { return r.Name == role })
 }
 
 // schemaNow is the fingerprint of the source's schema, empty when it is unknown.
-func schemaNow(o Observation, e Engine) string {
+func schemaNow(o Observation, e mover.Engine) string {
 	if in := o.store(e).Inspection; in.Is() && in.Value.Source != nil && in.Value.Source.Database != nil {
 		return in.Value.Source.Database.Schema
 	}
@@ -210,7 +189,7 @@ func rehearsalFindings(s *spec.Spec, o Observation, p Part) []Finding {
 }
 
 // foundBy are the differences of a rehearsal as findings.
-func foundBy(p Part, r Rehearsal) []Finding {
+func foundBy(p Part, r mover.Rehearsal) []Finding {
 	var out []Finding
 	for _, d := range r.Differences {
 		if r.WithData {
@@ -230,7 +209,7 @@ func rehearsalNotice(s *spec.Spec, o Observation, p Part) string {
 	if !rehearsable(p) {
 		return ""
 	}
-	name, at, text := p.Engine.title(), when(last.At), ""
+	name, at, text := p.Engine.Title(), when(last.At), ""
 	switch {
 	case last.At.IsZero() || not == "" && last.CouldNot != "" && !last.Waived: // the step or the finding says it
 	case last.Waived && not == "":
@@ -267,11 +246,11 @@ func lookRehearse(ctx context.Context, r *run, st Step) (Look, error) {
 
 func applyRehearse(ctx context.Context, r *run, st Step) error {
 	p := r.part(st)
-	job := r.mover(OpRehearse, p)
+	job := r.mover(mover.OpRehearse, p)
 	job.Name = "circleci-dr-rehearse-" + p.ID()
-	res, err := runMover[Rehearsal](ctx, r, st, job)
+	res, err := runMover[mover.Rehearsal](ctx, r, st, job)
 	if err == nil && len(res.Differences) == 0 && res.Schema != st.Args["schema"] {
-		err = &MoverError{Code: CodeInconclusive, Side: "source", Err: errors.New("the schema of the source changed between the plan's look and the rehearsal")}
+		err = &mover.Error{Code: mover.CodeInconclusive, Side: "source", Err: errors.New("the schema of the source changed between the plan's look and the rehearsal")}
 	}
 	return outcome(ctx, r.p, p, Rehearsed{Rehearsal: res, Of: st.Args["of"]}, st.Args["schema"], err)
 }
@@ -291,7 +270,7 @@ func outcome(ctx context.Context, p Providers, part Part, rec Rehearsed, schema 
 
 // storeRehearsal changes the record of a datastore's rehearsals. One that is
 // garbled is begun anew.
-func storeRehearsal(ctx context.Context, p Providers, e Engine, change func(*Rehearsed)) error {
+func storeRehearsal(ctx context.Context, p Providers, e mover.Engine, change func(*Rehearsed)) error {
 	name := RecordRehearsal(e)
 	rec, version := readRecord[Rehearsed](ctx, p.Records, name)
 	if rec.Unread() && version == "" {

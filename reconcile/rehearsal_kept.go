@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Attempt is a rehearsal that gave no result: it failed, was ended, or was cut
@@ -37,7 +39,7 @@ func (a *Attempt) before(what, text string) string {
 
 // beginRehearsal records that a rehearsal begins, so that one that is killed is
 // missed. What an earlier one found stands meanwhile.
-func beginRehearsal(ctx context.Context, p Providers, e Engine, withData bool) error {
+func beginRehearsal(ctx context.Context, p Providers, e mover.Engine, withData bool) error {
 	return storeRehearsal(ctx, p, e, func(old *Rehearsed) { old.of(withData).Attempt = &Attempt{At: p.Now()} })
 }
 
@@ -56,10 +58,10 @@ func (r *Rehearsed) of(withData bool) *Rehearsed {
 // person may choose to go on. What may pass by itself leaves what is known as it
 // is, and so does one with rows that says less of the move than an earlier one;
 // both are recorded as attempts.
-func keepRehearsal(ctx context.Context, p Providers, e Engine, rec Rehearsed, schema string, cause error) error {
-	var known *MoverError
+func keepRehearsal(ctx context.Context, p Providers, e mover.Engine, rec Rehearsed, schema string, cause error) error {
+	var known *mover.Error
 	lasts := cause == nil
-	if errors.As(cause, &known) && slices.Contains([]string{CodePrivilege, CodeInconclusive, CodeFailed, CodeUnsupported}, known.Code) {
+	if errors.As(cause, &known) && slices.Contains([]string{mover.CodePrivilege, mover.CodeInconclusive, mover.CodeFailed, mover.CodeUnsupported}, known.Code) {
 		rec.At, rec.Schema, rec.CouldNot, lasts = p.Now(), schema, known.Error(), true
 	}
 	return storeRehearsal(context.WithoutCancel(ctx), p, e, func(old *Rehearsed) {
@@ -100,7 +102,7 @@ func (r *Rehearsed) endedItself() bool {
 // onlyMetLimits tells a rehearsal that was ended by a limit which says nothing of
 // the move, before it found anything else.
 func (r *Rehearsed) onlyMetLimits() bool {
-	return r.Ended != "" && !slices.ContainsFunc(r.Differences, func(d Difference) bool {
-		return d.Kind != KindLimit || d.Object == LimitTargetDisk
+	return r.Ended != "" && !slices.ContainsFunc(r.Differences, func(d mover.Difference) bool {
+		return d.Kind != mover.KindLimit || d.Object == mover.LimitTargetDisk
 	})
 }

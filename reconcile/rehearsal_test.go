@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -13,7 +14,7 @@ import (
 // next plan, and goes when it was mended and rehearsed again.
 func TestWhatARehearsalFindsStopsNothingElse(t *testing.T) {
 	w, s := newWorld(), externalSpec()
-	w.refuses = []Difference{{Database: "circleci", Kind: "view", Object: "public.v", What: "definition differs", Source: "a", Target: "b"}}
+	w.refuses = []mover.Difference{{Database: "circleci", Kind: "view", Object: "public.v", What: "definition differs", Source: "a", Target: "b"}}
 	a := w.process(t.Context(), s)
 	var blocked *BlockedError
 	if !errors.As(a.err, &blocked) || len(blocked.Findings) != 1 || a.rep.Downtime != 0 || w.lastMove().Open() {
@@ -24,17 +25,17 @@ func TestWhatARehearsalFindsStopsNothingElse(t *testing.T) {
 	if err != nil || len(plan.Blocked()) != 1 || !strings.Contains(plan.Blocked()[0].What, "view public.v in database circleci: definition differs (source a, target b)") {
 		t.Fatalf("the next plan has %+v, error %v", plan.Findings, err)
 	}
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); !errors.As(err, &blocked) {
+	if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, RehearseOptions{}, nil); !errors.As(err, &blocked) {
 		t.Errorf("rehearsed again it gives %v", err)
 	}
-	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL, false); err != nil {
+	if _, err := WaiveRehearsal(t.Context(), w.providers(), mover.PostgreSQL, false); err != nil {
 		t.Fatal(err)
 	}
 	if _, plan, err = w.plan(s); err != nil || len(plan.Blocked()) != 0 || slices.Contains(actions(plan.Steps), ActRehearse) || len(plan.Findings) == 0 {
 		t.Errorf("waived, the plan has %v and %+v, error %v", actions(plan.Steps), plan.Findings, err)
 	}
 	w.refuses = nil
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); err != nil {
+	if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, RehearseOptions{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	_, plan, err = w.plan(s)
@@ -46,7 +47,7 @@ func TestWhatARehearsalFindsStopsNothingElse(t *testing.T) {
 	}
 	w.converge(t, s)
 	w.moved(t, s, "mended")
-	if _, err := WaiveRehearsal(t.Context(), w.providers(), PostgreSQL, false); err == nil {
+	if _, err := WaiveRehearsal(t.Context(), w.providers(), mover.PostgreSQL, false); err == nil {
 		t.Error("nothing was waived")
 	}
 }
@@ -56,7 +57,7 @@ func TestARehearsalCountsUntilSomethingChanges(t *testing.T) {
 	f := before(t)
 	part := partsWanted(f.s, &f.o)[0]
 	record := func() {
-		f.o.Postgres.Rehearsal = Found(Rehearsed{Rehearsal: Rehearsal{At: f.o.At, Schema: schemaNow(f.o, PostgreSQL)}, Of: restsOn(f.s, f.o, part)})
+		f.o.Postgres.Rehearsal = Found(Rehearsed{Rehearsal: mover.Rehearsal{At: f.o.At, Schema: schemaNow(f.o, mover.PostgreSQL)}, Of: restsOn(f.s, f.o, part)})
 	}
 	for _, c := range []struct {
 		name   string
@@ -103,7 +104,7 @@ func TestGoingOnWithoutARehearsalHasAWord(t *testing.T) {
 		t.Errorf("findings %+v", plan.Findings)
 	}
 	w.noRoom = false
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); err != nil {
+	if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, RehearseOptions{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, plan, err = w.plan(s); err != nil || slices.Contains(plan.Dangers(), AcceptUnrehearsed) {
@@ -131,21 +132,21 @@ func TestAServerThatIsAwayIsNoReasonToGoOnWithoutARehearsal(t *testing.T) {
 // Only a move out can be rehearsed, and not while one is under way.
 func TestWhatCannotBeRehearsed(t *testing.T) {
 	w, s := newWorld(), externalSpec()
-	if _, err := Rehearse(t.Context(), internalSpec(), w.providers(), PostgreSQL, RehearseOptions{}, nil); err == nil || !strings.Contains(err.Error(), "names no external PostgreSQL") {
+	if _, err := Rehearse(t.Context(), internalSpec(), w.providers(), mover.PostgreSQL, RehearseOptions{}, nil); err == nil || !strings.Contains(err.Error(), "names no external PostgreSQL") {
 		t.Errorf("without a target: %v", err)
 	}
 	w.converge(t, s)
-	if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); err == nil || !strings.Contains(err.Error(), "has PostgreSQL outside already") {
+	if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, RehearseOptions{}, nil); err == nil || !strings.Contains(err.Error(), "has PostgreSQL outside already") {
 		t.Errorf("moved already: %v", err)
 	}
 	cut, s := cutAt(t, "copy:end")
-	if _, err := Rehearse(t.Context(), s, cut.providers(), PostgreSQL, RehearseOptions{}, nil); err == nil || !strings.Contains(err.Error(), "is not over") {
+	if _, err := Rehearse(t.Context(), s, cut.providers(), mover.PostgreSQL, RehearseOptions{}, nil); err == nil || !strings.Contains(err.Error(), "is not over") {
 		t.Errorf("with a move under way: %v", err)
 	}
 	back := backSpec()
 	w.converge(t, back)
 	if s.Datastores.PostgreSQL.Location = spec.Internal; true { // a file that only names the target
-		if _, err := Rehearse(t.Context(), s, w.providers(), PostgreSQL, RehearseOptions{}, nil); err != nil {
+		if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, RehearseOptions{}, nil); err != nil {
 			t.Errorf("before the location is changed: %v", err)
 		}
 	}

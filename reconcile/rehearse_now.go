@@ -6,46 +6,47 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // WaiveRehearsal records that a person goes on in spite of what the newest
 // rehearsal found, until it counts no more; with data it is the newest with rows.
-func WaiveRehearsal(ctx context.Context, p Providers, e Engine, withData bool) (Rehearsal, error) {
+func WaiveRehearsal(ctx context.Context, p Providers, e mover.Engine, withData bool) (mover.Rehearsal, error) {
 	name := RecordRehearsal(e)
 	rec, version := readRecord[Rehearsed](ctx, p.Records, name)
 	switch {
 	case rec.Unread():
-		return Rehearsal{}, &UnreadableError{What: []string{"record " + name + ": " + rec.Why}}
+		return mover.Rehearsal{}, &UnreadableError{What: []string{"record " + name + ": " + rec.Why}}
 	case withData && rec.Value.Dress != nil && len(rec.Value.Dress.Differences) > 0:
 		rec.Value.Dress.Waived = true
 		_, err := writeRecord(ctx, p.Records, name, rec.Value, version)
 		return rec.Value.Dress.Rehearsal, err
 	case withData || rec.IsNot() || len(rec.Value.Differences) == 0:
-		return Rehearsal{}, errors.New("waive what a rehearsal found: the newest one found nothing")
+		return mover.Rehearsal{}, errors.New("waive what a rehearsal found: the newest one found nothing")
 	}
 	return rec.Value.Rehearsal, waive(ctx, p, name, rec.Value, version)
 }
 
 // Rehearse rehearses the move out of one datastore now, whether or not an
 // earlier rehearsal counts, and records the result.
-func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, opt RehearseOptions, progress Progress) (Rehearsal, error) {
+func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine, opt RehearseOptions, progress mover.Progress) (mover.Rehearsal, error) {
 	o := Observe(ctx, s, p, ObserveOptions{Inspect: true, Progress: progress})
 	if missing := unread(s, o); len(missing) > 0 {
-		return Rehearsal{}, &UnreadableError{What: missing}
+		return mover.Rehearsal{}, &UnreadableError{What: missing}
 	}
 	d := declared(s, e)
 	switch {
 	case d == nil || d.external == nil:
-		return Rehearsal{}, fmt.Errorf("rehearse: the spec names no external %s to move to", e.title())
+		return mover.Rehearsal{}, fmt.Errorf("rehearse: the spec names no external %s to move to", e.Title())
 	case !o.Release.Value.Store(e).Internal:
-		return Rehearsal{}, fmt.Errorf("rehearse: the release has %s outside already, at %s", e.title(), o.Release.Value.Store(e).At())
+		return mover.Rehearsal{}, fmt.Errorf("rehearse: the release has %s outside already, at %s", e.Title(), o.Release.Value.Store(e).At())
 	case openMove(o) && o.Move.Value.part(e) != nil:
-		return Rehearsal{}, fmt.Errorf("rehearse: move %s of %s is not over; finish it first", o.Move.Value.ID, e.title())
+		return mover.Rehearsal{}, fmt.Errorf("rehearse: move %s of %s is not over; finish it first", o.Move.Value.ID, e.Title())
 	}
 	part := newPart(&o, e, *d, spec.External)
-	job := sidesOf(s, &o, e).job("circleci-dr-rehearse-"+part.ID(), MoverRequest{
-		Operation: OpRehearse, Installation: InstallationID(o.Cluster.Value, s.Server), Move: part.ID(), Epoch: part.Epoch,
+	job := sidesOf(s, &o, e).job("circleci-dr-rehearse-"+part.ID(), mover.Request{
+		Operation: mover.OpRehearse, Installation: InstallationID(o.Cluster.Value, s.Server), Move: part.ID(), Epoch: part.Epoch,
 		Streams: s.Mover.Streams, OwnerMap: part.OwnerMap,
 	})
 	job.Deadline = quickTime
@@ -56,12 +57,12 @@ func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e Engine, opt Rehe
 		job.Deadline += opt.Time
 	}
 	if err := p.Movers.Stop(ctx, job.Name); err != nil { // one that a killed run left behind
-		return Rehearsal{}, err
+		return mover.Rehearsal{}, err
 	}
 	if err := beginRehearsal(ctx, p, e, opt.WithData); err != nil {
-		return Rehearsal{}, err
+		return mover.Rehearsal{}, err
 	}
-	var res Rehearsal
+	var res mover.Rehearsal
 	raw, err := p.Movers.Run(ctx, job, progress)
 	if err == nil {
 		if err = json.Unmarshal(raw, &res); err != nil {

@@ -1,6 +1,9 @@
 package reconcile
 
-import "github.com/circleci-dr/circleci-dr/spec"
+import (
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
 
 // Release is a detached copy of what a Helm release record says.
 type Release struct {
@@ -43,8 +46,8 @@ func (r Release) Pending() bool {
 }
 
 // Store is the release's values of one engine.
-func (r Release) Store(e Engine) ReleaseStore {
-	if e == MongoDB {
+func (r Release) Store(e mover.Engine) ReleaseStore {
+	if e == mover.MongoDB {
 		return r.Mongo
 	}
 	return r.Postgres
@@ -68,5 +71,5 @@ type ReleaseStore struct {
 
 // At is the address the release's values name, for people.
 func (r ReleaseStore) At() string {
-	return Endpoint{Host: r.Host, Port: r.Port, Hosts: r.Hosts}.at()
+	return mover.Endpoint{Host: r.Host, Port: r.Port, Hosts: r.Hosts}.At()
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -27,7 +28,7 @@ func renewedFindings(rel Release, pv Preview, parts []Part) []Finding {
 		case staysInside(rel, parts, e):
 			out = append(out, block("secret-renewed", "server.chart", sourceDocs,
 				"set the password in the release's values, or let the chart look up the live Secret and keep it",
-				"the upgrade would give %s new random content (%s), and the internal %s keeps the password it has: the application could not log in", obj.ref(), list, e.title()))
+				"the upgrade would give %s new random content (%s), and the internal %s keeps the password it has: the application could not log in", obj.ref(), list, e.Title()))
 		}
 	}
 	return out
@@ -44,7 +45,7 @@ func credentialsOf(obj ObjectPreview) []string {
 }
 
 // storeOf is the datastore whose object it is, "" for any other object.
-func storeOf(rel Release, obj ObjectPreview) Engine {
+func storeOf(rel Release, obj ObjectPreview) mover.Engine {
 	for _, e := range engines {
 		if ofEngineStore(rel, obj, e) {
 			return e
@@ -55,7 +56,7 @@ func storeOf(rel Release, obj ObjectPreview) Engine {
 
 // staysInside tells whether the release has the engine's server inside once the
 // parts have moved.
-func staysInside(rel Release, parts []Part, e Engine) bool {
+func staysInside(rel Release, parts []Part, e mover.Engine) bool {
 	for _, p := range parts {
 		if p.Engine == e {
 			return p.To == spec.Internal

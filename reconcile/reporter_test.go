@@ -3,14 +3,16 @@ package reconcile
 import (
 	"testing"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // A reporter tells of bytes twice a second at most and at the end of a phase,
 // and of everything else at once, with rate and time left.
 func TestReporterTellsOfBytesTwiceASecond(t *testing.T) {
 	clock := time.Date(2026, 11, 26, 2, 0, 0, 0, time.UTC)
-	var got []MoverEvent
-	r := NewReporter(func(e MoverEvent) { got = append(got, e) }, func() time.Time { return clock })
+	var got []mover.Event
+	r := mover.NewReporter(func(e mover.Event) { got = append(got, e) }, func() time.Time { return clock })
 	r.Enter("documents", "", 4000)
 	for range 10 {
 		clock = clock.Add(100 * time.Millisecond)
@@ -22,7 +24,7 @@ func TestReporterTellsOfBytesTwiceASecond(t *testing.T) {
 	clock = clock.Add(time.Second)
 	r.Enter("views", "", 0)
 	r.Enter("users", "", 0)
-	want := []MoverEvent{
+	want := []mover.Event{
 		{Phase: "documents", Total: 4000},
 		{Phase: "documents", Object: "a", Bytes: 500, Total: 4000, Rate: 1000, ETA: 3500 * time.Millisecond},
 		{Phase: "documents", Object: "a", Bytes: 1000, Total: 4000, Rate: 1000, ETA: 3 * time.Second},
@@ -42,5 +44,5 @@ func TestReporterTellsOfBytesTwiceASecond(t *testing.T) {
 			t.Errorf("event %d is %+v, want %+v", i, e, want[i])
 		}
 	}
-	NewReporter(nil, func() time.Time { return clock }).Say("to nobody")
+	mover.NewReporter(nil, func() time.Time { return clock }).Say("to nobody")
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -93,7 +94,7 @@ func TestALeftBehindWithdrawalIsStopped(t *testing.T) {
 	w.hook = func(_ int, name, when string) {
 		if name == "Run withdraw: start" && when == "after" {
 			for _, j := range w.jobs {
-				if j.spec.Request.Operation == OpWithdraw {
+				if j.spec.Request.Operation == mover.OpWithdraw {
 					j.running = 100_000
 				}
 			}
@@ -111,7 +112,7 @@ func TestALeftBehindWithdrawalIsStopped(t *testing.T) {
 	w.at = func(p string) {
 		if p == "commit-lineage:end" {
 			for _, j := range w.jobs {
-				if j.spec.Request.Operation == OpWithdraw {
+				if j.spec.Request.Operation == mover.OpWithdraw {
 					j.running = 1
 				}
 			}
@@ -151,11 +152,11 @@ func TestAToolThatSwitchesBeforeTheProofIsNotFollowed(t *testing.T) {
 			break
 		}
 		next := *w.newest()
-		next.internal, next.secret = false, CredentialsName(PostgreSQL)
+		next.internal, next.secret = false, CredentialsName(mover.PostgreSQL)
 		w.revise("deployed", "Upgrade complete", next)
 		for _, a := range w.apps {
-			if a.hosts[PostgreSQL] != "" {
-				a.hosts[PostgreSQL] = externalHost
+			if a.hosts[mover.PostgreSQL] != "" {
+				a.hosts[mover.PostgreSQL] = externalHost
 			}
 		}
 	}
@@ -174,7 +175,7 @@ func TestAChoiceAgainstAnOpenMoveBlocks(t *testing.T) {
 	f := flowOf(t, "forked")
 	w := f.begin(t)
 	w.dies(t, f.spec(), "fence-source:end")
-	w.choice = map[Engine]spec.Location{PostgreSQL: spec.Internal}
+	w.choice = map[mover.Engine]spec.Location{mover.PostgreSQL: spec.Internal}
 	if _, plan, err := w.plan(f.spec()); err != nil || !slices.Contains(blocks(plan), "fork-choice") || len(plan.Steps) > 0 {
 		t.Errorf("steps %v, blocked by %v, error %v", ids(plan.Steps), blocks(plan), err)
 	}

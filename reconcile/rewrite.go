@@ -3,6 +3,8 @@ package reconcile
 import (
 	"slices"
 	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Rewriting knows how a move changes what texts say of datastores: which old
@@ -16,7 +18,7 @@ type Rewriting struct {
 
 // rewrite is an old value with the one that takes its place.
 type rewrite struct {
-	engine   Engine
+	engine   mover.Engine
 	from, to string
 	// address tells that both are addresses of the server.
 	address bool
@@ -130,8 +132,8 @@ func composed(text string, values []rewrite) ([]rewrite, bool) {
 }
 
 // addressesIn are the datastores whose address is among rewrites, each once.
-func addressesIn(used []rewrite) []Engine {
-	var out []Engine
+func addressesIn(used []rewrite) []mover.Engine {
+	var out []mover.Engine
 	for _, e := range engines {
 		if slices.ContainsFunc(used, func(p rewrite) bool { return p.engine == e && p.address }) {
 			out = append(out, e)

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // releaseValues are the values of a release on either side of a move.
@@ -24,11 +26,11 @@ func releaseValues(inside bool) map[string]any {
 
 func TestJudgeTellsSettingsByTheirTexts(t *testing.T) {
 	const annotation, env = "spec.template.metadata.annotations.note", "spec.template.spec.containers[a].env[X].value"
-	pg, both := []Engine{PostgreSQL}, []Engine{PostgreSQL, MongoDB}
+	pg, both := []mover.Engine{mover.PostgreSQL}, []mover.Engine{mover.PostgreSQL, mover.MongoDB}
 	leaf := func(field, from, to string) Leaf { return Leaf{Field: field, From: from, To: to} }
 	for _, row := range []struct {
 		name   string
-		moving []Engine
+		moving []mover.Engine
 		leaf   Leaf
 		want   Verdict
 	}{
@@ -41,8 +43,8 @@ func TestJudgeTellsSettingsByTheirTexts(t *testing.T) {
 		{"the Secret of the other datastore", pg, leaf(env, "postgresql", "circleci-dr-mongodb"), Verdict{}},
 		{"the other datastore", pg, leaf(env, "mongodb:27017", "m0.example.com:27018,m1.example.com:27018"), Verdict{}},
 		{"both datastores", both, leaf(env, "postgresql mongodb:27017", "fd00::1 m0.example.com:27018,m1.example.com:27018"), Verdict{true, both}},
-		{"a list in JSON", both, leaf(env, `["mongodb:27017"]`, `["m0.example.com:27018","m1.example.com:27018"]`), Verdict{true, []Engine{MongoDB}}},
-		{"options that come", both, leaf(env, "mongodb://root@mongodb:27017/x?ssl=false", "mongodb://circleci@m0.example.com:27018,m1.example.com:27018/x?ssl=true&replicaSet=rs0"), Verdict{true, []Engine{MongoDB}}},
+		{"a list in JSON", both, leaf(env, `["mongodb:27017"]`, `["m0.example.com:27018","m1.example.com:27018"]`), Verdict{true, []mover.Engine{mover.MongoDB}}},
+		{"options that come", both, leaf(env, "mongodb://root@mongodb:27017/x?ssl=false", "mongodb://circleci@m0.example.com:27018,m1.example.com:27018/x?ssl=true&replicaSet=rs0"), Verdict{true, []mover.Engine{mover.MongoDB}}},
 		{"options and a word more", both, leaf(env, "mongodb:27017/x", "m0.example.com:27018,m1.example.com:27018/x?replicaSet=rs0&w=0"), Verdict{}},
 		{"an option's whole text", both, leaf(env, "", "replicaSet=rs0"), Verdict{Setting: true}},
 		{"one host in two", pg, leaf(env, "postgresql, postgresql-2", "fd00::1, postgresql-2"), Verdict{true, pg}},
@@ -68,10 +70,10 @@ func TestJudgeTellsSettingsByTheirTexts(t *testing.T) {
 func TestTheServiceIsAnAddress(t *testing.T) {
 	was := releaseValues(true)
 	was["postgresql"].(map[string]any)["postgresqlHost"] = "alias"
-	r := NewRewriting("ci", []Engine{PostgreSQL}, was, releaseValues(false))
+	r := NewRewriting("ci", []mover.Engine{mover.PostgreSQL}, was, releaseValues(false))
 	for _, from := range []string{"alias:5432", "alias.ci.svc:5432", "postgresql:5432", "postgresql.ci.svc.cluster.local:5432"} {
 		got := r.Judge([]Leaf{{Field: "data.host", From: from, To: "[fd00::1]:5433"}})
-		if want := []Verdict{{true, []Engine{PostgreSQL}}}; !reflect.DeepEqual(got, want) {
+		if want := []Verdict{{true, []mover.Engine{mover.PostgreSQL}}}; !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, want %+v", from, got, want)
 		}
 	}
@@ -80,7 +82,7 @@ func TestTheServiceIsAnAddress(t *testing.T) {
 // A name alone makes no element a setting, and one field that is none spoils it.
 func TestAnElementIsASettingAsAWhole(t *testing.T) {
 	const at = "spec.template.spec.containers[a].env[PGHOST]."
-	r := NewRewriting("ci", []Engine{PostgreSQL}, releaseValues(true), releaseValues(false))
+	r := NewRewriting("ci", []mover.Engine{mover.PostgreSQL}, releaseValues(true), releaseValues(false))
 	name, value := Leaf{Field: at + "name", To: "PGHOST", Comes: true}, Leaf{Field: at + "value", To: "fd00::1", Comes: true}
 	other := Leaf{Field: at + "extra", To: "more", Comes: true}
 	for _, row := range []struct {
@@ -105,7 +107,7 @@ func TestLongTextsAreJudged(t *testing.T) {
 	from := strings.Repeat("server postgresql:5432 of postgresql;\n", 20000)
 	to := strings.ReplaceAll(from, "postgresql:5432", "[fd00::1]:5433")
 	got := r.Judge([]Leaf{{Field: "data.list", From: from, To: to}, {Field: "data.more", From: from, To: to + "x"}})
-	if want := []Verdict{{true, []Engine{PostgreSQL}}, {}}; !reflect.DeepEqual(got, want) {
+	if want := []Verdict{{true, []mover.Engine{mover.PostgreSQL}}, {}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -5,12 +5,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // NewRewriting compares a release's values, defaults applied, with those of an
 // upgrade that moves some datastores. What belongs to another datastore is
 // never rewritten.
-func NewRewriting(namespace string, moving []Engine, was, will map[string]any) *Rewriting {
+func NewRewriting(namespace string, moving []mover.Engine, was, will map[string]any) *Rewriting {
 	r := &Rewriting{}
 	for _, e := range moving {
 		from, _ := was[string(e)].(map[string]any)
@@ -37,7 +39,7 @@ func joined(a, b map[string][]string) map[string][]string {
 
 // add takes every way to write a setting's old value together with every way
 // to write the new one.
-func (r *Rewriting) add(e Engine, name string, old, young []string) {
+func (r *Rewriting) add(e mover.Engine, name string, old, young []string) {
 	address := strings.HasPrefix(name, addressPrefix)
 	for _, text := range old {
 		r.was = appendNew(r.was, rewrite{e, "", text, address})
@@ -81,7 +83,7 @@ const (
 // settingsOf is what a release's block of values says of a datastore, by name,
 // in every way in which a chart may write it; the chart's own rules for what is
 // left out are applied (values table of Server 4.x).
-func settingsOf(e Engine, namespace string, block map[string]any) map[string][]string {
+func settingsOf(e mover.Engine, namespace string, block map[string]any) map[string][]string {
 	out := map[string][]string{}
 	t := traitsOf[e]
 	internal := block["internal"] == true
@@ -95,7 +97,7 @@ func settingsOf(e Engine, namespace string, block map[string]any) map[string][]s
 	port := orElse(textAt(block, "postgresqlPort"), itoa(t.port))
 	hosts := []string{hostPort(orElse(textAt(block, "postgresqlHost"), name), port)}
 	secure := block["secureMode"] == true
-	if e == MongoDB {
+	if e == mover.MongoDB {
 		hosts, secure = strings.Split(textAt(block, "hosts"), ","), block["ssl"] == true
 		for _, sep := range []string{",", ", ", `","`, `", "`, " "} {
 			out[addressPrefix+" list"] = append(out[addressPrefix+" list"], strings.Join(hosts, sep))
@@ -105,7 +107,7 @@ func settingsOf(e Engine, namespace string, block map[string]any) map[string][]s
 		hosts = append(hosts, hostPort(name, itoa(t.port)))
 	}
 	for _, seed := range hosts {
-		host, port := splitSeed(strings.TrimSpace(seed))
+		host, port := mover.SplitSeed(strings.TrimSpace(seed))
 		out[addressPrefix] = append(out[addressPrefix], spellings(host, namespace, internal)...)
 		out["port"] = append(out["port"], itoa(port))
 	}

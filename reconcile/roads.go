@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -23,7 +24,7 @@ type Roads interface {
 	Stands(ctx context.Context) Observed[[]Stand]
 	// Policies judges by the namespace's network policies whether the pods of
 	// the stands, and our own, may connect to hosts. What is allowed is not told.
-	Policies(ctx context.Context, stands []Stand, hosts []Reached) Observed[[]PolicyVerdict]
+	Policies(ctx context.Context, stands []Stand, hosts []mover.Reached) Observed[[]PolicyVerdict]
 }
 
 // Stand is a place in the network from which workloads speak: what policies
@@ -55,33 +56,6 @@ type PolicyVerdict struct {
 	Why string `json:"why,omitempty"`
 }
 
-// Reached is how far a connection to one host came.
-type Reached struct {
-	// Host is host:port, as a client would dial it.
-	Host string `json:"host"`
-	// Announced tells that the name is the replica set's own for a member.
-	Announced bool `json:"announced,omitempty"`
-	// Addresses are what the name resolves to.
-	Addresses []string `json:"addresses,omitempty"`
-	// Error says why there was no connection.
-	Error string `json:"error,omitempty"`
-}
-
-// Came fills in the outcome of dialling.
-func (r *Reached) Came(addresses []string, err error) {
-	if r.Addresses = addresses; err != nil {
-		r.Error = err.Error()
-	}
-}
-
-// ReachResult is the result of OpReach.
-type ReachResult struct {
-	At    time.Time `json:"at"`
-	Hosts []Reached `json:"hosts"`
-	// Login says why the login failed, where there was a connection.
-	Login string `json:"login,omitempty"`
-}
-
 // Road is what was tried of the application's own way to a target.
 type Road struct {
 	Tries    []RoadTry       `json:"tries,omitempty"`
@@ -93,17 +67,17 @@ type Road struct {
 // RoadTry is one pod's answer, or why there is none.
 type RoadTry struct {
 	Stand
-	Result *ReachResult `json:"result,omitempty"`
-	Error  string       `json:"error,omitempty"`
+	Result *mover.ReachResult `json:"result,omitempty"`
+	Error  string             `json:"error,omitempty"`
 }
 
 // reaches tells whether the pod came all the way to every host.
 func (t RoadTry) reaches() bool {
-	return t.Result != nil && t.Result.Login == "" && !slices.ContainsFunc(t.Result.Hosts, func(h Reached) bool { return h.Error != "" })
+	return t.Result != nil && t.Result.Login == "" && !slices.ContainsFunc(t.Result.Hosts, func(h mover.Reached) bool { return h.Error != "" })
 }
 
 // roads are what is tried, by the datastore that is to leave the cluster.
-type roads map[Engine]*Road
+type roads map[mover.Engine]*Road
 
 // roadsOut are the datastores whose road is tried: those that are to leave the
 // cluster and have not begun to, where pods may be made.
@@ -172,8 +146,8 @@ func (r *Road) judge(ctx context.Context, p Providers, in sides) {
 }
 
 func tryRoad(ctx context.Context, p Providers, in sides, t *RoadTry) {
-	raw, err := p.Movers.Run(ctx, reachJob(in, t.Stand), func(MoverEvent) {})
-	var res ReachResult
+	raw, err := p.Movers.Run(ctx, reachJob(in, t.Stand), func(mover.Event) {})
+	var res mover.ReachResult
 	if err == nil {
 		err = json.Unmarshal(raw, &res)
 	}
@@ -198,25 +172,25 @@ func reachJob(in sides, s Stand) MoverJob {
 		panic(err)
 	}
 	sum := sha256.Sum256(data)
-	job := sides{Engine: in.Engine, Target: in.Target}.job("circleci-dr-reach-"+hex.EncodeToString(sum[:5]), MoverRequest{Operation: OpReach})
+	job := sides{Engine: in.Engine, Target: in.Target}.job("circleci-dr-reach-"+hex.EncodeToString(sum[:5]), mover.Request{Operation: mover.OpReach})
 	job.Deadline, job.Stand = reachTime, &s
 	return job
 }
 
 // hostsOf are the target's hosts with the addresses that any pod saw of them.
-func hostsOf(in sides, tries []RoadTry) []Reached {
-	var out []Reached
-	add := func(r Reached) {
-		i := slices.IndexFunc(out, func(o Reached) bool { return o.Host == r.Host })
+func hostsOf(in sides, tries []RoadTry) []mover.Reached {
+	var out []mover.Reached
+	add := func(r mover.Reached) {
+		i := slices.IndexFunc(out, func(o mover.Reached) bool { return o.Host == r.Host })
 		if i < 0 {
-			out = append(out, Reached{Host: r.Host, Addresses: r.Addresses})
+			out = append(out, mover.Reached{Host: r.Host, Addresses: r.Addresses})
 		} else if len(out[i].Addresses) == 0 {
 			out[i].Addresses = r.Addresses
 		}
 	}
 	if e := in.Target.Endpoint; e != nil {
-		for _, host := range strings.Split(e.at(), ",") {
-			add(Reached{Host: host})
+		for _, host := range strings.Split(e.At(), ",") {
+			add(mover.Reached{Host: host})
 		}
 	}
 	for _, t := range tries {

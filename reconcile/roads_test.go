@@ -3,20 +3,22 @@ package reconcile
 import (
 	"strings"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 	const host = "pg.example.com:5432"
 	at := Stand{Workload: "Deployment/api", Workloads: []string{"Deployment/api", "Deployment/web"}}
-	tried := func(login string, hosts ...Reached) RoadTry {
-		return RoadTry{Stand: at, Result: &ReachResult{Hosts: hosts, Login: login}}
+	tried := func(login string, hosts ...mover.Reached) RoadTry {
+		return RoadTry{Stand: at, Result: &mover.ReachResult{Hosts: hosts, Login: login}}
 	}
-	fine := Reached{Host: host, Addresses: []string{"10.1.2.3"}}
+	fine := mover.Reached{Host: host, Addresses: []string{"10.1.2.3"}}
 	denies := func(subject string) PolicyVerdict {
 		return PolicyVerdict{Subject: subject, Host: host, Policies: []string{"deny"}, Why: "no rule of it allows it"}
 	}
 	unknown := PolicyVerdict{Subject: "Deployment/api", Host: host, Policies: []string{"some"}, Undecided: "it allows 1 of the name's 2 addresses"}
-	less := tried("", Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "refused"})
+	less := tried("", mover.Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "refused"})
 	less.Dropped = []string{"app"}
 	refused := at
 	refused.Refused = "Service/frontend selects every pod"
@@ -29,11 +31,11 @@ func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 	}{
 		{"reached", Road{Tries: []RoadTry{tried("", fine)}}, true, nil, ""},
 		{"reached, whatever policies say", Road{Tries: []RoadTry{tried("", fine)}, Verdicts: []PolicyVerdict{denies("Deployment/web"), denies("")}}, true, nil, ""},
-		{"a name that cannot be resolved", Road{Tries: []RoadTry{tried("", Reached{Host: host, Error: "no such host"})}}, true, []string{"application-road!"}, "Deployment/api, Deployment/web cannot resolve pg.example.com:5432"},
-		{"no connection", Road{Tries: []RoadTry{tried("", Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "i/o timeout"})}, Verdicts: []PolicyVerdict{denies("Deployment/api")}}, true,
+		{"a name that cannot be resolved", Road{Tries: []RoadTry{tried("", mover.Reached{Host: host, Error: "no such host"})}}, true, []string{"application-road!"}, "Deployment/api, Deployment/web cannot resolve pg.example.com:5432"},
+		{"no connection", Road{Tries: []RoadTry{tried("", mover.Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "i/o timeout"})}, Verdicts: []PolicyVerdict{denies("Deployment/api")}}, true,
 			[]string{"application-road!"}, "NetworkPolicy deny allows it nowhere"},
-		{"a member's own name", Road{Tries: []RoadTry{tried("", fine, Reached{Host: "m1.internal:27017", Announced: true, Error: "no such host"})}}, true, []string{"application-road!"}, "m1.internal:27017, a name that the replica set has for a member,"},
-		{"one member of three is down", Road{Tries: []RoadTry{tried("", fine, fine, Reached{Host: "m3:27017", Addresses: []string{"10.1.2.5"}, Error: "refused"})}}, true, []string{"application-road"}, "m3:27017"},
+		{"a member's own name", Road{Tries: []RoadTry{tried("", fine, mover.Reached{Host: "m1.internal:27017", Announced: true, Error: "no such host"})}}, true, []string{"application-road!"}, "m1.internal:27017, a name that the replica set has for a member,"},
+		{"one member of three is down", Road{Tries: []RoadTry{tried("", fine, fine, mover.Reached{Host: "m3:27017", Addresses: []string{"10.1.2.5"}, Error: "refused"})}}, true, []string{"application-road"}, "m3:27017"},
 		{"without a label that may count", Road{Tries: []RoadTry{less}}, true, []string{"application-road"}, "without the labels app"},
 		{"without a label, and a policy says so too", Road{Tries: []RoadTry{less}, Verdicts: []PolicyVerdict{denies("Deployment/api")}}, true, []string{"application-road!"}, "NetworkPolicy deny"},
 		{"no login", Road{Tries: []RoadTry{tried("no pg_hba.conf entry", fine)}}, true, []string{"application-road!"}, "no pg_hba.conf entry"},
@@ -45,12 +47,12 @@ func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 	} {
 		var o Observation
 		in := Inspection{Road: &row.road}
-		in.Target = &InspectedSide{Code: CodeUnreachable, Error: "x"}
+		in.Target = &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "x"}
 		if row.alive {
-			in.Target = &InspectedSide{Database: &Database{}}
+			in.Target = &mover.InspectedSide{Database: &mover.Database{}}
 		}
 		o.Postgres.Inspection = Found(in)
-		wantFindings(t, row.name, checkRoad(o, Part{Engine: PostgreSQL, To: "external", External: host}), row.want, row.says)
+		wantFindings(t, row.name, checkRoad(o, Part{Engine: mover.PostgreSQL, To: "external", External: host}), row.want, row.says)
 	}
 }
 

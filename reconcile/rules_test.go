@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -22,8 +23,8 @@ type facts struct {
 	o Observation
 }
 
-func (f *facts) src() *Database       { return f.o.Postgres.Inspection.Value.Source.Database }
-func (f *facts) dst() *Database       { return f.o.Postgres.Inspection.Value.Target.Database }
+func (f *facts) src() *mover.Database { return f.o.Postgres.Inspection.Value.Source.Database }
+func (f *facts) dst() *mover.Database { return f.o.Postgres.Inspection.Value.Target.Database }
 func (f *facts) pg() *spec.PostgreSQL { return f.s.Datastores.PostgreSQL }
 func (f *facts) move(m Move)          { f.o.Move = Found(m) }
 func (f *facts) lineage(l Lineage)    { f.o.Postgres.Lineage = Found(l) }
@@ -163,7 +164,7 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 	}
 	open := func(f *facts, phase MovePhase) Move {
 		return Move{ID: "postgresql-e1", Attempt: 1, Phase: phase, Opened: at, Replicas: counts(f), Revision: 5,
-			Parts: []Part{{Engine: PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, External: externalHost + ":5432"}}}
+			Parts: []Part{{Engine: mover.PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, External: externalHost + ":5432"}}}
 	}
 	golden(t, "location.golden", []row{
 		{"wanted internal, is internal", func(f *facts) { f.s = internalSpec() }},
@@ -171,9 +172,9 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"not in the spec", func(f *facts) { f.s.Datastores.PostgreSQL = nil }},
 		{"wanted external, is internal", func(*facts) {}},
 		{"wanted external, adopted", func(f *facts) { f.external("theirs") }},
-		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(CredentialsName(PostgreSQL)) }},
+		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(CredentialsName(mover.PostgreSQL)) }},
 		{"wanted external, is external, our Secret is unknown", func(f *facts) {
-			f.external(CredentialsName(PostgreSQL))
+			f.external(CredentialsName(mover.PostgreSQL))
 			f.o.Postgres.Credentials = CouldNot[Credentials](errRead)
 		}},
 		{"wanted external, adopted, our Secret is unknown", func(f *facts) {
@@ -184,22 +185,22 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"two truths", func(f *facts) {
 			f.lineage(Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: externalHost + ":5432", At: at})
 		}},
-		{"two truths, the internal side took nothing", func(f *facts) { f.twoTruths(at, WrittenNone, WrittenSome) }},
-		{"two truths, forked", func(f *facts) { f.twoTruths(at, WrittenSome, WrittenSome) }},
-		{"two truths, nobody knows", func(f *facts) { f.twoTruths(at, WrittenUnknown, WrittenNone) }},
+		{"two truths, the internal side took nothing", func(f *facts) { f.twoTruths(at, mover.WrittenNone, mover.WrittenSome) }},
+		{"two truths, forked", func(f *facts) { f.twoTruths(at, mover.WrittenSome, mover.WrittenSome) }},
+		{"two truths, nobody knows", func(f *facts) { f.twoTruths(at, mover.WrittenUnknown, mover.WrittenNone) }},
 		{"two truths, the external side cannot be reached", func(f *facts) {
-			f.twoTruths(at, WrittenSome, WrittenSome)
-			f.o.Postgres.Inspection.Value.Target = &InspectedSide{Code: CodeUnreachable, Error: "no route to host"}
+			f.twoTruths(at, mover.WrittenSome, mover.WrittenSome)
+			f.o.Postgres.Inspection.Value.Target = &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "no route to host"}
 		}},
 		{"two truths, the external server again after the way back", func(f *facts) {
 			f.s = internalSpec()
-			f.twoTruths(at, WrittenNone, WrittenSome)
+			f.twoTruths(at, mover.WrittenNone, mover.WrittenSome)
 			f.external("theirs")
 			f.o.Postgres.Lineage.Value.Authoritative = spec.Internal
 			f.dst().Lineage.State, f.src().Lineage.State = "superseded", "authoritative"
 		}},
 		{"two truths, a server that the records do not know", func(f *facts) {
-			f.twoTruths(at, WrittenNone, WrittenSome)
+			f.twoTruths(at, mover.WrittenNone, mover.WrittenSome)
 			f.external("theirs")
 			f.o.Postgres.Lineage.Value.Authoritative, f.o.Postgres.Lineage.Value.Endpoint = spec.Internal, "other.example.com:5432"
 		}},
@@ -209,27 +210,27 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"fenced", func(f *facts) {
 			m := open(f, MoveOpen)
 			m.Quiesced = at
-			m.Parts[0].Fence = &FenceResult{Fence: FenceState{ID: m.FenceID(m.Parts[0])}}
+			m.Parts[0].Fence = &mover.FenceResult{Fence: mover.FenceState{ID: m.FenceID(m.Parts[0])}}
 			f.stopped()
 			f.move(m)
 		}},
 		{"copied under another fence", func(f *facts) {
 			m := open(f, MoveOpen)
 			m.Quiesced = at
-			m.Parts[0].Fence = &FenceResult{Fence: FenceState{ID: m.FenceID(m.Parts[0])}}
-			m.Parts[0].Copy = &CopyResult{Fence: "postgresql-e1-a0"}
+			m.Parts[0].Fence = &mover.FenceResult{Fence: mover.FenceState{ID: m.FenceID(m.Parts[0])}}
+			m.Parts[0].Copy = &mover.CopyResult{Fence: "postgresql-e1-a0"}
 			f.stopped()
 			f.move(m)
 		}},
 		{"proven", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveOpen), at)) }},
 		{"committed", func(f *facts) {
 			f.stopped()
-			f.external(CredentialsName(PostgreSQL))
+			f.external(CredentialsName(mover.PostgreSQL))
 			f.move(proven(open(f, MoveCommitted), at))
 		}},
 		{"committed, in doubt", func(f *facts) {
 			f.stopped()
-			f.external(CredentialsName(PostgreSQL))
+			f.external(CredentialsName(mover.PostgreSQL))
 			m := proven(open(f, MoveCommitted), at)
 			m.Deciding = true
 			f.move(m)
@@ -237,7 +238,7 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"committed, release internal again", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveCommitted), at)) }},
 		{"committed, wanted internal", func(f *facts) {
 			f.s = internalSpec()
-			f.external(CredentialsName(PostgreSQL))
+			f.external(CredentialsName(mover.PostgreSQL))
 			f.move(proven(open(f, MoveCommitted), at))
 		}},
 		{"returning", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveReturning), at)) }},
@@ -248,15 +249,15 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 }
 
 // twoTruths is a release that reads the internal server again after a move out.
-func (f *facts) twoTruths(at time.Time, inside, outside Written) {
+func (f *facts) twoTruths(at time.Time, inside, outside mover.Written) {
 	f.lineage(Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: externalHost + ":5432", At: at})
-	f.src().Lineage = &LineageMark{State: "superseded", Epoch: 1}
-	f.dst().Lineage = &LineageMark{State: "authoritative", Epoch: 1}
+	f.src().Lineage = &mover.LineageMark{State: "superseded", Epoch: 1}
+	f.dst().Lineage = &mover.LineageMark{State: "authoritative", Epoch: 1}
 	f.src().Carried, f.dst().Carried = []string{"circleci"}, []string{"circleci"}
-	f.src().Writes = &SideWrites{Any: inside, Why: "7 row changes", Last: at.Add(time.Hour), From: "write-ahead log"}
-	f.dst().Writes = &SideWrites{Any: outside, Why: "9 row changes", Last: at.Add(2 * time.Hour), Exact: true, From: "oplog"}
-	if inside == WrittenNone {
-		f.src().Writes = &SideWrites{Any: inside, Why: "no transaction took a number"}
+	f.src().Writes = &mover.SideWrites{Any: inside, Why: "7 row changes", Last: at.Add(time.Hour), From: "write-ahead log"}
+	f.dst().Writes = &mover.SideWrites{Any: outside, Why: "9 row changes", Last: at.Add(2 * time.Hour), Exact: true, From: "oplog"}
+	if inside == mover.WrittenNone {
+		f.src().Writes = &mover.SideWrites{Any: inside, Why: "no transaction took a number"}
 	}
 }
 
@@ -273,8 +274,8 @@ func proven(m Move, at time.Time) Move {
 	p := &m.Parts[0]
 	id := m.FenceID(*p)
 	p.Committed = m.Phase == MoveCommitted
-	p.Fence = &FenceResult{Fence: FenceState{ID: id}}
-	p.Copy = &CopyResult{Fence: id}
-	p.Proof = &Proof{Fence: id, Compared: map[string]int{"databases": 1}, SecureWrite: true}
+	p.Fence = &mover.FenceResult{Fence: mover.FenceState{ID: id}}
+	p.Copy = &mover.CopyResult{Fence: id}
+	p.Proof = &mover.Proof{Fence: id, Compared: map[string]int{"databases": 1}, SecureWrite: true}
 	return m
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -24,10 +25,10 @@ type run struct {
 	// them.
 	parts []Part
 	// keys are those under which our Secrets have to hold a password.
-	keys map[Engine][]string
+	keys map[mover.Engine][]string
 
 	// adopt are the datastores whose internal side is gone on with by choice.
-	adopt map[Engine]Part
+	adopt map[mover.Engine]Part
 
 	mu             sync.Mutex // guards the records: steps may run side by side
 	move           Move
@@ -38,13 +39,13 @@ type run struct {
 	// open when the run began, or the run opened it.
 	ours bool
 	// proved tells which datastores this run itself compared.
-	proved map[Engine]bool
+	proved map[mover.Engine]bool
 	// read is what this run itself read whole, before the move was open.
-	read map[Engine]*ReadResult
+	read map[mover.Engine]*mover.ReadResult
 	// cut are steps that an earlier run of the open move left unfinished, carried
 	// what each datastore holds, took how long this run's own steps took.
 	cut     map[StepID]bool
-	carried map[Engine]sizes
+	carried map[mover.Engine]sizes
 	took    map[string]Measurement
 	// resumed tells that the move was open when the run began.
 	resumed bool
@@ -77,9 +78,9 @@ type action struct {
 
 func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Providers, opt ApplyOptions, ev Events) (*run, error) {
 	r := &run{
-		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, keys: map[Engine][]string{PostgreSQL: credentialKeys(o, PostgreSQL), MongoDB: credentialKeys(o, MongoDB)}, parts: foreseen(s, o, partsWanted(s, &o)),
-		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[Engine]Part{}, proved: map[Engine]bool{}, read: map[Engine]*ReadResult{},
-		carried: map[Engine]sizes{}, took: map[string]Measurement{},
+		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, keys: map[mover.Engine][]string{mover.PostgreSQL: credentialKeys(o, mover.PostgreSQL), mover.MongoDB: credentialKeys(o, mover.MongoDB)}, parts: foreseen(s, o, partsWanted(s, &o)),
+		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[mover.Engine]Part{}, proved: map[mover.Engine]bool{}, read: map[mover.Engine]*mover.ReadResult{},
+		carried: map[mover.Engine]sizes{}, took: map[string]Measurement{},
 		lost: func() bool { return leaseLost(ctx) != nil },
 	}
 	for _, p := range adopted(s, &o) {
@@ -218,7 +219,7 @@ func (r *run) saveMove(ctx context.Context, change func(*Move)) error {
 }
 
 // savePart changes one datastore's part of the move.
-func (r *run) savePart(ctx context.Context, e Engine, change func(*Part)) error {
+func (r *run) savePart(ctx context.Context, e mover.Engine, change func(*Part)) error {
 	return r.saveMove(ctx, func(m *Move) { change(m.part(e)) })
 }
 
@@ -251,19 +252,19 @@ func (r *run) sides(p Part) sides {
 }
 
 // mover builds the Job of one operation of this attempt.
-func (r *run) mover(op Operation, p Part) MoverJob {
+func (r *run) mover(op mover.Operation, p Part) MoverJob {
 	r.mu.Lock()
 	move := r.move // a step beside this one may be writing it
 	r.mu.Unlock()
-	job := r.sides(p).job(JobName(op, move, p), MoverRequest{
+	job := r.sides(p).job(JobName(op, move, p), mover.Request{
 		Operation: op, Installation: r.id, Move: p.ID(), Epoch: p.Epoch, Fence: move.FenceID(p),
 		Streams: r.s.Mover.Streams, OwnerMap: p.OwnerMap, Replaces: p.Replaces, Fork: p.Fork, HandedOff: move.HandOff != nil,
 	})
 	job.Deadline = quickTime
 	switch op {
-	case OpCopy, OpProve:
+	case mover.OpCopy, mover.OpProve:
 		job.Deadline, job.Keep = longTime, true
-	case OpRead:
+	case mover.OpRead:
 		job.Deadline = longTime
 	default: // quick
 	}
@@ -286,8 +287,8 @@ func runMover[T any](ctx context.Context, r *run, st Step, job MoverJob) (T, err
 		}
 	}
 	first := true
-	raw, err := r.p.Movers.Run(ctx, job, func(e MoverEvent) {
-		if r.p.At != nil && first && job.Request.Operation == OpCopy && e.Bytes > 0 {
+	raw, err := r.p.Movers.Run(ctx, job, func(e mover.Event) {
+		if r.p.At != nil && first && job.Request.Operation == mover.OpCopy && e.Bytes > 0 {
 			first = false
 			r.p.At("copying")
 		}
@@ -310,7 +311,7 @@ func (r *run) writeApplied(ctx context.Context) error {
 	}
 	a := Applied{
 		At: r.p.Now(), By: r.opt.By, SpecDigest: r.s.Digest(), Plan: r.plan.ID, Revision: rel.Value.Revision,
-		ChartVersion: rel.Value.ChartVersion, ConfigDigest: rel.Value.ConfigDigest, Replicas: map[string]int{}, Stores: map[Engine]AppliedStore{},
+		ChartVersion: rel.Value.ChartVersion, ConfigDigest: rel.Value.ConfigDigest, Replicas: map[string]int{}, Stores: map[mover.Engine]AppliedStore{},
 	}
 	for _, e := range engines {
 		if d := declared(r.s, e); d != nil {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Starts says why the application does not start.
@@ -161,7 +163,7 @@ func (s *start) wait(ctx context.Context) error {
 			s.next = nextLook(s.next)
 			s.explain(ctx, ws, waited)
 		}
-		s.r.ev.StepProgress(s.st, MoverEvent{Phase: "starting", Message: why, Waited: waited, Budget: resumeTime})
+		s.r.ev.StepProgress(s.st, mover.Event{Phase: "starting", Message: why, Waited: waited, Budget: resumeTime})
 		if err := s.r.p.Wait(ctx, 500*time.Millisecond); err != nil {
 			if errors.Is(err, context.DeadlineExceeded) {
 				err = nil // its time is up, and nobody is in a hurry

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -32,7 +33,7 @@ func Status(s *spec.Spec, o Observation, file string) []StatusLine {
 	out = append(out, statusRelease(o), statusApplication(o))
 	out = append(out, statusAiling(o)...)
 	for _, e := range engines {
-		if declared(s, e) != nil || e == PostgreSQL {
+		if declared(s, e) != nil || e == mover.PostgreSQL {
 			out = append(out, statusStore(o, e), statusServers(o, e))
 		}
 	}
@@ -53,7 +54,7 @@ func statusMove(o Observation, file string) StatusLine {
 		line.Text = fmt.Sprintf("THE APPLICATION IS STOPPED since %s: move %s to %s was cut off", when(m.Quiesced), m.ID, m.Target())
 		for _, p := range m.Parts {
 			if p.Fence != nil {
-				line.Text += "; " + p.Source() + " is " + p.Fence.Fence.says()
+				line.Text += "; " + p.Source() + " is " + p.Fence.Fence.Says()
 			}
 		}
 	}
@@ -116,7 +117,7 @@ func statusApplication(o Observation) StatusLine {
 	return line
 }
 
-func statusStore(o Observation, e Engine) StatusLine {
+func statusStore(o Observation, e mover.Engine) StatusLine {
 	line := StatusLine{Topic: string(e)}
 	if !o.Release.Is() {
 		line.Text = "unknown without the release"
@@ -148,7 +149,7 @@ func statusStore(o Observation, e Engine) StatusLine {
 	return line
 }
 
-func statusServers(o Observation, e Engine) StatusLine {
+func statusServers(o Observation, e mover.Engine) StatusLine {
 	line := StatusLine{Topic: "servers"}
 	in := o.store(e).Inspection
 	switch {
@@ -164,7 +165,7 @@ func statusServers(o Observation, e Engine) StatusLine {
 	return line
 }
 
-func describeSide(e Engine, name string, side *InspectedSide) string {
+func describeSide(e mover.Engine, name string, side *mover.InspectedSide) string {
 	switch {
 	case side == nil:
 		return name + " none"
@@ -175,9 +176,9 @@ func describeSide(e Engine, name string, side *InspectedSide) string {
 	for _, db := range side.Database.Databases {
 		bytes += db.Bytes
 	}
-	text := fmt.Sprintf("%s %s %s with %s", name, e.title(), side.Database.ServerVersion, Bytes(bytes))
+	text := fmt.Sprintf("%s %s %s with %s", name, e.Title(), side.Database.ServerVersion, mover.Bytes(bytes))
 	if side.Database.Fence != nil {
-		text += " (" + strings.ToUpper(side.Database.Fence.says()) + ": a fence stands since " + when(side.Database.Fence.Since) + ")"
+		text += " (" + strings.ToUpper(side.Database.Fence.Says()) + ": a fence stands since " + when(side.Database.Fence.Since) + ")"
 	}
 	return text
 }

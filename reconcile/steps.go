@@ -1,6 +1,9 @@
 package reconcile
 
-import "github.com/circleci-dr/circleci-dr/spec"
+import (
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
 
 // The closed set of actions. Each has one entry in actionsByKind.
 const (
@@ -116,9 +119,9 @@ func newStep(kind ActionKind, object, title string) Step {
 }
 
 // ofEngine marks a step as one datastore's.
-func ofEngine(e Engine, st Step) Step {
+func ofEngine(e mover.Engine, st Step) Step {
 	st.Args = map[string]string{"engine": string(e)}
 	return st
 }
 
-func engineOf(st Step) Engine { return Engine(st.Args["engine"]) }
+func engineOf(st Step) mover.Engine { return mover.Engine(st.Args["engine"]) }

@@ -7,10 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-func credentialsStep(s *spec.Spec, o Observation, e Engine) Step {
+func credentialsStep(s *spec.Spec, o Observation, e mover.Engine) Step {
 	t := traitsOf[e]
 	st := ofEngine(e, newStep(ActCredentials, t.credentials, "Write the Secret the application will read"))
 	ref := declared(s, e).external.password
@@ -40,8 +41,8 @@ func describeRef(r spec.SecretRef) string {
 func protectStep(o Observation, p Part) Step {
 	name := o.Release.Value.Store(p.Engine).FullName
 	title := "Protect the internal database and its volume"
-	if p.Engine != PostgreSQL {
-		title = "Protect the internal " + p.Engine.title() + " and its volume"
+	if p.Engine != mover.PostgreSQL {
+		title = "Protect the internal " + p.Engine.Title() + " and its volume"
 	}
 	st := newStep(ActProtect, name, title)
 	st.Reason = "helm deletes StatefulSet and Secret with the switch; they are the way back until the commit"
@@ -72,7 +73,7 @@ func fenceStep(o Observation, p Part) Step {
 	st.Risk, st.Accept = Outage, AcceptOutage
 	st.Reason = "scaling to zero is not enough: any helm upgrade starts the application again, so the database itself refuses writes"
 	st.Details = []string{"default_transaction_read_only = on, sessions ended, write counters read"}
-	if p.Engine == MongoDB {
+	if p.Engine == mover.MongoDB {
 		st.Title = "Stop writes to the " + string(p.From) + " MongoDB"
 		st.Details = []string{"sessions ended, write counters read; locked with fsyncLock where its user may, so that every write waits, elsewhere a write is noticed and stops the move"}
 	}
@@ -83,8 +84,8 @@ func fenceStep(o Observation, p Part) Step {
 func copyStep(o Observation, p Part) Step {
 	z := sizesOf(o, p)
 	title := "Copy every database"
-	if p.Engine != PostgreSQL {
-		title = "Copy every " + p.Engine.title() + " database"
+	if p.Engine != mover.PostgreSQL {
+		title = "Copy every " + p.Engine.Title() + " database"
 	}
 	st := newStep(ActCopy, p.Target(), title)
 	st.Reason = "the data has to be on the target before the application is"
@@ -101,7 +102,7 @@ func copyStep(o Observation, p Part) Step {
 		}
 		st.Reason += "; what it held is replaced"
 	}
-	st.Changes = []Change{{Field: field, From: before, To: fmt.Sprintf("%s in %d %s", Bytes(z.bytes), z.tables, z.noun)}}
+	st.Changes = []Change{{Field: field, From: before, To: fmt.Sprintf("%s in %d %s", mover.Bytes(z.bytes), z.tables, z.noun)}}
 	st.Details = append(st.Details, keptDetails(o, p)...)
 	for _, from := range slices.Sorted(maps.Keys(p.OwnerMap)) {
 		why := "the target's admin role is no superuser"
@@ -123,7 +124,7 @@ func keptDetails(o Observation, p Part) []string {
 	store := o.store(p.Engine)
 	var out []string
 	for _, v := range store.Internal.Value.Volumes {
-		text := fmt.Sprintf("volume %s (claim %s, %s)", v.Name, v.Claim, Bytes(v.Bytes))
+		text := fmt.Sprintf("volume %s (claim %s, %s)", v.Name, v.Claim, mover.Bytes(v.Bytes))
 		switch l := store.Lineage; {
 		case p.Replaces > 0 && !v.KeptSince.IsZero():
 			text += fmt.Sprintf(" was kept on %s and holds the data as they were when %s took over", when(v.KeptSince), l.Value.Endpoint)
@@ -136,7 +137,7 @@ func keptDetails(o Observation, p Part) []string {
 }
 
 // adaptations are what the copy will change on purpose, as the mover found.
-func adaptations(o Observation, e Engine) []string {
+func adaptations(o Observation, e mover.Engine) []string {
 	in := o.store(e).Inspection
 	if !in.Is() {
 		return nil
@@ -146,13 +147,13 @@ func adaptations(o Observation, e Engine) []string {
 
 func proveStep(o Observation, p Part) Step {
 	st := newStep(ActProve, string(p.Engine), "Prove that both sides are equal")
-	if p.Engine != PostgreSQL {
-		st.Title = "Prove that both sides of " + p.Engine.title() + " are equal"
+	if p.Engine != mover.PostgreSQL {
+		st.Title = "Prove that both sides of " + p.Engine.Title() + " are equal"
 	}
 	st.Risk, st.Accept = Outage, AcceptOutage
 	st.Reason = "a copy is done when it was compared, not when a command ended"
 	st.Details = []string{"schemas, every row, indexes, constraints, sequences, large objects, owners and grants; a trial write as the application's role"}
-	if p.Engine == MongoDB {
+	if p.Engine == mover.MongoDB {
 		st.Details = []string{"collections, options, indexes, views, validators, number of documents and content hash of every collection; a trial write as the application's user"}
 	}
 	st.Estimate = sizesOf(o, p).proving().down()
@@ -161,8 +162,8 @@ func proveStep(o Observation, p Part) Step {
 
 func commitStep(p Part) Step {
 	st := newStep(ActCommit, p.ID(), "Commit: the target is authoritative")
-	if p.Engine != PostgreSQL {
-		st.Title = "Commit: the target's " + p.Engine.title() + " is authoritative"
+	if p.Engine != mover.PostgreSQL {
+		st.Title = "Commit: the target's " + p.Engine.Title() + " is authoritative"
 	}
 	st.Risk, st.Accept = Outage, AcceptOutage
 	st.Reason = "from here on the old side is never taken for the truth again"
@@ -172,12 +173,12 @@ func commitStep(p Part) Step {
 
 func removeStep(o Observation, p Part) Step {
 	name := o.Release.Value.Store(p.Engine).FullName
-	st := newStep(ActRemove, name, "Remove the internal "+p.Engine.title()+", keep its volume")
+	st := newStep(ActRemove, name, "Remove the internal "+p.Engine.Title()+", keep its volume")
 	st.Risk, st.Accept = Destructive, AcceptRemoveInternal
 	st.Reason = "nothing reads it any more; a running second database is a trap"
 	st.Changes = []Change{{Field: "StatefulSet/" + name, From: "running", To: "removed"}}
 	for _, v := range o.store(p.Engine).Internal.Value.Volumes {
-		st.Details = append(st.Details, fmt.Sprintf("volume %s (claim %s, %s) and Secret %s stay until you delete them", v.Name, v.Claim, Bytes(v.Bytes), name))
+		st.Details = append(st.Details, fmt.Sprintf("volume %s (claim %s, %s) and Secret %s stay until you delete them", v.Name, v.Claim, mover.Bytes(v.Bytes), name))
 	}
 	st.Estimate = Estimate{Low: 2 * time.Second, High: 60 * time.Second}
 	return st

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -80,9 +81,9 @@ func switchChanges(s *spec.Spec, rel Release, p Part) []Change {
 	}
 	x := d.external.endpoint
 	out = append(out, trustChanges(p)...)
-	if e == MongoDB {
+	if e == mover.MongoDB {
 		return append(out,
-			Change{Field: hostFieldOf(e), From: live.At(), To: x.at()},
+			Change{Field: hostFieldOf(e), From: live.At(), To: x.At()},
 			Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
 	}
 	return append(out,

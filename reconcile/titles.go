@@ -1,6 +1,10 @@
 package reconcile
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+)
 
 // plainTitles are titles that do not name their datastore, and what they say of
 // which: with one datastore in a plan there is nothing to mistake.
@@ -24,12 +28,12 @@ func nameEngines(steps []Step) []Step {
 	}
 	for i := range steps {
 		e := engineOf(steps[i])
-		if e == "" || strings.Contains(steps[i].Title, e.title()) {
+		if e == "" || strings.Contains(steps[i].Title, e.Title()) {
 			continue
 		}
 		for _, t := range plainTitles {
 			if steps[i].Title == t.plain {
-				steps[i].Title = strings.Replace(t.naming, "%", e.title(), 1)
+				steps[i].Title = strings.Replace(t.naming, "%", e.Title(), 1)
 			}
 		}
 	}
@@ -37,8 +41,8 @@ func nameEngines(steps []Step) []Step {
 }
 
 // enginesOf are the datastores that steps are about.
-func enginesOf(steps []Step) map[Engine]bool {
-	out := map[Engine]bool{}
+func enginesOf(steps []Step) map[mover.Engine]bool {
+	out := map[mover.Engine]bool{}
 	for _, st := range steps {
 		if e := engineOf(st); e != "" {
 			out[e] = true

@@ -21,8 +21,8 @@ func TestEveryTitleNamesItsDatastoreWhereThereAreSeveral(t *testing.T) {
 		several++
 		seen := map[string]StepID{}
 		for _, st := range plan.Steps {
-			if e := engineOf(st); e != "" && !strings.Contains(st.Title, e.title()) && !strings.Contains(st.Title, w.of(e).out) {
-				t.Errorf("%s: %q does not say that it is about %s", f.name, st.Title, e.title())
+			if e := engineOf(st); e != "" && !strings.Contains(st.Title, e.Title()) && !strings.Contains(st.Title, w.of(e).out) {
+				t.Errorf("%s: %q does not say that it is about %s", f.name, st.Title, e.Title())
 			}
 			if other := seen[st.Title]; other != "" {
 				t.Errorf("%s: %s and %s are both called %q", f.name, other, st.ID, st.Title)

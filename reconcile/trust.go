@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -22,7 +23,7 @@ const trustPath = TrustBlock + ".certificates"
 
 // entryOf is a certificate as it stands in tls.certificates.
 func entryOf(c *x509.Certificate) string {
-	return base64.StdEncoding.EncodeToString(pemOf(c))
+	return base64.StdEncoding.EncodeToString(mover.PEM(c))
 }
 
 // namesOf are certificates for people: whose they are, and a fingerprint.
@@ -98,7 +99,7 @@ func cannotEntrust(rel Release) string {
 // untold are the certificates of external.tls.ca without which somebody who
 // trusts what trust says would not trust the external server. Without an
 // inspection nobody knows of any.
-func untold(s *spec.Spec, o Observation, e Engine, trust Trust) []string {
+func untold(s *spec.Spec, o Observation, e mover.Engine, trust Trust) []string {
 	in, authority := o.store(e).Inspection, o.store(e).Authority
 	if verifies, _ := applicationVerifies(s, e); !verifies || !in.Is() || !authority.Is() {
 		return nil

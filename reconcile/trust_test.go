@@ -9,16 +9,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // entrusting is an observation of a MongoDB outside that shows what its file
 // names an authority for.
-func entrusting(shown Presented, authority Observed[string], trust Trust) Observation {
+func entrusting(shown mover.Presented, authority Observed[string], trust Trust) Observation {
 	o := Observation{At: time.Now()}
 	o.Release = Found(Release{Name: "server", Namespace: "ci", ChartVersion: "4.10.0", Trust: trust, Mongo: ReleaseStore{Internal: true, FullName: "mongodb"}})
 	o.Mongo.Authority = authority
-	o.Mongo.Inspection = Found(Inspection{InspectResult: InspectResult{Target: &InspectedSide{Database: &Database{Presented: []Presented{shown}}}}})
+	o.Mongo.Inspection = Found(Inspection{InspectResult: mover.InspectResult{Target: &mover.InspectedSide{Database: &mover.Database{Presented: []mover.Presented{shown}}}}})
 	return o
 }
 
@@ -30,7 +31,7 @@ func TestTheSwitchAddsTheAuthorityThatIsMissing(t *testing.T) {
 	entry := entryOf(certificatesOf(ours.pem)[0])
 	for _, row := range []struct {
 		name    string
-		shown   Presented
+		shown   mover.Presented
 		ca      Observed[string]
 		trust   Trust
 		version string
@@ -150,7 +151,7 @@ func TestValuesFilesHaveToNameTheAuthority(t *testing.T) {
 		{"after it, written", at(after, wrote), false},
 		{"a release that has never had it", at(adopted, lacks), false},
 	} {
-		devs := trustDeviations(s, row.o, MongoDB)
+		devs := trustDeviations(s, row.o, mover.MongoDB)
 		if (len(devs) > 0) != row.lacks {
 			t.Errorf("%s: %+v", row.name, devs)
 			continue
@@ -164,7 +165,7 @@ func TestValuesFilesHaveToNameTheAuthority(t *testing.T) {
 		if text := describeDeviations(devs); !strings.HasPrefix(text, "tls.certificates (values.yaml:3) lacks CN=Our own") {
 			t.Errorf("%s: %s", row.name, text)
 		}
-		if fix := fixValues(s, row.o, MongoDB, devs); fix != writeValues {
+		if fix := fixValues(s, row.o, mover.MongoDB, devs); fix != writeValues {
 			t.Errorf("%s: fix %q", row.name, fix)
 		}
 	}
@@ -173,7 +174,7 @@ func TestValuesFilesHaveToNameTheAuthority(t *testing.T) {
 	secret.TLS.CA = &spec.SecretRef{Secret: &spec.SecretKey{Name: "ca", Key: "ca.pem"}}
 	s.Datastores.MongoDB.External = &secret
 	o := at(after, lacks)
-	if fix := fixValues(s, o, MongoDB, trustDeviations(s, o, MongoDB)); !strings.Contains(fix, "helm get values server -n ci") {
+	if fix := fixValues(s, o, mover.MongoDB, trustDeviations(s, o, mover.MongoDB)); !strings.Contains(fix, "helm get values server -n ci") {
 		t.Errorf("fix %q", fix)
 	}
 }

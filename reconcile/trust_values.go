@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // trustDeviations is what tls.certificates of the values files lacks of what the
 // release has for an external server, or gets with the move.
-func trustDeviations(s *spec.Spec, o Observation, e Engine) []Deviation {
+func trustDeviations(s *spec.Spec, o Observation, e mover.Engine) []Deviation {
 	d := declared(s, e)
 	if d == nil || d.location != spec.External || !o.Values.Is() {
 		return nil
@@ -40,7 +41,7 @@ func trustDeviations(s *spec.Spec, o Observation, e Engine) []Deviation {
 }
 
 // trustSetting is tls.certificates of the files with entries added.
-func trustSetting(e Engine, files DeclaredValues, entries []string) Setting {
+func trustSetting(e mover.Engine, files DeclaredValues, entries []string) Setting {
 	list := []any{}
 	for _, entry := range append(slices.Clone(files.Trust.Certificates), entries...) {
 		list = append(list, entry)
@@ -50,7 +51,7 @@ func trustSetting(e Engine, files DeclaredValues, entries []string) Setting {
 
 // AuthorityRef is where the file has the authority of an external server that
 // the application may have to trust; nil where there is none.
-func AuthorityRef(s *spec.Spec, e Engine) *spec.SecretRef {
+func AuthorityRef(s *spec.Spec, e mover.Engine) *spec.SecretRef {
 	d := declared(s, e)
 	if verifies, _ := applicationVerifies(s, e); d == nil || d.location != spec.External || d.external == nil || !verifies {
 		return nil
@@ -62,7 +63,7 @@ func AuthorityRef(s *spec.Spec, e Engine) *spec.SecretRef {
 // server, whose certificates a text holds, added where it is not there yet; nil
 // and a note where this cannot be known without the cluster, nil alone where
 // the chart has no such list.
-func WantedTrust(e Engine, version, authority string, files DeclaredValues) (*Setting, string) {
+func WantedTrust(e mover.Engine, version, authority string, files DeclaredValues) (*Setting, string) {
 	certificates := certificatesOf(authority)
 	field := fieldOf(e, "external", "tls", "ca")
 	var entries []string
@@ -91,7 +92,7 @@ func WantedTrust(e Engine, version, authority string, files DeclaredValues) (*Se
 
 // writesTrust tells whether circleci-dr values, which sees no cluster, comes to
 // the same list.
-func writesTrust(s *spec.Spec, o Observation, e Engine, d Deviation) bool {
+func writesTrust(s *spec.Spec, o Observation, e mover.Engine, d Deviation) bool {
 	ref := AuthorityRef(s, e)
 	if ref == nil || ref.Secret != nil {
 		return false

@@ -4,65 +4,39 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
-
-// UncarriedKind says why something stays where it is when a server's data move.
-type UncarriedKind string
-
-// What a move leaves behind. None of it stands in the way of a copy.
-const (
-	UncarriedPrivilege UncarriedKind = "left-privilege"        // on an object of an extension or of the server
-	UncarriedOnMember  UncarriedKind = "left-on-extension"     // somebody put it on a table of an extension
-	UncarriedInSystem  UncarriedKind = "left-in-system-schema" // somebody made it in pg_catalog or information_schema
-	UncarriedChanged   UncarriedKind = "left-system-change"    // somebody changed what initdb made
-	UncarriedTemplate  UncarriedKind = "left-template"         // it is in template1
-	UncarriedPlace     UncarriedKind = "left-tablespace"       // it lies in a tablespace
-	UncarriedServer    UncarriedKind = "left-server-object"    // it is the server's, not a database's
-	UncarriedRole      UncarriedKind = "role-kept"             // the target has a role of that name
-	UncarriedUnread    UncarriedKind = "left-unread"           // whether there is something could not be found out
-	UncarriedGenerated UncarriedKind = "generated-unchecked"   // whether stored values are still what their expression gives could not be found out
-)
-
-// Uncarried is something that a move neither carries nor compares.
-type Uncarried struct {
-	Kind     UncarriedKind `json:"kind"`
-	Database string        `json:"database,omitempty"`
-	Object   string        `json:"object"`
-	// Detail says what about the object it is.
-	Detail string `json:"detail,omitempty"`
-	// Superuser tells that a target where our role is a superuser gets it.
-	Superuser bool `json:"superuser,omitempty"`
-}
 
 // uncarriedWords are a finding's words about one kind.
 type uncarriedWords struct{ what, fix string }
 
-var uncarriedFindings = map[UncarriedKind]uncarriedWords{
-	UncarriedPrivilege: {"privileges on objects of extensions and of the server itself are not carried, because the target's role is no superuser: %s",
+var uncarriedFindings = map[mover.UncarriedKind]uncarriedWords{
+	mover.UncarriedPrivilege: {"privileges on objects of extensions and of the server itself are not carried, because the target's role is no superuser: %s",
 		"grant and revoke them on the target after the move, as a role that may, or let a superuser do the move"},
-	UncarriedOnMember: {"somebody put this on a table of an extension, and CREATE EXTENSION will not make it on the target: %s",
+	mover.UncarriedOnMember: {"somebody put this on a table of an extension, and CREATE EXTENSION will not make it on the target: %s",
 		"make it there after the move if it is needed, or drop it from the source"},
-	UncarriedInSystem: {"somebody made this in a schema of the server's own, which no dump holds: %s",
+	mover.UncarriedInSystem: {"somebody made this in a schema of the server's own, which no dump holds: %s",
 		"move it to a schema of yours (ALTER … SET SCHEMA), and it is carried; or make it on the target"},
-	UncarriedChanged: {"somebody changed what the server itself brings, and the target has it as it was made: %s",
+	mover.UncarriedChanged: {"somebody changed what the server itself brings, and the target has it as it was made: %s",
 		"make a copy of it under a name of yours and use that, or make the same change on the target"},
-	UncarriedTemplate: {"template1 holds what every database made on the source later would have, and the target's does not: %s",
+	mover.UncarriedTemplate: {"template1 holds what every database made on the source later would have, and the target's does not: %s",
 		"make it in template1 of the target if databases will be made from it, or drop it from the source"},
-	UncarriedPlace: {"tablespaces are not carried; on the target this lies where the server keeps its databases: %s",
+	mover.UncarriedPlace: {"tablespaces are not carried; on the target this lies where the server keeps its databases: %s",
 		"nothing, if that has the room and the speed; else move it on the target after the move"},
-	UncarriedServer: {"this belongs to the server and not to a database, and is not carried: %s",
+	mover.UncarriedServer: {"this belongs to the server and not to a database, and is not carried: %s",
 		"make it on the target if something there needs it"},
-	UncarriedRole: {"the target has a role of that name, which keeps its attributes and its password; whoever logs in as it with the source's password is refused: %s",
+	mover.UncarriedRole: {"the target has a role of that name, which keeps its attributes and its password; whoever logs in as it with the source's password is refused: %s",
 		"set the role's password on the target to the one in use (ALTER ROLE … PASSWORD), or change it where it is used"},
-	UncarriedUnread: {"whether something is left behind here could not be found out: %s",
+	mover.UncarriedUnread: {"whether something is left behind here could not be found out: %s",
 		"see the message; look yourself, or let the role that inspects read it"},
-	UncarriedGenerated: {"a copy computes these stored generated columns anew; whether that gives what they hold could not be found out: %s",
+	mover.UncarriedGenerated: {"a copy computes these stored generated columns anew; whether that gives what they hold could not be found out: %s",
 		"compare them yourself with the application up: a difference is found at the end of the outage, and the move goes back"},
 }
 
 // checkUncarried names what this source has and a target does not get.
-func checkUncarried(e Engine, left []Uncarried, superuser bool) []Finding {
-	byKind := map[UncarriedKind][]string{}
+func checkUncarried(e mover.Engine, left []mover.Uncarried, superuser bool) []Finding {
+	byKind := map[mover.UncarriedKind][]string{}
 	for _, l := range left {
 		if l.Superuser && superuser {
 			continue
@@ -90,8 +64,8 @@ func checkUncarried(e Engine, left []Uncarried, superuser bool) []Finding {
 // namedAtOnce is how many objects one finding names.
 const namedAtOnce = 20
 
-func sortedKinds(byKind map[UncarriedKind][]string) []UncarriedKind {
-	var kinds []UncarriedKind
+func sortedKinds(byKind map[mover.UncarriedKind][]string) []mover.UncarriedKind {
+	var kinds []mover.UncarriedKind
 	for kind := range byKind {
 		kinds = append(kinds, kind)
 	}

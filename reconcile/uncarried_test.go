@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 func whats(list []Finding) (out []string) {
@@ -15,23 +17,23 @@ func whats(list []Finding) (out []string) {
 }
 
 func TestWhatIsLeftBehindIsNamedOneByOne(t *testing.T) {
-	left := []Uncarried{
-		{Kind: UncarriedTemplate, Object: "table public.strays"},
-		{Kind: UncarriedPrivilege, Database: "main", Object: "routine digest(text,text)", Detail: "revoked EXECUTE from public", Superuser: true},
+	left := []mover.Uncarried{
+		{Kind: mover.UncarriedTemplate, Object: "table public.strays"},
+		{Kind: mover.UncarriedPrivilege, Database: "main", Object: "routine digest(text,text)", Detail: "revoked EXECUTE from public", Superuser: true},
 	}
 	template := "left-template: template1 holds what every database made on the source later would have, and the target's does not: table public.strays"
 	privilege := "left-privilege: privileges on objects of extensions and of the server itself are not carried, because the target's role is no superuser: routine digest(text,text) in database main (revoked EXECUTE from public)"
-	if got := whats(checkUncarried(PostgreSQL, left, false)); !slices.Equal(got, []string{privilege, template}) {
+	if got := whats(checkUncarried(mover.PostgreSQL, left, false)); !slices.Equal(got, []string{privilege, template}) {
 		t.Errorf("without a superuser: %q", got)
 	}
-	if got := whats(checkUncarried(PostgreSQL, left, true)); !slices.Equal(got, []string{template}) {
+	if got := whats(checkUncarried(mover.PostgreSQL, left, true)); !slices.Equal(got, []string{template}) {
 		t.Errorf("with a superuser: %q", got)
 	}
-	var many []Uncarried
+	var many []mover.Uncarried
 	for i := range 45 {
-		many = append(many, Uncarried{Kind: UncarriedServer, Object: fmt.Sprintf("replication slot s%02d", i)})
+		many = append(many, mover.Uncarried{Kind: mover.UncarriedServer, Object: fmt.Sprintf("replication slot s%02d", i)})
 	}
-	all := strings.Join(whats(checkUncarried(PostgreSQL, many, false)), "\n")
+	all := strings.Join(whats(checkUncarried(mover.PostgreSQL, many, false)), "\n")
 	for _, l := range many {
 		if !strings.Contains(all, l.Object) {
 			t.Errorf("%s is not named in %s", l.Object, all)
@@ -45,12 +47,14 @@ func TestWhatIsLeftBehindIsNamedOneByOne(t *testing.T) {
 }
 
 func TestSettingsOfTheWholeServer(t *testing.T) {
-	set := func(value, usual string) ServerSetting { return ServerSetting{Value: value, Default: usual} }
+	set := func(value, usual string) mover.ServerSetting {
+		return mover.ServerSetting{Value: value, Default: usual}
+	}
 	const felt = "server-setting: what is set for the whole server is not carried, and the application can feel it: "
 	for _, c := range []struct {
 		name     string
 		setting  string
-		from, to ServerSetting
+		from, to mover.ServerSetting
 		want     []string
 	}{
 		{"alike", "search_path", set("app", `"$user", public`), set("app", `"$user", public`), nil},
@@ -63,16 +67,16 @@ func TestSettingsOfTheWholeServer(t *testing.T) {
 		{"not felt", "work_mem", set("9000", "4096"), set("4096", "4096"), []string{"server-settings: settings of the whole server differ and are not carried: work_mem is '9000' on the source and '4096' on the target"}},
 		{"not felt, and only the target set it", "work_mem", set("4096", "4096"), set("9000", "4096"), nil},
 		{"about the place", "data_directory", set("/a", ""), set("/b", ""), nil},
-		{"an application's own", "app.tenant", set("seven", ""), ServerSetting{}, []string{felt + "app.tenant is 'seven' on the source and empty on the target"}},
-		{"hidden", "DateStyle", ServerSetting{Value: "German", Default: "ISO, MDY", Hidden: true}, set("ISO, MDY", "ISO, MDY"),
+		{"an application's own", "app.tenant", set("seven", ""), mover.ServerSetting{}, []string{felt + "app.tenant is 'seven' on the source and empty on the target"}},
+		{"hidden", "DateStyle", mover.ServerSetting{Value: "German", Default: "ISO, MDY", Hidden: true}, set("ISO, MDY", "ISO, MDY"),
 			[]string{"server-setting-hidden: what is set for the whole server could not be seen, because the role that inspects has a setting of its own: DateStyle"}},
 	} {
-		src, dst := Database{ServerSettings: map[string]ServerSetting{c.setting: c.from}}, Database{ServerSettings: map[string]ServerSetting{c.setting: c.to}}
+		src, dst := mover.Database{ServerSettings: map[string]mover.ServerSetting{c.setting: c.from}}, mover.Database{ServerSettings: map[string]mover.ServerSetting{c.setting: c.to}}
 		if got := whats(checkServerSettings(src, dst)); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
-	src, dst := Database{ServerSettings: map[string]ServerSetting{"app.tenant": set("seven", "")}}, Database{ServerSettings: map[string]ServerSetting{"port": set("1", "1")}}
+	src, dst := mover.Database{ServerSettings: map[string]mover.ServerSetting{"app.tenant": set("seven", "")}}, mover.Database{ServerSettings: map[string]mover.ServerSetting{"port": set("1", "1")}}
 	if got := whats(checkServerSettings(src, dst)); !slices.Equal(got, []string{felt + "app.tenant is 'seven' on the source, and the target does not have it"}) {
 		t.Errorf("unknown to the target: %q", got)
 	}

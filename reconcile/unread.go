@@ -3,6 +3,7 @@ package reconcile
 import (
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -28,14 +29,14 @@ func unread(s *spec.Spec, o Observation) []string {
 	add("move record", o.Move.Known, o.Move.Why)
 	for _, e := range engines {
 		d := o.store(e)
-		add("lineage record of "+e.title(), d.Lineage.Known, d.Lineage.Why)
+		add("lineage record of "+e.Title(), d.Lineage.Known, d.Lineage.Why)
 		if !observed(s, &o, e) {
 			continue
 		}
 		if readsOurSecret(s, o.Release.Value, e) {
 			add("Secret "+traitsOf[e].credentials, d.Credentials.Known, d.Credentials.Why)
 		}
-		add("internal "+e.title(), d.Internal.Known, d.Internal.Why)
+		add("internal "+e.Title(), d.Internal.Known, d.Internal.Why)
 		if d.Internal.Is() {
 			add("StatefulSet "+o.Release.Value.Store(e).FullName, d.Internal.Value.StatefulSet.Known, d.Internal.Value.StatefulSet.Why)
 		}
@@ -44,7 +45,7 @@ func unread(s *spec.Spec, o Observation) []string {
 }
 
 // readsOurSecret tells whether the release reads the Secret we keep, or will.
-func readsOurSecret(s *spec.Spec, rel Release, e Engine) bool {
+func readsOurSecret(s *spec.Spec, rel Release, e mover.Engine) bool {
 	d, live := declared(s, e), rel.Store(e)
 	return d != nil && d.location == spec.External && (live.Internal || live.ExistingSecret == traitsOf[e].credentials)
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -26,15 +27,15 @@ type Setting struct {
 // version uses the engine where the spec says it lives. The switch sets it and
 // the user's own files must carry it: both take it from here. A missing
 // version means the newest. Nil means that the spec does not say.
-func DatastoreValues(s *spec.Spec, engine Engine, version string) []Setting {
+func DatastoreValues(s *spec.Spec, engine mover.Engine, version string) []Setting {
 	switch pg, mg := s.Datastores.PostgreSQL, s.Datastores.MongoDB; {
-	case engine == PostgreSQL && pg != nil && pg.Location == spec.External && pg.External != nil:
+	case engine == mover.PostgreSQL && pg != nil && pg.Location == spec.External && pg.External != nil:
 		return wantedOf(engine, postgresRows, pg.External, version)
-	case engine == PostgreSQL && pg != nil && pg.Location == spec.Internal:
-		return []Setting{{Path: "postgresql.internal", Value: true, Default: true, Field: fieldOf(PostgreSQL, "location")}}
-	case engine == MongoDB && mg != nil && mg.Location == spec.External && mg.External != nil:
+	case engine == mover.PostgreSQL && pg != nil && pg.Location == spec.Internal:
+		return []Setting{{Path: "postgresql.internal", Value: true, Default: true, Field: fieldOf(mover.PostgreSQL, "location")}}
+	case engine == mover.MongoDB && mg != nil && mg.Location == spec.External && mg.External != nil:
 		return wantedOf(engine, mongoRows, mg.External, version)
-	case engine == MongoDB && mg != nil && mg.Location == spec.Internal:
+	case engine == mover.MongoDB && mg != nil && mg.Location == spec.Internal:
 		return []Setting{{Path: "mongodb.internal", Value: true, Default: true, Field: "datastores.mongodb.location"}}
 	}
 	return nil
@@ -90,7 +91,7 @@ func ValueAt(tree map[string]any, names ...string) any {
 // a datastore that comes back from outside leaves nothing of the outside
 // behind. secret is the Secret the release is known or told to read; without
 // one it is ours.
-func WantedValues(s *spec.Spec, engine Engine, version, secret string, files DeclaredValues) []Setting {
+func WantedValues(s *spec.Spec, engine mover.Engine, version, secret string, files DeclaredValues) []Setting {
 	settings := DatastoreValues(s, engine, version)
 	if len(settings) == 0 {
 		return nil
@@ -121,7 +122,7 @@ func namesServer(settings []Setting, files DeclaredValues) bool {
 	return true
 }
 
-func hasCredential(engine Engine, files DeclaredValues) bool {
+func hasCredential(engine mover.Engine, files DeclaredValues) bool {
 	for _, name := range []string{"existingSecret", "password", "rootPassword"} {
 		f, ok := files.Fact(string(engine) + ".auth." + name)
 		if ok && f.Value != "" && (f.Value != nil || name != "existingSecret") {
@@ -134,10 +135,10 @@ func hasCredential(engine Engine, files DeclaredValues) bool {
 // leftovers are values that files keep from an external datastore and that the
 // internal one would trip over: the chart reads host and port wherever it lives,
 // and our Secret holds the other server's password.
-func leftovers(engine Engine, version string, files DeclaredValues) []Setting {
-	name, ours, field := "postgresql", CredentialsName(PostgreSQL), fieldOf(PostgreSQL, "location")
-	if engine == MongoDB {
-		name, ours, field = "mongodb", CredentialsName(MongoDB), "datastores.mongodb.location"
+func leftovers(engine mover.Engine, version string, files DeclaredValues) []Setting {
+	name, ours, field := "postgresql", CredentialsName(mover.PostgreSQL), fieldOf(mover.PostgreSQL, "location")
+	if engine == mover.MongoDB {
+		name, ours, field = "mongodb", CredentialsName(mover.MongoDB), "datastores.mongodb.location"
 	}
 	internal, set := files.Fact(name + ".internal")
 	secret, _ := files.Fact(name + ".auth.existingSecret")
@@ -152,7 +153,7 @@ func leftovers(engine Engine, version string, files DeclaredValues) []Setting {
 	add := func(key string, value, standard any) {
 		out = append(out, Setting{Path: name + "." + key, Value: value, Default: standard, Field: field})
 	}
-	if engine == PostgreSQL {
+	if engine == mover.PostgreSQL {
 		add("postgresqlHost", store, "postgresql")
 		add("postgresqlPort", 5432, 5432)
 		if version == "" || atLeast(version, 4, 9) {
@@ -198,7 +199,7 @@ func Deviations(settings []Setting, files DeclaredValues) []Deviation {
 
 // UnusedPasswords are passwords in the files that nothing reads once the files
 // carry the settings: an existingSecret wins over them.
-func UnusedPasswords(engine Engine, settings []Setting, files DeclaredValues) []ValuesFact {
+func UnusedPasswords(engine mover.Engine, settings []Setting, files DeclaredValues) []ValuesFact {
 	if len(settings) == 0 || settings[0].Value == true {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -35,7 +36,7 @@ func unreadValues(s *spec.Spec, o Observation) []string {
 }
 
 // settled tells whether the release uses a datastore where the spec says.
-func settled(s *spec.Spec, rel Release, e Engine) bool {
+func settled(s *spec.Spec, rel Release, e mover.Engine) bool {
 	d := declared(s, e)
 	switch {
 	case d == nil:
@@ -48,7 +49,7 @@ func settled(s *spec.Spec, rel Release, e Engine) bool {
 
 // belongsThere tells whether a datastore is where the spec says, or was until
 // somebody pointed the release back, perhaps with these very files.
-func belongsThere(s *spec.Spec, o Observation, e Engine) bool {
+func belongsThere(s *spec.Spec, o Observation, e mover.Engine) bool {
 	if settled(s, o.Release.Value, e) {
 		return true
 	}
@@ -58,7 +59,7 @@ func belongsThere(s *spec.Spec, o Observation, e Engine) bool {
 
 // valuesDeviations is where the files disagree with the spec. On a release that
 // is where the spec says, its own Secret is the one to name.
-func valuesDeviations(s *spec.Spec, o Observation, e Engine) []Deviation {
+func valuesDeviations(s *spec.Spec, o Observation, e mover.Engine) []Deviation {
 	rel := o.Release.Value
 	live := rel.Store(e)
 	untrusted := trustDeviations(s, o, e)
@@ -74,7 +75,7 @@ func valuesDeviations(s *spec.Spec, o Observation, e Engine) []Deviation {
 
 // fixValues is the command that brings the files into line. It sees no release,
 // so it is told the Secret where it would take another one.
-func fixValues(s *spec.Spec, o Observation, e Engine, devs []Deviation) string {
+func fixValues(s *spec.Spec, o Observation, e mover.Engine, devs []Deviation) string {
 	byItself := WantedValues(s, e, o.Release.Value.ChartVersion, "", o.Values.Value)
 	if i := slices.IndexFunc(devs, func(d Deviation) bool { return d.Path == trustPath }); i >= 0 && !writesTrust(s, o, e, devs[i]) {
 		rel, rest := o.Release.Value, slices.Delete(slices.Clone(devs), i, i+1)
@@ -126,17 +127,17 @@ func describeDeviations(devs []Deviation) string {
 }
 
 // trap is what a plain helm upgrade with the files would do.
-func trap(s *spec.Spec, e Engine, devs []Deviation) string {
+func trap(s *spec.Spec, e mover.Engine, devs []Deviation) string {
 	if len(devs) == 1 && devs[0].Path == trustPath {
-		return "would leave the application without an authority that vouches for " + e.title()
+		return "would leave the application without an authority that vouches for " + e.Title()
 	}
 	for _, d := range devs {
 		switch {
 		case d.Path != string(e)+".internal":
 		case declared(s, e).location == spec.External:
-			return "would bring the internal " + e.title() + " back, empty or old, and point the application at it"
+			return "would bring the internal " + e.Title() + " back, empty or old, and point the application at it"
 		default:
-			return "would point the application at another " + e.title() + " than the internal one"
+			return "would point the application at another " + e.Title() + " than the internal one"
 		}
 	}
 	return "would change the application's database settings"
@@ -164,14 +165,14 @@ func valuesNote(id, fix, what string, args ...any) []Finding {
 	return []Finding{{ID: id, Field: valuesField, Source: sourceValues, Fix: fix, What: fmt.Sprintf(what, args...)}}
 }
 
-func valuesFindingsOf(s *spec.Spec, o Observation, e Engine) []Finding {
+func valuesFindingsOf(s *spec.Spec, o Observation, e mover.Engine) []Finding {
 	devs := valuesDeviations(s, o, e)
 	switch there := belongsThere(s, o, e); {
 	case len(devs) == 0 && there:
 		return nil
 	case len(devs) == 0:
 		return valuesNote("values-ahead", "upgrade nothing before the move is over",
-			"the values files already say where %s is to live: a plain helm upgrade with them would point the application there before its data is", e.title())
+			"the values files already say where %s is to live: a plain helm upgrade with them would point the application there before its data is", e.Title())
 	case there:
 		return valuesNote("values-trap", "run "+fixValues(s, o, e, devs), "a plain helm upgrade with the values files %s: %s", trap(s, e, devs), describeDeviations(devs))
 	}
@@ -181,7 +182,7 @@ func valuesFindingsOf(s *spec.Spec, o Observation, e Engine) []Finding {
 
 // driftValues reports files that would undo what the release and the spec
 // agree on. While a move stands open they are expected to lag behind.
-func driftValues(s *spec.Spec, o Observation, e Engine) []DriftItem {
+func driftValues(s *spec.Spec, o Observation, e mover.Engine) []DriftItem {
 	if openMove(o) || !o.Values.Is() || !belongsThere(s, o, e) {
 		return nil
 	}
@@ -203,7 +204,7 @@ func driftValues(s *spec.Spec, o Observation, e Engine) []DriftItem {
 // preflightValues holds the files against the release before a move: files
 // that name neither the server the release uses nor the one it is to use are
 // not this release's, or somebody's unfinished change.
-func preflightValues(s *spec.Spec, o Observation, e Engine) []Finding {
+func preflightValues(s *spec.Spec, o Observation, e mover.Engine) []Finding {
 	if !o.Values.Is() {
 		return nil
 	}
@@ -224,7 +225,7 @@ func preflightValues(s *spec.Spec, o Observation, e Engine) []Finding {
 	}
 	if len(elsewhere) > 0 {
 		return []Finding{block("values-differ", valuesField, sourceValues, "declare the files this release is upgraded with, as they were last used",
-			"the values files name another %s than the release and the spec: %s", e.title(), strings.Join(append(elsewhere, other...), ", "))}
+			"the values files name another %s than the release and the spec: %s", e.Title(), strings.Join(append(elsewhere, other...), ", "))}
 	}
 	if len(other) > 0 {
 		return []Finding{{ID: "values-differ", Field: valuesField, Source: sourceValues, Fix: "find out who changed the release without them, or them without the release",
@@ -241,9 +242,9 @@ type releasedValue struct {
 	location bool
 }
 
-func releasedValues(live ReleaseStore, e Engine) []releasedValue {
+func releasedValues(live ReleaseStore, e mover.Engine) []releasedValue {
 	out := []releasedValue{{"internal", live.Internal, true}}
-	if e == MongoDB {
+	if e == mover.MongoDB {
 		out = append(out, releasedValue{"hosts", live.At(), true})
 	} else {
 		out = append(out, releasedValue{"postgresqlHost", live.Host, true}, releasedValue{"postgresqlPort", live.Port, true})

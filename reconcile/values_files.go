@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"slices"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // ValuesFiles reads the Helm values files that the spec declares. It changes
@@ -53,7 +55,7 @@ func (v DeclaredValues) Fact(path string) (ValuesFact, bool) {
 // ValuesPaths are the values a datastore's location is made of, in the order
 // in which the chart documents them.
 func ValuesPaths() []string {
-	return append(pathsOf(PostgreSQL, postgresRows), pathsOf(MongoDB, mongoRows)...)
+	return append(pathsOf(mover.PostgreSQL, postgresRows), pathsOf(mover.MongoDB, mongoRows)...)
 }
 
 // ValuesSecrets are the values that hold a password when somebody wrote one

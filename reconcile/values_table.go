@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -52,7 +53,7 @@ var postgresRows = []valueRow[*spec.PostgreSQLExternal]{
 		hear: func(x *spec.PostgreSQLExternal, v any) string { x.Username = valueText(v); return "" },
 		live: isUsedBy},
 	{key: "auth.existingSecret", field: "external.password",
-		say:  func(*spec.PostgreSQLExternal) any { return CredentialsName(PostgreSQL) },
+		say:  func(*spec.PostgreSQLExternal) any { return CredentialsName(mover.PostgreSQL) },
 		live: hasSecret},
 }
 
@@ -86,12 +87,12 @@ var mongoRows = []valueRow[*spec.MongoDBExternal]{
 		hear: func(x *spec.MongoDBExternal, v any) string { x.Username = valueText(v); return "" },
 		live: isUsedBy},
 	{key: "auth.existingSecret", field: "external.password",
-		say:  func(*spec.MongoDBExternal) any { return CredentialsName(MongoDB) },
+		say:  func(*spec.MongoDBExternal) any { return CredentialsName(mover.MongoDB) },
 		live: hasSecret},
 }
 
 // wantedOf is what the spec makes of each value that a chart version has.
-func wantedOf[X any](e Engine, rows []valueRow[X], x X, version string) []Setting {
+func wantedOf[X any](e mover.Engine, rows []valueRow[X], x X, version string) []Setting {
 	var out []Setting
 	for _, r := range rows {
 		path := string(e) + "." + r.key
@@ -116,7 +117,7 @@ func chartKnows(path, version string) bool {
 type remark struct{ field, text string }
 
 // heard fills an external server from what the values of a release say.
-func heard[X any](e Engine, rows []valueRow[X], x X, said DeclaredValues) []remark {
+func heard[X any](e mover.Engine, rows []valueRow[X], x X, said DeclaredValues) []remark {
 	var out []remark
 	for _, r := range rows {
 		f, ok := said.Fact(string(e) + "." + r.key)
@@ -132,14 +133,14 @@ func heard[X any](e Engine, rows []valueRow[X], x X, said DeclaredValues) []rema
 
 // StoreOf is a datastore as the values of a release name it. The chart's
 // defaults have to be in them; what no value says is empty.
-func StoreOf(e Engine, said DeclaredValues) (ReleaseStore, error) {
-	if e == MongoDB {
+func StoreOf(e mover.Engine, said DeclaredValues) (ReleaseStore, error) {
+	if e == mover.MongoDB {
 		return storeOfRows(e, mongoRows, said)
 	}
 	return storeOfRows(e, postgresRows, said)
 }
 
-func storeOfRows[X any](e Engine, rows []valueRow[X], said DeclaredValues) (ReleaseStore, error) {
+func storeOfRows[X any](e mover.Engine, rows []valueRow[X], said DeclaredValues) (ReleaseStore, error) {
 	var out ReleaseStore
 	for _, r := range rows {
 		f, ok := said.Fact(string(e) + "." + r.key)
@@ -157,7 +158,7 @@ func storeOfRows[X any](e Engine, rows []valueRow[X], said DeclaredValues) (Rele
 }
 
 // pathsOf names the values of an engine in the order of its rows.
-func pathsOf[X any](e Engine, rows []valueRow[X]) []string {
+func pathsOf[X any](e mover.Engine, rows []valueRow[X]) []string {
 	out := make([]string, 0, len(rows))
 	for _, r := range rows {
 		out = append(out, string(e)+"."+r.key)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -58,18 +59,18 @@ func TestTheBlockOfALocation(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		s       *spec.Spec
-		engine  Engine
+		engine  mover.Engine
 		version string
 		want    []string
 	}{
-		{"4.10", externalSpec(), PostgreSQL, "4.10.0", external("postgresql.secureMode=true")},
-		{"4.9", externalSpec(), PostgreSQL, "4.9.0", external("postgresql.secureMode=true")},
-		{"4.8 has no secureMode", externalSpec(), PostgreSQL, "4.8.2", external()},
-		{"any version", externalSpec(), PostgreSQL, "", external("postgresql.secureMode=true")},
-		{"no TLS", plain, PostgreSQL, "4.10.0", external("postgresql.secureMode=false")},
-		{"internal", internalSpec(), PostgreSQL, "4.10.0", []string{"postgresql.internal=true"}},
-		{"nothing said", externalSpec(), MongoDB, "4.10.0", nil},
-		{"MongoDB", mongoValuesSpec(), MongoDB, "4.10.0", []string{"mongodb.internal=false", "mongodb.hosts=m0:27017,m1:27017", "mongodb.ssl=true", "mongodb.tlsInsecure=false",
+		{"4.10", externalSpec(), mover.PostgreSQL, "4.10.0", external("postgresql.secureMode=true")},
+		{"4.9", externalSpec(), mover.PostgreSQL, "4.9.0", external("postgresql.secureMode=true")},
+		{"4.8 has no secureMode", externalSpec(), mover.PostgreSQL, "4.8.2", external()},
+		{"any version", externalSpec(), mover.PostgreSQL, "", external("postgresql.secureMode=true")},
+		{"no TLS", plain, mover.PostgreSQL, "4.10.0", external("postgresql.secureMode=false")},
+		{"internal", internalSpec(), mover.PostgreSQL, "4.10.0", []string{"postgresql.internal=true"}},
+		{"nothing said", externalSpec(), mover.MongoDB, "4.10.0", nil},
+		{"MongoDB", mongoValuesSpec(), mover.MongoDB, "4.10.0", []string{"mongodb.internal=false", "mongodb.hosts=m0:27017,m1:27017", "mongodb.ssl=true", "mongodb.tlsInsecure=false",
 			"mongodb.options=replicaSet=rs%200&retryWrites=false", "mongodb.auth.database=admin", "mongodb.auth.mechanism=SCRAM-SHA-256",
 			"mongodb.auth.username=circleci", "mongodb.auth.existingSecret=circleci-dr-mongodb"}},
 	} {
@@ -91,12 +92,12 @@ func TestTheSwitchSetsWhatTheFilesMustCarry(t *testing.T) {
 		for _, mode := range []spec.TLSMode{spec.TLSDisable, spec.TLSRequire, spec.TLSVerifyFull} {
 			s := externalSpec()
 			s.Datastores.PostgreSQL.External.TLS.Mode = mode
-			set := switchChange(s, Release{ChartVersion: version, Postgres: ReleaseStore{Internal: true, FullName: "postgresql"}}, []Part{{Engine: PostgreSQL, To: spec.External}}).Set
-			settings := WantedValues(s, PostgreSQL, version, "", DeclaredValues{})
+			set := switchChange(s, Release{ChartVersion: version, Postgres: ReleaseStore{Internal: true, FullName: "postgresql"}}, []Part{{Engine: mover.PostgreSQL, To: spec.External}}).Set
+			settings := WantedValues(s, mover.PostgreSQL, version, "", DeclaredValues{})
 			if !reflect.DeepEqual(set, ValuesTree(settings)) {
 				t.Errorf("%s %s: the switch sets %v, the files would carry %v", version, mode, set, settings)
 			}
-			if devs := Deviations(WantedValues(s, PostgreSQL, version, "", carried(settings)), carried(settings)); len(devs) != 0 {
+			if devs := Deviations(WantedValues(s, mover.PostgreSQL, version, "", carried(settings)), carried(settings)); len(devs) != 0 {
 				t.Errorf("%s %s: files that carry the block lack %v", version, mode, devs)
 			}
 		}
@@ -136,9 +137,9 @@ func TestWantedValuesRespectWhatTheFilesSay(t *testing.T) {
 	}{
 		{"a file with nothing", externalSpec(), "", said(), []string{"postgresql.internal=false", "postgresql.postgresqlHost=pg.example.com",
 			"postgresql.secureMode=true", "postgresql.auth.username=circleci", "postgresql.auth.existingSecret=circleci-dr-postgresql"}, 0},
-		{"the right block with a text for a port", externalSpec(), "", pg("postgresql.postgresqlPort", "5432", "postgresql.secureMode", true, "postgresql.auth.existingSecret", CredentialsName(PostgreSQL)), nil, 0},
+		{"the right block with a text for a port", externalSpec(), "", pg("postgresql.postgresqlPort", "5432", "postgresql.secureMode", true, "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)), nil, 0},
 		{"a text is no false", externalSpec(), "", said("postgresql.internal", "false", "postgresql.postgresqlHost", externalHost, "postgresql.secureMode", true,
-			"postgresql.auth.username", "circleci", "postgresql.auth.existingSecret", CredentialsName(PostgreSQL)), []string{"postgresql.internal=false"}, 0},
+			"postgresql.auth.username", "circleci", "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)), []string{"postgresql.internal=false"}, 0},
 		{"adopted, with a Secret of its own", externalSpec(), "", pg("postgresql.secureMode", true, "postgresql.auth.existingSecret", "mine"), nil, 0},
 		{"adopted, with its password in the file", externalSpec(), "", pg("postgresql.secureMode", true, "postgresql.auth.password", nil), nil, 0},
 		{"the same, told which Secret", externalSpec(), "theirs", pg("postgresql.secureMode", true, "postgresql.auth.existingSecret", "mine"), []string{"postgresql.auth.existingSecret=theirs"}, 0},
@@ -147,23 +148,23 @@ func TestWantedValuesRespectWhatTheFilesSay(t *testing.T) {
 				"postgresql.auth.existingSecret=circleci-dr-postgresql"}, 2},
 		{"internal and silent", internalSpec(), "", said(), nil, 0},
 		{"internal, as the chart made it", internalSpec(), "", said("postgresql.internal", true, "postgresql.auth.postgresPassword", nil), nil, 0},
-		{"back from outside", internalSpec(), "", pg("postgresql.secureMode", true, "postgresql.fullnameOverride", "db", "postgresql.auth.existingSecret", CredentialsName(PostgreSQL)),
+		{"back from outside", internalSpec(), "", pg("postgresql.secureMode", true, "postgresql.fullnameOverride", "db", "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)),
 			[]string{"postgresql.internal=true", "postgresql.postgresqlHost=db", "postgresql.secureMode=false", "postgresql.auth.existingSecret=db"}, 0},
-		{"back, but for our Secret", internalSpec(), "", said("postgresql.internal", true, "postgresql.auth.existingSecret", CredentialsName(PostgreSQL)), []string{"postgresql.auth.existingSecret=postgresql"}, 0},
+		{"back, but for our Secret", internalSpec(), "", said("postgresql.internal", true, "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)), []string{"postgresql.auth.existingSecret=postgresql"}, 0},
 		{"null is not the default", internalSpec(), "", said("postgresql.internal", nil), []string{"postgresql.internal=true"}, 0},
 	} {
-		settings := WantedValues(row.s, PostgreSQL, "4.10.0", row.secret, row.files)
+		settings := WantedValues(row.s, mover.PostgreSQL, "4.10.0", row.secret, row.files)
 		var lacks []Setting
 		for _, d := range Deviations(settings, row.files) {
 			lacks = append(lacks, d.Setting)
 		}
-		if kept := len(settings) < len(DatastoreValues(row.s, PostgreSQL, "4.10.0")); kept != strings.HasPrefix(row.name, "adopted") {
+		if kept := len(settings) < len(DatastoreValues(row.s, mover.PostgreSQL, "4.10.0")); kept != strings.HasPrefix(row.name, "adopted") {
 			t.Errorf("%s: the files keep a Secret of their own: %t", row.name, kept)
 		}
 		if got := texts(lacks); !slices.Equal(got, row.lacks) {
 			t.Errorf("%s: has to change %v, want %v", row.name, got, row.lacks)
 		}
-		if got := UnusedPasswords(PostgreSQL, settings, row.files); len(got) != row.unused {
+		if got := UnusedPasswords(mover.PostgreSQL, settings, row.files); len(got) != row.unused {
 			t.Errorf("%s: %v is unused, want %d", row.name, got, row.unused)
 		}
 	}
@@ -171,9 +172,9 @@ func TestWantedValuesRespectWhatTheFilesSay(t *testing.T) {
 
 func TestAPlanSaysWhatTheValuesFilesWillDo(t *testing.T) {
 	const write = "run circleci-dr values --write"
-	right := func(f *facts) { f.o.Values = Found(carried(DatastoreValues(f.s, PostgreSQL, "4.10.0"))) }
+	right := func(f *facts) { f.o.Values = Found(carried(DatastoreValues(f.s, mover.PostgreSQL, "4.10.0"))) }
 	wrong := func(f *facts) { f.o.Values = Found(said("postgresql.internal", true)) }
-	moved := func(f *facts) { f.external(CredentialsName(PostgreSQL)) }
+	moved := func(f *facts) { f.external(CredentialsName(mover.PostgreSQL)) }
 	for _, row := range []struct {
 		name    string
 		changes []func(*facts)
@@ -244,7 +245,7 @@ func TestDriftReportsValuesFilesThatWouldUndoTheMove(t *testing.T) {
 	}
 	f.move(finished)
 
-	f.o.Values = Found(carried(DatastoreValues(f.s, PostgreSQL, "4.10.0")))
+	f.o.Values = Found(carried(DatastoreValues(f.s, mover.PostgreSQL, "4.10.0")))
 	if got, err := Drift(f.s, f.o, time.Hour); err != nil || len(got) != 0 {
 		t.Errorf("files in line: %+v, error %v", got, err)
 	}
@@ -275,7 +276,7 @@ func TestDriftAsksForTheReleasesOwnSecret(t *testing.T) {
 	if got, err := Drift(f.s, f.o, time.Hour); err != nil || len(got) != 0 {
 		t.Errorf("the release's own: %+v, error %v", got, err)
 	}
-	files(CredentialsName(PostgreSQL))
+	files(CredentialsName(mover.PostgreSQL))
 	got, err := Drift(f.s, f.o, time.Hour)
 	if err != nil || len(got) != 1 || got[0].Object != "values.yaml:5" || got[0].Fix != "run circleci-dr values --write --postgresql-secret mine" ||
 		!strings.Contains(got[0].What, "would change the application's database settings") {

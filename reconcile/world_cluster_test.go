@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -27,7 +28,7 @@ func (w *world) Denied(ctx context.Context, _ []Permission) Observed[[]Permissio
 	return look(ctx, w, "Denied", func() Observed[[]Permission] { return Found([]Permission(nil)) })
 }
 
-func (w *world) Internal(ctx context.Context, e Engine, name string) Observed[InternalStore] {
+func (w *world) Internal(ctx context.Context, e mover.Engine, name string) Observed[InternalStore] {
 	return look(ctx, w, "Internal", func() Observed[InternalStore] {
 		shared, w := w.shared, w.of(e)
 		vol := Volume{Claim: "data-" + name + "-0", Name: "pv-1", ReclaimPolicy: "Delete", Bytes: 10 << 30, By: "ebs.csi.aws.com", Disk: true}
@@ -57,12 +58,12 @@ func (w *world) Internal(ctx context.Context, e Engine, name string) Observed[In
 	})
 }
 
-func (w *world) Protect(ctx context.Context, e Engine, _ string) error {
+func (w *world) Protect(ctx context.Context, e mover.Engine, _ string) error {
 	_, err := w.call(ctx, "Protect", func() error { w.of(e).safe = true; return nil })
 	return err
 }
 
-func (w *world) Remove(ctx context.Context, e Engine, _ string, _ time.Time) error {
+func (w *world) Remove(ctx context.Context, e mover.Engine, _ string, _ time.Time) error {
 	_, err := w.call(ctx, "Remove", func() error { w.of(e).store = false; return nil })
 	return err
 }
@@ -95,7 +96,7 @@ func (w *world) Info(ctx context.Context, name string) Observed[SecretInfo] {
 		if name != w.own {
 			return NotThere[SecretInfo]()
 		}
-		return Found(SecretInfo{Name: name, Keys: traitsOf[PostgreSQL].chartKeys})
+		return Found(SecretInfo{Name: name, Keys: traitsOf[mover.PostgreSQL].chartKeys})
 	})
 }
 
@@ -262,7 +263,7 @@ func (r releases) Release(ctx context.Context) Observed[Release] {
 }
 
 // addressField is where a workload of the world has an engine's address.
-func addressField(e Engine) string {
+func addressField(e mover.Engine) string {
 	return "spec.template.spec.containers[app].env[" + strings.ToUpper(string(e)) + "_HOST].value"
 }
 
@@ -279,7 +280,7 @@ func (r releases) Preview(ctx context.Context, change ReleaseChange) Observed[Pr
 					to = db.in
 				}
 				if from := a.hosts[db.engine]; given && from != "" && from != to {
-					obj.Rendered = append(obj.Rendered, RenderedChange{Change: Change{addressField(db.engine), from, to}, Verdict: Verdict{true, []Engine{db.engine}}})
+					obj.Rendered = append(obj.Rendered, RenderedChange{Change: Change{addressField(db.engine), from, to}, Verdict: Verdict{true, []mover.Engine{db.engine}}})
 				}
 			}
 			if list := trustIn(change); list != nil && !slices.Equal(list, r.w.newest().trust) {
@@ -302,10 +303,10 @@ func (r releases) Upgrade(ctx context.Context, change ReleaseChange) error {
 	if list := trustIn(change); list != nil {
 		next.trust = list
 	}
-	if inside, secret, given := blockOf(change, PostgreSQL); given {
+	if inside, secret, given := blockOf(change, mover.PostgreSQL); given {
 		next.internal, next.secret = inside, secret
 	}
-	if inside, secret, given := blockOf(change, MongoDB); given {
+	if inside, secret, given := blockOf(change, mover.MongoDB); given {
 		next.mongoInside, next.mongoSecret = inside, secret
 	}
 	if _, err := w.call(ctx, "Upgrade: pending", func() error {
@@ -329,7 +330,7 @@ func (r releases) Upgrade(ctx context.Context, change ReleaseChange) error {
 }
 
 // blockOf is what a change says of one datastore.
-func blockOf(change ReleaseChange, e Engine) (inside bool, secret string, given bool) {
+func blockOf(change ReleaseChange, e mover.Engine) (inside bool, secret string, given bool) {
 	block, given := change.Set[string(e)].(map[string]any)
 	inside, _ = block["internal"].(bool)
 	auth, _ := block["auth"].(map[string]any)

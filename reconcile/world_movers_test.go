@@ -8,13 +8,15 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 type movers struct{ w *world }
 
 // Run adopts what the name finds, like the real one: a Job that runs or is
 // complete, whoever started it.
-func (m movers) Run(ctx context.Context, spec MoverJob, progress Progress) (json.RawMessage, error) {
+func (m movers) Run(ctx context.Context, spec MoverJob, progress mover.Progress) (json.RawMessage, error) {
 	w := m.w
 	op := string(spec.Request.Operation)
 	if _, err := w.call(ctx, "Run "+op+": start", func() error {
@@ -23,7 +25,7 @@ func (m movers) Run(ctx context.Context, spec MoverJob, progress Progress) (json
 			w.mayBegin(spec.Request.Operation)
 			j = &job{spec: spec, running: 4}
 			switch spec.Request.Operation {
-			case OpFence, OpCommit, OpCopy: // long enough to outlive the way back
+			case mover.OpFence, mover.OpCommit, mover.OpCopy: // long enough to outlive the way back
 				j.running = 16
 			default:
 			}
@@ -34,7 +36,7 @@ func (m movers) Run(ctx context.Context, spec MoverJob, progress Progress) (json
 		return nil, err
 	}
 	if progress != nil {
-		progress(MoverEvent{Phase: op, Bytes: 1})
+		progress(mover.Event{Phase: op, Bytes: 1})
 	}
 	var out json.RawMessage
 	mode, err := w.call(ctx, "Run "+op, func() error {
@@ -77,11 +79,11 @@ func (w *world) complete(j *job) {
 }
 
 func refuse(code, side, format string, args ...any) error {
-	return &MoverError{Code: code, Side: side, Err: fmt.Errorf(format, args...)}
+	return &mover.Error{Code: code, Side: side, Err: fmt.Errorf(format, args...)}
 }
 
 // side is the server at an endpoint, and whether it can be reached.
-func (w *world) side(e *Endpoint) (s *server, reachable bool) {
+func (w *world) side(e *mover.Endpoint) (s *server, reachable bool) {
 	for _, db := range w.databases() {
 		switch e.Host {
 		case db.in:
@@ -94,155 +96,155 @@ func (w *world) side(e *Endpoint) (s *server, reachable bool) {
 }
 
 // operate is what the mover's pod does to the two servers.
-func (w *world) operate(q MoverRequest) (any, error) {
-	if q.Operation == OpInspect {
+func (w *world) operate(q mover.Request) (any, error) {
+	if q.Operation == mover.OpInspect {
 		return w.inspect(q), nil
 	}
-	if q.Operation == OpReach {
-		return ReachResult{At: w.clock, Hosts: []Reached{{Host: q.Target.at(), Error: w.cutOff}}}, nil
+	if q.Operation == mover.OpReach {
+		return mover.ReachResult{At: w.clock, Hosts: []mover.Reached{{Host: q.Target.At(), Error: w.cutOff}}}, nil
 	}
 	src, reachable := w.side(q.Source)
 	if !reachable {
-		return nil, refuse(CodeUnreachable, "source", "no server at %s", q.Source.Host)
+		return nil, refuse(mover.CodeUnreachable, "source", "no server at %s", q.Source.Host)
 	}
 	w.mayOperate(q, src)
 	switch q.Operation {
-	case OpFence:
+	case mover.OpFence:
 		if src.fence != "" && src.fence != q.Fence && !q.Fork {
-			return nil, refuse(CodeOtherHolder, "source", "fence %s stands", src.fence)
+			return nil, refuse(mover.CodeOtherHolder, "source", "fence %s stands", src.fence)
 		}
 		if src.fence != q.Fence {
 			src.stood = src.fence != ""
 		}
 		src.fence = q.Fence
-		return FenceResult{Fence: FenceState{ID: q.Fence, Since: w.clock, How: "system"}, Counters: src.counters()}, nil
-	case OpUnfence:
+		return mover.FenceResult{Fence: mover.FenceState{ID: q.Fence, Since: w.clock, How: "system"}, Counters: src.counters()}, nil
+	case mover.OpUnfence:
 		if q.Fork && (src.fence != q.Fence || src.stood) {
-			return UnfenceResult{}, nil
+			return mover.UnfenceResult{}, nil
 		}
 		if src.fence != "" && q.Fence != "" && src.fence != q.Fence {
-			return nil, refuse(CodeOtherHolder, "source", "fence %s stands", src.fence)
+			return nil, refuse(mover.CodeOtherHolder, "source", "fence %s stands", src.fence)
 		}
 		src.fence = ""
-		return UnfenceResult{}, nil
-	case OpRead:
+		return mover.UnfenceResult{}, nil
+	case mover.OpRead:
 		src.read = true
-		return ReadResult{At: w.clock, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20, Duration: time.Second}, nil
-	case OpRehearse:
+		return mover.ReadResult{At: w.clock, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20, Duration: time.Second}, nil
+	case mover.OpRehearse:
 		if dst, reachable := w.side(q.Target); !reachable || src.fence != "" {
-			return nil, refuse(CodeUnreachable, "target", "no server at %s, or the source is fenced: %q, %v", q.Target.Host, src.fence, dst)
+			return nil, refuse(mover.CodeUnreachable, "target", "no server at %s, or the source is fenced: %q, %v", q.Target.Host, src.fence, dst)
 		}
 		if w.noRoom {
-			return nil, refuse(CodeFailed, "target", "no space left on device")
+			return nil, refuse(mover.CodeFailed, "target", "no space left on device")
 		}
-		r := Rehearsal{At: w.clock, Schema: "as it is", Compared: map[string]int{"databases": 1}, Duration: time.Second, Differences: w.refuses, Tries: 1}
+		r := mover.Rehearsal{At: w.clock, Schema: "as it is", Compared: map[string]int{"databases": 1}, Duration: time.Second, Differences: w.refuses, Tries: 1}
 		if q.WithData {
 			r.WithData, r.Ended, w.limits = true, w.ended, q.Limits
 			if len(r.Differences) == 0 {
-				r.Data = &RehearsedData{Tables: 3, Rows: 7, Bytes: 1 << 30, Copy: 3 * time.Minute, Compare: time.Minute}
+				r.Data = &mover.RehearsedData{Tables: 3, Rows: 7, Bytes: 1 << 30, Copy: 3 * time.Minute, Compare: time.Minute}
 			}
 		}
 		return r, nil
-	case OpSetAside:
+	case mover.OpSetAside:
 		if src.mark == nil || src.mark.State != "superseded" || src.mark.Epoch != q.Epoch {
-			return nil, refuse(CodeInconclusive, "source", "the source did not lose its turn at epoch %d", q.Epoch)
+			return nil, refuse(mover.CodeInconclusive, "source", "the source did not lose its turn at epoch %d", q.Epoch)
 		}
 		if src.aside == nil {
 			src.aside, src.rows = src.rows, map[int]int{}
 		}
-		return SetAsideResult{Databases: []string{"circleci" + AsideSuffix(q.Epoch)}, LeftAlone: w.strangers}, nil
+		return mover.SetAsideResult{Databases: []string{"circleci" + AsideSuffix(q.Epoch)}, LeftAlone: w.strangers}, nil
 	default:
 	}
 	dst, reachable := w.side(q.Target)
 	if !reachable {
-		return nil, refuse(CodeUnreachable, "target", "no server at %s", q.Target.Host)
+		return nil, refuse(mover.CodeUnreachable, "target", "no server at %s", q.Target.Host)
 	}
 	switch q.Operation {
-	case OpCopy:
+	case mover.OpCopy:
 		return w.copy(q, src, dst)
-	case OpProve:
+	case mover.OpProve:
 		// Like the real one it trusts the digests taken in flight: it does not
 		// see what the source took since.
-		proof := Proof{At: w.clock, Fence: q.Fence, Compared: map[string]int{"databases": 2, "tables": 3}, Counters: src.counters(), SecureWrite: true, Duration: time.Second}
+		proof := mover.Proof{At: w.clock, Fence: q.Fence, Compared: map[string]int{"databases": 2, "tables": 3}, Counters: src.counters(), SecureWrite: true, Duration: time.Second}
 		if !maps.Equal(dst.rows, dst.copied) {
-			proof.Differences = []Difference{{Kind: "table", Object: "public.builds", Database: "circleci", What: "rows differ"}}
+			proof.Differences = []mover.Difference{{Kind: "table", Object: "public.builds", Database: "circleci", What: "rows differ"}}
 		}
 		return proof, nil
-	case OpCommit:
+	case mover.OpCommit:
 		return commit(q, src, dst)
-	case OpWithdraw:
+	case mover.OpWithdraw:
 		return withdraw(q, src, dst)
 	default:
 	}
-	return nil, refuse(CodeFailed, "", "operation %q is none of ours", q.Operation)
+	return nil, refuse(mover.CodeFailed, "", "operation %q is none of ours", q.Operation)
 }
 
 // mayBegin notes an operation that is begun at a time it must not. What a dead
 // run left behind may meet an application that somebody has started since.
-func (w *world) mayBegin(op Operation) {
+func (w *world) mayBegin(op mover.Operation) {
 	pods := 0
 	for _, a := range w.apps {
 		if a.kind != cronJob { // a Job that takes too long meets the fence
 			pods += a.pods
 		}
 	}
-	if pods > 0 && (op == OpFence || op == OpWithdraw) {
+	if pods > 0 && (op == mover.OpFence || op == mover.OpWithdraw) {
 		w.wrong("%s is begun while %d pods of the application run", op, pods)
 	}
 }
 
 // mayOperate notes an operation that runs under another fence than it was
 // begun for.
-func (w *world) mayOperate(q MoverRequest, src *server) {
+func (w *world) mayOperate(q mover.Request, src *server) {
 	switch q.Operation {
-	case OpCopy, OpProve, OpCommit:
+	case mover.OpCopy, mover.OpProve, mover.OpCommit:
 		if src.fence != q.Fence {
 			w.wrong("%s under fence %q, asked for %q", q.Operation, src.fence, q.Fence)
 		}
-	case OpFence, OpWithdraw, OpInspect, OpUnfence, OpRead, OpSetAside, OpRehearse, OpReach:
+	case mover.OpFence, mover.OpWithdraw, mover.OpInspect, mover.OpUnfence, mover.OpRead, mover.OpSetAside, mover.OpRehearse, mover.OpReach:
 	}
 }
 
-func (s *server) counters() map[string]WriteCounter {
-	return map[string]WriteCounter{"circleci": {Inserted: s.writes}}
+func (s *server) counters() map[string]mover.WriteCounter {
+	return map[string]mover.WriteCounter{"circleci": {Inserted: s.writes}}
 }
 
-func (s *server) writesSince() *SideWrites {
+func (s *server) writesSince() *mover.SideWrites {
 	switch {
 	case s.mark == nil || s.mark.State != "authoritative" && s.mark.State != "superseded":
 		return nil
 	case s.writes == s.atMark:
-		return &SideWrites{Any: WrittenNone, Why: "no row"}
+		return &mover.SideWrites{Any: mover.WrittenNone, Why: "no row"}
 	}
-	return &SideWrites{Any: WrittenSome, Why: fmt.Sprintf("%d rows", s.writes-s.atMark)}
+	return &mover.SideWrites{Any: mover.WrittenSome, Why: fmt.Sprintf("%d rows", s.writes-s.atMark)}
 }
 
-func (w *world) copy(q MoverRequest, src, dst *server) (any, error) {
+func (w *world) copy(q mover.Request, src, dst *server) (any, error) {
 	if m := dst.mark; m != nil && (m.State == "authoritative" || m.State == "superseded") {
 		if q.Replaces == 0 || m.State != "superseded" || m.Epoch != q.Replaces || src.mark == nil || src.mark.Epoch != q.Replaces {
-			return nil, refuse(CodeNotEmpty, "target", "the target is %s", m.State)
+			return nil, refuse(mover.CodeNotEmpty, "target", "the target is %s", m.State)
 		}
 		if !src.read {
 			w.wrong("the old data of %s was given up before the source was read", q.Target.Host)
 		}
 	}
 	dst.rows, dst.copied = maps.Clone(src.rows), maps.Clone(src.rows)
-	dst.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "copied", Move: q.Move, Fence: q.Fence, At: w.clock}
-	return CopyResult{Fence: q.Fence, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20, Duration: 2 * time.Second}, nil
+	dst.mark = &mover.LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "copied", Move: q.Move, Fence: q.Fence, At: w.clock}
+	return mover.CopyResult{Fence: q.Fence, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20, Duration: 2 * time.Second}, nil
 }
 
-func commit(q MoverRequest, src, dst *server) (any, error) {
+func commit(q mover.Request, src, dst *server) (any, error) {
 	// Like the real one it has nothing to compare without counters.
 	if !q.Fork && len(q.Counters) > 0 && !maps.Equal(q.Counters, src.counters()) {
-		return nil, refuse(CodeMoved, "source", "the source was written to")
+		return nil, refuse(mover.CodeMoved, "source", "the source was written to")
 	}
 	m := dst.mark
 	if q.Fork && m != nil && m.State != "copied" && m.Epoch < q.Epoch {
-		dst.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "copied", Move: q.Move}
+		dst.mark = &mover.LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "copied", Move: q.Move}
 		m = dst.mark
 	}
 	if m == nil || m.Move != q.Move || m.State != "copied" && m.State != "authoritative" {
-		return nil, refuse(CodeInconclusive, "target", "the target holds no copy of %s", q.Move)
+		return nil, refuse(mover.CodeInconclusive, "target", "the target holds no copy of %s", q.Move)
 	}
 	if m.State == "copied" {
 		dst.appSince, dst.atMark = 0, dst.writes
@@ -251,15 +253,15 @@ func commit(q MoverRequest, src, dst *server) (any, error) {
 		src.atMark = src.writes
 	}
 	m.State, m.Epoch = "authoritative", q.Epoch
-	src.mark = &LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "superseded", Move: q.Move}
+	src.mark = &mover.LineageMark{Installation: q.Installation, Epoch: q.Epoch, State: "superseded", Move: q.Move}
 	return struct{}{}, nil
 }
 
-func withdraw(q MoverRequest, src, dst *server) (any, error) {
+func withdraw(q mover.Request, src, dst *server) (any, error) {
 	m := dst.mark
 	if q.Fork {
 		if m.Epoch == q.Epoch && dst.appSince > 0 {
-			return nil, refuse(CodeMoved, "target", "the application wrote %d rows", dst.appSince)
+			return nil, refuse(mover.CodeMoved, "target", "the application wrote %d rows", dst.appSince)
 		}
 		return struct{}{}, nil
 	}
@@ -267,32 +269,32 @@ func withdraw(q MoverRequest, src, dst *server) (any, error) {
 		return struct{}{}, nil
 	}
 	if dst.appSince > 0 {
-		return nil, refuse(CodeMoved, "target", "the application wrote %d rows", dst.appSince)
+		return nil, refuse(mover.CodeMoved, "target", "the application wrote %d rows", dst.appSince)
 	}
 	m.State = "copied"
-	src.mark = &LineageMark{Installation: m.Installation, Epoch: m.Epoch, State: "authoritative", Move: m.Move}
+	src.mark = &mover.LineageMark{Installation: m.Installation, Epoch: m.Epoch, State: "authoritative", Move: m.Move}
 	return struct{}{}, nil
 }
 
-func (w *world) inspect(q MoverRequest) InspectResult {
-	out := InspectResult{At: w.clock, PgDump: []int{17, 18}}
-	look := func(e *Endpoint) *InspectedSide {
+func (w *world) inspect(q mover.Request) mover.InspectResult {
+	out := mover.InspectResult{At: w.clock, PgDump: []int{17, 18}}
+	look := func(e *mover.Endpoint) *mover.InspectedSide {
 		if e == nil {
 			return nil
 		}
 		s, reachable := w.side(e)
 		if !reachable {
-			return &InspectedSide{Code: CodeUnreachable, Error: "no server"}
+			return &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "no server"}
 		}
-		d := &Database{
+		d := &mover.Database{
 			ServerVersion: "12.22", VersionNum: 120022, Schema: "as it is", Settings: map[string]string{"featureCompatibilityVersion": "7.0", "product": "mongodb", "writable": "true"}, SystemIdentifier: e.Host, TLSVersion: "TLS 1.3",
-			Role: RolePrivileges{Name: "postgres", Superuser: true}, Lineage: s.mark, Counters: s.counters(),
-			Databases: []DatabaseInfo{{Name: "circleci", Owner: "circleci", Bytes: 1 << 30, Tables: 3, Empty: len(s.rows) == 0}},
+			Role: mover.RolePrivileges{Name: "postgres", Superuser: true}, Lineage: s.mark, Counters: s.counters(),
+			Databases: []mover.DatabaseInfo{{Name: "circleci", Owner: "circleci", Bytes: 1 << 30, Tables: 3, Empty: len(s.rows) == 0}},
 		}
-		if q.Engine == MongoDB {
+		if q.Engine == mover.MongoDB {
 			d.ServerVersion, d.VersionNum, d.Role.CreateDB = "7.0.15", 70015, true
 			if w.private && e.Host == w.mongo.out {
-				d.Presented = []Presented{{Host: e.Hosts[0], Chain: worldAuthority().chain}}
+				d.Presented = []mover.Presented{{Host: e.Hosts[0], Chain: worldAuthority().chain}}
 			}
 		}
 		d.Writes = s.writesSince()
@@ -300,17 +302,17 @@ func (w *world) inspect(q MoverRequest) InspectResult {
 			d.Carried = []string{"circleci"}
 		}
 		for _, name := range w.strangers {
-			d.Databases = append(d.Databases, DatabaseInfo{Name: name})
+			d.Databases = append(d.Databases, mover.DatabaseInfo{Name: name})
 		}
 		if s.fence != "" {
-			d.Fence = &FenceState{ID: s.fence}
+			d.Fence = &mover.FenceState{ID: s.fence}
 		}
 		for _, key := range slices.Sorted(maps.Keys(w.apps)) {
 			if a := w.apps[key]; a.hosts[q.Engine] == e.Host && a.pods > 0 {
-				d.Sessions = append(d.Sessions, SessionCount{Role: e.Username, Database: "circleci", Count: a.pods})
+				d.Sessions = append(d.Sessions, mover.SessionCount{Role: e.Username, Database: "circleci", Count: a.pods})
 			}
 		}
-		return &InspectedSide{Database: d}
+		return &mover.InspectedSide{Database: d}
 	}
 	out.Source, out.Target = look(q.Source), look(q.Target)
 	return out

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -32,17 +33,17 @@ type world struct {
 	strangers []string
 	noCarried bool
 	// refuses is what a rehearsal finds.
-	refuses []Difference
+	refuses []mover.Difference
 	// ended is the limit that ends a rehearsal with rows, limits those it was given.
 	ended  string
-	limits *RehearsalLimits
+	limits *mover.RehearsalLimits
 	// noRoom keeps the target from taking a rehearsal.
 	noRoom bool
 	// shared has the internal server's volume be a directory of its node.
 	shared bool
 
-	choice map[Engine]spec.Location // --authoritative
-	byHand bool                     // a person scaled the application up, and nobody has since
+	choice map[mover.Engine]spec.Location // --authoritative
+	byHand bool                           // a person scaled the application up, and nobody has since
 	wrongs []string
 	calls  []string
 	hook   func(call int, name, when string) // outside every lock; may panic or cancel
@@ -63,7 +64,7 @@ type world struct {
 
 // database is one engine's pair of servers.
 type database struct {
-	engine   Engine
+	engine   mover.Engine
 	in, out  string // the names of its hosts
 	src, dst *server
 	store    bool   // the internal StatefulSet is there
@@ -79,8 +80,8 @@ type database struct {
 // databases are both.
 func (w *world) databases() []*database { return []*database{w.database, w.mongo} }
 
-func (w *world) of(e Engine) *database {
-	if e == MongoDB {
+func (w *world) of(e mover.Engine) *database {
+	if e == mover.MongoDB {
 		return w.mongo
 	}
 	return w.database
@@ -97,13 +98,13 @@ type app struct {
 	off            int  // ticks its count has been another; an autoscaler syncs every 15 s
 	chart          *int // replicas in the chart's manifest, nil without the field
 	manifest       *int // replicas in the newest revision's manifest
-	hosts          map[Engine]string
+	hosts          map[mover.Engine]string
 	says           Texts // what else its pods are told
 	hidden         bool  // it has its addresses from a Secret that we may not read
 	writesThrough  bool
-	neverGetsReady bool              // on the other side than home
-	unready        int               // for so long, although they were ready
-	home           map[Engine]string // where it reads before the move
+	neverGetsReady bool                    // on the other side than home
+	unready        int                     // for so long, although they were ready
+	home           map[mover.Engine]string // where it reads before the move
 }
 
 type revision struct {
@@ -118,8 +119,8 @@ type revision struct {
 	trust       []string
 }
 
-func (r revision) inside(e Engine) bool {
-	if e == MongoDB {
+func (r revision) inside(e mover.Engine) bool {
+	if e == mover.MongoDB {
 		return r.mongoInside
 	}
 	return r.internal
@@ -132,7 +133,7 @@ type server struct {
 	appSince int         // application writes since the commit
 	fence    string
 	stood    bool // … and did before it was taken over
-	mark     *LineageMark
+	mark     *mover.LineageMark
 	aside    map[int]int // the rows that were set aside
 	atMark   int64       // writes when the mark was written
 	read     bool        // whole, since the last commit
@@ -158,7 +159,7 @@ func count(n int) *int { return &n }
 func newWorld() *world {
 	w := &world{
 		clock:    time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC),
-		database: newDatabase(PostgreSQL, internalHost, externalHost), mongo: newDatabase(MongoDB, "mongodb", "m.example.com"),
+		database: newDatabase(mover.PostgreSQL, internalHost, externalHost), mongo: newDatabase(mover.MongoDB, "mongodb", "m.example.com"),
 		jobs: map[string]*job{}, records: map[string]Record{}, faults: map[int]string{},
 		history: []revision{{number: 5, status: "deployed", description: "Upgrade complete", internal: true, secret: internalHost, mongoInside: true}},
 		apps: map[string]*app{
@@ -176,7 +177,7 @@ func newWorld() *world {
 		if a.kind == cronJob {
 			a.pods = 0
 		}
-		a.hosts, a.home = map[Engine]string{}, map[Engine]string{}
+		a.hosts, a.home = map[mover.Engine]string{}, map[mover.Engine]string{}
 		for _, db := range w.databases() {
 			a.hosts[db.engine], a.home[db.engine] = db.in, db.in
 		}
@@ -194,7 +195,7 @@ func (w *world) writes(on bool) {
 	}
 }
 
-func newDatabase(e Engine, in, out string) *database {
+func newDatabase(e mover.Engine, in, out string) *database {
 	return &database{engine: e, in: in, out: out, src: &server{rows: map[int]int{}}, dst: &server{rows: map[int]int{}}, store: true, inside: true}
 }
 
@@ -306,7 +307,9 @@ func (w *world) notYet(db *database, host string) bool {
 }
 
 // reads is where a workload finds PostgreSQL; MongoDB it does not use.
-func reads(host string) map[Engine]string { return map[Engine]string{PostgreSQL: host} }
+func reads(host string) map[mover.Engine]string {
+	return map[mover.Engine]string{mover.PostgreSQL: host}
+}
 
 // isHome tells whether the release reads every datastore where it was.
 func (w *world) isHome() bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -53,7 +54,7 @@ func (w *world) toolTick() {
 	}
 	m := decodeMove(w)
 	told := m.HandOff != nil && !m.HandOff.Announced.IsZero() && (m.Phase == MoveOpen || w.tool.careless && m.Phase == MoveReverted)
-	if !told || !w.newest().internal || w.tool.away || w.apps["Deployment/frontend"].hosts[PostgreSQL] == externalHost {
+	if !told || !w.newest().internal || w.tool.away || w.apps["Deployment/frontend"].hosts[mover.PostgreSQL] == externalHost {
 		w.tool.since = 0
 		return
 	}
@@ -70,10 +71,10 @@ func (w *world) toolTick() {
 		}
 		next := *w.newest()
 		for _, p := range m.Parts {
-			if p.Engine == MongoDB {
-				next.mongoInside, next.mongoSecret = false, CredentialsName(MongoDB)
+			if p.Engine == mover.MongoDB {
+				next.mongoInside, next.mongoSecret = false, CredentialsName(mover.MongoDB)
 			} else {
-				next.internal, next.secret = false, CredentialsName(PostgreSQL)
+				next.internal, next.secret = false, CredentialsName(mover.PostgreSQL)
 			}
 		}
 		w.revise("pending-upgrade", "Upgrade complete", next)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -67,6 +68,6 @@ func (w *world) Stands(ctx context.Context) Observed[[]Stand] {
 	return look(ctx, w, "Stands", func() Observed[[]Stand] { return Found(w.stands) })
 }
 
-func (w *world) Policies(ctx context.Context, _ []Stand, _ []Reached) Observed[[]PolicyVerdict] {
+func (w *world) Policies(ctx context.Context, _ []Stand, _ []mover.Reached) Observed[[]PolicyVerdict] {
 	return look(ctx, w, "Policies", func() Observed[[]PolicyVerdict] { return Found(w.verdicts) })
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Neighbours reads what is in the release's namespace beside the workloads that
@@ -102,7 +104,7 @@ func (r *run) waitForJobs(ctx context.Context, st Step) error {
 			r.ev.Note(text)
 			return nil
 		}
-		r.ev.StepProgress(st, MoverEvent{Phase: "stopping", Message: "waiting for " + strings.Join(clip(jobs, 3), ", ")})
+		r.ev.StepProgress(st, mover.Event{Phase: "stopping", Message: "waiting for " + strings.Join(clip(jobs, 3), ", ")})
 		if err := r.p.Wait(ctx, time.Second); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -32,7 +33,7 @@ func (c choice) check() error {
 
 // made is the choice for a spec; given is the one of a plan file, which needs
 // no flag again.
-func (c choice) made(s *spec.Spec, given *reconcile.Plan) (map[reconcile.Engine]spec.Location, error) {
+func (c choice) made(s *spec.Spec, given *reconcile.Plan) (map[mover.Engine]spec.Location, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -44,17 +45,17 @@ func (c choice) made(s *spec.Spec, given *reconcile.Plan) (map[reconcile.Engine]
 	}
 	var declared []string
 	if s.Datastores.PostgreSQL != nil {
-		declared = append(declared, string(reconcile.PostgreSQL))
+		declared = append(declared, string(mover.PostgreSQL))
 	}
 	if s.Datastores.MongoDB != nil {
-		declared = append(declared, string(reconcile.MongoDB))
+		declared = append(declared, string(mover.MongoDB))
 	}
 	if c.datastore == "" && len(declared) == 1 {
 		c.datastore = declared[0]
 	}
 	for _, name := range declared {
 		if name == c.datastore {
-			return map[reconcile.Engine]spec.Location{reconcile.Engine(name): spec.Location(c.side)}, nil
+			return map[mover.Engine]spec.Location{mover.Engine(name): spec.Location(c.side)}, nil
 		}
 	}
 	if c.datastore == "" {

@@ -6,26 +6,27 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 func TestWhichSideWasChosen(t *testing.T) {
 	one := &spec.Spec{Datastores: spec.Datastores{PostgreSQL: &spec.PostgreSQL{}}}
 	both := &spec.Spec{Datastores: spec.Datastores{PostgreSQL: &spec.PostgreSQL{}, MongoDB: &spec.MongoDB{}}}
-	chosen := map[reconcile.Engine]spec.Location{reconcile.PostgreSQL: spec.External}
+	chosen := map[mover.Engine]spec.Location{mover.PostgreSQL: spec.External}
 	file := &reconcile.Plan{Authoritative: chosen}
 	for _, c := range []struct {
 		choice choice
 		spec   *spec.Spec
 		given  *reconcile.Plan
-		want   map[reconcile.Engine]spec.Location
+		want   map[mover.Engine]spec.Location
 		err    string
 	}{
 		{spec: one},
 		{spec: one, given: file, want: chosen},
 		{choice: choice{"external", ""}, spec: one, want: chosen},
 		{choice: choice{"external", "postgresql"}, spec: both, want: chosen},
-		{choice: choice{"internal", "mongodb"}, spec: both, want: map[reconcile.Engine]spec.Location{reconcile.MongoDB: spec.Internal}},
+		{choice: choice{"internal", "mongodb"}, spec: both, want: map[mover.Engine]spec.Location{mover.MongoDB: spec.Internal}},
 		{choice: choice{"external", ""}, spec: both, err: "needs --datastore where the file declares postgresql and mongodb"},
 		{choice: choice{"external", "mongodb"}, spec: one, err: `postgresql (got "mongodb")`},
 		{choice: choice{"outside", ""}, spec: one, err: `internal or external (got "outside")`},

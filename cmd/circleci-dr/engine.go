@@ -14,6 +14,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // namespaceFile is where Kubernetes tells a pod its namespace.
@@ -126,7 +127,7 @@ func (e *engine) apply(ctx context.Context, rec reconcile.EngineRecord, began bo
 	}
 	defer release()
 	seen := reconcile.Observe(held, e.ses.spec, e.ses.providers, reconcile.ObserveOptions{
-		Inspect: true, Preview: true, Progress: func(reconcile.MoverEvent) {}, Authoritative: e.work.plan.Authoritative,
+		Inspect: true, Preview: true, Progress: func(mover.Event) {}, Authoritative: e.work.plan.Authoritative,
 	})
 	plan, err := reconcile.MakePlan(e.ses.spec, seen)
 	if cause := context.Cause(held); cause != nil {

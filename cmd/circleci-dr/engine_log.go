@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // progressEvery is how often a phase that goes on is written to the log: it is
@@ -59,7 +60,7 @@ func (l *engineLog) StepSkipped(s reconcile.Step, why string) {
 
 // StepProgress tells how far a step is, once a second and when its phase
 // changes.
-func (l *engineLog) StepProgress(s reconcile.Step, e reconcile.MoverEvent) {
+func (l *engineLog) StepProgress(s reconcile.Step, e mover.Event) {
 	l.mu.Lock()
 	now := time.Now()
 	last := l.said[s.ID]
@@ -98,6 +99,6 @@ func (l *engineLog) outcome(out reconcile.EngineOutcome) error {
 	if err != nil {
 		return fmt.Errorf("write the outcome: %w", err)
 	}
-	l.out.write(reconcile.MoverEvent{Phase: "done", Result: raw})
+	l.out.write(mover.Event{Phase: "done", Result: raw})
 	return l.out.err
 }

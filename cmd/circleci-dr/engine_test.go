@@ -15,6 +15,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -53,7 +54,7 @@ func (h *heard) StepBegins(s reconcile.Step) { h.say("begins %s %s", s.ID, s.Tit
 func (h *heard) StepSkipped(s reconcile.Step, why string) {
 	h.say("skips %s %s: %s", s.ID, s.Title, why)
 }
-func (h *heard) StepProgress(s reconcile.Step, e reconcile.MoverEvent) {
+func (h *heard) StepProgress(s reconcile.Step, e mover.Event) {
 	h.say("progress %s %s %d", s.ID, e.Phase, e.Bytes)
 }
 func (h *heard) StepEnds(s reconcile.Step, d time.Duration, err error) {
@@ -72,7 +73,7 @@ func TestAnEnginesLogIsHeardByItsFollower(t *testing.T) {
 		e.StepSkipped(steps[0], "it is stopped")
 		e.Service(reconcile.Service{Since: time.Unix(1e9, 0).UTC()})
 		e.StepBegins(steps[1])
-		e.StepProgress(steps[1], reconcile.MoverEvent{Phase: "copying", Bytes: 7})
+		e.StepProgress(steps[1], mover.Event{Phase: "copying", Bytes: 7})
 		e.StepEnds(steps[1], time.Minute, errors.New("no"))
 		e.StepEnds(steps[1], time.Minute, nil)
 	}
@@ -87,9 +88,9 @@ func TestAnEnginesLogIsHeardByItsFollower(t *testing.T) {
 		plans = append(plans, list)
 		return followed, func() {}
 	}}
-	var last reconcile.MoverEvent
+	var last mover.Event
 	for i, line := range strings.Split(strings.TrimSpace(log.String()), "\n") {
-		last = reconcile.MoverEvent{}
+		last = mover.Event{}
 		if err := json.Unmarshal([]byte(line), &last); err != nil || last.Seq != int64(i+1) {
 			t.Fatalf("line %d is %s (%v)", i+1, line, err)
 		}
@@ -109,7 +110,7 @@ func TestAnEnginesLogIsHeardByItsFollower(t *testing.T) {
 func TestAFollowerThatComesLateDrawsWithoutAPlan(t *testing.T) {
 	followed := &heard{}
 	follower := &teller{draw: func(...reconcile.Step) (reconcile.Events, func()) { return followed, func() {} }}
-	follower.tell(reconcile.MoverEvent{Phase: "somebody else's"})
+	follower.tell(mover.Event{Phase: "somebody else's"})
 	follower.tell(reconcile.EngineEvent{Kind: reconcile.EngineNotes, Text: "hello"}.Line())
 	if !slices.Equal(followed.said, []string{"note hello"}) {
 		t.Errorf("heard %q", followed.said)
@@ -118,7 +119,7 @@ func TestAFollowerThatComesLateDrawsWithoutAPlan(t *testing.T) {
 
 // An engine's failure has its exit code, its hint and its differences.
 func TestAnEnginesFailureIsShownAsIfItWereHere(t *testing.T) {
-	here := &hint{&reconcile.DifferentError{Proof: reconcile.Proof{Differences: []reconcile.Difference{{Kind: "table", Object: "public.builds", What: "value differs"}}}}, "look who writes"}
+	here := &hint{&reconcile.DifferentError{Proof: mover.Proof{Differences: []mover.Difference{{Kind: "table", Object: "public.builds", What: "value differs"}}}}, "look who writes"}
 	e := &engine{}
 	out := e.ended(t.Context(), reconcile.Report{Plan: "p", WentBack: true}, here)
 	data, err := json.Marshal(out)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // engineError is a failure that an engine in the cluster reported.
@@ -22,7 +23,7 @@ func (e *engineError) Unwrap() error {
 	if len(e.outcome.Differences) == 0 {
 		return nil
 	}
-	return &reconcile.DifferentError{Proof: reconcile.Proof{Differences: e.outcome.Differences}}
+	return &reconcile.DifferentError{Proof: mover.Proof{Differences: e.outcome.Differences}}
 }
 
 // rejoin follows an engine that is at work on this very file, instead of
@@ -126,7 +127,7 @@ func (t *teller) close() {
 	t.events, t.done = nil, nil
 }
 
-func (t *teller) tell(line reconcile.MoverEvent) {
+func (t *teller) tell(line mover.Event) {
 	e, ok := reconcile.EngineEventOf(line)
 	if !ok {
 		return

@@ -13,7 +13,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/mongo"
 	"github.com/circleci-dr/circleci-dr/internal/postgres"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // moverCommand is what runs in a mover pod. It is hidden: people have plan
@@ -35,7 +35,7 @@ type lines struct {
 	err error
 }
 
-func (l *lines) write(e reconcile.MoverEvent) {
+func (l *lines) write(e mover.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seq++
@@ -53,16 +53,16 @@ func (p *program) runMover(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("read the mover's request: %w", err)
 	}
-	var req reconcile.MoverRequest
+	var req mover.Request
 	if err := json.Unmarshal(data, &req); err != nil {
 		return fmt.Errorf("read the mover's request: %w", err)
 	}
 	out := &lines{enc: json.NewEncoder(p.out)}
 	var result any
 	switch req.Engine {
-	case reconcile.PostgreSQL:
+	case mover.PostgreSQL:
 		result, err = postgres.Run(ctx, req, out.write)
-	case reconcile.MongoDB:
+	case mover.MongoDB:
 		result, err = mongo.Run(ctx, req, out.write)
 	default:
 		err = fmt.Errorf("this version moves no %q", req.Engine)
@@ -75,13 +75,13 @@ func (p *program) runMover(ctx context.Context, path string) error {
 		out.write(failure(err))
 		return errors.Join(&verdict{codeFailed, "the mover failed"}, out.err)
 	}
-	out.write(reconcile.MoverEvent{Phase: "done", Result: raw})
+	out.write(mover.Event{Phase: "done", Result: raw})
 	return out.err
 }
 
-func failure(err error) reconcile.MoverEvent {
-	e := reconcile.MoverEvent{Phase: "failed", Error: err.Error(), Code: reconcile.CodeFailed}
-	var m *reconcile.MoverError
+func failure(err error) mover.Event {
+	e := mover.Event{Phase: "failed", Error: err.Error(), Code: mover.CodeFailed}
+	var m *mover.Error
 	if errors.As(err, &m) {
 		e.Code, e.Side = m.Code, m.Side
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 type planOptions struct {
@@ -81,7 +82,7 @@ func (p *program) runPlan(ctx context.Context, o planOptions) error {
 func (p *program) makePlan(ctx context.Context, ses *session, opt reconcile.ObserveOptions) (reconcile.Plan, reconcile.Observation, error) {
 	var o reconcile.Observation
 	if ses.spec.Server != nil {
-		opt.Preview, opt.Progress = true, func(reconcile.MoverEvent) {}
+		opt.Preview, opt.Progress = true, func(mover.Event) {}
 		o = reconcile.Observe(ctx, ses.spec, ses.providers, opt)
 		if err := context.Cause(ctx); err != nil {
 			return reconcile.Plan{}, o, err

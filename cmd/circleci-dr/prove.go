@@ -7,6 +7,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 func (p *program) proveCommand() *cli.Command {
@@ -16,7 +17,7 @@ func (p *program) proveCommand() *cli.Command {
 		Description: "Runs a Job in the cluster; changes no data.\n" +
 			"Exit codes: 0 equal, 1 different or failed, 4 one side cannot be read, 6 lease held by someone else, 64 usage.",
 		Flags: append(p.clusterFlags(&o.common),
-			&cli.StringFlag{Name: "datastore", Usage: "which `ENGINE` to compare: postgresql or mongodb", Value: string(reconcile.PostgreSQL), Destination: &o.datastore}),
+			&cli.StringFlag{Name: "datastore", Usage: "which `ENGINE` to compare: postgresql or mongodb", Value: string(mover.PostgreSQL), Destination: &o.datastore}),
 		Action: func(c *cli.Context) error { return p.runProve(c.Context, o) },
 	}
 }
@@ -27,8 +28,8 @@ type proveOptions struct {
 }
 
 func (p *program) runProve(ctx context.Context, o proveOptions) error {
-	engine := reconcile.Engine(o.datastore)
-	if engine != reconcile.PostgreSQL && engine != reconcile.MongoDB {
+	engine := mover.Engine(o.datastore)
+	if engine != mover.PostgreSQL && engine != mover.MongoDB {
 		return usagef("--datastore must be postgresql or mongodb (got %q)", o.datastore)
 	}
 	asJSON, err := o.json()
@@ -41,7 +42,7 @@ func (p *program) runProve(ctx context.Context, o proveOptions) error {
 	}
 	defer release()
 	events, done := p.events()
-	proof, err := reconcile.Prove(ctx, ses.spec, ses.providers, engine, func(e reconcile.MoverEvent) {
+	proof, err := reconcile.Prove(ctx, ses.spec, ses.providers, engine, func(e mover.Event) {
 		events.StepProgress(reconcile.Step{ID: "prove", Title: "Prove"}, e)
 	})
 	done()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 type rehearseOptions struct {
@@ -65,7 +66,7 @@ func (p *program) runRehearse(ctx context.Context, o rehearseOptions) error {
 	}
 	defer release()
 	if o.waive {
-		waived, err := reconcile.WaiveRehearsal(ctx, ses.providers, reconcile.PostgreSQL, o.withData)
+		waived, err := reconcile.WaiveRehearsal(ctx, ses.providers, mover.PostgreSQL, o.withData)
 		if err == nil {
 			fmt.Fprintf(p.err, "circleci-dr: the move goes on in spite of %d findings of the rehearsal of %s, until it counts no more\n", len(waived.Differences), waived.At.UTC().Format(time.RFC3339))
 		}
@@ -73,7 +74,7 @@ func (p *program) runRehearse(ctx context.Context, o rehearseOptions) error {
 	}
 	events, done := p.events()
 	opt := reconcile.RehearseOptions{WithData: o.withData, Time: o.timeLimit, XminAge: o.xminAge}
-	found, err := reconcile.Rehearse(ctx, ses.spec, ses.providers, reconcile.PostgreSQL, opt, func(e reconcile.MoverEvent) {
+	found, err := reconcile.Rehearse(ctx, ses.spec, ses.providers, mover.PostgreSQL, opt, func(e mover.Event) {
 		events.StepProgress(reconcile.Step{ID: "rehearse", Title: "Rehearse"}, e)
 	})
 	done()

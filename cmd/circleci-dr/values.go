@@ -13,17 +13,18 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/internal/values"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 type valuesOptions struct {
 	common
 	write, check bool
-	secrets      map[reconcile.Engine]*string
+	secrets      map[mover.Engine]*string
 }
 
 func (p *program) valuesCommand() *cli.Command {
-	o := valuesOptions{secrets: map[reconcile.Engine]*string{reconcile.PostgreSQL: new(string), reconcile.MongoDB: new(string)}}
+	o := valuesOptions{secrets: map[mover.Engine]*string{mover.PostgreSQL: new(string), mover.MongoDB: new(string)}}
 	return &cli.Command{
 		Name: "values", Usage: "print the datastore block for your own Helm values files, or write it into them",
 		Description: "Needs no cluster. --write edits the files of server.values in place and shows the difference; comments, order and\n" +
@@ -32,9 +33,9 @@ func (p *program) valuesCommand() *cli.Command {
 		Flags: append(p.specFlags(&o.common),
 			&cli.BoolFlag{Name: "write", Usage: "edit the files of server.values", Destination: &o.write},
 			&cli.BoolFlag{Name: "check", Usage: "show what --write would change, change nothing, exit 2 when there is something", Destination: &o.check},
-			&cli.StringFlag{Name: "postgresql-secret", Usage: "the Secret `NAME` the release reads; default: " + reconcile.CredentialsName(reconcile.PostgreSQL) + ", or the files' own where they already name the server",
-				Destination: o.secrets[reconcile.PostgreSQL]},
-			&cli.StringFlag{Name: "mongodb-secret", Usage: "the same `NAME` for MongoDB; default: " + reconcile.CredentialsName(reconcile.MongoDB), Destination: o.secrets[reconcile.MongoDB]},
+			&cli.StringFlag{Name: "postgresql-secret", Usage: "the Secret `NAME` the release reads; default: " + reconcile.CredentialsName(mover.PostgreSQL) + ", or the files' own where they already name the server",
+				Destination: o.secrets[mover.PostgreSQL]},
+			&cli.StringFlag{Name: "mongodb-secret", Usage: "the same `NAME` for MongoDB; default: " + reconcile.CredentialsName(mover.MongoDB), Destination: o.secrets[mover.MongoDB]},
 		),
 		Action: func(*cli.Context) error { return p.runValues(o) },
 	}
@@ -151,7 +152,7 @@ func (p *program) compareValues(s *spec.Spec, o valuesOptions) (render.Values, *
 func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said reconcile.DeclaredValues) []reconcile.Setting {
 	var write []reconcile.Setting
 	note := func(format string, args ...any) { out.Notes = append(out.Notes, fmt.Sprintf(format, args...)) }
-	for _, engine := range []reconcile.Engine{reconcile.PostgreSQL, reconcile.MongoDB} {
+	for _, engine := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
 		settings := reconcile.WantedValues(s, engine, s.Server.Version, *o.secrets[engine], said)
 		// A block that has to change is written in full: it reads better than
 		// one that leans on the chart's defaults.
@@ -171,7 +172,7 @@ func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said reconc
 func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions, said reconcile.DeclaredValues) []reconcile.Setting {
 	var found *reconcile.Setting
 	had := len(said.Trust.Certificates)
-	for _, engine := range []reconcile.Engine{reconcile.PostgreSQL, reconcile.MongoDB} {
+	for _, engine := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
 		ref := reconcile.AuthorityRef(s, engine)
 		if ref == nil {
 			continue
@@ -232,7 +233,7 @@ func noteEarly(out *render.Values, written []reconcile.Setting) {
 // noteUnused names passwords in the files that nothing reads any more, in the
 // lines where they stand when the command is over.
 func noteUnused(out *render.Values, files reconcile.DeclaredValues) {
-	for _, engine := range []reconcile.Engine{reconcile.PostgreSQL, reconcile.MongoDB} {
+	for _, engine := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
 		var settings []reconcile.Setting
 		for _, st := range out.Settings {
 			if strings.HasPrefix(st.Path, string(engine)+".") {

@@ -11,6 +11,7 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Declared reads the newest record of the release with what its values say of
@@ -81,5 +82,5 @@ func mongo(values map[string]any, said reconcile.DeclaredValues) (reconcile.Rele
 	if _, ok := values["mongodb"].(map[string]any); !ok {
 		return reconcile.ReleaseStore{Internal: true, FullName: "mongodb"}, nil
 	}
-	return reconcile.StoreOf(reconcile.MongoDB, said)
+	return reconcile.StoreOf(mover.MongoDB, said)
 }

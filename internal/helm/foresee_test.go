@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -57,7 +58,7 @@ func edited(t *testing.T, edits ...edit) string {
 }
 
 // outwards are the release's values once the datastores live outside.
-func outwards(t *testing.T, engines ...reconcile.Engine) reconcile.ReleaseChange {
+func outwards(t *testing.T, engines ...mover.Engine) reconcile.ReleaseChange {
 	t.Helper()
 	s := &spec.Spec{Datastores: spec.Datastores{
 		PostgreSQL: &spec.PostgreSQL{Location: spec.External, External: &spec.PostgreSQLExternal{Host: "pg.example.com", Port: 15432, Username: "circleci"}},

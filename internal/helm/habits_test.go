@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 const (
@@ -80,7 +81,7 @@ webhooks:
 		{"an object named after the revision", []edit{{more, "", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate-{{ .Release.Revision }}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: x, image: x}]}}}\n"}}, "", nil, nil},
 	} {
 		t.Run(h.name, func(t *testing.T) {
-			got := installed(t, edited(t, h.edits...)).foresee(t, outwards(t, reconcile.PostgreSQL), nil)
+			got := installed(t, edited(t, h.edits...)).foresee(t, outwards(t, mover.PostgreSQL), nil)
 			if diff := cmp.Diff([]string(nil), others(got)); diff != "" {
 				t.Errorf("more than the database: %s", diff)
 			}
@@ -97,7 +98,7 @@ func TestTheTimeIsNoChange(t *testing.T) {
 		return edited(t, edit{services, inPod, "      annotations:\n        day: \"" + text + "\"\n        moved: {{ if $.Values.postgresql.internal }}never{{ else }}{{ now | date \"2006-01-02\" }}{{ end }}\n        note: {{ \"now\" | quote }}\n"})
 	}
 	b := installedFrom(t, stamp("2025-11-29"), stamp(`{{ now | date "2006-01-02" }}`), nil)
-	got := b.foresee(t, outwards(t, reconcile.PostgreSQL), nil)
+	got := b.foresee(t, outwards(t, mover.PostgreSQL), nil)
 	if diff := cmp.Diff([]string(nil), others(got)); diff != "" {
 		t.Errorf("more than the database: %s", diff)
 	}
@@ -162,7 +163,7 @@ func TestASettingIsOneWhereverItStands(t *testing.T) {
 			"Deployment/cron-service", nil, nil},
 	} {
 		t.Run(h.name, func(t *testing.T) {
-			got := installed(t, edited(t, h.edits...)).foresee(t, outwards(t, reconcile.PostgreSQL), nil)
+			got := installed(t, edited(t, h.edits...)).foresee(t, outwards(t, mover.PostgreSQL), nil)
 			if diff := cmp.Diff([]string(nil), others(got)); diff != "" {
 				t.Errorf("more than the database: %s", diff)
 			}
@@ -185,15 +186,15 @@ func TestASettingIsOneWhereverItStands(t *testing.T) {
 func TestSettingsInEveryDirection(t *testing.T) {
 	const variable = "spec.template.spec.containers[cron-service].env[BOTH].value"
 	dir := edited(t, edit{container, `{{- $pg := .Values.postgresql -}}`, "- name: BOTH\n  value: \"{{ .Values.mongodb.hosts }} {{ $pg.postgresqlHost }}:{{ $pg.postgresqlPort }} mongodb://{{ .Values.mongodb.auth.username }}@{{ .Values.mongodb.hosts }}/x?ssl={{ .Values.mongodb.ssl }}{{ with .Values.mongodb.options }}&{{ . }}{{ end }}\"\n"})
-	postgres, mongo := []reconcile.Engine{reconcile.PostgreSQL}, []reconcile.Engine{reconcile.MongoDB}
-	both := []reconcile.Engine{reconcile.PostgreSQL, reconcile.MongoDB}
+	postgres, mongo := []mover.Engine{mover.PostgreSQL}, []mover.Engine{mover.MongoDB}
+	both := []mover.Engine{mover.PostgreSQL, mover.MongoDB}
 	nothing := map[string]any{"username": nil, "existingSecret": nil}
-	back := map[reconcile.Engine]map[string]any{
-		reconcile.PostgreSQL: {"internal": true, "postgresqlHost": nil, "postgresqlPort": nil, "secureMode": nil, "auth": nothing},
-		reconcile.MongoDB: {"internal": true, "hosts": nil, "ssl": nil, "tlsInsecure": nil, "options": nil,
+	back := map[mover.Engine]map[string]any{
+		mover.PostgreSQL: {"internal": true, "postgresqlHost": nil, "postgresqlPort": nil, "secureMode": nil, "auth": nothing},
+		mover.MongoDB: {"internal": true, "hosts": nil, "ssl": nil, "tlsInsecure": nil, "options": nil,
 			"auth": map[string]any{"username": nil, "existingSecret": nil, "database": nil, "mechanism": nil}},
 	}
-	for _, moving := range [][]reconcile.Engine{postgres, mongo, both} {
+	for _, moving := range [][]mover.Engine{postgres, mongo, both} {
 		out := outwards(t, moving...)
 		in := reconcile.ReleaseChange{Set: map[string]any{}, HoldAtZero: true, Description: "circleci-dr switch"}
 		for _, e := range moving {
@@ -255,7 +256,7 @@ func TestAnUpgradeThatDoesMoreIsNamed(t *testing.T) {
 		}, "spec.template.spec.containers[frontend].env[POSTGRES_HOST].value: by-hand → pg.example.com"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := others(installed(t, edited(t, row.edits...)).foresee(t, outwards(t, reconcile.PostgreSQL), row.live))
+			got := others(installed(t, edited(t, row.edits...)).foresee(t, outwards(t, mover.PostgreSQL), row.live))
 			var frontend []string
 			for _, line := range got {
 				if text, ok := strings.CutPrefix(line, "Deployment/frontend "); ok {

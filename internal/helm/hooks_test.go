@@ -21,6 +21,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // hookJob is a Job that is a hook.
@@ -54,11 +55,11 @@ func TestHooksOfAMoveAreListed(t *testing.T) {
 		hookJob("shared", "post-upgrade", "migrate", "http://frontend:80") +
 		hookJob("back", "post-rollback", "echo", "") +
 		hookJob("install", "post-install,test", "curl http://frontend", "")}))
-	target, err := b.prepare(t.Context(), outwards(t, reconcile.PostgreSQL))
+	target, err := b.prepare(t.Context(), outwards(t, mover.PostgreSQL))
 	if err != nil {
 		t.Fatal(err)
 	}
-	size, hooks, err := target.stored(outwards(t, reconcile.PostgreSQL))
+	size, hooks, err := target.stored(outwards(t, mover.PostgreSQL))
 	if err != nil || size.Bytes > size.Limit || size.Large != nil {
 		t.Fatalf("%+v, %v", size, err)
 	}
@@ -88,18 +89,18 @@ func TestTheRecordIsMeasuredAsHelmStoresIt(t *testing.T) {
 	}
 	measure := func() reconcile.RecordSize {
 		t.Helper()
-		target, err := b.prepare(t.Context(), outwards(t, reconcile.PostgreSQL))
+		target, err := b.prepare(t.Context(), outwards(t, mover.PostgreSQL))
 		if err != nil || len(target.unfaithful) > 0 {
 			t.Fatal(err, target.unfaithful)
 		}
-		size, _, err := target.stored(outwards(t, reconcile.PostgreSQL))
+		size, _, err := target.stored(outwards(t, mover.PostgreSQL))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return size
 	}
 	said := measure()
-	if err := b.Upgrade(t.Context(), outwards(t, reconcile.PostgreSQL)); err != nil {
+	if err := b.Upgrade(t.Context(), outwards(t, mover.PostgreSQL)); err != nil {
 		t.Fatal(err)
 	}
 	is, err := encodedSize(b.newest(t))
@@ -124,7 +125,7 @@ func TestAHookThatDoesNotEndIsNamed(t *testing.T) {
 			WatchUntilReadyError: errors.New("timed out waiting for the condition")}
 		return cfg, err
 	}
-	err := b.Upgrade(t.Context(), outwards(t, reconcile.PostgreSQL))
+	err := b.Upgrade(t.Context(), outwards(t, mover.PostgreSQL))
 	if err == nil || !strings.Contains(err.Error(), "hook Job/pre-upgrade-checks did not succeed") {
 		t.Errorf("got %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Preview says what Upgrade with the same change would do, object by object.
@@ -132,12 +133,12 @@ func (t *target) rewriting(set map[string]any) (*reconcile.Rewriting, error) {
 			return nil, fmt.Errorf("put the chart's defaults under the values: %w", err)
 		}
 	}
-	var moving []reconcile.Engine
+	var moving []mover.Engine
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if name == reconcile.TrustBlock {
 			continue
 		}
-		moving = append(moving, reconcile.Engine(name))
+		moving = append(moving, mover.Engine(name))
 	}
 	return reconcile.NewRewriting(t.base.Namespace, moving, values[0], values[1]), nil
 }

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -46,7 +47,7 @@ func predicted(p reconcile.Preview) []string {
 }
 
 // setting is a changed field that is a setting, and an address of engines.
-func setting(field, from, to string, engines ...reconcile.Engine) reconcile.RenderedChange {
+func setting(field, from, to string, engines ...mover.Engine) reconcile.RenderedChange {
 	return reconcile.RenderedChange{
 		Change: reconcile.Change{Field: field, From: from, To: to}, Verdict: reconcile.Verdict{Setting: true, Address: engines},
 	}
@@ -74,7 +75,7 @@ func TestPreviewChangesNothingAndPredictsTheUpgrade(t *testing.T) {
 		Chart: "fixture", ChartVersion: "4.9.0", ChartDigest: chartDigest(loadChart(t, fixture)), Faithful: true,
 		Objects: []reconcile.ObjectPreview{
 			{Kind: "ConfigMap", Name: "settings", Action: "update", Template: app + "settings.yaml",
-				Rendered: []reconcile.RenderedChange{setting("data.host", "postgresql", "pg.example.test", reconcile.PostgreSQL)}},
+				Rendered: []reconcile.RenderedChange{setting("data.host", "postgresql", "pg.example.test", mover.PostgreSQL)}},
 			{Kind: "ConfigMap", Name: "external", Action: "create", Template: app + "settings.yaml", Rendered: asRendered([]reconcile.Change{
 				{Field: "apiVersion", To: "v1"}, {Field: "data.port", To: "5432"}, {Field: "kind", To: "ConfigMap"},
 				{Field: `metadata.annotations["meta.helm.sh/release-name"]`, To: "server"},
@@ -84,7 +85,7 @@ func TestPreviewChangesNothingAndPredictsTheUpgrade(t *testing.T) {
 			})},
 			{Kind: "Deployment", Name: "frontend", Action: "update", Template: app + "frontend.yaml", Layer: "application",
 				Rendered: []reconcile.RenderedChange{
-					setting("spec.template.spec.containers[frontend].env[POSTGRES_HOST].value", "postgresql", "pg.example.test", reconcile.PostgreSQL),
+					setting("spec.template.spec.containers[frontend].env[POSTGRES_HOST].value", "postgresql", "pg.example.test", mover.PostgreSQL),
 					setting("spec.template.spec.containers[frontend].env[POSTGRES_PASSWORD].value", "", "[redacted]"),
 				},
 				Drifted: []reconcile.Change{{Field: "spec.replicas", From: "7", To: "2"}}},

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // However a pod reads a key, it is known, and of which Secret.
@@ -64,7 +65,7 @@ metadata: {name: pg}
 // The fixture's application reads just what the values table says.
 func TestTheUpgradedApplicationReadsOurSecrets(t *testing.T) {
 	b := installed(t, serverChart)
-	change := outwards(t, reconcile.PostgreSQL, reconcile.MongoDB)
+	change := outwards(t, mover.PostgreSQL, mover.MongoDB)
 	target, err := b.prepare(t.Context(), change)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -35,14 +36,14 @@ func detach(rel *release.Release, values map[string]any, said reconcile.Declared
 		ConfigDigest: sum,
 		Domain:       text(reconcile.ValueAt(values, "global", "domainName")),
 	}
-	if out.Postgres, err = reconcile.StoreOf(reconcile.PostgreSQL, said); err != nil {
+	if out.Postgres, err = reconcile.StoreOf(mover.PostgreSQL, said); err != nil {
 		return out, err
 	}
 	if out.Mongo, err = mongo(values, said); err != nil {
 		return out, err
 	}
 	out.Trust = trust(values)
-	ours := []string{reconcile.CredentialsName(reconcile.PostgreSQL), reconcile.CredentialsName(reconcile.MongoDB)}
+	ours := []string{reconcile.CredentialsName(mover.PostgreSQL), reconcile.CredentialsName(mover.MongoDB)}
 	if out.Reads, err = secretReads(rel.Manifest, ours); err != nil {
 		return out, err
 	}

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -67,7 +68,7 @@ func TestReleaseRefusesValuesItCannotRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := reconcile.StoreOf(reconcile.PostgreSQL, said); err == nil || err.Error() != name {
+		if _, err := reconcile.StoreOf(mover.PostgreSQL, said); err == nil || err.Error() != name {
 			t.Errorf("got %v, want %s", err, name)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	helmtime "helm.sh/helm/v3/pkg/time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // secretLimit is how much data a Secret holds (k8s.io/api/core/v1,
@@ -81,7 +82,7 @@ func largest(ch *chart.Chart, manifest string) []string {
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.name, b.name)) })
 	var out []string
 	for _, p := range parts[:min(3, len(parts))] {
-		out = append(out, p.name+" "+reconcile.Bytes(int64(p.size)))
+		out = append(out, p.name+" "+mover.Bytes(int64(p.size)))
 	}
 	return out
 }

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // What the chart makes of another tls.certificates is known by the chart
@@ -20,7 +20,7 @@ func TestWhatTheAuthorityChangesIsNoForeignChange(t *testing.T) {
 		made bool
 	}{{"the first one", nil, true}, {"one more", []any{one}, false}} {
 		b := installedFrom(t, edited(t, sum), edited(t, sum), map[string]any{"tls": map[string]any{"certificates": row.was}})
-		change := outwards(t, reconcile.MongoDB)
+		change := outwards(t, mover.MongoDB)
 		change.Set = maps.Clone(change.Set)
 		change.Set["tls"] = map[string]any{"certificates": append(append([]any{}, row.was...), two)}
 		got := b.foresee(t, change, nil)
@@ -40,7 +40,7 @@ func TestWhatTheAuthorityChangesIsNoForeignChange(t *testing.T) {
 			t.Errorf("%s: the ConfigMap is made: %t; fields that say what is trusted: %d", row.name, made, trusting)
 		}
 		// Without the change of it nothing is said to be about trust.
-		for _, o := range b.foresee(t, outwards(t, reconcile.MongoDB), nil) {
+		for _, o := range b.foresee(t, outwards(t, mover.MongoDB), nil) {
 			for _, c := range o.Rendered {
 				if c.Trust || o.Trust {
 					t.Errorf("%s: %s/%s %s is said to be about trust", row.name, o.Kind, o.Name, c.Field)

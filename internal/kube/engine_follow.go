@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // ErrEngineSilent means that an engine is over and its log does not tell how
@@ -32,7 +33,7 @@ func (e *EngineDeadError) Unwrap() error { return e.Err }
 
 // FollowEngine follows an engine's log, over pods that die and are replaced,
 // until it tells its outcome. Cancelling ctx ends the following only.
-func (c *Client) FollowEngine(ctx context.Context, run reconcile.EngineRun, progress reconcile.Progress) (json.RawMessage, error) {
+func (c *Client) FollowEngine(ctx context.Context, run reconcile.EngineRun, progress mover.Progress) (json.RawMessage, error) {
 	live, err := c.kube.BatchV1().Jobs(c.options.Namespace).Get(ctx, run.Job, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) || err == nil && string(live.UID) != run.UID {
 		return nil, ErrEngineSilent

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // A chart's archive is cut into Secrets: a chart of one's own may hold
@@ -129,7 +130,7 @@ func (c *Client) putWork(ctx context.Context, name string, w EngineWork) (workPa
 	}
 	if size > recordLimit {
 		return parts, fmt.Errorf("spec and plan have %s, more than the %s a ConfigMap holds; split the file or run it here with --in-cluster=false",
-			reconcile.Bytes(int64(size)), reconcile.Bytes(recordLimit))
+			mover.Bytes(int64(size)), mover.Bytes(recordLimit))
 	}
 	told, err := c.toldSecret(ctx, name, w)
 	if err != nil {
@@ -172,7 +173,7 @@ func (c *Client) toldSecret(ctx context.Context, name string, w EngineWork) (*co
 		out.Data[referenceKey(ref)] = content
 		if size += len(content); size > recordLimit {
 			return nil, fmt.Errorf("what the file's references point at has more than the %s a Secret holds; keep the largest, such as %s, in a Secret of its own",
-				reconcile.Bytes(recordLimit), ref)
+				mover.Bytes(recordLimit), ref)
 		}
 	}
 	return out, nil
@@ -181,7 +182,7 @@ func (c *Client) toldSecret(ctx context.Context, name string, w EngineWork) (*co
 func (c *Client) chartSecrets(name string, chart []byte) ([]*corev1.Secret, error) {
 	if len(chart) > chartPart*chartPartsMax {
 		return nil, fmt.Errorf("the chart's archive has %s and at most %s can travel to the cluster; push it to a registry and name it in server.chart as oci://",
-			reconcile.Bytes(int64(len(chart))), reconcile.Bytes(chartPart*chartPartsMax))
+			mover.Bytes(int64(len(chart))), mover.Bytes(chartPart*chartPartsMax))
 	}
 	var out []*corev1.Secret
 	for part := range slices.Chunk(chart, chartPart) {

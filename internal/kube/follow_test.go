@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // following is a client that follows a Job whose pod runs. Each reading of its log
@@ -58,7 +58,7 @@ func TestAnAPIServerThatRestartsAfterALongLogIsWaitedFor(t *testing.T) {
 		away = false
 		return true, nil, apierrors.NewServiceUnavailable("it restarts")
 	})
-	last, err := c.follower(job, moverContainer, func(reconcile.MoverEvent) {}).follow(t.Context())
+	last, err := c.follower(job, moverContainer, func(mover.Event) {}).follow(t.Context())
 	if err != nil || string(last.Result) != "{}" {
 		t.Errorf("it ended with %q, %v", last.Result, err)
 	}
@@ -69,7 +69,7 @@ func TestAJobThatNothingEndsIsGivenUp(t *testing.T) {
 	c, _, job := following(t, func(int) string { return "" })
 	job.Spec.ActiveDeadlineSeconds = pointer[int64](0)
 	begun := time.Now()
-	_, err := c.follower(job, moverContainer, func(reconcile.MoverEvent) {}).follow(t.Context())
+	_, err := c.follower(job, moverContainer, func(mover.Event) {}).follow(t.Context())
 	if err == nil || transient(err) || !strings.HasPrefix(err.Error(), "its deadline of 0s has passed and nothing ended it") || time.Since(begun) > 20*time.Second {
 		t.Errorf("after %s: %v", time.Since(begun), err)
 	}

@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // A volume that was kept, used again after a move back, and is left behind a
@@ -25,10 +25,10 @@ func TestAVolumeIsKeptSinceItWasLastLeft(t *testing.T) {
 	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: "postgresql"}}
 	c := newClient(Options{Namespace: "ci", Release: "server", Name: "ci"}, fake.NewClientset(claim, set))
 	for _, at := range []time.Time{second, second.AddDate(0, 1, 0)} {
-		if err := c.Remove(t.Context(), reconcile.PostgreSQL, "postgresql", at); err != nil {
+		if err := c.Remove(t.Context(), mover.PostgreSQL, "postgresql", at); err != nil {
 			t.Fatal(err)
 		}
-		got := c.Internal(t.Context(), reconcile.PostgreSQL, "postgresql")
+		got := c.Internal(t.Context(), mover.PostgreSQL, "postgresql")
 		if !got.Is() || len(got.Value.Volumes) != 1 || !got.Value.Volumes[0].KeptSince.Equal(second) {
 			t.Errorf("removed at %s: %+v", at, got)
 		}

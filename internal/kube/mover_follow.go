@@ -15,14 +15,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // follower follows one Job from its first pod to its verdict.
 type follower struct {
 	client   *Client
 	job      *batchv1.Job
-	progress reconcile.Progress
+	progress mover.Progress
 	// pod is the pod whose log is being read; a new pod numbers its lines
 	// from the beginning.
 	pod  corev1.Pod
@@ -44,7 +44,7 @@ type follower struct {
 	failure batchv1.JobCondition
 }
 
-func (c *Client) follower(job *batchv1.Job, container string, progress reconcile.Progress) *follower {
+func (c *Client) follower(job *batchv1.Job, container string, progress mover.Progress) *follower {
 	return &follower{client: c, job: job, progress: progress, container: container, wait: startWait{patience: c.patience}}
 }
 
@@ -54,7 +54,7 @@ func (c *Client) follower(job *batchv1.Job, container string, progress reconcile
 // pod; a log that ends says nothing. The result is not kept waiting for the
 // condition: that takes a second or two of the downtime. An API server that is
 // away is waited for, but not for ever.
-func (f *follower) follow(ctx context.Context) (reconcile.MoverEvent, error) {
+func (f *follower) follow(ctx context.Context) (mover.Event, error) {
 	c := f.client
 	ctx, cancel := f.inTime(ctx)
 	defer cancel()
@@ -82,10 +82,10 @@ func (f *follower) follow(ctx context.Context) (reconcile.MoverEvent, error) {
 			err = f.release(ctx)
 		}
 		if err != nil && (!transient(err) || time.Since(answered) > c.patience.settle) {
-			return reconcile.MoverEvent{}, err
+			return mover.Event{}, err
 		}
 		if err := process.Pause(ctx, f.pace(err)); err != nil {
-			return reconcile.MoverEvent{}, err
+			return mover.Event{}, err
 		}
 	}
 }
@@ -165,7 +165,7 @@ func (f *follower) step(ctx context.Context) error {
 	now := time.Now()
 	err := f.wait.check(now, reason, kind)
 	if err == nil && now.Sub(f.wait.since) >= slowStart && f.progress != nil {
-		f.progress(reconcile.MoverEvent{At: now.UTC(), Phase: "waiting", Message: reason})
+		f.progress(mover.Event{At: now.UTC(), Phase: "waiting", Message: reason})
 	}
 	return err
 }
@@ -265,14 +265,14 @@ func (f *follower) watch(ctx context.Context, cancel context.CancelCauseFunc, na
 }
 
 // verdict reads the rest of the log and matches it with the Job's condition.
-func (f *follower) verdict(ctx context.Context, failed bool) (reconcile.MoverEvent, error) {
+func (f *follower) verdict(ctx context.Context, failed bool) (mover.Event, error) {
 	for tries := 0; !f.log.ended && f.started() && tries < 3; tries++ {
 		if err := f.read(ctx); err != nil && !transient(err) {
-			return reconcile.MoverEvent{}, err
+			return mover.Event{}, err
 		}
 		if !f.log.ended {
 			if err := process.Pause(ctx, f.client.patience.look); err != nil {
-				return reconcile.MoverEvent{}, err
+				return mover.Event{}, err
 			}
 		}
 	}

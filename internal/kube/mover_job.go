@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -38,7 +39,7 @@ type moverFile struct {
 }
 
 // moverFiles puts the paths into a copy of the request and lists the files.
-func moverFiles(job reconcile.MoverJob) (reconcile.MoverRequest, []moverFile, error) {
+func moverFiles(job reconcile.MoverJob) (mover.Request, []moverFile, error) {
 	request := job.Request
 	request.Source, request.Target = clone(request.Source), clone(request.Target)
 	source, errSource := sideFiles("source", request.Source, job.Source)
@@ -47,7 +48,7 @@ func moverFiles(job reconcile.MoverJob) (reconcile.MoverRequest, []moverFile, er
 }
 
 // sideFiles lists the files of one side, and tells its endpoint where they are.
-func sideFiles(side string, endpoint *reconcile.Endpoint, refs reconcile.MoverSide) ([]moverFile, error) {
+func sideFiles(side string, endpoint *mover.Endpoint, refs reconcile.MoverSide) ([]moverFile, error) {
 	var files []moverFile
 	for _, f := range []struct {
 		ref  *spec.SecretRef
@@ -70,7 +71,7 @@ func sideFiles(side string, endpoint *reconcile.Endpoint, refs reconcile.MoverSi
 	return files, nil
 }
 
-func clone(e *reconcile.Endpoint) *reconcile.Endpoint {
+func clone(e *mover.Endpoint) *mover.Endpoint {
 	if e == nil {
 		return nil
 	}
@@ -80,7 +81,7 @@ func clone(e *reconcile.Endpoint) *reconcile.Endpoint {
 
 // requestDigest tells two requests apart that came under one name. It holds
 // the references, not what they point at.
-func requestDigest(request reconcile.MoverRequest, files []moverFile) (string, error) {
+func requestDigest(request mover.Request, files []moverFile) (string, error) {
 	type file struct {
 		Path string
 		Ref  spec.SecretRef
@@ -90,7 +91,7 @@ func requestDigest(request reconcile.MoverRequest, files []moverFile) (string, e
 		named = append(named, file{f.path, f.ref})
 	}
 	body, err := json.Marshal(struct {
-		Request reconcile.MoverRequest
+		Request mover.Request
 		Files   []file
 	}{request, named})
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // A mesh may add a container to every pod. One that is no native sidecar goes on
@@ -54,7 +54,7 @@ func (f *follower) keptByOthers() bool {
 }
 
 // lastWord ends the following of a pod that others keep.
-func (f *follower) lastWord() (reconcile.MoverEvent, error) {
+func (f *follower) lastWord() (mover.Event, error) {
 	last := f.log.last
 	switch t := stateIn(f.pod, f.container).Terminated; {
 	case last.Error != "":

@@ -19,6 +19,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // meshed is a cluster whose mesh adds a container to every pod: ours ends with
@@ -102,8 +103,8 @@ func TestAContainerOfAMeshKeepsNobodyWaiting(t *testing.T) {
 			if text := string(got); err != nil && !strings.Contains(err.Error(), c.want) || err == nil && text != c.want {
 				t.Errorf("got %q and error %v, want %q", text, err, c.want)
 			}
-			var failure *reconcile.MoverError
-			if name == "an error" && (!errors.As(err, &failure) || failure.Code != reconcile.CodeUnsupported) {
+			var failure *mover.Error
+			if name == "an error" && (!errors.As(err, &failure) || failure.Code != mover.CodeUnsupported) {
 				t.Errorf("the class of the error is lost: %v", err)
 			}
 			_, err = m.kube.BatchV1().Jobs("ci").Get(t.Context(), "copy", metav1.GetOptions{})
@@ -133,7 +134,7 @@ func TestAPodOnItsWayOutIsNotGivenUp(t *testing.T) {
 }
 
 func plainMover(name string) reconcile.MoverJob {
-	return reconcile.MoverJob{Name: name, Request: reconcile.MoverRequest{Operation: reconcile.OpCopy}}
+	return reconcile.MoverJob{Name: name, Request: mover.Request{Operation: mover.OpCopy}}
 }
 
 // An engine's pod is replaced by its Job, once the one that died is out of the
@@ -165,7 +166,7 @@ func TestADeadEngineIsNotKeptByAMesh(t *testing.T) {
 	var notes []string
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	got, err := client.FollowEngine(ctx, run, func(e reconcile.MoverEvent) { notes = append(notes, toldBy(e)) })
+	got, err := client.FollowEngine(ctx, run, func(e mover.Event) { notes = append(notes, toldBy(e)) })
 	if err != nil || !json.Valid(got) || !replaced {
 		t.Errorf("got %s, %v, replaced %v; notes %q", got, err, replaced, notes)
 	}
@@ -191,7 +192,7 @@ func TestWhoMayNotFreeAnEngineSaysHow(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	said := ""
-	_, err = client.FollowEngine(ctx, run, func(e reconcile.MoverEvent) {
+	_, err = client.FollowEngine(ctx, run, func(e mover.Event) {
 		if said = toldBy(e); strings.Contains(said, "kubectl delete pod") {
 			cancel()
 		}
@@ -202,7 +203,7 @@ func TestWhoMayNotFreeAnEngineSaysHow(t *testing.T) {
 }
 
 // toldBy is the text of an engine's line.
-func toldBy(line reconcile.MoverEvent) string {
+func toldBy(line mover.Event) string {
 	e, _ := reconcile.EngineEventOf(line)
 	return e.Text
 }

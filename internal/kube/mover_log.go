@@ -9,7 +9,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // lineLimit bounds one line of a mover's log; a result is one line.
@@ -17,12 +17,12 @@ const lineLimit = 16 << 20
 
 // moverLog is what was read of one pod's log so far, over all connections.
 type moverLog struct {
-	progress reconcile.Progress
+	progress mover.Progress
 	// seq is the newest number seen, since the time of the newest line.
 	seq   int64
 	since time.Time
 	// last is the line that ended the run; ended tells that there was one.
-	last  reconcile.MoverEvent
+	last  mover.Event
 	ended bool
 }
 
@@ -73,7 +73,7 @@ func (l *moverLog) take(line []byte) {
 	if !at.IsZero() {
 		l.since = at
 	}
-	var event reconcile.MoverEvent
+	var event mover.Event
 	if json.Unmarshal(body, &event) != nil || event.Seq <= l.seq {
 		return // not an event, or a repeat after a reconnection
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // broken gives its text and then fails, as a stream does when the API server
@@ -24,8 +24,8 @@ func (b broken) Read(p []byte) (int, error) {
 }
 
 func TestMoverLogOverTwoConnections(t *testing.T) {
-	var got []reconcile.MoverEvent
-	log := moverLog{progress: func(e reconcile.MoverEvent) { got = append(got, e) }}
+	var got []mover.Event
+	log := moverLog{progress: func(e mover.Event) { got = append(got, e) }}
 	first := `2026-11-22T05:00:00.1Z {"seq":1,"phase":"schema"}
 2026-11-22T05:00:01.1Z panic: this line is not an event
 2026-11-22T05:00:01.2Z {"seq":2,"phase":"data","bytes":10}
@@ -43,11 +43,11 @@ func TestMoverLogOverTwoConnections(t *testing.T) {
 	if err := log.read(strings.NewReader(second)); err != nil {
 		t.Fatal(err)
 	}
-	want := []reconcile.MoverEvent{{Seq: 1, Phase: "schema"}, {Seq: 2, Phase: "data", Bytes: 10}, {Seq: 3, Phase: "data", Bytes: 20}}
+	want := []mover.Event{{Seq: 1, Phase: "schema"}, {Seq: 2, Phase: "data", Bytes: 10}, {Seq: 3, Phase: "data", Bytes: 20}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("progress was\n%+v, want\n%+v", got, want)
 	}
-	end := reconcile.MoverEvent{Seq: 4, Result: json.RawMessage(`{"rows":7}`)}
+	end := mover.Event{Seq: 4, Result: json.RawMessage(`{"rows":7}`)}
 	if !log.ended || !reflect.DeepEqual(log.last, end) {
 		t.Errorf("the last line was %+v, want %+v", log.last, end)
 	}
@@ -55,12 +55,12 @@ func TestMoverLogOverTwoConnections(t *testing.T) {
 
 func TestMoverLogOfLongLines(t *testing.T) {
 	text := strings.Repeat("x", 1<<20)
-	log := moverLog{progress: func(reconcile.MoverEvent) {}}
+	log := moverLog{progress: func(mover.Event) {}}
 	line := `2026-11-22T05:00:03.2Z {"seq":1,"result":"` + text + `"}` + "\n"
 	if err := log.read(strings.NewReader(line)); err != nil || string(log.last.Result) != `"`+text+`"` {
 		t.Errorf("error %v and %d bytes of result, want none and %d", err, len(log.last.Result), len(text)+2)
 	}
-	endless := moverLog{progress: func(reconcile.MoverEvent) {}}
+	endless := moverLog{progress: func(mover.Event) {}}
 	err := endless.read(io.LimitReader(zeros{}, lineLimit+lineLimit/2))
 	if err == nil || err.Error() != "a line of the mover's log is longer than 16777216 bytes" {
 		t.Errorf("an endless line gave %v", err)

@@ -12,13 +12,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // putJobSecret makes or replaces the Secret of a Job that does not exist yet:
 // the request, and what only the runner has. References to Secrets are only
 // checked: their content stays where it is.
-func (c *Client) putJobSecret(ctx context.Context, name string, request reconcile.MoverRequest, files []moverFile) error {
+func (c *Client) putJobSecret(ctx context.Context, name string, request mover.Request, files []moverFile) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return fmt.Errorf("write the request: %w", err)

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -26,10 +27,10 @@ func event(format string, args ...any) string {
 func twoSides(name string) reconcile.MoverJob {
 	return reconcile.MoverJob{
 		Name: name,
-		Request: reconcile.MoverRequest{
-			Operation: reconcile.OpInspect, Engine: reconcile.PostgreSQL,
-			Source: &reconcile.Endpoint{Host: "postgresql", Port: 5432, Username: "postgres"},
-			Target: &reconcile.Endpoint{Host: "pg.example.com", Port: 5432, Username: "circleci"},
+		Request: mover.Request{
+			Operation: mover.OpInspect, Engine: mover.PostgreSQL,
+			Source: &mover.Endpoint{Host: "postgresql", Port: 5432, Username: "postgres"},
+			Target: &mover.Endpoint{Host: "pg.example.com", Port: 5432, Username: "circleci"},
 		},
 		Source: reconcile.MoverSide{Password: &spec.SecretRef{Secret: &spec.SecretKey{Name: "postgresql", Key: "postgres-password"}}},
 		Target: reconcile.MoverSide{Password: &spec.SecretRef{Env: "TARGET_PASSWORD"}, CA: &spec.SecretRef{Secret: &spec.SecretKey{Name: "target-ca", Key: "ca.pem"}}},
@@ -55,8 +56,8 @@ env | grep -q canary && environment=leaks || environment=clean
 printf '{"seq":2,"result":{"files":"%s","mode":"%s","uid":"%s","root":"%s","tmp":"%s","token":"%s","environment":"%s","source":"%s","target":"%s","ca":"%s","request":%s}}\n' \
  "$files" "$mode" "$(id -u)" "$root" "$tmp" "$token" "$environment" "$(cat source/password)" "$(cat target/password)" "$(cat target/ca.pem)" "$(cat request/request.json)"`}
 	})
-	var seen []reconcile.MoverEvent
-	result, err := c.Run(t.Context(), twoSides("told"), func(e reconcile.MoverEvent) { seen = append(seen, e) })
+	var seen []mover.Event
+	result, err := c.Run(t.Context(), twoSides("told"), func(e mover.Event) { seen = append(seen, e) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ printf '{"seq":2,"result":{"files":"%s","mode":"%s","uid":"%s","root":"%s","tmp"
 	if string(result) != want {
 		t.Errorf("got  %s\nwant %s", result, want)
 	}
-	if !reflect.DeepEqual(seen, []reconcile.MoverEvent{{Seq: 1, Phase: "looking"}}) {
+	if !reflect.DeepEqual(seen, []mover.Event{{Seq: 1, Phase: "looking"}}) {
 		t.Errorf("progress was %+v", seen)
 	}
 	for what, err := range map[string]error{"Job": jobError(b, "told"), "Secret": secretError(b, "told")} {
@@ -85,7 +86,7 @@ func secretError(b *bed, name string) error {
 }
 
 func plainJob(name string) reconcile.MoverJob {
-	return reconcile.MoverJob{Name: name, Request: reconcile.MoverRequest{Operation: reconcile.OpCopy, Engine: reconcile.PostgreSQL}}
+	return reconcile.MoverJob{Name: name, Request: mover.Request{Operation: mover.OpCopy, Engine: mover.PostgreSQL}}
 }
 
 func TestMoverIsAdopted(t *testing.T) {
@@ -93,7 +94,7 @@ func TestMoverIsAdopted(t *testing.T) {
 	g := b.gate()
 	c := b.mover(event(`{"seq":1,"phase":"copy"}`) + g.script() + event(`{"seq":2,"result":"moved"}`))
 	ctx, kill := context.WithCancel(t.Context())
-	_, err := c.Run(ctx, plainJob("copy"), func(reconcile.MoverEvent) { kill() })
+	_, err := c.Run(ctx, plainJob("copy"), func(mover.Event) { kill() })
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("the cut-off run gave %v, want a cancelled context", err)
 	}
@@ -111,7 +112,7 @@ func TestMoverIsAdopted(t *testing.T) {
 	var seen []int64
 	job := plainJob("copy")
 	job.Keep = true
-	result, err := c.Run(t.Context(), job, func(e reconcile.MoverEvent) {
+	result, err := c.Run(t.Context(), job, func(e mover.Event) {
 		if waits(e) {
 			return
 		}
@@ -147,7 +148,7 @@ func TestMoverLogIsFollowedAgain(t *testing.T) {
 		o.Command = []string{"bash", "-c", event(`{"seq":1}`) + event(`{"seq":2}`) + g.script() + event(`{"seq":3}`) + g.script() + event(`{"seq":4,"result":true}`)}
 	})
 	var seen []int64
-	result, err := c.Run(t.Context(), plainJob("copy"), func(e reconcile.MoverEvent) {
+	result, err := c.Run(t.Context(), plainJob("copy"), func(e mover.Event) {
 		if waits(e) {
 			return
 		}
@@ -167,7 +168,7 @@ func TestFailedMoverIsReplaced(t *testing.T) {
 	job := plainJob("copy")
 	job.Keep = true
 	_, err := b.mover(event(`{"seq":1,"error":"the server refused the password","code":"credentials","side":"target"}`)+"exit 1").Run(t.Context(), job, nil)
-	var failure *reconcile.MoverError
+	var failure *mover.Error
 	if !errors.As(err, &failure) {
 		t.Fatalf("got %v, want a MoverError", err)
 	}
@@ -244,7 +245,7 @@ func TestEvictedMoverIsFollowedInItsNextPod(t *testing.T) {
 	g := b.gate()
 	c := b.mover("trap 'exit 143' TERM\n" + event(`{"seq":1,"phase":"copy"}`) + event(`{"seq":2,"phase":"copy"}`) + g.script() + event(`{"seq":3,"result":"moved"}`))
 	var seen []int64
-	result, err := c.Run(t.Context(), plainJob("copy"), func(e reconcile.MoverEvent) {
+	result, err := c.Run(t.Context(), plainJob("copy"), func(e mover.Event) {
 		if waits(e) {
 			return
 		}
@@ -278,4 +279,4 @@ func (b *bed) evict(job string) {
 
 // waits tells an event of the follower's own, which it gives while a pod is slow
 // to start: that depends on the machine.
-func waits(e reconcile.MoverEvent) bool { return e.Phase == "waiting" }
+func waits(e mover.Event) bool { return e.Phase == "waiting" }

@@ -15,12 +15,13 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Policies judges whether network policies keep the pods of workloads, and our
 // own, from hosts. It reads policies of the kind every cluster knows; what a
 // network plugin has beside it is out of sight.
-func (c *Client) Policies(ctx context.Context, stands []reconcile.Stand, hosts []reconcile.Reached) reconcile.Observed[[]reconcile.PolicyVerdict] {
+func (c *Client) Policies(ctx context.Context, stands []reconcile.Stand, hosts []mover.Reached) reconcile.Observed[[]reconcile.PolicyVerdict] {
 	g, err := c.policed(ctx)
 	if err != nil {
 		return reconcile.CouldNot[[]reconcile.PolicyVerdict](err)
@@ -98,7 +99,7 @@ const (
 
 // judgeHost says what policies make of the way to one host, nil where they let
 // it pass or there are none. One rule of one policy is enough to let it pass.
-func (n network) judgeHost(over []networkingv1.NetworkPolicy, host reconcile.Reached) *reconcile.PolicyVerdict {
+func (n network) judgeHost(over []networkingv1.NetworkPolicy, host mover.Reached) *reconcile.PolicyVerdict {
 	if len(over) == 0 {
 		return nil
 	}

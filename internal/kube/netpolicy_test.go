@@ -16,7 +16,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"sigs.k8s.io/yaml"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // What policies make of a way is denied, allowed (nothing is said), or cannot be
@@ -56,7 +56,7 @@ func TestPoliciesAreReadAsTheClusterReadsThem(t *testing.T) {
 		if err := yaml.UnmarshalStrict([]byte(row.egress), &p.Spec.Egress); err != nil {
 			t.Fatalf("%s: %v", row.name, err)
 		}
-		v := network{dns: func() int32 { return 0 }}.judgeHost([]networkingv1.NetworkPolicy{p}, reconcile.Reached{Host: row.host, Addresses: row.addresses})
+		v := network{dns: func() int32 { return 0 }}.judgeHost([]networkingv1.NetworkPolicy{p}, mover.Reached{Host: row.host, Addresses: row.addresses})
 		if got := v != nil && v.Undecided == "" && v.Why != ""; got != row.denied {
 			t.Errorf("%s: denied %t: %+v", row.name, got, v)
 		}
@@ -90,7 +90,7 @@ func TestPoliciesGovernWhatTheySelect(t *testing.T) {
 		}
 	}
 	both := []networkingv1.NetworkPolicy{read(`{spec: {podSelector: {}, policyTypes: [Egress]}}`), read(`{spec: {podSelector: {}, egress: [{}]}}`)}
-	if v := (network{dns: func() int32 { return 0 }}).judgeHost(both, reconcile.Reached{Host: "pg.example.com:5432"}); v != nil {
+	if v := (network{dns: func() int32 { return 0 }}).judgeHost(both, mover.Reached{Host: "pg.example.com:5432"}); v != nil {
 		t.Errorf("one that allows is not enough: %+v", v)
 	}
 }
@@ -137,7 +137,7 @@ func TestPoliciesKnowWhatStandsBehindAService(t *testing.T) {
 			t.Fatalf("%s: %v", row.name, err)
 		}
 		n := network{namespace: "ci", services: services, dns: func() int32 { return row.dns }}
-		v := n.judgeHost([]networkingv1.NetworkPolicy{p}, reconcile.Reached{Host: row.host})
+		v := n.judgeHost([]networkingv1.NetworkPolicy{p}, mover.Reached{Host: row.host})
 		if got := v != nil && v.Undecided == "" && v.Why != ""; got != row.denied {
 			t.Errorf("%s: denied %t: %+v", row.name, got, v)
 		}
@@ -185,7 +185,7 @@ func TestAPodOnItsNodesNetworkIsUnderNoPolicy(t *testing.T) {
 	if !stands.Is() || len(stands.Value) != 1 || stands.Value[0].Refused != "" || !slices.Equal(stands.Value[0].Dropped, []string{"app"}) {
 		t.Fatalf("stands are %+v", stands)
 	}
-	if got := c.Policies(t.Context(), stands.Value, []reconcile.Reached{{Host: "pg.example.com:5432"}}); !got.Is() || len(got.Value) != 0 {
+	if got := c.Policies(t.Context(), stands.Value, []mover.Reached{{Host: "pg.example.com:5432"}}); !got.Is() || len(got.Value) != 0 {
 		t.Errorf("verdicts are %+v", got)
 	}
 }

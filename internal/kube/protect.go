@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 const keep = "keep"
@@ -114,7 +114,7 @@ func (s store) releaseObjects() []releaseObject {
 // Protect makes the datastore survive its own StatefulSet, a Helm upgrade
 // that no longer renders it, and the deletion of its claims. What is already
 // in place is left alone.
-func (c *Client) Protect(ctx context.Context, engine reconcile.Engine, name string) error {
+func (c *Client) Protect(ctx context.Context, engine mover.Engine, name string) error {
 	s, err := c.store(ctx, engine, name)
 	if err != nil {
 		return fmt.Errorf("protect %s: %w", name, err)

@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // What Argo CD marks it would prune when the application lacks it; options
@@ -26,7 +26,7 @@ func TestProtectKeepsArgoCDFromPruning(t *testing.T) {
 	)
 	c := newClient(Options{Namespace: "ci", Release: "server"}, k)
 	for range 2 { // the second finds everything in place
-		if err := c.Protect(t.Context(), reconcile.PostgreSQL, "postgresql"); err != nil {
+		if err := c.Protect(t.Context(), mover.PostgreSQL, "postgresql"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,14 +12,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Remove deletes what runs of a datastore: its StatefulSet, then Services,
 // ConfigMaps and ServiceAccounts. Claims, volumes and Secrets stay; claims
 // and volumes are marked as kept since at. It refuses while a claim would go
 // with the StatefulSet.
-func (c *Client) Remove(ctx context.Context, engine reconcile.Engine, name string, at time.Time) error {
+func (c *Client) Remove(ctx context.Context, engine mover.Engine, name string, at time.Time) error {
 	s, err := c.store(ctx, engine, name)
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/kubetest"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -40,11 +41,11 @@ var outageCalls = map[string]func(context.Context, *Client) error{
 	"Workloads.Forget": func(ctx context.Context, c *Client) error { return c.Forget(ctx) },
 	"Neighbours.Jobs":  func(ctx context.Context, c *Client) error { return unreadOf(c.Jobs(ctx)) },
 	"Stores.Internal": func(ctx context.Context, c *Client) error {
-		return unreadOf(c.Internal(ctx, reconcile.PostgreSQL, "postgresql"))
+		return unreadOf(c.Internal(ctx, mover.PostgreSQL, "postgresql"))
 	},
-	"Stores.Protect": func(ctx context.Context, c *Client) error { return c.Protect(ctx, reconcile.PostgreSQL, "postgresql") },
+	"Stores.Protect": func(ctx context.Context, c *Client) error { return c.Protect(ctx, mover.PostgreSQL, "postgresql") },
 	"Stores.Remove": func(ctx context.Context, c *Client) error {
-		return c.Remove(ctx, reconcile.PostgreSQL, "postgresql", time.Unix(0, 0))
+		return c.Remove(ctx, mover.PostgreSQL, "postgresql", time.Unix(0, 0))
 	},
 	"Passwords.Compare": func(ctx context.Context, c *Client) error {
 		return unreadOf(c.Compare(ctx, "postgresql", []string{"password"}, passwordRef))
@@ -63,7 +64,7 @@ var outageCalls = map[string]func(context.Context, *Client) error{
 	"LeaseReader.Holder": func(ctx context.Context, c *Client) error { return unreadOf(c.Holder(ctx)) },
 	"Roads.Stands":       func(ctx context.Context, c *Client) error { return unreadOf(c.Stands(ctx)) },
 	"Roads.Policies": func(ctx context.Context, c *Client) error {
-		return unreadOf(c.Policies(ctx, nil, []reconcile.Reached{{Host: "pg:5432"}}))
+		return unreadOf(c.Policies(ctx, nil, []mover.Reached{{Host: "pg:5432"}}))
 	},
 	"Starts.Ailing": func(ctx context.Context, c *Client) error { return unreadOf(c.Ailing(ctx, []string{"Deployment/web"})) },
 	"Access.Denied": func(ctx context.Context, c *Client) error {
@@ -89,7 +90,7 @@ func unreadOf[T any](o reconcile.Observed[T]) error {
 }
 
 func runFence(ctx context.Context, c *Client) error {
-	_, err := c.Run(ctx, reconcile.MoverJob{Name: "fence", Deadline: time.Minute, Request: reconcile.MoverRequest{Operation: reconcile.OpFence}}, nil)
+	_, err := c.Run(ctx, reconcile.MoverJob{Name: "fence", Deadline: time.Minute, Request: mover.Request{Operation: mover.OpFence}}, nil)
 	return err
 }
 

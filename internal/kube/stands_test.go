@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -141,7 +142,7 @@ func TestThePodHasTheWorkloadsPlaceAndAccount(t *testing.T) {
 	c := newClient(Options{Namespace: "ci", Name: "ci-prod", Image: "circleci-dr:1"}, fake.NewClientset(frontend(), service(map[string]string{"app": "frontend"})))
 	c.options.Defaults = nil
 	stand := c.Stands(t.Context()).Value[0]
-	job := reconcile.MoverJob{Name: "reach", Request: reconcile.MoverRequest{Operation: reconcile.OpReach, Target: &reconcile.Endpoint{Host: "pg", Port: 5432}}, Stand: &stand}
+	job := reconcile.MoverJob{Name: "reach", Request: mover.Request{Operation: mover.OpReach, Target: &mover.Endpoint{Host: "pg", Port: 5432}}, Stand: &stand}
 	live, err := c.start(t.Context(), job, job.Request, nil, "digest")
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +194,7 @@ func policiesIn(t *testing.T, path string) []runtime.Object {
 // own pods are cut off, and the labels of the spec let them out.
 func TestADefaultDenyNamesWhomItCutsOff(t *testing.T) {
 	stands := []reconcile.Stand{{Workload: "Deployment/frontend", Workloads: []string{"Deployment/frontend"}}}
-	host := []reconcile.Reached{{Host: "pg.example.com:5432"}}
+	host := []mover.Reached{{Host: "pg.example.com:5432"}}
 	for _, own := range []map[string]string{nil, {"layer": "tools"}} {
 		c := newClient(Options{Namespace: "ci", Name: "ci-prod", Mover: spec.Mover{Labels: own}}, fake.NewClientset(append(policiesIn(t, "testdata/default-deny.yaml"), frontend())...))
 		got := c.Policies(t.Context(), stands, host)
@@ -231,12 +232,12 @@ func TestWhereAPodStandsIsReadOnce(t *testing.T) {
 	}
 	k.ClearActions()
 	for i, s := range stands.Value {
-		job := reconcile.MoverJob{Name: fmt.Sprint("reach-", i), Request: reconcile.MoverRequest{Operation: reconcile.OpReach}, Stand: &s}
+		job := reconcile.MoverJob{Name: fmt.Sprint("reach-", i), Request: mover.Request{Operation: mover.OpReach}, Stand: &s}
 		if _, err := c.start(t.Context(), job, job.Request, nil, "digest"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := c.Policies(t.Context(), stands.Value, []reconcile.Reached{{Host: "10.1.2.3:5432"}}); len(got.Value) != 2 {
+	if got := c.Policies(t.Context(), stands.Value, []mover.Reached{{Host: "10.1.2.3:5432"}}); len(got.Value) != 2 {
 		t.Errorf("verdicts are %+v", got)
 	}
 	for _, a := range k.Actions() {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // store is everything of one datastore in the release, as Kubernetes has it.
@@ -40,7 +41,7 @@ type volume struct {
 
 // Internal reads a datastore's own objects. What is in it may be absent; the
 // whole is only ever present or unknown.
-func (c *Client) Internal(ctx context.Context, engine reconcile.Engine, name string) reconcile.Observed[reconcile.InternalStore] {
+func (c *Client) Internal(ctx context.Context, engine mover.Engine, name string) reconcile.Observed[reconcile.InternalStore] {
 	s, err := c.store(ctx, engine, name)
 	if err != nil {
 		return reconcile.CouldNot[reconcile.InternalStore](err)
@@ -123,7 +124,7 @@ func (v volume) view() reconcile.Volume {
 
 // store reads all of a datastore's objects: one StatefulSet, five lists and
 // one read for each volume.
-func (c *Client) store(ctx context.Context, engine reconcile.Engine, name string) (store, error) {
+func (c *Client) store(ctx context.Context, engine mover.Engine, name string) (store, error) {
 	s := store{name: name, app: string(engine), instance: c.options.Release}
 	ns := c.options.Namespace
 	set, err := c.kube.AppsV1().StatefulSets(ns).Get(ctx, name, metav1.GetOptions{})

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 func TestStoreIsProtectedAndRemoved(t *testing.T) {
@@ -43,14 +44,14 @@ func TestStoreIsProtectedAndRemoved(t *testing.T) {
 	c := b.client(nil)
 	var volumeName string
 	if err := c.waitFor(t.Context(), "the store", func(ctx context.Context) (string, error) {
-		got := c.Internal(ctx, reconcile.PostgreSQL, "postgresql").Value
+		got := c.Internal(ctx, mover.PostgreSQL, "postgresql").Value
 		if got.StatefulSet.Value.Ready != 1 || len(got.Volumes) != 1 || len(got.Unprotected) != 6 && len(got.Unprotected) != 7 {
 			return "not ready", nil
 		}
 		volumeName = got.Volumes[0].Name
 		return "", nil
 	}); err != nil {
-		t.Fatalf("%v: %+v", err, c.Internal(t.Context(), reconcile.PostgreSQL, "postgresql"))
+		t.Fatalf("%v: %+v", err, c.Internal(t.Context(), mover.PostgreSQL, "postgresql"))
 	}
 	if volumeName == "" {
 		t.Fatal("the claim has no volume")
@@ -63,7 +64,7 @@ func TestStoreIsProtectedAndRemoved(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	before := c.Internal(t.Context(), reconcile.PostgreSQL, "postgresql").Value
+	before := c.Internal(t.Context(), mover.PostgreSQL, "postgresql").Value
 	want := []string{
 		"PersistentVolume " + volumeName + ": reclaim policy Delete, not Retain",
 		"StatefulSet postgresql: deletes its claims when it is deleted (whenDeleted)",
@@ -77,12 +78,12 @@ func TestStoreIsProtectedAndRemoved(t *testing.T) {
 		t.Errorf("unprotected:\n%s\nwant\n%s", strings.Join(before.Unprotected, "\n"), strings.Join(want, "\n"))
 	}
 	at := time.Date(2026, 11, 22, 5, 0, 0, 0, time.UTC)
-	err := c.Remove(t.Context(), reconcile.PostgreSQL, "postgresql", at)
+	err := c.Remove(t.Context(), mover.PostgreSQL, "postgresql", at)
 	if err == nil || err.Error() != "remove postgresql: PersistentVolumeClaim data-postgresql-0 would be deleted with the StatefulSet; protect the datastore first" {
 		t.Errorf("removing the unprotected gave %v", err)
 	}
 	for range 2 {
-		if err := c.Protect(t.Context(), reconcile.PostgreSQL, "postgresql"); err != nil {
+		if err := c.Protect(t.Context(), mover.PostgreSQL, "postgresql"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -92,18 +93,18 @@ func TestStoreIsProtectedAndRemoved(t *testing.T) {
 		Services:    []string{"postgresql"}, Protected: true,
 		Volumes: []reconcile.Volume{{Claim: "data-postgresql-0", Name: volumeName, ReclaimPolicy: "Retain", Bytes: 1 << 20, By: "local"}},
 	}
-	if got := c.Internal(t.Context(), reconcile.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, reconcile.Found(present)) {
+	if got := c.Internal(t.Context(), mover.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, reconcile.Found(present)) {
 		t.Errorf("protected: got  %+v\nwant %+v", got, present)
 	}
 	for _, when := range []time.Time{at, at.Add(time.Hour)} { // a second run keeps the first one's time
-		if err := c.Remove(t.Context(), reconcile.PostgreSQL, "postgresql", when); err != nil {
+		if err := c.Remove(t.Context(), mover.PostgreSQL, "postgresql", when); err != nil {
 			t.Fatal(err)
 		}
 	}
 	gone := present
 	gone.StatefulSet, gone.Services = reconcile.NotThere[reconcile.StatefulSet](), nil
 	gone.Volumes[0].KeptSince = at
-	if got := c.Internal(t.Context(), reconcile.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, reconcile.Found(gone)) {
+	if got := c.Internal(t.Context(), mover.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, reconcile.Found(gone)) {
 		t.Errorf("removed: got  %+v\nwant %+v", got, gone)
 	}
 	pv, err := core.PersistentVolumes().Get(t.Context(), volumeName, metav1.GetOptions{})

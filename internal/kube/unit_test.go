@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -109,10 +110,10 @@ func TestMoverManifest(t *testing.T) {
 	c := newClient(Options{Namespace: "ci", Name: "ci-prod", Image: "registry.example.com/circleci-dr:1"}, fake.NewClientset())
 	job := reconcile.MoverJob{
 		Name: "ci-prod-copy-a1",
-		Request: reconcile.MoverRequest{
-			Operation: reconcile.OpCopy, Engine: reconcile.PostgreSQL,
-			Source: &reconcile.Endpoint{Host: "postgresql", Port: 5432, Username: "postgres"},
-			Target: &reconcile.Endpoint{Host: "pg.example.com", Port: 5432, Username: "circleci"},
+		Request: mover.Request{
+			Operation: mover.OpCopy, Engine: mover.PostgreSQL,
+			Source: &mover.Endpoint{Host: "postgresql", Port: 5432, Username: "postgres"},
+			Target: &mover.Endpoint{Host: "pg.example.com", Port: 5432, Username: "circleci"},
 		},
 		Source:   reconcile.MoverSide{Password: &spec.SecretRef{Secret: &spec.SecretKey{Name: "postgresql", Key: "postgres-password"}}},
 		Target:   reconcile.MoverSide{Password: &spec.SecretRef{Env: "TARGET_PASSWORD"}, CA: &spec.SecretRef{File: "ca.pem"}},
@@ -255,7 +256,7 @@ func TestForbiddenVolumeIsNeitherProtectedNorAbsent(t *testing.T) {
 		Volumes:     []reconcile.Volume{{Claim: "data-postgresql-0", Name: "pv-1", ReclaimPolicy: "unknown"}},
 		Unprotected: []string{`PersistentVolume pv-1: its reclaim policy could not be read (persistentvolumes "pv-1" is forbidden: no)`},
 	})
-	if got := c.Internal(t.Context(), reconcile.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, want) {
+	if got := c.Internal(t.Context(), mover.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }

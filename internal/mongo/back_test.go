@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
 // leg is one move of a round trip.
-func (p pair) leg(op reconcile.Operation, back bool, epoch, replaces int) reconcile.MoverRequest {
+func (p pair) leg(op mover.Operation, back bool, epoch, replaces int) mover.Request {
 	req := p.request(op)
 	req.Epoch, req.Replaces = epoch, replaces
 	req.Move, req.Fence = fmt.Sprintf("move-%d", epoch), fmt.Sprintf("fence-%d", epoch)
@@ -35,29 +35,29 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 		}
 		replaces := epoch - 1
 		if replaces > 0 {
-			if read := run[reconcile.ReadResult](t, p.leg(reconcile.OpRead, back, epoch, 0)); read.Rows < 3001 || read.Tables < 2 {
+			if read := run[mover.ReadResult](t, p.leg(mover.OpRead, back, epoch, 0)); read.Rows < 3001 || read.Tables < 2 {
 				t.Errorf("leg %d: read only %+v", epoch, read)
 			}
-			lift := p.leg(reconcile.OpUnfence, !back, epoch, 0) // what stands on the side that lost its turn
+			lift := p.leg(mover.OpUnfence, !back, epoch, 0) // what stands on the side that lost its turn
 			lift.Fence = ""
-			run[reconcile.UnfenceResult](t, lift)
+			run[mover.UnfenceResult](t, lift)
 		}
-		run[reconcile.FenceResult](t, p.leg(reconcile.OpFence, back, epoch, 0))
+		run[mover.FenceResult](t, p.leg(mover.OpFence, back, epoch, 0))
 		if replaces > 0 {
-			_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, 0), reconcile.CodeNotEmpty, targetSide)
-			_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces+7), reconcile.CodeNotEmpty, targetSide)
+			_ = codeIs(t, p.leg(mover.OpCopy, back, epoch, 0), mover.CodeNotEmpty, targetSide)
+			_ = codeIs(t, p.leg(mover.OpCopy, back, epoch, replaces+7), mover.CodeNotEmpty, targetSide)
 			insert(t, to, "somebody_elses", "things", bson.D{{Key: "a", Value: 1}}) // since this side lost its turn
-			_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces), reconcile.CodeNotEmpty, targetSide)
+			_ = codeIs(t, p.leg(mover.OpCopy, back, epoch, replaces), mover.CodeNotEmpty, targetSide)
 			if err := to.Client(t).Database("somebody_elses").Drop(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		run[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, back, epoch, replaces))
-		proof := run[reconcile.Proof](t, p.leg(reconcile.OpProve, back, epoch, replaces))
+		run[mover.CopyResult](t, p.leg(mover.OpCopy, back, epoch, replaces))
+		proof := run[mover.Proof](t, p.leg(mover.OpProve, back, epoch, replaces))
 		if !proof.Equal() {
 			t.Fatalf("leg %d: not equal: %q", epoch, differences(proof))
 		}
-		commit := p.leg(reconcile.OpCommit, back, epoch, replaces)
+		commit := p.leg(mover.OpCommit, back, epoch, replaces)
 		commit.Counters = proof.Counters
 		run[struct{}](t, commit)
 		jobs := to.Client(t).Database("circle_ghe").Collection("jobs")
@@ -78,6 +78,6 @@ func TestNeverToAnOlderRelease(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, "5.0", "4.4")
 	simple(t, p.source)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	_ = codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeUnsupported, targetSide)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	_ = codeIs(t, p.request(mover.OpCopy), mover.CodeUnsupported, targetSide)
 }

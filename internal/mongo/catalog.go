@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 )
@@ -127,7 +127,7 @@ func (s *server) listsAll(ctx context.Context) error {
 	if err == nil && may.anywhere["listDatabases"] {
 		return nil
 	}
-	return fail(s.side, reconcile.CodePrivilege, errors.Join(errors.New("list databases: the server does not say whether the list is whole; grant listDatabases on the cluster"), err))
+	return fail(s.side, mover.CodePrivilege, errors.Join(errors.New("list databases: the server does not say whether the list is whole; grant listDatabases on the cluster"), err))
 }
 
 // readCollections reads what a database holds.

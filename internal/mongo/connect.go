@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
@@ -38,7 +38,7 @@ const (
 // at the first connection.
 type server struct {
 	side     string
-	endpoint reconcile.Endpoint
+	endpoint mover.Endpoint
 	password string
 	label    string
 	tls      *tls.Config
@@ -87,9 +87,9 @@ func (b buildInfo) number() int {
 }
 
 // newServer reads the files the endpoint names; it does not connect.
-func newServer(side string, endpoint *reconcile.Endpoint, label string) (*server, error) {
+func newServer(side string, endpoint *mover.Endpoint, label string) (*server, error) {
 	if endpoint == nil {
-		return nil, fail(side, reconcile.CodeFailed, errors.New("no endpoint was given"))
+		return nil, fail(side, mover.CodeFailed, errors.New("no endpoint was given"))
 	}
 	s := &server{side: side, endpoint: *endpoint, label: label, limits: outageLimits}
 	if len(s.endpoint.Hosts) == 0 && s.endpoint.Host != "" {
@@ -101,22 +101,22 @@ func newServer(side string, endpoint *reconcile.Endpoint, label string) (*server
 	}
 	if len(s.endpoint.Hosts) == 0 {
 		// A client without a host would go to whatever listens on this machine.
-		return nil, fail(side, reconcile.CodeFailed, errors.New("no host was given"))
+		return nil, fail(side, mover.CodeFailed, errors.New("no host was given"))
 	}
 	if endpoint.PasswordFile != "" {
 		raw, err := os.ReadFile(endpoint.PasswordFile)
 		if err != nil {
-			return nil, fail(side, reconcile.CodeCredentials, fmt.Errorf("read password file: %w", err))
+			return nil, fail(side, mover.CodeCredentials, fmt.Errorf("read password file: %w", err))
 		}
 		s.password = strings.TrimRight(string(raw), "\r\n")
 	}
 	var err error
 	if s.options, err = spec.OwnMongoOptions(endpoint.Options); err != nil {
-		return nil, fail(side, reconcile.CodeFailed, err)
+		return nil, fail(side, mover.CodeFailed, err)
 	}
 	s.trustAsTold()
 	if s.tls, err = s.tlsConfig(); err != nil {
-		return nil, fail(side, reconcile.CodeFailed, err)
+		return nil, fail(side, mover.CodeFailed, err)
 	}
 	return s, nil
 }
@@ -176,7 +176,7 @@ func (s *server) connect(ctx context.Context) error {
 	}
 	o, err := s.clientOptions()
 	if err != nil {
-		return fail(s.side, reconcile.CodeFailed, fmt.Errorf("read connection settings: %w", err))
+		return fail(s.side, mover.CodeFailed, fmt.Errorf("read connection settings: %w", err))
 	}
 	client, err := mongo.Connect(ctx, o)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 	"golang.org/x/sync/errgroup"
 )
@@ -22,7 +22,7 @@ type copyRun struct {
 	hold                     *holder
 	sourceRelay, targetRelay *relay
 	documentCount, byteCount atomic.Int64
-	result                   reconcile.CopyResult
+	result                   mover.CopyResult
 }
 
 // readFacts reads both sides at once.
@@ -35,9 +35,9 @@ func (m *job) readFacts(ctx context.Context) (source, target sideFacts, err erro
 
 // copy carries the whole source to the target. A copy that was cut off left
 // databases on record as ours; they are dropped and made anew.
-func (m *job) copy(ctx context.Context) (reconcile.CopyResult, error) {
+func (m *job) copy(ctx context.Context) (mover.CopyResult, error) {
 	began := time.Now()
-	c := &copyRun{job: m, result: reconcile.CopyResult{Fence: m.req.Fence}}
+	c := &copyRun{job: m, result: mover.CopyResult{Fence: m.req.Fence}}
 	source, _, err := m.prepareCopy(ctx)
 	if err != nil {
 		return c.result, err
@@ -73,11 +73,11 @@ func (c *copyRun) underHold(ctx context.Context, source sideFacts) (err error) {
 		return err
 	}
 	if c.sourceRelay, err = c.source.newRelay(ctx); err != nil {
-		return fail(sourceSide, reconcile.CodeFailed, err)
+		return fail(sourceSide, mover.CodeFailed, err)
 	}
 	defer func() { err = errors.Join(err, c.sourceRelay.close()) }()
 	if c.targetRelay, err = c.target.newRelay(ctx); err != nil {
-		return fail(targetSide, reconcile.CodeFailed, err)
+		return fail(targetSide, mover.CodeFailed, err)
 	}
 	defer func() { err = errors.Join(err, c.targetRelay.close()) }()
 	return c.carry(ctx, source, target)
@@ -158,7 +158,7 @@ func (c *copyRun) each(ctx context.Context, all []collection, work func(context.
 func (c *copyRun) create(ctx context.Context, what collection) error {
 	command, err := what.createCommand()
 	if err != nil {
-		return fail(sourceSide, reconcile.CodeFailed, err)
+		return fail(sourceSide, mover.CodeFailed, err)
 	}
 	if err := c.target.command(ctx, what.database, command, nil); err != nil {
 		return fmt.Errorf("create %s %s: %w", what.kind, what, err)
@@ -181,7 +181,7 @@ func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
 	c.byteCount.Add(n.bytes)
 	command, err := what.indexCommand()
 	if err != nil {
-		return fail(sourceSide, reconcile.CodeFailed, err)
+		return fail(sourceSide, mover.CodeFailed, err)
 	}
 	if command == nil {
 		return nil
@@ -308,13 +308,13 @@ func (s *server) accounts(ctx context.Context, name string) ([]string, error) {
 }
 
 // blocked lists what the source holds and this target cannot take.
-func (m *job) blocked(all []database) []reconcile.UnsupportedObject {
-	var found []reconcile.UnsupportedObject
+func (m *job) blocked(all []database) []mover.UnsupportedObject {
+	var found []mover.UnsupportedObject
 	version := m.target.build.number()
 	for _, d := range all {
 		for _, c := range d.collections {
 			if why := blockedBy(c, version); why != "" {
-				found = append(found, reconcile.UnsupportedObject{Database: d.name, Object: c.name, Reason: why})
+				found = append(found, mover.UnsupportedObject{Database: d.name, Object: c.name, Reason: why})
 			}
 		}
 	}

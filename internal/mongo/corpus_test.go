@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 	"go.mongodb.org/mongo-driver/mongo"
@@ -62,11 +62,11 @@ func (c corpus) prove(t *testing.T, release string) []string {
 	made, refused := c.load(t, p.source)
 	patient := outageLimits
 	patient.trial = 10 * time.Minute
-	result, err := runWithin(t.Context(), p.request(reconcile.OpInspect), patient)
+	result, err := runWithin(t.Context(), p.request(mover.OpInspect), patient)
 	if err != nil {
 		t.Fatal(err)
 	}
-	inspected := result.(reconcile.InspectResult)
+	inspected := result.(mover.InspectResult)
 	if inspected.Source.Error+inspected.Target.Error+inspected.Target.Database.Settings["trial"] != "" {
 		t.Fatalf("%s: source %q, target %q, trial %q", release, inspected.Source.Error, inspected.Target.Error, inspected.Target.Database.Settings["trial"])
 	}
@@ -78,12 +78,12 @@ func (c corpus) prove(t *testing.T, release string) []string {
 		named++
 	}
 	drop(t, p.source, inspected.Blocked)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	copied := do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	copied := do[mover.CopyResult](t, p, mover.OpCopy)
 	if !slices.Equal(copied.Adapted, inspected.Adapted) {
 		t.Errorf("%s: the copy changed %q, announced were %q", release, copied.Adapted, inspected.Adapted)
 	}
-	proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+	proof := do[mover.Proof](t, p, mover.OpProve)
 	for _, line := range differences(proof) {
 		t.Errorf("%s: a false difference: %s", release, line)
 	}
@@ -106,7 +106,7 @@ func (c corpus) prove(t *testing.T, release string) []string {
 	return append(rows, fmt.Sprintf("%s → %s\tcommands taken (refused by the source)\t%d (%d)\t\t\t%d", release, release, made, refused, named))
 }
 
-func total(db *reconcile.Database) (n int64) {
+func total(db *mover.Database) (n int64) {
 	for _, d := range db.Databases {
 		n += d.Bytes
 	}
@@ -174,7 +174,7 @@ func applyOps(t *testing.T, s *mongotest.Server, file string) {
 }
 
 // drop takes away what was named as not to be carried, as its owner would.
-func drop(t *testing.T, s *mongotest.Server, all []reconcile.UnsupportedObject) {
+func drop(t *testing.T, s *mongotest.Server, all []mover.UnsupportedObject) {
 	t.Helper()
 	for _, u := range all {
 		words := strings.Fields(u.Object)

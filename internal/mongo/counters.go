@@ -7,7 +7,7 @@ import (
 	"maps"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/zeebo/xxh3"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
@@ -33,21 +33,21 @@ const (
 )
 
 // readCounters reads the write counters of the given databases.
-func (s *server) readCounters(ctx context.Context, names []string) (map[string]reconcile.WriteCounter, error) {
+func (s *server) readCounters(ctx context.Context, names []string) (map[string]mover.WriteCounter, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
 	if s.hello.SetName != "" {
 		last, err := s.newestWrite(ctx)
-		if errorCode(err) == reconcile.CodePrivilege {
+		if errorCode(err) == mover.CodePrivilege {
 			return s.topCounters(ctx, names) // a member counts like a server by itself
 		}
 		if err != nil {
 			return nil, err
 		}
-		counters := map[string]reconcile.WriteCounter{}
+		counters := map[string]mover.WriteCounter{}
 		for _, name := range names {
-			counters[name] = reconcile.WriteCounter{LastWrite: last}
+			counters[name] = mover.WriteCounter{LastWrite: last}
 		}
 		return counters, nil
 	}
@@ -85,7 +85,7 @@ type counted struct {
 	Count int64 `bson:"count"`
 }
 
-func (s *server) topCounters(ctx context.Context, names []string) (map[string]reconcile.WriteCounter, error) {
+func (s *server) topCounters(ctx context.Context, names []string) (map[string]mover.WriteCounter, error) {
 	var top struct {
 		Totals bson.Raw `bson:"totals"`
 	}
@@ -94,13 +94,13 @@ func (s *server) topCounters(ctx context.Context, names []string) (map[string]re
 	}
 	elements, err := top.Totals.Elements()
 	if err != nil {
-		return nil, fail(s.side, reconcile.CodeFailed, fmt.Errorf("read write counters: %w", err))
+		return nil, fail(s.side, mover.CodeFailed, fmt.Errorf("read write counters: %w", err))
 	}
 	process, err := s.process(ctx)
 	if err != nil {
 		return nil, err
 	}
-	counters, locks := map[string]reconcile.WriteCounter{}, map[string]int64{}
+	counters, locks := map[string]mover.WriteCounter{}, map[string]int64{}
 	for _, e := range elements {
 		name, rest, _ := strings.Cut(e.Key(), ".")
 		raw, ok := e.Value().DocumentOK()
@@ -114,14 +114,14 @@ func (s *server) topCounters(ctx context.Context, names []string) (map[string]re
 			Write  counted `bson:"writeLock"`
 		}
 		if err := bson.Unmarshal(raw, &ns); err != nil {
-			return nil, fail(s.side, reconcile.CodeFailed, fmt.Errorf("read write counters of %s: %w", e.Key(), err))
+			return nil, fail(s.side, mover.CodeFailed, fmt.Errorf("read write counters of %s: %w", e.Key(), err))
 		}
 		c := counters[name]
 		c.Inserted, c.Updated, c.Deleted = c.Inserted+ns.Insert.Count, c.Updated+ns.Update.Count, c.Deleted+ns.Remove.Count
 		counters[name] = c
 		locks[name] += ns.Write.Count
 	}
-	out := map[string]reconcile.WriteCounter{}
+	out := map[string]mover.WriteCounter{}
 	for _, name := range names {
 		print, err := s.catalogPrint(ctx, name)
 		if err != nil {
@@ -171,7 +171,7 @@ func (m *job) unmoved(ctx context.Context) error {
 		return err
 	}
 	if !fence.stands() || fence.ID != m.req.Fence {
-		return failf(sourceSide, reconcile.CodeMoved, "commit the switch: fence %q does not stand on the source", m.req.Fence)
+		return failf(sourceSide, mover.CodeMoved, "commit the switch: fence %q does not stand on the source", m.req.Fence)
 	}
 	databases, err := m.source.databases(ctx)
 	if err != nil {
@@ -181,5 +181,5 @@ func (m *job) unmoved(ctx context.Context) error {
 	if err != nil || maps.Equal(m.req.Counters, now) {
 		return err
 	}
-	return failf(sourceSide, reconcile.CodeMoved, "commit the switch: the source was written to since the proof, in spite of the fence")
+	return failf(sourceSide, mover.CodeMoved, "commit the switch: the source was written to since the proof, in spite of the fence")
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
 	"github.com/circleci-dr/circleci-dr/internal/movertest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -36,11 +36,11 @@ func TestCopyKilledAnywhereConverges(t *testing.T) {
 	p := newPair(t, "4.4", "5.0")
 	awkward(t, p.source)
 	bulk(t, p.source, 3, 8000)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[mover.FenceResult](t, p, mover.OpFence)
 	for _, point := range []string{"prepare ", "documents ", "documents bulk.c0", "documents main.indexed", "views "} {
-		movertest.KillAt(t, p.request(reconcile.OpCopy), point)
+		movertest.KillAt(t, p.request(mover.OpCopy), point)
 	}
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	equal(t, p)
 }
 
@@ -48,8 +48,8 @@ func TestNewerMoverTakesOver(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, "4.4", "4.4")
 	bulk(t, p.source, 4, 12000)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	movertest.LosesTo(t, p.request(reconcile.OpCopy), "documents bulk.c0", func() { do[reconcile.CopyResult](t, p, reconcile.OpCopy) })
+	do[mover.FenceResult](t, p, mover.OpFence)
+	movertest.LosesTo(t, p.request(mover.OpCopy), "documents bulk.c0", func() { do[mover.CopyResult](t, p, mover.OpCopy) })
 	equal(t, p)
 }
 
@@ -59,7 +59,7 @@ func TestServerRestartsInTheMiddle(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, "4.4", "6.0")
 	bulk(t, p.source, 2, 30000)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[mover.FenceResult](t, p, mover.OpFence)
 	// On a busy machine a copy may be over before the target is: it is whole then.
 	for try := 1; !diesWithItsTarget(t, p); try++ {
 		equal(t, p)
@@ -67,16 +67,16 @@ func TestServerRestartsInTheMiddle(t *testing.T) {
 			t.Fatal("the target was never restarted in the middle")
 		}
 	}
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	proof := equal(t, p)
 	p.source.Restart(t)
-	codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeMoved, sourceSide)
-	codeIs(t, p.request(reconcile.OpProve), reconcile.CodeMoved, sourceSide)
-	commit := p.request(reconcile.OpCommit)
+	codeIs(t, p.request(mover.OpCopy), mover.CodeMoved, sourceSide)
+	codeIs(t, p.request(mover.OpProve), mover.CodeMoved, sourceSide)
+	commit := p.request(mover.OpCommit)
 	commit.Counters = proof.Counters
-	codeIs(t, commit, reconcile.CodeMoved, sourceSide)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence) // up again
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	codeIs(t, commit, mover.CodeMoved, sourceSide)
+	do[mover.FenceResult](t, p, mover.OpFence) // up again
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	equal(t, p)
 }
 
@@ -84,7 +84,7 @@ func TestServerRestartsInTheMiddle(t *testing.T) {
 // whether the copy ended with an error.
 func diesWithItsTarget(t *testing.T, p pair) bool {
 	t.Helper()
-	mover, lines := movertest.Start(t, p.request(reconcile.OpCopy))
+	mover, lines := movertest.Start(t, p.request(mover.OpCopy))
 	movertest.Until(t, lines, "documents bulk.c0")
 	p.target.Restart(t)
 	for lines.Scan() { // until the mover is gone

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/x/mongo/driver"
 	"go.mongodb.org/mongo-driver/x/mongo/driver/auth"
@@ -45,7 +45,7 @@ func notAllowed(err error) bool { return slices.Contains(refusals, numberOf(err)
 
 // fail makes a mover's error with its class.
 func fail(side, code string, err error) error {
-	return &reconcile.MoverError{Code: code, Side: side, Err: err}
+	return &mover.Error{Code: code, Side: side, Err: err}
 }
 
 func failf(side, code, format string, args ...any) error {
@@ -55,11 +55,11 @@ func failf(side, code, format string, args ...any) error {
 // classify gives an error its class by its number or type, unless it has one
 // already.
 func classify(side string, err error) error {
-	var known *reconcile.MoverError
+	var known *mover.Error
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	code := reconcile.CodeFailed
+	code := mover.CodeFailed
 	var login *auth.Error
 	var selection topology.ServerSelectionError
 	var conn topology.ConnectionError
@@ -68,16 +68,16 @@ func classify(side string, err error) error {
 	number := numberOf(err)
 	switch {
 	case slices.Contains(refusals, number):
-		code = reconcile.CodePrivilege
+		code = mover.CodePrivilege
 	case number == codeAuthenticationFailed, errors.As(err, &login):
-		code = reconcile.CodeCredentials
+		code = mover.CodeCredentials
 	case errors.Is(err, context.Canceled):
 	case number == codeMaxTimeExpired:
-		code = reconcile.CodeInconclusive
+		code = mover.CodeInconclusive
 	case errors.As(err, &selection):
-		code, err = reconcile.CodeUnreachable, unanswered(err, selection)
+		code, err = mover.CodeUnreachable, unanswered(err, selection)
 	case errors.As(err, &conn), errors.As(err, &certErr), errors.As(err, &netErr), mongo.IsNetworkError(err), mongo.IsTimeout(err):
-		code = reconcile.CodeUnreachable
+		code = mover.CodeUnreachable
 	}
 	return fail(side, code, withoutValues(err))
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -32,15 +32,15 @@ func TestOddExpiryHidesNoDocument(t *testing.T) {
 	if !slices.Contains(made, "c0") {
 		t.Fatal("the server took no NaN, so this proves nothing")
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	if n := equal(t, p).Compared["documents"]; n != 3*8 {
 		t.Errorf("compared %d documents of %d", n, 3*8)
 	}
 	for _, name := range made {
 		p.target.Command(t, "main", `{"delete": "`+name+`", "deletes": [{"q": {"_id": 1}, "limit": 1}]}`)
 	}
-	if got := differences(do[reconcile.Proof](t, p, reconcile.OpProve)); !slices.Equal(got, want) {
+	if got := differences(do[mover.Proof](t, p, mover.OpProve)); !slices.Equal(got, want) {
 		t.Errorf("differences %q, want %q", got, want)
 	}
 }
@@ -75,7 +75,7 @@ func TestWhatIsLeftInTheServersOwnPlacesIsNamed(t *testing.T) {
 		p := pair{source: mongotest.New(t, mongotest.Options{Release: release, ReplicaSet: "rs1"}), target: mongotest.New(t, mongotest.Options{Release: release, ReplicaSet: "rs0"})}
 		insert(t, p.source, "main", "jobs", bson.D{{Key: "_id", Value: 1}})
 		p.source.Command(t, "main", `{"create": "seen", "viewOn": "jobs", "pipeline": []}`)
-		if got := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Adapted; len(got) > 0 {
+		if got := do[mover.InspectResult](t, p, mover.OpInspect).Adapted; len(got) > 0 {
 			t.Errorf("%s: nobody has left anything, named %q", release, got)
 		}
 		var want []string
@@ -83,7 +83,7 @@ func TestWhatIsLeftInTheServersOwnPlacesIsNamed(t *testing.T) {
 			insert(t, p.source, database, "circle_settings", bson.D{{Key: "_id", Value: "retention"}, {Key: "days", Value: 660}})
 			want = append(want, database+".circle_settings is not carried: it is in a database of the server's own")
 		}
-		if got := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Adapted; !slices.Equal(got, want) {
+		if got := do[mover.InspectResult](t, p, mover.OpInspect).Adapted; !slices.Equal(got, want) {
 			t.Errorf("%s: named %q, want %q", release, got, want)
 		}
 	}

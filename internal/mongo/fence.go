@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -34,11 +34,11 @@ type fenceRecord struct {
 
 func (f *fenceRecord) stands() bool { return f != nil && (f.How == howWatch || f.locked) }
 
-func (f *fenceRecord) state() *reconcile.FenceState {
+func (f *fenceRecord) state() *mover.FenceState {
 	if !f.stands() {
 		return nil
 	}
-	return &reconcile.FenceState{ID: f.ID, Since: f.Since.UTC(), How: f.How}
+	return &mover.FenceState{ID: f.ID, Since: f.Since.UTC(), How: f.How}
 }
 
 // readFence reads the recorded fence, nil when there is none.
@@ -66,11 +66,11 @@ func (s *server) isLocked(ctx context.Context) (bool, error) {
 }
 
 // fence stops writes on the source, or begins to watch for them.
-func (m *job) fence(ctx context.Context) (reconcile.FenceResult, error) {
-	var result reconcile.FenceResult
+func (m *job) fence(ctx context.Context) (mover.FenceResult, error) {
+	var result mover.FenceResult
 	s := m.source
 	if m.req.Fence == "" {
-		return result, failf(s.side, reconcile.CodeFailed, "fence: no id was given")
+		return result, failf(s.side, mover.CodeFailed, "fence: no id was given")
 	}
 	if err := s.mustWrite(ctx); err != nil {
 		return result, err
@@ -80,7 +80,7 @@ func (m *job) fence(ctx context.Context) (reconcile.FenceResult, error) {
 		return result, err
 	}
 	if now.stands() && now.ID != m.req.Fence {
-		return result, failf(s.side, reconcile.CodeOtherHolder, "fence: fence %q stands since %s; lift it first", now.ID, now.Since.Format(time.RFC3339))
+		return result, failf(s.side, mover.CodeOtherHolder, "fence: fence %q stands since %s; lift it first", now.ID, now.Since.Format(time.RFC3339))
 	}
 	if !now.stands() {
 		if now, err = m.raise(ctx); err != nil {
@@ -104,7 +104,7 @@ func (m *job) raise(ctx context.Context) (*fenceRecord, error) {
 	s := m.source
 	if locked, err := s.isLocked(ctx); err != nil || locked {
 		if err == nil {
-			err = failf(s.side, reconcile.CodeOtherHolder, "fence: somebody else has locked the server against writes; run db.fsyncUnlock() on it first")
+			err = failf(s.side, mover.CodeOtherHolder, "fence: somebody else has locked the server against writes; run db.fsyncUnlock() on it first")
 		}
 		return nil, err
 	}
@@ -144,26 +144,26 @@ func (s *server) unlock(ctx context.Context) error {
 		return err
 	}
 	if after.Left > 0 {
-		return failf(s.side, reconcile.CodeInconclusive, "unlock: somebody else has locked the server against writes too; run db.fsyncUnlock() on it")
+		return failf(s.side, mover.CodeInconclusive, "unlock: somebody else has locked the server against writes too; run db.fsyncUnlock() on it")
 	}
 	return nil
 }
 
 // unfence lifts the fence. Lifting none is no error: that is how a repeated
 // run looks.
-func (m *job) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
+func (m *job) unfence(ctx context.Context) (mover.UnfenceResult, error) {
 	s := m.source
 	if err := m.awaitSource(ctx); err != nil {
-		return reconcile.UnfenceResult{}, err
+		return mover.UnfenceResult{}, err
 	}
 	now, err := s.readFence(ctx)
 	if err != nil || now == nil {
-		return reconcile.UnfenceResult{}, err
+		return mover.UnfenceResult{}, err
 	}
 	if m.req.Fence != "" && now.ID != m.req.Fence && now.stands() {
-		return reconcile.UnfenceResult{}, failf(s.side, reconcile.CodeOtherHolder, "lift fence %q: another one stands, %q", m.req.Fence, now.ID)
+		return mover.UnfenceResult{}, failf(s.side, mover.CodeOtherHolder, "lift fence %q: another one stands, %q", m.req.Fence, now.ID)
 	}
-	result := reconcile.UnfenceResult{Lifted: now.state()}
+	result := mover.UnfenceResult{Lifted: now.state()}
 	if now.locked && now.How == howLock {
 		if err := s.unlock(ctx); err != nil {
 			return result, err
@@ -177,8 +177,8 @@ func (m *job) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 func (m *job) awaitSource(ctx context.Context) error {
 	for begun := time.Now(); ; {
 		err := m.source.connect(ctx)
-		var known *reconcile.MoverError
-		if !errors.As(err, &known) || known.Code != reconcile.CodeUnreachable || time.Since(begun) > m.source.limits.answer {
+		var known *mover.Error
+		if !errors.As(err, &known) || known.Code != mover.CodeUnreachable || time.Since(begun) > m.source.limits.answer {
 			return err
 		}
 		m.progress.Say("waiting for the source to answer: %v", err)
@@ -251,10 +251,10 @@ func (s *server) mustWrite(ctx context.Context) error {
 		return err
 	}
 	if s.hello.Message == "isdbgrid" {
-		return failf(s.side, reconcile.CodeUnsupported, "%s is a mongos: a move carries no sharded cluster", s.where())
+		return failf(s.side, mover.CodeUnsupported, "%s is a mongos: a move carries no sharded cluster", s.where())
 	}
 	if !s.hello.Primary {
-		return failf(s.side, reconcile.CodeUnsupported, "%s takes no writes; name the primary (it says %q) or the replica set", s.where(), s.hello.PrimaryAt)
+		return failf(s.side, mover.CodeUnsupported, "%s takes no writes; name the primary (it says %q) or the replica set", s.where(), s.hello.PrimaryAt)
 	}
 	return nil
 }

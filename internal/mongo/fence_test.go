@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -23,16 +23,16 @@ func TestFenceStopsWrites(t *testing.T) {
 				s := mongotest.New(t, mongotest.Options{Release: release, ReplicaSet: set})
 				p := pair{source: s, target: s}
 				simple(t, s)
-				first := do[reconcile.FenceResult](t, p, reconcile.OpFence)
-				again := do[reconcile.FenceResult](t, p, reconcile.OpFence)
+				first := do[mover.FenceResult](t, p, mover.OpFence)
+				again := do[mover.FenceResult](t, p, mover.OpFence)
 				if first.Fence != again.Fence || !maps.Equal(first.Counters, again.Counters) || first.Fence.How != howLock {
 					t.Errorf("fenced twice: %+v and %+v", first, again)
 				}
-				other := p.request(reconcile.OpFence)
+				other := p.request(mover.OpFence)
 				other.Fence = "fence-2"
-				codeIs(t, other, reconcile.CodeOtherHolder, sourceSide)
-				other.Operation = reconcile.OpUnfence
-				codeIs(t, other, reconcile.CodeOtherHolder, sourceSide)
+				codeIs(t, other, mover.CodeOtherHolder, sourceSide)
+				other.Operation = mover.OpUnfence
+				codeIs(t, other, mover.CodeOtherHolder, sourceSide)
 				written := make(chan error, 1)
 				go func() {
 					_, err := s.Client(t).Database("circle_ghe").Collection("jobs").InsertOne(context.Background(), bson.D{{Key: "_id", Value: "late"}})
@@ -48,21 +48,21 @@ func TestFenceStopsWrites(t *testing.T) {
 				if err := s.Client(t).Database("circle_ghe").RunCommand(context.Background(), late).Decode(&found); err != nil || len(found.Cursor.Batch) > 0 {
 					t.Errorf("behind the fence: %v, %v", found.Cursor.Batch, err)
 				}
-				inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+				inspected := do[mover.InspectResult](t, p, mover.OpInspect)
 				if f := inspected.Source.Database.Fence; f == nil || *f != first.Fence || !maps.Equal(inspected.Source.Database.Counters, first.Counters) {
 					t.Errorf("inspected fence %+v, counters %v", f, inspected.Source.Database.Counters)
 				}
-				lifted := do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence)
+				lifted := do[mover.UnfenceResult](t, p, mover.OpUnfence)
 				if lifted.Lifted == nil || *lifted.Lifted != first.Fence {
 					t.Errorf("lifted %+v, want %+v", lifted.Lifted, first.Fence)
 				}
 				if err := <-written; err != nil {
 					t.Errorf("the write that waited: %v", err)
 				}
-				if twice := do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence); twice.Lifted != nil {
+				if twice := do[mover.UnfenceResult](t, p, mover.OpUnfence); twice.Lifted != nil {
 					t.Errorf("lifted a second time: %+v", twice.Lifted)
 				}
-				if now := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database; now.Fence != nil || maps.Equal(now.Counters, first.Counters) {
+				if now := do[mover.InspectResult](t, p, mover.OpInspect).Source.Database; now.Fence != nil || maps.Equal(now.Counters, first.Counters) {
 					t.Errorf("after the write: fence %+v, counters still %v", now.Fence, now.Counters)
 				}
 			})
@@ -94,20 +94,20 @@ func TestFenceIsLostWithTheProcess(t *testing.T) {
 	s := mongotest.New(t, mongotest.Options{Release: "4.4"})
 	p := pair{source: s, target: s}
 	simple(t, s)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[mover.FenceResult](t, p, mover.OpFence)
 	s.Restart(t)
-	if f := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database.Fence; f != nil {
+	if f := do[mover.InspectResult](t, p, mover.OpInspect).Source.Database.Fence; f != nil {
 		t.Errorf("after a restart %+v still stands", f)
 	}
-	other := p.request(reconcile.OpFence)
+	other := p.request(mover.OpFence)
 	other.Fence = "fence-2" // what is left of the first one does not matter
-	if got := run[reconcile.FenceResult](t, other); got.Fence.ID != "fence-2" {
+	if got := run[mover.FenceResult](t, other); got.Fence.ID != "fence-2" {
 		t.Errorf("fenced %+v", got.Fence)
 	}
-	other.Operation = reconcile.OpUnfence
-	run[reconcile.UnfenceResult](t, other)
+	other.Operation = mover.OpUnfence
+	run[mover.UnfenceResult](t, other)
 	s.Command(t, "admin", `{"fsync": 1, "lock": true}`)
-	err := codeIs(t, p.request(reconcile.OpFence), reconcile.CodeOtherHolder, sourceSide)
+	err := codeIs(t, p.request(mover.OpFence), mover.CodeOtherHolder, sourceSide)
 	if want := "fence: somebody else has locked the server against writes; run db.fsyncUnlock() on it first"; err.Error() != want {
 		t.Errorf("got %q", err)
 	}
@@ -121,12 +121,12 @@ func TestUnfenceWaitsForASourceThatRestarts(t *testing.T) {
 	s := mongotest.New(t, mongotest.Options{Release: "4.4"})
 	p := pair{source: s, target: s}
 	simple(t, s)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[mover.FenceResult](t, p, mover.OpFence)
 	if err := s.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	waited := 0
-	_, err := Run(t.Context(), p.request(reconcile.OpUnfence), func(e reconcile.MoverEvent) {
+	_, err := Run(t.Context(), p.request(mover.OpUnfence), func(e mover.Event) {
 		if strings.HasPrefix(e.Message, "waiting for the source to answer") {
 			if waited++; waited == 1 {
 				s.Restart(t)
@@ -140,13 +140,13 @@ func TestUnfenceWaitsForASourceThatRestarts(t *testing.T) {
 
 // watched is a source whose admin may do what a managed service's may: no
 // lock, but reading the oplog or the counters.
-func watched(t *testing.T, release, set string) (pair, func(reconcile.Operation) reconcile.MoverRequest) {
+func watched(t *testing.T, release, set string) (pair, func(mover.Operation) mover.Request) {
 	t.Helper()
 	p := pair{source: mongotest.New(t, mongotest.Options{Release: release, ReplicaSet: set}), target: mongotest.New(t, mongotest.Options{Release: "6.0", ReplicaSet: "rs0"})}
 	simple(t, p.source)
 	p.source.User(t, "admin", "admin", `["readWriteAnyDatabase", "dbAdminAnyDatabase", "clusterMonitor", {"role": "read", "db": "local"}]`)
 	p.target.User(t, "admin", "admin", `["readWriteAnyDatabase", "dbAdminAnyDatabase", "clusterMonitor", {"role": "read", "db": "local"}]`)
-	return p, func(op reconcile.Operation) reconcile.MoverRequest {
+	return p, func(op mover.Operation) mover.Request {
 		req := p.request(op)
 		req.Source.Username, req.Target.Username = "admin", "admin"
 		return req
@@ -168,22 +168,22 @@ func TestWatchedFence(t *testing.T) {
 				`{"collMod": "jobs", "validator": {"late": 1}}`,
 				`{"dropIndexes": "jobs", "index": "by name"}`,
 			} {
-				fenced := run[reconcile.FenceResult](t, request(reconcile.OpFence))
+				fenced := run[mover.FenceResult](t, request(mover.OpFence))
 				if fenced.Fence.How != howWatch {
 					t.Fatalf("fenced %+v", fenced.Fence)
 				}
 				if i == 0 {
-					run[reconcile.CopyResult](t, request(reconcile.OpCopy))
-					proof := run[reconcile.Proof](t, request(reconcile.OpProve))
+					run[mover.CopyResult](t, request(mover.OpCopy))
+					proof := run[mover.Proof](t, request(mover.OpProve))
 					if !proof.Equal() || !maps.Equal(proof.Counters, fenced.Counters) {
 						t.Fatalf("not equal %q, or counters moved: %v, %v", differences(proof), fenced.Counters, proof.Counters)
 					}
 				}
 				p.source.Command(t, "circle_ghe", write)
-				commit := request(reconcile.OpCommit)
+				commit := request(mover.OpCommit)
 				commit.Counters = fenced.Counters
-				codeIs(t, commit, reconcile.CodeMoved, sourceSide)
-				run[reconcile.UnfenceResult](t, request(reconcile.OpUnfence))
+				codeIs(t, commit, mover.CodeMoved, sourceSide)
+				run[mover.UnfenceResult](t, request(mover.OpUnfence))
 			}
 		})
 	}
@@ -198,8 +198,8 @@ func TestExpiringDocuments(t *testing.T) {
 	insert(t, p.source, "main", "expiring", bson.D{{Key: "_id", Value: 1}, {Key: "at", Value: longAgo}}, bson.D{{Key: "_id", Value: 2}, {Key: "at", Value: farAhead}},
 		bson.D{{Key: "_id", Value: 3}, {Key: "at", Value: bson.A{farAhead, longAgo}}}, bson.D{{Key: "_id", Value: 4}}, bson.D{{Key: "_id", Value: 5}, {Key: "at", Value: "never"}})
 	p.source.Command(t, "main", `{"createIndexes": "expiring", "indexes": [{"key": {"at": 1}, "name": "ttl", "expireAfterSeconds": 60}]}`)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	for {
 		n, err := p.target.Client(t).Database("main").Collection("expiring").CountDocuments(context.Background(), bson.D{})
 		if err != nil {
@@ -214,7 +214,7 @@ func TestExpiringDocuments(t *testing.T) {
 		t.Errorf("compared %s", got)
 	}
 	p.target.Command(t, "main", `{"update": "expiring", "updates": [{"q": {"_id": 2}, "u": {"$set": {"x": 1}}}]}`)
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); proof.Equal() {
+	if proof := do[mover.Proof](t, p, mover.OpProve); proof.Equal() {
 		t.Error("a changed document among expiring ones is not found")
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
@@ -86,7 +86,7 @@ func (h *holder) outwait(ctx context.Context) error {
 			return err
 		}
 	}
-	return failf(targetSide, reconcile.CodeInconclusive, "take over the target: what an older mover began there does not end")
+	return failf(targetSide, mover.CodeInconclusive, "take over the target: what an older mover began there does not end")
 }
 
 // endOlder ends what other movers have running on the target and says how much
@@ -118,15 +118,15 @@ func (h *holder) watch(ctx context.Context) {
 		look, cancel := context.WithTimeout(ctx, holdPatience)
 		err := h.guard(look)
 		cancel()
-		var known *reconcile.MoverError
+		var known *mover.Error
 		switch {
 		case err == nil:
 			seen = asked
-		case errors.As(err, &known) && known.Code == reconcile.CodeOtherHolder:
+		case errors.As(err, &known) && known.Code == mover.CodeOtherHolder:
 			h.cancel(err)
 			return
 		case time.Since(seen) > holdPatience:
-			h.cancel(failf(targetSide, reconcile.CodeUnreachable, "the target does not say who holds it: %w", err))
+			h.cancel(failf(targetSide, mover.CodeUnreachable, "the target does not say who holds it: %w", err))
 			return
 		}
 	}
@@ -141,7 +141,7 @@ func (h *holder) guard(ctx context.Context) error {
 		return err
 	}
 	if now.Token != h.token {
-		return failf(targetSide, reconcile.CodeOtherHolder, "a newer mover has taken over the target")
+		return failf(targetSide, mover.CodeOtherHolder, "a newer mover has taken over the target")
 	}
 	return nil
 }
@@ -152,8 +152,8 @@ func (h *holder) orTakenOver(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.server.limits.connect)
 	defer cancel()
 	lookErr := h.guard(ctx)
-	var known *reconcile.MoverError
-	if errors.As(lookErr, &known) && known.Code == reconcile.CodeOtherHolder {
+	var known *mover.Error
+	if errors.As(lookErr, &known) && known.Code == mover.CodeOtherHolder {
 		return lookErr
 	}
 	return err // it could not be found out, or it is still ours

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -24,15 +24,15 @@ const (
 
 // inspect reads both sides at once. A side that cannot be read has its error;
 // the other is read all the same.
-func (m *job) inspect(ctx context.Context) reconcile.InspectResult {
-	result := reconcile.InspectResult{At: time.Now().UTC()}
+func (m *job) inspect(ctx context.Context) mover.InspectResult {
+	result := mover.InspectResult{At: time.Now().UTC()}
 	var databases []database
 	var wg sync.WaitGroup
-	look := func(s *server, into **reconcile.InspectedSide, found *[]database) {
+	look := func(s *server, into **mover.InspectedSide, found *[]database) {
 		if s == nil {
 			return
 		}
-		*into = &reconcile.InspectedSide{}
+		*into = &mover.InspectedSide{}
 		wg.Go(func() {
 			db, all, err := s.inspect(ctx)
 			if err != nil {
@@ -53,7 +53,7 @@ func (m *job) inspect(ctx context.Context) reconcile.InspectResult {
 	}
 	var err error
 	if result.Adapted, err = m.adapted(ctx, databases); err != nil {
-		result.Source = &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
+		result.Source = &mover.InspectedSide{Code: errorCode(err), Error: err.Error()}
 		return result
 	}
 	if result.Target != nil && result.Target.Database != nil {
@@ -63,26 +63,26 @@ func (m *job) inspect(ctx context.Context) reconcile.InspectResult {
 }
 
 func errorCode(err error) string {
-	var known *reconcile.MoverError
+	var known *mover.Error
 	if errors.As(err, &known) {
 		return known.Code
 	}
-	return reconcile.CodeFailed
+	return mover.CodeFailed
 }
 
 // inspect reads everything a plan wants to know about one side.
-func (s *server) inspect(ctx context.Context) (*reconcile.Database, []database, error) {
+func (s *server) inspect(ctx context.Context) (*mover.Database, []database, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, nil, err
 	}
-	db := &reconcile.Database{ServerVersion: s.build.Version, VersionNum: s.build.number(), Settings: map[string]string{}}
+	db := &mover.Database{ServerVersion: s.build.Version, VersionNum: s.build.number(), Settings: map[string]string{}}
 	began := time.Now()
 	if err := s.command(ctx, "admin", bson.D{{Key: "ping", Value: 1}}, nil); err != nil && !notAllowed(err) {
 		return nil, nil, err
 	}
 	db.Latency, db.TLSVersion = time.Since(began), s.tlsVersion()
 	db.Presented = s.presented(ctx)
-	for _, read := range []func(context.Context, *reconcile.Database) error{s.inspectRole, s.inspectSettings, s.inspectSessions} {
+	for _, read := range []func(context.Context, *mover.Database) error{s.inspectRole, s.inspectSettings, s.inspectSessions} {
 		if err := read(ctx, db); err != nil {
 			return nil, nil, err
 		}
@@ -96,15 +96,15 @@ func (s *server) inspect(ctx context.Context) (*reconcile.Database, []database, 
 		db.Databases = append(db.Databases, d.info())
 		for name, why := range d.left {
 			if strings.HasPrefix(name, bucketPrefix) {
-				db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Database: d.name, Object: "collection " + name, Reason: why})
+				db.Unsupported = append(db.Unsupported, mover.UnsupportedObject{Database: d.name, Object: "collection " + name, Reason: why})
 			}
 		}
 	}
 	if s.hello.Message == "isdbgrid" {
-		db.Unsupported = append(db.Unsupported, reconcile.UnsupportedObject{Object: "server " + s.where(), Reason: "it is a mongos: a move carries no sharded cluster", Fix: "name a replica set; a sharded cluster is moved with other tools"})
+		db.Unsupported = append(db.Unsupported, mover.UnsupportedObject{Object: "server " + s.where(), Reason: "it is a mongos: a move carries no sharded cluster", Fix: "name a replica set; a sharded cluster is moved with other tools"})
 	}
 	db.Counters, err = s.readCounters(ctx, names(f.databases))
-	if errorCode(err) == reconcile.CodePrivilege {
+	if errorCode(err) == mover.CodePrivilege {
 		// A target needs none before a switch; a fence asks again.
 		db.Settings["counters"], err = unreadable, nil
 	}
@@ -112,8 +112,8 @@ func (s *server) inspect(ctx context.Context) (*reconcile.Database, []database, 
 	return db, f.databases, err
 }
 
-func (d database) info() reconcile.DatabaseInfo {
-	info := reconcile.DatabaseInfo{Name: d.name, OnDisk: d.bytes}
+func (d database) info() mover.DatabaseInfo {
+	info := mover.DatabaseInfo{Name: d.name, OnDisk: d.bytes}
 	for _, c := range d.collections {
 		if c.kind != kindView {
 			info.Tables++
@@ -178,7 +178,7 @@ func (s *server) privileges(ctx context.Context) (privileges, error) {
 }
 
 // inspectRole reads who we are and what we may do.
-func (s *server) inspectRole(ctx context.Context, db *reconcile.Database) error {
+func (s *server) inspectRole(ctx context.Context, db *mover.Database) error {
 	p, err := s.privileges(ctx)
 	if notAllowed(err) {
 		db.Role.Name, db.Settings["privileges"] = s.endpoint.Username, unreadable
@@ -196,7 +196,7 @@ func (s *server) inspectRole(ctx context.Context, db *reconcile.Database) error 
 
 // inspectSettings reads what a move depends on. What may not be read is said
 // to be so; it is not left out.
-func (s *server) inspectSettings(ctx context.Context, db *reconcile.Database) error {
+func (s *server) inspectSettings(ctx context.Context, db *mover.Database) error {
 	db.Settings["setName"] = s.hello.SetName
 	db.Settings["writable"] = fmt.Sprint(s.hello.Primary)
 	var err error
@@ -262,23 +262,23 @@ func amazonHost(address string) bool {
 	return false
 }
 
-func (s *server) inspectSessions(ctx context.Context, db *reconcile.Database) error {
+func (s *server) inspectSessions(ctx context.Context, db *mover.Database) error {
 	others, err := s.operations(ctx, true)
 	if err != nil {
 		return err
 	}
-	counts := map[reconcile.SessionCount]int{}
+	counts := map[mover.SessionCount]int{}
 	for _, o := range others {
 		name, _, _ := strings.Cut(o.NS, ".")
 		for _, u := range o.Users {
-			counts[reconcile.SessionCount{Role: u.User, Database: name}]++
+			counts[mover.SessionCount{Role: u.User, Database: name}]++
 		}
 	}
 	for key, n := range counts {
 		key.Count = n
 		db.Sessions = append(db.Sessions, key)
 	}
-	slices.SortFunc(db.Sessions, func(a, b reconcile.SessionCount) int {
+	slices.SortFunc(db.Sessions, func(a, b mover.SessionCount) int {
 		return strings.Compare(a.Role+"\x00"+a.Database, b.Role+"\x00"+b.Database)
 	})
 	return nil

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
@@ -33,14 +33,14 @@ type lineage struct {
 	// cut-off copy leaves is recognised by it.
 	Made []string `bson:"made,omitempty"`
 	// Baseline is how this side was when the switch was committed.
-	Baseline map[string]reconcile.WriteCounter `bson:"baseline,omitempty"`
+	Baseline map[string]mover.WriteCounter `bson:"baseline,omitempty"`
 }
 
-func (l *lineage) mark() *reconcile.LineageMark {
+func (l *lineage) mark() *mover.LineageMark {
 	if l == nil {
 		return nil
 	}
-	return &reconcile.LineageMark{Installation: l.Installation, Epoch: l.Epoch, State: l.State, Move: l.Move, Fence: l.Fence, At: l.At.UTC()}
+	return &mover.LineageMark{Installation: l.Installation, Epoch: l.Epoch, State: l.State, Move: l.Move, Fence: l.Fence, At: l.At.UTC()}
 }
 
 // everAuthoritative tells whether a side held the truth at some time. Such a
@@ -126,12 +126,12 @@ func (m *job) commit(ctx context.Context) error {
 	}
 	switch {
 	case standing == nil, standing.Installation != m.req.Installation:
-		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target holds no copy of this installation")
+		return failf(targetSide, mover.CodeInconclusive, "commit the switch: the target holds no copy of this installation")
 	case standing.State == stateAuthoritative && standing.Epoch == m.req.Epoch && standing.Move == m.req.Move:
 		// Cut off after the first half: it is decided, go on with the second.
 	case standing.State != stateCopied || standing.Move != m.req.Move || standing.Fence != m.req.Fence:
 		// The fence too: a target put back from a snapshot holds an earlier attempt.
-		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target is %s by move %q under fence %q, not copied by %q under %q",
+		return failf(targetSide, mover.CodeInconclusive, "commit the switch: the target is %s by move %q under fence %q, not copied by %q under %q",
 			standing.State, standing.Move, standing.Fence, m.req.Move, m.req.Fence)
 	default:
 		if err := m.decide(ctx, *standing); err != nil {

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -21,10 +21,10 @@ func TestARefusalIsAMissingRight(t *testing.T) {
 	insert(t, p.source, "main", "jobs", bson.D{{Key: "_id", Value: 1}, {Key: "a", Value: 1}})
 	insert(t, p.target, "main", "jobs", bson.D{{Key: "_id", Value: 1}})
 	p.target.Command(t, "main", `{"createIndexes": "jobs", "indexes": [{"key": {"a": 1}, "name": "a"}]}`)
-	req := p.request(reconcile.OpInspect)
+	req := p.request(mover.OpInspect)
 	service, through := newProxy(t, req.Target)
 	req.Target = through
-	inspected := run[reconcile.InspectResult](t, req)
+	inspected := run[mover.InspectResult](t, req)
 	if inspected.Target.Error != "" || inspected.Target.Database.Settings["trial"] != "" {
 		t.Fatalf("inspected %+v", inspected.Target)
 	}
@@ -45,14 +45,14 @@ func TestARefusalIsAMissingRight(t *testing.T) {
 				}
 				return 0
 			}, "")
-			side := run[reconcile.InspectResult](t, req).Target
+			side := run[mover.InspectResult](t, req).Target
 			switch {
 			case number == 303 && command == "getCmdLineOpts": // that is how DocumentDB is known
 				if side.Database == nil || side.Database.Settings["product"] != productDocumentDB {
 					t.Errorf("%s answered with %d: %+v", command, number, side)
 				}
 			case slices.Contains(needed, command):
-				if side.Code != reconcile.CodePrivilege {
+				if side.Code != mover.CodePrivilege {
 					t.Errorf("%s answered with %d: code %q, %s", command, number, side.Code, side.Error)
 				}
 			case side.Database == nil:
@@ -70,7 +70,7 @@ func TestMoveToAServiceThatAllowsLittle(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, "4.4", "4.4")
 	simple(t, p.source)
-	req := p.request(reconcile.OpInspect)
+	req := p.request(mover.OpInspect)
 	service, through := newProxy(t, req.Target)
 	service.set(func(name string, body bson.Raw) int {
 		_, whole := body.Lookup("authorizedDatabases").BooleanOK()
@@ -81,20 +81,20 @@ func TestMoveToAServiceThatAllowsLittle(t *testing.T) {
 		return 0
 	}, "")
 	req.Target = through
-	inspected := run[reconcile.InspectResult](t, req)
+	inspected := run[mover.InspectResult](t, req)
 	if len(inspected.Blocked) > 0 || inspected.Target.Error != "" {
 		t.Fatalf("blocked %+v, target %+v", inspected.Blocked, inspected.Target)
 	}
-	for _, op := range []reconcile.Operation{reconcile.OpFence, reconcile.OpCopy, reconcile.OpProve, reconcile.OpCommit, reconcile.OpWithdraw, reconcile.OpUnfence} {
+	for _, op := range []mover.Operation{mover.OpFence, mover.OpCopy, mover.OpProve, mover.OpCommit, mover.OpWithdraw, mover.OpUnfence} {
 		req.Operation = op
-		if op == reconcile.OpUnfence {
+		if op == mover.OpUnfence {
 			req.Target = nil
 		}
 		result, err := Run(t.Context(), req, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", op, err)
 		}
-		if proof, ok := result.(reconcile.Proof); ok && !proof.Equal() {
+		if proof, ok := result.(mover.Proof); ok && !proof.Equal() {
 			t.Errorf("not equal: %q", differences(proof))
 		}
 	}

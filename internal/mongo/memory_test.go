@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestMemoryDoesNotGrowWithTheData copies 20 MB and 120 MB in a program built
@@ -24,8 +24,8 @@ func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
 	for _, documents := range []int{10000, 60000} {
 		p := pair{source: mongotest.New(t, mongotest.Options{Release: "4.4"}), target: mongotest.New(t, mongotest.Options{Release: "6.0"})}
 		bulk(t, p.source, 2, documents)
-		do[reconcile.FenceResult](t, p, reconcile.OpFence)
-		request, err := json.Marshal(p.request(reconcile.OpCopy))
+		do[mover.FenceResult](t, p, mover.OpFence)
+		request, err := json.Marshal(p.request(mover.OpCopy))
 		if err != nil {
 			t.Fatal(err)
 		}

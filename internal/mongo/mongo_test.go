@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -29,8 +29,8 @@ func newPair(t *testing.T, from, to string) pair {
 	return pair{source: mongotest.New(t, mongotest.Options{Release: from}), target: mongotest.New(t, mongotest.Options{Release: to, ReplicaSet: "rs0"})}
 }
 
-func endpoint(s *mongotest.Server) *reconcile.Endpoint {
-	e := &reconcile.Endpoint{Host: s.Host, Port: s.Port, Hosts: []string{s.Address()}, Username: mongotest.Root, PasswordFile: s.PasswordFile, AuthSource: "admin",
+func endpoint(s *mongotest.Server) *mover.Endpoint {
+	e := &mover.Endpoint{Host: s.Host, Port: s.Port, Hosts: []string{s.Address()}, Username: mongotest.Root, PasswordFile: s.PasswordFile, AuthSource: "admin",
 		ReplicaSet: s.ReplicaSet, TLSMode: "disable"}
 	if s.TLS {
 		e.TLSMode, e.CAFile = "verify-full", s.CAFile
@@ -41,18 +41,18 @@ func endpoint(s *mongotest.Server) *reconcile.Endpoint {
 	return e
 }
 
-func (p pair) request(op reconcile.Operation) reconcile.MoverRequest {
-	return reconcile.MoverRequest{Operation: op, Engine: reconcile.MongoDB, Installation: testInstallation, Move: testMove, Epoch: 1, Fence: testFence,
+func (p pair) request(op mover.Operation) mover.Request {
+	return mover.Request{Operation: op, Engine: mover.MongoDB, Installation: testInstallation, Move: testMove, Epoch: 1, Fence: testFence,
 		Source: endpoint(p.source), Target: endpoint(p.target)}
 }
 
 // do runs an operation and fails the test when it fails.
-func do[T any](t *testing.T, p pair, op reconcile.Operation) T {
+func do[T any](t *testing.T, p pair, op mover.Operation) T {
 	t.Helper()
 	return run[T](t, p.request(op))
 }
 
-func run[T any](t *testing.T, req reconcile.MoverRequest) T {
+func run[T any](t *testing.T, req mover.Request) T {
 	t.Helper()
 	result, err := Run(context.Background(), req, nil)
 	if err != nil {
@@ -62,7 +62,7 @@ func run[T any](t *testing.T, req reconcile.MoverRequest) T {
 }
 
 // runWithin runs an operation with limits of the test's own.
-func runWithin(ctx context.Context, req reconcile.MoverRequest, l limits) (any, error) {
+func runWithin(ctx context.Context, req mover.Request, l limits) (any, error) {
 	m, err := newJob(req, nil)
 	if err != nil {
 		return nil, err
@@ -78,19 +78,19 @@ func runWithin(ctx context.Context, req reconcile.MoverRequest, l limits) (any, 
 }
 
 // codeIs fails the test unless an operation fails with the given class.
-func codeIs(t *testing.T, req reconcile.MoverRequest, code, side string) error {
+func codeIs(t *testing.T, req mover.Request, code, side string) error {
 	t.Helper()
 	limits := outageLimits
 	limits.connect = 2 * time.Second
 	_, err := runWithin(t.Context(), req, limits)
-	var known *reconcile.MoverError
+	var known *mover.Error
 	if !errors.As(err, &known) || known.Code != code || known.Side != side {
 		t.Fatalf("%s: got %v, want code %q on side %q", req.Operation, err, code, side)
 	}
 	return err
 }
 
-func differences(proof reconcile.Proof) []string {
+func differences(proof mover.Proof) []string {
 	var lines []string
 	for _, d := range proof.Differences {
 		lines = append(lines, d.Database+": "+d.Kind+" "+d.Object+": "+d.What)
@@ -99,9 +99,9 @@ func differences(proof reconcile.Proof) []string {
 }
 
 // equal proves and fails the test when the sides are not the same.
-func equal(t *testing.T, p pair) reconcile.Proof {
+func equal(t *testing.T, p pair) mover.Proof {
 	t.Helper()
-	proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+	proof := do[mover.Proof](t, p, mover.OpProve)
 	if !proof.Equal() {
 		t.Fatalf("not equal: %q %+v (secure write %v, compared %v)", differences(proof), proof.Differences, proof.SecureWrite, proof.Compared)
 	}
@@ -134,25 +134,25 @@ func TestMoveSimple(t *testing.T) {
 		t.Run("to "+to, func(t *testing.T) {
 			p := newPair(t, "4.4", to)
 			simple(t, p.source)
-			fenced := do[reconcile.FenceResult](t, p, reconcile.OpFence)
-			copied := do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+			fenced := do[mover.FenceResult](t, p, mover.OpFence)
+			copied := do[mover.CopyResult](t, p, mover.OpCopy)
 			proof := equal(t, p)
-			commit := p.request(reconcile.OpCommit)
+			commit := p.request(mover.OpCommit)
 			commit.Counters = proof.Counters
 			run[struct{}](t, commit)
 			run[struct{}](t, commit) // cut off and run again
-			do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence)
+			do[mover.UnfenceResult](t, p, mover.OpUnfence)
 			got := []any{fenced.Fence.How, maps.Equal(fenced.Counters, proof.Counters), copied.Tables, copied.Rows, proof.Compared}
 			want := []any{"lock", true, 2, int64(3001), map[string]int{"databases": 2, "collections": 2, "indexes": 1, "documents": 3001}}
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("got %v, want %v", got, want)
 			}
-			inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+			inspected := do[mover.InspectResult](t, p, mover.OpInspect)
 			marks := []any{inspected.Source.Database.Lineage.State, inspected.Target.Database.Lineage.State, inspected.Source.Database.Fence}
 			if fmt.Sprint(marks) != "[superseded authoritative <nil>]" {
 				t.Errorf("marks are %v", marks)
 			}
-			codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeMoved, sourceSide) // no fence stands
+			codeIs(t, p.request(mover.OpCopy), mover.CodeMoved, sourceSide) // no fence stands
 		})
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 )
@@ -18,12 +18,12 @@ func TestMoveAwkward(t *testing.T) {
 			awkward(t, p.source)
 			insert(t, p.source, "admin", "stray", bson.D{{Key: "_id", Value: 1}})
 			insert(t, p.source, "local", "stray", bson.D{{Key: "_id", Value: 1}})
-			inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+			inspected := do[mover.InspectResult](t, p, mover.OpInspect)
 			if len(inspected.Blocked) > 0 || inspected.Source.Error+inspected.Target.Error != "" {
 				t.Fatalf("blocked %+v, source %+v, target %+v", inspected.Blocked, inspected.Source, inspected.Target)
 			}
-			do[reconcile.FenceResult](t, p, reconcile.OpFence)
-			copied := do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+			do[mover.FenceResult](t, p, mover.OpFence)
+			copied := do[mover.CopyResult](t, p, mover.OpCopy)
 			want := []string{"admin.stray is not carried: it is in a database of the server's own", "local.stray is not carried: it is in a database of the server's own",
 				"user app of database main is not carried: users are the target's own"}
 			if !slices.Equal(copied.Adapted, want) || !slices.Equal(inspected.Adapted, want) {
@@ -45,14 +45,14 @@ func TestMoveToAManagedAdmin(t *testing.T) {
 	p := newPair(t, "4.4", "4.4")
 	awkward(t, p.source)
 	p.target.User(t, "admin", "admin", `["readWriteAnyDatabase", "dbAdminAnyDatabase", "clusterMonitor"]`)
-	request := func(op reconcile.Operation) reconcile.MoverRequest {
+	request := func(op mover.Operation) mover.Request {
 		req := p.request(op)
 		req.Target.Username = "admin"
 		return req
 	}
-	run[reconcile.FenceResult](t, request(reconcile.OpFence))
-	run[reconcile.CopyResult](t, request(reconcile.OpCopy))
-	if proof := run[reconcile.Proof](t, request(reconcile.OpProve)); !proof.Equal() {
+	run[mover.FenceResult](t, request(mover.OpFence))
+	run[mover.CopyResult](t, request(mover.OpCopy))
+	if proof := run[mover.Proof](t, request(mover.OpProve)); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }
@@ -76,8 +76,8 @@ func TestMoveNewKinds(t *testing.T) {
 				p.source.Command(t, "main", `{"insert": "clustered", "documents": [{"_id": 1}, {"_id": "x"}]}`)
 				p.source.Command(t, "main", `{"create": "images", "changeStreamPreAndPostImages": {"enabled": true}}`)
 			}
-			do[reconcile.FenceResult](t, p, reconcile.OpFence)
-			do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+			do[mover.FenceResult](t, p, mover.OpFence)
+			do[mover.CopyResult](t, p, mover.OpCopy)
 			proof := equal(t, p)
 			if proof.Compared["timeseriess"] != 0 || proof.Compared["time series"] != 1 || proof.Compared["views"] != views {
 				t.Errorf("compared %v", proof.Compared)
@@ -87,17 +87,17 @@ func TestMoveNewKinds(t *testing.T) {
 				t.Errorf("the series has %d measurements, %v", n, err)
 			}
 			p.target.Command(t, "main", `{"insert": "series", "documents": [{"at": {"$date": "2998-01-01T00:00:00Z"}, "host": "z"}]}`)
-			if got := differences(do[reconcile.Proof](t, p, reconcile.OpProve)); !slices.Equal(got, []string{"main: timeseries series: document count differs"}) {
+			if got := differences(do[mover.Proof](t, p, mover.OpProve)); !slices.Equal(got, []string{"main: timeseries series: document count differs"}) {
 				t.Errorf("an extra measurement gives %q", got)
 			}
 		})
 	}
 	old := newPair(t, "6.0", "4.4")
 	old.source.Command(t, "main", `{"create": "series", "timeseries": {"timeField": "at"}}`)
-	do[reconcile.FenceResult](t, old, reconcile.OpFence)
-	want := []reconcile.UnsupportedObject{{Database: "main", Object: "series", Reason: "a time series needs MongoDB 5.0 or newer on the target"}}
-	if got := do[reconcile.InspectResult](t, old, reconcile.OpInspect).Blocked; !slices.Equal(got, want) {
+	do[mover.FenceResult](t, old, mover.OpFence)
+	want := []mover.UnsupportedObject{{Database: "main", Object: "series", Reason: "a time series needs MongoDB 5.0 or newer on the target"}}
+	if got := do[mover.InspectResult](t, old, mover.OpInspect).Blocked; !slices.Equal(got, want) {
 		t.Errorf("blocked %+v", got)
 	}
-	codeIs(t, old.request(reconcile.OpCopy), reconcile.CodeUnsupported, targetSide)
+	codeIs(t, old.request(mover.OpCopy), mover.CodeUnsupported, targetSide)
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -45,13 +45,13 @@ func TestProofNamesEveryMutation(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, "4.4", "5.0")
 	awkward(t, p.source)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	equal(t, p)
 	for _, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {
 			p.target.Command(t, m.database, m.command)
-			proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+			proof := do[mover.Proof](t, p, mover.OpProve)
 			if got := differences(proof); !slices.Contains(got, m.want) || proof.Equal() {
 				t.Errorf("differences %q do not hold %q", got, m.want)
 			}
@@ -60,7 +60,7 @@ func TestProofNamesEveryMutation(t *testing.T) {
 			}
 		})
 	}
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy) // over an earlier one
+	do[mover.CopyResult](t, p, mover.OpCopy) // over an earlier one
 	equal(t, p)
 }
 
@@ -69,10 +69,10 @@ func TestHashAndScanAgree(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, "4.4", "6.0")
 	awkward(t, p.source)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	verdicts := func() (hashed, scanned, without []string) {
-		m, err := newJob(p.request(reconcile.OpProve), nil)
+		m, err := newJob(p.request(mover.OpProve), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func TestHashAndScanAgree(t *testing.T) {
 		insert(t, p.target, "main", "capped", bson.D{{Key: "_id", Value: 100 - i}, {Key: "n", Value: i}})
 	}
 	reordered := "main: collection capped: content differs: same document count, other content"
-	if got := differences(do[reconcile.Proof](t, p, reconcile.OpProve)); !slices.Contains(got, reordered) {
+	if got := differences(do[mover.Proof](t, p, mover.OpProve)); !slices.Contains(got, reordered) {
 		t.Errorf("differences %q do not hold %q", got, reordered)
 	}
 	hashed, scanned, _ := verdicts()

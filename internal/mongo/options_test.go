@@ -3,7 +3,7 @@ package mongo
 import (
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestOptionsOfTheApplicationAreItsOwn: options that fit the application's
@@ -14,15 +14,15 @@ func TestOptionsOfTheApplicationAreItsOwn(t *testing.T) {
 	simple(t, p.source)
 	const meant = "socketTimeoutMS=1&timeoutMS=1&serverSelectionTimeoutMS=1&connectTimeoutMS=1&maxIdleTimeMS=1&maxPoolSize=1&waitQueueTimeoutMS=1&wTimeoutMS=1&w=0&journal=false" +
 		"&readConcernLevel=linearizable&readPreference=secondary&maxStalenessSeconds=90&retryReads=false&retryWrites=true&compressors=zlib&heartbeatFrequencyMS=500&localThresholdMS=0&appName=app"
-	for _, op := range []reconcile.Operation{reconcile.OpInspect, reconcile.OpFence, reconcile.OpCopy, reconcile.OpProve, reconcile.OpCommit, reconcile.OpWithdraw, reconcile.OpUnfence} {
+	for _, op := range []mover.Operation{mover.OpInspect, mover.OpFence, mover.OpCopy, mover.OpProve, mover.OpCommit, mover.OpWithdraw, mover.OpUnfence} {
 		req := p.request(op)
 		req.Source.Options, req.Target.Options = meant, meant
 		switch result := run[any](t, req).(type) {
-		case reconcile.InspectResult:
+		case mover.InspectResult:
 			if result.Source.Error+result.Target.Error+result.Target.Database.Settings["trial"] != "" {
 				t.Errorf("source %q, target %q, trial %q", result.Source.Error, result.Target.Error, result.Target.Database.Settings["trial"])
 			}
-		case reconcile.Proof:
+		case mover.Proof:
 			if !result.Equal() {
 				t.Errorf("not equal: %q", differences(result))
 			}
@@ -44,7 +44,7 @@ func TestOptionsThatConcernUs(t *testing.T) {
 		{hosts: []string{"a:1", "b:1"}, options: "tlsAllowInvalidHostnames=true&replicaSet=rs0", mode: "verify-full", want: "verify-ca"},
 		{hosts: []string{"a:1"}, options: "TLSInsecure=true&socketTimeoutMS=1", direct: true, mode: "verify-full", want: "require"},
 	} {
-		s, err := newServer(targetSide, &reconcile.Endpoint{Hosts: row.hosts, ReplicaSet: row.set, Options: row.options, TLSMode: row.mode}, "test")
+		s, err := newServer(targetSide, &mover.Endpoint{Hosts: row.hosts, ReplicaSet: row.set, Options: row.options, TLSMode: row.mode}, "test")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // presentTime is how long one host has to show its certificate.
@@ -20,18 +20,18 @@ const presentTime = 5 * time.Second
 // a driver goes by what the replica set says of itself, those that it announces.
 // It is asked without verifying: what the application will make of the chain is
 // judged elsewhere.
-func (s *server) presented(ctx context.Context) []reconcile.Presented {
+func (s *server) presented(ctx context.Context) []mover.Presented {
 	if s.tls == nil {
 		return nil
 	}
-	var out []reconcile.Presented
+	var out []mover.Presented
 	for _, host := range s.endpoint.Hosts {
-		out = append(out, reconcile.Presented{Host: host})
+		out = append(out, mover.Presented{Host: host})
 	}
 	if !s.direct {
 		for _, host := range s.hello.Hosts {
 			if !slices.ContainsFunc(s.endpoint.Hosts, func(seed string) bool { return strings.EqualFold(seed, host) }) {
-				out = append(out, reconcile.Presented{Host: host, Announced: true})
+				out = append(out, mover.Presented{Host: host, Announced: true})
 			}
 		}
 	}
@@ -43,7 +43,7 @@ func (s *server) presented(ctx context.Context) []reconcile.Presented {
 	return out
 }
 
-func (s *server) ask(ctx context.Context, p *reconcile.Presented) {
+func (s *server) ask(ctx context.Context, p *mover.Presented) {
 	ctx, cancel := context.WithTimeout(ctx, presentTime)
 	defer cancel()
 	name, _, err := net.SplitHostPort(p.Host)

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -16,14 +16,14 @@ type proof struct {
 	// scan makes it read every document itself, without dbHash.
 	scan bool
 
-	reconcile.Comparison
+	mover.Comparison
 }
 
 // prove compares both sides. Both are read whole, so there is nothing left to
 // do more thoroughly.
-func (m *job) prove(ctx context.Context) (reconcile.Proof, error) {
+func (m *job) prove(ctx context.Context) (mover.Proof, error) {
 	began := time.Now()
-	p := &proof{job: m, Comparison: reconcile.Comparison{Proof: reconcile.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}}
+	p := &proof{job: m, Comparison: mover.Comparison{Proof: mover.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}}
 	source, target, err := m.readFacts(ctx)
 	if err != nil {
 		return p.Proof, err
@@ -43,7 +43,7 @@ func (m *job) prove(ctx context.Context) (reconcile.Proof, error) {
 		return p.Proof, err
 	}
 	if !maps.Equal(before, after) {
-		return p.Proof, failf(sourceSide, reconcile.CodeMoved, "prove: the source was written to meanwhile, in spite of the fence")
+		return p.Proof, failf(sourceSide, mover.CodeMoved, "prove: the source was written to meanwhile, in spite of the fence")
 	}
 	p.Proof.Counters = after
 	if p.Proof.SecureWrite, err = p.secureWrite(ctx, source.databases); err != nil {
@@ -54,7 +54,7 @@ func (m *job) prove(ctx context.Context) (reconcile.Proof, error) {
 
 // counters reads the source's write counters, if a fence stands: without one
 // they say nothing.
-func (p *proof) counters(ctx context.Context, source sideFacts) (map[string]reconcile.WriteCounter, error) {
+func (p *proof) counters(ctx context.Context, source sideFacts) (map[string]mover.WriteCounter, error) {
 	if !source.fence.stands() {
 		return nil, nil
 	}
@@ -63,7 +63,7 @@ func (p *proof) counters(ctx context.Context, source sideFacts) (map[string]reco
 		return nil, err
 	}
 	if !now.stands() || now.ID != source.fence.ID {
-		return nil, failf(sourceSide, reconcile.CodeMoved, "prove: fence %q stands no longer on the source", source.fence.ID)
+		return nil, failf(sourceSide, mover.CodeMoved, "prove: fence %q stands no longer on the source", source.fence.ID)
 	}
 	return p.source.readCounters(ctx, names(source.databases))
 }
@@ -204,7 +204,7 @@ func (p *proof) secureWrite(ctx context.Context, all []database) (bool, error) {
 	written := 0
 	for _, d := range all {
 		err := p.target.probe(ctx, d.name)
-		if errorCode(err) == reconcile.CodePrivilege {
+		if errorCode(err) == mover.CodePrivilege {
 			p.Differ(d.name, "write", p.target.endpoint.Username, "user cannot create and write: "+err.Error(), "", "")
 			continue
 		}

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -36,7 +36,7 @@ type proxy struct {
 
 // newProxy gives a proxy in front of a server, and the server as it is reached
 // through it.
-func newProxy(t *testing.T, e *reconcile.Endpoint) (*proxy, *reconcile.Endpoint) {
+func newProxy(t *testing.T, e *mover.Endpoint) (*proxy, *mover.Endpoint) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

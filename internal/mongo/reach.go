@@ -8,20 +8,20 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // reach tries the way to the target from where this pod stands: each name that
 // we were given, the login, and each name that the replica set announces, by which
 // a driver goes then. That one of them fails is its result.
-func (m *job) reach(ctx context.Context) reconcile.ReachResult {
+func (m *job) reach(ctx context.Context) mover.ReachResult {
 	s := m.target
-	out := reconcile.ReachResult{At: time.Now().UTC()}
+	out := mover.ReachResult{At: time.Now().UTC()}
 	for _, host := range s.endpoint.Hosts {
-		out.Hosts = append(out.Hosts, reconcile.Reached{Host: host})
+		out.Hosts = append(out.Hosts, mover.Reached{Host: host})
 	}
 	dialAll(ctx, out.Hosts)
-	if !slices.ContainsFunc(out.Hosts, func(h reconcile.Reached) bool { return h.Error == "" }) {
+	if !slices.ContainsFunc(out.Hosts, func(h mover.Reached) bool { return h.Error == "" }) {
 		return out
 	}
 	if err := s.connect(ctx); err != nil {
@@ -31,10 +31,10 @@ func (m *job) reach(ctx context.Context) reconcile.ReachResult {
 	if s.direct {
 		return out
 	}
-	var announced []reconcile.Reached
+	var announced []mover.Reached
 	for _, host := range s.hello.Hosts {
 		if !slices.ContainsFunc(s.endpoint.Hosts, func(seed string) bool { return strings.EqualFold(seed, host) }) {
-			announced = append(announced, reconcile.Reached{Host: host, Announced: true})
+			announced = append(announced, mover.Reached{Host: host, Announced: true})
 		}
 	}
 	dialAll(ctx, announced)
@@ -42,7 +42,7 @@ func (m *job) reach(ctx context.Context) reconcile.ReachResult {
 	return out
 }
 
-func dialAll(ctx context.Context, hosts []reconcile.Reached) {
+func dialAll(ctx context.Context, hosts []mover.Reached) {
 	var all sync.WaitGroup
 	for i := range hosts {
 		all.Go(func() {

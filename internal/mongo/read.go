@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 	"golang.org/x/sync/errgroup"
 )
@@ -14,9 +14,9 @@ import (
 // readWhole reads every document of the source and keeps nothing: before
 // another side's data is given up, this one has to be known to be readable. It
 // needs no fence and changes nothing.
-func (m *job) readWhole(ctx context.Context) (reconcile.ReadResult, error) {
+func (m *job) readWhole(ctx context.Context) (mover.ReadResult, error) {
 	began := time.Now()
-	result := reconcile.ReadResult{At: began.UTC()}
+	result := mover.ReadResult{At: began.UTC()}
 	databases, err := m.source.databases(ctx)
 	if err != nil {
 		return result, err

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -33,35 +33,35 @@ func TestRefusals(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[mover.FenceResult](t, p, mover.OpFence)
 	for _, row := range []struct {
 		name       string
-		change     func(req *reconcile.MoverRequest)
+		change     func(req *mover.Request)
 		code, side string
 	}{
-		{"wrong password", func(r *reconcile.MoverRequest) { r.Target.PasswordFile = wrong }, reconcile.CodeCredentials, targetSide},
-		{"wrong user", func(r *reconcile.MoverRequest) { r.Source.Username = "mallory" }, reconcile.CodeCredentials, sourceSide},
-		{"wrong authSource", func(r *reconcile.MoverRequest) { r.Target.AuthSource = "circle_ghe" }, reconcile.CodeCredentials, targetSide},
-		{"no password file", func(r *reconcile.MoverRequest) { r.Target.PasswordFile = "/nowhere" }, reconcile.CodeCredentials, targetSide},
-		{"unreachable", func(r *reconcile.MoverRequest) { r.Source.Hosts = []string{closed} }, reconcile.CodeUnreachable, sourceSide},
-		{"other replica set", func(r *reconcile.MoverRequest) { r.Target.ReplicaSet = "rs7" }, reconcile.CodeUnreachable, targetSide},
-		{"TLS where there is none", func(r *reconcile.MoverRequest) { r.Target.TLSMode = "require" }, reconcile.CodeUnreachable, targetSide},
-		{"may not write", func(r *reconcile.MoverRequest) { r.Target.Username = "reader" }, reconcile.CodePrivilege, targetSide},
-		{"may do nothing", func(r *reconcile.MoverRequest) { r.Target.Username = "nobody" }, reconcile.CodePrivilege, targetSide},
-		{"no host", func(r *reconcile.MoverRequest) { r.Target.Hosts, r.Target.Host = nil, "" }, reconcile.CodeFailed, targetSide},
-		{"other fence", func(r *reconcile.MoverRequest) { r.Fence = "fence-2" }, reconcile.CodeMoved, sourceSide},
-		{"unknown TLS mode", func(r *reconcile.MoverRequest) { r.Target.TLSMode = "perhaps" }, reconcile.CodeFailed, targetSide},
-		{"odd options", func(r *reconcile.MoverRequest) { r.Target.Options = "w=%zz" }, reconcile.CodeFailed, targetSide},
+		{"wrong password", func(r *mover.Request) { r.Target.PasswordFile = wrong }, mover.CodeCredentials, targetSide},
+		{"wrong user", func(r *mover.Request) { r.Source.Username = "mallory" }, mover.CodeCredentials, sourceSide},
+		{"wrong authSource", func(r *mover.Request) { r.Target.AuthSource = "circle_ghe" }, mover.CodeCredentials, targetSide},
+		{"no password file", func(r *mover.Request) { r.Target.PasswordFile = "/nowhere" }, mover.CodeCredentials, targetSide},
+		{"unreachable", func(r *mover.Request) { r.Source.Hosts = []string{closed} }, mover.CodeUnreachable, sourceSide},
+		{"other replica set", func(r *mover.Request) { r.Target.ReplicaSet = "rs7" }, mover.CodeUnreachable, targetSide},
+		{"TLS where there is none", func(r *mover.Request) { r.Target.TLSMode = "require" }, mover.CodeUnreachable, targetSide},
+		{"may not write", func(r *mover.Request) { r.Target.Username = "reader" }, mover.CodePrivilege, targetSide},
+		{"may do nothing", func(r *mover.Request) { r.Target.Username = "nobody" }, mover.CodePrivilege, targetSide},
+		{"no host", func(r *mover.Request) { r.Target.Hosts, r.Target.Host = nil, "" }, mover.CodeFailed, targetSide},
+		{"other fence", func(r *mover.Request) { r.Fence = "fence-2" }, mover.CodeMoved, sourceSide},
+		{"unknown TLS mode", func(r *mover.Request) { r.Target.TLSMode = "perhaps" }, mover.CodeFailed, targetSide},
+		{"odd options", func(r *mover.Request) { r.Target.Options = "w=%zz" }, mover.CodeFailed, targetSide},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			req := p.request(reconcile.OpCopy)
+			req := p.request(mover.OpCopy)
 			row.change(&req)
 			err := codeIs(t, req, row.code, row.side)
 			if strings.Contains(err.Error(), mongotest.Password) || strings.Contains(err.Error(), "not the password") {
 				t.Errorf("the error holds a password: %v", err)
 			}
-			req.Operation = reconcile.OpInspect
-			if row.code == reconcile.CodeFailed || row.code == reconcile.CodeMoved || row.name == "may not write" || row.name == "no password file" {
+			req.Operation = mover.OpInspect
+			if row.code == mover.CodeFailed || row.code == mover.CodeMoved || row.name == "may not write" || row.name == "no password file" {
 				return
 			}
 			limits := outageLimits
@@ -70,25 +70,25 @@ func TestRefusals(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			inspected := result.(reconcile.InspectResult)
-			side := map[string]*reconcile.InspectedSide{sourceSide: inspected.Source, targetSide: inspected.Target}[row.side]
+			inspected := result.(mover.InspectResult)
+			side := map[string]*mover.InspectedSide{sourceSide: inspected.Source, targetSide: inspected.Target}[row.side]
 			if side.Database != nil || side.Code != row.code {
 				t.Errorf("inspected %+v, want no facts and code %s", side, row.code)
 			}
 		})
 	}
 	insert(t, p.target, "somebody", "else", bson.D{{Key: "x", Value: 1}})
-	err = codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeNotEmpty, targetSide)
+	err = codeIs(t, p.request(mover.OpCopy), mover.CodeNotEmpty, targetSide)
 	if want := "overwrite the target: database somebody is not empty and none of ours"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
 	p.target.Command(t, "somebody", `{"dropDatabase": 1}`)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	other := p.request(reconcile.OpCopy)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	other := p.request(mover.OpCopy)
 	other.Installation = "another"
-	codeIs(t, other, reconcile.CodeNotEmpty, targetSide)
+	codeIs(t, other, mover.CodeNotEmpty, targetSide)
 	other.Operation = "clear"
-	codeIs(t, other, reconcile.CodeFailed, "")
+	codeIs(t, other, mover.CodeFailed, "")
 }
 
 // TestAnEmptySourceIsNoCopy is one of the manual's two mistakes: restoring
@@ -96,9 +96,9 @@ func TestRefusals(t *testing.T) {
 func TestAnEmptySourceIsNoCopy(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, "4.4", "4.4")
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeUnsupported, sourceSide)
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); proof.Equal() {
+	do[mover.FenceResult](t, p, mover.OpFence)
+	codeIs(t, p.request(mover.OpCopy), mover.CodeUnsupported, sourceSide)
+	if proof := do[mover.Proof](t, p, mover.OpProve); proof.Equal() {
 		t.Errorf("nothing equals nothing: %+v", proof)
 	}
 }
@@ -111,9 +111,9 @@ func TestNothingGoesToTheSource(t *testing.T) {
 	awkward(t, p.source)
 	p.source.User(t, "admin", "application", `[{"role": "readWrite", "db": "main"}]`)
 	p.target.User(t, "admin", "own", `["root"]`)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[mover.FenceResult](t, p, mover.OpFence)
 	before, accounts := state(t, p.source), state(t, p.target, "system.users")
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	equal(t, p)
 	if after := state(t, p.source); after != before {
 		t.Errorf("the source is not as it was:\n%s\n%s", before, after)

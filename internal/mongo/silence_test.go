@@ -7,14 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // undoing is what makes an operation have all its work to do again: cut off, it
 // may have done a part of it.
-var undoing = map[reconcile.Operation]reconcile.Operation{
-	reconcile.OpFence: reconcile.OpUnfence, reconcile.OpUnfence: reconcile.OpFence,
-	reconcile.OpCommit: reconcile.OpWithdraw, reconcile.OpWithdraw: reconcile.OpCommit,
+var undoing = map[mover.Operation]mover.Operation{
+	mover.OpFence: mover.OpUnfence, mover.OpUnfence: mover.OpFence,
+	mover.OpCommit: mover.OpWithdraw, mover.OpWithdraw: mover.OpCommit,
 }
 
 // hush is one command of one side of an operation to which no answer comes.
@@ -33,20 +33,20 @@ func TestNoCallIsWithoutALimit(t *testing.T) {
 	proxies := map[string]*proxy{}
 	proxies[sourceSide], whole.Source = newProxy(t, whole.Source)
 	proxies[targetSide], whole.Target = newProxy(t, whole.Target)
-	order := []reconcile.Operation{reconcile.OpFence, reconcile.OpCopy, reconcile.OpProve, reconcile.OpCommit, reconcile.OpWithdraw, reconcile.OpUnfence}
+	order := []mover.Operation{mover.OpFence, mover.OpCopy, mover.OpProve, mover.OpCommit, mover.OpWithdraw, mover.OpUnfence}
 	handshake := []string{"isMaster", "saslStart", "saslContinue", "buildInfo"}
-	request := func(op reconcile.Operation) reconcile.MoverRequest {
+	request := func(op mover.Operation) mover.Request {
 		req := whole
 		req.Operation = op
 		return req
 	}
-	commands := map[reconcile.Operation][]hush{}
+	commands := map[mover.Operation][]hush{}
 	for _, op := range order {
 		run[any](t, request(op))
 		for _, side := range []string{sourceSide, targetSide} {
 			for _, name := range proxies[side].commands() {
 				// Taking leave waits for nothing, and every operation shakes hands alike.
-				if name != "" && name != "endSessions" && (op == reconcile.OpCopy || !slices.Contains(handshake, name)) {
+				if name != "" && name != "endSessions" && (op == mover.OpCopy || !slices.Contains(handshake, name)) {
 					commands[op] = append(commands[op], hush{side, name})
 				}
 			}
@@ -77,7 +77,7 @@ func TestNoCallIsWithoutALimit(t *testing.T) {
 // ends runs an operation while a server says nothing to one command, wants it
 // to end by itself, and tells whether that command came. On a machine that is
 // busy another limit may come first; then it has more time.
-func ends(t *testing.T, req reconcile.MoverRequest, through *proxy, h hush, prepare func()) bool {
+func ends(t *testing.T, req mover.Request, through *proxy, h hush, prepare func()) bool {
 	t.Helper()
 	defer through.set(nil, "")
 	for wait := 200 * time.Millisecond; wait < 20*time.Second; wait *= 3 {
@@ -96,7 +96,7 @@ func ends(t *testing.T, req reconcile.MoverRequest, through *proxy, h hush, prep
 			t.Fatal("it waits for ever")
 		}
 		through.set(nil, "")
-		var known *reconcile.MoverError
+		var known *mover.Error
 		if err != nil && !errors.As(err, &known) {
 			t.Errorf("ended with %v", err)
 		}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -32,7 +32,7 @@ func (m *job) prepareCopy(ctx context.Context) (source, target sideFacts, err er
 		return source, target, err
 	}
 	if len(source.databases) == 0 {
-		return source, target, failf(sourceSide, reconcile.CodeUnsupported, "copy: the source has no database to copy")
+		return source, target, failf(sourceSide, mover.CodeUnsupported, "copy: the source has no database to copy")
 	}
 	if err := m.underFence(source, "copy"); err != nil {
 		return source, target, err
@@ -41,10 +41,10 @@ func (m *job) prepareCopy(ctx context.Context) (source, target sideFacts, err er
 		return source, target, err
 	}
 	if blocked := m.blocked(source.databases); len(blocked) > 0 {
-		return source, target, failf(targetSide, reconcile.CodeUnsupported, "copy %s.%s: %s", blocked[0].Database, blocked[0].Object, blocked[0].Reason)
+		return source, target, failf(targetSide, mover.CodeUnsupported, "copy %s.%s: %s", blocked[0].Database, blocked[0].Object, blocked[0].Reason)
 	}
 	if m.target.build.number()/100 < m.source.build.number()/100 {
-		return source, target, failf(targetSide, reconcile.CodeUnsupported, "copy: the target runs MongoDB %s, older than the source's %s", m.target.build.Version, m.source.build.Version)
+		return source, target, failf(targetSide, mover.CodeUnsupported, "copy: the target runs MongoDB %s, older than the source's %s", m.target.build.Version, m.source.build.Version)
 	}
 	return source, target, m.mayOverwrite(source, target)
 }
@@ -52,7 +52,7 @@ func (m *job) prepareCopy(ctx context.Context) (source, target sideFacts, err er
 // underFence fails unless the fence of the request stands.
 func (m *job) underFence(source sideFacts, what string) error {
 	if m.req.Fence != "" && (!source.fence.stands() || source.fence.ID != m.req.Fence) {
-		return failf(sourceSide, reconcile.CodeMoved, "%s: fence %q does not stand on the source", what, m.req.Fence)
+		return failf(sourceSide, mover.CodeMoved, "%s: fence %q does not stand on the source", what, m.req.Fence)
 	}
 	return nil
 }
@@ -64,11 +64,11 @@ func (m *job) underFence(source sideFacts, what string) error {
 func (m *job) mayOverwrite(source, f sideFacts) error {
 	replaces := m.replaceable(source, f)
 	if f.lineage.everAuthoritative() && !replaces {
-		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it is %s since epoch %d (move %q); a side that ever held the truth is not overwritten",
+		return failf(targetSide, mover.CodeNotEmpty, "overwrite the target: it is %s since epoch %d (move %q); a side that ever held the truth is not overwritten",
 			f.lineage.State, f.lineage.Epoch, f.lineage.Move)
 	}
 	if f.lineage != nil && f.lineage.Installation != m.req.Installation {
-		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it holds a copy of installation %s", f.lineage.Installation)
+		return failf(targetSide, mover.CodeNotEmpty, "overwrite the target: it holds a copy of installation %s", f.lineage.Installation)
 	}
 	var foreign []string
 	for _, d := range f.databases {
@@ -78,7 +78,7 @@ func (m *job) mayOverwrite(source, f sideFacts) error {
 		}
 	}
 	if len(foreign) > 0 {
-		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: database %s is not empty and none of ours", strings.Join(foreign, ", "))
+		return failf(targetSide, mover.CodeNotEmpty, "overwrite the target: database %s is not empty and none of ours", strings.Join(foreign, ", "))
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestTLS moves to a server that asks for a certificate, in every mode, and
@@ -18,43 +18,43 @@ func TestTLS(t *testing.T) {
 	p := pair{source: mongotest.New(t, mongotest.Options{Release: "4.4"}), target: mongotest.New(t, mongotest.Options{Release: "5.0", ReplicaSet: "rs0", ClientCertificate: true})}
 	simple(t, p.source)
 	p.target.Command(t, "$external", `{"createUser": "CN=mover,O=clients", "roles": [{"role": "root", "db": "admin"}]}`)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[mover.FenceResult](t, p, mover.OpFence)
 	byAddress := "127.0.0.1:" + p.target.Address()[len("localhost:"):]
 	stranger := mongotest.New(t, mongotest.Options{Release: "4.4", ClientCertificate: true})
 	for _, row := range []struct {
 		name   string
-		change func(e *reconcile.Endpoint)
+		change func(e *mover.Endpoint)
 		code   string // empty moves
 	}{
-		{"verify-full", func(*reconcile.Endpoint) {}, ""},
-		{"no mode is verify-full", func(e *reconcile.Endpoint) { e.TLSMode = "" }, ""},
-		{"verify-ca with another name", func(e *reconcile.Endpoint) { e.TLSMode, e.Hosts, e.ReplicaSet = "verify-ca", []string{byAddress}, "" }, ""},
-		{"require without a CA", func(e *reconcile.Endpoint) { e.TLSMode, e.CAFile = "require", "" }, ""},
-		{"certificate for a password", func(e *reconcile.Endpoint) {
+		{"verify-full", func(*mover.Endpoint) {}, ""},
+		{"no mode is verify-full", func(e *mover.Endpoint) { e.TLSMode = "" }, ""},
+		{"verify-ca with another name", func(e *mover.Endpoint) { e.TLSMode, e.Hosts, e.ReplicaSet = "verify-ca", []string{byAddress}, "" }, ""},
+		{"require without a CA", func(e *mover.Endpoint) { e.TLSMode, e.CAFile = "require", "" }, ""},
+		{"certificate for a password", func(e *mover.Endpoint) {
 			e.Mechanism, e.Username, e.PasswordFile, e.AuthSource = mechanismX509, "", "", ""
 		}, ""},
-		{"verify-full with another name", func(e *reconcile.Endpoint) { e.Hosts, e.ReplicaSet = []string{byAddress}, "" }, reconcile.CodeUnreachable},
-		{"verify-full with another CA", func(e *reconcile.Endpoint) { e.CAFile = stranger.CAFile }, reconcile.CodeUnreachable},
-		{"verify-ca with another CA", func(e *reconcile.Endpoint) { e.TLSMode, e.CAFile = "verify-ca", stranger.CAFile }, reconcile.CodeUnreachable},
-		{"require with another CA", func(e *reconcile.Endpoint) { e.TLSMode, e.CAFile = "require", stranger.CAFile }, reconcile.CodeUnreachable},
-		{"no certificate", func(e *reconcile.Endpoint) { e.CertificateFile = "" }, reconcile.CodeUnreachable},
-		{"certificate of another CA", func(e *reconcile.Endpoint) { e.CertificateFile = stranger.CertificateFile }, reconcile.CodeUnreachable},
-		{"no TLS", func(e *reconcile.Endpoint) { e.TLSMode = "disable" }, reconcile.CodeUnreachable},
+		{"verify-full with another name", func(e *mover.Endpoint) { e.Hosts, e.ReplicaSet = []string{byAddress}, "" }, mover.CodeUnreachable},
+		{"verify-full with another CA", func(e *mover.Endpoint) { e.CAFile = stranger.CAFile }, mover.CodeUnreachable},
+		{"verify-ca with another CA", func(e *mover.Endpoint) { e.TLSMode, e.CAFile = "verify-ca", stranger.CAFile }, mover.CodeUnreachable},
+		{"require with another CA", func(e *mover.Endpoint) { e.TLSMode, e.CAFile = "require", stranger.CAFile }, mover.CodeUnreachable},
+		{"no certificate", func(e *mover.Endpoint) { e.CertificateFile = "" }, mover.CodeUnreachable},
+		{"certificate of another CA", func(e *mover.Endpoint) { e.CertificateFile = stranger.CertificateFile }, mover.CodeUnreachable},
+		{"no TLS", func(e *mover.Endpoint) { e.TLSMode = "disable" }, mover.CodeUnreachable},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			req := p.request(reconcile.OpCopy)
+			req := p.request(mover.OpCopy)
 			row.change(req.Target)
 			if row.code != "" {
 				codeIs(t, req, row.code, targetSide)
 				return
 			}
-			run[reconcile.CopyResult](t, req)
-			req.Operation = reconcile.OpProve
-			if proof := run[reconcile.Proof](t, req); !proof.Equal() {
+			run[mover.CopyResult](t, req)
+			req.Operation = mover.OpProve
+			if proof := run[mover.Proof](t, req); !proof.Equal() {
 				t.Errorf("not equal: %q", differences(proof))
 			}
-			req.Operation = reconcile.OpInspect
-			if got := run[reconcile.InspectResult](t, req).Target.Database; got == nil || got.TLSVersion != "TLSv1.3" || !got.Role.Superuser || !shown(got.Presented, req.Target.Hosts[0]) {
+			req.Operation = mover.OpInspect
+			if got := run[mover.InspectResult](t, req).Target.Database; got == nil || got.TLSVersion != "TLSv1.3" || !got.Role.Superuser || !shown(got.Presented, req.Target.Hosts[0]) {
 				t.Errorf("inspected %+v", got)
 			}
 		})
@@ -62,8 +62,8 @@ func TestTLS(t *testing.T) {
 }
 
 // shown tells whether a host showed its certificate, which no system trusts.
-func shown(all []reconcile.Presented, host string) bool {
-	return slices.ContainsFunc(all, func(p reconcile.Presented) bool {
+func shown(all []mover.Presented, host string) bool {
+	return slices.ContainsFunc(all, func(p mover.Presented) bool {
 		return p.Host == host && !p.Announced && strings.HasPrefix(p.Chain, "-----BEGIN CERTIFICATE-----") && !p.System && p.Error == ""
 	})
 }
@@ -87,14 +87,14 @@ func TestAnnouncedHostsAreAskedForTheirCertificates(t *testing.T) {
 	if got := s.presented(t.Context()); len(got) != 1 {
 		t.Errorf("a client that stays with one host was shown %+v", got)
 	}
-	reachSaysHowFarItCame(t, reconcile.MoverRequest{Operation: reconcile.OpReach, Engine: reconcile.MongoDB, Target: endpoint(target)})
+	reachSaysHowFarItCame(t, mover.Request{Operation: mover.OpReach, Engine: mover.MongoDB, Target: endpoint(target)})
 }
 
 // reachSaysHowFarItCame: from where a pod stands, the names, the connection, the
 // login, and the names that the set announces.
-func reachSaysHowFarItCame(t *testing.T, req reconcile.MoverRequest) {
+func reachSaysHowFarItCame(t *testing.T, req mover.Request) {
 	t.Helper()
-	if got := run[reconcile.ReachResult](t, req); got.Login != "" || got.Hosts[0].Error != "" || len(got.Hosts[0].Addresses) == 0 {
+	if got := run[mover.ReachResult](t, req); got.Login != "" || got.Hosts[0].Error != "" || len(got.Hosts[0].Addresses) == 0 {
 		t.Errorf("all the way: %+v", got)
 	}
 	m, err := newJob(req, nil)
@@ -111,13 +111,13 @@ func reachSaysHowFarItCame(t *testing.T, req reconcile.MoverRequest) {
 	}
 	m.close(t.Context())
 	for _, row := range []struct {
-		change func(*reconcile.Endpoint)
-		holds  func(reconcile.ReachResult) bool
+		change func(*mover.Endpoint)
+		holds  func(mover.ReachResult) bool
 	}{
-		{func(e *reconcile.Endpoint) { e.Username = "nobody" }, func(r reconcile.ReachResult) bool {
+		{func(e *mover.Endpoint) { e.Username = "nobody" }, func(r mover.ReachResult) bool {
 			return r.Login != "" && r.Hosts[0].Error == "" && !strings.Contains(r.Login, mongotest.Password)
 		}},
-		{func(e *reconcile.Endpoint) { e.Hosts = []string{"no-such-host.invalid:27017"} }, func(r reconcile.ReachResult) bool {
+		{func(e *mover.Endpoint) { e.Hosts = []string{"no-such-host.invalid:27017"} }, func(r mover.ReachResult) bool {
 			return r.Login == "" && r.Hosts[0].Error != "" && len(r.Hosts[0].Addresses) == 0
 		}},
 	} {
@@ -125,7 +125,7 @@ func reachSaysHowFarItCame(t *testing.T, req reconcile.MoverRequest) {
 		changed := req
 		changed.Target = &e
 		row.change(&e)
-		if got := run[reconcile.ReachResult](t, changed); !row.holds(got) {
+		if got := run[mover.ReachResult](t, changed); !row.holds(got) {
 			t.Errorf("got %+v", got)
 		}
 	}
@@ -142,15 +142,15 @@ func TestUsersOfADatabase(t *testing.T) {
 	if err := os.WriteFile(other, []byte(mongotest.Password), 0o600); err != nil { // without a newline
 		t.Fatal(err)
 	}
-	request := func(op reconcile.Operation) reconcile.MoverRequest {
+	request := func(op mover.Operation) mover.Request {
 		req := p.request(op)
 		req.Source.Username, req.Source.AuthSource, req.Source.PasswordFile = "inner", "circle_ghe", other
 		req.Target.Username, req.Target.AuthSource, req.Target.Mechanism = "outer", "accounts", "SCRAM-SHA-256"
 		return req
 	}
-	run[reconcile.FenceResult](t, request(reconcile.OpFence))
-	run[reconcile.CopyResult](t, request(reconcile.OpCopy))
-	if proof := run[reconcile.Proof](t, request(reconcile.OpProve)); !proof.Equal() {
+	run[mover.FenceResult](t, request(mover.OpFence))
+	run[mover.CopyResult](t, request(mover.OpCopy))
+	if proof := run[mover.Proof](t, request(mover.OpProve)); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }

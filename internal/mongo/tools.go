@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	tooldb "github.com/mongodb/mongo-tools/common/db"
 	toollog "github.com/mongodb/mongo-tools/common/log"
 	tooloptions "github.com/mongodb/mongo-tools/common/options"
@@ -118,7 +118,7 @@ func (c *copyRun) documents(ctx context.Context, what collection) (moved, error)
 		return moved{}, c.toolError(targetSide, c.targetRelay, fmt.Errorf("write %s: %w", what, restoreErr))
 	}
 	if n := dumped.total(); n != restored {
-		return moved{}, failf(targetSide, reconcile.CodeFailed, "write %s: the target took %d of %d documents", what, restored, n)
+		return moved{}, failf(targetSide, mover.CodeFailed, "write %s: the target took %d of %d documents", what, restored, n)
 	}
 	return moved{documents: restored, bytes: written.bytes}, c.restoreZeros(ctx, what, zeros)
 }

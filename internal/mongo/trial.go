@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"golang.org/x/sync/errgroup"
@@ -37,7 +37,7 @@ type trial struct {
 	name string
 
 	mu       sync.Mutex
-	found    []reconcile.UnsupportedObject
+	found    []mover.UnsupportedObject
 	untried  int
 	why      error // why something was not tried, the newest reason
 	majority string
@@ -48,7 +48,7 @@ type trial struct {
 
 // try makes what the source holds on the target, and says what came of it in
 // the target's settings.
-func (m *job) try(ctx context.Context, all []database, target *reconcile.Database) []reconcile.UnsupportedObject {
+func (m *job) try(ctx context.Context, all []database, target *mover.Database) []mover.UnsupportedObject {
 	t := &trial{job: m, name: trialPrefix + strconv.FormatInt(time.Now().Unix(), 16) + "_" + m.token[:8]}
 	if target.Settings["product"] != productMongoDB || !m.target.hello.Primary || m.target.hello.Message == "isdbgrid" {
 		return nil // each is a finding of its own
@@ -267,7 +267,7 @@ func (t *trial) refused(database, object string, err error) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.found = append(t.found, reconcile.UnsupportedObject{Database: database, Object: object, Reason: "the target refuses it: " + reasonOf(err)})
+	t.found = append(t.found, mover.UnsupportedObject{Database: database, Object: object, Reason: "the target refuses it: " + reasonOf(err)})
 	return nil
 }
 
@@ -292,7 +292,7 @@ func (t *trial) compare(ctx context.Context, place string, made map[string]colle
 	if err := t.target.readCollections(ctx, &there); err != nil {
 		return err
 	}
-	p := &proof{job: t.job, Comparison: reconcile.Comparison{Proof: reconcile.Proof{Compared: map[string]int{}}}}
+	p := &proof{job: t.job, Comparison: mover.Comparison{Proof: mover.Proof{Compared: map[string]int{}}}}
 	for _, have := range there.collections {
 		want, ours := made[have.name]
 		if !ours {
@@ -310,7 +310,7 @@ func (t *trial) compare(ctx context.Context, place string, made map[string]colle
 		p.Differ(want.database, want.kind, want.name, "is not there once made", "", "")
 	}
 	for _, d := range p.Proof.Differences {
-		t.found = append(t.found, reconcile.UnsupportedObject{Database: d.Database, Object: d.Kind + " " + d.Object,
+		t.found = append(t.found, mover.UnsupportedObject{Database: d.Database, Object: d.Kind + " " + d.Object,
 			Reason: fmt.Sprintf("the target makes something else of it: %s (%s, %s there)", d.What, orNothing(d.Source), orNothing(d.Target))})
 	}
 	return nil

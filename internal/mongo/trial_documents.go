@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 	"go.mongodb.org/mongo-driver/mongo"
@@ -106,7 +106,7 @@ func (t *trial) documents(ctx context.Context, all []database) error {
 			continue
 		}
 		for _, s := range found {
-			t.found = append(t.found, reconcile.UnsupportedObject{Database: c.database, Object: "a document of collection " + c.name,
+			t.found = append(t.found, mover.UnsupportedObject{Database: c.database, Object: "a document of collection " + c.name,
 				Reason: fmt.Sprintf("it has %s, which the target refuses: %s", s.name, reasons[s.name])})
 		}
 	}

@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 )
 
 // named are the objects that an inspection says cannot be carried.
-func named(result reconcile.InspectResult) []string {
+func named(result mover.InspectResult) []string {
 	var lines []string
 	for _, u := range result.Blocked {
 		lines = append(lines, u.Database+": "+u.Object+": "+u.Reason)
@@ -67,7 +67,7 @@ func TestTrialNamesWhatTheTargetRefuses(t *testing.T) {
 			"refused: a document of collection c: it has an array as its _id, which the target refuses: The '_id' value cannot be of type array"}},
 	} {
 		p := pair{source: source, target: mongotest.New(t, mongotest.Options{Release: row.release, ReplicaSet: "rs0"})}
-		inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+		inspected := do[mover.InspectResult](t, p, mover.OpInspect)
 		if got := named(inspected); !slices.Equal(got, row.want) {
 			t.Errorf("%s: named\n%s\nwant\n%s", row.release, strings.Join(got, "\n"), strings.Join(row.want, "\n"))
 		}
@@ -105,15 +105,15 @@ func TestIdleIndexOptionsAreLeftOut(t *testing.T) {
 	p.source.Command(t, "main", `{"createIndexes": "jobs", "indexes": [{"key": {"id": 1}, "name": "id", "weights": {"id": 10}}, {"key": {"b": 1}, "name": "b", "bits": 20, "min": -180, "max": 180},
 		{"key": {"c": 1}, "name": "c", "2dsphereIndexVersion": 3}, {"key": {"a": 1}, "name": "a", "default_language": "english", "textIndexVersion": 3, "unique": true}]}`)
 	insert(t, p.source, "main", "jobs", bson.D{{Key: "_id", Value: 1}, {Key: "id", Value: 1}, {Key: "b", Value: primitive.NewObjectID()}})
-	if got := named(do[reconcile.InspectResult](t, p, reconcile.OpInspect)); len(got) > 0 {
+	if got := named(do[mover.InspectResult](t, p, mover.OpInspect)); len(got) > 0 {
 		t.Errorf("named %q", got)
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	equal(t, p)
 	p.target.Command(t, "main", `{"dropIndexes": "jobs", "index": "a"}`)
 	p.target.Command(t, "main", `{"createIndexes": "jobs", "indexes": [{"key": {"a": 1}, "name": "a"}]}`)
-	if got := differences(do[reconcile.Proof](t, p, reconcile.OpProve)); !slices.Equal(got, []string{"main: index a on jobs: unique differs"}) {
+	if got := differences(do[mover.Proof](t, p, mover.OpProve)); !slices.Equal(got, []string{"main: index a on jobs: unique differs"}) {
 		t.Errorf("differences %q", got)
 	}
 }
@@ -129,7 +129,7 @@ func TestTrialsLeavingsAreDropped(t *testing.T) {
 	for _, name := range []string{old, young, trialPrefix + "somebody"} {
 		insert(t, p.target, name, "c", bson.D{{Key: "_id", Value: 1}})
 	}
-	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	inspected := do[mover.InspectResult](t, p, mover.OpInspect)
 	if n := len(inspected.Target.Database.Databases); n != 0 {
 		t.Errorf("the target has %d databases: %+v", n, inspected.Target.Database.Databases)
 	}
@@ -137,8 +137,8 @@ func TestTrialsLeavingsAreDropped(t *testing.T) {
 	if err != nil || slices.Contains(left, old) || !slices.Contains(left, young) {
 		t.Errorf("left %q, %v", left, err)
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	equal(t, p)
 }
 
@@ -151,11 +151,11 @@ func TestMajorityThatNeverComes(t *testing.T) {
 	down := p.target.LoseMajority(t)
 	limits := outageLimits
 	limits.majority, limits.answer = 2*time.Second, 3*time.Second
-	result, err := runWithin(t.Context(), p.request(reconcile.OpInspect), limits)
+	result, err := runWithin(t.Context(), p.request(mover.OpInspect), limits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := result.(reconcile.InspectResult).Target
+	target := result.(mover.InspectResult).Target
 	if target.Database == nil {
 		t.Fatalf("inspected %+v", target)
 	}
@@ -163,11 +163,11 @@ func TestMajorityThatNeverComes(t *testing.T) {
 	if !strings.HasPrefix(why, "a write did not reach a majority of replica set rs0 within 2s") || !strings.Contains(why, down) {
 		t.Errorf("majority: %q, trial: %q", why, target.Database.Settings["trial"])
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[mover.FenceResult](t, p, mover.OpFence)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	_, err = runWithin(ctx, p.request(reconcile.OpCopy), limits)
-	if errorCode(err) != reconcile.CodeUnreachable || ctx.Err() != nil {
+	_, err = runWithin(ctx, p.request(mover.OpCopy), limits)
+	if errorCode(err) != mover.CodeUnreachable || ctx.Err() != nil {
 		t.Errorf("the copy ended with %v", err)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"maps"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // withdraw takes a commit back, unless the application has written to the
@@ -25,7 +25,7 @@ func (m *job) withdraw(ctx context.Context) error {
 			return err
 		}
 	case l.everAuthoritative():
-		return failf(targetSide, reconcile.CodeInconclusive, "withdraw the commit: the target is %s by move %q, not by %q", l.State, l.Move, m.req.Move)
+		return failf(targetSide, mover.CodeInconclusive, "withdraw the commit: the target is %s by move %q, not by %q", l.State, l.Move, m.req.Move)
 	}
 	return m.reinstate(ctx)
 }
@@ -66,7 +66,7 @@ func (m *job) takeBack(ctx context.Context, l lineage) error {
 // come meanwhile.
 func (m *job) unwritten(ctx context.Context, l lineage) error {
 	if len(l.Baseline) == 0 {
-		return failf(targetSide, reconcile.CodeInconclusive, "withdraw the commit: the target holds no record of how it was then")
+		return failf(targetSide, mover.CodeInconclusive, "withdraw the commit: the target holds no record of how it was then")
 	}
 	if _, err := m.target.endSessions(ctx); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (m *job) unwritten(ctx context.Context, l lineage) error {
 	}
 	if len(p.Proof.Differences) > 0 {
 		d := p.Proof.Differences[0]
-		return failf(targetSide, reconcile.CodeMoved, "withdraw the commit: the sides differ since: %s %s.%s: %s", d.Kind, d.Database, d.Object, d.What)
+		return failf(targetSide, mover.CodeMoved, "withdraw the commit: the sides differ since: %s %s.%s: %s", d.Kind, d.Database, d.Object, d.What)
 	}
 	return m.sameAsCommitted(ctx, l)
 }
@@ -99,7 +99,7 @@ func (m *job) sameAsCommitted(ctx context.Context, l lineage) error {
 		return err
 	}
 	if !maps.Equal(l.Baseline, now) {
-		return failf(targetSide, reconcile.CodeMoved, "withdraw the commit: the target was written to since")
+		return failf(targetSide, mover.CodeMoved, "withdraw the commit: the target was written to since")
 	}
 	return nil
 }

@@ -5,25 +5,25 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // committed moves to a target and commits.
 func committed(t *testing.T, p pair) {
 	t.Helper()
 	simple(t, p.source)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	commit := p.request(reconcile.OpCommit)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	commit := p.request(mover.OpCommit)
 	commit.Counters = equal(t, p).Counters
 	run[struct{}](t, commit)
 }
 
 func states(t *testing.T, p pair) string {
 	t.Helper()
-	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	inspected := do[mover.InspectResult](t, p, mover.OpInspect)
 	var out []string
-	for _, side := range []*reconcile.InspectedSide{inspected.Source, inspected.Target} {
+	for _, side := range []*mover.InspectedSide{inspected.Source, inspected.Target} {
 		if side.Database == nil {
 			t.Fatalf("inspect: %s", side.Error)
 		}
@@ -46,12 +46,12 @@ func TestWithdraw(t *testing.T) {
 				t.Errorf("committed: %s", got)
 			}
 			equal(t, p) // a proof writes nothing that counts
-			do[struct{}](t, p, reconcile.OpWithdraw)
-			do[struct{}](t, p, reconcile.OpWithdraw)
+			do[struct{}](t, p, mover.OpWithdraw)
+			do[struct{}](t, p, mover.OpWithdraw)
 			if got := states(t, p); got != `["authoritative 1" "copied 1"] fenced true` {
 				t.Errorf("withdrawn: %s", got)
 			}
-			do[struct{}](t, p, reconcile.OpCommit) // the same move may be committed again
+			do[struct{}](t, p, mover.OpCommit) // the same move may be committed again
 			if got := states(t, p); got != `["superseded 1" "authoritative 1"] fenced true` {
 				t.Errorf("committed again: %s", got)
 			}
@@ -66,14 +66,14 @@ func TestWithdrawAfterAWrite(t *testing.T) {
 			p := pair{source: mongotest.New(t, mongotest.Options{Release: "4.4"}), target: mongotest.New(t, mongotest.Options{Release: "6.0", ReplicaSet: set})}
 			committed(t, p)
 			p.target.Command(t, "circle_ghe", `{"findAndModify": "jobs", "query": {"_id": 1}, "update": {"$set": {"late": 1}}}`)
-			codeIs(t, p.request(reconcile.OpWithdraw), reconcile.CodeMoved, targetSide)
+			codeIs(t, p.request(mover.OpWithdraw), mover.CodeMoved, targetSide)
 			// Written back: the contents are the same, and somebody was there.
 			p.target.Command(t, "circle_ghe", `{"findAndModify": "jobs", "query": {"_id": 1}, "update": {"$unset": {"late": 1}}}`)
-			codeIs(t, p.request(reconcile.OpWithdraw), reconcile.CodeMoved, targetSide)
+			codeIs(t, p.request(mover.OpWithdraw), mover.CodeMoved, targetSide)
 			if got := states(t, p); got != `["superseded 1" "authoritative 1"] fenced true` {
 				t.Errorf("after a refused withdrawal: %s", got)
 			}
-			codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeNotEmpty, targetSide)
+			codeIs(t, p.request(mover.OpCopy), mover.CodeNotEmpty, targetSide)
 		})
 	}
 }
@@ -83,21 +83,21 @@ func TestWayBack(t *testing.T) {
 	t.Parallel()
 	there := newPair(t, "4.4", "4.4")
 	committed(t, there)
-	do[reconcile.UnfenceResult](t, there, reconcile.OpUnfence)
+	do[mover.UnfenceResult](t, there, mover.OpUnfence)
 	there.target.Command(t, "circle_ghe", `{"insert": "jobs", "documents": [{"_id": "made there"}]}`)
 	back := pair{source: there.target, target: mongotest.New(t, mongotest.Options{Release: "4.4"})}
-	request := func(op reconcile.Operation) reconcile.MoverRequest {
+	request := func(op mover.Operation) mover.Request {
 		req := back.request(op)
 		req.Move, req.Epoch, req.Fence = "move-2", 2, "fence-2"
 		return req
 	}
-	run[reconcile.FenceResult](t, request(reconcile.OpFence))
-	run[reconcile.CopyResult](t, request(reconcile.OpCopy))
-	proof := run[reconcile.Proof](t, request(reconcile.OpProve))
+	run[mover.FenceResult](t, request(mover.OpFence))
+	run[mover.CopyResult](t, request(mover.OpCopy))
+	proof := run[mover.Proof](t, request(mover.OpProve))
 	if !proof.Equal() || proof.Compared["documents"] != 3002 {
 		t.Fatalf("way back: %q, compared %v", differences(proof), proof.Compared)
 	}
-	commit := request(reconcile.OpCommit)
+	commit := request(mover.OpCommit)
 	commit.Counters = proof.Counters
 	run[struct{}](t, commit)
 	if got := states(t, back); got != `["superseded 2" "authoritative 2"] fenced true` {

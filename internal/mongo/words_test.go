@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -31,8 +31,8 @@ func TestErrorsQuoteNoDocument(t *testing.T) {
 		}
 		err := m.command(t.Context(), "main", bson.D{{Key: "createIndexes", Value: "c"}, {Key: "indexes", Value: bson.A{
 			bson.D{{Key: "key", Value: bson.D{{Key: row.key, Value: key}}}, {Key: "name", Value: "i"}, {Key: "unique", Value: unique}}}}}, nil)
-		var known *reconcile.MoverError
-		if !errors.As(err, &known) || known.Code != reconcile.CodeFailed || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), row.want) {
+		var known *mover.Error
+		if !errors.As(err, &known) || known.Code != mover.CodeFailed || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("got %v", err)
 		}
 	}

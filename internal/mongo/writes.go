@@ -7,23 +7,23 @@ import (
 	"strings"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // writesSince tells what a side knows of writes since its mark. An oplog
 // outlives a restart and says when; the counters of a server by itself begin
 // anew with each process, so that after a restart only a write shows, and
 // never that there was none.
-func (l *lineage) writesSince(now map[string]reconcile.WriteCounter) *reconcile.SideWrites {
+func (l *lineage) writesSince(now map[string]mover.WriteCounter) *mover.SideWrites {
 	switch {
 	case !l.everAuthoritative():
 		return nil
 	case len(l.Baseline) == 0:
-		return &reconcile.SideWrites{Why: "how it was then is not on record"}
+		return &mover.SideWrites{Why: "how it was then is not on record"}
 	case now == nil:
-		return &reconcile.SideWrites{Why: "the write counters may not be read"}
+		return &mover.SideWrites{Why: "the write counters may not be read"}
 	case maps.Equal(l.Baseline, now):
-		return &reconcile.SideWrites{Any: reconcile.WrittenNone, Why: "its write counters have not moved"}
+		return &mover.SideWrites{Any: mover.WrittenNone, Why: "its write counters have not moved"}
 	}
 	if at, ok := oplogTime(now); ok {
 		return oplogSince(l.Baseline, at)
@@ -33,7 +33,7 @@ func (l *lineage) writesSince(now map[string]reconcile.WriteCounter) *reconcile.
 
 // oplogTime is when the newest write in the oplog was; zero where it holds
 // none. It is false where the counters are not an oplog's.
-func oplogTime(counters map[string]reconcile.WriteCounter) (at time.Time, ok bool) {
+func oplogTime(counters map[string]mover.WriteCounter) (at time.Time, ok bool) {
 	for _, c := range counters {
 		if c.LastWrite == oplogNone {
 			return time.Time{}, true
@@ -47,14 +47,14 @@ func oplogTime(counters map[string]reconcile.WriteCounter) (at time.Time, ok boo
 	return time.Time{}, false
 }
 
-func oplogSince(then map[string]reconcile.WriteCounter, at time.Time) *reconcile.SideWrites {
+func oplogSince(then map[string]mover.WriteCounter, at time.Time) *mover.SideWrites {
 	if _, ok := oplogTime(then); !ok {
-		return &reconcile.SideWrites{Why: "it had no oplog then", Last: at, Exact: !at.IsZero(), From: oplogOr(at)}
+		return &mover.SideWrites{Why: "it had no oplog then", Last: at, Exact: !at.IsZero(), From: oplogOr(at)}
 	}
 	if at.IsZero() {
-		return &reconcile.SideWrites{Why: "the oplog goes not back to then"}
+		return &mover.SideWrites{Why: "the oplog goes not back to then"}
 	}
-	return &reconcile.SideWrites{Any: reconcile.WrittenSome, Why: "the oplog has gone on", Last: at, Exact: true, From: "oplog"}
+	return &mover.SideWrites{Any: mover.WrittenSome, Why: "the oplog has gone on", Last: at, Exact: true, From: "oplog"}
 }
 
 func oplogOr(at time.Time) string {
@@ -65,7 +65,7 @@ func oplogOr(at time.Time) string {
 }
 
 // countedSince compares the counters of a server by itself.
-func countedSince(then, now map[string]reconcile.WriteCounter) *reconcile.SideWrites {
+func countedSince(then, now map[string]mover.WriteCounter) *mover.SideWrites {
 	var changed []string
 	restarted, odd := false, false
 	for name, is := range now {
@@ -91,15 +91,15 @@ func countedSince(then, now map[string]reconcile.WriteCounter) *reconcile.SideWr
 	slices.Sort(changed)
 	switch {
 	case len(changed) > 0:
-		return &reconcile.SideWrites{Any: reconcile.WrittenSome, Why: "changed: " + strings.Join(changed, ", ")}
+		return &mover.SideWrites{Any: mover.WrittenSome, Why: "changed: " + strings.Join(changed, ", ")}
 	case restarted && !odd:
-		return &reconcile.SideWrites{Why: "the server was restarted and has no oplog: this process wrote nothing, what a former one wrote is not known"}
+		return &mover.SideWrites{Why: "the server was restarted and has no oplog: this process wrote nothing, what a former one wrote is not known"}
 	}
-	return &reconcile.SideWrites{Why: "its counters cannot be compared"}
+	return &mover.SideWrites{Why: "its counters cannot be compared"}
 }
 
 // takeApart reads a counter's LastWrite.
-func takeApart(c reconcile.WriteCounter) (process string, writes int64, catalog string, known bool) {
+func takeApart(c mover.WriteCounter) (process string, writes int64, catalog string, known bool) {
 	_, err := fmt.Sscanf(c.LastWrite, topFormat, &process, &writes, &catalog)
 	return process, writes, catalog, err == nil
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestWrittenSince goes through what happens to an internal server that was
@@ -17,9 +17,9 @@ func TestWrittenSince(t *testing.T) {
 	for _, set := range []string{"", "rs0"} {
 		t.Run("set "+set, func(t *testing.T) {
 			p := pair{source: mongotest.New(t, mongotest.Options{Release: "4.4", ReplicaSet: set}), target: mongotest.New(t, mongotest.Options{Release: "5.0", ReplicaSet: "rs0"})}
-			sides := func() (source, target *reconcile.SideWrites) {
+			sides := func() (source, target *mover.SideWrites) {
 				t.Helper()
-				in := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+				in := do[mover.InspectResult](t, p, mover.OpInspect)
 				if in.Source.Database == nil || in.Target.Database == nil {
 					t.Fatalf("inspect: %s %s", in.Source.Error, in.Target.Error)
 				}
@@ -29,25 +29,25 @@ func TestWrittenSince(t *testing.T) {
 				t.Errorf("sides that never had a turn say %+v and %+v", source, target)
 			}
 			committed(t, p)
-			none := reconcile.SideWrites{Any: reconcile.WrittenNone, Why: "its write counters have not moved"}
+			none := mover.SideWrites{Any: mover.WrittenNone, Why: "its write counters have not moved"}
 			if source, target := sides(); *source != none || *target != none {
 				t.Errorf("after the commit %+v and %+v", source, target)
 			}
-			do[struct{}](t, p, reconcile.OpCommit) // it records nothing anew
-			do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence)
+			do[struct{}](t, p, mover.OpCommit) // it records nothing anew
+			do[mover.UnfenceResult](t, p, mover.OpUnfence)
 			p.source.Restart(t)
 			source, _ := sides()
-			if set == "" && (source.Any != reconcile.WrittenUnknown || !strings.Contains(source.Why, "restarted")) || set != "" && *source != none {
+			if set == "" && (source.Any != mover.WrittenUnknown || !strings.Contains(source.Why, "restarted")) || set != "" && *source != none {
 				t.Errorf("after a restart %+v", source)
 			}
 			before := time.Now().Add(-2 * time.Second)
 			p.source.Command(t, "circle_ghe", `{"findAndModify": "jobs", "query": {"_id": 1}, "update": {"$set": {"late": 1}}}`)
 			p.target.Command(t, "circle_ghe", `{"findAndModify": "jobs", "query": {"_id": 2}, "update": {"$set": {"late": 1}}}`)
 			source, target := sides()
-			if source.Any != reconcile.WrittenSome || source.Exact != (set != "") || source.Exact && source.Last.Before(before) || !source.Exact && !source.Last.IsZero() {
+			if source.Any != mover.WrittenSome || source.Exact != (set != "") || source.Exact && source.Last.Before(before) || !source.Exact && !source.Last.IsZero() {
 				t.Errorf("after a write %+v", source)
 			}
-			if target.Any != reconcile.WrittenSome || !target.Exact || target.Last.Before(before) || target.From != "oplog" {
+			if target.Any != mover.WrittenSome || !target.Exact || target.Last.Before(before) || target.From != "oplog" {
 				t.Errorf("the target after a write %+v", target)
 			}
 		})

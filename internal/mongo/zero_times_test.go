@@ -3,7 +3,7 @@ package mongo
 import (
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestEmptyTimestampsStayEmpty moves documents that an update or a pipeline
@@ -21,7 +21,7 @@ func TestEmptyTimestampsStayEmpty(t *testing.T) {
 	} {
 		p.source.Command(t, "main", command)
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	equal(t, p)
 }

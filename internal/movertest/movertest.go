@@ -12,7 +12,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // request makes the test binary a mover that prints its phases.
@@ -20,21 +20,21 @@ const request = "MOVER_TEST_REQUEST"
 
 // Main runs the tests of a package, or in a child of Start the mover. It does
 // not return.
-func Main(m *testing.M, run func(context.Context, reconcile.MoverRequest, reconcile.Progress) (any, error)) {
+func Main(m *testing.M, run func(context.Context, mover.Request, mover.Progress) (any, error)) {
 	if raw := os.Getenv(request); raw != "" {
 		os.Exit(child(raw, run))
 	}
 	os.Exit(m.Run())
 }
 
-func child(raw string, run func(context.Context, reconcile.MoverRequest, reconcile.Progress) (any, error)) int {
-	var req reconcile.MoverRequest
+func child(raw string, run func(context.Context, mover.Request, mover.Progress) (any, error)) int {
+	var req mover.Request
 	if err := json.Unmarshal([]byte(raw), &req); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	_, err := run(context.Background(), req, func(e reconcile.MoverEvent) { fmt.Println(e.Phase + " " + e.Object) })
-	var known *reconcile.MoverError
+	_, err := run(context.Background(), req, func(e mover.Event) { fmt.Println(e.Phase + " " + e.Object) })
+	var known *mover.Error
 	if errors.As(err, &known) {
 		fmt.Println("error " + known.Code)
 		return 2
@@ -44,7 +44,7 @@ func child(raw string, run func(context.Context, reconcile.MoverRequest, reconci
 
 // Start runs a request in a process of its own. Its lines are "PHASE OBJECT",
 // and "error CODE" when it fails.
-func Start(t *testing.T, req reconcile.MoverRequest) (*exec.Cmd, *bufio.Scanner) {
+func Start(t *testing.T, req mover.Request) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	raw, err := json.Marshal(req)
 	if err != nil {
@@ -76,7 +76,7 @@ func Until(t *testing.T, lines *bufio.Scanner, want string) {
 
 // KillAt starts a request, kills it once it has said a line, and waits for its
 // end.
-func KillAt(t *testing.T, req reconcile.MoverRequest, line string) {
+func KillAt(t *testing.T, req mover.Request, line string) {
 	t.Helper()
 	cmd, lines := Start(t, req)
 	Until(t, lines, line)
@@ -88,7 +88,7 @@ func KillAt(t *testing.T, req reconcile.MoverRequest, line string) {
 
 // LosesTo starts a request, runs newer once it has said a line, and fails the
 // test unless the older mover ends because of it.
-func LosesTo(t *testing.T, req reconcile.MoverRequest, line string, newer func()) {
+func LosesTo(t *testing.T, req mover.Request, line string, newer func()) {
 	t.Helper()
 	older, lines := Start(t, req)
 	Until(t, lines, line)
@@ -99,7 +99,7 @@ func LosesTo(t *testing.T, req reconcile.MoverRequest, line string, newer func()
 	}
 	err := older.Wait()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || last != "error "+reconcile.CodeOtherHolder {
+	if !errors.As(err, &exit) || last != "error "+mover.CodeOtherHolder {
 		t.Errorf("the older mover ended with %v and %q", err, last)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // adapted is what the target's roles, memberships and settings will be, and
@@ -19,10 +19,10 @@ type adapted struct {
 	settings []setting
 	lines    []string
 	// omitted is what the target does not take, blocked what stands in a move's way.
-	omitted, blocked []reconcile.UnsupportedObject
+	omitted, blocked []mover.UnsupportedObject
 	// keptRoles are the roles that stay as the target has them, and that somebody
 	// logs in as.
-	keptRoles []reconcile.Uncarried
+	keptRoles []mover.Uncarried
 	// targetSuperuser tells that nothing had to be adapted for privileges.
 	targetSuperuser bool
 	// public is the schema public of each database of the source, keptPublic
@@ -140,7 +140,7 @@ func (a *adapted) keepTheirs(r, there role) {
 	}
 	a.note("role %s exists on the target and keeps its own attributes and password, which whoever logs in as it needs%s", r.name, words)
 	if r.login {
-		a.keptRoles = append(a.keptRoles, reconcile.Uncarried{Kind: reconcile.UncarriedRole, Object: "role " + r.name, Detail: strings.TrimPrefix(words, "; ")})
+		a.keptRoles = append(a.keptRoles, mover.Uncarried{Kind: mover.UncarriedRole, Object: "role " + r.name, Detail: strings.TrimPrefix(words, "; ")})
 	}
 	r.kept = true
 	a.roles = append(a.roles, r)

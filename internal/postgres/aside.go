@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -25,22 +26,22 @@ const longestName = 63
 // those that the move carried, for the server may be shared, and what somebody
 // else made there is theirs. A run that was cut off between the two is
 // recognised by the name.
-func (m *job) setAside(ctx context.Context) (reconcile.SetAsideResult, error) {
-	var result reconcile.SetAsideResult
+func (m *job) setAside(ctx context.Context) (mover.SetAsideResult, error) {
+	var result mover.SetAsideResult
 	s := m.source
 	mark, err := s.readLineage(ctx)
 	if err != nil {
 		return result, err
 	}
 	if mark == nil || mark.Installation != m.req.Installation || mark.State != stateSuperseded || mark.Epoch != m.req.Epoch {
-		return result, failf(s.side, reconcile.CodeInconclusive, "set databases aside: this side did not lose its turn at epoch %d", m.req.Epoch)
+		return result, failf(s.side, mover.CodeInconclusive, "set databases aside: this side did not lose its turn at epoch %d", m.req.Epoch)
 	}
 	carried, err := s.readCarried(ctx)
 	if err != nil {
 		return result, err
 	}
 	if len(carried) == 0 {
-		return result, failf(s.side, reconcile.CodeInconclusive, "set databases aside: which databases a move carried is not on record in database %s; "+
+		return result, failf(s.side, mover.CodeInconclusive, "set databases aside: which databases a move carried is not on record in database %s; "+
 			"insert ('carried', NAME) into dr.made there for each of them and run it again", ownDatabase)
 	}
 	own := map[string]string{} // by the name it has, the name it is kept under

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // forked is a pair whose source came back, was let go and took writes.
@@ -21,7 +21,7 @@ func forked(t *testing.T) pair {
 	return p
 }
 
-func (p pair) ending(op reconcile.Operation) reconcile.MoverRequest {
+func (p pair) ending(op mover.Operation) mover.Request {
 	req := p.request(op)
 	req.Move, req.Epoch, req.Fence, req.Fork = "move-2", 2, "fence-2", true
 	return req
@@ -32,34 +32,34 @@ func (p pair) ending(op reconcile.Operation) reconcile.MoverRequest {
 func TestAForkIsEnded(t *testing.T) {
 	t.Parallel()
 	p := forked(t)
-	plain := p.ending(reconcile.OpFence)
+	plain := p.ending(mover.OpFence)
 	plain.Fork = false
-	_ = codeIs(t, plain, reconcile.CodeOtherHolder, sourceSide)
-	_ = codeIs(t, p.ending(reconcile.OpSetAside), reconcile.CodeInconclusive, sourceSide)
+	_ = codeIs(t, plain, mover.CodeOtherHolder, sourceSide)
+	_ = codeIs(t, p.ending(mover.OpSetAside), mover.CodeInconclusive, sourceSide)
 
 	// Cut off before the commit it goes back, and the source takes writes as before.
-	perform[reconcile.FenceResult](t, p.ending(reconcile.OpFence))
-	perform[struct{}](t, p.ending(reconcile.OpWithdraw))
-	perform[reconcile.UnfenceResult](t, p.ending(reconcile.OpUnfence))
+	perform[mover.FenceResult](t, p.ending(mover.OpFence))
+	perform[struct{}](t, p.ending(mover.OpWithdraw))
+	perform[mover.UnfenceResult](t, p.ending(mover.OpUnfence))
 	p.source.Exec(t, "main", "insert into jobs (name) values ('only here too')")
 
 	p.source.Exec(t, "postgres", "create database wiki") // the move did not carry it
 
-	fenced := perform[reconcile.FenceResult](t, p.ending(reconcile.OpFence))
+	fenced := perform[mover.FenceResult](t, p.ending(mover.OpFence))
 	if fenced.Fence.ID != "fence-2" || p.source.Value(t, "main", "select current_setting('default_transaction_read_only')") != "on" {
 		t.Errorf("the fence is %+v", fenced)
 	}
 	for range 2 {
-		perform[struct{}](t, p.ending(reconcile.OpCommit))
+		perform[struct{}](t, p.ending(mover.OpCommit))
 		if got, want := p.lineages(t), [2]string{"superseded 2 move-2", "authoritative 2 move-2"}; got != want {
 			t.Errorf("after the commit %q, want %q", got, want)
 		}
 	}
 	p.target.Exec(t, "main", "update jobs set name = name where id = 1")
-	_ = codeIs(t, p.ending(reconcile.OpWithdraw), reconcile.CodeMoved, targetSide)
-	p.setAsideNeedsTheRecord(t, p.source, p.ending(reconcile.OpSetAside))
+	_ = codeIs(t, p.ending(mover.OpWithdraw), mover.CodeMoved, targetSide)
+	p.setAsideNeedsTheRecord(t, p.source, p.ending(mover.OpSetAside))
 	for range 2 {
-		kept := perform[reconcile.SetAsideResult](t, p.ending(reconcile.OpSetAside))
+		kept := perform[mover.SetAsideResult](t, p.ending(mover.OpSetAside))
 		if !slices.Equal(kept.LeftAlone, []string{"wiki"}) {
 			t.Errorf("left alone %q", kept.LeftAlone)
 		}
@@ -67,18 +67,18 @@ func TestAForkIsEnded(t *testing.T) {
 			t.Errorf("kept %q", kept.Databases)
 		}
 	}
-	if source, _ := p.sidesWritten(t); source.Any != reconcile.WrittenSome {
+	if source, _ := p.sidesWritten(t); source.Any != mover.WrittenSome {
 		t.Errorf("the source says %+v", source)
 	}
 
 	// The way back brings the external data and leaves what was set aside alone.
-	lift := p.leg(reconcile.OpUnfence, false, 3, 0)
+	lift := p.leg(mover.OpUnfence, false, 3, 0)
 	lift.Fence = ""
-	perform[reconcile.UnfenceResult](t, lift)
+	perform[mover.UnfenceResult](t, lift)
 	p.source.Exec(t, "postgres", "drop database wiki")
-	perform[reconcile.FenceResult](t, p.leg(reconcile.OpFence, true, 3, 0))
-	perform[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, true, 3, 2))
-	if proof := perform[reconcile.Proof](t, p.leg(reconcile.OpProve, true, 3, 2)); !proof.Equal() {
+	perform[mover.FenceResult](t, p.leg(mover.OpFence, true, 3, 0))
+	perform[mover.CopyResult](t, p.leg(mover.OpCopy, true, 3, 2))
+	if proof := perform[mover.Proof](t, p.leg(mover.OpProve, true, 3, 2)); !proof.Equal() {
 		t.Errorf("the way back: not equal: %q", differences(proof))
 	}
 	p.source.Exec(t, "postgres", "alter database main__dr_e2 with allow_connections true")
@@ -93,10 +93,10 @@ func TestAForkIsEnded(t *testing.T) {
 
 // setAsideNeedsTheRecord: what a move carried is not guessed where an older
 // version left no record, and the inspection says that there is none.
-func (p pair) setAsideNeedsTheRecord(t *testing.T, losing *pgtest.Server, req reconcile.MoverRequest) {
+func (p pair) setAsideNeedsTheRecord(t *testing.T, losing *pgtest.Server, req mover.Request) {
 	t.Helper()
 	carried := func() []string {
-		in := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+		in := do[mover.InspectResult](t, p, mover.OpInspect)
 		if losing == p.source {
 			return in.Source.Database.Carried
 		}
@@ -106,7 +106,7 @@ func (p pair) setAsideNeedsTheRecord(t *testing.T, losing *pgtest.Server, req re
 		t.Errorf("carried %q", got)
 	}
 	losing.Exec(t, ownDatabase, "begin read write; delete from dr.made where kind = 'carried'; commit")
-	if err := codeIs(t, req, reconcile.CodeInconclusive, sourceSide); !strings.Contains(err.Error(), "insert ('carried', NAME) into dr.made") {
+	if err := codeIs(t, req, mover.CodeInconclusive, sourceSide); !strings.Contains(err.Error(), "insert ('carried', NAME) into dr.made") {
 		t.Errorf("without a record: %v", err)
 	}
 	if got := carried(); got != nil {
@@ -119,15 +119,15 @@ func (p pair) setAsideNeedsTheRecord(t *testing.T, losing *pgtest.Server, req re
 func TestAFenceThatStoodStays(t *testing.T) {
 	t.Parallel()
 	p := moved(t, 14, 14, fillMove)
-	perform[reconcile.UnfenceResult](t, p.ending(reconcile.OpUnfence)) // not ours yet
+	perform[mover.UnfenceResult](t, p.ending(mover.OpUnfence)) // not ours yet
 	for range 2 {
-		perform[reconcile.FenceResult](t, p.ending(reconcile.OpFence))
+		perform[mover.FenceResult](t, p.ending(mover.OpFence))
 	}
-	perform[reconcile.UnfenceResult](t, p.ending(reconcile.OpUnfence))
+	perform[mover.UnfenceResult](t, p.ending(mover.OpUnfence))
 	if got := p.source.Value(t, "main", "select current_setting('default_transaction_read_only')"); got != "on" {
 		t.Error("the fence that stood before was lifted")
 	}
-	if source, _ := p.sidesWritten(t); source.Any != reconcile.WrittenNone {
+	if source, _ := p.sidesWritten(t); source.Any != mover.WrittenNone {
 		t.Errorf("our own writes count: %+v", source)
 	}
 }
@@ -150,14 +150,14 @@ func TestNamesOfWhatIsSetAside(t *testing.T) {
 func TestTheInternalSideIsChosen(t *testing.T) {
 	t.Parallel()
 	p := forked(t)
-	chosen := func(op reconcile.Operation) reconcile.MoverRequest {
+	chosen := func(op mover.Operation) mover.Request {
 		req := p.leg(op, true, 2, 0)
 		req.Fork, req.Fence, req.OwnerMap = true, "", nil
 		return req
 	}
-	_ = codeIs(t, chosen(reconcile.OpSetAside), reconcile.CodeInconclusive, sourceSide)
+	_ = codeIs(t, chosen(mover.OpSetAside), mover.CodeInconclusive, sourceSide)
 	for range 2 {
-		perform[struct{}](t, chosen(reconcile.OpCommit))
+		perform[struct{}](t, chosen(mover.OpCommit))
 		if got, want := p.lineages(t), [2]string{"authoritative 2 move-2", "superseded 2 move-2"}; got != want {
 			t.Errorf("after the commit %q, want %q", got, want)
 		}
@@ -165,17 +165,17 @@ func TestTheInternalSideIsChosen(t *testing.T) {
 	}
 	p.target.Exec(t, "postgres", "create database wiki") // somebody else's, on a shared server
 	p.target.Exec(t, "wiki", "create table pages (id int)")
-	p.setAsideNeedsTheRecord(t, p.target, chosen(reconcile.OpSetAside))
+	p.setAsideNeedsTheRecord(t, p.target, chosen(mover.OpSetAside))
 	for range 2 {
-		if kept := perform[reconcile.SetAsideResult](t, chosen(reconcile.OpSetAside)); !slices.Equal(kept.Databases, []string{"main__dr_e2"}) || !slices.Equal(kept.LeftAlone, []string{"wiki"}) {
+		if kept := perform[mover.SetAsideResult](t, chosen(mover.OpSetAside)); !slices.Equal(kept.Databases, []string{"main__dr_e2"}) || !slices.Equal(kept.LeftAlone, []string{"wiki"}) {
 			t.Errorf("kept %q, left alone %q", kept.Databases, kept.LeftAlone)
 		}
 	}
 	p.target.Exec(t, "wiki", "insert into pages values (1)")
-	lift := p.leg(reconcile.OpUnfence, false, 2, 0)
+	lift := p.leg(mover.OpUnfence, false, 2, 0)
 	lift.Fence = ""
-	perform[reconcile.UnfenceResult](t, lift)
-	if in, _ := p.sidesWritten(t); in.Any != reconcile.WrittenSome {
+	perform[mover.UnfenceResult](t, lift)
+	if in, _ := p.sidesWritten(t); in.Any != mover.WrittenSome {
 		t.Errorf("the internal side says %+v", in)
 	}
 	p.target.Exec(t, "postgres", "alter database main__dr_e2 with allow_connections true")

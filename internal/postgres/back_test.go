@@ -6,11 +6,11 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // leg is one move of a round trip.
-func (p pair) leg(op reconcile.Operation, back bool, epoch, replaces int) reconcile.MoverRequest {
+func (p pair) leg(op mover.Operation, back bool, epoch, replaces int) mover.Request {
 	req := p.request(op)
 	req.Epoch, req.Replaces = epoch, replaces
 	req.Move, req.Fence = "move-"+string('0'+rune(epoch)), "fence-"+string('0'+rune(epoch))
@@ -21,7 +21,7 @@ func (p pair) leg(op reconcile.Operation, back bool, epoch, replaces int) reconc
 	return req
 }
 
-func perform[T any](t *testing.T, req reconcile.MoverRequest) T {
+func perform[T any](t *testing.T, req mover.Request) T {
 	t.Helper()
 	result, err := Run(context.Background(), req, nil)
 	if err != nil {
@@ -48,39 +48,39 @@ func TestThereAndBackAndThereAgain(t *testing.T) {
 			replaces := 0
 			if epoch > 1 {
 				replaces = epoch - 1
-				perform[reconcile.ReadResult](t, p.leg(reconcile.OpRead, back, epoch, 0))
+				perform[mover.ReadResult](t, p.leg(mover.OpRead, back, epoch, 0))
 			}
 			to := p.target
 			if back {
 				to = p.source // which its fence holds until the commit
 			}
-			perform[reconcile.FenceResult](t, p.leg(reconcile.OpFence, back, epoch, 0))
+			perform[mover.FenceResult](t, p.leg(mover.OpFence, back, epoch, 0))
 			if replaces > 0 {
-				_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, 0), reconcile.CodeNotEmpty, targetSide)
-				_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces+7), reconcile.CodeNotEmpty, targetSide)
+				_ = codeIs(t, p.leg(mover.OpCopy, back, epoch, 0), mover.CodeNotEmpty, targetSide)
+				_ = codeIs(t, p.leg(mover.OpCopy, back, epoch, replaces+7), mover.CodeNotEmpty, targetSide)
 			}
 			if replaces > 0 && !back {
 				to.Exec(t, "postgres", "create database somebody_elses") // since this side lost its turn
 				to.Exec(t, "somebody_elses", "create table t (id int)")
-				_ = codeIs(t, p.leg(reconcile.OpCopy, back, epoch, replaces), reconcile.CodeNotEmpty, targetSide)
+				_ = codeIs(t, p.leg(mover.OpCopy, back, epoch, replaces), mover.CodeNotEmpty, targetSide)
 				to.Exec(t, "postgres", "drop database somebody_elses")
 			}
-			perform[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, back, epoch, replaces))
-			proof := perform[reconcile.Proof](t, p.leg(reconcile.OpProve, back, epoch, replaces))
+			perform[mover.CopyResult](t, p.leg(mover.OpCopy, back, epoch, replaces))
+			proof := perform[mover.Proof](t, p.leg(mover.OpProve, back, epoch, replaces))
 			if !proof.Equal() {
 				t.Fatalf("%d, leg %d: not equal: %q (secure write %v)", major, epoch, differences(proof), proof.SecureWrite)
 			}
-			commit := p.leg(reconcile.OpCommit, back, epoch, replaces)
+			commit := p.leg(mover.OpCommit, back, epoch, replaces)
 			commit.Counters = proof.Counters
 			perform[struct{}](t, commit)
 			if back {
 				if got := to.Value(t, "main", "select current_setting('default_transaction_read_only')"); got != "on" {
 					t.Errorf("%d, leg %d: the copy ended the fence of its target: read only is %s", major, epoch, got)
 				}
-				lifted := p.leg(reconcile.OpUnfence, false, epoch, 0) // the old internal side's own
+				lifted := p.leg(mover.OpUnfence, false, epoch, 0) // the old internal side's own
 				lifted.Fence = ""
-				perform[reconcile.UnfenceResult](t, lifted)
-				perform[reconcile.UnfenceResult](t, p.leg(reconcile.OpUnfence, back, epoch, 0))
+				perform[mover.UnfenceResult](t, lifted)
+				perform[mover.UnfenceResult](t, p.leg(mover.OpUnfence, back, epoch, 0))
 			}
 			rows := to.Value(t, "main", "select count(*) from jobs")
 			if want := map[int]string{1: "5000", 2: "5001", 3: "5002"}[epoch]; rows != want {
@@ -103,34 +103,34 @@ func TestBackWithAwkwardData(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 14, 14)
 	fill(t, p.source)
-	perform[reconcile.FenceResult](t, p.leg(reconcile.OpFence, false, 1, 0))
-	perform[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, false, 1, 0))
+	perform[mover.FenceResult](t, p.leg(mover.OpFence, false, 1, 0))
+	perform[mover.CopyResult](t, p.leg(mover.OpCopy, false, 1, 0))
 	// A table of an extension that is not its configuration is not carried.
 	p.target.Exec(t, "main", `create table public.run_log (id int); revoke all on public.run_log from public;
 		alter extension pgcrypto add table public.run_log`)
-	commit := p.leg(reconcile.OpCommit, false, 1, 0)
-	commit.Counters = perform[reconcile.Proof](t, p.leg(reconcile.OpProve, false, 1, 0)).Counters
+	commit := p.leg(mover.OpCommit, false, 1, 0)
+	commit.Counters = perform[mover.Proof](t, p.leg(mover.OpProve, false, 1, 0)).Counters
 	perform[struct{}](t, commit)
 
-	lift := p.leg(reconcile.OpUnfence, false, 1, 0)
-	perform[reconcile.UnfenceResult](t, lift)
-	blocked := perform[reconcile.InspectResult](t, p.leg(reconcile.OpInspect, true, 2, 0)).Blocked
-	want := []reconcile.UnsupportedObject{
+	lift := p.leg(mover.OpUnfence, false, 1, 0)
+	perform[mover.UnfenceResult](t, lift)
+	blocked := perform[mover.InspectResult](t, p.leg(mover.OpInspect, true, 2, 0)).Blocked
+	want := []mover.UnsupportedObject{
 		{Database: "main", Object: "table odd.closed", Reason: causes["no right"].why, Fix: causes["no right"].fix},
 		{Database: "main", Object: "table odd.forced", Reason: causes["row security"].why, Fix: causes["row security"].fix},
 	}
 	if !slices.Equal(blocked, want) {
 		t.Errorf("blocked: %+v, want %+v", blocked, want)
 	}
-	_ = codeIs(t, p.leg(reconcile.OpRead, true, 2, 0), reconcile.CodePrivilege, sourceSide)
+	_ = codeIs(t, p.leg(mover.OpRead, true, 2, 0), mover.CodePrivilege, sourceSide)
 	p.target.Exec(t, "main", "alter table odd.forced no force row level security; drop table odd.closed")
 
-	perform[reconcile.FenceResult](t, p.leg(reconcile.OpFence, true, 2, 0))
-	if read := perform[reconcile.ReadResult](t, p.leg(reconcile.OpRead, true, 2, 0)); read.Tables < 15 || read.Rows < 4000 {
+	perform[mover.FenceResult](t, p.leg(mover.OpFence, true, 2, 0))
+	if read := perform[mover.ReadResult](t, p.leg(mover.OpRead, true, 2, 0)); read.Tables < 15 || read.Rows < 4000 {
 		t.Errorf("read only %+v", read)
 	}
-	perform[reconcile.CopyResult](t, p.leg(reconcile.OpCopy, true, 2, 1))
-	if proof := perform[reconcile.Proof](t, p.leg(reconcile.OpProve, true, 2, 1)); !proof.Equal() {
+	perform[mover.CopyResult](t, p.leg(mover.OpCopy, true, 2, 1))
+	if proof := perform[mover.Proof](t, p.leg(mover.OpProve, true, 2, 1)); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }
@@ -140,8 +140,8 @@ func TestNeverToAnOlderMajor(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 14, 12)
 	p.source.Exec(t, "postgres", "create database main")
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	_ = codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeUnsupported, targetSide)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	_ = codeIs(t, p.request(mover.OpCopy), mover.CodeUnsupported, targetSide)
 	if got := p.target.Value(t, "postgres", "select count(*) from pg_database where datname = 'main'"); got != "0" {
 		t.Error("the target was changed")
 	}
@@ -154,12 +154,12 @@ func TestRestrictedExtensions(t *testing.T) {
 		p := newPair(t, 12, major)
 		p.source.Exec(t, "postgres", "create database main")
 		p.source.Exec(t, "main", `create extension "uuid-ossp"`)
-		target := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Target.Database
+		target := do[mover.InspectResult](t, p, mover.OpInspect).Target.Database
 		if got := len(target.Restricted["uuid-ossp"]) > 0; got != want {
 			t.Errorf("PostgreSQL %d: restricted %v, want %v", major, got, want)
 		}
-		do[reconcile.FenceResult](t, p, reconcile.OpFence)
-		if _, err := Run(t.Context(), p.request(reconcile.OpCopy), nil); (err != nil) != want {
+		do[mover.FenceResult](t, p, mover.OpFence)
+		if _, err := Run(t.Context(), p.request(mover.OpCopy), nil); (err != nil) != want {
 			t.Errorf("PostgreSQL %d: the copy says %v", major, err)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // bite is a kind of text: how it is made of an expression, and what the proof
@@ -102,16 +102,16 @@ func TestProofBitesInEveryText(t *testing.T) {
 				return changed
 			}
 			all(base)
-			free := p.request(reconcile.OpCopy)
+			free := p.request(mover.OpCopy)
 			free.Fence = "" // the source is to be changed
 			run(t, free)
-			free.Operation = reconcile.OpProve
+			free.Operation = mover.OpProve
 			for _, change := range changes {
-				if got := differences(run(t, free).(reconcile.Proof)); len(got) > 0 {
+				if got := differences(run(t, free).(mover.Proof)); len(got) > 0 {
 					t.Fatalf("before %s: not equal: %q", change.name, got)
 				}
 				want := all(change.expression)
-				got := differences(run(t, free).(reconcile.Proof))
+				got := differences(run(t, free).(mover.Proof))
 				if slices.Sort(got); !slices.Equal(got, want) {
 					t.Errorf("%s: differences\n%s\nwant\n%s", change.name, strings.Join(got, "\n"), strings.Join(want, "\n"))
 				}
@@ -122,7 +122,7 @@ func TestProofBitesInEveryText(t *testing.T) {
 }
 
 // run runs a request and fails the test when it fails.
-func run(t *testing.T, req reconcile.MoverRequest) any {
+func run(t *testing.T, req mover.Request) any {
 	t.Helper()
 	result, err := Run(t.Context(), req, nil)
 	if err != nil {

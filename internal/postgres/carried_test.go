@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // carried are databases that a copy stumbled over once.
@@ -66,14 +66,14 @@ func TestCarried(t *testing.T) {
 		p.source.Exec(t, "postgres", "create database "+name+" template template0 lc_collate 'C' lc_ctype 'C' encoding "+encoding)
 		p.source.Exec(t, name, sql)
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
-	do[reconcile.ReadResult](t, p, reconcile.OpRead)
-	do[struct{}](t, p, reconcile.OpCommit)
-	do[struct{}](t, p, reconcile.OpWithdraw) // which reads everything once more
+	do[mover.ReadResult](t, p, mover.OpRead)
+	do[struct{}](t, p, mover.OpCommit)
+	do[struct{}](t, p, mover.OpWithdraw) // which reads everything once more
 }
 
 // TestForeignPartitionIsNotAsked copies a table of which a part is on another
@@ -85,9 +85,9 @@ func TestForeignPartitionIsNotAsked(t *testing.T) {
 	p.source.Exec(t, "main", `create extension postgres_fdw; create server far foreign data wrapper postgres_fdw options (host 'far.invalid');
 		create table parts (id int) partition by range (id); create table near partition of parts for values from (1) to (2);
 		create foreign table away partition of parts for values from (0) to (1) server far; insert into near values (1)`)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }
@@ -101,8 +101,8 @@ func TestPrivilegesLeftAreNamed(t *testing.T) {
 	p.source.Exec(t, "main", `create role app; create extension pgcrypto; grant execute on all functions in schema public to app;
 		revoke execute on function pg_sleep(double precision) from public`)
 	named := map[string]bool{}
-	for _, l := range do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database.Uncarried {
-		if l.Kind == reconcile.UncarriedPrivilege && l.Superuser && l.Database == "main" {
+	for _, l := range do[mover.InspectResult](t, p, mover.OpInspect).Source.Database.Uncarried {
+		if l.Kind == mover.UncarriedPrivilege && l.Superuser && l.Database == "main" {
 			named[l.Object+": "+l.Detail] = true
 		}
 	}
@@ -111,9 +111,9 @@ func TestPrivilegesLeftAreNamed(t *testing.T) {
 			t.Errorf("%q is not among %d: %v", want, len(named), named)
 		}
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }
@@ -127,10 +127,10 @@ func TestADatabaseNobodyMayConnectTo(t *testing.T) {
 	p.source.Exec(t, "postgres", "create role app login; create role reader login")
 	p.source.Exec(t, "postgres", "create database main owner app")
 	p.source.Exec(t, "main", "create table t (id int); alter table t owner to app")
-	blocked := func() []reconcile.UnsupportedObject {
-		return do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked
+	blocked := func() []mover.UnsupportedObject {
+		return do[mover.InspectResult](t, p, mover.OpInspect).Blocked
 	}
-	want := []reconcile.UnsupportedObject{unsupported("main", "database main", "locked")}
+	want := []mover.UnsupportedObject{unsupported("main", "database main", "locked")}
 	for _, revoked := range []string{"connect", "create"} {
 		p.source.Exec(t, "postgres", "revoke "+revoked+" on database main from public, app")
 		if got := blocked(); !slices.Equal(got, want) {
@@ -141,9 +141,9 @@ func TestADatabaseNobodyMayConnectTo(t *testing.T) {
 	if got := blocked(); len(got) > 0 {
 		t.Errorf("blocked by %+v", got)
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }
@@ -161,18 +161,18 @@ func TestATableOfAnExtensionIsNamed(t *testing.T) {
 	line := func(table, extension string) string {
 		return "table " + table + " of database main is a member of extension " + extension + " and not of its configuration: it is not carried, the target has what CREATE EXTENSION makes"
 	}
-	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	inspected := do[mover.InspectResult](t, p, mover.OpInspect)
 	for _, want := range []string{line("moved.at_once", "citext"), line("public.by_hand", "hstore")} {
 		if !slices.Contains(inspected.Adapted, want) {
 			t.Errorf("%q is not in %q", want, inspected.Adapted)
 		}
 	}
-	want := []reconcile.UnsupportedObject{unsupported("main", "table public.by_hand of extension hstore", "by hand")}
+	want := []mover.UnsupportedObject{unsupported("main", "table public.by_hand of extension hstore", "by hand")}
 	if !slices.Equal(inspected.Blocked, want) {
 		t.Errorf("blocked by %+v, want %+v", inspected.Blocked, want)
 	}
 	p.source.Exec(t, "main", "alter extension hstore drop table by_hand; alter extension citext drop table moved.at_once; insert into by_hand (at) values ('here')")
-	inspected = do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	inspected = do[mover.InspectResult](t, p, mover.OpInspect)
 	if len(inspected.Blocked) > 0 || strings.Contains(strings.Join(inspected.Adapted, "\n"), "is a member of extension") {
 		t.Errorf("blocked by %+v, adapted %q", inspected.Blocked, inspected.Adapted)
 	}
@@ -183,7 +183,7 @@ func TestPublishedSchemaNeedsASuperuser(t *testing.T) {
 	p := newPair(t, 15, 15)
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", "create publication whole for tables in schema public")
-	blocked := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked
+	blocked := do[mover.InspectResult](t, p, mover.OpInspect).Blocked
 	if len(blocked) != 1 || blocked[0].Object != "publication whole for tables in a schema" {
 		t.Errorf("blocked by %+v", blocked)
 	}
@@ -215,7 +215,7 @@ func TestWhatCannotBeCarriedIsNamedFirst(t *testing.T) {
 	}
 	p.source.Exec(t, "postgres", "alter database main connection limit 2")
 	var got []string
-	for _, o := range do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked {
+	for _, o := range do[mover.InspectResult](t, p, mover.OpInspect).Blocked {
 		got = append(got, o.Object)
 	}
 	want := []string{"aggregate public.joined_up(anyarray)", "database main", "disabled foreign key triggers of of_job on public.steps", "function public.quiet() with a setting of our.own",

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -37,7 +37,7 @@ const (
 // at the first connection.
 type server struct {
 	side     string
-	endpoint reconcile.Endpoint
+	endpoint mover.Endpoint
 	password string
 	// label is the application_name of our sessions. It carries the holder's
 	// token, so that a newer mover can find and end an older one's sessions.
@@ -54,15 +54,15 @@ type server struct {
 }
 
 // newServer reads the password file; it does not connect.
-func newServer(side string, endpoint *reconcile.Endpoint, label string) (*server, error) {
+func newServer(side string, endpoint *mover.Endpoint, label string) (*server, error) {
 	if endpoint == nil {
-		return nil, fail(side, reconcile.CodeFailed, errors.New("no endpoint was given"))
+		return nil, fail(side, mover.CodeFailed, errors.New("no endpoint was given"))
 	}
 	s := &server{side: side, endpoint: *endpoint, label: label}
 	if endpoint.PasswordFile != "" {
 		raw, err := os.ReadFile(endpoint.PasswordFile)
 		if err != nil {
-			return nil, fail(side, reconcile.CodeCredentials, fmt.Errorf("read password file: %w", err))
+			return nil, fail(side, mover.CodeCredentials, fmt.Errorf("read password file: %w", err))
 		}
 		s.password = strings.TrimRight(string(raw), "\r\n")
 	}
@@ -124,7 +124,7 @@ func quoteConnValue(v string) string {
 func (s *server) connect(ctx context.Context, database string) (*pgx.Conn, error) {
 	cfg, err := s.config(database)
 	if err != nil {
-		return nil, fail(s.side, reconcile.CodeFailed, err)
+		return nil, fail(s.side, mover.CodeFailed, err)
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -155,7 +155,7 @@ const sqlASCII = "SQL_ASCII"
 func (s *server) connectRaw(ctx context.Context, database string) (*pgconn.PgConn, error) {
 	cfg, err := s.config(database)
 	if err != nil {
-		return nil, fail(s.side, reconcile.CodeFailed, err)
+		return nil, fail(s.side, mover.CodeFailed, err)
 	}
 	conn, err := pgconn.ConnectConfig(ctx, &cfg.Config)
 	if err != nil {
@@ -218,7 +218,7 @@ func rollBack(ctx context.Context, tx pgx.Tx) error {
 
 // fail makes a mover's error with its class.
 func fail(side, code string, err error) error {
-	return &reconcile.MoverError{Code: code, Side: side, Err: err}
+	return &mover.Error{Code: code, Side: side, Err: err}
 }
 
 func failf(side, code, format string, args ...any) error {
@@ -228,7 +228,7 @@ func failf(side, code, format string, args ...any) error {
 // classify gives an error its class by its SQLSTATE or type, unless it has
 // one already.
 func classify(side string, err error) error {
-	var known *reconcile.MoverError
+	var known *mover.Error
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
@@ -239,29 +239,29 @@ func classify(side string, err error) error {
 	switch {
 	case errors.As(err, &pg):
 		code := codeOf(pg)
-		if code == reconcile.CodeOtherHolder && side != targetSide {
-			code = reconcile.CodeUnreachable // only on the target do movers end each other's sessions
+		if code == mover.CodeOtherHolder && side != targetSide {
+			code = mover.CodeUnreachable // only on the target do movers end each other's sessions
 		}
 		return fail(side, code, withHint(err, pg))
 	case errors.As(err, &dialErr), errors.As(err, &certErr), errors.As(err, &netErr):
-		return fail(side, reconcile.CodeUnreachable, err)
+		return fail(side, mover.CodeUnreachable, err)
 	}
-	return fail(side, reconcile.CodeFailed, err)
+	return fail(side, mover.CodeFailed, err)
 }
 
 // codeOf maps an SQLSTATE to a class.
 func codeOf(pg *pgconn.PgError) string {
 	switch {
 	case strings.HasPrefix(pg.Code, "28"):
-		return reconcile.CodeCredentials
+		return mover.CodeCredentials
 	case pg.Code == "42501":
-		return reconcile.CodePrivilege
+		return mover.CodePrivilege
 	case pg.Code == "57P03", pg.Code == "53300":
-		return reconcile.CodeUnreachable
+		return mover.CodeUnreachable
 	case pg.Code == "57P01":
-		return reconcile.CodeOtherHolder
+		return mover.CodeOtherHolder
 	}
-	return reconcile.CodeFailed
+	return mover.CodeFailed
 }
 
 // withHint adds the server's hint. DETAIL is left out on purpose: it quotes
@@ -291,5 +291,5 @@ func codeOfError(err error) string {
 	if errors.As(err, &pg) {
 		return codeOf(pg)
 	}
-	return reconcile.CodeFailed
+	return mover.CodeFailed
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -17,7 +17,7 @@ type copyRun struct {
 	dump    dumpTool
 	adapted adapted
 	admin   string
-	result  reconcile.CopyResult
+	result  mover.CopyResult
 	// analyzers analyze the databases that are copied.
 	analyzers *background
 	// dress is what a rehearsal with rows keeps; nil in any other.
@@ -26,15 +26,15 @@ type copyRun struct {
 
 // copy carries the whole source to the target. A copy that was cut off left
 // databases on record as ours; they are dropped and made anew.
-func (m *job) copy(ctx context.Context) (reconcile.CopyResult, error) {
+func (m *job) copy(ctx context.Context) (mover.CopyResult, error) {
 	began := time.Now()
-	c := &copyRun{job: m, result: reconcile.CopyResult{Fence: m.req.Fence}}
+	c := &copyRun{job: m, result: mover.CopyResult{Fence: m.req.Fence}}
 	facts, err := m.prepareCopy(ctx)
 	if err != nil {
 		return c.result, err
 	}
 	if c.dump, err = findDump(ctx, max(m.source.version, m.target.version)/10000); err != nil {
-		return c.result, fail("", reconcile.CodeUnsupported, err)
+		return c.result, fail("", mover.CodeUnsupported, err)
 	}
 	m.progress.Say("schema by pg_dump %d for PostgreSQL %d to %d", c.dump.major, m.source.version/10000, m.target.version/10000)
 	c.adapted, c.admin = facts.adapted, facts.target.admin.name
@@ -65,7 +65,7 @@ func (m *job) copy(ctx context.Context) (reconcile.CopyResult, error) {
 
 // carry does the copy under the hold.
 func (c *copyRun) carry(ctx context.Context, facts *copyFacts) error {
-	mark := reconcile.LineageMark{Installation: c.req.Installation, Epoch: c.req.Epoch, State: stateCopying, Move: c.req.Move, Fence: c.req.Fence}
+	mark := mover.LineageMark{Installation: c.req.Installation, Epoch: c.req.Epoch, State: stateCopying, Move: c.req.Move, Fence: c.req.Fence}
 	if err := endRehearsals(ctx, c.hold.conn, c.label()); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (c *copyRun) carry(ctx context.Context, facts *copyFacts) error {
 // finish makes the copy durable before it is called one. Rows were committed
 // without waiting for the disk; a synchronous commit flushes all WAL up to
 // itself, and so everything before it.
-func (c *copyRun) finish(ctx context.Context, mark reconcile.LineageMark) error {
+func (c *copyRun) finish(ctx context.Context, mark mover.LineageMark) error {
 	if err := c.hold.guard(ctx); err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"text/tabwriter"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // dropNamed drops what is named as not to be carried, as its owner would. Only
@@ -32,7 +32,7 @@ var namedKinds = [][2]string{{"access method", "access method"}, {"aggregate", "
 	{"function", "routine"}, {"postfix operator", "operator"}, {"transform", "transform"}, {"event trigger", "event trigger"}, {"table", "table"}, {"publication", "publication"},
 	{"operator class", ""}, {"operator family", ""}}
 
-func dropOf(t *testing.T, o reconcile.UnsupportedObject) string {
+func dropOf(t *testing.T, o mover.UnsupportedObject) string {
 	t.Helper()
 	i := slices.IndexFunc(namedKinds, func(k [2]string) bool { return strings.HasPrefix(o.Object, k[0]+" ") })
 	if i < 0 {
@@ -77,7 +77,7 @@ func (c corpusPair) mend(t *testing.T, p pair) (mended int) {
 			continue
 		}
 		if found == "" {
-			found = fmt.Sprintf("%+v", do[reconcile.Rehearsal](t, p, reconcile.OpRehearse).Differences)
+			found = fmt.Sprintf("%+v", do[mover.Rehearsal](t, p, mover.OpRehearse).Differences)
 		}
 		if !strings.Contains(found, r.object) {
 			t.Errorf("the rehearsal does not name %s of database %s: %s", r.object, r.database, found)
@@ -107,7 +107,7 @@ func (c corpusPair) mendRows(t *testing.T, p pair) (mended int) {
 		if c.from >= b.before {
 			continue
 		}
-		named := slices.IndexFunc(found, func(d reconcile.Difference) bool {
+		named := slices.IndexFunc(found, func(d mover.Difference) bool {
 			return d.Database == b.database && strings.Contains(d.Object+d.What, b.object)
 		})
 		if named < 0 {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // commonKinds are the kinds of which the corpus must hold as many as it is asked
@@ -82,13 +82,13 @@ func (c corpusPair) prove(t *testing.T, many int, whole bool, column func(row st
 		column("named by the rehearsal and mended", c.mend(t, p))
 		column("named by the dress rehearsal and mended", c.mendRows(t, p))
 	}
-	rehearsal := do[reconcile.Rehearsal](t, p, reconcile.OpRehearse)
+	rehearsal := do[mover.Rehearsal](t, p, mover.OpRehearse)
 	for _, d := range rehearsal.Differences {
 		t.Errorf("a false difference of the rehearsal: %s: %s %s: %s (%q, %q)", d.Database, d.Kind, d.Object, d.What, d.Source, d.Target)
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	proof := do[mover.Proof](t, p, mover.OpProve)
 	for _, d := range proof.Differences {
 		t.Errorf("a false difference: %s: %s %s: %s (%q, %q)", d.Database, d.Kind, d.Object, d.What, d.Source, d.Target)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 )
@@ -43,7 +43,7 @@ const (
 const xidFormat = "xid %d"
 
 // readCounters reads the write counters of the given databases.
-func (s *server) readCounters(ctx context.Context, names []string, autovacuumRests bool) (map[string]reconcile.WriteCounter, error) {
+func (s *server) readCounters(ctx context.Context, names []string, autovacuumRests bool) (map[string]mover.WriteCounter, error) {
 	last, err := s.readCountersOnce(ctx, names, autovacuumRests)
 	if err != nil || autovacuumRests {
 		return last, err
@@ -65,11 +65,11 @@ func (s *server) readCounters(ctx context.Context, names []string, autovacuumRes
 		}
 		last = next
 	}
-	return nil, failf(s.side, reconcile.CodeMoved, "read write counters: they keep growing; something still writes")
+	return nil, failf(s.side, mover.CodeMoved, "read write counters: they keep growing; something still writes")
 }
 
-func (s *server) readCountersOnce(ctx context.Context, names []string, autovacuumRests bool) (map[string]reconcile.WriteCounter, error) {
-	counters := map[string]reconcile.WriteCounter{}
+func (s *server) readCountersOnce(ctx context.Context, names []string, autovacuumRests bool) (map[string]mover.WriteCounter, error) {
+	counters := map[string]mover.WriteCounter{}
 	var mu sync.Mutex
 	err := s.each(ctx, names, func(ctx context.Context, name string, conn *pgx.Conn) error {
 		c, err := counterOf(ctx, conn, autovacuumRests)
@@ -96,7 +96,7 @@ func (s *server) each(ctx context.Context, names []string, f func(ctx context.Co
 	return g.Wait()
 }
 
-func counterOf(ctx context.Context, conn *pgx.Conn, autovacuumRests bool) (c reconcile.WriteCounter, err error) {
+func counterOf(ctx context.Context, conn *pgx.Conn, autovacuumRests bool) (c mover.WriteCounter, err error) {
 	if autovacuumRests {
 		err = conn.QueryRow(ctx, "select 'xid ' || txid_snapshot_xmax(txid_current_snapshot())").Scan(&c.LastWrite)
 	} else {
@@ -146,7 +146,7 @@ func (s *server) settle(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("look for prepared transactions: %w", err)
 	}
 	if prepared != "" {
-		return failf(s.side, reconcile.CodeUnsupported, "a fence does not hold prepared transactions: commit or roll back %s first", prepared)
+		return failf(s.side, mover.CodeUnsupported, "a fence does not hold prepared transactions: commit or roll back %s first", prepared)
 	}
 	for range 600 {
 		var open bool
@@ -162,5 +162,5 @@ func (s *server) settle(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 	}
-	return fail(s.side, reconcile.CodeInconclusive, errors.New("wait for open transactions to end: one still writes after a minute"))
+	return fail(s.side, mover.CodeInconclusive, errors.New("wait for open transactions to end: one still writes after a minute"))
 }

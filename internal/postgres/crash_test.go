@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/movertest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestMain makes the test binary a mover where movertest wants one.
@@ -14,12 +14,12 @@ func TestCopyKilledAnywhereConverges(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 12, 14)
 	fill(t, p.source)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[mover.FenceResult](t, p, mover.OpFence)
 	for _, point := range []string{"roles ", "schema main", "rows main", "constraints main", "privileges main", "schema other", "analyze other"} {
-		movertest.KillAt(t, p.request(reconcile.OpCopy), point)
+		movertest.KillAt(t, p.request(mover.OpCopy), point)
 	}
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }
@@ -28,9 +28,9 @@ func TestNewerMoverTakesOver(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 12, 14)
 	fill(t, p.source)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	movertest.LosesTo(t, p.request(reconcile.OpCopy), "roles ", func() { do[reconcile.CopyResult](t, p, reconcile.OpCopy) })
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	do[mover.FenceResult](t, p, mover.OpFence)
+	movertest.LosesTo(t, p.request(mover.OpCopy), "roles ", func() { do[mover.CopyResult](t, p, mover.OpCopy) })
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }

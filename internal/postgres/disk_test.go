@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestTargetOutOfDisk: a target that has no room left is found by a rehearsal with
@@ -39,7 +39,7 @@ func TestTargetOutOfDisk(t *testing.T) {
 	p.source.Exec(t, "postgres", "create database app")
 	p.source.Exec(t, "app", simple+`create table big as select g as id, string_agg(md5((g * 100 + i)::text), '') as text from generate_series(1, 40000) g, generate_series(1, 60) i group by g;`)
 	rehearsed := dressed(t, p.dressed())
-	if n := len(rehearsed.Differences); n != 1 || rehearsed.Ended != reconcile.LimitTargetDisk {
+	if n := len(rehearsed.Differences); n != 1 || rehearsed.Ended != mover.LimitTargetDisk {
 		t.Fatalf("the rehearsal with rows found %+v", rehearsed)
 	}
 	if d := rehearsed.Differences[0]; !strings.Contains(d.What, "copy table public.big") || !strings.Contains(d.What, "there is no room left") || d.Fix != biggerDisk {
@@ -48,16 +48,16 @@ func TestTargetOutOfDisk(t *testing.T) {
 	if n := p.target.Value(t, "postgres", leftOfRehearsals); n != "0" {
 		t.Errorf("%s things of the rehearsal are left", n)
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	err = codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeFailed, "target")
+	do[mover.FenceResult](t, p, mover.OpFence)
+	err = codeIs(t, p.request(mover.OpCopy), mover.CodeFailed, "target")
 	if !strings.Contains(err.Error(), "copy table public.big") || !strings.Contains(err.Error(), "Check free disk space") {
 		t.Errorf("got %v", err)
 	}
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT, "size=900m,mode=0755"); err != nil {
 		t.Fatalf("make the disk bigger: %v", err)
 	}
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -39,7 +39,7 @@ type dress struct {
 func (p *dress) perform(ctx context.Context, d *databaseCopy) error {
 	p.breaks = nil
 	if err := d.rehearse(ctx); err != nil {
-		var known *reconcile.MoverError
+		var known *mover.Error
 		if errors.As(err, &known) && known.Side == targetSide {
 			return err
 		}
@@ -120,7 +120,7 @@ func (p *dress) tellData(copying time.Duration) {
 		return
 	}
 	c := p.result
-	p.report.Data = &reconcile.RehearsedData{Tables: c.Tables, Rows: c.Rows, Bytes: c.Bytes, Objects: c.Objects, Copy: copying, Compare: p.comparing}
+	p.report.Data = &mover.RehearsedData{Tables: c.Tables, Rows: c.Rows, Bytes: c.Bytes, Objects: c.Objects, Copy: copying, Compare: p.comparing}
 }
 
 // diskFull is the SQLSTATE of a server without room.
@@ -130,9 +130,9 @@ const diskFull = "53100"
 // full: there is no use in going on.
 func fullError(err error) error {
 	var pg *pgconn.PgError
-	var known *reconcile.MoverError
+	var known *mover.Error
 	if !errors.As(err, &pg) || pg.Code != diskFull || !errors.As(err, &known) || known.Side != targetSide {
 		return err
 	}
-	return &limitError{limit: reconcile.LimitTargetDisk, what: "there is no room left: " + err.Error(), fix: biggerDisk}
+	return &limitError{limit: mover.LimitTargetDisk, what: "there is no room left: " + err.Error(), fix: biggerDisk}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -43,7 +43,7 @@ func (e *limitError) Error() string {
 func (m *job) limited(ctx context.Context, began time.Time) (context.Context, context.CancelFunc, error) {
 	free := func() {}
 	if limit := m.req.Limits.Time; limit > 0 {
-		ctx, free = context.WithDeadlineCause(ctx, began.Add(limit), &limitError{reconcile.LimitTime, fmt.Sprintf("the rehearsal was ended after %s", limit),
+		ctx, free = context.WithDeadlineCause(ctx, began.Add(limit), &limitError{mover.LimitTime, fmt.Sprintf("the rehearsal was ended after %s", limit),
 			"give it more with --time-limit; the copy of a move has no such limit"})
 	}
 	w := &limitWatch{job: m}
@@ -110,15 +110,15 @@ func (w *limitWatch) look(ctx context.Context) error {
 		size            int64
 		limit, how, fix string
 	}{
-		{w.job.source, w.source, limits.SourceDisk, reconcile.LimitSourceDisk, "what the application writes meanwhile stays until the snapshot is gone", "make the volume bigger, or run it when less is written"},
-		{w.job.target, w.target, limits.TargetDisk, reconcile.LimitTargetDisk, "the rows take it, their indexes and the log of both", biggerDisk},
+		{w.job.source, w.source, limits.SourceDisk, mover.LimitSourceDisk, "what the application writes meanwhile stays until the snapshot is gone", "make the volume bigger, or run it when less is written"},
+		{w.job.target, w.target, limits.TargetDisk, mover.LimitTargetDisk, "the rows take it, their indexes and the log of both", biggerDisk},
 	} {
 		used, err := usedDisk(ctx, d.conn)
 		if err != nil {
 			return classify(d.server.side, err)
 		}
 		if free := d.size - used; d.size > 0 && free < int64(float64(d.size)*diskReserve) {
-			return &limitError{d.limit, fmt.Sprintf("%s of %s are free, and 5 %% have to stay so: %s", reconcile.Bytes(max(free, 0)), reconcile.Bytes(d.size), d.how), d.fix}
+			return &limitError{d.limit, fmt.Sprintf("%s of %s are free, and 5 %% have to stay so: %s", mover.Bytes(max(free, 0)), mover.Bytes(d.size), d.how), d.fix}
 		}
 	}
 	return nil
@@ -133,10 +133,10 @@ func (w *limitWatch) lookBack(ctx context.Context, limit int64) error {
 	case err != nil:
 		return classify(sourceSide, fmt.Errorf("look how far vacuum is held back: %w", err))
 	case limit > 0 && held > limit:
-		return &limitError{reconcile.LimitXminAge, fmt.Sprintf("vacuum could remove nothing of what %d transactions left behind, and %d are allowed", held, limit),
+		return &limitError{mover.LimitXminAge, fmt.Sprintf("vacuum could remove nothing of what %d transactions left behind, and %d are allowed", held, limit),
 			"run it when less is written, or raise --xmin-age-limit"}
 	case oldest > oldestRow:
-		return &limitError{reconcile.LimitXminAge, fmt.Sprintf("the oldest row of the source is %d transactions old, and nothing may hold vacuum back there", oldest),
+		return &limitError{mover.LimitXminAge, fmt.Sprintf("the oldest row of the source is %d transactions old, and nothing may hold vacuum back there", oldest),
 			"let vacuum (freeze) end on every database of the source first"}
 	}
 	return nil
@@ -161,7 +161,7 @@ func usedDisk(ctx context.Context, conn *pgx.Conn) (used int64, err error) {
 }
 
 // unlimited are the limits that nobody could tell.
-func unlimited(l *reconcile.RehearsalLimits) (left []string) {
+func unlimited(l *mover.RehearsalLimits) (left []string) {
 	const unknown = "how full the %s's disk is: nobody says how big it is, so the rehearsal does not end before it is full"
 	if l.SourceDisk == 0 {
 		left = append(left, fmt.Sprintf(unknown, sourceSide))

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -26,7 +26,7 @@ type breach struct {
 // broken notes what the target refuses because of rows, and tells whether it
 // did. What fails because another object is missing for that reason is not told.
 func (d *databaseCopy) broken(t task) bool {
-	var known *reconcile.MoverError
+	var known *mover.Error
 	pg := aboutObject(t.err)
 	if d.dress == nil || d.early == nil || pg == nil || errors.As(t.err, &known) && known.Side == sourceSide {
 		return false
@@ -60,7 +60,7 @@ func (p *dress) nameBreaches(ctx context.Context, d *databaseCopy) error {
 		if b.pg.Code == foreignKeyBroken && (b.table == nil && empty[k.tables[0]] || empty[k.tables[1]]) {
 			continue
 		}
-		found := reconcile.Difference{Database: d.database.name, Kind: k.kind, Object: k.object, What: b.said(),
+		found := mover.Difference{Database: d.database.name, Kind: k.kind, Object: k.object, What: b.said(),
 			Fix: "mend the cause on the source, then run circleci-dr rehearse --with-data"}
 		if k.from != "" {
 			rows, err := d.rowsOf(ctx, k)

@@ -12,23 +12,23 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/movertest"
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // dressed is the request for a rehearsal with rows.
-func (p pair) dressed() reconcile.MoverRequest {
-	req := p.request(reconcile.OpRehearse)
-	req.WithData, req.Limits = true, &reconcile.RehearsalLimits{Time: time.Hour, XminAge: 1 << 30}
+func (p pair) dressed() mover.Request {
+	req := p.request(mover.OpRehearse)
+	req.WithData, req.Limits = true, &mover.RehearsalLimits{Time: time.Hour, XminAge: 1 << 30}
 	return req
 }
 
-func dressed(t *testing.T, req reconcile.MoverRequest) reconcile.Rehearsal {
+func dressed(t *testing.T, req mover.Request) mover.Rehearsal {
 	t.Helper()
 	result, err := Run(context.Background(), req, nil)
 	if err != nil {
 		t.Fatalf("rehearse with rows: %v", err)
 	}
-	return result.(reconcile.Rehearsal)
+	return result.(mover.Rehearsal)
 }
 
 // leftOfRehearsals counts what is on the target under names of rehearsals.
@@ -124,7 +124,7 @@ func dressWhileWritten(t *testing.T, p pair) {
 	if left := strings.Join(got.NotTried, "; "); strings.Contains(left, "rows") || !strings.Contains(left, "positions of sequences") || !strings.Contains(left, "how full the target's disk is") {
 		t.Errorf("left %q", got.NotTried)
 	}
-	if was := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database.Schema; was != got.Schema {
+	if was := do[mover.InspectResult](t, p, mover.OpInspect).Source.Database.Schema; was != got.Schema {
 		t.Errorf("the inspection gives schema %q, the rehearsal %q", was, got.Schema)
 	}
 	t.Logf("%+v", *got.Data)
@@ -139,7 +139,7 @@ func dressKilled(t *testing.T, p pair) {
 			t.Errorf("killed at %q: it left nothing, so the kill came too late", point)
 		}
 	}
-	do[reconcile.Rehearsal](t, p, reconcile.OpRehearse) // one without rows removes it as well
+	do[mover.Rehearsal](t, p, mover.OpRehearse) // one without rows removes it as well
 	if n := p.target.Value(t, "postgres", leftOfRehearsals); n != "0" {
 		t.Errorf("%s things of a rehearsal are left", n)
 	}
@@ -192,18 +192,18 @@ func dressLetsGo(t *testing.T, p pair) {
 }
 
 // begun is a rehearsal under way.
-func begun(req reconcile.MoverRequest) <-chan ended {
+func begun(req mover.Request) <-chan ended {
 	end := make(chan ended, 1)
 	go func() {
 		result, err := Run(context.Background(), req, nil)
-		got, _ := result.(reconcile.Rehearsal)
+		got, _ := result.(mover.Rehearsal)
 		end <- ended{got, err}
 	}()
 	return end
 }
 
 type ended struct {
-	reconcile.Rehearsal
+	mover.Rehearsal
 	err error
 }
 
@@ -235,13 +235,13 @@ func dressLimits(t *testing.T, p pair) {
 	t.Helper()
 	for _, c := range []struct {
 		name, limit string
-		set         func(*reconcile.RehearsalLimits)
+		set         func(*mover.RehearsalLimits)
 	}{
-		{"time at once", reconcile.LimitTime, func(l *reconcile.RehearsalLimits) { l.Time = time.Nanosecond }},
-		{"time on the way", reconcile.LimitTime, func(l *reconcile.RehearsalLimits) { l.Time = 1500 * time.Millisecond }},
-		{"xmin age", reconcile.LimitXminAge, func(l *reconcile.RehearsalLimits) { l.XminAge = 5 }},
-		{"the source's disk", reconcile.LimitSourceDisk, func(l *reconcile.RehearsalLimits) { l.SourceDisk = 1 << 20 }},
-		{"the target's disk", reconcile.LimitTargetDisk, func(l *reconcile.RehearsalLimits) { l.TargetDisk = 1 << 20 }},
+		{"time at once", mover.LimitTime, func(l *mover.RehearsalLimits) { l.Time = time.Nanosecond }},
+		{"time on the way", mover.LimitTime, func(l *mover.RehearsalLimits) { l.Time = 1500 * time.Millisecond }},
+		{"xmin age", mover.LimitXminAge, func(l *mover.RehearsalLimits) { l.XminAge = 5 }},
+		{"the source's disk", mover.LimitSourceDisk, func(l *mover.RehearsalLimits) { l.SourceDisk = 1 << 20 }},
+		{"the target's disk", mover.LimitTargetDisk, func(l *mover.RehearsalLimits) { l.TargetDisk = 1 << 20 }},
 	} {
 		req := p.dressed()
 		c.set(req.Limits)
@@ -251,7 +251,7 @@ func dressLimits(t *testing.T, p pair) {
 		if len(got.Differences) != 1 || got.Ended != c.limit || got.Data != nil {
 			t.Fatalf("%s: %+v", c.name, got)
 		}
-		if d := got.Differences[0]; d.Kind != reconcile.KindLimit || d.Object != c.limit || d.Fix == "" {
+		if d := got.Differences[0]; d.Kind != mover.KindLimit || d.Object != c.limit || d.Fix == "" {
 			t.Errorf("%s: %+v", c.name, d)
 		}
 		t.Logf("%s: %s %s", c.name, got.Differences[0].Object, got.Differences[0].What)
@@ -284,7 +284,7 @@ func limitWaitsForNoLook(t *testing.T, p pair) {
 	began := time.Now()
 	_, _, err = m.limited(t.Context(), began)
 	var limit *limitError
-	if !errors.As(err, &limit) || limit.limit != reconcile.LimitTime || time.Since(began) > time.Minute {
+	if !errors.As(err, &limit) || limit.limit != mover.LimitTime || time.Since(began) > time.Minute {
 		t.Errorf("after %s it ended with %v", time.Since(began), err)
 	}
 	select {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // An inspection says which pg_dumps there are, each major once and the oldest
@@ -37,7 +37,7 @@ func TestInspectionNamesPgDump(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			result, err := Run(t.Context(), reconcile.MoverRequest{Operation: reconcile.OpInspect, Engine: reconcile.PostgreSQL}, nil)
+			result, err := Run(t.Context(), mover.Request{Operation: mover.OpInspect, Engine: mover.PostgreSQL}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

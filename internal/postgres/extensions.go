@@ -3,7 +3,7 @@ package postgres
 import (
 	"context"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -19,7 +19,7 @@ from pg_available_extension_versions v, lateral (select coalesce((to_jsonb(v) ->
 	lateral (select v.superuser and not exists (select from pg_roles m where m.rolname in ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin', 'alloydbsuperuser')
 		and pg_has_role(current_user, m.oid, 'member')) as needs) n order by 1, 2`
 
-func inspectExtensions(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
+func inspectExtensions(ctx context.Context, conn *pgx.Conn, db *mover.Database) error {
 	rows, err := conn.Query(ctx, extensionsQuery)
 	if err != nil {
 		return err

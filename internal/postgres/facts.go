@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 )
@@ -18,7 +18,7 @@ type sideFacts struct {
 	databases []database
 	admin     admin
 	fence     *standing
-	lineage   *reconcile.LineageMark
+	lineage   *mover.LineageMark
 	made      map[string]bool // what our copy made there: "database x", "role y"
 }
 
@@ -110,14 +110,14 @@ func (m *job) prepareCopy(ctx context.Context) (*copyFacts, error) {
 		return nil, err
 	}
 	if m.req.Fence != "" && (f.source.fence == nil || f.source.fence.state.ID != m.req.Fence) {
-		return nil, failf(sourceSide, reconcile.CodeMoved, "copy: fence %q does not stand on the source", m.req.Fence)
+		return nil, failf(sourceSide, mover.CodeMoved, "copy: fence %q does not stand on the source", m.req.Fence)
 	}
 	if err := m.mayOverwrite(ctx, f); err != nil {
 		return nil, err
 	}
 	for from, to := range f.adapted.owners {
 		if !slices.ContainsFunc(f.target.globals.roles, func(r role) bool { return r.name == to }) {
-			return nil, failf(targetSide, reconcile.CodeUnsupported, "map role %s to %s: the target has no role %s", from, to, to)
+			return nil, failf(targetSide, mover.CodeUnsupported, "map role %s to %s: the target has no role %s", from, to, to)
 		}
 	}
 	return f, nil
@@ -127,10 +127,10 @@ func (m *job) prepareCopy(ctx context.Context) (*copyFacts, error) {
 // the work that asks.
 func (m *job) carriable(f *copyFacts, what string) error {
 	if from, to := m.source.version/10000, m.target.version/10000; to < from {
-		return failf(targetSide, reconcile.CodeUnsupported, "%s: the target runs PostgreSQL %d, older than the source's %d", what, to, from)
+		return failf(targetSide, mover.CodeUnsupported, "%s: the target runs PostgreSQL %d, older than the source's %d", what, to, from)
 	}
 	if len(f.source.databases) == 0 {
-		return failf(sourceSide, reconcile.CodeUnsupported, "%s: the source has no database to copy", what)
+		return failf(sourceSide, mover.CodeUnsupported, "%s: the source has no database to copy", what)
 	}
 	return nil
 }
@@ -147,17 +147,17 @@ func (m *job) mayOverwrite(ctx context.Context, both *copyFacts) error {
 		known = maps.Clone(f.made)
 		maps.Copy(known, both.source.made)
 	case everAuthoritative(f.lineage):
-		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it is %s since epoch %d (move %q); a side that ever held the truth is not overwritten",
+		return failf(targetSide, mover.CodeNotEmpty, "overwrite the target: it is %s since epoch %d (move %q); a side that ever held the truth is not overwritten",
 			f.lineage.State, f.lineage.Epoch, f.lineage.Move)
 	case f.lineage != nil && f.lineage.Installation != m.req.Installation:
-		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: it holds a copy of installation %s", f.lineage.Installation)
+		return failf(targetSide, mover.CodeNotEmpty, "overwrite the target: it holds a copy of installation %s", f.lineage.Installation)
 	}
 	foreign, err := m.target.foreign(ctx, f.databases, known)
 	if err != nil {
 		return err
 	}
 	if len(foreign) > 0 {
-		return failf(targetSide, reconcile.CodeNotEmpty, "overwrite the target: database %s is not empty and none of ours", strings.Join(foreign, ", "))
+		return failf(targetSide, mover.CodeNotEmpty, "overwrite the target: database %s is not empty and none of ours", strings.Join(foreign, ", "))
 	}
 	return nil
 }

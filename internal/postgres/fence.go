@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -40,7 +40,7 @@ type priorSetting struct {
 
 // standing is a fence as recorded in our own database.
 type standing struct {
-	state reconcile.FenceState
+	state mover.FenceState
 	prior prior
 	ended int
 }
@@ -48,28 +48,28 @@ type standing struct {
 // fence makes the source read-only for everybody but us and ends the sessions
 // that began before. What it is about to change is recorded first: a fence
 // that was cut off in the middle can be finished or lifted.
-func (m *job) fence(ctx context.Context) (reconcile.FenceResult, error) {
+func (m *job) fence(ctx context.Context) (mover.FenceResult, error) {
 	s := m.source
 	if m.req.Fence == "" {
-		return reconcile.FenceResult{}, failf(s.side, reconcile.CodeFailed, "fence: no id was given")
+		return mover.FenceResult{}, failf(s.side, mover.CodeFailed, "fence: no id was given")
 	}
 	if err := s.ensureOwn(ctx); err != nil {
-		return reconcile.FenceResult{}, err
+		return mover.FenceResult{}, err
 	}
 	now, err := s.readFence(ctx)
 	if err != nil {
-		return reconcile.FenceResult{}, err
+		return mover.FenceResult{}, err
 	}
 	if now != nil && now.state.ID != m.req.Fence && m.req.Fork {
 		if err := s.takeOver(ctx, now, m.req.Fence); err != nil {
-			return reconcile.FenceResult{}, err
+			return mover.FenceResult{}, err
 		}
 	}
 	if now != nil && now.state.ID != m.req.Fence {
-		return reconcile.FenceResult{}, failf(s.side, reconcile.CodeOtherHolder, "fence: fence %q stands since %s; lift it first",
+		return mover.FenceResult{}, failf(s.side, mover.CodeOtherHolder, "fence: fence %q stands since %s; lift it first",
 			now.state.ID, now.state.Since.Format(time.RFC3339))
 	}
-	var result reconcile.FenceResult
+	var result mover.FenceResult
 	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		if now == nil {
 			if now, err = s.recordFence(ctx, conn, m.req.Fence); err != nil {
@@ -108,40 +108,40 @@ func (s *server) takeOver(ctx context.Context, now *standing, id string) error {
 }
 
 // raise does what the record says, and may be repeated.
-func (m *job) raise(ctx context.Context, conn *pgx.Conn, now *standing) (reconcile.FenceResult, error) {
+func (m *job) raise(ctx context.Context, conn *pgx.Conn, now *standing) (mover.FenceResult, error) {
 	s := m.source
 	all, err := listDatabases(ctx, conn, s.version)
 	if err != nil {
-		return reconcile.FenceResult{}, err
+		return mover.FenceResult{}, err
 	}
 	names := databaseNames(connectable(all))
 	if err := s.closeSettings(ctx, conn, now.prior.Settings); err != nil {
-		return reconcile.FenceResult{}, err
+		return mover.FenceResult{}, err
 	}
 	if now.state.How == howSystem {
 		for _, sql := range []string{"alter system set " + readOnly + " = on", "alter system set autovacuum = off", "select pg_reload_conf()"} {
 			if _, err := conn.Exec(ctx, sql); err != nil {
-				return reconcile.FenceResult{}, fmt.Errorf("fence the server: %w", err)
+				return mover.FenceResult{}, fmt.Errorf("fence the server: %w", err)
 			}
 		}
 	}
 	if err := s.waitReadOnly(ctx, names, true, now.state.How == howSystem); err != nil {
-		return reconcile.FenceResult{}, err
+		return mover.FenceResult{}, err
 	}
 	ended, err := s.endSessions(ctx, conn, names)
 	if err != nil {
-		return reconcile.FenceResult{}, err
+		return mover.FenceResult{}, err
 	}
 	if err := s.settle(ctx, conn); err != nil {
-		return reconcile.FenceResult{}, err
+		return mover.FenceResult{}, err
 	}
 	counters, err := s.readCounters(ctx, names, now.state.How == howSystem)
-	return reconcile.FenceResult{Fence: now.state, Counters: counters, Ended: ended}, err
+	return mover.FenceResult{Fence: now.state, Counters: counters, Ended: ended}, err
 }
 
 // recordFence writes down what the fence will change, before it does.
 func (s *server) recordFence(ctx context.Context, conn *pgx.Conn, id string) (*standing, error) {
-	f := &standing{state: reconcile.FenceState{ID: id, Since: time.Now().UTC().Truncate(time.Microsecond), How: howDatabases}}
+	f := &standing{state: mover.FenceState{ID: id, Since: time.Now().UTC().Truncate(time.Microsecond), How: howDatabases}}
 	if s.superuser {
 		f.state.How = howSystem
 		var err error
@@ -171,22 +171,22 @@ func (s *server) recordFence(ctx context.Context, conn *pgx.Conn, id string) (*s
 
 // unfence lifts the fence and restores what stood before. Lifting none is no
 // error: that is how a repeated run looks.
-func (m *job) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
+func (m *job) unfence(ctx context.Context) (mover.UnfenceResult, error) {
 	s := m.source
 	if err := m.awaitSource(ctx); err != nil {
-		return reconcile.UnfenceResult{}, err
+		return mover.UnfenceResult{}, err
 	}
 	now, err := s.readFence(ctx)
 	if err != nil || now == nil {
-		return reconcile.UnfenceResult{}, err
+		return mover.UnfenceResult{}, err
 	}
 	if m.req.Fork && (now.state.ID != m.req.Fence || now.prior.Stood) {
-		return reconcile.UnfenceResult{}, nil // it stood before, and stays
+		return mover.UnfenceResult{}, nil // it stood before, and stays
 	}
 	if m.req.Fence != "" && now.state.ID != m.req.Fence {
-		return reconcile.UnfenceResult{}, failf(s.side, reconcile.CodeOtherHolder, "lift fence %q: another one stands, %q", m.req.Fence, now.state.ID)
+		return mover.UnfenceResult{}, failf(s.side, mover.CodeOtherHolder, "lift fence %q: another one stands, %q", m.req.Fence, now.state.ID)
 	}
-	result := reconcile.UnfenceResult{Lifted: &now.state}
+	result := mover.UnfenceResult{Lifted: &now.state}
 	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error { return s.lower(ctx, conn, now) })
 	if err != nil {
 		return result, err
@@ -209,8 +209,8 @@ func (m *job) unfence(ctx context.Context) (reconcile.UnfenceResult, error) {
 func (m *job) awaitSource(ctx context.Context) error {
 	for begun := time.Now(); ; {
 		err := m.source.with(ctx, maintenance, func(*pgx.Conn) error { return nil })
-		var known *reconcile.MoverError
-		if !errors.As(err, &known) || known.Code != reconcile.CodeUnreachable || time.Since(begun) > m.patience {
+		var known *mover.Error
+		if !errors.As(err, &known) || known.Code != mover.CodeUnreachable || time.Since(begun) > m.patience {
 			return err
 		}
 		m.progress.Say("waiting for the source to answer: %v", err)

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -29,7 +29,7 @@ func TestFenceHoldsAndIsLiftedExactly(t *testing.T) {
 			p.source.Exec(t, "postgres", "alter system set work_mem = '7MB'")
 			p.source.Exec(t, "postgres", "alter system set autovacuum = on")
 			before := p.source.Value(t, "postgres", whatStood)
-			req := p.request(reconcile.OpFence)
+			req := p.request(mover.OpFence)
 			req.Target = nil
 			if how == howDatabases {
 				req.Source.Username = testAdmin
@@ -38,23 +38,23 @@ func TestFenceHoldsAndIsLiftedExactly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			first := runAs[reconcile.FenceResult](t, req)
+			first := runAs[mover.FenceResult](t, req)
 			if first.Ended != 1 || first.Fence.How != how {
 				t.Errorf("got %+v, want one session ended and %s", first, how)
 			}
 			if err := app.Ping(context.Background()); err == nil {
 				t.Error("the session from before the fence lives on")
 			}
-			again := runAs[reconcile.FenceResult](t, req)
+			again := runAs[mover.FenceResult](t, req)
 			if again.Fence != first.Fence || !maps.Equal(first.Counters, again.Counters) {
 				t.Errorf("a second fence gives %+v, the first gave %+v", again, first)
 			}
 			writeAround(t, p.source)
-			if after := runAs[reconcile.FenceResult](t, req); maps.Equal(first.Counters, after.Counters) {
+			if after := runAs[mover.FenceResult](t, req); maps.Equal(first.Counters, after.Counters) {
 				t.Errorf("one row was written and nobody noticed: %+v", after.Counters)
 			}
-			req.Operation = reconcile.OpUnfence
-			runAs[reconcile.UnfenceResult](t, req)
+			req.Operation = mover.OpUnfence
+			runAs[mover.UnfenceResult](t, req)
 			if after := p.source.Value(t, "postgres", whatStood); after != before {
 				t.Errorf("settings after the fence:\n%s\nbefore:\n%s", after, before)
 			}
@@ -85,7 +85,7 @@ func writeAround(t *testing.T, s *pgtest.Server) {
 	}
 }
 
-func runAs[T any](t *testing.T, req reconcile.MoverRequest) T {
+func runAs[T any](t *testing.T, req mover.Request) T {
 	t.Helper()
 	result, err := Run(context.Background(), req, nil)
 	if err != nil {
@@ -102,30 +102,30 @@ func TestRefusals(t *testing.T) {
 	p.target.Exec(t, "postgres", "create database theirs")
 	p.target.Exec(t, "theirs", "create table precious (id int)")
 
-	err := codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeMoved, sourceSide)
+	err := codeIs(t, p.request(mover.OpCopy), mover.CodeMoved, sourceSide)
 	if !strings.Contains(err.Error(), testFence) {
 		t.Errorf("%v does not name the fence", err)
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	err = codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeNotEmpty, targetSide)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	err = codeIs(t, p.request(mover.OpCopy), mover.CodeNotEmpty, targetSide)
 	if !strings.Contains(err.Error(), "theirs") {
 		t.Errorf("%v does not name the database", err)
 	}
 	p.target.Exec(t, "postgres", "drop database theirs")
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 
-	other := p.request(reconcile.OpCopy)
+	other := p.request(mover.OpCopy)
 	other.Installation = "another"
-	codeIs(t, other, reconcile.CodeNotEmpty, targetSide)
+	codeIs(t, other, mover.CodeNotEmpty, targetSide)
 
-	do[struct{}](t, p, reconcile.OpCommit)
-	do[struct{}](t, p, reconcile.OpCommit)
-	codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeNotEmpty, targetSide)
-	codeIs(t, p.request("clear"), reconcile.CodeFailed, "")
+	do[struct{}](t, p, mover.OpCommit)
+	do[struct{}](t, p, mover.OpCommit)
+	codeIs(t, p.request(mover.OpCopy), mover.CodeNotEmpty, targetSide)
+	codeIs(t, p.request("clear"), mover.CodeFailed, "")
 
-	wrong := p.request(reconcile.OpFence)
+	wrong := p.request(mover.OpFence)
 	wrong.Source.Username = "nobody"
-	codeIs(t, wrong, reconcile.CodeCredentials, sourceSide)
+	codeIs(t, wrong, mover.CodeCredentials, sourceSide)
 	wrong.Source.Port = 1
-	codeIs(t, wrong, reconcile.CodeUnreachable, sourceSide)
+	codeIs(t, wrong, mover.CodeUnreachable, sourceSide)
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -33,7 +33,7 @@ const storedColumns = `select c.oid::regclass::text, string_agg(quote_ident(a.at
 
 // staleColumns looks for rows whose stored columns a copy would compute
 // otherwise.
-func staleColumns(ctx context.Context, conn *pgx.Conn, database, path string) (stale []reconcile.UnsupportedObject, left []reconcile.Uncarried, err error) {
+func staleColumns(ctx context.Context, conn *pgx.Conn, database, path string) (stale []mover.UnsupportedObject, left []mover.Uncarried, err error) {
 	rows, err := conn.Query(ctx, storedColumns)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for stored generated columns: %w", err)
@@ -55,9 +55,9 @@ func staleColumns(ctx context.Context, conn *pgx.Conn, database, path string) (s
 		case err != nil:
 			return nil, nil, fmt.Errorf("compare %s: %w", object, err)
 		case why != "":
-			left = append(left, reconcile.Uncarried{Kind: reconcile.UncarriedGenerated, Database: database, Object: object, Detail: why})
+			left = append(left, mover.Uncarried{Kind: mover.UncarriedGenerated, Database: database, Object: object, Detail: why})
 		case differs:
-			stale = append(stale, reconcile.UnsupportedObject{Database: database, Object: object, Reason: causes["stale"].why, Fix: causes["stale"].fix})
+			stale = append(stale, mover.UnsupportedObject{Database: database, Object: object, Reason: causes["stale"].why, Fix: causes["stale"].fix})
 		}
 	}
 	return stale, left, nil

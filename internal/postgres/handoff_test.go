@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestCommitAfterAHandOff: the tool that applied the values has started the
@@ -15,9 +15,9 @@ func TestCommitAfterAHandOff(t *testing.T) {
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create database app")
 	p.source.Exec(t, "app", simple)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	proof := do[mover.Proof](t, p, mover.OpProve)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	conn, err := p.target.Connect(t.Context(), "app")
@@ -34,9 +34,9 @@ func TestCommitAfterAHandOff(t *testing.T) {
 			time.Sleep(20 * time.Millisecond) // as often as it writes
 		}
 	}()
-	commit := p.request(reconcile.OpCommit)
+	commit := p.request(mover.OpCommit)
 	commit.Counters = proof.Counters
-	codeIs(t, commit, reconcile.CodeMoved, targetSide)
+	codeIs(t, commit, mover.CodeMoved, targetSide)
 	commit.HandedOff = true
 	if _, err := Run(t.Context(), commit, nil); err != nil {
 		t.Errorf("commit: %v", err)

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 const hiddenBase = `create table k (a int, b text, c bigint, primary key (a, c), unique (c));
@@ -94,7 +94,7 @@ func TestProofNamesWhatTextsHide(t *testing.T) {
 	for _, m := range hidden {
 		t.Run(m.name, func(t *testing.T) {
 			p.target.Exec(t, "main", m.sql)
-			proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+			proof := do[mover.Proof](t, p, mover.OpProve)
 			got := differences(proof)
 			if slices.Sort(got); !slices.Equal(got, m.want) {
 				t.Errorf("differences\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(m.want, "\n"))
@@ -111,7 +111,7 @@ func TestProofNamesWhatTextsHide(t *testing.T) {
 			p.target.Exec(t, "main", m.undo)
 		})
 	}
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal at the end: %q", differences(proof))
 	}
 }
@@ -137,7 +137,7 @@ func TestProofWaitsForNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() || proof.Compared["texts read in by the target"] < 10 {
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() || proof.Compared["texts read in by the target"] < 10 {
 		t.Errorf("not equal: %q, compared %v", differences(proof), proof.Compared)
 	}
 }

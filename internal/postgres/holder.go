@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -106,7 +106,7 @@ func (m *job) watchHolder(ctx context.Context, conn *pgx.Conn, cancel context.Ca
 		end()
 		switch {
 		case late:
-			cancel(failf(targetSide, reconcile.CodeUnreachable, "the target has not answered for %s: %w", m.patience, err))
+			cancel(failf(targetSide, mover.CodeUnreachable, "the target has not answered for %s: %w", m.patience, err))
 			return
 		case err != nil:
 			cancel(err)
@@ -131,7 +131,7 @@ func guardOn(ctx context.Context, conn *pgx.Conn, token string) error {
 		return classify(targetSide, fmt.Errorf("look who holds the target: %w", err))
 	}
 	if now != token {
-		return failf(targetSide, reconcile.CodeOtherHolder, "a newer mover has taken over the target")
+		return failf(targetSide, mover.CodeOtherHolder, "a newer mover has taken over the target")
 	}
 	return nil
 }
@@ -150,14 +150,14 @@ func (m *job) orTakenOver(ctx context.Context, err error) error {
 		defer closeConn(ctx, conn)
 		lookErr = guardOn(ctx, conn, m.token)
 	}
-	var known *reconcile.MoverError
-	if errors.As(lookErr, &known) && known.Code == reconcile.CodeOtherHolder {
+	var known *mover.Error
+	if errors.As(lookErr, &known) && known.Code == mover.CodeOtherHolder {
 		return lookErr
 	}
 	var ended *pgconn.PgError
-	if errors.As(err, &known) && errors.As(err, &ended) && known.Code == reconcile.CodeOtherHolder {
+	if errors.As(err, &known) && errors.As(err, &ended) && known.Code == mover.CodeOtherHolder {
 		// Not by a newer mover, as far as can be told: the server was shut down.
-		return fail(targetSide, reconcile.CodeUnreachable, known.Err)
+		return fail(targetSide, mover.CodeUnreachable, known.Err)
 	}
 	return err // it could not be found out, or it is still ours
 }

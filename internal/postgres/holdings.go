@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -26,7 +26,7 @@ var hiddenQuery = `select c.oid::regclass::text, c.relrowsecurity and c.relforce
 
 // holdings reads what of a database decides whether it can be copied at all, and
 // come back.
-func holdings(ctx context.Context, conn *pgx.Conn, info *reconcile.DatabaseInfo) error {
+func holdings(ctx context.Context, conn *pgx.Conn, info *mover.DatabaseInfo) error {
 	if err := conn.QueryRow(ctx, relationsQuery).Scan(&info.Relations); err != nil {
 		return fmt.Errorf("count relations: %w", err)
 	}
@@ -51,7 +51,7 @@ func holdings(ctx context.Context, conn *pgx.Conn, info *reconcile.DatabaseInfo)
 
 // extensionRows finds the configuration tables of extensions that hold rows a
 // copy would have to write.
-func extensionRows(ctx context.Context, conn *pgx.Conn, info *reconcile.DatabaseInfo) error {
+func extensionRows(ctx context.Context, conn *pgx.Conn, info *mover.DatabaseInfo) error {
 	rows, err := conn.Query(ctx, `select e.extname::text, format('%I.%I', n.nspname, c.relname), coalesce(x.condition, '')
 		from pg_extension e cross join unnest(e.extconfig, e.extcondition) x(oid, condition) join pg_class c on c.oid = x.oid and c.relkind = 'r'
 		join pg_namespace n on n.oid = c.relnamespace where has_table_privilege(c.oid, 'select') order by 1, 2`)

@@ -10,22 +10,22 @@ import (
 	"sync"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 )
 
 // inspect reads both sides at once. A side that cannot be read has its error;
 // the other is read all the same.
-func (m *job) inspect(ctx context.Context) reconcile.InspectResult {
-	result := reconcile.InspectResult{At: time.Now().UTC(), PgDump: dumpMajors(ctx)}
+func (m *job) inspect(ctx context.Context) mover.InspectResult {
+	result := mover.InspectResult{At: time.Now().UTC(), PgDump: dumpMajors(ctx)}
 	facts := &copyFacts{}
 	var wg sync.WaitGroup
-	look := func(s *server, into **reconcile.InspectedSide, f *sideFacts) {
+	look := func(s *server, into **mover.InspectedSide, f *sideFacts) {
 		if s == nil {
 			return
 		}
-		*into = &reconcile.InspectedSide{}
+		*into = &mover.InspectedSide{}
 		wg.Go(func() {
 			db, err := s.inspect(ctx, f)
 			if err != nil {
@@ -46,7 +46,7 @@ func (m *job) inspect(ctx context.Context) reconcile.InspectResult {
 
 // adaptBoth adds what follows from both sides together. What it asks a side and
 // is not told is that side's failure.
-func (m *job) adaptBoth(ctx context.Context, facts *copyFacts, result *reconcile.InspectResult) {
+func (m *job) adaptBoth(ctx context.Context, facts *copyFacts, result *mover.InspectResult) {
 	facts.source.databases = connectable(facts.source.databases)
 	names := databaseNames(facts.source.databases)
 	functions, err := m.source.functionSettings(ctx, names)
@@ -58,8 +58,8 @@ func (m *job) adaptBoth(ctx context.Context, facts *copyFacts, result *reconcile
 		err = m.adaptPublic(ctx, facts)
 	}
 	if err != nil {
-		failed := &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
-		var known *reconcile.MoverError
+		failed := &mover.InspectedSide{Code: errorCode(err), Error: err.Error()}
+		var known *mover.Error
 		if errors.As(err, &known) && known.Side == targetSide {
 			result.Target = failed
 		} else {
@@ -70,7 +70,7 @@ func (m *job) adaptBoth(ctx context.Context, facts *copyFacts, result *reconcile
 	result.Adapted, result.Omitted = facts.adapted.lines, facts.adapted.omitted
 	result.Blocked = slices.Concat(blocked(result.Source.Database, result.Target.Database), facts.adapted.blocked,
 		facts.adapted.blockedFunctions(functions, facts.target.globals, facts.target.admin))
-	slices.SortStableFunc(result.Blocked, func(a, b reconcile.UnsupportedObject) int {
+	slices.SortStableFunc(result.Blocked, func(a, b mover.UnsupportedObject) int {
 		return cmp.Or(cmp.Compare(a.Database, b.Database), cmp.Compare(a.Object, b.Object))
 	})
 	result.Uncarried = facts.adapted.keptRoles
@@ -79,23 +79,23 @@ func (m *job) adaptBoth(ctx context.Context, facts *copyFacts, result *reconcile
 	}
 	missing, err := m.leftMissing(ctx, facts)
 	if err != nil {
-		result.Source = &reconcile.InspectedSide{Code: errorCode(err), Error: err.Error()}
+		result.Source = &mover.InspectedSide{Code: errorCode(err), Error: err.Error()}
 		return
 	}
 	result.Uncarried = append(result.Uncarried, missing...)
 }
 
 func errorCode(err error) string {
-	var known *reconcile.MoverError
+	var known *mover.Error
 	if errors.As(err, &known) {
 		return known.Code
 	}
-	return reconcile.CodeFailed
+	return mover.CodeFailed
 }
 
 // inspect reads everything a plan wants to know about one side.
-func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database, error) {
-	db := &reconcile.Database{Settings: map[string]string{}, Extensions: map[string][]string{}}
+func (s *server) inspect(ctx context.Context, f *sideFacts) (*mover.Database, error) {
+	db := &mover.Database{Settings: map[string]string{}, Extensions: map[string][]string{}}
 	err := s.with(ctx, maintenance, func(conn *pgx.Conn) error { return s.inspectServer(ctx, conn, db) })
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (s *server) inspect(ctx context.Context, f *sideFacts) (*reconcile.Database
 		return nil, err
 	}
 	for _, r := range f.globals.roles {
-		db.Roles = append(db.Roles, reconcile.RoleInfo{Name: r.name, Superuser: r.super, CreateDB: r.createDB, CreateRole: r.createRole,
+		db.Roles = append(db.Roles, mover.RoleInfo{Name: r.name, Superuser: r.super, CreateDB: r.createDB, CreateRole: r.createRole,
 			Login: r.login, Replicate: r.replication, BypassRLS: r.bypassRLS})
 	}
 	db.Lineage = f.lineage
@@ -148,7 +148,7 @@ const moveSettings = `{max_connections,superuser_reserved_connections,wal_level,
 	default_transaction_read_only,max_locks_per_transaction,max_prepared_transactions,autovacuum_max_workers,autovacuum_worker_slots,
 	max_worker_processes,max_wal_senders,data_checksums,server_encoding,ssl}`
 
-func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
+func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *mover.Database) error {
 	db.VersionNum, db.Presented = s.version, s.presented(conn)
 	began := time.Now()
 	if err := conn.Ping(ctx); err != nil {
@@ -180,7 +180,7 @@ func (s *server) inspectServer(ctx context.Context, conn *pgx.Conn, db *reconcil
 	return s.inspectSessions(ctx, conn, db)
 }
 
-func readSystemIdentifier(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
+func readSystemIdentifier(ctx context.Context, conn *pgx.Conn, db *mover.Database) error {
 	var may bool
 	if err := conn.QueryRow(ctx, "select has_function_privilege('pg_control_system()', 'execute')").Scan(&may); err != nil {
 		return fmt.Errorf("read system identifier: %w", err)
@@ -194,7 +194,7 @@ func readSystemIdentifier(ctx context.Context, conn *pgx.Conn, db *reconcile.Dat
 	return nil
 }
 
-func (s *server) inspectSessions(ctx context.Context, conn *pgx.Conn, db *reconcile.Database) error {
+func (s *server) inspectSessions(ctx context.Context, conn *pgx.Conn, db *mover.Database) error {
 	rows, err := conn.Query(ctx, "select distinct collname::text from pg_collation where collprovider in ('c', 'd') union select distinct collcollate::text from pg_collation where collcollate is not null order by 1")
 	if err != nil {
 		return fmt.Errorf("read locales: %w", err)
@@ -211,7 +211,7 @@ func (s *server) inspectSessions(ctx context.Context, conn *pgx.Conn, db *reconc
 	if err != nil {
 		return fmt.Errorf("count sessions: %w", err)
 	}
-	db.Sessions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c reconcile.SessionCount, err error) {
+	db.Sessions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c mover.SessionCount, err error) {
 		return c, row.Scan(&c.Role, &c.Database, &c.Count)
 	})
 	if err != nil {
@@ -221,9 +221,9 @@ func (s *server) inspectSessions(ctx context.Context, conn *pgx.Conn, db *reconc
 }
 
 // inspectDatabases looks at a few databases at a time and keeps their order.
-func (s *server) inspectDatabases(ctx context.Context, f *sideFacts, db *reconcile.Database) error {
+func (s *server) inspectDatabases(ctx context.Context, f *sideFacts, db *mover.Database) error {
 	all := f.databases
-	infos, found, left := make([]reconcile.DatabaseInfo, len(all)), make([][]reconcile.UnsupportedObject, len(all)), make([][]reconcile.Uncarried, len(all))
+	infos, found, left := make([]mover.DatabaseInfo, len(all)), make([][]mover.UnsupportedObject, len(all)), make([][]mover.Uncarried, len(all))
 	settings := adapted{settings: f.globals.settings}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(sessionsAtOnce)
@@ -232,7 +232,7 @@ func (s *server) inspectDatabases(ctx context.Context, f *sideFacts, db *reconci
 			if infos[i], found[i], err = s.inspectDatabase(gctx, d); err != nil || !d.connectable {
 				return err
 			}
-			var stale []reconcile.UnsupportedObject
+			var stale []mover.UnsupportedObject
 			stale, left[i], err = s.inspectBeside(gctx, d.name, settings.appPath(d.name))
 			found[i] = append(found[i], stale...)
 			return err
@@ -245,15 +245,15 @@ func (s *server) inspectDatabases(ctx context.Context, f *sideFacts, db *reconci
 	return nil
 }
 
-func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.DatabaseInfo, []reconcile.UnsupportedObject, error) {
-	info := reconcile.DatabaseInfo{Name: d.name, Owner: d.owner, Encoding: d.encoding, Collate: d.collate, CType: d.ctype, Bytes: d.bytes}
+func (s *server) inspectDatabase(ctx context.Context, d database) (mover.DatabaseInfo, []mover.UnsupportedObject, error) {
+	info := mover.DatabaseInfo{Name: d.name, Owner: d.owner, Encoding: d.encoding, Collate: d.collate, CType: d.ctype, Bytes: d.bytes}
 	if d.provider == providerICU {
 		info.ICULocale = d.locale
 	}
 	if !d.connectable {
-		return info, []reconcile.UnsupportedObject{unsupported(d.name, "database "+d.name, "closed")}, nil
+		return info, []mover.UnsupportedObject{unsupported(d.name, "database "+d.name, "closed")}, nil
 	}
-	var found []reconcile.UnsupportedObject
+	var found []mover.UnsupportedObject
 	err := s.with(ctx, d.name, func(conn *pgx.Conn) (err error) {
 		err = conn.QueryRow(ctx, `select count(*)::int, coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint, (select count(*)::int from pg_largeobject_metadata)
 			from `+relation("'r'")).Scan(&info.Tables, &info.Rows, &info.Objects)
@@ -282,7 +282,7 @@ func (s *server) inspectDatabase(ctx context.Context, d database) (reconcile.Dat
 
 // inspectMaintenance looks at the databases a move leaves where they are:
 // the maintenance database and templates. It says so when somebody uses them.
-func (s *server) inspectMaintenance(ctx context.Context, db *reconcile.Database) error {
+func (s *server) inspectMaintenance(ctx context.Context, db *mover.Database) error {
 	return s.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		empty, err := isEmpty(ctx, conn)
 		if err != nil {

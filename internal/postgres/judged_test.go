@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -35,9 +35,9 @@ func (p pair) to(t *testing.T, major int, superuser bool) pair {
 }
 
 // inspect looks at both sides, which must let themselves be looked at.
-func (p pair) inspect(t *testing.T) reconcile.InspectResult {
+func (p pair) inspect(t *testing.T) mover.InspectResult {
 	t.Helper()
-	result := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	result := do[mover.InspectResult](t, p, mover.OpInspect)
 	if result.Source.Error != "" || result.Target.Error != "" {
 		t.Fatalf("inspect: source %q, target %q", result.Source.Error, result.Target.Error)
 	}
@@ -45,7 +45,7 @@ func (p pair) inspect(t *testing.T) reconcile.InspectResult {
 }
 
 // objectNamesOf are the objects of a list, without their database.
-func objectNamesOf(list []reconcile.UnsupportedObject) []string {
+func objectNamesOf(list []mover.UnsupportedObject) []string {
 	var names []string
 	for _, o := range list {
 		names = append(names, o.Object)
@@ -55,12 +55,12 @@ func objectNamesOf(list []reconcile.UnsupportedObject) []string {
 }
 
 // moved moves everything and fails the test unless it is proven equal.
-func (p pair) moved(t *testing.T) reconcile.CopyResult {
+func (p pair) moved(t *testing.T) mover.CopyResult {
 	t.Helper()
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	defer do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence)
-	copied := do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	do[mover.FenceResult](t, p, mover.OpFence)
+	defer do[mover.UnfenceResult](t, p, mover.OpUnfence)
+	copied := do[mover.CopyResult](t, p, mover.OpCopy)
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 	return copied
@@ -92,7 +92,7 @@ func TestWhatOnlyASuperuserMakesIsNamed(t *testing.T) {
 	}
 	p.source.Exec(t, "text_search_template", "create function fires() returns event_trigger language plpgsql as 'begin end'; create event trigger watcher on ddl_command_end execute function fires()")
 	for _, o := range p.to(t, 15, false).inspect(t).Blocked {
-		rds := reconcile.RolePrivileges{MemberOf: []string{"rds_superuser"}}
+		rds := mover.RolePrivileges{MemberOf: []string{"rds_superuser"}}
 		if strings.HasPrefix(o.Object, "event trigger") != o.Fits(150000, rds) {
 			t.Errorf("a managed service's administrator: %+v", o)
 		}
@@ -255,8 +255,8 @@ func TestAServerHasRoomForTheLocksItPromises(t *testing.T) {
 	}
 	const room = 10 * (12 + 3 + 1) // max_connections, autovacuum's workers and launcher
 	p.source.Exec(t, "main", "do $$ begin for i in 1.."+strconv.Itoa(room)+" loop execute format('lock table part_%s in access share mode', i); end loop; end $$")
-	do[reconcile.FenceResult](t, q, reconcile.OpFence)
-	if err := codeIs(t, q.request(reconcile.OpCopy), reconcile.CodeFailed, sourceSide); !strings.Contains(err.Error(), "out of shared memory") {
+	do[mover.FenceResult](t, q, mover.OpFence)
+	if err := codeIs(t, q.request(mover.OpCopy), mover.CodeFailed, sourceSide); !strings.Contains(err.Error(), "out of shared memory") {
 		t.Errorf("the copy says %v", err)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -73,7 +73,7 @@ const leftPlaces = `select 'left-tablespace', 'tablespace ' || quote_ident(t.spc
 
 // inspectBeside looks for what a database has that a copy leaves behind, or
 // makes anew of something else.
-func (s *server) inspectBeside(ctx context.Context, name, path string) (stale []reconcile.UnsupportedObject, left []reconcile.Uncarried, err error) {
+func (s *server) inspectBeside(ctx context.Context, name, path string) (stale []mover.UnsupportedObject, left []mover.Uncarried, err error) {
 	var generated bool
 	err = s.with(ctx, name, func(conn *pgx.Conn) (err error) {
 		if left, err = s.leftHere(ctx, conn, name); err != nil {
@@ -100,7 +100,7 @@ func (s *server) inspectBeside(ctx context.Context, name, path string) (stale []
 }
 
 // leftHere lists what of the database conn is on stays behind.
-func (s *server) leftHere(ctx context.Context, conn *pgx.Conn, database string) ([]reconcile.Uncarried, error) {
+func (s *server) leftHere(ctx context.Context, conn *pgx.Conn, database string) ([]mover.Uncarried, error) {
 	queries := leftOnMembers + " union all " + leftPlaces
 	if s.superuser { // a managed service makes things in its server's schemas itself
 		queries += " union all " + leftInSystem + " union all " + leftChanged
@@ -113,7 +113,7 @@ func (s *server) leftHere(ctx context.Context, conn *pgx.Conn, database string) 
 	return append(list, privileges...), err
 }
 
-func leftBy(ctx context.Context, conn *pgx.Conn, database, queries string) ([]reconcile.Uncarried, error) {
+func leftBy(ctx context.Context, conn *pgx.Conn, database, queries string) ([]mover.Uncarried, error) {
 	// What was made a member by hand is named as a whole, see byHand.
 	const members = `with member as (select c.oid, c.relkind, e.oid as ext, e.extname from pg_class c join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
 			join pg_extension e on e.oid = d.refobjid
@@ -123,7 +123,7 @@ func leftBy(ctx context.Context, conn *pgx.Conn, database, queries string) ([]re
 	if err != nil {
 		return nil, fmt.Errorf("look for what is left behind: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l reconcile.Uncarried, err error) {
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l mover.Uncarried, err error) {
 		l.Database = database
 		return l, row.Scan(&l.Kind, &l.Object)
 	})

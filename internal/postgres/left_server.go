@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -37,7 +37,7 @@ func leftSince(version int) string {
 }
 
 // inspectLeft looks at what lies beside the databases a move carries.
-func (s *server) inspectLeft(ctx context.Context, db *reconcile.Database) error {
+func (s *server) inspectLeft(ctx context.Context, db *mover.Database) error {
 	err := s.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		list, err := leftBy(ctx, conn, "", leftOfServer+leftSince(s.version))
 		db.Uncarried = append(db.Uncarried, list...)
@@ -83,7 +83,7 @@ const leftInTemplate = `select 'left-template', o.type || ' ' || o.identity from
 
 // inspectTemplate looks into template1. That it cannot be looked into is not in
 // the way of a move, which does not use it.
-func (s *server) inspectTemplate(ctx context.Context, db *reconcile.Database) error {
+func (s *server) inspectTemplate(ctx context.Context, db *mover.Database) error {
 	err := s.with(ctx, template1, func(conn *pgx.Conn) error {
 		queries := leftInTemplate
 		if s.superuser {
@@ -93,9 +93,9 @@ func (s *server) inspectTemplate(ctx context.Context, db *reconcile.Database) er
 		db.Uncarried = append(db.Uncarried, list...)
 		return err
 	})
-	var known *reconcile.MoverError
+	var known *mover.Error
 	if errors.As(err, &known) && ctx.Err() == nil {
-		db.Uncarried = append(db.Uncarried, reconcile.Uncarried{Kind: reconcile.UncarriedUnread, Object: "database " + template1, Detail: fmt.Sprint(known)})
+		db.Uncarried = append(db.Uncarried, mover.Uncarried{Kind: mover.UncarriedUnread, Object: "database " + template1, Detail: fmt.Sprint(known)})
 		return nil
 	}
 	return err

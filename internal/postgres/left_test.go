@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // beside is what people put beside their databases' own objects, and what the
@@ -70,7 +70,7 @@ func TestWhatIsBesideIsNamed(t *testing.T) {
 	p.source.Exec(t, template1, besideTemplate)
 	p.target.Exec(t, "postgres", "create role app login password 'from-the-dba'")
 
-	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	inspected := do[mover.InspectResult](t, p, mover.OpInspect)
 	var got []string
 	for _, l := range slices.Concat(inspected.Source.Database.Uncarried, inspected.Uncarried) {
 		got = append(got, strings.TrimSpace(string(l.Kind)+" "+l.Database+": "+l.Object+" "+l.Detail))
@@ -100,8 +100,8 @@ func TestNothingIsBeside(t *testing.T) {
 		}
 		p.source.Exec(t, "main", "create role app; create table t (id int primary key, n int generated always as (id * 2) stored); insert into t values (1); grant select on t to app; analyze")
 		p.source.Exec(t, "main", "vacuum full")
-		inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
-		for _, db := range []*reconcile.Database{inspected.Source.Database, inspected.Target.Database} {
+		inspected := do[mover.InspectResult](t, p, mover.OpInspect)
+		for _, db := range []*mover.Database{inspected.Source.Database, inspected.Target.Database} {
 			if len(db.Uncarried) > 0 || len(db.ServerSettings) < 200 {
 				t.Errorf("PostgreSQL %s: %d settings, left behind %+v", db.ServerVersion, len(db.ServerSettings), db.Uncarried)
 			}
@@ -119,7 +119,7 @@ func TestChangedPrivilegesOfMembersAreCarried(t *testing.T) {
 	p.source.Exec(t, "main", `create extension pgcrypto; revoke execute on function digest(text, text) from public; grant execute on function digest(text, text) to auditor with grant option;
 		revoke all on function pg_ls_dir(text) from public; grant execute on function pg_ls_dir(text) to auditor; revoke execute on function pg_sleep(double precision) from public;
 		grant select (rolname) on pg_authid to auditor; grant usage on language plpgsql to auditor; revoke usage on language plpgsql from public; grant execute on function pg_start_backup(text, boolean, boolean) to auditor`)
-	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	inspected := do[mover.InspectResult](t, p, mover.OpInspect)
 	if len(inspected.Uncarried) != 1 || inspected.Uncarried[0].Object != "privileges of routine pg_start_backup(text,boolean,boolean)" {
 		t.Errorf("left %+v, want what PostgreSQL 15 does not have", inspected.Uncarried)
 	}
@@ -137,7 +137,7 @@ func TestChangedPrivilegesOfMembersAreCarried(t *testing.T) {
 		{"grant execute on function pg_ls_waldir() to auditor", "main: privilege routine pg_ls_waldir(): is on the target only"},
 	} {
 		p.target.Exec(t, "main", m[0])
-		if got := differences(do[reconcile.Proof](t, p, reconcile.OpProve)); !slices.Contains(got, m[1]) {
+		if got := differences(do[mover.Proof](t, p, mover.OpProve)); !slices.Contains(got, m[1]) {
 			t.Errorf("%s: differences %q, want %q", m[0], got, m[1])
 		}
 	}
@@ -158,7 +158,7 @@ func TestStaleGeneratedColumns(t *testing.T) {
 		create function leaning(int) returns int language sql immutable as 'select fee($1)'; create table leans (id int, n int generated always as (leaning(id)) stored); insert into leans values (1);
 		create role app; alter table invoices owner to app`)
 	blocked := func() (objects []string) {
-		for _, o := range do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked {
+		for _, o := range do[mover.InspectResult](t, p, mover.OpInspect).Blocked {
 			objects = append(objects, o.Object)
 		}
 		return objects
@@ -171,14 +171,14 @@ func TestStaleGeneratedColumns(t *testing.T) {
 	if got, want := blocked(), []string{"stored generated column fee of table public.invoices", "stored generated column n of table public.leans"}; !slices.Equal(got, want) {
 		t.Errorf("blocked by %q, want %q", got, want)
 	}
-	left := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database.Uncarried
-	if len(left) != 1 || left[0].Kind != reconcile.UncarriedGenerated || left[0].Object != "stored generated column n of table public.slow" {
+	left := do[mover.InspectResult](t, p, mover.OpInspect).Source.Database.Uncarried
+	if len(left) != 1 || left[0].Kind != mover.UncarriedGenerated || left[0].Object != "stored generated column n of table public.slow" {
 		t.Errorf("left %+v", left)
 	}
 	p.source.Exec(t, "main", "drop table slow")
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	got := differences(do[reconcile.Proof](t, p, reconcile.OpProve))
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	got := differences(do[mover.Proof](t, p, mover.OpProve))
 	want := []string{"main: table public.invoices: content differs: same row count, other digest", "main: table public.leans: content differs: same row count, other digest"}
 	if slices.Sort(got); !slices.Equal(got, want) {
 		t.Errorf("differences %q, want %q", got, want)

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
@@ -85,12 +85,12 @@ func (s *server) hasOwn(ctx context.Context) (ready bool, err error) {
 }
 
 // readLineage reads what a side says about its turn; nil when it says nothing.
-func (s *server) readLineage(ctx context.Context) (*reconcile.LineageMark, error) {
+func (s *server) readLineage(ctx context.Context) (*mover.LineageMark, error) {
 	ready, err := s.hasOwn(ctx)
 	if err != nil || !ready {
 		return nil, err
 	}
-	var mark *reconcile.LineageMark
+	var mark *mover.LineageMark
 	err = s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
 		mark, err = lineageOf(ctx, conn)
 		return err
@@ -98,8 +98,8 @@ func (s *server) readLineage(ctx context.Context) (*reconcile.LineageMark, error
 	return mark, err
 }
 
-func lineageOf(ctx context.Context, conn *pgx.Conn) (*reconcile.LineageMark, error) {
-	var m reconcile.LineageMark
+func lineageOf(ctx context.Context, conn *pgx.Conn) (*mover.LineageMark, error) {
+	var m mover.LineageMark
 	err := conn.QueryRow(ctx, "select installation, epoch, state, move, fence, at from dr.lineage").
 		Scan(&m.Installation, &m.Epoch, &m.State, &m.Move, &m.Fence, &m.At)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -117,7 +117,7 @@ type executor interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-func writeLineage(ctx context.Context, conn executor, m reconcile.LineageMark) error {
+func writeLineage(ctx context.Context, conn executor, m mover.LineageMark) error {
 	_, err := conn.Exec(ctx, `insert into dr.lineage (installation, epoch, state, move, fence) values ($1, $2, $3, $4, $5)
 		on conflict (single) do update set installation = excluded.installation, epoch = excluded.epoch, state = excluded.state,
 		move = excluded.move, fence = excluded.fence, at = clock_timestamp()`, m.Installation, m.Epoch, m.State, m.Move, m.Fence)
@@ -129,21 +129,21 @@ func writeLineage(ctx context.Context, conn executor, m reconcile.LineageMark) e
 
 // everAuthoritative tells whether a side held the truth at some time. Such a
 // side is never overwritten.
-func everAuthoritative(m *reconcile.LineageMark) bool {
+func everAuthoritative(m *mover.LineageMark) bool {
 	return m != nil && (m.State == stateAuthoritative || m.State == stateSuperseded)
 }
 
 // commit records the switch: the target first, whose epoch is higher, so that
 // a crash between the two leaves no doubt which side counts.
 func (m *job) commit(ctx context.Context) error {
-	mark := reconcile.LineageMark{Installation: m.req.Installation, Epoch: m.req.Epoch, State: stateAuthoritative, Move: m.req.Move, Fence: m.req.Fence}
+	mark := mover.LineageMark{Installation: m.req.Installation, Epoch: m.req.Epoch, State: stateAuthoritative, Move: m.req.Move, Fence: m.req.Fence}
 	standing, err := m.target.readLineage(ctx)
 	if err != nil {
 		return err
 	}
 	switch {
 	case standing == nil, standing.Installation != mark.Installation:
-		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target holds no copy of this installation")
+		return failf(targetSide, mover.CodeInconclusive, "commit the switch: the target holds no copy of this installation")
 	case standing.State == stateAuthoritative && standing.Epoch == mark.Epoch && standing.Move == mark.Move:
 		// Cut off after the first half: it is decided, go on with the second.
 	case m.req.Fork && everAuthoritative(standing) && standing.Epoch < mark.Epoch:
@@ -152,7 +152,7 @@ func (m *job) commit(ctx context.Context) error {
 		}
 	case standing.State != stateCopied || standing.Move != mark.Move || standing.Fence != mark.Fence:
 		// The fence too: a target put back from a snapshot holds an earlier attempt.
-		return failf(targetSide, reconcile.CodeInconclusive, "commit the switch: the target is %s by move %q under fence %q, not copied by %q under %q",
+		return failf(targetSide, mover.CodeInconclusive, "commit the switch: the target is %s by move %q under fence %q, not copied by %q under %q",
 			standing.State, standing.Move, standing.Fence, mark.Move, mark.Fence)
 	default:
 		if err := m.decide(ctx, mark); err != nil {
@@ -169,7 +169,7 @@ func (m *job) commit(ctx context.Context) error {
 // decide makes the target the truth, if the source stood still. In the same transaction it records how
 // the target is now, which is what a withdrawal compares with: once decided,
 // it is never recorded again, because the application may have written.
-func (m *job) decide(ctx context.Context, mark reconcile.LineageMark) error {
+func (m *job) decide(ctx context.Context, mark mover.LineageMark) error {
 	if err := m.target.ensureOwn(ctx); err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (m *job) addCarried(ctx context.Context, now *moment) (err error) {
 // supersede tells the source that it lost its turn. How it was then is recorded
 // once: a commit that was cut off and runs again must not hide what somebody
 // wrote meanwhile, and the proof's reading is older than any of it.
-func (m *job) supersede(ctx context.Context, mark reconcile.LineageMark) error {
+func (m *job) supersede(ctx context.Context, mark mover.LineageMark) error {
 	had, err := m.source.readLineage(ctx)
 	if err != nil {
 		return err
@@ -225,7 +225,7 @@ func (m *job) supersede(ctx context.Context, mark reconcile.LineageMark) error {
 
 // mark writes the lineage, the number of the transaction that does, so that
 // our own writes can be told from others', and how the side is from now on.
-func (s *server) mark(ctx context.Context, mark reconcile.LineageMark, now *moment) error {
+func (s *server) mark(ctx context.Context, mark mover.LineageMark, now *moment) error {
 	return s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			if err := recordOwn(ctx, tx); err != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -110,19 +110,19 @@ func (m memberList) says() string {
 
 // leftPrivileges lists what a target where our role is no superuser does not
 // get. A managed service changes the privileges of its own objects itself.
-func (s *server) leftPrivileges(ctx context.Context, conn *pgx.Conn, database string) ([]reconcile.Uncarried, error) {
+func (s *server) leftPrivileges(ctx context.Context, conn *pgx.Conn, database string) ([]mover.Uncarried, error) {
 	members, err := side{conn: conn, version: s.version}.readMembers(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	var left []reconcile.Uncarried
+	var left []mover.Uncarried
 	for _, m := range members {
 		of := "the server's own"
 		if m.extension != "" {
 			of = "extension " + m.extension
 		}
 		if m.extension != "" || s.superuser {
-			left = append(left, reconcile.Uncarried{Kind: reconcile.UncarriedPrivilege, Database: database, Object: m.title() + " (" + of + ")", Detail: m.says(), Superuser: true})
+			left = append(left, mover.Uncarried{Kind: mover.UncarriedPrivilege, Database: database, Object: m.title() + " (" + of + ")", Detail: m.says(), Superuser: true})
 		}
 	}
 	return left, nil
@@ -130,7 +130,7 @@ func (s *server) leftPrivileges(ctx context.Context, conn *pgx.Conn, database st
 
 // leftMissing are the server's objects whose privileges somebody changed on the
 // source and that the target's version does not have.
-func (m *job) leftMissing(ctx context.Context, f *copyFacts) ([]reconcile.Uncarried, error) {
+func (m *job) leftMissing(ctx context.Context, f *copyFacts) ([]mover.Uncarried, error) {
 	changed := map[string]memberList{}
 	var mu sync.Mutex
 	err := m.source.each(ctx, databaseNames(f.source.databases), func(ctx context.Context, _ string, conn *pgx.Conn) error {
@@ -148,7 +148,7 @@ func (m *job) leftMissing(ctx context.Context, f *copyFacts) ([]reconcile.Uncarr
 		return nil, err
 	}
 	names := sortedKeys(changed)
-	var left []reconcile.Uncarried
+	var left []mover.Uncarried
 	err = m.target.with(ctx, maintenance, func(conn *pgx.Conn) error {
 		there, err := side{conn: conn, version: m.target.version}.readMembers(ctx, names)
 		for _, one := range there {
@@ -157,7 +157,7 @@ func (m *job) leftMissing(ctx context.Context, f *copyFacts) ([]reconcile.Uncarr
 		return err
 	})
 	for _, name := range sortedKeys(changed) {
-		left = append(left, reconcile.Uncarried{Kind: reconcile.UncarriedServer, Object: "privileges of " + name, Detail: changed[name].says() + "; the target has no such object"})
+		left = append(left, mover.Uncarried{Kind: mover.UncarriedServer, Object: "privileges of " + name, Detail: changed[name].says() + "; the target has no such object"})
 	}
 	return left, err
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -93,7 +93,7 @@ func (a *adapted) judgeMembers(target globals, to admin) {
 		if m.member == to.name {
 			object = "what role " + m.role + " owns and may do"
 		}
-		a.blocked = append(a.blocked, reconcile.UnsupportedObject{Object: object,
+		a.blocked = append(a.blocked, mover.UnsupportedObject{Object: object,
 			Reason: fmt.Sprintf("role %s is on the target already, and role %s may make nobody a member of it", m.role, to.name), Fix: target.adminOption(m.role, to)})
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 const (
@@ -68,7 +68,7 @@ func TestRolesOfSomebodyElse(t *testing.T) {
 func (p pair) makeRolesTwice(t *testing.T) {
 	t.Helper()
 	ctx := context.Background()
-	req := p.request(reconcile.OpCopy)
+	req := p.request(mover.OpCopy)
 	req.Fence = ""
 	m, err := newJob(req, nil)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/movertest"
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestMoveAwkwardToSuperuserOverTLS moves to a server where we may do all:
@@ -17,22 +17,22 @@ func TestMoveAwkwardToSuperuserOverTLS(t *testing.T) {
 	t.Parallel()
 	p := pair{source: pgtest.New(t, 14), target: pgtest.NewWith(t, pgtest.Options{Major: 15, TLS: true}), admin: pgtest.Superuser}
 	fill(t, p.source)
-	inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+	inspected := do[mover.InspectResult](t, p, mover.OpInspect)
 	if inspected.Target.Error != "" || inspected.Target.Database.TLSVersion != "TLSv1.3" || len(inspected.Blocked) > 0 ||
 		len(inspected.Target.Database.Presented) != 1 || inspected.Target.Database.Presented[0].Chain == "" || inspected.Target.Database.Presented[0].System || len(inspected.Source.Database.Presented) > 0 {
 		t.Fatalf("inspected target %+v, blocked %+v", inspected.Target, inspected.Blocked)
 	}
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	copied := do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	copied := do[mover.CopyResult](t, p, mover.OpCopy)
 	if want := []string{"role postgres exists on the target and keeps its own attributes and password"}; !slices.Equal(copied.Adapted, want) {
 		t.Errorf("adapted for a superuser: %q, want %q", copied.Adapted, want)
 	}
-	proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+	proof := do[mover.Proof](t, p, mover.OpProve)
 	if !proof.Equal() || proof.Compared["roles whose password cannot be read"] != 0 {
 		t.Errorf("not equal: %q, compared %v", differences(proof), proof.Compared)
 	}
 	p.target.Exec(t, "postgres", "alter role app password 'another'")
-	proof = do[reconcile.Proof](t, p, reconcile.OpProve)
+	proof = do[mover.Proof](t, p, mover.OpProve)
 	if got := differences(proof); len(got) != 1 || got[0] != ": role app: password verifier differs" {
 		t.Errorf("changed password gives %q", got)
 	}
@@ -45,8 +45,8 @@ func TestWideRowsNeedLittleMemory(t *testing.T) {
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", `create table wide (id int, raw bytea); alter table wide alter raw set storage external;
 		insert into wide values (1, decode(repeat('00ff5c2e', 32 << 20), 'hex'))`)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	for _, op := range []reconcile.Operation{reconcile.OpCopy, reconcile.OpProve} {
+	do[mover.FenceResult](t, p, mover.OpFence)
+	for _, op := range []mover.Operation{mover.OpCopy, mover.OpProve} {
 		cmd, lines := movertest.Start(t, p.request(op))
 		for lines.Scan() {
 		}
@@ -60,7 +60,7 @@ func TestWideRowsNeedLittleMemory(t *testing.T) {
 			t.Logf("%s took %d KiB", op, rss)
 		}
 	}
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }
@@ -77,7 +77,7 @@ func TestSchemaPublic(t *testing.T) {
 			p.source.Exec(t, "postgres", "create database "+name)
 			p.source.Exec(t, name, sql)
 		}
-		inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+		inspected := do[mover.InspectResult](t, p, mover.OpInspect)
 		kept := 0
 		for _, line := range inspected.Adapted {
 			if strings.HasPrefix(line, "schema public of database ") {
@@ -87,9 +87,9 @@ func TestSchemaPublic(t *testing.T) {
 		if want := map[int]int{14: 3, 15: 0}[to]; kept != want {
 			t.Errorf("to %d: %d databases keep their schema public, want %d: %q", to, kept, want, inspected.Adapted)
 		}
-		do[reconcile.FenceResult](t, p, reconcile.OpFence)
-		do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-		if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+		do[mover.FenceResult](t, p, mover.OpFence)
+		do[mover.CopyResult](t, p, mover.OpCopy)
+		if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 			t.Errorf("to %d: not equal: %q", to, differences(proof))
 		}
 	}

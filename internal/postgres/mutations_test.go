@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // fill makes the awkward databases on a source.
@@ -62,14 +62,14 @@ func TestProofNamesEveryMutation(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 12, 14)
 	fill(t, p.source)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	copied := do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	copied := do[mover.CopyResult](t, p, mover.OpCopy)
 	if !slices.Equal(copied.Adapted, wantAdapted) {
 		t.Errorf("adapted:\n got %q\nwant %q", copied.Adapted, wantAdapted)
 	}
 	equal := func(t *testing.T) {
 		t.Helper()
-		if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+		if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 			t.Fatalf("not equal: %q", differences(proof))
 		}
 	}
@@ -77,7 +77,7 @@ func TestProofNamesEveryMutation(t *testing.T) {
 	for _, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {
 			p.target.Exec(t, m.database, m.sql)
-			proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+			proof := do[mover.Proof](t, p, mover.OpProve)
 			if got := differences(proof); !slices.Contains(got, m.want) {
 				t.Errorf("differences %q do not hold %q", got, m.want)
 			}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // ordered are databases that come out right only when things are made in the
@@ -76,7 +76,7 @@ func TestOrderOfMaking(t *testing.T) {
 			}
 			p.copied(t)
 			if c.super { // the first proof tried to write
-				if again := do[reconcile.Proof](t, p, reconcile.OpProve); !again.Equal() {
+				if again := do[mover.Proof](t, p, mover.OpProve); !again.Equal() {
 					t.Errorf("not equal after a proof: %q", differences(again))
 				}
 			}
@@ -134,7 +134,7 @@ func TestEventTriggersAreNamedFirst(t *testing.T) {
 			want = append(want, strings.ReplaceAll(o.file, "-", "_"))
 		}
 	}
-	for _, b := range do[reconcile.InspectResult](t, p, reconcile.OpInspect).Blocked {
+	for _, b := range do[mover.InspectResult](t, p, mover.OpInspect).Blocked {
 		if strings.HasPrefix(b.Object, "event trigger ") && b.Reason == causes["superuser"].why {
 			got = append(got, b.Database)
 		}

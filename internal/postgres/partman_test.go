@@ -10,7 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/movertest"
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestPartmanMaintenanceBesideRehearsals: pg_partman makes partitions while pg_dump
@@ -27,7 +27,7 @@ func TestPartmanMaintenanceBesideRehearsals(t *testing.T) {
 		fmt.Fprintf(&many, "create table many_%d (id int primary key, note text);", i)
 	}
 	p.source.Exec(t, "main", many.String())
-	for name, req := range map[string]reconcile.MoverRequest{"without rows": p.request(reconcile.OpRehearse), "with rows": p.dressed()} {
+	for name, req := range map[string]mover.Request{"without rows": p.request(mover.OpRehearse), "with rows": p.dressed()} {
 		mover, lines := movertest.Start(t, req)
 		movertest.Until(t, lines, "schema main")
 		stopped := stopChild(t, mover.Process.Pid, func() bool { return locked(t, p.source, "events") })

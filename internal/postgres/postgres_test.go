@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 const (
@@ -38,16 +38,16 @@ func (p pair) makeAdmin(t *testing.T) {
 		grant pg_monitor to circleci with admin option; grant pg_signal_backend to circleci with admin option`)
 }
 
-func endpoint(s *pgtest.Server, user string) *reconcile.Endpoint {
-	e := &reconcile.Endpoint{Host: s.Host, Port: s.Port, Username: user, PasswordFile: s.PasswordFile, TLSMode: "disable"}
+func endpoint(s *pgtest.Server, user string) *mover.Endpoint {
+	e := &mover.Endpoint{Host: s.Host, Port: s.Port, Username: user, PasswordFile: s.PasswordFile, TLSMode: "disable"}
 	if s.CAFile != "" {
 		e.TLSMode, e.CAFile = "verify-full", s.CAFile
 	}
 	return e
 }
 
-func (p pair) request(op reconcile.Operation) reconcile.MoverRequest {
-	req := reconcile.MoverRequest{Operation: op, Engine: reconcile.PostgreSQL, Installation: testInstallation, Move: testMove, Epoch: 1, Fence: testFence,
+func (p pair) request(op mover.Operation) mover.Request {
+	req := mover.Request{Operation: op, Engine: mover.PostgreSQL, Installation: testInstallation, Move: testMove, Epoch: 1, Fence: testFence,
 		Source: endpoint(p.source, pgtest.Superuser), Target: endpoint(p.target, p.admin)}
 	if p.admin != pgtest.Superuser {
 		req.OwnerMap = map[string]string{pgtest.Superuser: p.admin}
@@ -56,7 +56,7 @@ func (p pair) request(op reconcile.Operation) reconcile.MoverRequest {
 }
 
 // do runs an operation and fails the test when it fails.
-func do[T any](t *testing.T, p pair, op reconcile.Operation) T {
+func do[T any](t *testing.T, p pair, op mover.Operation) T {
 	t.Helper()
 	result, err := Run(context.Background(), p.request(op), nil)
 	if err != nil {
@@ -66,17 +66,17 @@ func do[T any](t *testing.T, p pair, op reconcile.Operation) T {
 }
 
 // codeIs fails the test unless an operation fails with the given class.
-func codeIs(t *testing.T, req reconcile.MoverRequest, code, side string) error {
+func codeIs(t *testing.T, req mover.Request, code, side string) error {
 	t.Helper()
 	_, err := Run(context.Background(), req, nil)
-	var known *reconcile.MoverError
+	var known *mover.Error
 	if !errors.As(err, &known) || known.Code != code || known.Side != side {
 		t.Fatalf("%s: got %v, want code %q on side %q", req.Operation, err, code, side)
 	}
 	return err
 }
 
-func differences(proof reconcile.Proof) []string {
+func differences(proof mover.Proof) []string {
 	var lines []string
 	for _, d := range proof.Differences {
 		lines = append(lines, d.Database+": "+d.Kind+" "+d.Object+": "+d.What)
@@ -99,28 +99,28 @@ func TestReachSaysHowFarItCame(t *testing.T) {
 	server := pgtest.New(t, 15)
 	for _, row := range []struct {
 		name   string
-		change func(*reconcile.Endpoint)
-		holds  func(reconcile.ReachResult) bool
+		change func(*mover.Endpoint)
+		holds  func(mover.ReachResult) bool
 	}{
-		{"all the way", func(*reconcile.Endpoint) {}, func(r reconcile.ReachResult) bool {
+		{"all the way", func(*mover.Endpoint) {}, func(r mover.ReachResult) bool {
 			return r.Login == "" && r.Hosts[0].Error == "" && len(r.Hosts[0].Addresses) > 0
 		}},
-		{"no such name", func(e *reconcile.Endpoint) { e.Host = "no-such-host.invalid" }, func(r reconcile.ReachResult) bool {
+		{"no such name", func(e *mover.Endpoint) { e.Host = "no-such-host.invalid" }, func(r mover.ReachResult) bool {
 			return r.Login == "" && r.Hosts[0].Error != "" && len(r.Hosts[0].Addresses) == 0
 		}},
-		{"nobody there", func(e *reconcile.Endpoint) { e.Port = 1 }, func(r reconcile.ReachResult) bool {
+		{"nobody there", func(e *mover.Endpoint) { e.Port = 1 }, func(r mover.ReachResult) bool {
 			return r.Login == "" && r.Hosts[0].Error != "" && len(r.Hosts[0].Addresses) > 0
 		}},
-		{"no such role", func(e *reconcile.Endpoint) { e.Username = "nobody" }, func(r reconcile.ReachResult) bool {
+		{"no such role", func(e *mover.Endpoint) { e.Username = "nobody" }, func(r mover.ReachResult) bool {
 			return r.Login != "" && r.Hosts[0].Error == "" && !strings.Contains(r.Login, pgtest.Password)
 		}},
 	} {
-		req := reconcile.MoverRequest{Operation: reconcile.OpReach, Engine: reconcile.PostgreSQL, Target: endpoint(server, pgtest.Superuser)}
+		req := mover.Request{Operation: mover.OpReach, Engine: mover.PostgreSQL, Target: endpoint(server, pgtest.Superuser)}
 		row.change(req.Target)
 		got, err := Run(t.Context(), req, nil)
 		if err != nil {
 			t.Errorf("%s: %v", row.name, err)
-		} else if r := got.(reconcile.ReachResult); !row.holds(r) {
+		} else if r := got.(mover.ReachResult); !row.holds(r) {
 			t.Errorf("%s: %+v", row.name, r)
 		}
 	}
@@ -132,13 +132,13 @@ func TestMoveSimple(t *testing.T) {
 		p := newPair(t, 12, to)
 		p.source.Exec(t, "postgres", "create database conductor_production")
 		p.source.Exec(t, "conductor_production", simple)
-		do[reconcile.FenceResult](t, p, reconcile.OpFence)
-		do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-		proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+		do[mover.FenceResult](t, p, mover.OpFence)
+		do[mover.CopyResult](t, p, mover.OpCopy)
+		proof := do[mover.Proof](t, p, mover.OpProve)
 		if !proof.Equal() {
 			t.Errorf("12 to %d: not equal: %q (secure write %v)", to, differences(proof), proof.SecureWrite)
 		}
-		do[struct{}](t, p, reconcile.OpCommit)
-		do[reconcile.UnfenceResult](t, p, reconcile.OpUnfence)
+		do[struct{}](t, p, mover.OpCommit)
+		do[mover.UnfenceResult](t, p, mover.OpUnfence)
 	}
 }

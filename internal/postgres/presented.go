@@ -6,20 +6,20 @@ import (
 	"net"
 	"strconv"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
 // presented is the chain of certificates that a session's server showed, none
 // without TLS.
-func (s *server) presented(conn *pgx.Conn) []reconcile.Presented {
+func (s *server) presented(conn *pgx.Conn) []mover.Presented {
 	secured, ok := conn.PgConn().Conn().(*tls.Conn)
 	if !ok {
 		return nil
 	}
-	p := reconcile.Presented{Host: net.JoinHostPort(s.endpoint.Host, strconv.Itoa(s.endpoint.Port))}
+	p := mover.Presented{Host: net.JoinHostPort(s.endpoint.Host, strconv.Itoa(s.endpoint.Port))}
 	p.Show(secured.ConnectionState().PeerCertificates, systemTrusts)
-	return []reconcile.Presented{p}
+	return []mover.Presented{p}
 }
 
 // systemTrusts tells whether the authorities of our own image, which are those

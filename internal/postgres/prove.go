@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -24,20 +24,20 @@ type proof struct {
 	// while it held their snapshots.
 	within map[string]bool
 
-	reconcile.Comparison
+	mover.Comparison
 }
 
 // prove compares both sides.
-func (m *job) prove(ctx context.Context) (reconcile.Proof, error) {
+func (m *job) prove(ctx context.Context) (mover.Proof, error) {
 	began := time.Now()
-	p := &proof{job: m, Comparison: reconcile.Comparison{Proof: reconcile.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}}
+	p := &proof{job: m, Comparison: mover.Comparison{Proof: mover.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}}
 	var err error
 	if p.facts, err = m.readFacts(ctx); err != nil {
 		return p.Proof, err
 	}
 	fenced := p.facts.source.fence != nil && (m.req.Fence == "" || p.facts.source.fence.state.ID == m.req.Fence)
 	if m.req.Fence != "" && !fenced {
-		return p.Proof, failf(sourceSide, reconcile.CodeMoved, "prove: fence %q does not stand on the source", m.req.Fence)
+		return p.Proof, failf(sourceSide, mover.CodeMoved, "prove: fence %q does not stand on the source", m.req.Fence)
 	}
 	before, err := p.counters(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (m *job) prove(ctx context.Context) (reconcile.Proof, error) {
 		return p.Proof, err
 	}
 	if fenced && !maps.Equal(before, after) {
-		return p.Proof, failf(sourceSide, reconcile.CodeMoved, "prove: the source was written to meanwhile, in spite of the fence")
+		return p.Proof, failf(sourceSide, mover.CodeMoved, "prove: the source was written to meanwhile, in spite of the fence")
 	}
 	p.Proof.Counters = after
 	if p.Proof.SecureWrite, err = p.secureWrite(ctx); err != nil {
@@ -64,7 +64,7 @@ func (m *job) prove(ctx context.Context) (reconcile.Proof, error) {
 	return p.Finish(time.Since(began)), nil
 }
 
-func (p *proof) counters(ctx context.Context) (map[string]reconcile.WriteCounter, error) {
+func (p *proof) counters(ctx context.Context) (map[string]mover.WriteCounter, error) {
 	if p.facts.source.fence == nil {
 		return nil, nil // without a fence they say nothing
 	}
@@ -74,7 +74,7 @@ func (p *proof) counters(ctx context.Context) (map[string]reconcile.WriteCounter
 
 // trustRecords loads the digests the copy took in flight, if nothing has been
 // written to the source since: same fence, same write counters.
-func (p *proof) trustRecords(ctx context.Context, fenced bool, now map[string]reconcile.WriteCounter) error {
+func (p *proof) trustRecords(ctx context.Context, fenced bool, now map[string]mover.WriteCounter) error {
 	if p.req.Thorough || !fenced {
 		return nil
 	}
@@ -97,14 +97,14 @@ func (p *proof) trustRecords(ctx context.Context, fenced bool, now map[string]re
 }
 
 // countersIn reads one of our own tables of counters.
-func countersIn(ctx context.Context, conn *pgx.Conn, table string) (map[string]reconcile.WriteCounter, error) {
+func countersIn(ctx context.Context, conn *pgx.Conn, table string) (map[string]mover.WriteCounter, error) {
 	rows, err := conn.Query(ctx, "select database, inserted, updated, deleted, last_write from "+table)
 	if err != nil {
 		return nil, fmt.Errorf("read recorded counters: %w", err)
 	}
-	counters := map[string]reconcile.WriteCounter{}
+	counters := map[string]mover.WriteCounter{}
 	var name string
-	var c reconcile.WriteCounter
+	var c mover.WriteCounter
 	_, err = pgx.ForEachRow(rows, []any{&name, &c.Inserted, &c.Updated, &c.Deleted, &c.LastWrite}, func() error {
 		counters[name] = c
 		return nil
@@ -234,7 +234,7 @@ func (p *proof) secureWrite(ctx context.Context) (bool, error) {
 	var written atomic.Int64
 	err := p.target.each(ctx, p.facts.adapted.allThere(databaseNames(p.facts.source.databases)), func(ctx context.Context, name string, conn *pgx.Conn) error {
 		n, err := p.target.probe(ctx, conn)
-		if codeOfError(err) == reconcile.CodePrivilege {
+		if codeOfError(err) == mover.CodePrivilege {
 			p.differ(name, "write", p.target.endpoint.Username, "role cannot create and write: "+err.Error(), "", "")
 			return nil
 		}

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestLocaleProvider moves words between servers that initdb made with other
@@ -35,7 +35,7 @@ func TestLocaleProvider(t *testing.T) {
 				p.source.Exec(t, "german", words)
 				want = append(want, "german")
 			}
-			info := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
+			info := do[mover.InspectResult](t, p, mover.OpInspect)
 			if !info.Target.Database.ICU {
 				t.Error("a server that knows ICU is said not to")
 			}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // A statement may rightly take hours without a word: an index, the digest of a
@@ -34,7 +34,7 @@ var askTLS = []byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}
 func (m *job) listen(ctx context.Context) (context.Context, func()) {
 	heard, cancel := context.WithCancelCause(ctx)
 	for _, s := range []*server{m.source, m.target} {
-		if s != nil && m.req.Operation != reconcile.OpInspect {
+		if s != nil && m.req.Operation != mover.OpInspect {
 			go s.listen(heard, m.patience, cancel)
 		}
 	}
@@ -49,7 +49,7 @@ func (s *server) listen(ctx context.Context, patience time.Duration, cancel cont
 		case err == nil:
 			heard = time.Now()
 		case ctx.Err() == nil && time.Since(heard) > patience+beat: // a cut may begin right after an answer
-			cancel(failf(s.side, reconcile.CodeUnreachable, "the %s has not answered for %s: %w", s.side, patience, err))
+			cancel(failf(s.side, mover.CodeUnreachable, "the %s has not answered for %s: %w", s.side, patience, err))
 			return
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -174,8 +174,8 @@ func TestUnmadeNamesTheSide(t *testing.T) {
 		"target: 2 objects could not be made: a: ERROR: no (SQLSTATE 42501) (hint: ask a)\nb: ERROR: no (SQLSTATE 42501) (hint: ask b)":                         {failing("a", targetSide), failing("b", "")},
 		": 2 objects could not be made: on the source: a: ERROR: no (SQLSTATE 42501) (hint: ask a)\non the target: b: ERROR: no (SQLSTATE 42501) (hint: ask b)": {failing("a", sourceSide), failing("b", "")},
 	} {
-		var known *reconcile.MoverError
-		if err := unmade(left); !errors.As(err, &known) || known.Code != reconcile.CodePrivilege || known.Side+": "+err.Error() != want {
+		var known *mover.Error
+		if err := unmade(left); !errors.As(err, &known) || known.Code != mover.CodePrivilege || known.Side+": "+err.Error() != want {
 			t.Errorf("got %+v, want %s", known, want)
 		}
 	}

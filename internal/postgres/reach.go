@@ -7,17 +7,17 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // reach tries the way to the target from where this pod stands: the name, the
 // connection, the login. That one of them fails is its result.
-func (m *job) reach(ctx context.Context) reconcile.ReachResult {
+func (m *job) reach(ctx context.Context) mover.ReachResult {
 	e := m.target.endpoint
-	host := reconcile.Reached{Host: net.JoinHostPort(e.Host, strconv.Itoa(e.Port))}
+	host := mover.Reached{Host: net.JoinHostPort(e.Host, strconv.Itoa(e.Port))}
 	addresses, err := process.Reach(ctx, host.Host)
 	host.Came(addresses, err)
-	out := reconcile.ReachResult{At: time.Now().UTC(), Hosts: []reconcile.Reached{host}}
+	out := mover.ReachResult{At: time.Now().UTC(), Hosts: []mover.Reached{host}}
 	if err != nil {
 		return out
 	}

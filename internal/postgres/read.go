@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 )
@@ -14,9 +14,9 @@ import (
 // readWhole reads every row and every large object of the source and keeps
 // nothing: before another side's data is given up, this one has to be known to
 // be readable. It needs no fence and changes nothing.
-func (m *job) readWhole(ctx context.Context) (reconcile.ReadResult, error) {
+func (m *job) readWhole(ctx context.Context) (mover.ReadResult, error) {
 	began := time.Now()
-	result := reconcile.ReadResult{At: began.UTC()}
+	result := mover.ReadResult{At: began.UTC()}
 	var databases []database
 	err := m.source.with(ctx, maintenance, func(conn *pgx.Conn) (err error) {
 		databases, err = listDatabases(ctx, conn, m.source.version)
@@ -34,7 +34,7 @@ func (m *job) readWhole(ctx context.Context) (reconcile.ReadResult, error) {
 	return result, nil
 }
 
-func (m *job) readDatabase(ctx context.Context, name string, result *reconcile.ReadResult) error {
+func (m *job) readDatabase(ctx context.Context, name string, result *mover.ReadResult) error {
 	var tables []table
 	err := m.source.with(ctx, name, func(conn *pgx.Conn) (err error) {
 		if tables, err = listTables(ctx, conn); err != nil {

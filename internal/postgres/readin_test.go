@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // newServers starts a pair whose target's admin is a superuser or not.
@@ -20,11 +20,11 @@ func newServers(t *testing.T, from, to int, super bool) pair {
 
 // copied fences and copies, and fails unless the proof says both sides are
 // equal.
-func (p pair) copied(t *testing.T) reconcile.Proof {
+func (p pair) copied(t *testing.T) mover.Proof {
 	t.Helper()
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	proof := do[mover.Proof](t, p, mover.OpProve)
 	if !proof.Equal() {
 		t.Fatalf("not equal: %q", differences(proof))
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -20,22 +20,22 @@ const rehearsalTries = 3
 // own, by the copy's code, compares it with the source's by the proof's, makes the
 // trial write, and drops everything again. The application is up meanwhile: it
 // never waits on us for longer than waitLimit.
-func (m *job) rehearse(ctx context.Context) (reconcile.Rehearsal, error) {
+func (m *job) rehearse(ctx context.Context) (mover.Rehearsal, error) {
 	began := time.Now()
 	if m.req.WithData && m.req.Limits == nil {
-		return reconcile.Rehearsal{}, failf("", reconcile.CodeFailed, "rehearse: no limits were given for one with rows")
+		return mover.Rehearsal{}, failf("", mover.CodeFailed, "rehearse: no limits were given for one with rows")
 	}
 	for try := 1; ; try++ {
 		result, err := m.rehearseOnce(ctx, began)
 		result.At, result.Duration, result.Tries, result.WithData = began.UTC(), time.Since(began), try, m.req.WithData
 		if ctx.Err() != nil { // the pod is ended, and another one may do it
-			return result, fail("", reconcile.CodeUnreachable, fmt.Errorf("rehearse: interrupted: %w", context.Cause(ctx)))
+			return result, fail("", mover.CodeUnreachable, fmt.Errorf("rehearse: interrupted: %w", context.Cause(ctx)))
 		}
 		if !errors.As(err, new(*waitedError)) && !errors.As(err, new(*changedError)) {
 			return result, err
 		}
 		if try == rehearsalTries {
-			return result, fail(sourceSide, reconcile.CodeInconclusive, fmt.Errorf("rehearse: gave up after %d tries: %w; run it again when the schema of the source is not being changed", try, err))
+			return result, fail(sourceSide, mover.CodeInconclusive, fmt.Errorf("rehearse: gave up after %d tries: %w; run it again when the schema of the source is not being changed", try, err))
 		}
 		m.progress.Say("%s; let go, and begin again", err)
 		if err := process.Pause(ctx, time.Duration(try)*5*time.Second); err != nil {
@@ -44,7 +44,7 @@ func (m *job) rehearse(ctx context.Context) (reconcile.Rehearsal, error) {
 	}
 }
 
-func (m *job) rehearseOnce(ctx context.Context, began time.Time) (result reconcile.Rehearsal, err error) {
+func (m *job) rehearseOnce(ctx context.Context, began time.Time) (result mover.Rehearsal, err error) {
 	facts, err := m.readFacts(ctx)
 	if err != nil {
 		return result, err
@@ -54,7 +54,7 @@ func (m *job) rehearseOnce(ctx context.Context, began time.Time) (result reconci
 	}
 	tool, err := findDump(ctx, max(m.source.version, m.target.version)/10000)
 	if err != nil {
-		return result, fail("", reconcile.CodeUnsupported, err)
+		return result, fail("", mover.CodeUnsupported, err)
 	}
 	if err := m.target.ensureOwn(ctx); err != nil {
 		return result, err
@@ -116,7 +116,7 @@ type rehearsal struct {
 	facts  *copyFacts
 	proof  *proof
 	failed map[string]bool // databases that could not be made
-	report reconcile.Rehearsal
+	report mover.Rehearsal
 }
 
 func newRehearsal(on *stage, facts *copyFacts, tool dumpTool) *rehearsal {
@@ -126,7 +126,7 @@ func newRehearsal(on *stage, facts *copyFacts, tool dumpTool) *rehearsal {
 	on.target.rehearsal = prefix
 	r := &rehearsal{facts: facts, failed: map[string]bool{}}
 	r.copyRun = &copyRun{job: on.job, hold: &holder{conn: on.conn}, dump: tool, adapted: facts.adapted, admin: facts.target.admin.name}
-	r.proof = &proof{job: on.job, facts: facts, within: map[string]bool{}, Comparison: reconcile.Comparison{Proof: reconcile.Proof{Compared: map[string]int{}}}}
+	r.proof = &proof{job: on.job, facts: facts, within: map[string]bool{}, Comparison: mover.Comparison{Proof: mover.Proof{Compared: map[string]int{}}}}
 	if on.req.WithData {
 		r.dress = &dress{rehearsal: r, digests: map[[3]string]digest{}}
 		r.proof.recorded = r.dress.digests
@@ -189,7 +189,7 @@ var lacks = map[string]bool{"58P01": true, "53200": true}
 // made turns what a server refuses into a difference, which the outage would have
 // met. Any other error ends the rehearsal: it says nothing of the schema.
 func (r *rehearsal) made(ctx context.Context, what, database string, err error) error {
-	var known *reconcile.MoverError
+	var known *mover.Error
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -197,11 +197,11 @@ func (r *rehearsal) made(ctx context.Context, what, database string, err error) 
 		return limit
 	}
 	if !errors.As(err, &known) {
-		known = &reconcile.MoverError{Code: reconcile.CodeFailed, Err: err}
+		known = &mover.Error{Code: mover.CodeFailed, Err: err}
 	}
 	var pg *pgconn.PgError
 	refused := errors.As(err, &pg) && known.Side != sourceSide && (errors.As(unread(err), new(*unreadError)) || lacks[pg.Code])
-	if !refused && known.Code != reconcile.CodeUnsupported { // it says nothing of the schema
+	if !refused && known.Code != mover.CodeUnsupported { // it says nothing of the schema
 		return err
 	}
 	r.failed[database] = true
@@ -239,7 +239,7 @@ func (r *rehearsal) compare(ctx context.Context) (err error) {
 }
 
 // told is the result in the source's names.
-func (r *rehearsal) told() reconcile.Rehearsal {
+func (r *rehearsal) told() mover.Rehearsal {
 	names := r.adapted.spoken()
 	p := r.proof.Finish(0)
 	r.report.Compared = p.Compared
@@ -269,8 +269,8 @@ func (r *rehearsal) notTried() []string {
 // end notes which limit was met.
 func (r *rehearsal) end(limit *limitError) {
 	r.report.Ended = limit.limit
-	what := fmt.Sprintf("%s; %d tables with %s were copied by then", limit.what, r.result.Tables, reconcile.Bytes(r.result.Bytes))
-	r.proof.Name(reconcile.Difference{Kind: reconcile.KindLimit, Object: limit.limit, What: what, Fix: limit.fix})
+	what := fmt.Sprintf("%s; %d tables with %s were copied by then", limit.what, r.result.Tables, mover.Bytes(r.result.Bytes))
+	r.proof.Name(mover.Difference{Kind: mover.KindLimit, Object: limit.limit, What: what, Fix: limit.fix})
 }
 
 // rehearse makes the schema, and fills it where rows are carried.

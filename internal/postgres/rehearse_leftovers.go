@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -56,7 +56,7 @@ func (s *stage) take(ctx context.Context) error {
 		return fmt.Errorf("look whether a copy is running: %w", err)
 	}
 	if copying {
-		return failf(targetSide, reconcile.CodeOtherHolder, "rehearse: a copy to this target is running")
+		return failf(targetSide, mover.CodeOtherHolder, "rehearse: a copy to this target is running")
 	}
 	if err := endRehearsals(ctx, s.conn, s.label()); err != nil {
 		return err
@@ -86,7 +86,7 @@ func endRehearsals(ctx context.Context, own *pgx.Conn, label string) error {
 			return classify(targetSide, err)
 		}
 		if try == 100 {
-			return failf(targetSide, reconcile.CodeFailed, "an older rehearsal's session on the target does not end")
+			return failf(targetSide, mover.CodeFailed, "an older rehearsal's session on the target does not end")
 		}
 		if err := process.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
@@ -118,7 +118,7 @@ func clearRehearsals(ctx context.Context, target *server, own *pgx.Conn) error {
 	}
 	for _, m := range made { // "rehearsed database" comes before "rehearsed role"
 		if !strings.HasPrefix(m.Name, rehearsalPrefix) {
-			return failf(targetSide, reconcile.CodeFailed, "clear a rehearsal: %q is on record in database %s and has no name of a rehearsal; delete that row of dr.made", m.Name, ownDatabase)
+			return failf(targetSide, mover.CodeFailed, "clear a rehearsal: %q is on record in database %s and has no name of a rehearsal; delete that row of dr.made", m.Name, ownDatabase)
 		}
 		if m.Kind == kindRehearsed+"database" {
 			if err := target.dropDatabase(ctx, m.Name); err != nil {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/movertest"
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // TestRehearsalLeavesNothing rehearses the awkward fixture, whose copy is proven
@@ -30,7 +30,7 @@ func TestRehearsalLeavesNothing(t *testing.T) {
 		p.target.Exec(t, "postgres", "create database shop")
 		p.target.Exec(t, "shop", "create table t (id int); insert into t values (1)")
 		was := onServer(t, p.target)
-		got := do[reconcile.Rehearsal](t, p, reconcile.OpRehearse)
+		got := do[mover.Rehearsal](t, p, mover.OpRehearse)
 		for _, d := range got.Differences {
 			t.Errorf("12 to %d: %s: %s %s: %s (%q, %q)", to, d.Database, d.Kind, d.Object, d.What, d.Source, d.Target)
 		}
@@ -38,7 +38,7 @@ func TestRehearsalLeavesNothing(t *testing.T) {
 		if is := onServer(t, p.target); is != was {
 			t.Errorf("12 to %d: the target was\n%s\nand is\n%s", to, was, is)
 		}
-		if seen := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Source.Database.Schema; seen != got.Schema || seen == "" {
+		if seen := do[mover.InspectResult](t, p, mover.OpInspect).Source.Database.Schema; seen != got.Schema || seen == "" {
 			t.Errorf("the inspection gives schema %q, the rehearsal %q", seen, got.Schema)
 		}
 	}
@@ -67,25 +67,25 @@ func TestRehearsalKilledAnywhere(t *testing.T) {
 	was := onServer(t, p.target)
 	left := "select count(*)::text from (select datname from pg_database union all select rolname from pg_roles) x(n) where n like 'circleci\\_dr\\_rehearsal\\_%'"
 	for _, point := range []string{"roles ", "schema main", "constraints main", "privileges main", "schema other", "compare catalogs main", "compare catalogs other"} {
-		movertest.KillAt(t, p.request(reconcile.OpRehearse), point)
+		movertest.KillAt(t, p.request(mover.OpRehearse), point)
 		if n := p.target.Value(t, "postgres", left); n == "0" && point != "roles " {
 			t.Errorf("killed at %q: it left nothing, so the kill came too late", point)
 		}
-		seen := do[reconcile.InspectResult](t, p, reconcile.OpInspect).Target.Database
-		if len(seen.Databases) != 1 || slices.ContainsFunc(seen.Roles, func(r reconcile.RoleInfo) bool { return strings.HasPrefix(r.Name, rehearsalPrefix) }) {
+		seen := do[mover.InspectResult](t, p, mover.OpInspect).Target.Database
+		if len(seen.Databases) != 1 || slices.ContainsFunc(seen.Roles, func(r mover.RoleInfo) bool { return strings.HasPrefix(r.Name, rehearsalPrefix) }) {
 			t.Errorf("killed at %q: an inspection sees %+v and %+v", point, seen.Databases, seen.Roles)
 		}
 	}
-	if got := do[reconcile.Rehearsal](t, p, reconcile.OpRehearse); len(got.Differences) > 0 {
+	if got := do[mover.Rehearsal](t, p, mover.OpRehearse); len(got.Differences) > 0 {
 		t.Errorf("differences: %+v", got.Differences)
 	}
 	if is := onServer(t, p.target); is != was {
 		t.Errorf("the target was\n%s\nand is\n%s", was, is)
 	}
 	p.target.Exec(t, "postgres", "drop database shop")
-	movertest.KillAt(t, p.request(reconcile.OpRehearse), "constraints main")
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	movertest.KillAt(t, p.request(mover.OpRehearse), "constraints main")
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 	if n := p.target.Value(t, "postgres", left); n != "0" {
 		t.Errorf("after a copy %s things of a rehearsal are left", n)
 	}
@@ -102,7 +102,7 @@ func TestRehearsalNamesWhatCannotBeMade(t *testing.T) {
 	}
 	p.source.Exec(t, "bad", "create text search template t (lexize = dsimple_lexize, init = dsimple_init)")
 	p.source.Exec(t, "worse", "create function raw() returns int language c as '$libdir/plpgsql', 'plpgsql_call_handler'")
-	got := do[reconcile.Rehearsal](t, p, reconcile.OpRehearse)
+	got := do[mover.Rehearsal](t, p, mover.OpRehearse)
 	if len(got.Differences) != 2 || got.Differences[0].Object != "bad" || got.Differences[1].Object != "worse" {
 		t.Fatalf("got %+v", got.Differences)
 	}
@@ -129,7 +129,7 @@ func TestRehearsalLetsGo(t *testing.T) {
 		fmt.Fprintf(&many, "create table many_%d (id int primary key, note text);", i)
 	}
 	p.source.Exec(t, "main", many.String())
-	mover, lines := movertest.Start(t, p.request(reconcile.OpRehearse))
+	mover, lines := movertest.Start(t, p.request(mover.OpRehearse))
 	movertest.Until(t, lines, "schema main")
 	stopped := stopChild(t, mover.Process.Pid, func() bool { return locked(t, p.source, "jobs") })
 	began := time.Now()
@@ -188,13 +188,13 @@ func TestRehearsalWaitsForNoCopy(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 12, 14)
 	fill(t, p.source)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	copying, lines := movertest.Start(t, p.request(reconcile.OpCopy))
+	do[mover.FenceResult](t, p, mover.OpFence)
+	copying, lines := movertest.Start(t, p.request(mover.OpCopy))
 	movertest.Until(t, lines, "roles ")
 	if err := copying.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	codeIs(t, p.request(reconcile.OpRehearse), reconcile.CodeOtherHolder, "target")
+	codeIs(t, p.request(mover.OpRehearse), mover.CodeOtherHolder, "target")
 	if err := copying.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -200,7 +200,7 @@ func relayTable(ctx context.Context, src, dst *wire, out, in string, asBinary bo
 		}
 		return sum, bytes, classify(targetSide, err)
 	case written != sum.rows:
-		return sum, bytes, failf(targetSide, reconcile.CodeFailed, "%d rows were read and %d written", sum.rows, written)
+		return sum, bytes, failf(targetSide, mover.CodeFailed, "%d rows were read and %d written", sum.rows, written)
 	}
 	return sum, bytes, nil
 }

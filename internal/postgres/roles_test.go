@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 const rolesOfSide = `select string_agg(concat_ws(' ', rolname, rolsuper, rolcreatedb, rolcreaterole, rolcanlogin, rolconnlimit, coalesce(rolpassword, 'none')), E'\n' order by rolname)
@@ -29,14 +29,14 @@ func TestRolesThatExist(t *testing.T) {
 				p.target.Exec(t, "postgres", "grant app, quiet to circleci with admin option")
 			}
 			mine := p.target.Value(t, "postgres", rolesOfSide+"('"+admin+"')")
-			inspected := do[reconcile.InspectResult](t, p, reconcile.OpInspect)
-			do[reconcile.FenceResult](t, p, reconcile.OpFence)
+			inspected := do[mover.InspectResult](t, p, mover.OpInspect)
+			do[mover.FenceResult](t, p, mover.OpFence)
 			const keeps = " exists on the target and keeps its own attributes and password, which whoever logs in as it needs; the source's has another "
 			want := []string{"role app" + keeps + "CREATEDB, LOGIN, connection limit", "role quiet" + keeps + "LOGIN"}
 			theirs := p.target.Value(t, "postgres", rolesOfSide+"('app', 'quiet', 'theirs')")
 			wantMine := "role " + admin + " exists on the target and keeps its own attributes and password"
 			for range 2 { // the second one finds what the first one made
-				copied := do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+				copied := do[mover.CopyResult](t, p, mover.OpCopy)
 				for _, line := range append(want, wantMine) {
 					if !slices.Contains(copied.Adapted, line) || !slices.Contains(inspected.Adapted, line) {
 						t.Errorf("%q is not in the plan's %q or the copy's %q", line, inspected.Adapted, copied.Adapted)
@@ -55,7 +55,7 @@ func TestRolesThatExist(t *testing.T) {
 			if got, want := p.target.Value(t, "postgres", rolesOfSide+"('made')"), p.source.Value(t, "postgres", rolesOfSide+"('made')"); got != want {
 				t.Errorf("roles on the target:\n%s\non the source:\n%s", got, want)
 			}
-			if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+			if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 				t.Errorf("not equal: %q", differences(proof))
 			}
 		})

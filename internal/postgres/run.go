@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // defaultStreams is how many tables are copied at a time when the request
@@ -16,18 +16,18 @@ const defaultStreams = 2
 
 // mover does one request.
 type job struct {
-	req      reconcile.MoverRequest
+	req      mover.Request
 	source   *server
 	target   *server
 	token    string
-	progress *reconcile.Reporter
+	progress *mover.Reporter
 	// patience is how long a server may keep silent.
 	patience time.Duration
 }
 
 // Run does one operation and returns its result. Every operation can be cut
 // off at any point and run again. Errors are *reconcile.MoverError.
-func Run(ctx context.Context, req reconcile.MoverRequest, progress reconcile.Progress) (any, error) {
+func Run(ctx context.Context, req mover.Request, progress mover.Progress) (any, error) {
 	m, err := newJob(req, progress)
 	if err != nil {
 		return nil, err
@@ -39,24 +39,24 @@ func Run(ctx context.Context, req reconcile.MoverRequest, progress reconcile.Pro
 	return result, nil
 }
 
-func newJob(req reconcile.MoverRequest, progress reconcile.Progress) (*job, error) {
+func newJob(req mover.Request, progress mover.Progress) (*job, error) {
 	token := make([]byte, 8)
 	if _, err := rand.Read(token); err != nil {
-		return nil, fail("", reconcile.CodeFailed, fmt.Errorf("make holder's token: %w", err))
+		return nil, fail("", mover.CodeFailed, fmt.Errorf("make holder's token: %w", err))
 	}
 	if req.Streams <= 0 {
 		req.Streams = defaultStreams
 	}
-	m := &job{req: req, token: hex.EncodeToString(token), progress: reconcile.NewReporter(progress, time.Now), patience: answerTime}
-	needs := map[reconcile.Operation][2]bool{
-		reconcile.OpFence: {true, false}, reconcile.OpUnfence: {true, false}, reconcile.OpCopy: {true, true},
-		reconcile.OpProve: {true, true}, reconcile.OpCommit: {true, true},
-		reconcile.OpInspect: {false, false}, reconcile.OpWithdraw: {true, true}, reconcile.OpRead: {true, false},
-		reconcile.OpSetAside: {true, false}, reconcile.OpRehearse: {true, true}, reconcile.OpReach: {false, true},
+	m := &job{req: req, token: hex.EncodeToString(token), progress: mover.NewReporter(progress, time.Now), patience: answerTime}
+	needs := map[mover.Operation][2]bool{
+		mover.OpFence: {true, false}, mover.OpUnfence: {true, false}, mover.OpCopy: {true, true},
+		mover.OpProve: {true, true}, mover.OpCommit: {true, true},
+		mover.OpInspect: {false, false}, mover.OpWithdraw: {true, true}, mover.OpRead: {true, false},
+		mover.OpSetAside: {true, false}, mover.OpRehearse: {true, true}, mover.OpReach: {false, true},
 	}
 	need, known := needs[req.Operation]
 	if !known {
-		return nil, failf("", reconcile.CodeFailed, "operation %q is none of PostgreSQL's", req.Operation)
+		return nil, failf("", mover.CodeFailed, "operation %q is none of PostgreSQL's", req.Operation)
 	}
 	var err error
 	if req.Source != nil || need[0] {
@@ -73,7 +73,7 @@ func newJob(req reconcile.MoverRequest, progress reconcile.Progress) (*job, erro
 }
 
 func (m *job) label() string {
-	if m.req.Operation == reconcile.OpRehearse {
+	if m.req.Operation == mover.OpRehearse {
 		return rehearsalApp + "/" + m.token
 	}
 	return appPrefix + "/" + m.token
@@ -92,25 +92,25 @@ func (m *job) run(ctx context.Context) (any, error) {
 
 func (m *job) do(ctx context.Context) (any, error) {
 	switch m.req.Operation {
-	case reconcile.OpInspect:
+	case mover.OpInspect:
 		return m.inspect(ctx), nil
-	case reconcile.OpReach:
+	case mover.OpReach:
 		return m.reach(ctx), nil
-	case reconcile.OpFence:
+	case mover.OpFence:
 		return m.fence(ctx)
-	case reconcile.OpUnfence:
+	case mover.OpUnfence:
 		return m.unfence(ctx)
-	case reconcile.OpCopy:
+	case mover.OpCopy:
 		return m.copy(ctx)
-	case reconcile.OpRead:
+	case mover.OpRead:
 		return m.readWhole(ctx)
-	case reconcile.OpProve:
+	case mover.OpProve:
 		return m.prove(ctx)
-	case reconcile.OpCommit:
+	case mover.OpCommit:
 		return struct{}{}, m.commit(ctx)
-	case reconcile.OpSetAside:
+	case mover.OpSetAside:
 		return m.setAside(ctx)
-	case reconcile.OpRehearse:
+	case mover.OpRehearse:
 		return m.rehearse(ctx)
 	default: // reconcile.OpWithdraw: newMover knows no other
 		return struct{}{}, m.withdraw(ctx)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -15,10 +15,10 @@ import (
 //
 // Whether anybody has set a setting is told by its default, and not by where
 // it comes from: initdb writes what it found into the server's file.
-func (s *server) serverSettings(ctx context.Context) (map[string]reconcile.ServerSetting, error) {
+func (s *server) serverSettings(ctx context.Context) (map[string]mover.ServerSetting, error) {
 	cfg, err := s.config(maintenance)
 	if err != nil {
-		return nil, fail(s.side, reconcile.CodeFailed, err)
+		return nil, fail(s.side, mover.CodeFailed, err)
 	}
 	cfg.RuntimeParams = map[string]string{"application_name": s.label}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
@@ -36,9 +36,9 @@ func (s *server) serverSettings(ctx context.Context) (map[string]reconcile.Serve
 	if err != nil {
 		return nil, classify(s.side, fmt.Errorf("read settings of the server: %w", err))
 	}
-	settings := map[string]reconcile.ServerSetting{}
+	settings := map[string]mover.ServerSetting{}
 	var name string
-	var v reconcile.ServerSetting
+	var v mover.ServerSetting
 	_, err = pgx.ForEachRow(rows, []any{&name, &v.Value, &v.Default, &v.Hidden}, func() error {
 		settings[name] = v
 		return nil

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -34,7 +34,7 @@ func (s *server) waitReadOnly(ctx context.Context, databases []string, want, rel
 				break
 			}
 			if !reloads || try == int(reloadTime/reloadPause) {
-				return failf(s.side, reconcile.CodeFailed, "wait for %s = %s in database %q: new sessions see %q; is it set on the server's command line?", readOnly, value, name, got)
+				return failf(s.side, mover.CodeFailed, "wait for %s = %s in database %q: new sessions see %q; is it set on the server's command line?", readOnly, value, name, got)
 			}
 			if err := process.Pause(ctx, reloadPause); err != nil {
 				return err
@@ -74,5 +74,5 @@ func (s *server) endSessions(ctx context.Context, conn *pgx.Conn, databases []st
 			return ended, err
 		}
 	}
-	return ended, failf(s.side, reconcile.CodeInconclusive, "end sessions: some are still there after %s", endTime)
+	return ended, failf(s.side, mover.CodeInconclusive, "end sessions: some are still there after %s", endTime)
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -18,8 +18,8 @@ func TestCopyMeetsSessionsItMayNotEnd(t *testing.T) {
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", simple)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
 
 	conn, err := p.target.Connect(t.Context(), "main")
 	if err != nil {
@@ -28,7 +28,7 @@ func TestCopyMeetsSessionsItMayNotEnd(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "set application_name = 'night watch'"); err != nil {
 		t.Fatal(err)
 	}
-	err = codeIs(t, p.request(reconcile.OpCopy), reconcile.CodeFailed, targetSide)
+	err = codeIs(t, p.request(mover.OpCopy), mover.CodeFailed, targetSide)
 	for _, want := range []string{`drop database "main"`, "role postgres", "night watch", "run it again"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
@@ -40,8 +40,8 @@ func TestCopyMeetsSessionsItMayNotEnd(t *testing.T) {
 		time.Sleep(time.Second)
 		_ = conn.Close(t.Context())
 	}()
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }
@@ -51,7 +51,7 @@ func TestCopyMeetsSessionsItMayNotEnd(t *testing.T) {
 func TestNoTimeLimitEndsOurSessions(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[int][]string{120022: nil, 139999: nil, 140000: {"idle_session_timeout"}, 160004: {"idle_session_timeout"}, 170000: {"idle_session_timeout", "transaction_timeout"}} {
-		s := &server{version: version, endpoint: reconcile.Endpoint{Host: "db.example.com", Port: 5432, TLSMode: "disable"}}
+		s := &server{version: version, endpoint: mover.Endpoint{Host: "db.example.com", Port: 5432, TLSMode: "disable"}}
 		cfg, err := s.config("main")
 		if err != nil {
 			t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -154,8 +154,8 @@ func (s *server) functionSettings(ctx context.Context, databases []string) ([]fu
 
 // blockedFunctions are the functions whose SET clause the target does not take.
 // Without it a function would do something else, so that it is not left out.
-func (a adapted) blockedFunctions(functions []functionSetting, target globals, to admin) []reconcile.UnsupportedObject {
-	var list []reconcile.UnsupportedObject
+func (a adapted) blockedFunctions(functions []functionSetting, target globals, to admin) []mover.UnsupportedObject {
+	var list []mover.UnsupportedObject
 	for _, f := range functions {
 		why, fix := a.settingLeft(f.settingValue, target, to)
 		if why == "" {
@@ -164,7 +164,7 @@ func (a adapted) blockedFunctions(functions []functionSetting, target globals, t
 		if fix == "" {
 			fix = "alter function … reset " + f.name + " on the source, or give it a value that the target takes"
 		}
-		list = append(list, reconcile.UnsupportedObject{Database: f.database, Object: "function " + f.function + " with a setting of " + f.name, Reason: why, Fix: fix})
+		list = append(list, mover.UnsupportedObject{Database: f.database, Object: "function " + f.function + " with a setting of " + f.name, Reason: why, Fix: fix})
 	}
 	return list
 }
@@ -191,5 +191,5 @@ func (a *adapted) leaveSetting(s setting, why, fix string) {
 		fix = "reset it on the source if nobody needs it; what took its place can be set on the target after the move"
 	}
 	a.note("setting %s of %s is not carried: %s", s.name, s.subject(), why)
-	a.omitted = append(a.omitted, reconcile.UnsupportedObject{Database: s.database, Object: "setting " + s.name + " of " + s.subject(), Reason: why, Fix: fix})
+	a.omitted = append(a.omitted, mover.UnsupportedObject{Database: s.database, Object: "setting " + s.name + " of " + s.subject(), Reason: why, Fix: fix})
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -144,7 +144,7 @@ func (s *server) catchUp(ctx context.Context, conn *pgx.Conn) error {
 func (s *server) plainSettings(ctx context.Context, database string, names ...string) (map[string]string, error) {
 	cfg, err := s.config(database)
 	if err != nil {
-		return nil, fail(s.side, reconcile.CodeFailed, err)
+		return nil, fail(s.side, mover.CodeFailed, err)
 	}
 	for _, name := range names {
 		delete(cfg.RuntimeParams, name)

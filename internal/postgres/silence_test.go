@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // silencer passes connections on to a server until it is told to pass nothing
@@ -29,7 +29,7 @@ type silencer struct {
 
 // newSilencer listens on an address in front of a server, and gives the server
 // as it is reached through it.
-func newSilencer(t *testing.T, address string, e *reconcile.Endpoint) (*silencer, *reconcile.Endpoint) {
+func newSilencer(t *testing.T, address string, e *mover.Endpoint) (*silencer, *mover.Endpoint) {
 	t.Helper()
 	s := &silencer{to: net.JoinHostPort(e.Host, strconv.Itoa(e.Port)), cut: make(chan struct{})}
 	l, err := net.Listen("tcp", address)
@@ -89,11 +89,11 @@ func TestTargetFallsSilent(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 12, 14)
 	fill(t, p.source)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	req := p.request(reconcile.OpCopy)
+	do[mover.FenceResult](t, p, mover.OpFence)
+	req := p.request(mover.OpCopy)
 	network, through := newSilencer(t, "127.0.0.1:0", req.Target)
 	req.Target = through
-	m, err := newJob(req, func(e reconcile.MoverEvent) {
+	m, err := newJob(req, func(e mover.Event) {
 		if e.Phase == "rows" {
 			network.silence()
 		}
@@ -103,13 +103,13 @@ func TestTargetFallsSilent(t *testing.T) {
 	}
 	m.patience = time.Second
 	_, err = m.run(t.Context())
-	var known *reconcile.MoverError
-	if !errors.As(err, &known) || known.Code != reconcile.CodeUnreachable || known.Side != targetSide || !strings.Contains(err.Error(), "has not answered for 1s") {
+	var known *mover.Error
+	if !errors.As(err, &known) || known.Code != mover.CodeUnreachable || known.Side != targetSide || !strings.Contains(err.Error(), "has not answered for 1s") {
 		t.Errorf("the copy ended with %v", err)
 	}
 	// The cut over, the next mover takes over what is left and ends it.
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	if proof := do[reconcile.Proof](t, p, reconcile.OpProve); !proof.Equal() {
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	if proof := do[mover.Proof](t, p, mover.OpProve); !proof.Equal() {
 		t.Errorf("not equal: %q", differences(proof))
 	}
 }
@@ -119,7 +119,7 @@ func TestUnfenceWaitsForASourceThatRestarts(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 12, 14)
 	fill(t, p.source)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
+	do[mover.FenceResult](t, p, mover.OpFence)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -128,27 +128,27 @@ func TestUnfenceWaitsForASourceThatRestarts(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	req := p.request(reconcile.OpUnfence)
+	req := p.request(mover.OpUnfence)
 	to, waited := req.Source, 0
 	away := *to
 	away.Host, away.Port = "127.0.0.1", l.Addr().(*net.TCPAddr).Port
 	req.Source = &away
-	result, err := Run(t.Context(), req, func(e reconcile.MoverEvent) {
+	result, err := Run(t.Context(), req, func(e mover.Event) {
 		if strings.HasPrefix(e.Message, "waiting for the source to answer") {
 			if waited++; waited == 1 {
 				newSilencer(t, address, to)
 			}
 		}
 	})
-	if lifted, ok := result.(reconcile.UnfenceResult); err != nil || !ok || lifted.Lifted == nil || waited != 1 {
+	if lifted, ok := result.(mover.UnfenceResult); err != nil || !ok || lifted.Lifted == nil || waited != 1 {
 		t.Errorf("unfence after %d waits: %+v, %v", waited, result, err)
 	}
 }
 
 // undoing is what makes an operation have all its work to do again.
-var undoing = map[reconcile.Operation]reconcile.Operation{
-	reconcile.OpFence: reconcile.OpUnfence, reconcile.OpUnfence: reconcile.OpFence,
-	reconcile.OpCommit: reconcile.OpWithdraw, reconcile.OpWithdraw: reconcile.OpCommit,
+var undoing = map[mover.Operation]mover.Operation{
+	mover.OpFence: mover.OpUnfence, mover.OpUnfence: mover.OpFence,
+	mover.OpCommit: mover.OpWithdraw, mover.OpWithdraw: mover.OpCommit,
 }
 
 // TestNoCallIsWithoutALimit: a whole move is made, and on the way each operation
@@ -189,7 +189,7 @@ func TestNoCallIsWithoutALimit(t *testing.T) {
 }
 
 // outage are the operations of one, in their order.
-var outage = []reconcile.Operation{reconcile.OpFence, reconcile.OpCopy, reconcile.OpProve, reconcile.OpCommit, reconcile.OpWithdraw, reconcile.OpUnfence}
+var outage = []mover.Operation{mover.OpFence, mover.OpCopy, mover.OpProve, mover.OpCommit, mover.OpWithdraw, mover.OpUnfence}
 
 // silences counts, by operation and side, how many calls were tried and at how
 // many the side fell silent.
@@ -198,7 +198,7 @@ type silences struct {
 	of map[[2]string][2]int
 }
 
-func (s *silences) count(op reconcile.Operation, side string, reached bool) {
+func (s *silences) count(op mover.Operation, side string, reached bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.of == nil {
@@ -256,7 +256,7 @@ func silently(t *testing.T, all *silences, ours func(call int64) bool, every boo
 const someCalls = 3
 
 // through puts a silencer before one side of a request.
-func through(t *testing.T, req *reconcile.MoverRequest, side string) *silencer {
+func through(t *testing.T, req *mover.Request, side string) *silencer {
 	t.Helper()
 	e := &req.Source
 	if side == targetSide {
@@ -270,7 +270,7 @@ func through(t *testing.T, req *reconcile.MoverRequest, side string) *silencer {
 	return s
 }
 
-func (p pair) again(t *testing.T, op reconcile.Operation) {
+func (p pair) again(t *testing.T, op mover.Operation) {
 	t.Helper()
 	if _, err := Run(t.Context(), p.request(op), nil); err != nil {
 		t.Fatalf("%s: %v", op, err)
@@ -280,7 +280,7 @@ func (p pair) again(t *testing.T, op reconcile.Operation) {
 // fallsSilent runs an operation while one side falls silent at its n-th call,
 // wants it to end by itself, and tells whether it came as far. On a machine that
 // is busy a server may be taken for silent before; then it has more time.
-func fallsSilent(t *testing.T, p pair, op reconcile.Operation, side string, n int64) bool {
+func fallsSilent(t *testing.T, p pair, op mover.Operation, side string, n int64) bool {
 	t.Helper()
 	for patience := 600 * time.Millisecond; patience < 20*time.Second; patience *= 5 {
 		if fallsSilentWithin(t, p, op, side, n, patience) {
@@ -290,7 +290,7 @@ func fallsSilent(t *testing.T, p pair, op reconcile.Operation, side string, n in
 	return false
 }
 
-func fallsSilentWithin(t *testing.T, p pair, op reconcile.Operation, side string, n int64, patience time.Duration) bool {
+func fallsSilentWithin(t *testing.T, p pair, op mover.Operation, side string, n int64, patience time.Duration) bool {
 	t.Helper()
 	if before, ok := undoing[op]; ok {
 		p.again(t, before)
@@ -318,8 +318,8 @@ func fallsSilentWithin(t *testing.T, p pair, op reconcile.Operation, side string
 	default:
 		return false
 	}
-	var known *reconcile.MoverError
-	if err != nil && (!errors.As(err, &known) || known.Code != reconcile.CodeUnreachable) {
+	var known *mover.Error
+	if err != nil && (!errors.As(err, &known) || known.Code != mover.CodeUnreachable) {
 		t.Errorf("ended with %v", err)
 	}
 	return true
@@ -333,7 +333,7 @@ func TestOnlySilenceIsSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := l.Addr().(*net.TCPAddr)
-	s := &server{side: targetSide, endpoint: reconcile.Endpoint{Host: "127.0.0.1", Port: address.Port}}
+	s := &server{side: targetSide, endpoint: mover.Endpoint{Host: "127.0.0.1", Port: address.Port}}
 	if err := s.answers(t.Context(), 100*time.Millisecond); err == nil {
 		t.Error("a server that says nothing has answered")
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -129,7 +129,7 @@ func (c *copyRun) makeRoles(ctx context.Context, facts *copyFacts) error {
 				}
 			}
 			if r.name == c.admin { // adapt leaves it out; this would lock us out
-				return failf(targetSide, reconcile.CodeFailed, "%s role %q: it is the role we log in with", verb, r.name)
+				return failf(targetSide, mover.CodeFailed, "%s role %q: it is the role we log in with", verb, r.name)
 			}
 			options := r.options(c.adapted.targetSuperuser)
 			if verb == "alter" && r.verifier == "" && facts.source.globals.verifiersKnown {

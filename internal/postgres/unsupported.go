@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -103,7 +103,7 @@ union all select 'table ' || c.oid::regclass, case when has_table_privilege(c.oi
 `
 
 // unsupportedIn lists what of one database may not be carried.
-func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string) ([]reconcile.UnsupportedObject, error) {
+func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string) ([]mover.UnsupportedObject, error) {
 	query := unsupportedQuery
 	if s.version >= 140000 {
 		query += "union all select 'partition ' || inhrelid::regclass, 'detaching' from pg_inherits where inhdetachpending\n"
@@ -113,7 +113,7 @@ func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string)
 	if err != nil {
 		return nil, fmt.Errorf("look for objects that cannot be carried: %w", err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (reconcile.UnsupportedObject, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (mover.UnsupportedObject, error) {
 		var object, why, managed string
 		err := row.Scan(&object, &why, &managed)
 		o := unsupported(name, object, why)
@@ -123,8 +123,8 @@ func (s *server) unsupportedIn(ctx context.Context, conn *pgx.Conn, name string)
 }
 
 // unsupported is an object of a database with the cause of its being listed.
-func unsupported(database, object, why string) reconcile.UnsupportedObject {
-	o := reconcile.UnsupportedObject{Database: database, Object: object, Reason: causes[why].why, Fix: causes[why].fix}
+func unsupported(database, object, why string) mover.UnsupportedObject {
+	o := mover.UnsupportedObject{Database: database, Object: object, Reason: causes[why].why, Fix: causes[why].fix}
 	switch why {
 	case "superuser", "few sessions", "locked":
 		o.Superuser = true
@@ -137,8 +137,8 @@ func unsupported(database, object, why string) reconcile.UnsupportedObject {
 // blocked judges what the source holds against what the target can take.
 // Extensions, locales and the admin's rights are facts of their own in an
 // inspection; the plan judges them.
-func blocked(source, target *reconcile.Database) []reconcile.UnsupportedObject {
-	var list []reconcile.UnsupportedObject
+func blocked(source, target *mover.Database) []mover.UnsupportedObject {
+	var list []mover.UnsupportedObject
 	for _, o := range source.Unsupported {
 		if !o.Fits(target.VersionNum, target.Role) {
 			list = append(list, o)

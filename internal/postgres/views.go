@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -76,7 +76,7 @@ func (d *databaseCopy) giveViews(ctx context.Context) error {
 // fail instead of giving fewer rows; then the view is what we may see.
 func refresh(ctx context.Context, conn *pgx.Conn, path string, v matview) error {
 	err := execLeaning(ctx, conn, path, "refresh materialized view "+v.object, aboutRows)
-	if codeOfError(err) != reconcile.CodePrivilege {
+	if codeOfError(err) != mover.CodePrivilege {
 		return err
 	}
 	return execLeaning(ctx, conn, path, "set row_security = on; refresh materialized view "+v.object+"; set row_security = off", aboutRows)

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 )
@@ -36,7 +36,7 @@ func (m *job) withdraw(ctx context.Context) error {
 			return err
 		}
 	case everAuthoritative(mark):
-		return failf(targetSide, reconcile.CodeInconclusive, "withdraw the commit: the target is %s by move %q, not by %q", mark.State, mark.Move, m.req.Move)
+		return failf(targetSide, mover.CodeInconclusive, "withdraw the commit: the target is %s by move %q, not by %q", mark.State, mark.Move, m.req.Move)
 	}
 	return m.reinstate(ctx)
 }
@@ -44,7 +44,7 @@ func (m *job) withdraw(ctx context.Context) error {
 // leaveFork lets the application go back to the side it was on, which is not
 // the truth before and after: no mark changes. It must not have written to the
 // target since, and only equal transaction numbers say that for certain.
-func (m *job) leaveFork(ctx context.Context, mark *reconcile.LineageMark) error {
+func (m *job) leaveFork(ctx context.Context, mark *mover.LineageMark) error {
 	if mark == nil || mark.State != stateAuthoritative || mark.Epoch != m.req.Epoch || mark.Move != m.req.Move {
 		return nil // the commit has not come that far
 	}
@@ -53,8 +53,8 @@ func (m *job) leaveFork(ctx context.Context, mark *reconcile.LineageMark) error 
 		return err
 	}
 	writes, err := m.target.writesSince(ctx, *mark, databaseNames(connectable(f.databases)))
-	if err == nil && writes.Any != reconcile.WrittenNone {
-		err = failf(targetSide, reconcile.CodeMoved, "withdraw the commit: the target may hold writes since: %s", writes.Why)
+	if err == nil && writes.Any != mover.WrittenNone {
+		err = failf(targetSide, mover.CodeMoved, "withdraw the commit: the target may hold writes since: %s", writes.Why)
 	}
 	return err
 }
@@ -73,7 +73,7 @@ func (m *job) reinstate(ctx context.Context) error {
 }
 
 // takeBack makes the target a mere copy again.
-func (m *job) takeBack(ctx context.Context, mark reconcile.LineageMark) error {
+func (m *job) takeBack(ctx context.Context, mark mover.LineageMark) error {
 	held, h, err := m.hold(ctx)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (m *job) unwritten(ctx context.Context, h *holder, conn *pgx.Conn, fence st
 			return err
 		}
 	}
-	return failf(targetSide, reconcile.CodeInconclusive, "withdraw the commit: sessions keep coming to the target; stop what connects to it")
+	return failf(targetSide, mover.CodeInconclusive, "withdraw the commit: sessions keep coming to the target; stop what connects to it")
 }
 
 // sameState compares what the target says of itself with what it said when
@@ -132,7 +132,7 @@ func (m *job) sameState(ctx context.Context, h *holder, conn *pgx.Conn, names []
 		return classify(targetSide, err)
 	}
 	if len(then) == 0 {
-		return failf(targetSide, reconcile.CodeInconclusive, "withdraw the commit: the target holds no record of how it was then")
+		return failf(targetSide, mover.CodeInconclusive, "withdraw the commit: the target holds no record of how it was then")
 	}
 	now, err := m.target.state(ctx, conn, names)
 	if err != nil {
@@ -140,7 +140,7 @@ func (m *job) sameState(ctx context.Context, h *holder, conn *pgx.Conn, names []
 	}
 	for _, name := range slices.Concat(sortedKeys(then), sortedKeys(now)) {
 		if then[name] != now[name] {
-			return failf(targetSide, reconcile.CodeMoved, "withdraw the commit: %s of the target changed since", strings.TrimSpace("database "+name))
+			return failf(targetSide, mover.CodeMoved, "withdraw the commit: %s of the target changed since", strings.TrimSpace("database "+name))
 		}
 	}
 	return nil
@@ -148,12 +148,12 @@ func (m *job) sameState(ctx context.Context, h *holder, conn *pgx.Conn, names []
 
 // state is what a server says of its databases' contents and, under the empty
 // name, of its roles: rows written, catalogs, where sequences stand.
-func (s *server) state(ctx context.Context, conn *pgx.Conn, names []string) (map[string]reconcile.WriteCounter, error) {
+func (s *server) state(ctx context.Context, conn *pgx.Conn, names []string) (map[string]mover.WriteCounter, error) {
 	return s.stateOf(ctx, conn, names, true)
 }
 
 // stateOf waits for a server that stands still, or reads it as it is.
-func (s *server) stateOf(ctx context.Context, conn *pgx.Conn, names []string, still bool) (map[string]reconcile.WriteCounter, error) {
+func (s *server) stateOf(ctx context.Context, conn *pgx.Conn, names []string, still bool) (map[string]mover.WriteCounter, error) {
 	read := s.readCountersOnce
 	if still {
 		read = s.readCounters
@@ -165,7 +165,7 @@ func (s *server) stateOf(ctx context.Context, conn *pgx.Conn, names []string, st
 	if err := s.addSequences(ctx, names, state); err != nil {
 		return nil, err
 	}
-	var roles reconcile.WriteCounter
+	var roles mover.WriteCounter
 	err = conn.QueryRow(ctx, `select 'roles ' || (select coalesce(sum(hashtext(r::text)::numeric), 0) from pg_roles r)
 		|| ' ' || (select coalesce(sum(hashtext(m::text)::numeric), 0) from pg_auth_members m)
 		|| ' ' || (select coalesce(sum(hashtext(s::text)::numeric), 0) from pg_db_role_setting s)`).Scan(&roles.LastWrite)
@@ -177,7 +177,7 @@ func (s *server) stateOf(ctx context.Context, conn *pgx.Conn, names []string, st
 }
 
 // addSequences adds where the sequences of each database stand.
-func (s *server) addSequences(ctx context.Context, names []string, state map[string]reconcile.WriteCounter) error {
+func (s *server) addSequences(ctx context.Context, names []string, state map[string]mover.WriteCounter) error {
 	var mu sync.Mutex
 	return s.each(ctx, names, func(ctx context.Context, name string, conn *pgx.Conn) error {
 		sequences, err := listSequences(ctx, conn)
@@ -226,7 +226,7 @@ func (p *proof) compareRecorded(ctx context.Context, name string) error {
 		return err
 	}
 	if objects != p.recorded[[3]string{name, "large objects", ""}] {
-		return failf(targetSide, reconcile.CodeMoved, "large objects changed since the copy")
+		return failf(targetSide, mover.CodeMoved, "large objects changed since the copy")
 	}
 	var next atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
@@ -242,7 +242,7 @@ func (p *proof) compareRecorded(ctx context.Context, name string) error {
 					return err
 				}
 				if !ok || want != have {
-					return failf(targetSide, reconcile.CodeMoved, "table %s changed since the copy", t.object())
+					return failf(targetSide, mover.CodeMoved, "table %s changed since the copy", t.object())
 				}
 			}
 			return nil
@@ -262,7 +262,7 @@ func (m *job) unmoved(ctx context.Context) error {
 		return err
 	}
 	if fence == nil || fence.state.ID != m.req.Fence {
-		return failf(sourceSide, reconcile.CodeMoved, "commit the switch: fence %q does not stand on the source", m.req.Fence)
+		return failf(sourceSide, mover.CodeMoved, "commit the switch: fence %q does not stand on the source", m.req.Fence)
 	}
 	var names []string
 	err = m.source.with(ctx, maintenance, func(conn *pgx.Conn) error {
@@ -286,12 +286,12 @@ func (m *job) unmoved(ctx context.Context) error {
 			return err
 		}
 	}
-	return failf(sourceSide, reconcile.CodeMoved, "commit the switch: the source was written to since the proof, in spite of the fence")
+	return failf(sourceSide, mover.CodeMoved, "commit the switch: the source was written to since the proof, in spite of the fence")
 }
 
 // ownWritesExplain tells whether every transaction number between two
 // readings was taken by a mark of ours.
-func (s *server) ownWritesExplain(ctx context.Context, then, now map[string]reconcile.WriteCounter) (bool, error) {
+func (s *server) ownWritesExplain(ctx context.Context, then, now map[string]mover.WriteCounter) (bool, error) {
 	explained := true
 	err := s.with(ctx, ownDatabase, func(conn *pgx.Conn) error {
 		for name, c := range now {

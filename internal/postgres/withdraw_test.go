@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 const (
@@ -29,9 +29,9 @@ func moved(t *testing.T, from, to int, fillIt func(*testing.T, *pgtest.Server)) 
 	t.Helper()
 	p := newPair(t, from, to)
 	fillIt(t, p.source)
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	if _, err := Run(context.Background(), p.request(reconcile.OpWithdraw), nil); err != nil {
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	if _, err := Run(context.Background(), p.request(mover.OpWithdraw), nil); err != nil {
 		t.Fatalf("withdraw before the commit: %v", err)
 	}
 	p.commit(t)
@@ -41,11 +41,11 @@ func moved(t *testing.T, from, to int, fillIt func(*testing.T, *pgtest.Server)) 
 // commit commits with the counters of a fresh proof.
 func (p pair) commit(t *testing.T) {
 	t.Helper()
-	proof := do[reconcile.Proof](t, p, reconcile.OpProve)
+	proof := do[mover.Proof](t, p, mover.OpProve)
 	if !proof.Equal() {
 		t.Fatalf("not equal: %q", differences(proof))
 	}
-	req := p.request(reconcile.OpCommit)
+	req := p.request(mover.OpCommit)
 	req.Counters = proof.Counters
 	runAs[struct{}](t, req)
 }
@@ -79,7 +79,7 @@ func TestWithdrawUnlessWritten(t *testing.T) {
 		p.target.Exec(t, "main", "vacuum (analyze)")
 		p.target.Exec(t, "postgres", "checkpoint")
 		for range 2 {
-			do[struct{}](t, p, reconcile.OpWithdraw)
+			do[struct{}](t, p, mover.OpWithdraw)
 			if got := p.lineages(t); got != withdrawn {
 				t.Fatalf("after the withdrawal %q, want %q", got, withdrawn)
 			}
@@ -90,13 +90,13 @@ func TestWithdrawUnlessWritten(t *testing.T) {
 		for _, w := range writes {
 			p.commit(t)
 			p.target.Exec(t, "main", w.write)
-			err := codeIs(t, p.request(reconcile.OpWithdraw), reconcile.CodeMoved, targetSide)
+			err := codeIs(t, p.request(mover.OpWithdraw), mover.CodeMoved, targetSide)
 			if got := p.lineages(t); got != committed {
 				t.Errorf("%s: %v leaves %q, want %q", w.write, err, got, committed)
 			}
 			// A commit that is repeated must not forget what was written.
-			do[struct{}](t, p, reconcile.OpCommit)
-			codeIs(t, p.request(reconcile.OpWithdraw), reconcile.CodeMoved, targetSide)
+			do[struct{}](t, p, mover.OpCommit)
+			codeIs(t, p.request(mover.OpWithdraw), mover.CodeMoved, targetSide)
 			p.target.Exec(t, "main", w.undo)
 			p.target.Exec(t, ownDatabase, "update dr.lineage set state = 'copied'")
 		}
@@ -125,7 +125,7 @@ func TestWithdrawReadsContents(t *testing.T) {
 	p := moved(t, 12, 14, fillMove)
 	p.target.Exec(t, "main", "update jobs set name = 'changed' where id = 7")
 	// What the baseline says is made to agree with what stands now.
-	m, err := newJob(p.request(reconcile.OpWithdraw), nil)
+	m, err := newJob(p.request(mover.OpWithdraw), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestWithdrawReadsContents(t *testing.T) {
 	if _, err := own.Exec(context.Background(), "update dr.baseline set inserted = $1, updated = $2, deleted = $3 where database = 'main'", c.Inserted, c.Updated, c.Deleted); err != nil {
 		t.Fatal(err)
 	}
-	err = codeIs(t, p.request(reconcile.OpWithdraw), reconcile.CodeMoved, targetSide)
+	err = codeIs(t, p.request(mover.OpWithdraw), mover.CodeMoved, targetSide)
 	if !strings.Contains(err.Error(), `"public"."jobs" changed`) {
 		t.Errorf("%v does not name the table", err)
 	}
@@ -157,7 +157,7 @@ func TestWithdrawReadsContents(t *testing.T) {
 func TestWithdrawAwkward(t *testing.T) {
 	t.Parallel()
 	p := moved(t, 12, 14, fill)
-	do[struct{}](t, p, reconcile.OpWithdraw)
+	do[struct{}](t, p, mover.OpWithdraw)
 	if got := p.lineages(t); got != withdrawn {
 		t.Errorf("after the withdrawal %q, want %q", got, withdrawn)
 	}
@@ -168,20 +168,20 @@ func TestWithdrawCutOff(t *testing.T) {
 	t.Parallel()
 	p := moved(t, 12, 14, fillMove)
 	p.source.Exec(t, ownDatabase, "set transaction_read_only = off; delete from dr.lineage") // commit, cut off
-	do[struct{}](t, p, reconcile.OpWithdraw)
+	do[struct{}](t, p, mover.OpWithdraw)
 	if got, want := p.lineages(t), [2]string{"none", "copied 1 move-1"}; got != want {
 		t.Errorf("after a withdrawal of half a commit %q, want %q", got, want)
 	}
 	p.commit(t)
 	p.target.Exec(t, ownDatabase, "update dr.lineage set state = 'copied'") // withdrawal, cut off
-	do[struct{}](t, p, reconcile.OpWithdraw)
+	do[struct{}](t, p, mover.OpWithdraw)
 	if got := p.lineages(t); got != withdrawn {
 		t.Errorf("after a withdrawal that was cut off %q, want %q", got, withdrawn)
 	}
 	p.commit(t)
-	other := p.request(reconcile.OpWithdraw)
+	other := p.request(mover.OpWithdraw)
 	other.Move = "move-2"
-	codeIs(t, other, reconcile.CodeInconclusive, targetSide)
+	codeIs(t, other, mover.CodeInconclusive, targetSide)
 }
 
 // TestCommitNeedsAnUntouchedSource writes one row between proof and commit.
@@ -194,29 +194,29 @@ func TestCommitNeedsAnUntouchedSource(t *testing.T) {
 			p.source.Exec(t, "postgres", "create role app login password '"+pgtest.Password+"'; grant app to circleci; create role admin")
 			p.source.Exec(t, "postgres", "create database main owner app")
 			p.source.Exec(t, "main", "create table t (id int); alter table t owner to app")
-			with := func(op reconcile.Operation) reconcile.MoverRequest {
+			with := func(op mover.Operation) mover.Request {
 				req := p.request(op)
 				req.Source.Username = user
 				return req
 			}
-			runAs[reconcile.FenceResult](t, with(reconcile.OpFence))
-			runAs[reconcile.CopyResult](t, with(reconcile.OpCopy))
-			req := with(reconcile.OpCommit)
-			req.Counters = runAs[reconcile.Proof](t, with(reconcile.OpProve)).Counters
+			runAs[mover.FenceResult](t, with(mover.OpFence))
+			runAs[mover.CopyResult](t, with(mover.OpCopy))
+			req := with(mover.OpCommit)
+			req.Counters = runAs[mover.Proof](t, with(mover.OpProve)).Counters
 			if len(req.Counters) != 1 {
 				t.Fatalf("counters of the proof: %v", req.Counters)
 			}
 			// Our own marks are no writes: after a withdrawal the commit is made again.
 			runAs[struct{}](t, req)
 			runAs[struct{}](t, req)
-			runAs[struct{}](t, with(reconcile.OpWithdraw))
+			runAs[struct{}](t, with(mover.OpWithdraw))
 			runAs[struct{}](t, req)
-			runAs[struct{}](t, with(reconcile.OpWithdraw))
+			runAs[struct{}](t, with(mover.OpWithdraw))
 			earlier := req // a target put back from a snapshot of an earlier attempt
 			earlier.Fence = "another-fence"
-			codeIs(t, earlier, reconcile.CodeInconclusive, targetSide)
+			codeIs(t, earlier, mover.CodeInconclusive, targetSide)
 			writeAround(t, p.source)
-			codeIs(t, req, reconcile.CodeMoved, sourceSide)
+			codeIs(t, req, mover.CodeMoved, sourceSide)
 			if got := p.lineages(t); got != withdrawn {
 				t.Errorf("a refused commit leaves %q, want %q", got, withdrawn)
 			}
@@ -237,10 +237,10 @@ func TestCommitWaitsForAnOpenWrite(t *testing.T) {
 	p := newPair(t, 12, 14)
 	p.source.Exec(t, "postgres", "create database main")
 	p.source.Exec(t, "main", "create table t (id int)")
-	do[reconcile.FenceResult](t, p, reconcile.OpFence)
-	do[reconcile.CopyResult](t, p, reconcile.OpCopy)
-	req := p.request(reconcile.OpCommit)
-	req.Counters = do[reconcile.Proof](t, p, reconcile.OpProve).Counters
+	do[mover.FenceResult](t, p, mover.OpFence)
+	do[mover.CopyResult](t, p, mover.OpCopy)
+	req := p.request(mover.OpCommit)
+	req.Counters = do[mover.Proof](t, p, mover.OpProve).Counters
 	conn, err := p.source.Connect(t.Context(), "main")
 	if err != nil {
 		t.Fatal(err)
@@ -265,8 +265,8 @@ func TestCommitWaitsForAnOpenWrite(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "commit"); err != nil {
 		t.Fatal(err)
 	}
-	var known *reconcile.MoverError
-	if err := <-done; !errors.As(err, &known) || known.Code != reconcile.CodeMoved || known.Side != sourceSide {
-		t.Fatalf("got %v, want code %q", err, reconcile.CodeMoved)
+	var known *mover.Error
+	if err := <-done; !errors.As(err, &known) || known.Code != mover.CodeMoved || known.Side != sourceSide {
+		t.Fatalf("got %v, want code %q", err, mover.CodeMoved)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -98,8 +98,8 @@ func unmade(left []task) error {
 }
 
 // known is an error that was classified.
-func known(err error) *reconcile.MoverError {
-	var known *reconcile.MoverError
+func known(err error) *mover.Error {
+	var known *mover.Error
 	errors.As(classify("", err), &known)
 	return known
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -44,7 +44,7 @@ func TestWorkOffStops(t *testing.T) {
 	for _, c := range []struct {
 		err  error
 		code string
-	}{{&pgconn.PgError{Code: "57P01"}, reconcile.CodeOtherHolder}, {&pgconn.PgError{Code: "53100"}, reconcile.CodeFailed}, {errors.New("broken pipe"), reconcile.CodeFailed}} {
+	}{{&pgconn.PgError{Code: "57P01"}, mover.CodeOtherHolder}, {&pgconn.PgError{Code: "53100"}, mover.CodeFailed}, {errors.New("broken pipe"), mover.CodeFailed}} {
 		tries := 0
 		_, err := workOff(t.Context(), []task{{what: "create a", do: func(context.Context) error { tries++; return c.err }}, {what: "create b", do: func(context.Context) error { tries++; return nil }}})
 		if tries != 1 || errorCode(err) != c.code || !strings.HasPrefix(err.Error(), "create a: ") {

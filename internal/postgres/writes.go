@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -21,7 +21,7 @@ import (
 // moment is how a side was when its mark was written.
 type moment struct {
 	xid     int64 // the next transaction number
-	state   map[string]reconcile.WriteCounter
+	state   map[string]mover.WriteCounter
 	carried []string // what the move carried, none when it carried nothing
 }
 
@@ -43,7 +43,7 @@ func (s *server) momentNow(ctx context.Context, still bool) (now moment, err err
 	return now, err
 }
 
-func (m moment) record(ctx context.Context, tx pgx.Tx, mark reconcile.LineageMark) error {
+func (m moment) record(ctx context.Context, tx pgx.Tx, mark mover.LineageMark) error {
 	batch := &pgx.Batch{}
 	batch.Queue("delete from dr.baseline")
 	for name, v := range m.state {
@@ -61,9 +61,9 @@ func (m moment) record(ctx context.Context, tx pgx.Tx, mark reconcile.LineageMar
 }
 
 // writesSince tells what a side knows of writes since its mark.
-func (s *server) writesSince(ctx context.Context, mark reconcile.LineageMark, names []string) (*reconcile.SideWrites, error) {
+func (s *server) writesSince(ctx context.Context, mark mover.LineageMark, names []string) (*mover.SideWrites, error) {
 	var then *moment
-	var writes reconcile.SideWrites
+	var writes mover.SideWrites
 	var now, own int64
 	err := s.with(ctx, ownDatabase, func(conn *pgx.Conn) (err error) {
 		if then, err = momentOf(ctx, conn, mark); err != nil || then == nil {
@@ -83,7 +83,7 @@ func (s *server) writesSince(ctx context.Context, mark reconcile.LineageMark, na
 	case then == nil:
 		writes.Why = "how it was then is not on record"
 	case now-then.xid == own:
-		return &reconcile.SideWrites{Any: reconcile.WrittenNone, Why: "no transaction but our own took a number"}, nil
+		return &mover.SideWrites{Any: mover.WrittenNone, Why: "no transaction but our own took a number"}, nil
 	default:
 		if writes.Any, writes.Why, err = s.changedSince(ctx, *then, names); err != nil {
 			return nil, err
@@ -95,7 +95,7 @@ func (s *server) writesSince(ctx context.Context, mark reconcile.LineageMark, na
 
 // momentOf is how a side was when its mark was written, nil where that is not
 // on record: an older version of us wrote the mark, or it was withdrawn.
-func momentOf(ctx context.Context, conn *pgx.Conn, mark reconcile.LineageMark) (*moment, error) {
+func momentOf(ctx context.Context, conn *pgx.Conn, mark mover.LineageMark) (*moment, error) {
 	var there bool
 	if err := conn.QueryRow(ctx, "select to_regclass('dr.moment') is not null").Scan(&there); err != nil {
 		return nil, fmt.Errorf("look for the record of the mark: %w", err)
@@ -117,7 +117,7 @@ func momentOf(ctx context.Context, conn *pgx.Conn, mark reconcile.LineageMark) (
 
 // changedSince compares what the server counts of itself. Roles are left out:
 // the fence changes their settings.
-func (s *server) changedSince(ctx context.Context, then moment, names []string) (any reconcile.Written, why string, err error) {
+func (s *server) changedSince(ctx context.Context, then moment, names []string) (any mover.Written, why string, err error) {
 	now, err := s.readCountersOnce(ctx, names, false)
 	if err == nil {
 		err = s.addSequences(ctx, names, now)
@@ -151,7 +151,7 @@ func (s *server) changedSince(ctx context.Context, then moment, names []string) 
 	}
 	switch {
 	case len(changed) > 0:
-		return reconcile.WrittenSome, fmt.Sprintf("%d row changes counted, changed: %s", rows, strings.Join(changed, ", ")), nil
+		return mover.WrittenSome, fmt.Sprintf("%d row changes counted, changed: %s", rows, strings.Join(changed, ", ")), nil
 	case len(reset) > 0:
 		return "", "and the statistics of " + strings.Join(reset, ", ") + " began anew", nil
 	}
@@ -161,7 +161,7 @@ func (s *server) changedSince(ctx context.Context, then moment, names []string) 
 // lastWrite finds the best bound for the time of the last write. Both say when
 // anything was written, ours and the server's own included: nothing was
 // written later.
-func lastWrite(ctx context.Context, conn *pgx.Conn, into *reconcile.SideWrites) error {
+func lastWrite(ctx context.Context, conn *pgx.Conn, into *mover.SideWrites) error {
 	var at *time.Time
 	var tracked, may bool
 	err := conn.QueryRow(ctx, `select current_setting('track_commit_timestamp') = 'on', has_function_privilege('pg_ls_waldir()', 'execute')`).Scan(&tracked, &may)

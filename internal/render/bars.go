@@ -10,6 +10,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // barWidth is how wide the moving part of a line is.
@@ -31,11 +32,11 @@ type running struct {
 	bar   *mpb.Bar
 	title string
 	mu    sync.Mutex
-	event reconcile.MoverEvent
+	event mover.Event
 	down  outage
 }
 
-func (r *running) show(e reconcile.MoverEvent) {
+func (r *running) show(e mover.Event) {
 	r.mu.Lock()
 	r.event = e
 	r.mu.Unlock()
@@ -90,7 +91,7 @@ func (b *Bars) StepSkipped(st reconcile.Step, why string) {
 }
 
 // StepProgress moves the bar; for a step that never began it starts one.
-func (b *Bars) StepProgress(st reconcile.Step, e reconcile.MoverEvent) {
+func (b *Bars) StepProgress(st reconcile.Step, e mover.Event) {
 	b.mu.Lock()
 	run, ok := b.run[st.ID]
 	if !ok {

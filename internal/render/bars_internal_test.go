@@ -12,6 +12,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 var stoppedSince = regexp.MustCompile(`STOPPED since [-0-9]+ [:0-9]+ UTC`)
@@ -28,12 +29,12 @@ func TestBars(t *testing.T) {
 	b.StepSkipped(steps[0], "it is as wanted")
 	b.Service(reconcile.Service{Since: time.Now().Add(-time.Hour), DownHigh: time.Minute})
 	b.StepBegins(steps[1])
-	b.StepProgress(steps[1], reconcile.MoverEvent{Phase: "copying", Object: "public.builds", Bytes: 512 << 20, Total: 1 << 30, Rate: 64 << 20, ETA: 8 * time.Second})
+	b.StepProgress(steps[1], mover.Event{Phase: "copying", Object: "public.builds", Bytes: 512 << 20, Total: 1 << 30, Rate: 64 << 20, ETA: 8 * time.Second})
 	refresh <- time.Now()
 	refresh <- time.Now()                   // taken when the first one is being drawn
 	b.Note("bringing the application back") // returns when nothing is being drawn
 	b.StepEnds(steps[1], 12*time.Second, nil)
-	b.StepProgress(steps[2], reconcile.MoverEvent{Phase: "comparing"})
+	b.StepProgress(steps[2], mover.Event{Phase: "comparing"})
 	b.StepEnds(steps[2], time.Second, errors.New("different"))
 	refresh <- time.Now() // what a terminal does by itself at the end
 	b.Close()
@@ -70,7 +71,7 @@ func TestBarsOutliveTheirTerminal(t *testing.T) {
 	b.Close()
 	st := reconcile.Step{ID: "a", Title: "Copy every database"}
 	b.StepBegins(st)
-	b.StepProgress(st, reconcile.MoverEvent{Bytes: 1, Total: 2})
+	b.StepProgress(st, mover.Event{Bytes: 1, Total: 2})
 	b.StepEnds(st, time.Second, nil)
 	if err := b.Err(); !errors.Is(err, mpb.ErrDone) {
 		t.Errorf("got %v", err)
@@ -86,8 +87,8 @@ func TestBarsOfStepsSideBySide(t *testing.T) {
 	b := newBars(steps, mpb.WithOutput(&out), mpb.WithWidth(160), mpb.WithManualRefresh(refresh))
 	b.StepBegins(steps[0])
 	b.StepBegins(steps[1])
-	b.StepProgress(steps[0], reconcile.MoverEvent{Phase: "rows", Object: "public.builds", Bytes: 1, Total: 2})
-	b.StepProgress(steps[1], reconcile.MoverEvent{Phase: "documents", Object: "circle_ghe.jobs", Bytes: 1, Total: 4})
+	b.StepProgress(steps[0], mover.Event{Phase: "rows", Object: "public.builds", Bytes: 1, Total: 2})
+	b.StepProgress(steps[1], mover.Event{Phase: "documents", Object: "circle_ghe.jobs", Bytes: 1, Total: 4})
 	refresh <- time.Now()
 	refresh <- time.Now() // taken when the first one is being drawn
 	b.Note("both are shown")

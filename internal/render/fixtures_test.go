@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -81,10 +82,10 @@ func installation() reconcile.Observation {
 			Services:    []string{"mongodb"},
 			Volumes:     []reconcile.Volume{{Claim: "datadir-mongodb-0", Name: "pvc-71d0c2aa", ReclaimPolicy: "Delete", Bytes: 100 << 30}},
 		}),
-		Inspection: reconcile.Found(reconcile.Inspection{InspectResult: reconcile.InspectResult{
+		Inspection: reconcile.Found(reconcile.Inspection{InspectResult: mover.InspectResult{
 			At: t0.Add(-4 * time.Second),
-			Source: &reconcile.InspectedSide{Database: &reconcile.Database{ServerVersion: "7.0.15", VersionNum: 70015,
-				Databases: []reconcile.DatabaseInfo{{Name: "circle_ghe", Bytes: 3 << 30, Tables: 41}}}},
+			Source: &mover.InspectedSide{Database: &mover.Database{ServerVersion: "7.0.15", VersionNum: 70015,
+				Databases: []mover.DatabaseInfo{{Name: "circle_ghe", Bytes: 3 << 30, Tables: 41}}}},
 		}}),
 		Credentials: reconcile.NotThere[reconcile.Credentials](),
 		Rehearsal:   reconcile.NotThere[reconcile.Rehearsed](),
@@ -111,7 +112,7 @@ func switchedObjects(names ...string) []reconcile.ObjectPreview {
 		out = append(out, reconcile.ObjectPreview{Kind: "Deployment", Name: name, Layer: "application", Action: "update",
 			Rendered: []reconcile.RenderedChange{{
 				Change:  reconcile.Change{Field: addressField, From: "postgresql", To: "pg.example.com"},
-				Verdict: reconcile.Verdict{Setting: true, Address: []reconcile.Engine{reconcile.PostgreSQL}},
+				Verdict: reconcile.Verdict{Setting: true, Address: []mover.Engine{mover.PostgreSQL}},
 			}}})
 	}
 	return out
@@ -122,21 +123,21 @@ func storeObject(kind string) reconcile.ObjectPreview {
 }
 
 func inspection() reconcile.Inspection {
-	return reconcile.Inspection{InspectResult: reconcile.InspectResult{
+	return reconcile.Inspection{InspectResult: mover.InspectResult{
 		At: t0.Add(-4 * time.Second), PgDump: []int{17, 18},
-		Source: &reconcile.InspectedSide{Database: &reconcile.Database{
+		Source: &mover.InspectedSide{Database: &mover.Database{
 			ServerVersion: "12.22", VersionNum: 120022, SystemIdentifier: "7300000000000000001",
-			Role: reconcile.RolePrivileges{Name: "postgres", Superuser: true},
-			Databases: []reconcile.DatabaseInfo{
+			Role: mover.RolePrivileges{Name: "postgres", Superuser: true},
+			Databases: []mover.DatabaseInfo{
 				{Name: "conductor_production", Owner: "postgres", Encoding: "UTF8", Collate: "C", CType: "C", Bytes: 5 << 30, Tables: 96, Extensions: map[string]string{"pgcrypto": "1.3"}},
 				{Name: "contexts_service_production", Owner: "postgres", Encoding: "UTF8", Collate: "C", CType: "C", Bytes: 180 << 20, Tables: 18},
 				{Name: "cron_service_production", Owner: "postgres", Encoding: "UTF8", Collate: "C", CType: "C", Bytes: 40 << 20, Tables: 12},
 				{Name: "vms", Owner: "postgres", Encoding: "UTF8", Collate: "C", CType: "C", Bytes: 90 << 20, Tables: 24},
 			},
 		}},
-		Target: &reconcile.InspectedSide{Database: &reconcile.Database{
+		Target: &mover.InspectedSide{Database: &mover.Database{
 			ServerVersion: "14.20", VersionNum: 140020, SystemIdentifier: "7400000000000000002", TLSVersion: "TLSv1.3",
-			Role:       reconcile.RolePrivileges{Name: "circleci", CreateDB: true, CreateRole: true},
+			Role:       mover.RolePrivileges{Name: "circleci", CreateDB: true, CreateRole: true},
 			Extensions: map[string][]string{"pgcrypto": {"1.3"}},
 		}},
 		Adapted: []string{"role reporting loses BYPASSRLS, which only a superuser can give"},
@@ -180,9 +181,9 @@ func stopped() reconcile.Observation {
 	o.Move = reconcile.Found(reconcile.Move{
 		ID: "postgresql-e1", Attempt: 1, Phase: reconcile.MoveOpen, Opened: t0.Add(-6 * time.Minute), Quiesced: t0.Add(-5 * time.Minute),
 		Replicas: counts, Revision: 7,
-		Parts: []reconcile.Part{{Engine: reconcile.PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, External: "pg.example.com:5432",
+		Parts: []reconcile.Part{{Engine: mover.PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, External: "pg.example.com:5432",
 			OwnerMap: map[string]string{"postgres": "circleci"},
-			Fence:    &reconcile.FenceResult{Fence: reconcile.FenceState{ID: "postgresql-e1-a1", Since: t0.Add(-5 * time.Minute), How: "system"}}}},
+			Fence:    &mover.FenceResult{Fence: mover.FenceState{ID: "postgresql-e1-a1", Since: t0.Add(-5 * time.Minute), How: "system"}}}},
 	})
 	o.Journal = reconcile.Found(reconcile.Journal{Entries: []reconcile.JournalEntry{
 		{Step: "copy/pg.example.com:5432", Title: "Copy every database", By: "ana@laptop", Begun: t0.Add(-4 * time.Minute)},
@@ -211,11 +212,11 @@ func moved() reconcile.Observation {
 	insp := inspection()
 	insp.Source = nil
 	insp.Target.Database.Databases = inspection().Source.Database.Databases
-	insp.Target.Database.Lineage = &reconcile.LineageMark{Installation: "x", Epoch: 1, State: "authoritative"}
+	insp.Target.Database.Lineage = &mover.LineageMark{Installation: "x", Epoch: 1, State: "authoritative"}
 	pg.Inspection = reconcile.Found(insp)
 	o.Values = reconcile.Found(valuesFiles(false))
 	o.Applied = reconcile.Found(reconcile.Applied{At: t0.Add(-26 * time.Hour), By: "ana@laptop", Plan: "4f2a9c1b0e", Revision: 9, ChartVersion: "4.10.0", ConfigDigest: "c0ffee",
-		Stores: map[reconcile.Engine]reconcile.AppliedStore{reconcile.PostgreSQL: {Location: spec.External, Endpoint: "pg.example.com:5432"}}, Replicas: counts})
+		Stores: map[mover.Engine]reconcile.AppliedStore{mover.PostgreSQL: {Location: spec.External, Endpoint: "pg.example.com:5432"}}, Replicas: counts})
 	return o
 }
 
@@ -230,7 +231,7 @@ func makePlan(t *testing.T, s *spec.Spec, o reconcile.Observation) reconcile.Pla
 
 func blockedInstallation() reconcile.Observation {
 	o := installation()
-	o.Postgres.Inspection.Value.Target = &reconcile.InspectedSide{Code: reconcile.CodeCredentials, Error: `role "circleci" of pg.example.com:5432 was refused: password authentication failed`}
+	o.Postgres.Inspection.Value.Target = &mover.InspectedSide{Code: mover.CodeCredentials, Error: `role "circleci" of pg.example.com:5432 was refused: password authentication failed`}
 	o.Preview = reconcile.CouldNot[reconcile.Preview](errors.New("chart circleci-server 4.10.0 in ./chart lacks its subchart postgresql"))
 	o.Release.Value.Manager, o.Release.Value.Evidence = spec.ManagedBy("argocd"), "label argocd.argoproj.io/instance"
 	return o

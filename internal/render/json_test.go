@@ -14,6 +14,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/schema"
 )
 
@@ -145,7 +146,7 @@ func FuzzReadPlan(f *testing.F) {
 func TestResultsFitTheirSchema(t *testing.T) {
 	s := loadSpec(t, specFile)
 	plan := makePlan(t, s, installation())
-	different := &reconcile.DifferentError{Proof: reconcile.Proof{At: t0, Compared: map[string]int{"databases": 4}, Differences: tenDifferences()}}
+	different := &reconcile.DifferentError{Proof: mover.Proof{At: t0, Compared: map[string]int{"databases": 4}, Differences: tenDifferences()}}
 	back := reportOf(plan, reconcile.ActProve, different)
 	back.WentBack, back.Downtime = true, 97*time.Second
 	items, err := reconcile.Drift(s, drifted(), time.Hour)
@@ -177,8 +178,8 @@ func TestResultsFitTheirSchema(t *testing.T) {
 		"rehearsal-with-data-found": func(w io.Writer) error {
 			return render.RehearsalJSON(w, rehearsals()["rehearsal-with-data-found.txt"])
 		},
-		"rehearsal-none": func(w io.Writer) error { return render.RehearsalJSON(w, reconcile.Rehearsal{At: t0}) },
-		"proof-nothing":  func(w io.Writer) error { return render.ProofJSON(w, reconcile.Proof{At: t0}) },
+		"rehearsal-none": func(w io.Writer) error { return render.RehearsalJSON(w, mover.Rehearsal{At: t0}) },
+		"proof-nothing":  func(w io.Writer) error { return render.ProofJSON(w, mover.Proof{At: t0}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden(t, "result-"+name+".json", draw)

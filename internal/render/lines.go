@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // lineEvery is how often a phase that goes on is reported in a log; a wait in
@@ -40,7 +41,7 @@ type told struct {
 }
 
 // due tells whether an event is to be written at a time.
-func (t *told) due(e reconcile.MoverEvent, now time.Time) bool {
+func (t *told) due(e mover.Event, now time.Time) bool {
 	since := now.Sub(t.at)
 	if e.Phase != t.phase {
 		return true
@@ -97,7 +98,7 @@ func kindOf(id reconcile.StepID) string {
 // StepProgress writes the event when its phase is new or the step's last line
 // is ten seconds old; of a wait only what changed. Where several run side by side
 // it says whose it is.
-func (l *Lines) StepProgress(st reconcile.Step, e reconcile.MoverEvent) {
+func (l *Lines) StepProgress(st reconcile.Step, e mover.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	run, ok := l.run[st.ID]
@@ -187,20 +188,20 @@ func (p placer) of(st reconcile.Step) string {
 
 // progress says one event: phase and object, how much of how much, rate and
 // the time that is left.
-func progress(e reconcile.MoverEvent) string {
+func progress(e mover.Event) string {
 	var parts []string
 	if head := strings.TrimSpace(e.Phase + " " + e.Object); head != "" {
 		parts = append(parts, head)
 	}
 	if e.Total > 0 && e.Bytes == 0 { // it only begins: how much there is, and no "0 %" that would be the last word
-		parts = append(parts, reconcile.Bytes(e.Total))
+		parts = append(parts, mover.Bytes(e.Total))
 	} else if e.Total > 0 {
-		parts = append(parts, fmt.Sprintf("%s of %s (%d %%)", reconcile.Bytes(e.Bytes), reconcile.Bytes(e.Total), percent(e)))
+		parts = append(parts, fmt.Sprintf("%s of %s (%d %%)", mover.Bytes(e.Bytes), mover.Bytes(e.Total), percent(e)))
 	} else if e.Bytes > 0 {
-		parts = append(parts, reconcile.Bytes(e.Bytes))
+		parts = append(parts, mover.Bytes(e.Bytes))
 	}
 	if e.Rate > 0 {
-		parts = append(parts, reconcile.Bytes(int64(e.Rate))+"/s")
+		parts = append(parts, mover.Bytes(int64(e.Rate))+"/s")
 	}
 	if e.ETA > 0 {
 		parts = append(parts, reconcile.Took(e.ETA)+" left")
@@ -215,7 +216,7 @@ func progress(e reconcile.MoverEvent) string {
 }
 
 // percent is 100 only when all of it is done.
-func percent(e reconcile.MoverEvent) int64 {
+func percent(e mover.Event) int64 {
 	if e.Bytes >= e.Total {
 		return 100
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 func TestLines(t *testing.T) {
@@ -17,7 +18,7 @@ func TestLines(t *testing.T) {
 	steps := []reconcile.Step{{ID: "a", Title: "Write the Secret"}, {ID: "b", Title: "Copy every database"}}
 	var out bytes.Buffer
 	l := render.NewLines(&out, func() time.Time { return now }, steps...)
-	event := func(after time.Duration, e reconcile.MoverEvent) {
+	event := func(after time.Duration, e mover.Event) {
 		now = now.Add(after)
 		l.StepProgress(steps[1], e)
 	}
@@ -25,16 +26,16 @@ func TestLines(t *testing.T) {
 	down := reconcile.Service{Since: t0.Add(-70 * time.Second), DownLow: 2 * time.Minute, DownHigh: 14 * time.Minute}
 	l.Service(down)
 	l.StepBegins(steps[1])
-	event(0, reconcile.MoverEvent{Phase: "schema", Object: "conductor_production"})
-	event(time.Second, reconcile.MoverEvent{Phase: "data", Object: "public.builds", Bytes: 10 << 20, Total: 1 << 30})
-	event(9*time.Second, reconcile.MoverEvent{Phase: "data", Object: "public.builds", Bytes: 20 << 20, Total: 1 << 30})
-	event(time.Second, reconcile.MoverEvent{Phase: "data", Object: "public.builds", Bytes: 1<<30 - 1, Total: 1 << 30, Rate: 102 << 20, ETA: 75 * time.Second})
-	event(time.Second, reconcile.MoverEvent{Phase: "indexes", Message: "12 of 40\x1b[2J"})
+	event(0, mover.Event{Phase: "schema", Object: "conductor_production"})
+	event(time.Second, mover.Event{Phase: "data", Object: "public.builds", Bytes: 10 << 20, Total: 1 << 30})
+	event(9*time.Second, mover.Event{Phase: "data", Object: "public.builds", Bytes: 20 << 20, Total: 1 << 30})
+	event(time.Second, mover.Event{Phase: "data", Object: "public.builds", Bytes: 1<<30 - 1, Total: 1 << 30, Rate: 102 << 20, ETA: 75 * time.Second})
+	event(time.Second, mover.Event{Phase: "indexes", Message: "12 of 40\x1b[2J"})
 	l.StepEnds(steps[1], 83*time.Second, errors.New("the target went away"))
 	l.Note("bringing the application back on the internal database")
 	now = now.Add(130 * time.Minute)
 	back := reconcile.Step{ID: "go-back/postgresql", Title: "Bring it back"}
-	l.StepProgress(back, reconcile.MoverEvent{Message: "the database takes writes again"})
+	l.StepProgress(back, mover.Event{Message: "the database takes writes again"})
 	down.Up, down.Stopped = true, now.Sub(down.Since)
 	l.Service(down)
 	l.StepEnds(reconcile.Step{ID: "go-back/postgresql", Title: "Bring it back"}, 4200*time.Millisecond, nil)
@@ -70,7 +71,7 @@ func TestLinesOfAWait(t *testing.T) {
 		if s >= 62 {
 			why = "Deployment/api has 0 of 2 ready"
 		}
-		l.StepProgress(reconcile.Step{ID: "a", Title: "Start"}, reconcile.MoverEvent{Phase: "starting", Message: why, Waited: time.Duration(s) * time.Second, Budget: 15 * time.Minute})
+		l.StepProgress(reconcile.Step{ID: "a", Title: "Start"}, mover.Event{Phase: "starting", Message: why, Waited: time.Duration(s) * time.Second, Budget: 15 * time.Minute})
 		now = now.Add(time.Second)
 	}
 	want := `09:30:00Z  starting, 0.0 s of 15 min 00 s, Deployment/api has 0 of 2 ready, and 1 more
@@ -126,13 +127,13 @@ func TestLinesOfStepsSideBySide(t *testing.T) {
 		l.StepBegins(steps[0])
 		l.StepBegins(steps[1])
 		for range 3 {
-			l.StepProgress(steps[0], reconcile.MoverEvent{Phase: "rows", Object: "public.builds"})
-			l.StepProgress(steps[1], reconcile.MoverEvent{Phase: "documents", Object: "circle_ghe.jobs"})
+			l.StepProgress(steps[0], mover.Event{Phase: "rows", Object: "public.builds"})
+			l.StepProgress(steps[1], mover.Event{Phase: "documents", Object: "circle_ghe.jobs"})
 		}
 		l.StepEnds(steps[0], time.Second, nil)
-		l.StepProgress(steps[1], reconcile.MoverEvent{Phase: "indexes"})
+		l.StepProgress(steps[1], mover.Event{Phase: "indexes"})
 		l.StepBegins(steps[2]) // the second one's end was lost with its pod
-		l.StepProgress(steps[2], reconcile.MoverEvent{Phase: "reading"})
+		l.StepProgress(steps[2], mover.Event{Phase: "reading"})
 		if diff := cmp.Diff(row.want, out.String()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}

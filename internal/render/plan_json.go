@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -30,8 +31,8 @@ type planDoc struct {
 	Notices  []string     `json:"notices,omitempty"`
 	Moves    []string     `json:"moves,omitempty"`
 	// Authoritative is the chosen side, by datastore.
-	Authoritative map[reconcile.Engine]spec.Location `json:"authoritative,omitempty"`
-	Coverage      []coverageDoc                      `json:"coverage"`
+	Authoritative map[mover.Engine]spec.Location `json:"authoritative,omitempty"`
+	Coverage      []coverageDoc                  `json:"coverage"`
 }
 
 type bindingDoc struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/schema"
 )
 
@@ -41,7 +42,7 @@ func ReadPlan(r io.Reader) (reconcile.Plan, error) {
 		return reconcile.Plan{}, err
 	}
 	if len(data) > maxPlanBytes {
-		return reconcile.Plan{}, fmt.Errorf("it is larger than %s, so it is no plan file", reconcile.Bytes(maxPlanBytes))
+		return reconcile.Plan{}, fmt.Errorf("it is larger than %s, so it is no plan file", mover.Bytes(maxPlanBytes))
 	}
 	if !utf8.Valid(data) {
 		return reconcile.Plan{}, errors.New("it is not UTF-8 text, so it is no plan file")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -93,7 +94,7 @@ func TestTextFromOutsideIsHarmless(t *testing.T) {
 		render.StatusText(&out, []reconcile.StatusLine{{Topic: evil, Text: evil, Command: evil}}, nil, render.Options{}),
 		render.DriftText(&out, []reconcile.DriftItem{{Class: evil, Object: evil, What: evil, From: evil, To: evil, Fix: evil}}, render.Options{}),
 		render.ReportText(&out, reconcile.Report{Plan: evil, Steps: []reconcile.StepReport{{Title: evil, Error: evil}}}, nil, render.Options{}),
-		render.ProofText(&out, reconcile.Proof{Compared: map[string]int{evil: 1}, Differences: []reconcile.Difference{{Database: evil, Kind: evil, Object: evil, What: evil, Source: evil}}}, render.Options{}),
+		render.ProofText(&out, mover.Proof{Compared: map[string]int{evil: 1}, Differences: []mover.Difference{{Database: evil, Kind: evil, Object: evil, What: evil, Source: evil}}}, render.Options{}),
 	} {
 		if err != nil {
 			t.Fatal(err)

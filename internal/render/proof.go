@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // ProofText draws a proof: what was compared, and every difference with both
 // sides.
-func ProofText(w io.Writer, proof reconcile.Proof, o Options) error {
+func ProofText(w io.Writer, proof mover.Proof, o Options) error {
 	p := newPage(o)
 	verdict, t := fmt.Sprintf("DIFFERENT in %s", count(len(proof.Differences), "place")), red
 	switch {
@@ -52,7 +53,7 @@ func byWeight(a, b string) int {
 	return cmp.Or(place(a)-place(b), strings.Compare(a, b))
 }
 
-func difference(p *page, d reconcile.Difference) {
+func difference(p *page, d mover.Difference) {
 	head := p.paint(bold, strings.TrimSpace(clean(d.Kind+" "+d.Object)))
 	if d.Database != "" {
 		head += "  " + p.paint(dim, "database "+clean(d.Database))

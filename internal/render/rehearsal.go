@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // RehearsalText draws what a rehearsal found: every difference with both sides,
 // and what it could not try.
-func RehearsalText(w io.Writer, r reconcile.Rehearsal, o Options) error {
+func RehearsalText(w io.Writer, r mover.Rehearsal, o Options) error {
 	p := newPage(o)
 	verdict, t := "would be copied as it is", green
 	switch n := len(r.Differences); {
@@ -33,7 +34,7 @@ func RehearsalText(w io.Writer, r reconcile.Rehearsal, o Options) error {
 	p.line(fmt.Sprintf("at        %s, in %s, with the application up; everything made for it is removed", when(r.At), reconcile.Took(r.Duration)))
 	if d := r.Data; d != nil {
 		p.para("measured  ", "          ", plain, fmt.Sprintf("%d rows in %d tables and %d large objects, %s: copied in %s, compared in %s; the next plan's times rest on it",
-			d.Rows, d.Tables, d.Objects, reconcile.Bytes(d.Bytes), reconcile.Took(d.Copy), reconcile.Took(d.Compare)))
+			d.Rows, d.Tables, d.Objects, mover.Bytes(d.Bytes), reconcile.Took(d.Copy), reconcile.Took(d.Compare)))
 	}
 	if r.Tries > 1 {
 		p.line(fmt.Sprintf("tries     %d: somebody waited on it or changed the schema, so it let go and began again", r.Tries))
@@ -86,7 +87,7 @@ type rehearsedDataDoc struct {
 }
 
 // RehearsalJSON writes a rehearsal as versioned JSON.
-func RehearsalJSON(w io.Writer, r reconcile.Rehearsal) error {
+func RehearsalJSON(w io.Writer, r mover.Rehearsal) error {
 	doc := rehearsalDoc{
 		Format: RehearsalFormat, At: r.At.UTC(), Clear: len(r.Differences) == 0, Compared: r.Compared, Duration: seconds(r.Duration),
 		Tries: r.Tries, NotTried: append([]string{}, r.NotTried...), Differences: each(r.Differences, differenceOf, true),

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // ReportText draws what an apply did: every step with what became of it and
@@ -72,7 +73,7 @@ func ailments(p *page, all []reconcile.Ailment) {
 }
 
 // differencesOf gives what a proof found unequal, if that was the cause.
-func differencesOf(cause error) []reconcile.Difference {
+func differencesOf(cause error) []mover.Difference {
 	var different *reconcile.DifferentError
 	if errors.As(cause, &different) {
 		return different.Proof.Differences

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // The formats of what commands report;
@@ -78,7 +79,7 @@ type differenceDoc struct {
 	Fix      string `json:"fix,omitempty"`
 }
 
-func differenceOf(d reconcile.Difference) differenceDoc { return differenceDoc(d) }
+func differenceOf(d mover.Difference) differenceDoc { return differenceDoc(d) }
 
 // ReportJSON writes what an apply did as versioned JSON. cause is the error
 // Apply returned, nil when it succeeded.
@@ -124,7 +125,7 @@ type proofDoc struct {
 }
 
 // ProofJSON writes a proof as versioned JSON.
-func ProofJSON(w io.Writer, p reconcile.Proof) error {
+func ProofJSON(w io.Writer, p mover.Proof) error {
 	doc := proofDoc{
 		Format: ProofFormat, At: p.At.UTC(), Equal: p.Equal(), Compared: p.Compared, TrialWrite: p.SecureWrite,
 		Duration: seconds(p.Duration), Differences: each(p.Differences, differenceOf, true),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 func TestStatusText(t *testing.T) {
@@ -72,7 +73,7 @@ func reportOf(plan reconcile.Plan, failed reconcile.ActionKind, cause error) rec
 func TestReportText(t *testing.T) {
 	s := loadSpec(t, specFile)
 	plan := makePlan(t, s, installation())
-	different := &reconcile.DifferentError{Proof: reconcile.Proof{Differences: tenDifferences()[:2]}}
+	different := &reconcile.DifferentError{Proof: mover.Proof{Differences: tenDifferences()[:2]}}
 	cause := fmt.Errorf("%s: %w", "Prove that both sides are equal", different)
 
 	done := reportOf(plan, "", nil)
@@ -113,9 +114,9 @@ var crash = &reconcile.StartError{Waited: 92 * time.Second, Why: "Deployment/api
 	{Workload: "Deployment/frontend", Pod: "frontend-7c-aaaaa", Container: "frontend", Condition: "running, not ready", Reason: "Running", Hopeful: true, NoLog: "it could not be read: forbidden"},
 }}
 
-func tenDifferences() []reconcile.Difference {
+func tenDifferences() []mover.Difference {
 	const db = "conductor_production"
-	return []reconcile.Difference{
+	return []mover.Difference{
 		{Database: db, Kind: "table", Object: "public.builds", What: "content differs: same row count, other digest", Source: "8d1f03aac2", Target: "03aa17bd91"},
 		{Database: db, Kind: "table", Object: "public.workflows", What: "row count differs", Source: "5000", Target: "4999"},
 		{Database: db, Kind: "index", Object: "public.builds_by_branch", What: "is missing on the target", Source: "CREATE INDEX builds_by_branch ON public.builds USING btree (branch)"},
@@ -130,11 +131,11 @@ func tenDifferences() []reconcile.Difference {
 }
 
 func TestProofText(t *testing.T) {
-	equal := reconcile.Proof{At: t0, Compared: map[string]int{"databases": 4, "tables": 150, "rows": 812345, "indexes": 210, "sequences": 40, "large objects": 12, "privileges": 77},
+	equal := mover.Proof{At: t0, Compared: map[string]int{"databases": 4, "tables": 150, "rows": 812345, "indexes": 210, "sequences": 40, "large objects": 12, "privileges": 77},
 		Duration: 41 * time.Second, SecureWrite: true}
 	different := equal
 	different.Differences = tenDifferences()
-	for name, proof := range map[string]reconcile.Proof{
+	for name, proof := range map[string]mover.Proof{
 		"proof-equal.txt": equal, "proof-different.txt": different, "proof-nothing.txt": {At: t0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,24 +145,24 @@ func TestProofText(t *testing.T) {
 }
 
 // rehearsals are results by the name of their golden file.
-func rehearsals() map[string]reconcile.Rehearsal {
-	clear := reconcile.Rehearsal{At: t0, Duration: 3400 * time.Millisecond, Tries: 1, Compared: map[string]int{"databases": 4, "tables": 150, "indexes": 210, "casts": 0},
+func rehearsals() map[string]mover.Rehearsal {
+	clear := mover.Rehearsal{At: t0, Duration: 3400 * time.Millisecond, Tries: 1, Compared: map[string]int{"databases": 4, "tables": 150, "indexes": 210, "casts": 0},
 		NotTried: []string{"role app is on the target already: what it may be given there was not tried", "rights on databases; rows, large objects and the positions of sequences"}}
 	found := clear
-	found.Tries, found.Differences = 2, []reconcile.Difference{
+	found.Tries, found.Differences = 2, []mover.Difference{
 		{Kind: "database", Object: "conductor_production", What: `cannot be made on the target: create TEXT SEARCH TEMPLATE public.t: ERROR: must be superuser to create text search templates (SQLSTATE 42501)`},
 		{Database: "vms", Kind: "view", Object: "public.idle_vms", What: "definition differs", Source: "SELECT vm FROM vms WHERE idle", Target: "SELECT vm FROM vms WHERE NOT idle"},
 	}
 	dress := clear
 	dress.WithData, dress.NotTried = true, []string{"rights on databases, and the positions of sequences"}
-	dress.Data = &reconcile.RehearsedData{Tables: 150, Rows: 1204551, Bytes: 3 << 30, Objects: 12, Copy: 95 * time.Second, Compare: 31 * time.Second}
+	dress.Data = &mover.RehearsedData{Tables: 150, Rows: 1204551, Bytes: 3 << 30, Objects: 12, Copy: 95 * time.Second, Compare: 31 * time.Second}
 	broken := dress
-	broken.Data, broken.Ended, broken.Differences = nil, reconcile.LimitTargetDisk, []reconcile.Difference{
+	broken.Data, broken.Ended, broken.Differences = nil, mover.LimitTargetDisk, []mover.Difference{
 		{Database: "vms", Kind: "constraint", Object: "steps_job_fkey on public.steps", What: `rows do not fit: insert or update on table "steps" violates foreign key constraint "steps_job_fkey" (SQLSTATE 23503); 2 rows, with id 11, 12`,
 			Fix: "mend these rows on the source, then run circleci-dr rehearse --with-data"},
-		{Kind: reconcile.KindLimit, Object: reconcile.LimitTargetDisk, What: "1.0 GiB of 100.0 GiB are free, and 5 % have to stay so", Fix: "make the target's disk bigger, and diskGiB in the file with it"},
+		{Kind: mover.KindLimit, Object: mover.LimitTargetDisk, What: "1.0 GiB of 100.0 GiB are free, and 5 % have to stay so", Fix: "make the target's disk bigger, and diskGiB in the file with it"},
 	}
-	return map[string]reconcile.Rehearsal{"rehearsal-clear.txt": clear, "rehearsal-found.txt": found, "rehearsal-with-data.txt": dress, "rehearsal-with-data-found.txt": broken}
+	return map[string]mover.Rehearsal{"rehearsal-clear.txt": clear, "rehearsal-found.txt": found, "rehearsal-with-data.txt": dress, "rehearsal-with-data-found.txt": broken}
 }
 
 func TestRehearsalText(t *testing.T) {

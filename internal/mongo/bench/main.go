@@ -24,7 +24,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/mongo"
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 const moverVariable = "BENCH_MOVER"
@@ -52,7 +52,7 @@ func main() {
 
 // mover does one request in a process of its own, as a mover pod does.
 func work(request string) error {
-	var req reconcile.MoverRequest
+	var req mover.Request
 	if err := json.Unmarshal([]byte(request), &req); err != nil {
 		return err
 	}
@@ -61,11 +61,11 @@ func work(request string) error {
 		return err
 	}
 	switch r := result.(type) {
-	case reconcile.Proof:
+	case mover.Proof:
 		if !r.Equal() {
 			return fmt.Errorf("not equal: %+v", r.Differences)
 		}
-	case reconcile.CopyResult:
+	case mover.CopyResult:
 		fmt.Println(r.PeakRSS)
 	}
 	return nil
@@ -105,7 +105,7 @@ func run(ctx context.Context, size, cycles int, from, to, only string) (err erro
 	if err := fill(ctx, b.source, size); err != nil {
 		return err
 	}
-	if err := b.ask(ctx, reconcile.OpFence); err != nil {
+	if err := b.ask(ctx, mover.OpFence); err != nil {
 		return err
 	}
 	return b.measure(ctx, cycles, size, only)
@@ -121,9 +121,9 @@ type method struct {
 func (b *bench) methods(only string) ([]method, error) {
 	all := []method{
 		{"mongodump | mongorestore", b.tools},
-		{"copy", func(ctx context.Context) error { return b.ask(ctx, reconcile.OpCopy) }},
+		{"copy", func(ctx context.Context) error { return b.ask(ctx, mover.OpCopy) }},
 		{"copy and proof", func(ctx context.Context) error {
-			return errors.Join(b.ask(ctx, reconcile.OpCopy), b.ask(ctx, reconcile.OpProve))
+			return errors.Join(b.ask(ctx, mover.OpCopy), b.ask(ctx, mover.OpProve))
 		}},
 	}
 	if only == "" {
@@ -191,11 +191,11 @@ func (b *bench) tools(ctx context.Context) error {
 }
 
 // ask has a mover of its own process do one operation.
-func (b *bench) ask(ctx context.Context, op reconcile.Operation) error {
-	at := func(s *mongotest.Server) *reconcile.Endpoint {
-		return &reconcile.Endpoint{Host: s.Host, Port: s.Port, Username: mongotest.Root, PasswordFile: s.PasswordFile, TLSMode: "disable"}
+func (b *bench) ask(ctx context.Context, op mover.Operation) error {
+	at := func(s *mongotest.Server) *mover.Endpoint {
+		return &mover.Endpoint{Host: s.Host, Port: s.Port, Username: mongotest.Root, PasswordFile: s.PasswordFile, TLSMode: "disable"}
 	}
-	request, err := json.Marshal(reconcile.MoverRequest{Operation: op, Engine: reconcile.MongoDB, Installation: "bench", Move: "bench", Epoch: 1, Fence: "bench",
+	request, err := json.Marshal(mover.Request{Operation: op, Engine: mover.MongoDB, Installation: "bench", Move: "bench", Epoch: 1, Fence: "bench",
 		Streams: runtime.NumCPU(), Source: at(b.source), Target: at(b.target)})
 	if err != nil {
 		return err
@@ -206,7 +206,7 @@ func (b *bench) ask(ctx context.Context, op reconcile.Operation) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	if op == reconcile.OpCopy {
+	if op == mover.OpCopy {
 		var peak int64
 		if _, err := fmt.Sscan(string(printed), &peak); err != nil {
 			return fmt.Errorf("%s: read its peak memory: %w", op, err)

@@ -24,7 +24,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
 	"github.com/circleci-dr/circleci-dr/internal/postgres"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // clients is where the client tools of the newest supported major are.
@@ -228,21 +228,21 @@ func (b *bench) tool(ctx context.Context, argv ...string) error {
 }
 
 func (b *bench) copy(ctx context.Context) error {
-	return b.mover(ctx, reconcile.OpFence, reconcile.OpCopy, reconcile.OpUnfence)
+	return b.mover(ctx, mover.OpFence, mover.OpCopy, mover.OpUnfence)
 }
 
 func (b *bench) copyAndProve(ctx context.Context) error {
-	return b.mover(ctx, reconcile.OpFence, reconcile.OpCopy, reconcile.OpProve, reconcile.OpUnfence)
+	return b.mover(ctx, mover.OpFence, mover.OpCopy, mover.OpProve, mover.OpUnfence)
 }
 
 // mover runs operations in a process of its own, whose memory is then its own.
-func (b *bench) mover(ctx context.Context, operations ...reconcile.Operation) error {
-	endpoint := func(s *pgtest.Server) *reconcile.Endpoint {
-		return &reconcile.Endpoint{Host: s.Host, Port: s.Port, Username: pgtest.Superuser, PasswordFile: s.PasswordFile, TLSMode: "disable"}
+func (b *bench) mover(ctx context.Context, operations ...mover.Operation) error {
+	endpoint := func(s *pgtest.Server) *mover.Endpoint {
+		return &mover.Endpoint{Host: s.Host, Port: s.Port, Username: pgtest.Superuser, PasswordFile: s.PasswordFile, TLSMode: "disable"}
 	}
-	var requests []reconcile.MoverRequest
+	var requests []mover.Request
 	for _, op := range operations {
-		requests = append(requests, reconcile.MoverRequest{Operation: op, Engine: reconcile.PostgreSQL, Source: endpoint(b.source), Target: endpoint(b.target),
+		requests = append(requests, mover.Request{Operation: op, Engine: mover.PostgreSQL, Source: endpoint(b.source), Target: endpoint(b.target),
 			Installation: "bench", Move: "bench", Epoch: 1, Fence: "bench"})
 	}
 	raw, err := json.Marshal(requests)
@@ -263,7 +263,7 @@ func (b *bench) mover(ctx context.Context, operations ...reconcile.Operation) er
 
 // work is the child process of bench.mover.
 func work() {
-	var requests []reconcile.MoverRequest
+	var requests []mover.Request
 	if err := json.Unmarshal([]byte(os.Getenv("BENCH_MOVER")), &requests); err != nil {
 		fmt.Fprintln(os.Stderr, "bench mover:", err)
 		os.Exit(1)
@@ -274,7 +274,7 @@ func work() {
 			fmt.Fprintf(os.Stderr, "bench mover: %s: %v\n", req.Operation, err)
 			os.Exit(1)
 		}
-		if proof, ok := result.(reconcile.Proof); ok && !proof.Equal() {
+		if proof, ok := result.(mover.Proof); ok && !proof.Equal() {
 			fmt.Fprintf(os.Stderr, "bench mover: not equal: %+v\n", proof.Differences)
 			os.Exit(1)
 		}

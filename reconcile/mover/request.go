@@ -1,4 +1,4 @@
-package reconcile
+package mover
 
 import (
 	"encoding/json"
@@ -32,7 +32,7 @@ const (
 )
 
 // MoverRequest is all a mover pod is told. It holds no secret.
-type MoverRequest struct {
+type Request struct {
 	Operation    Operation `json:"operation"`
 	Engine       Engine    `json:"engine"`
 	Source       *Endpoint `json:"source,omitempty"`
@@ -69,7 +69,7 @@ type MoverRequest struct {
 
 // MoverEvent is one line of a mover's log. Lines are numbered so that a
 // reader who reconnects can drop repeats.
-type MoverEvent struct {
+type Event struct {
 	Seq   int64     `json:"seq"`
 	At    time.Time `json:"at"`
 	Phase string    `json:"phase,omitempty"`
@@ -98,7 +98,7 @@ type MoverEvent struct {
 }
 
 // Progress takes events while a mover works. It must not block for long.
-type Progress func(MoverEvent)
+type Progress func(Event)
 
 // The codes of a mover's errors, so that a person gets a hint and a script a
 // class.
@@ -116,7 +116,7 @@ const (
 )
 
 // MoverError is a mover's failure with its class.
-type MoverError struct {
+type Error struct {
 	Code string
 	// Side is "source", "target" or empty.
 	Side string
@@ -124,10 +124,10 @@ type MoverError struct {
 }
 
 // Error gives the cause; the class is for programs.
-func (e *MoverError) Error() string { return e.Err.Error() }
+func (e *Error) Error() string { return e.Err.Error() }
 
 // Unwrap gives the cause to errors.Is and errors.As.
-func (e *MoverError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 // InspectResult is the result of OpInspect. A side that could not be read
 // has its error and no facts; it is unknown, not absent.

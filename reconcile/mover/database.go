@@ -1,4 +1,4 @@
-package reconcile
+package mover
 
 import (
 	"slices"
@@ -150,8 +150,8 @@ type RoleInfo struct {
 	BypassRLS  bool   `json:"bypassRLS,omitempty"`
 }
 
-// onDisk is what the database takes on disk, as far as that is known.
-func (d DatabaseInfo) onDisk() int64 {
+// SizeOnDisk is what the database takes on disk, as far as that is known.
+func (d DatabaseInfo) SizeOnDisk() int64 {
 	if d.OnDisk > 0 {
 		return d.OnDisk
 	}
@@ -233,7 +233,7 @@ type FenceState struct {
 }
 
 // says tells what a fence makes of its server, for people.
-func (f FenceState) says() string {
+func (f FenceState) Says() string {
 	if f.How == "watch" {
 		return "watched for writes"
 	}

@@ -1,6 +1,7 @@
-package reconcile
+package mover
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"sync"
@@ -74,4 +75,16 @@ func shown(value string) string {
 		value = string(r[:maxShown]) + "…"
 	}
 	return value
+}
+
+// String says one difference in one line.
+func (d Difference) String() string {
+	out := fmt.Sprintf("%s %s in database %s: %s", d.Kind, d.Object, d.Database, d.What)
+	if d.Database == "" {
+		out = fmt.Sprintf("%s %s: %s", d.Kind, d.Object, d.What)
+	}
+	if d.Source != "" || d.Target != "" {
+		out += fmt.Sprintf(" (source %s, target %s)", cmp.Or(d.Source, "none"), cmp.Or(d.Target, "none"))
+	}
+	return out
 }

@@ -1,4 +1,4 @@
-package reconcile
+package mover
 
 import (
 	"fmt"
@@ -26,7 +26,7 @@ type Reporter struct {
 // nothing.
 func NewReporter(send Progress, now func() time.Time) *Reporter {
 	if send == nil {
-		send = func(MoverEvent) {}
+		send = func(Event) {}
 	}
 	return &Reporter{send: send, now: now}
 }
@@ -72,7 +72,7 @@ func (r *Reporter) Say(format string, args ...any) {
 
 func (r *Reporter) emit(now time.Time, message string) {
 	r.last, r.told = now, r.bytes
-	e := MoverEvent{At: now.UTC(), Phase: r.phase, Object: r.object, Bytes: r.bytes, Total: r.total, Message: message}
+	e := Event{At: now.UTC(), Phase: r.phase, Object: r.object, Bytes: r.bytes, Total: r.total, Message: message}
 	if took := now.Sub(r.began).Seconds(); took > 0 && r.bytes > 0 {
 		e.Rate = float64(r.bytes) / took
 		if left := r.total - r.bytes; left > 0 {
