@@ -97,7 +97,7 @@ func adoptStep(o Observation, p Part) Step {
 	st.Risk, st.Accept = Destructive, AcceptDiscardExternal
 	st.Reason = "both sides took writes and the internal one was chosen: what the external one took is kept, and the application will not see it"
 	outside := o.inspected(p.Engine, spec.External)
-	st.Changes, st.Details = asideChanges(outside, " on "+p.External, AsideSuffix(p.Epoch))
+	st.Changes, st.Details = asideChanges(outside, " on "+p.External, mover.AsideSuffix(p.Epoch))
 	st.Details = append(st.Details, writesText(p.External, outside), writesText(p.Target(), o.inspected(p.Engine, spec.Internal)),
 		"the application stays up; a fence that still stands on the internal side is lifted")
 	st.Estimate = shortly

@@ -221,7 +221,7 @@ func setAsideStep(o Observation, p Part) Step {
 	st.Risk, st.Accept = Destructive, AcceptDiscardInternal
 	st.Reason = "both sides took writes and the external one was chosen: what the internal one took is kept, and the application will not see it"
 	side := o.inspected(p.Engine, spec.Internal)
-	st.Changes, st.Details = asideChanges(side, "", AsideSuffix(p.Epoch))
+	st.Changes, st.Details = asideChanges(side, "", mover.AsideSuffix(p.Epoch))
 	if side != nil && side.Database != nil {
 		st.Details = append(st.Details, writesText(p.Source(), side))
 	}
@@ -232,9 +232,6 @@ func setAsideStep(o Observation, p Part) Step {
 
 // shortly is how long renaming takes: no data move.
 var shortly = Estimate{Low: time.Second, High: 30 * time.Second}
-
-// AsideSuffix ends the names of databases that were set aside at an epoch.
-func AsideSuffix(epoch int) string { return fmt.Sprintf("__dr_e%d", epoch) }
 
 func lookSetAside(_ context.Context, r *run, st Step) (Look, error) {
 	if p := r.part(st); len(p.SetAside) > 0 {

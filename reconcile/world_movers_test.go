@@ -152,7 +152,7 @@ func (w *world) operate(q mover.Request) (any, error) {
 		if src.aside == nil {
 			src.aside, src.rows = src.rows, map[int]int{}
 		}
-		return mover.SetAsideResult{Databases: []string{"circleci" + AsideSuffix(q.Epoch)}, LeftAlone: w.strangers}, nil
+		return mover.SetAsideResult{Databases: []string{"circleci" + mover.AsideSuffix(q.Epoch)}, LeftAlone: w.strangers}, nil
 	default:
 	}
 	dst, reachable := w.side(q.Target)

@@ -94,13 +94,33 @@ func layer(dir string) int {
 // stand on them, so they stand on the standard library alone.
 var ground = []string{"internal/process"}
 
+// engine tells a folder of reconcile, whatever its room.
+func engine(dir string) bool { return dir == "reconcile" || strings.HasPrefix(dir, "reconcile/") }
+
+// rooms are the folders of reconcile, each above those that it may import; the
+// folder itself is above all of them. Rooms side by side never import each other.
+var rooms = [][]string{{"reconcile/mover"}, {"reconcile"}}
+
+// rank is where a room stands; one that has no place stands nowhere, and may not
+// be imported.
+func rank(dir string) int {
+	at := slices.IndexFunc(rooms, func(side []string) bool { return slices.Contains(side, dir) })
+	if at < 0 {
+		return len(rooms)
+	}
+	return at
+}
+
+// byteMovers are the adapters that run in a mover's pod.
+var byteMovers = []string{"internal/postgres", "internal/mongo", "internal/movertest"}
+
 // forbidden says why dir may not import a package, or "".
 func forbidden(dir, imported string) string {
 	to, local := ours(imported)
 	switch {
-	case dir == "reconcile" && slices.Contains([]string{"os", "net", "os/exec", "os/signal", "flag", "io/fs", "path/filepath", "net/http", "database/sql", "syscall", "plugin"}, imported):
+	case engine(dir) && slices.Contains([]string{"os", "net", "os/exec", "os/signal", "flag", "io/fs", "path/filepath", "net/http", "database/sql", "syscall", "plugin"}, imported):
 		return "the engine sees no file, flag, environment or network"
-	case dir == "reconcile" && !local && strings.Contains(strings.Split(imported, "/")[0], "."):
+	case engine(dir) && !local && strings.Contains(strings.Split(imported, "/")[0], "."):
 		return "the engine sees no SDK, only the standard library"
 	case slices.Contains(ground, dir) && (local || strings.Contains(strings.Split(imported, "/")[0], ".")):
 		return "what every adapter may import stands on the standard library alone"
@@ -112,6 +132,10 @@ func forbidden(dir, imported string) string {
 		return "the folder has no place in schema ← spec ← reconcile ← internal ← cmd"
 	case layer(to) > layer(dir):
 		return "the import goes against schema ← spec ← reconcile ← internal ← cmd"
+	case engine(dir) && engine(to) && rank(to) >= rank(dir):
+		return "the import goes against the order of the rooms of reconcile"
+	case slices.Contains(byteMovers, adapter(dir)) && engine(to) && to != "reconcile/mover":
+		return "whoever moves bytes knows of reconcile what movers are asked, and nothing else"
 	case layer(dir) == layer("internal") && layer(to) == layer("internal") && adapter(to) != adapter(dir) && !slices.Contains(ground, to):
 		return "adapters never import each other"
 	case dir == "schema":
@@ -163,6 +187,15 @@ func TestTheRuleBites(t *testing.T) {
 		{"reconcile", module + "/spec", true},
 		{"reconcile", "os", false},
 		{"reconcile", "net/http", false},
+		{"reconcile/mover", "os", false},
+		{"reconcile/mover", "k8s.io/client-go/kubernetes", false},
+		{"reconcile", module + "/reconcile/mover", true},
+		{"reconcile/mover", module + "/reconcile", false},
+		{"reconcile", module + "/reconcile/nowhere", false},
+		{"internal/postgres", module + "/reconcile/mover", true},
+		{"internal/postgres", module + "/reconcile", false},
+		{"internal/mongo/bench", module + "/reconcile", false},
+		{"internal/kube", module + "/reconcile", true},
 		{"reconcile", "k8s.io/client-go/kubernetes", false},
 		{"reconcile", module + "/internal/kube", false},
 		{"spec", module + "/schema", true},
@@ -192,7 +225,7 @@ func TestTheRuleBites(t *testing.T) {
 func TestTheEngineHasNoClockOfItsOwn(t *testing.T) {
 	clock := []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 	for _, s := range sources(t) {
-		if s.dir != "reconcile" || s.test {
+		if !engine(s.dir) || s.test {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {

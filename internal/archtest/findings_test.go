@@ -45,7 +45,7 @@ func findings(t *testing.T) []found {
 	t.Helper()
 	var out []found
 	for _, s := range sources(t) {
-		if s.dir != "reconcile" || s.test {
+		if !engine(s.dir) || s.test {
 			continue
 		}
 		add := func(n ast.Node, id ast.Expr, blocks bool, lacks []string) {

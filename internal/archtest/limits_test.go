@@ -16,7 +16,7 @@ import (
 )
 
 // outage are the packages that work while the application is stopped.
-var outage = []string{"reconcile", "internal/kube", "internal/helm", "internal/postgres", "internal/mongo", "cmd/circleci-dr"}
+var outage = []string{"reconcile", "reconcile/mover", "internal/kube", "internal/helm", "internal/postgres", "internal/mongo", "cmd/circleci-dr"}
 
 // units are the durations that limits are made of.
 var units = map[string]time.Duration{"Millisecond": time.Millisecond, "Second": time.Second, "Minute": time.Minute, "Hour": time.Hour}

@@ -6,7 +6,6 @@ import (
 	"hash/fnv"
 	"unicode/utf8"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/jackc/pgx/v5"
 )
@@ -46,7 +45,7 @@ func (m *job) setAside(ctx context.Context) (mover.SetAsideResult, error) {
 	}
 	own := map[string]string{} // by the name it has, the name it is kept under
 	for _, name := range carried {
-		aside := asideName(name, reconcile.AsideSuffix(m.req.Epoch))
+		aside := asideName(name, mover.AsideSuffix(m.req.Epoch))
 		own[name], own[aside] = aside, aside
 	}
 	err = s.with(ctx, maintenance, func(conn *pgx.Conn) error {

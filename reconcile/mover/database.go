@@ -232,7 +232,7 @@ type FenceState struct {
 	How string `json:"how"`
 }
 
-// says tells what a fence makes of its server, for people.
+// Says tells what a fence makes of its server, for people.
 func (f FenceState) Says() string {
 	if f.How == "watch" {
 		return "watched for writes"

@@ -6,6 +6,7 @@ import (
 	"strings"
 )
 
+// At is the server's address for people and records: host:port, or a list.
 func (e Endpoint) At() string {
 	if len(e.Hosts) > 0 {
 		return strings.Join(e.Hosts, ",")
@@ -13,7 +14,7 @@ func (e Endpoint) At() string {
 	return fmt.Sprintf("%s:%d", e.Host, e.Port)
 }
 
-// splitSeed splits one of MongoDB's hosts, which may lack its port.
+// SplitSeed splits one of MongoDB's hosts, which may lack its port.
 func SplitSeed(seed string) (host string, port int) {
 	standard := StandardMongoPort
 	at := strings.LastIndex(seed, ":")
@@ -27,7 +28,7 @@ func SplitSeed(seed string) (host string, port int) {
 	return strings.Trim(seed[:at], "[]"), port
 }
 
-// hosts are the names under which workloads may reference the server.
+// HostNames are the names under which workloads may reference the server.
 func (e Endpoint) HostNames() []string {
 	if len(e.Hosts) == 0 {
 		return []string{e.Host}

@@ -37,11 +37,12 @@ func (p *Presented) Show(chain []*x509.Certificate, system func([]*x509.Certific
 	p.Chain, p.System = text.String(), system(chain)
 }
 
+// PEM writes a certificate as a block of text (RFC 7468).
 func PEM(c *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: CertificateLabel, Bytes: c.Raw})
 }
 
-// pemCertificate is the label of a certificate (RFC 7468, 5.1).
+// CertificateLabel is the label of a certificate (RFC 7468, 5.1).
 const CertificateLabel = "CERTIFICATE"
 
 // Reached is how far a connection to one host came.

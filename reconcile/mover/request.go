@@ -2,6 +2,7 @@ package mover
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -31,7 +32,7 @@ const (
 	OpReach Operation = "reach"
 )
 
-// MoverRequest is all a mover pod is told. It holds no secret.
+// Request is all a mover pod is told. It holds no secret.
 type Request struct {
 	Operation    Operation `json:"operation"`
 	Engine       Engine    `json:"engine"`
@@ -67,7 +68,7 @@ type Request struct {
 	Limits   *RehearsalLimits `json:"limits,omitempty"`
 }
 
-// MoverEvent is one line of a mover's log. Lines are numbered so that a
+// Event is one line of a mover's log. Lines are numbered so that a
 // reader who reconnects can drop repeats.
 type Event struct {
 	Seq   int64     `json:"seq"`
@@ -115,7 +116,7 @@ const (
 	CodeFailed       = "failed"       // anything else
 )
 
-// MoverError is a mover's failure with its class.
+// Error is a mover's failure with its class.
 type Error struct {
 	Code string
 	// Side is "source", "target" or empty.
@@ -234,3 +235,6 @@ type Difference struct {
 	// Fix is what helps, empty where it is the same for all.
 	Fix string `json:"fix,omitempty"`
 }
+
+// AsideSuffix ends the names of databases that were set aside at an epoch.
+func AsideSuffix(epoch int) string { return fmt.Sprintf("__dr_e%d", epoch) }
