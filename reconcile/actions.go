@@ -195,7 +195,7 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 			return fmt.Errorf("open the move: revision %d of release %s is %s and reads %s %s; there is no revision to go back to",
 				rel.Revision, rel.Name, rel.Status, p.Engine.Title(), orElse(live.At(), "nowhere"))
 		}
-		lineage, _ := readRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
+		lineage, _ := ReadRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
 		if lineage.Unread() {
 			return fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), lineage.Why)
 		}

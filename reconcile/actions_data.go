@@ -199,7 +199,7 @@ func applyProve(ctx context.Context, r *run, st Step) error {
 func lookCommit(ctx context.Context, r *run, st Step) (Look, error) {
 	p := r.part(st)
 	name := RecordLineage(p.Engine)
-	l, _ := readRecord[Lineage](ctx, r.p.Records, name)
+	l, _ := ReadRecord[Lineage](ctx, r.p.Records, name)
 	switch {
 	case l.Unread():
 		return Look{}, fmt.Errorf("read record %s: %s", name, l.Why)
@@ -244,7 +244,7 @@ func (r *run) commit(ctx context.Context, st Step, p Part) error {
 		Epoch: p.Epoch, Authoritative: p.To, Endpoint: p.External, Move: r.move.ID, At: r.p.Now(),
 		Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret,
 	}
-	if err := replaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
+	if err := ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
 		return err
 	}
 	return r.saveMove(ctx, func(m *Move) {

@@ -166,12 +166,12 @@ func applySettle(ctx context.Context, r *run, st Step) error {
 		change.Description = "circleci-dr settled " + r.move.ID
 		err = r.p.Switcher.Upgrade(ctx, change)
 	}
-	if lost := leaseLost(ctx); lost != nil {
+	if lost := LeaseLost(ctx); lost != nil {
 		return errors.Join(err, lost)
 	}
 	// Counts that no values file knows come back whatever became of the
 	// upgrade, and of the person who watched it.
-	up, cancel := uninterrupted(ctx, resumeTime)
+	up, cancel := Uninterrupted(ctx, resumeTime)
 	defer cancel()
 	r.giveUp = func() error { return context.Cause(ctx) } // they are back; nobody has to wait for their pods
 	return errors.Join(err, r.bringUp(up, st))

@@ -112,7 +112,7 @@ func (r *run) seeSessionsOf(ctx context.Context, st Step, p Part, until time.Tim
 			if p.To == spec.Internal {
 				return nil // drift will ask about both sides: finish looks at them
 			}
-			return replaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
+			return ReplaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
 		}
 		if r.p.Now().After(until) {
 			return fmt.Errorf("the application is up, but has no session as %s on %s after %s", role, p.Target(), sessionsTime)

@@ -93,7 +93,7 @@ func adoptSteps(s *spec.Spec, o Observation, e mover.Engine) []Step {
 }
 
 func adoptStep(o Observation, p Part) Step {
-	st := newStep(ActAdopt, p.ID(), "Go on with the internal "+p.Engine.Title()+", and set the external databases aside")
+	st := NewStep(ActAdopt, p.ID(), "Go on with the internal "+p.Engine.Title()+", and set the external databases aside")
 	st.Risk, st.Accept = Destructive, AcceptDiscardExternal
 	st.Reason = "both sides took writes and the internal one was chosen: what the external one took is kept, and the application will not see it"
 	outside := o.inspected(p.Engine, spec.External)
@@ -106,7 +106,7 @@ func adoptStep(o Observation, p Part) Step {
 
 func lookAdopt(ctx context.Context, r *run, st Step) (Look, error) {
 	p := r.adopt[engineOf(st)]
-	l, _ := readRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
+	l, _ := ReadRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
 	switch {
 	case l.Unread():
 		return Look{}, fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), l.Why)
@@ -130,7 +130,7 @@ func applyAdopt(ctx context.Context, r *run, st Step) error {
 	}
 	l := Lineage{Epoch: p.Epoch, Authoritative: spec.Internal, Endpoint: p.External, Move: p.ID() + chosen, At: r.p.Now(), Adopting: true,
 		Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret}
-	if err := replaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
+	if err := ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
 		return err
 	}
 	kept, err := runMover[mover.SetAsideResult](ctx, r, st, ask(mover.OpSetAside, sides{Engine: p.Engine, Source: both.Source, Inwards: true}))
@@ -143,5 +143,5 @@ func applyAdopt(ctx context.Context, r *run, st Step) error {
 		return fmt.Errorf("let the internal side take writes again: %w", err)
 	}
 	l.Adopting, l.SetAside, l.LeftAlone = false, kept.Databases, kept.LeftAlone
-	return replaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l)
+	return ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l)
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -59,7 +60,7 @@ func TestEveryCallMayFail(t *testing.T) {
 				}
 				w.faults[n] = mode
 				rep, err, _ := w.apply(t.Context(), s, o, plan)
-				where := w.calls[n-1] + " " + mode + " (call " + itoa(n) + ")"
+				where := w.calls[n-1] + " " + mode + " (call " + strconv.Itoa(n) + ")"
 				if w.fired != 1 {
 					t.Fatalf("%s: the fault did not fire", where)
 				}
@@ -236,7 +237,7 @@ func TestResumeThatFailsBeforeAWriteIsWithdrawn(t *testing.T) {
 
 func readMove(t *testing.T, w *world) Move {
 	t.Helper()
-	m, _ := readRecord[Move](t.Context(), records{w}, RecordMove)
+	m, _ := ReadRecord[Move](t.Context(), records{w}, RecordMove)
 	if !m.Is() {
 		t.Fatalf("move record: %s", m.Why)
 	}
@@ -265,7 +266,7 @@ func TestInterruptionAnywhereRestoresServiceOrFinishes(t *testing.T) {
 			if rep.StillDown {
 				t.Errorf("interrupted at call %d, %s: still down: %v", n, w.calls[n-1], err)
 			}
-			w.settledWell(t, s, "interrupted at "+w.calls[n-1]+" (call "+itoa(n)+")", rep, err)
+			w.settledWell(t, s, "interrupted at "+w.calls[n-1]+" (call "+strconv.Itoa(n)+")", rep, err)
 		})
 	})
 }
@@ -299,7 +300,7 @@ func TestLosingTheLeaseBringsNothingBack(t *testing.T) {
 			}
 			rep, err, _ := w.apply(ctx, s, o, plan)
 			cancel(nil)
-			where := "lease lost at " + w.calls[n-1] + " (call " + itoa(n) + ")"
+			where := "lease lost at " + w.calls[n-1] + " (call " + strconv.Itoa(n) + ")"
 			if len(after) > 0 || rep.WentBack {
 				t.Errorf("%s: afterwards %v, went back %t", where, after, rep.WentBack)
 			}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
@@ -126,7 +127,7 @@ func seeds(hosts []string) []string {
 		if strings.Contains(host, ":") { // an IPv6 address
 			host = "[" + host + "]"
 		}
-		out = append(out, host+":"+itoa(port))
+		out = append(out, host+":"+strconv.Itoa(port))
 	}
 	return out
 }

@@ -28,39 +28,41 @@ func DeadlineFor(p Plan) time.Duration {
 	return max(deadlineFactor*p.Total.High, deadlineLeast).Round(time.Second)
 }
 
-// inTime does one step within the deadline.
-func (r *run) inTime(ctx context.Context, st Step) (StepReport, error) {
-	bounded, release := r.bound(ctx, st)
-	defer release()
-	sr, err := r.step(bounded, st)
-	if err != nil && errors.Is(context.Cause(bounded), ErrDeadline) && !errors.Is(err, ErrDeadline) {
-		err = fmt.Errorf("%w: %w", ErrDeadline, err) // a read that was cut off tells only that it was
+// bound is the context of one step.
+func (r *Run) bound(ctx context.Context, act Action) (context.Context, context.CancelFunc) {
+	unbounded, bound := func() {}, Bounded
+	if act.Bound != nil {
+		bound = act.Bound()
 	}
-	return sr, err
-}
-
-// bound is the context of one step. What brings service back, and what comes
-// after the commit, has no deadline: there is only forward then. The commit
-// itself is begun in time or not at all, and then it ends.
-func (r *run) bound(ctx context.Context, st Step) (context.Context, context.CancelFunc) {
-	unbounded := func() {}
-	r.mu.Lock()
-	committed := r.move.Phase == MoveCommitted
-	r.mu.Unlock()
-	if r.opt.Limit == nil || st.Action == ActGoBack || committed {
+	if r.opt.Limit == nil || bound == Unbounded {
 		return ctx, unbounded
 	}
 	bounded, cancel := r.opt.Limit(ctx)
-	if st.Action == ActCommit && bounded.Err() == nil {
+	if bound == BegunOnly && bounded.Err() == nil {
 		cancel()
 		return ctx, unbounded
 	}
 	return bounded, cancel
 }
 
+// bound is how the deadline holds for a step of a move. What brings service back,
+// and what comes after the commit, has none: there is only forward then. The
+// commit itself is begun in time or not at all, and then it ends.
+func (r *run) bound(kind ActionKind) Bound {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case kind == ActGoBack, r.move.Phase == MoveCommitted:
+		return Unbounded
+	case kind == ActCommit:
+		return BegunOnly
+	}
+	return Bounded
+}
+
 // Unfinished tells whether a move stands open, by its record alone.
 func Unfinished(ctx context.Context, r Records) (bool, error) {
-	m, _ := readRecord[Move](ctx, r, RecordMove)
+	m, _ := ReadRecord[Move](ctx, r, RecordMove)
 	if m.Unread() {
 		return false, fmt.Errorf("read record %s: %s", RecordMove, m.Why)
 	}

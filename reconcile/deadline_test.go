@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -64,7 +65,7 @@ func TestDeadlineBeforeTheCommitGoesBackAndAfterItForward(t *testing.T) {
 					}
 				}
 				rep, err := w.applyWithin(clock, s, o, plan)
-				where := "deadline at " + w.calls[n-1] + " (call " + itoa(n) + ")"
+				where := "deadline at " + w.calls[n-1] + " (call " + strconv.Itoa(n) + ")"
 				w.calm()
 				switch {
 				case err == nil && !committing:
@@ -97,7 +98,7 @@ func TestDeadlineBeforeTheCommitGoesBackAndAfterItForward(t *testing.T) {
 }
 
 func recordOf(w *world) Move {
-	m, _ := readRecord[Move](context.Background(), records{w}, RecordMove)
+	m, _ := ReadRecord[Move](context.Background(), records{w}, RecordMove)
 	return m.Value
 }
 

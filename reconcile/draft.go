@@ -31,7 +31,7 @@ func ObserveInstallation(ctx context.Context, kubeContext string, rel DeclaredRe
 			out.Secrets[name] = p.Info(ctx, name)
 		}
 	}
-	out.Move, _ = readRecord[Move](ctx, r, RecordMove)
+	out.Move, _ = ReadRecord[Move](ctx, r, RecordMove)
 	return out
 }
 

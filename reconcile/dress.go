@@ -158,6 +158,6 @@ func measuredInDress(s *spec.Spec, o Observation, st Step, parts []Part) (m Meas
 	default:
 		return m, false
 	}
-	m.At, m.Took, m.Bytes, m.Tables, m.rehearsed = last.At, m.Moving+podStart, last.Bytes, last.Tables, true
-	return m, m.Moving > 0 && m.good()
+	m.At, m.Took, m.Bytes, m.Tables, m.Rehearsed = last.At, m.Moving+podStart, last.Bytes, last.Tables, true
+	return m, m.Moving > 0 && m.Good()
 }

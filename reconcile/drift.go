@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
@@ -160,12 +161,12 @@ func driftReplicas(o Observation) []DriftItem {
 		case !there && IsCronJob(key):
 			out = append(out, DriftItem{Class: "changed", Object: key, What: "is gone", Fix: "helm upgrade brings it back, where it is of the release"})
 		case !there:
-			out = append(out, DriftItem{Class: "changed", Object: key, What: "is gone", From: itoa(was) + " replicas", Fix: "helm upgrade brings it back"})
+			out = append(out, DriftItem{Class: "changed", Object: key, What: "is gone", From: strconv.Itoa(was) + " replicas", Fix: "helm upgrade brings it back"})
 		case w.Kind == cronJob && w.Replicas == 0:
 			out = append(out, DriftItem{Class: "changed", Object: key, What: "is suspended and no move stands open", From: "not suspended", To: "suspended",
 				Fix: fmt.Sprintf(`kubectl patch %s --patch '{"spec":{"suspend":false}}'`, "cronjob"+key[len(cronJob):])})
 		case w.Replicas == 0:
-			out = append(out, DriftItem{Class: "changed", Object: key, What: "is scaled to zero and no move stands open", From: itoa(was) + " replicas", To: "0 replicas",
+			out = append(out, DriftItem{Class: "changed", Object: key, What: "is scaled to zero and no move stands open", From: strconv.Itoa(was) + " replicas", To: "0 replicas",
 				Fix: fmt.Sprintf("kubectl scale %s --replicas=%d", key, was)})
 		}
 	}
@@ -191,7 +192,7 @@ func driftDatabases(o Observation, e mover.Engine) []DriftItem {
 		out = append(out, DriftItem{Class: "changed", Object: object, What: "could not be inspected from the cluster: " + side.Error, Fix: "run circleci-dr plan"})
 	} else if mark := side.Database.Lineage; mark != nil && l.Is() && l.Value.Authoritative == where && mark.Epoch != l.Value.Epoch && !neverTold(o, e, mark.Epoch) {
 		out = append(out, DriftItem{Class: "changed", Object: object, What: "belongs to another lineage epoch than the cluster's record",
-			From: itoa(l.Value.Epoch), To: itoa(mark.Epoch), Fix: "find out who switched; nothing may be overwritten"})
+			From: strconv.Itoa(l.Value.Epoch), To: strconv.Itoa(mark.Epoch), Fix: "find out who switched; nothing may be overwritten"})
 	}
 	return out
 }

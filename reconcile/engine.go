@@ -1,12 +1,12 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
@@ -76,7 +76,7 @@ type BlockedError struct{ Findings []Finding }
 func (e *BlockedError) Error() string {
 	var parts []string
 	for _, f := range e.Findings {
-		parts = append(parts, f.ID+": "+orElse(f.Brief, f.What))
+		parts = append(parts, f.ID+": "+cmp.Or(f.Brief, f.What))
 	}
 	return "blocked by preflight: " + strings.Join(parts, "; ")
 }
@@ -119,106 +119,41 @@ func Apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provid
 	if err != nil {
 		return rep, err
 	}
-	for left := plan.Steps; len(left) > 0; {
-		n := beside(left)
-		done, st, err := r.group(ctx, left[:n])
-		rep.Steps = append(rep.Steps, done...)
-		if err != nil {
-			r.reportDowntime(&rep)
-			rep, err = r.fail(ctx, rep, st, err)
-			r.reportService(&rep)
-			return rep, err
-		}
-		left = left[n:]
+	return r.steps.Do(ctx, r)
+}
+
+// Action gives what a kind of step does in a move.
+func (r *run) Action(kind ActionKind) (Action, bool) {
+	act, ok := actionsByKind[kind]
+	if !ok {
+		return Action{}, false
 	}
+	return Action{
+		Look:   func(ctx context.Context, st Step) (Look, error) { return act.look(ctx, r, st) },
+		Apply:  func(ctx context.Context, st Step) error { return act.apply(ctx, r, st) },
+		Beside: sideBySide[kind], Patience: patience[kind],
+		Bound:    func() Bound { return r.bound(kind) },
+		Measured: r.measured,
+	}, true
+}
+
+// Failed brings the application back on the source where that is still right.
+func (r *run) Failed(ctx context.Context, rep Report, st Step, cause error) (Report, error) {
+	r.reportDowntime(&rep)
+	rep, err := r.fail(ctx, rep, st, cause)
+	r.reportService(&rep)
+	r.measuredDowntime()
+	return rep, err
+}
+
+// Finish closes the move.
+func (r *run) Finish(ctx context.Context, rep Report) (Report, error) {
 	r.reportDowntime(&rep)
 	r.reportService(&rep)
-	r.keepMeasured(ctx)
+	r.measuredDowntime()
 	return rep, r.finish(ctx)
 }
 
-// group does steps that run side by side and waits for all of them. The first
-// that fails ends the others: none of them counts without the rest.
-func (r *run) group(ctx context.Context, steps []Step) ([]StepReport, Step, error) {
-	if len(steps) == 1 {
-		sr, err := r.inTime(ctx, steps[0])
-		return []StepReport{sr}, steps[0], err
-	}
-	shared, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	reports, errs := make([]StepReport, len(steps)), make([]error, len(steps))
-	first := atomic.Int64{}
-	first.Store(-1)
-	var runs []func()
-	for i, st := range steps {
-		runs = append(runs, func() {
-			reports[i], errs[i] = r.inTime(shared, st)
-			if errs[i] != nil && first.CompareAndSwap(-1, int64(i)) {
-				cancel(fmt.Errorf("%s failed", st.Title))
-			}
-		})
-	}
-	r.p.together(runs...)
-	if n := first.Load(); n >= 0 {
-		return reports, steps[n], errs[n]
-	}
-	return reports, steps[0], nil
-}
-
-// step looks, acts, and looks again. The second look decides.
-func (r *run) step(ctx context.Context, st Step) (StepReport, error) {
-	sr := StepReport{Step: st.ID, Title: st.Title, Outcome: "failed", Announced: st.Estimate}
-	begun := r.p.Now()
-	act, ok := actionsByKind[st.Action]
-	if !ok {
-		return sr, fmt.Errorf("step %s: this version knows no action %q", st.ID, st.Action)
-	}
-	if err := context.Cause(ctx); err != nil {
-		sr.Error = err.Error()
-		return sr, err
-	}
-	look, err := act.look(ctx, r, st)
-	if err == nil && look.Settled {
-		r.ev.StepSkipped(st, look.Why)
-		sr.Outcome = "already settled"
-		return sr, nil
-	}
-	if err == nil {
-		err = r.do(ctx, act, st)
-	}
-	sr.Duration = r.p.Now().Sub(begun)
-	if err != nil {
-		sr.Error = err.Error()
-		return sr, err
-	}
-	sr.Outcome = "settled"
-	r.measure(st, sr.Duration)
-	return sr, nil
-}
-
-func (r *run) do(ctx context.Context, act action, st Step) error {
-	begun := r.p.Now()
-	if err := r.journalBegin(ctx, st); err != nil {
-		return err
-	}
-	r.ev.StepBegins(st)
-	r.at(st, "begin")
-	r.at(st, "before-effect")
-	err := act.apply(ctx, r, st)
-	r.at(st, "after-effect")
-	if err == nil {
-		err = r.lookAgain(ctx, act, st)
-	}
-	jerr := r.journalEnd(ctx, st, err)
-	r.at(st, "end")
-	r.ev.StepEnds(st, r.p.Now().Sub(begun), err)
-	if err != nil {
-		return err
-	}
-	return jerr
-}
-
-// fail brings the application back on the source where that is still right.
 func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Report, error) {
 	err := fmt.Errorf("%s: %w", st.Title, cause)
 	if !r.move.Open() || !r.isDown() && !r.move.Quiesced.IsZero() {
@@ -229,7 +164,7 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 		rep.StillDown = r.isDown() // the values may be on their way
 		return rep, err
 	}
-	if leaseLost(ctx) != nil || errors.Is(cause, ErrConflict) {
+	if LeaseLost(ctx) != nil || errors.Is(cause, ErrConflict) {
 		rep.StillDown = r.isDown() // another run may be bringing it back already
 		return rep, err
 	}
@@ -237,7 +172,7 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 		return r.leaveStarting(ctx, rep, err)
 	}
 	// The run may have been interrupted; service is restored all the same.
-	back, cancel := uninterrupted(ctx, goBackTime)
+	back, cancel := Uninterrupted(ctx, goBackTime)
 	defer cancel()
 	r.giveUp = interruptedSince(ctx)
 	backErr := r.persist(back, err)
@@ -254,30 +189,7 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 		return rep, errors.Join(err, fmt.Errorf("bring the application back: %w", backErr))
 	}
 	rep.WentBack = true
-	r.keepMeasured(back) // also an attempt that failed tells how fast its copy was
 	return rep, err
-}
-
-// uninterrupted is a context that outlives an interruption, as restoring
-// service must, and ends when the lease does.
-func uninterrupted(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	timed, release := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	out, cancel := context.WithCancelCause(timed)
-	var stops []func() bool
-	for _, c := range leases(ctx) {
-		stops = append(stops, context.AfterFunc(c, func() {
-			if cause := leaseLost(ctx); cause != nil {
-				cancel(cause)
-			}
-		}))
-	}
-	return out, func() {
-		for _, stop := range stops {
-			stop()
-		}
-		cancel(nil)
-		release()
-	}
 }
 
 // persist goes back, and tries again: an application must not stay down over
@@ -338,5 +250,5 @@ func (r *run) inspectBoth(ctx context.Context, p Part) error {
 	if !found.Is() {
 		return nil // the move is good without it: drift says that it needs a plan
 	}
-	return replaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
+	return ReplaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
 }

@@ -120,13 +120,13 @@ type EngineRecord struct {
 
 // ReadEngineRecord reads the record of the newest engine.
 func ReadEngineRecord(ctx context.Context, r Records) Observed[EngineRecord] {
-	rec, _ := readRecord[EngineRecord](ctx, r, RecordEngine)
+	rec, _ := ReadRecord[EngineRecord](ctx, r, RecordEngine)
 	return rec
 }
 
 // WriteEngineRecord stores it; the caller holds the lease.
 func WriteEngineRecord(ctx context.Context, r Records, rec EngineRecord) error {
-	return replaceRecord(ctx, r, RecordEngine, rec)
+	return ReplaceRecord(ctx, r, RecordEngine, rec)
 }
 
 // AttemptOf names the newest attempt at a move, "" before the first.
@@ -202,10 +202,10 @@ func BackPlan(s *spec.Spec, o Observation, reason string) (Plan, bool) {
 	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Binding: bindingOf(s, o), Resumes: o.Move.Value.ID, Coverage: CoverageOf(s)}
 	p.Steps = []Step{goBackStep(o.Move.Value, reason)}
 	p.Total = total(p.Steps)
-	p.ID = planID(p)
+	p.ID = PlanID(p)
 	return p, true
 }
 
 // Returns tells whether a plan begins with the way back of a move that was cut
 // off on it.
-func (p Plan) Returns() bool { return len(p.Steps) > 0 && p.Steps[0].Action == ActGoBack }
+func Returns(p Plan) bool { return len(p.Steps) > 0 && p.Steps[0].Action == ActGoBack }

@@ -71,7 +71,7 @@ func TestBackPlanBringsBackWhatIsNotCommitted(t *testing.T) {
 		if !ok {
 			continue
 		}
-		if got := actions(plan.Steps); !slices.Equal(got, []ActionKind{ActGoBack}) || !plan.Returns() {
+		if got := actions(plan.Steps); !slices.Equal(got, []ActionKind{ActGoBack}) || !Returns(plan) {
 			t.Errorf("%s: the plan is %v", point, got)
 		}
 		if open, err := Unfinished(t.Context(), records{w}); !open || err != nil {

@@ -77,13 +77,13 @@ func timed(s *spec.Spec, o Observation, steps []Step, parts []Part) []Step {
 		if e := engineOf(*st); e != "" {
 			z = sizesOf(o, Part{Engine: e})
 		}
-		m, other, ok := o.Measured.Value.of(*st, directionOf(parts))
+		m, other, ok := tookBefore(o.Measured.Value, *st, directionOf(parts))
 		if d, rehearsed := measuredInDress(s, o, *st, parts); rehearsed && (!ok || other || d.At.After(m.At)) {
 			m, other, ok = d, false, true
 		}
 		switch {
 		case ok:
-			st.Estimate = st.Estimate.from(m, z, other)
+			st.Estimate = estimateFrom(st.Estimate, m, z, other)
 			if tooQuick(m.Took) && z.bytes == 0 {
 				st.Estimate.Assumption = ""
 			}
@@ -107,19 +107,19 @@ const (
 	wideSpread = 2.5
 )
 
-// from is the estimate that a measurement gives. A step that may find its work
+// estimateFrom is the estimate that a measurement gives. A step that may find its work
 // done keeps nothing as its low end.
-func (e Estimate) from(m Measurement, z sizes, other bool) Estimate {
+func estimateFrom(e Estimate, m Measurement, z sizes, other bool) Estimate {
 	wide, base := spread, m.Took
 	text := fmt.Sprintf("measured here on %s: %s", m.At.UTC().Format(time.DateOnly), Took(m.Took))
 	if other {
 		text = fmt.Sprintf("measured here on %s the other way round: %s", m.At.UTC().Format(time.DateOnly), Took(m.Took))
 	}
-	if m.rehearsed {
+	if m.Rehearsed {
 		text = fmt.Sprintf("measured by the rehearsal with the rows of %s, with the application up: %s", m.At.UTC().Format(time.DateOnly), Took(m.Moving))
 	}
 	if m.Moving > 0 && m.Bytes > 0 && z.bytes > 0 {
-		base = m.scaled(z)
+		base = scaled(m, z)
 		e.Assumption = z.String()
 		text += fmt.Sprintf(" for %s", sizes{m.Bytes, m.Tables, z.noun})
 		other = other || z.bytes > 2*m.Bytes || m.Bytes > 2*z.bytes
@@ -132,9 +132,9 @@ func (e Estimate) from(m Measurement, z sizes, other bool) Estimate {
 		out.Low = 0
 	}
 	if e.DownHigh > 0 {
-		out = out.down()
+		out = out.Down()
 	}
-	if !m.rehearsed { // of which nothing was announced
+	if !m.Rehearsed { // of which nothing was announced
 		text += fmt.Sprintf(" (announced %s to %s)", Took(m.Low), Took(m.High))
 	}
 	out.Assumption = joinNonEmpty("; ", e.Assumption, text)
@@ -143,7 +143,7 @@ func (e Estimate) from(m Measurement, z sizes, other bool) Estimate {
 
 // scaled is how long the same work takes with other sizes: what is not the
 // data's stays, catalog work grows with the tables, the rest with the bytes.
-func (m Measurement) scaled(z sizes) time.Duration {
+func scaled(m Measurement, z sizes) time.Duration {
 	catalog := min(time.Duration(m.Tables)*perTable, m.Moving/2)
 	out := m.Took - m.Moving + scale(m.Moving-catalog, float64(z.bytes)/float64(m.Bytes))
 	if m.Tables > 0 {
@@ -156,17 +156,17 @@ func scale(d time.Duration, by float64) time.Duration { return time.Duration(flo
 
 // lastDowntime is the downtime of the newest move in a direction beside the
 // announced one, "" where none was measured.
-func (m Measured) lastDowntime(direction string) string {
+func lastDowntime(m Measured, direction string) string {
 	d, ok := m.Downtime[direction]
-	if !ok || !d.good() {
+	if !ok || !d.Good() {
 		return ""
 	}
 	return fmt.Sprintf("the move %s on %s stopped the application for %s, announced were %s to %s",
 		direction, d.At.UTC().Format(time.DateOnly), Took(d.Took), Took(d.Low), Took(d.High))
 }
 
-// down marks the whole of an estimate as downtime.
-func (e Estimate) down() Estimate {
+// Down marks the whole of an estimate as downtime.
+func (e Estimate) Down() Estimate {
 	e.DownLow, e.DownHigh = e.Low, e.High
 	return e
 }
@@ -176,7 +176,7 @@ func (e Estimate) down() Estimate {
 func total(steps []Step) Estimate {
 	var t Estimate
 	for len(steps) > 0 {
-		n := beside(steps)
+		n := SideBySide(steps, beside)
 		var longest Estimate
 		for _, s := range steps[:n] {
 			e := s.Estimate

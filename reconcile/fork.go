@@ -217,7 +217,7 @@ func choicesMade(o Observation) []string {
 }
 
 func setAsideStep(o Observation, p Part) Step {
-	st := newStep(ActSetAside, o.Release.Value.Store(p.Engine).FullName, "Set the internal databases aside, with what only they hold")
+	st := NewStep(ActSetAside, o.Release.Value.Store(p.Engine).FullName, "Set the internal databases aside, with what only they hold")
 	st.Risk, st.Accept = Destructive, AcceptDiscardInternal
 	st.Reason = "both sides took writes and the external one was chosen: what the internal one took is kept, and the application will not see it"
 	side := o.inspected(p.Engine, spec.Internal)

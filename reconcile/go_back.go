@@ -25,7 +25,7 @@ func (r *run) goBack(ctx context.Context, cause error) error {
 	if r.move.Quiesced.IsZero() && r.move.Phase == MoveOpen {
 		return r.closeMove(ctx, cause) // nothing was stopped or fenced yet
 	}
-	st := newStep(ActGoBack, r.move.ID, "Bring the application back on "+r.move.Source())
+	st := NewStep(ActGoBack, r.move.ID, "Bring the application back on "+r.move.Source())
 	// One that still runs would undo what is done below.
 	for _, p := range r.move.Parts {
 		for _, op := range []mover.Operation{mover.OpFence, mover.OpCopy, mover.OpProve, mover.OpCommit} {
@@ -257,7 +257,7 @@ func (r *run) withdraw(ctx context.Context, st Step) error {
 		}
 		l := Lineage{Epoch: p.Epoch, Authoritative: p.From, Endpoint: p.External, Move: r.move.ID, At: r.p.Now(),
 			Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret}
-		if err := replaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
+		if err := ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
 			return err
 		}
 	}

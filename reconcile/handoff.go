@@ -154,7 +154,7 @@ func suspendHint(by spec.ManagedBy, m ManagerObject) string {
 // handOffStep takes the place of the switch where a tool has to do it.
 func handOffStep(s *spec.Spec, o Observation, parts []Part, by spec.ManagedBy) Step {
 	rel := o.Release.Value
-	st := newStep(ActHandOff, rel.Name, "Hand the switch off to "+toolName(by))
+	st := NewStep(ActHandOff, rel.Name, "Hand the switch off to "+toolName(by))
 	st.Risk, st.Accept = Outage, AcceptOutage
 	rests := by == spec.ManagedByTerraform || o.Reconciliation.Is() && o.Reconciliation.Value.Suspended
 	if !rests && !openMove(o) {
@@ -169,7 +169,7 @@ func handOffStep(s *spec.Spec, o Observation, parts []Part, by spec.ManagedBy) S
 		"the application is held at 0 until every workload references the target",
 		"then commit these values and let " + toolName(by) + " apply them: " + strings.Join(strings.Fields(valuesLine(s, rel, parts)), " "),
 	}, st.Details...)
-	st.Estimate = Estimate{Low: time.Minute, High: 30 * time.Minute, Assumption: "somebody commits the values and resumes the reconciliation"}.down()
+	st.Estimate = Estimate{Low: time.Minute, High: 30 * time.Minute, Assumption: "somebody commits the values and resumes the reconciliation"}.Down()
 	return st
 }
 

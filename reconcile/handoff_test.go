@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -131,7 +132,7 @@ func TestHandOffInterruptedGoesBackUntilTheToolHasSwitched(t *testing.T) {
 		}
 		rep, err, _ := w.apply(ctx, s, o, plan)
 		cancel(nil)
-		where := "interrupted at " + w.calls[n-1] + " (call " + itoa(n) + ")"
+		where := "interrupted at " + w.calls[n-1] + " (call " + strconv.Itoa(n) + ")"
 		w.calm()
 		switch switched := !w.newest().internal; {
 		case rep.StillDown:

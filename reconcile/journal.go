@@ -54,3 +54,15 @@ func (j *Journal) end(step StepID, at time.Time, err error) {
 		}
 	}
 }
+
+// cutSteps are the steps that were begun and never ended, with when the last such
+// run began them.
+func (j Journal) cutSteps() map[StepID]time.Time {
+	out := map[StepID]time.Time{}
+	for _, e := range j.Cut() {
+		if e.Begun.After(out[e.Step]) {
+			out[e.Step] = e.Begun
+		}
+	}
+	return out
+}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // ErrLeaseLost is the cause of a context whose lease went to somebody else:
@@ -27,12 +28,34 @@ func leases(ctx context.Context) []context.Context {
 	return []context.Context{ctx}
 }
 
-// leaseLost is how the lease of a context was lost, nil while it was not.
-func leaseLost(ctx context.Context) error {
+// LeaseLost is how the lease of a context was lost, nil while it was not.
+func LeaseLost(ctx context.Context) error {
 	for _, c := range leases(ctx) {
 		if cause := context.Cause(c); errors.Is(cause, ErrLeaseLost) { //nolint:contextcheck // the lease has a context of its own
 			return cause
 		}
 	}
 	return nil
+}
+
+// Uninterrupted is a context that outlives an interruption, as restoring
+// service must, and ends when the lease does.
+func Uninterrupted(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	timed, release := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	out, cancel := context.WithCancelCause(timed)
+	var stops []func() bool
+	for _, c := range leases(ctx) {
+		stops = append(stops, context.AfterFunc(c, func() {
+			if cause := LeaseLost(ctx); cause != nil {
+				cancel(cause)
+			}
+		}))
+	}
+	return out, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel(nil)
+		release()
+	}
 }

@@ -51,9 +51,3 @@ type worded struct {
 
 // String is the word and the whole list.
 func (w worded) String() string { return w.word + w.names.String() }
-
-// saying gives a finding its sentences.
-func (f Finding) saying(format string, args ...any) Finding {
-	f.What, f.Brief = sentences(format, args...)
-	return f
-}

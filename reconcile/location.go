@@ -44,7 +44,7 @@ func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 		findings = append(findings, oneDirection(s, o, parts)...)
 		steps = append(steps, moveSteps(s, o, parts)...)
 	}
-	return chain(steps), findings
+	return Chain(steps, beside), findings
 }
 
 // planStore judges one datastore that no open move is about: what forbids a

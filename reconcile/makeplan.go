@@ -1,11 +1,13 @@
 package reconcile
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
@@ -18,7 +20,7 @@ func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
 	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Coverage: CoverageOf(s), Authoritative: o.Authoritative}
 	if s.Server == nil {
 		p.Binding = Binding{SpecDigest: s.Digest(), Tool: o.Tool}
-		p.ID = planID(p)
+		p.ID = PlanID(p)
 		return p, nil
 	}
 	if missing := unread(s, o); len(missing) > 0 {
@@ -33,7 +35,7 @@ func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
 		p.Binding = Binding{SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID, Tool: o.Tool}
 		p.Findings = []Finding{block("no-release", "server.release", sourceDocs, "check server.kubeContext, server.namespace and server.release",
 			"there is no Helm release %s in namespace %s", s.Server.Release, s.Server.Namespace)}
-		p.ID = planID(p)
+		p.ID = PlanID(p)
 		return p, nil
 	}
 	steps, findings := planLocation(s, o)
@@ -57,9 +59,9 @@ func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
 	p.Binding = bindingOf(s, o)
 	p.Total = total(steps)
 	if p.Total.DownHigh > 0 {
-		p.Total.Assumption = joinNonEmpty("; ", p.Total.Assumption, o.Measured.Value.lastDowntime(directionOf(parts)))
+		p.Total.Assumption = joinNonEmpty("; ", p.Total.Assumption, lastDowntime(o.Measured.Value, directionOf(parts)))
 	}
-	p.ID = planID(p)
+	p.ID = PlanID(p)
 	return p, nil
 }
 
@@ -158,8 +160,8 @@ func identityOf(side *mover.InspectedSide) string {
 	return side.Database.SystemIdentifier
 }
 
-// planID names a plan by what it binds to and what it would do.
-func planID(p Plan) string {
+// PlanID names a plan by what it binds to and what it would do.
+func PlanID(p Plan) string {
 	ids := make([]string, 0, len(p.Steps))
 	for _, s := range p.Steps {
 		ids = append(ids, string(s.ID))
@@ -187,11 +189,11 @@ func Stale(was, now Binding) []Change {
 	add("spec", was.SpecDigest, now.SpecDigest)
 	add("cluster", was.ClusterUID, now.ClusterUID)
 	add("release", was.Release, now.Release)
-	add("release revision", itoa(was.Revision), itoa(now.Revision))
+	add("release revision", strconv.Itoa(was.Revision), strconv.Itoa(now.Revision))
 	add("chart", was.Chart, now.Chart)
 	add("source database", was.Source, now.Source)
 	add("target database", was.Target, now.Target)
-	add("lineage epoch", itoa(was.Epoch), itoa(now.Epoch))
+	add("lineage epoch", strconv.Itoa(was.Epoch), strconv.Itoa(now.Epoch))
 	add("password reference", was.Secret, now.Secret)
 	add("circleci-dr", was.Tool, now.Tool)
 	return out
@@ -204,7 +206,7 @@ type StaleError struct{ Changes []Change }
 func (e *StaleError) Error() string {
 	var parts []string
 	for _, c := range e.Changes {
-		parts = append(parts, fmt.Sprintf("%s was %s and is %s", c.Field, orNone(c.From), orNone(c.To)))
+		parts = append(parts, fmt.Sprintf("%s was %s and is %s", c.Field, cmp.Or(c.From, "none"), cmp.Or(c.To, "none")))
 	}
 	return "the plan is stale: " + strings.Join(parts, "; ")
 }

@@ -1,8 +1,6 @@
 package reconcile
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -29,9 +27,12 @@ type Measurement struct {
 	Moving time.Duration `json:"moving,omitempty"`
 	Bytes  int64         `json:"bytes,omitempty"`
 	Tables int           `json:"tables,omitempty"`
-	// rehearsed tells that no move took it but a rehearsal.
-	rehearsed bool
+	// Rehearsed tells that no move took it but a rehearsal.
+	Rehearsed bool `json:"-"`
 }
+
+// believable is less than what no step takes: whoever says so has not measured.
+const believable = 72 * time.Hour
 
 // The directions of a move, as keys of measurements.
 const (
@@ -69,32 +70,32 @@ func measuredKey(st Step, direction string) string {
 
 func (r *run) direction() string { return directionOf(r.allParts()) }
 
-// good tells whether a measurement can be believed: the record is an object
+// Good tells whether a measurement can be believed: the record is an object
 // that anybody may have edited.
-func (m Measurement) good() bool {
-	return m.Took > 0 && m.Took < longTime && m.Moving >= 0 && m.Moving <= m.Took && m.Bytes >= 0 && m.Tables >= 0
+func (m Measurement) Good() bool {
+	return m.Took > 0 && m.Took < believable && m.Moving >= 0 && m.Moving <= m.Took && m.Bytes >= 0 && m.Tables >= 0
 }
 
-// of finds what a step took when it was last done; other tells that it was in
+// tookBefore finds what a step took when it was last done; other tells that it was in
 // the other direction.
-func (m Measured) of(st Step, direction string) (found Measurement, other, ok bool) {
-	if found, ok = m.Steps[measuredKey(st, direction)]; ok && found.good() {
+func tookBefore(m Measured, st Step, direction string) (found Measurement, other, ok bool) {
+	if found, ok = m.Steps[measuredKey(st, direction)]; ok && found.Good() {
 		return found, false, true
 	}
 	found, ok = m.Steps[measuredKey(st, otherDirection(direction))]
 	// Another server's fence or copy tells something; waiting for another pod
 	// does not.
-	return found, true, ok && found.good() && st.Action != ActSwitch
+	return found, true, ok && found.Good() && st.Action != ActSwitch
 }
 
-// measure remembers how long a step took that this run did from its beginning
-// to its end. One that an earlier run began would look faster than it is.
-func (r *run) measure(st Step, took time.Duration) {
-	part := r.part(st)
+// measured is what a step took that this run did from its beginning to its end.
+// One that an earlier run of the open move began would look faster than it is.
+func (r *run) measured(st Step, took time.Duration) (string, Measurement, bool) {
+	part, key := r.part(st), measuredKey(st, r.direction())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.cut[st.ID] || st.Action == ActGoBack {
-		return
+	if r.move.Open() && r.steps.Cut(st.ID, r.move.Opened) || st.Action == ActGoBack {
+		return "", Measurement{}, false
 	}
 	m := Measurement{At: r.p.Now(), Took: took, Low: st.Estimate.Low, High: st.Estimate.High}
 	switch z := r.carried[part.Engine]; {
@@ -108,50 +109,13 @@ func (r *run) measure(st Step, took time.Duration) {
 	// A mover may have been at it longer than we waited for it, on a clock of
 	// its own.
 	m.Moving = min(max(m.Moving, 0), took)
-	r.took[measuredKey(st, r.direction())] = m
+	return key, m, true
 }
 
-// cutOff are the steps that an earlier run of this move began and did not end.
-func cutOff(j Journal, m Move) map[StepID]bool {
-	out := map[StepID]bool{}
-	for _, e := range j.Cut() {
-		if m.Open() && !e.Begun.Before(m.Opened) {
-			out[e.Step] = true
-		}
-	}
-	return out
-}
-
-// keepMeasured stores what was measured for the next plan. Failing at it fails
-// no apply: the watcher is told.
-func (r *run) keepMeasured(ctx context.Context) {
-	if len(r.took) == 0 {
-		return
-	}
-	if err := r.storeMeasured(ctx); err != nil {
-		r.ev.Note(fmt.Sprintf("how long the steps took could not be kept for the next plan's estimates: %v", err))
-	}
-}
-
-func (r *run) storeMeasured(ctx context.Context) error {
-	rec, version := readRecord[Measured](ctx, r.p.Records, RecordMeasured)
-	if rec.Unread() && version == "" {
-		return fmt.Errorf("read record %s: %s", RecordMeasured, rec.Why)
-	}
-	next := Measured{Steps: map[string]Measurement{}, Downtime: map[string]Measurement{}}
-	for key, m := range rec.Value.Steps { // garbled it is empty, and begun anew
-		next.Steps[key] = m
-	}
-	for key, m := range rec.Value.Downtime {
-		next.Downtime[key] = m
-	}
-	for key, m := range r.took {
-		next.Steps[key] = m
-	}
-	// A downtime that spans several runs is that of their deaths.
+// measuredDowntime is how long the move had the application stopped. One that
+// spans several runs is that of their deaths.
+func (r *run) measuredDowntime() {
 	if down := r.downtime(); down > 0 && !r.resumed && (r.move.Phase == MoveCommitted || r.move.Phase == MoveFinished) {
-		next.Downtime[r.direction()] = Measurement{At: r.move.Resumed, Took: down, Low: r.move.Announced.DownLow, High: r.move.Announced.DownHigh}
+		r.steps.MeasuredDowntime(r.direction(), Measurement{At: r.move.Resumed, Took: down, Low: r.move.Announced.DownLow, High: r.move.Announced.DownHigh})
 	}
-	_, err := writeRecord(ctx, r.p.Records, RecordMeasured, next, version)
-	return err
 }

@@ -130,7 +130,7 @@ func TestAPlanIsMadeWithoutMeasurements(t *testing.T) {
 			}
 			w.converge(t, externalSpec())
 			w.moved(t, externalSpec(), name)
-			if m, _ := readRecord[Measured](t.Context(), records{w}, RecordMeasured); !m.Is() || !m.Value.Steps["quiesce"].good() {
+			if m, _ := ReadRecord[Measured](t.Context(), records{w}, RecordMeasured); !m.Is() || !m.Value.Steps["quiesce"].Good() {
 				t.Errorf("afterwards the record is %+v", m)
 			}
 		})
@@ -148,7 +148,7 @@ func TestACutOffMoveIsNotMeasuredAsAWhole(t *testing.T) {
 	if !first.dead || second.err != nil {
 		t.Fatalf("dead %t, then %v", first.dead, second.err)
 	}
-	m, _ := readRecord[Measured](context.Background(), records{w}, RecordMeasured)
+	m, _ := ReadRecord[Measured](context.Background(), records{w}, RecordMeasured)
 	for key, want := range map[string]bool{"quiesce": false, "copy/postgresql/out": false, "prove/postgresql/out": true, "resume-service": true} {
 		if _, ok := m.Value.Steps[key]; ok != want {
 			t.Errorf("%s measured: %t, want %t", key, ok, want)
@@ -174,7 +174,7 @@ func TestAMeasurementScalesWithTheData(t *testing.T) {
 		"twice the tables": {sizes{bytes: 4 << 30, tables: 1000}, 24 * time.Second},
 		"next to nothing":  {sizes{bytes: 1, tables: 500}, 8 * time.Second},
 	} {
-		if got := m.scaled(c.z).Round(time.Millisecond); got != c.want {
+		if got := scaled(m, c.z).Round(time.Millisecond); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,10 +73,10 @@ func (m Move) Open() bool {
 }
 
 // AttemptID names the move's current attempt.
-func (m Move) AttemptID() string { return m.ID + "-a" + itoa(m.Attempt) }
+func (m Move) AttemptID() string { return m.ID + "-a" + strconv.Itoa(m.Attempt) }
 
 // FenceID names the fence of one part in the current attempt.
-func (m Move) FenceID(p Part) string { return p.ID() + "-a" + itoa(m.Attempt) }
+func (m Move) FenceID(p Part) string { return p.ID() + "-a" + strconv.Itoa(m.Attempt) }
 
 // MovePhase is how far a move got.
 type MovePhase string

@@ -8,15 +8,11 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// The names of the engine's records in the release's namespace. Lineage and
+// The names of records in the release's namespace. Lineage and
 // inspection have one for each datastore.
 const (
-	RecordJournal = "journal"
 	RecordApplied = "applied"
 	RecordMove    = "move"
-	RecordEngine  = "engine"
-	// RecordMeasured is how long steps took here, for the next plan.
-	RecordMeasured = "measured"
 )
 
 // RecordLineage names the lineage record of a datastore.

@@ -52,7 +52,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 			func() { d.Authority = observeAuthority(ctx, s, p, e) },
 		)
 	}
-	p.together(reads...)
+	p.SideBySide(reads...)
 	if opt.Ailing && o.Workloads.Is() {
 		o.Ailing = observeAiling(ctx, p, o)
 	}
@@ -70,15 +70,15 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 // observeRecords reads what earlier runs wrote, in one go.
 func observeRecords(ctx context.Context, p Providers, o *Observation) {
 	all := p.Records.ReadAll(ctx)
-	o.Applied = recordIn[Applied](all, RecordApplied)
-	o.Journal = recordIn[Journal](all, RecordJournal)
-	o.Move = recordIn[Move](all, RecordMove)
-	o.Measured = recordIn[Measured](all, RecordMeasured)
+	o.Applied = RecordIn[Applied](all, RecordApplied)
+	o.Journal = RecordIn[Journal](all, RecordJournal)
+	o.Move = RecordIn[Move](all, RecordMove)
+	o.Measured = RecordIn[Measured](all, RecordMeasured)
 	for _, e := range engines {
 		d := o.store(e)
-		d.Lineage = recordIn[Lineage](all, RecordLineage(e))
-		d.Inspection = recordIn[Inspection](all, RecordInspection(e))
-		d.Rehearsal = recordIn[Rehearsed](all, RecordRehearsal(e))
+		d.Lineage = RecordIn[Lineage](all, RecordLineage(e))
+		d.Inspection = RecordIn[Inspection](all, RecordInspection(e))
+		d.Rehearsal = RecordIn[Rehearsed](all, RecordRehearsal(e))
 	}
 }
 
@@ -98,7 +98,7 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 	if len(ways) > 0 {
 		reads = append(reads, func() { ways.stand(ctx, p) })
 	}
-	p.together(reads...)
+	p.SideBySide(reads...)
 	var looks []func()
 	at := map[mover.Engine]sides{}
 	for _, e := range engines {
@@ -109,7 +109,7 @@ func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOp
 			at[e] = in
 		}
 	}
-	p.together(looks...)
+	p.SideBySide(looks...)
 	for _, e := range engines {
 		if _, looked := at[e]; looked && opt.Inspect {
 			o.store(e).keep(ctx, p, at[e], ways[e])
@@ -193,7 +193,7 @@ func (d *DatastoreObservation) keep(ctx context.Context, p Providers, in sides, 
 		road.judge(ctx, p, in)
 		d.Inspection.Value.Road = road
 	}
-	if err := replaceRecord(ctx, p.Records, RecordInspection(in.Engine), d.Inspection.Value); err != nil {
+	if err := ReplaceRecord(ctx, p.Records, RecordInspection(in.Engine), d.Inspection.Value); err != nil {
 		d.Inspection = CouldNot[Inspection](err)
 	}
 }

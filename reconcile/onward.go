@@ -30,7 +30,7 @@ func interruptedSince(ctx context.Context) func() error {
 // leaveStarting ends an interrupted start: every workload is scaled, so that
 // the application comes up by itself, and nobody waits for it.
 func (r *run) leaveStarting(ctx context.Context, rep Report, cause error) (Report, error) {
-	quick, cancel := uninterrupted(ctx, leaveTime)
+	quick, cancel := Uninterrupted(ctx, leaveTime)
 	defer cancel()
 	if err := r.scaleUp(quick); err != nil {
 		rep.StillDown = r.isDown()

@@ -51,7 +51,7 @@ func planOtherWay(o Observation) ([]Step, []Finding) {
 }
 
 func goBackStep(m Move, reason string) Step {
-	step := newStep(ActGoBack, m.ID, "Bring the application back on "+m.Source())
+	step := NewStep(ActGoBack, m.ID, "Bring the application back on "+m.Source())
 	step.Reason = reason
 	step.Estimate = Estimate{Low: 10 * time.Second, High: 2 * time.Minute}
 	return step
@@ -62,7 +62,7 @@ func remaining(s *spec.Spec, o Observation) []Step {
 	m := o.Move.Value
 	if m.Phase == MoveReturning {
 		back := goBackStep(m, fmt.Sprintf("the way back of move %s was cut off; it ends before the move begins anew", m.ID))
-		return chain(append([]Step{back}, moveSteps(s, o, m.Parts)...))
+		return Chain(append([]Step{back}, moveSteps(s, o, m.Parts)...), beside)
 	}
 	var steps []Step
 	for _, st := range moveSteps(s, o, m.Parts) {
@@ -70,7 +70,7 @@ func remaining(s *spec.Spec, o Observation) []Step {
 			steps = append(steps, st)
 		}
 	}
-	return chain(steps)
+	return Chain(steps, beside)
 }
 
 // settledInRecord tells from the move's record which steps are behind it.

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -137,7 +138,7 @@ func preflightAccess(s *spec.Spec, o Observation) []Finding {
 	}
 	if len(later) > 0 {
 		out = append(out, Finding{ID: "access-apply", Source: sourceDocs, Fix: "apply as somebody who has them (circleci-dr rbac --command apply)",
-			What: "this user may plan but not apply, for want of " + itoa(len(later)) + " rights: " + strings.Join(later, ", ")})
+			What: "this user may plan but not apply, for want of " + strconv.Itoa(len(later)) + " rights: " + strings.Join(later, ", ")})
 	}
 	return out
 }

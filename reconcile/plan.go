@@ -1,14 +1,11 @@
 package reconcile
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // PlanFormat is the version of the plan's JSON.
 const PlanFormat = 1

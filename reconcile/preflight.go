@@ -56,7 +56,9 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 }
 
 func block(id, field, source, fix, what string, args ...any) Finding {
-	return Finding{ID: id, Blocks: true, Field: field, Source: source, Fix: fix}.saying(what, args...)
+	f := Finding{ID: id, Blocks: true, Field: field, Source: source, Fix: fix}
+	f.What, f.Brief = sentences(what, args...)
+	return f
 }
 
 func preflightRelease(s *spec.Spec, o Observation) []Finding {

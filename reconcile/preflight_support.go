@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
@@ -44,9 +45,9 @@ func checkDocumentedMajor(rel Release, dst mover.Database) []Finding {
 	if !known || have >= s.PostgresFrom && (s.PostgresTo == 0 || have <= s.PostgresTo) {
 		return nil
 	}
-	documented := itoa(s.PostgresFrom) + " and later"
+	documented := strconv.Itoa(s.PostgresFrom) + " and later"
 	if s.PostgresTo > 0 {
-		documented = itoa(s.PostgresFrom) + " to " + itoa(s.PostgresTo)
+		documented = strconv.Itoa(s.PostgresFrom) + " to " + strconv.Itoa(s.PostgresTo)
 	}
 	return []Finding{{ID: "target-undocumented", Field: postgresField, Source: s.Source,
 		What: fmt.Sprintf("the target runs PostgreSQL %s; CircleCI documents %s for Server %s", dst.ServerVersion, documented, rel.ChartVersion),

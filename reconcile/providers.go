@@ -12,6 +12,7 @@ import (
 
 // Providers is what the engine asks of the outside, and no more.
 type Providers struct {
+	Outside
 	Cluster   Clusters
 	Releases  Releases
 	Switcher  Switcher
@@ -21,7 +22,6 @@ type Providers struct {
 	Stores     Stores
 	Passwords  Passwords
 	Movers     Movers
-	Records    Records
 	Access     Access
 	Leases     LeaseReader
 	Starts     Starts
@@ -34,25 +34,17 @@ type Providers struct {
 	Values ValuesFiles
 	// Tool is the version of this program.
 	Tool string
-	// Now is the clock.
-	Now func() time.Time
-	// Wait returns after d, or earlier with the context's error.
-	Wait func(ctx context.Context, d time.Duration) error
 	// Patient says why this process would stop itself, or "".
 	Patient func(Release) string
-	// At is called at every named point of a run; tests kill there.
-	At func(point string)
-	// Together runs functions side by side and waits for all of them; nil is
-	// one goroutine for each. Tests give an order that can be repeated.
-	Together func(all ...func())
 }
 
-func (p Providers) together(all ...func()) {
-	if p.Together == nil {
+// SideBySide runs functions side by side and waits for all of them.
+func (o Outside) SideBySide(all ...func()) {
+	if o.Together == nil {
 		together(all...)
 		return
 	}
-	p.Together(all...)
+	o.Together(all...)
 }
 
 // Clusters tells which cluster this is.
@@ -120,14 +112,14 @@ type Workloads interface {
 
 // Stores reads, protects and removes a datastore's own objects.
 type Stores interface {
-	Internal(ctx context.Context, engine mover.Engine, name string) Observed[InternalStore]
+	Internal(ctx context.Context, datastore mover.Engine, name string) Observed[InternalStore]
 	// Protect sets the volumes' reclaim policy to Retain, takes
 	// whenDeleted: Delete off the live StatefulSet and puts
 	// helm.sh/resource-policy: keep on its objects.
-	Protect(ctx context.Context, engine mover.Engine, name string) error
+	Protect(ctx context.Context, datastore mover.Engine, name string) error
 	// Remove deletes the StatefulSet and its Services. Never a volume, never
 	// a Secret; the claims are labelled as kept, with the time.
-	Remove(ctx context.Context, engine mover.Engine, name string, at time.Time) error
+	Remove(ctx context.Context, datastore mover.Engine, name string, at time.Time) error
 }
 
 // Passwords keeps the Secret that the switched release reads.

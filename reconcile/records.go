@@ -7,13 +7,22 @@ import (
 	"reflect"
 )
 
-// readRecord reads one of the engine's documents.
-func readRecord[T any](ctx context.Context, r Records, name string) (Observed[T], string) {
+// The names of the engine's own records.
+const (
+	RecordJournal = "journal"
+	// RecordEngine is of the newest run in the cluster.
+	RecordEngine = "engine"
+	// RecordMeasured is how long steps took here, for the next plan.
+	RecordMeasured = "measured"
+)
+
+// ReadRecord reads one of the engine's documents.
+func ReadRecord[T any](ctx context.Context, r Records, name string) (Observed[T], string) {
 	return decoded[T](r.Read(ctx, name), name)
 }
 
-// recordIn finds one of the engine's documents among all of them.
-func recordIn[T any](all Observed[map[string]Observed[Record]], name string) Observed[T] {
+// RecordIn finds one of the engine's documents among all of them.
+func RecordIn[T any](all Observed[map[string]Observed[Record]], name string) Observed[T] {
 	if !all.Is() {
 		return Observed[T]{Why: all.Why}
 	}
@@ -42,8 +51,8 @@ func decoded[T any](raw Observed[Record], name string) (Observed[T], string) {
 	return Observed[T]{Why: raw.Why}, ""
 }
 
-// writeRecord stores v over the version it was read at.
-func writeRecord(ctx context.Context, r Records, name string, v any, version string) (string, error) {
+// WriteRecord stores v over the version it was read at.
+func WriteRecord(ctx context.Context, r Records, name string, v any, version string) (string, error) {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return "", fmt.Errorf("write record %s: %w", name, err)
@@ -53,6 +62,20 @@ func writeRecord(ctx context.Context, r Records, name string, v any, version str
 		return "", fmt.Errorf("write record %s: %w", name, err)
 	}
 	return version, nil
+}
+
+// StoreRecord stores v over the version it was read at, and where the call failed
+// looks whether it was stored all the same: nobody must stumble over a lost answer.
+func StoreRecord(ctx context.Context, r Records, name string, v any, version string) (string, error) {
+	stored, err := WriteRecord(ctx, r, name, v, version)
+	if err == nil {
+		return stored, nil
+	}
+	is := r.Read(context.WithoutCancel(ctx), name)
+	if is.Is() && is.Value.Version != version && sameJSON(is.Value.Data, v) {
+		return is.Value.Version, nil
+	}
+	return "", err
 }
 
 // sameJSON tells whether data is what v would be stored as, in whatever order
@@ -69,13 +92,13 @@ func sameJSON(data json.RawMessage, v any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// replaceRecord stores v whatever stood there before. It is for records only
+// ReplaceRecord stores v whatever stood there before. It is for records only
 // the holder of the lease writes.
-func replaceRecord(ctx context.Context, r Records, name string, v any) error {
+func ReplaceRecord(ctx context.Context, r Records, name string, v any) error {
 	old := r.Read(ctx, name)
 	if old.Unread() {
 		return fmt.Errorf("write record %s: %s", name, old.Why)
 	}
-	_, err := writeRecord(ctx, r, name, v, old.Value.Version)
+	_, err := WriteRecord(ctx, r, name, v, old.Value.Version)
 	return err
 }

@@ -150,7 +150,7 @@ func rehearsalSteps(s *spec.Spec, o Observation, p Part) []Step {
 }
 
 func rehearseStep(o Observation, p Part, not string) Step {
-	st := newStep(ActRehearse, p.Target(), "Rehearse the schema on the target, with the application up")
+	st := NewStep(ActRehearse, p.Target(), "Rehearse the schema on the target, with the application up")
 	st.Reason = "what the target would refuse or make differently is found before the application stops; " + orElse(not, "the last one found something")
 	st.Details = []string{"databases and roles under names of our own, compared with the source and removed again; no rows are copied",
 		"nobody waits on it for longer than 3 s: it lets go and begins again"}
@@ -160,7 +160,7 @@ func rehearseStep(o Observation, p Part, not string) Step {
 }
 
 func unrehearsedStep(p Part, last Rehearsed) Step {
-	st := newStep(ActUnrehearsed, p.Target(), "Go on without a rehearsal")
+	st := NewStep(ActUnrehearsed, p.Target(), "Go on without a rehearsal")
 	st.Risk, st.Accept = Outage, AcceptUnrehearsed
 	st.Reason = fmt.Sprintf("the rehearsal of %s could not be made, and what the target refuses would be found while the application is stopped", when(last.At))
 	st.Estimate = Estimate{High: time.Second}
@@ -229,7 +229,7 @@ func rehearsedCounts(compared map[string]int) string {
 }
 
 func lookRehearse(ctx context.Context, r *run, st Step) (Look, error) {
-	rec, _ := readRecord[Rehearsed](ctx, r.p.Records, RecordRehearsal(engineOf(st)))
+	rec, _ := ReadRecord[Rehearsed](ctx, r.p.Records, RecordRehearsal(engineOf(st)))
 	switch last := rec.Value; {
 	case rec.Unread():
 		return Look{}, fmt.Errorf("read record %s: %s", RecordRehearsal(engineOf(st)), rec.Why)
@@ -272,18 +272,18 @@ func outcome(ctx context.Context, p Providers, part Part, rec Rehearsed, schema 
 // garbled is begun anew.
 func storeRehearsal(ctx context.Context, p Providers, e mover.Engine, change func(*Rehearsed)) error {
 	name := RecordRehearsal(e)
-	rec, version := readRecord[Rehearsed](ctx, p.Records, name)
+	rec, version := ReadRecord[Rehearsed](ctx, p.Records, name)
 	if rec.Unread() && version == "" {
 		return fmt.Errorf("read record %s: %s", name, rec.Why)
 	}
 	next := rec.Value
 	change(&next)
-	_, err := writeRecord(ctx, p.Records, name, next, version)
+	_, err := WriteRecord(ctx, p.Records, name, next, version)
 	return err
 }
 
 func lookUnrehearsed(ctx context.Context, r *run, st Step) (Look, error) {
-	rec, _ := readRecord[Rehearsed](ctx, r.p.Records, RecordRehearsal(engineOf(st)))
+	rec, _ := ReadRecord[Rehearsed](ctx, r.p.Records, RecordRehearsal(engineOf(st)))
 	switch {
 	case rec.Unread():
 		return Look{}, fmt.Errorf("read record %s: %s", RecordRehearsal(engineOf(st)), rec.Why)
@@ -295,7 +295,7 @@ func lookUnrehearsed(ctx context.Context, r *run, st Step) (Look, error) {
 
 func applyUnrehearsed(ctx context.Context, r *run, st Step) error {
 	name := RecordRehearsal(engineOf(st))
-	rec, version := readRecord[Rehearsed](ctx, r.p.Records, name)
+	rec, version := ReadRecord[Rehearsed](ctx, r.p.Records, name)
 	if rec.Unread() {
 		return fmt.Errorf("read record %s: %s", name, rec.Why)
 	}
@@ -308,6 +308,6 @@ func applyUnrehearsed(ctx context.Context, r *run, st Step) error {
 // waive marks a record, read at a version, as gone on in spite of.
 func waive(ctx context.Context, p Providers, name string, rec Rehearsed, version string) error {
 	rec.Waived = true
-	_, err := writeRecord(ctx, p.Records, name, rec, version)
+	_, err := WriteRecord(ctx, p.Records, name, rec, version)
 	return err
 }

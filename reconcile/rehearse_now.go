@@ -14,13 +14,13 @@ import (
 // rehearsal found, until it counts no more; with data it is the newest with rows.
 func WaiveRehearsal(ctx context.Context, p Providers, e mover.Engine, withData bool) (mover.Rehearsal, error) {
 	name := RecordRehearsal(e)
-	rec, version := readRecord[Rehearsed](ctx, p.Records, name)
+	rec, version := ReadRecord[Rehearsed](ctx, p.Records, name)
 	switch {
 	case rec.Unread():
 		return mover.Rehearsal{}, &UnreadableError{What: []string{"record " + name + ": " + rec.Why}}
 	case withData && rec.Value.Dress != nil && len(rec.Value.Dress.Differences) > 0:
 		rec.Value.Dress.Waived = true
-		_, err := writeRecord(ctx, p.Records, name, rec.Value, version)
+		_, err := WriteRecord(ctx, p.Records, name, rec.Value, version)
 		return rec.Value.Dress.Rehearsal, err
 	case withData || rec.IsNot() || len(rec.Value.Differences) == 0:
 		return mover.Rehearsal{}, errors.New("waive what a rehearsal found: the newest one found nothing")

@@ -212,16 +212,16 @@ func TestALeaseLostAfterAnInterruption(t *testing.T) {
 		lease, lose := context.WithCancelCause(context.WithoutCancel(ctx))
 		held := WithLease(ctx, lease)
 		interrupt(errors.New("interrupted"))
-		back, done := uninterrupted(held, time.Minute)
+		back, done := Uninterrupted(held, time.Minute)
 		defer done()
 		synctest.Wait()
-		if back.Err() != nil || leaseLost(held) != nil {
-			t.Fatalf("ended by the interruption: %v, %v", context.Cause(back), leaseLost(held))
+		if back.Err() != nil || LeaseLost(held) != nil {
+			t.Fatalf("ended by the interruption: %v, %v", context.Cause(back), LeaseLost(held))
 		}
 		lose(ErrLeaseLost)
 		synctest.Wait()
-		if !errors.Is(context.Cause(back), ErrLeaseLost) || leaseLost(back) == nil {
-			t.Errorf("goes on with %v, %v", context.Cause(back), leaseLost(back))
+		if !errors.Is(context.Cause(back), ErrLeaseLost) || LeaseLost(back) == nil {
+			t.Errorf("goes on with %v, %v", context.Cause(back), LeaseLost(back))
 		}
 	})
 }

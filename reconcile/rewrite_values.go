@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
@@ -94,7 +95,7 @@ func settingsOf(e mover.Engine, namespace string, block map[string]any) map[stri
 	if internal {
 		out["user"], out["key"] = append(out["user"], escaped(t.superuser)...), t.chartKeys
 	}
-	port := orElse(textAt(block, "postgresqlPort"), itoa(t.port))
+	port := orElse(textAt(block, "postgresqlPort"), strconv.Itoa(t.port))
 	hosts := []string{hostPort(orElse(textAt(block, "postgresqlHost"), name), port)}
 	secure := block["secureMode"] == true
 	if e == mover.MongoDB {
@@ -104,12 +105,12 @@ func settingsOf(e mover.Engine, namespace string, block map[string]any) map[stri
 		}
 	}
 	if internal { // its Service, whatever the values call it
-		hosts = append(hosts, hostPort(name, itoa(t.port)))
+		hosts = append(hosts, hostPort(name, strconv.Itoa(t.port)))
 	}
 	for _, seed := range hosts {
 		host, port := mover.SplitSeed(strings.TrimSpace(seed))
 		out[addressPrefix] = append(out[addressPrefix], spellings(host, namespace, internal)...)
-		out["port"] = append(out["port"], itoa(port))
+		out["port"] = append(out["port"], strconv.Itoa(port))
 	}
 	out["tls"], out["sslmode"] = []string{"false"}, []string{"disable", "allow", "prefer"}
 	if secure {

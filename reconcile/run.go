@@ -21,6 +21,8 @@ type run struct {
 	ev   Events
 	rel  Release
 	id   string // installation
+	// steps does the plan's steps with our actions.
+	steps *Run
 	// parts are what the plan would move; once the move is open, its record has
 	// them.
 	parts []Part
@@ -30,11 +32,9 @@ type run struct {
 	// adopt are the datastores whose internal side is gone on with by choice.
 	adopt map[mover.Engine]Part
 
-	mu             sync.Mutex // guards the records: steps may run side by side
-	move           Move
-	moveVersion    string
-	journal        Journal
-	journalVersion string
+	mu          sync.Mutex // guards the records: steps may run side by side
+	move        Move
+	moveVersion string
 	// ours tells that the move in the record is this run's business: it stood
 	// open when the run began, or the run opened it.
 	ours bool
@@ -42,11 +42,8 @@ type run struct {
 	proved map[mover.Engine]bool
 	// read is what this run itself read whole, before the move was open.
 	read map[mover.Engine]*mover.ReadResult
-	// cut are steps that an earlier run of the open move left unfinished, carried
-	// what each datastore holds, took how long this run's own steps took.
-	cut     map[StepID]bool
+	// carried is what each datastore holds.
 	carried map[mover.Engine]sizes
-	took    map[string]Measurement
 	// resumed tells that the move was open when the run began.
 	resumed bool
 	// noSource tells that the internal server was not there when we looked.
@@ -62,13 +59,6 @@ type run struct {
 	saidBack bool
 }
 
-// Look is what an action saw when it looked.
-type Look struct {
-	Settled bool
-	// Why says what is there, or what is still missing.
-	Why string
-}
-
 // action is one kind of step: how to tell that it is so, and one idempotent
 // call that makes it so.
 type action struct {
@@ -80,13 +70,13 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 	r := &run{
 		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, keys: map[mover.Engine][]string{mover.PostgreSQL: credentialKeys(o, mover.PostgreSQL), mover.MongoDB: credentialKeys(o, mover.MongoDB)}, parts: foreseen(s, o, partsWanted(s, &o)),
 		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[mover.Engine]Part{}, proved: map[mover.Engine]bool{}, read: map[mover.Engine]*mover.ReadResult{},
-		carried: map[mover.Engine]sizes{}, took: map[string]Measurement{},
-		lost: func() bool { return leaseLost(ctx) != nil },
+		carried: map[mover.Engine]sizes{},
+		lost:    func() bool { return LeaseLost(ctx) != nil },
 	}
 	for _, p := range adopted(s, &o) {
 		r.adopt[p.Engine] = p
 	}
-	move, version := readRecord[Move](ctx, p.Records, RecordMove)
+	move, version := ReadRecord[Move](ctx, p.Records, RecordMove)
 	if move.Unread() {
 		return nil, fmt.Errorf("read record %s: %s", RecordMove, move.Why)
 	}
@@ -102,15 +92,11 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 			}
 		}
 	}
-	journal, version := readRecord[Journal](ctx, p.Records, RecordJournal)
-	if journal.Unread() && version == "" {
-		return nil, fmt.Errorf("read record %s: %s", RecordJournal, journal.Why)
+	steps, err := Begin(ctx, plan, p.Outside, opt, ev)
+	if err != nil {
+		return nil, err
 	}
-	if journal.Unread() { // it only tells people; the look decides
-		ev.Note("the journal is begun anew: " + journal.Why)
-	}
-	r.journal, r.journalVersion = journal.Value, version
-	r.cut = cutOff(r.journal, r.move)
+	r.steps = steps
 	for _, part := range r.allParts() {
 		r.carried[part.Engine] = sizesOf(o, part)
 	}
@@ -155,49 +141,6 @@ func (r *run) alive(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-func (r *run) at(st Step, where string) {
-	if r.p.At != nil {
-		r.p.At(string(st.Action) + ":" + where)
-	}
-}
-
-func (r *run) journalBegin(ctx context.Context, st Step) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.journal.begin(JournalEntry{Step: st.ID, Title: st.Title, Plan: r.plan.ID, By: r.opt.By, Begun: r.p.Now()})
-	return r.saveJournal(ctx)
-}
-
-func (r *run) journalEnd(ctx context.Context, st Step, cause error) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.journal.end(st.ID, r.p.Now(), cause)
-	// The outcome is written even when the run was interrupted meanwhile.
-	return r.saveJournal(context.WithoutCancel(ctx))
-}
-
-func (r *run) saveJournal(ctx context.Context) error {
-	version, err := r.write(ctx, RecordJournal, r.journal, r.journalVersion)
-	if err == nil {
-		r.journalVersion = version
-	}
-	return err
-}
-
-// write stores a record, and where the call failed looks whether it was stored
-// all the same: the way back must not stumble over a lost answer.
-func (r *run) write(ctx context.Context, name string, v any, version string) (string, error) {
-	stored, err := writeRecord(ctx, r.p.Records, name, v, version)
-	if err == nil {
-		return stored, nil
-	}
-	is := r.p.Records.Read(context.WithoutCancel(ctx), name)
-	if is.Is() && is.Value.Version != version && sameJSON(is.Value.Data, v) {
-		return is.Value.Version, nil
-	}
-	return "", err
-}
-
 // saveMove changes the move record and stores it; in memory it changes only
 // when it is stored.
 func (r *run) saveMove(ctx context.Context, change func(*Move)) error {
@@ -206,7 +149,7 @@ func (r *run) saveMove(ctx context.Context, change func(*Move)) error {
 	next := r.move
 	next.Parts = slices.Clone(r.move.Parts)
 	change(&next)
-	version, err := r.write(ctx, RecordMove, next, r.moveVersion)
+	version, err := StoreRecord(ctx, r.p.Records, RecordMove, next, r.moveVersion)
 	if err != nil {
 		return err
 	}
@@ -325,5 +268,5 @@ func (r *run) writeApplied(ctx context.Context) error {
 	for _, w := range ws.Value {
 		a.Replicas[w.Key()] = w.Replicas
 	}
-	return replaceRecord(ctx, r.p.Records, RecordApplied, a)
+	return ReplaceRecord(ctx, r.p.Records, RecordApplied, a)
 }

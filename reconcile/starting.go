@@ -46,7 +46,11 @@ func (a Ailment) String() string {
 			where = append(where, part.what+part.name)
 		}
 	}
-	text := a.Workload + ": " + joinNonEmpty(": ", strings.Join(where, ", "), a.Condition)
+	text := a.Workload + ": "
+	if len(where) > 0 {
+		text += strings.Join(where, ", ") + ": "
+	}
+	text += a.Condition
 	if a.Restarts > 0 {
 		text += fmt.Sprintf(", %d restarts", a.Restarts)
 	}

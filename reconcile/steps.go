@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"time"
+
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -28,18 +30,19 @@ const (
 	ActAdopt       ActionKind = "adopt-internal"
 )
 
+// flapTime is how long the last look waits for pods that were ready and are not:
+// on a busy node a probe is answered late now and then, and nothing is wrong.
+const flapTime = time.Minute
+
+// patience is how long the last look of an action waits: of those that are about
+// pods, which come and go by themselves.
+var patience = map[ActionKind]time.Duration{ActResume: flapTime, ActSettle: flapTime}
+
 // sideBySide are actions that take long and touch nothing in common: those of
 // several datastores run at the same time.
 var sideBySide = map[ActionKind]bool{ActRehearse: true, ActRead: true, ActCopy: true, ActProve: true}
 
-// beside counts how many of the first steps run side by side.
-func beside(steps []Step) int {
-	n := 1
-	for n < len(steps) && sideBySide[steps[0].Action] && steps[n].Action == steps[0].Action {
-		n++
-	}
-	return n
-}
+func beside(kind ActionKind) bool { return sideBySide[kind] }
 
 // moveSteps is the whole move. Its first steps may find their work done; they
 // stand in the plan all the same, so that a plan made after a failed attempt
@@ -98,12 +101,12 @@ func moveSteps(s *spec.Spec, o Observation, parts []Part) []Step {
 	return steps
 }
 
-// chain makes each step need the ones before it; steps that run side by side
+// Chain makes each step need the ones before it; steps that run side by side
 // need the same.
-func chain(steps []Step) []Step {
+func Chain(steps []Step, beside func(ActionKind) bool) []Step {
 	var before []StepID
 	for i := 0; i < len(steps); {
-		n := beside(steps[i:])
+		n := SideBySide(steps[i:], beside)
 		var group []StepID
 		for j := i; j < i+n; j++ {
 			steps[j].Needs = before
@@ -114,7 +117,8 @@ func chain(steps []Step) []Step {
 	return steps
 }
 
-func newStep(kind ActionKind, object, title string) Step {
+// NewStep is a harmless step that does what kind says to an object.
+func NewStep(kind ActionKind, object, title string) Step {
 	return Step{ID: StepID(string(kind) + "/" + object), Action: kind, Title: title, Risk: Safe}
 }
 

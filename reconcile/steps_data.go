@@ -13,7 +13,7 @@ import (
 
 func credentialsStep(s *spec.Spec, o Observation, e mover.Engine) Step {
 	t := traitsOf[e]
-	st := ofEngine(e, newStep(ActCredentials, t.credentials, "Write the Secret the application will read"))
+	st := ofEngine(e, NewStep(ActCredentials, t.credentials, "Write the Secret the application will read"))
 	ref := declared(s, e).external.password
 	st.Reason = fmt.Sprintf("the chart reads the password there, as %s", strings.Join(credentialKeys(o, e), " and as "))
 	from := "absent"
@@ -44,7 +44,7 @@ func protectStep(o Observation, p Part) Step {
 	if p.Engine != mover.PostgreSQL {
 		title = "Protect the internal " + p.Engine.Title() + " and its volume"
 	}
-	st := newStep(ActProtect, name, title)
+	st := NewStep(ActProtect, name, title)
 	st.Reason = "helm deletes StatefulSet and Secret with the switch; they are the way back until the commit"
 	for _, v := range o.store(p.Engine).Internal.Value.Volumes {
 		if v.ReclaimPolicy != "Retain" {
@@ -57,7 +57,7 @@ func protectStep(o Observation, p Part) Step {
 }
 
 func readStep(o Observation, p Part) Step {
-	st := newStep(ActRead, p.Source(), "Read "+p.Source()+" whole, with the application up")
+	st := NewStep(ActRead, p.Source(), "Read "+p.Source()+" whole, with the application up")
 	st.Reason = "the copy will replace what the other side still holds; nothing there is given up before this side has been read once"
 	st.Estimate = sizesOf(o, p).proving()
 	st.Estimate.Assumption = "reads the source once"
@@ -69,7 +69,7 @@ func fenceStep(o Observation, p Part) Step {
 	if p.From == spec.External {
 		object, title = p.External, "Make the external database read-only"
 	}
-	st := newStep(ActFence, object, title)
+	st := NewStep(ActFence, object, title)
 	st.Risk, st.Accept = Outage, AcceptOutage
 	st.Reason = "scaling to zero is not enough: any helm upgrade starts the application again, so the database itself refuses writes"
 	st.Details = []string{"default_transaction_read_only = on, sessions ended, write counters read"}
@@ -77,7 +77,7 @@ func fenceStep(o Observation, p Part) Step {
 		st.Title = "Stop writes to the " + string(p.From) + " MongoDB"
 		st.Details = []string{"sessions ended, write counters read; locked with fsyncLock where its user may, so that every write waits, elsewhere a write is noticed and stops the move"}
 	}
-	st.Estimate = Estimate{Low: 2 * time.Second, High: 10 * time.Second}.down()
+	st.Estimate = Estimate{Low: 2 * time.Second, High: 10 * time.Second}.Down()
 	return st
 }
 
@@ -87,7 +87,7 @@ func copyStep(o Observation, p Part) Step {
 	if p.Engine != mover.PostgreSQL {
 		title = "Copy every " + p.Engine.Title() + " database"
 	}
-	st := newStep(ActCopy, p.Target(), title)
+	st := NewStep(ActCopy, p.Target(), title)
 	st.Reason = "the data has to be on the target before the application is"
 	st.Risk, st.Accept = Outage, AcceptOutage
 	before, field := "nothing of this installation", hostFieldOf(p.Engine)
@@ -112,7 +112,7 @@ func copyStep(o Observation, p Part) Step {
 		st.Details = append(st.Details, fmt.Sprintf("owner %s becomes %s: %s", from, p.OwnerMap[from], why))
 	}
 	st.Details = append(st.Details, adaptations(o, p.Engine)...)
-	st.Estimate = z.copying().down()
+	st.Estimate = z.copying().Down()
 	return st
 }
 
@@ -146,7 +146,7 @@ func adaptations(o Observation, e mover.Engine) []string {
 }
 
 func proveStep(o Observation, p Part) Step {
-	st := newStep(ActProve, string(p.Engine), "Prove that both sides are equal")
+	st := NewStep(ActProve, string(p.Engine), "Prove that both sides are equal")
 	if p.Engine != mover.PostgreSQL {
 		st.Title = "Prove that both sides of " + p.Engine.Title() + " are equal"
 	}
@@ -156,24 +156,24 @@ func proveStep(o Observation, p Part) Step {
 	if p.Engine == mover.MongoDB {
 		st.Details = []string{"collections, options, indexes, views, validators, number of documents and content hash of every collection; a trial write as the application's user"}
 	}
-	st.Estimate = sizesOf(o, p).proving().down()
+	st.Estimate = sizesOf(o, p).proving().Down()
 	return st
 }
 
 func commitStep(p Part) Step {
-	st := newStep(ActCommit, p.ID(), "Commit: the target is authoritative")
+	st := NewStep(ActCommit, p.ID(), "Commit: the target is authoritative")
 	if p.Engine != mover.PostgreSQL {
 		st.Title = "Commit: the target's " + p.Engine.Title() + " is authoritative"
 	}
 	st.Risk, st.Accept = Outage, AcceptOutage
 	st.Reason = "from here on the old side is never taken for the truth again"
-	st.Estimate = Estimate{Low: time.Second, High: 5 * time.Second}.down()
+	st.Estimate = Estimate{Low: time.Second, High: 5 * time.Second}.Down()
 	return st
 }
 
 func removeStep(o Observation, p Part) Step {
 	name := o.Release.Value.Store(p.Engine).FullName
-	st := newStep(ActRemove, name, "Remove the internal "+p.Engine.Title()+", keep its volume")
+	st := NewStep(ActRemove, name, "Remove the internal "+p.Engine.Title()+", keep its volume")
 	st.Risk, st.Accept = Destructive, AcceptRemoveInternal
 	st.Reason = "nothing reads it any more; a running second database is a trap"
 	st.Changes = []Change{{Field: "StatefulSet/" + name, From: "running", To: "removed"}}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 func recordStep(o Observation) Step {
-	st := newStep(ActRecord, "application", "Record the replica counts of the application")
+	st := NewStep(ActRecord, "application", "Record the replica counts of the application")
 	_, text := countsOf(o.Workloads.Value)
 	st.Reason = "they come back exactly, also the ones no values file knows"
 	st.Details = []string{strings.Join(text, ", ")}
@@ -20,7 +21,7 @@ func recordStep(o Observation) Step {
 }
 
 func quiesceStep(o Observation) Step {
-	st := newStep(ActQuiesce, "application", "Stop the application")
+	st := NewStep(ActQuiesce, "application", "Stop the application")
 	st.Risk, st.Accept = Outage, AcceptOutage
 	st.Reason = "a consistent copy needs a source nobody writes to"
 	pods := 0
@@ -40,14 +41,14 @@ func quiesceStep(o Observation) Step {
 	if jobs, _ := jobsAmong(o.Writers.Value); len(jobs) > 0 {
 		st.Estimate.High += jobsTime
 	}
-	st.Estimate = st.Estimate.down()
+	st.Estimate = st.Estimate.Down()
 	return st
 }
 
 func switchStep(s *spec.Spec, o Observation, parts []Part) Step {
 	rel := o.Release.Value
 	back := parts[0].To == spec.Internal
-	st := newStep(ActSwitch, rel.Name, "Point the Helm release at the target")
+	st := NewStep(ActSwitch, rel.Name, "Point the Helm release at the target")
 	if back {
 		st.Title = "Bring the internal database up and point the Helm release at it"
 	}
@@ -64,7 +65,7 @@ func switchStep(s *spec.Spec, o Observation, parts []Part) Step {
 	}
 	st.Reason = fmt.Sprintf("%s %s %s and the release says %s", strings.Join(fields, " and "), says, parts[0].To, parts[0].From)
 	st.Details = append(append([]string{"helm upgrade with the release's own values and chart, the application held at 0"}, st.Details...), previewLines(rel, o)...)
-	st.Estimate = Estimate{Low: 2 * time.Second, High: 60 * time.Second, Assumption: "the chart's upgrade hooks are quick"}.down()
+	st.Estimate = Estimate{Low: 2 * time.Second, High: 60 * time.Second, Assumption: "the chart's upgrade hooks are quick"}.Down()
 	if back {
 		st.Estimate.High, st.Estimate.DownHigh = 3*time.Minute, 3*time.Minute
 		st.Estimate.Assumption = "volume and image are where the pod starts"
@@ -88,7 +89,7 @@ func switchChanges(s *spec.Spec, rel Release, p Part) []Change {
 	}
 	return append(out,
 		Change{Field: hostFieldOf(e), From: live.Host, To: x.Host},
-		Change{Field: fieldOf(e, "external", "port"), From: itoa(live.Port), To: itoa(x.Port)},
+		Change{Field: fieldOf(e, "external", "port"), From: strconv.Itoa(live.Port), To: strconv.Itoa(x.Port)},
 		Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
 }
 
@@ -139,17 +140,17 @@ func names(keys []string) []string {
 }
 
 func resumeStep(o Observation, parts []Part) Step {
-	st := newStep(ActResume, "application", "Start the application on the target")
+	st := NewStep(ActResume, "application", "Start the application on the target")
 	st.Risk, st.Accept = Outage, AcceptOutage
 	st.Reason = "the downtime ends when every workload is ready and has sessions on the target"
 	st.Details = []string{fmt.Sprintf("%d workloads back at their recorded replicas, sessions on %s checked; from its first write there on, there is only forward",
 		len(o.Workloads.Value), eachPart(parts, Part.Target))}
-	st.Estimate = Estimate{Low: 3 * time.Second, High: 90 * time.Second, Assumption: "pods start as before"}.down()
+	st.Estimate = Estimate{Low: 3 * time.Second, High: 90 * time.Second, Assumption: "pods start as before"}.Down()
 	return st
 }
 
 func settleStep() Step {
-	st := newStep(ActSettle, "release", "Store a Helm revision with the application up")
+	st := NewStep(ActSettle, "release", "Store a Helm revision with the application up")
 	st.Reason = "the switching revision holds the application at 0: a helm rollback to it would stop CircleCI"
 	st.Estimate = Estimate{Low: 2 * time.Second, High: 30 * time.Second}
 	return st

@@ -27,15 +27,15 @@ type Setting struct {
 // version uses the engine where the spec says it lives. The switch sets it and
 // the user's own files must carry it: both take it from here. A missing
 // version means the newest. Nil means that the spec does not say.
-func DatastoreValues(s *spec.Spec, engine mover.Engine, version string) []Setting {
+func DatastoreValues(s *spec.Spec, datastore mover.Engine, version string) []Setting {
 	switch pg, mg := s.Datastores.PostgreSQL, s.Datastores.MongoDB; {
-	case engine == mover.PostgreSQL && pg != nil && pg.Location == spec.External && pg.External != nil:
-		return wantedOf(engine, postgresRows, pg.External, version)
-	case engine == mover.PostgreSQL && pg != nil && pg.Location == spec.Internal:
+	case datastore == mover.PostgreSQL && pg != nil && pg.Location == spec.External && pg.External != nil:
+		return wantedOf(datastore, postgresRows, pg.External, version)
+	case datastore == mover.PostgreSQL && pg != nil && pg.Location == spec.Internal:
 		return []Setting{{Path: "postgresql.internal", Value: true, Default: true, Field: fieldOf(mover.PostgreSQL, "location")}}
-	case engine == mover.MongoDB && mg != nil && mg.Location == spec.External && mg.External != nil:
-		return wantedOf(engine, mongoRows, mg.External, version)
-	case engine == mover.MongoDB && mg != nil && mg.Location == spec.Internal:
+	case datastore == mover.MongoDB && mg != nil && mg.Location == spec.External && mg.External != nil:
+		return wantedOf(datastore, mongoRows, mg.External, version)
+	case datastore == mover.MongoDB && mg != nil && mg.Location == spec.Internal:
 		return []Setting{{Path: "mongodb.internal", Value: true, Default: true, Field: "datastores.mongodb.location"}}
 	}
 	return nil
@@ -91,20 +91,20 @@ func ValueAt(tree map[string]any, names ...string) any {
 // a datastore that comes back from outside leaves nothing of the outside
 // behind. secret is the Secret the release is known or told to read; without
 // one it is ours.
-func WantedValues(s *spec.Spec, engine mover.Engine, version, secret string, files DeclaredValues) []Setting {
-	settings := DatastoreValues(s, engine, version)
+func WantedValues(s *spec.Spec, datastore mover.Engine, version, secret string, files DeclaredValues) []Setting {
+	settings := DatastoreValues(s, datastore, version)
 	if len(settings) == 0 {
 		return nil
 	}
 	if settings[0].Value == true {
-		return append(settings, leftovers(engine, version, files)...)
+		return append(settings, leftovers(datastore, version, files)...)
 	}
-	at := string(engine) + ".auth.existingSecret"
+	at := string(datastore) + ".auth.existingSecret"
 	own := slices.IndexFunc(settings, func(st Setting) bool { return st.Path == at })
 	switch {
 	case secret != "":
 		settings[own].Value = secret
-	case namesServer(settings, files) && hasCredential(engine, files) && !agrees(settings[own], files):
+	case namesServer(settings, files) && hasCredential(datastore, files) && !agrees(settings[own], files):
 		settings = slices.Delete(settings, own, own+1)
 	}
 	return settings
@@ -122,9 +122,9 @@ func namesServer(settings []Setting, files DeclaredValues) bool {
 	return true
 }
 
-func hasCredential(engine mover.Engine, files DeclaredValues) bool {
+func hasCredential(datastore mover.Engine, files DeclaredValues) bool {
 	for _, name := range []string{"existingSecret", "password", "rootPassword"} {
-		f, ok := files.Fact(string(engine) + ".auth." + name)
+		f, ok := files.Fact(string(datastore) + ".auth." + name)
 		if ok && f.Value != "" && (f.Value != nil || name != "existingSecret") {
 			return true
 		}
@@ -135,9 +135,9 @@ func hasCredential(engine mover.Engine, files DeclaredValues) bool {
 // leftovers are values that files keep from an external datastore and that the
 // internal one would trip over: the chart reads host and port wherever it lives,
 // and our Secret holds the other server's password.
-func leftovers(engine mover.Engine, version string, files DeclaredValues) []Setting {
+func leftovers(datastore mover.Engine, version string, files DeclaredValues) []Setting {
 	name, ours, field := "postgresql", CredentialsName(mover.PostgreSQL), fieldOf(mover.PostgreSQL, "location")
-	if engine == mover.MongoDB {
+	if datastore == mover.MongoDB {
 		name, ours, field = "mongodb", CredentialsName(mover.MongoDB), "datastores.mongodb.location"
 	}
 	internal, set := files.Fact(name + ".internal")
@@ -153,7 +153,7 @@ func leftovers(engine mover.Engine, version string, files DeclaredValues) []Sett
 	add := func(key string, value, standard any) {
 		out = append(out, Setting{Path: name + "." + key, Value: value, Default: standard, Field: field})
 	}
-	if engine == mover.PostgreSQL {
+	if datastore == mover.PostgreSQL {
 		add("postgresqlHost", store, "postgresql")
 		add("postgresqlPort", 5432, 5432)
 		if version == "" || atLeast(version, 4, 9) {
@@ -199,18 +199,18 @@ func Deviations(settings []Setting, files DeclaredValues) []Deviation {
 
 // UnusedPasswords are passwords in the files that nothing reads once the files
 // carry the settings: an existingSecret wins over them.
-func UnusedPasswords(engine mover.Engine, settings []Setting, files DeclaredValues) []ValuesFact {
+func UnusedPasswords(datastore mover.Engine, settings []Setting, files DeclaredValues) []ValuesFact {
 	if len(settings) == 0 || settings[0].Value == true {
 		return nil
 	}
-	at := string(engine) + ".auth.existingSecret"
+	at := string(datastore) + ".auth.existingSecret"
 	kept, has := files.Fact(at)
 	reads := has && kept.Value != nil && kept.Value != "" || slices.ContainsFunc(settings, func(st Setting) bool { return st.Path == at })
 	var out []ValuesFact
 	for _, path := range ValuesSecrets() {
 		f, ok := files.Fact(path)
 		// The superuser's password of the internal server is never an external one's.
-		if ok && strings.HasPrefix(path, string(engine)+".") && (reads || strings.HasSuffix(path, ".postgresPassword")) {
+		if ok && strings.HasPrefix(path, string(datastore)+".") && (reads || strings.HasSuffix(path, ".postgresPassword")) {
 			out = append(out, f)
 		}
 	}

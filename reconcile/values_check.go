@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
@@ -117,7 +118,7 @@ func describeDeviations(devs []Deviation) string {
 	}
 	switch {
 	case missing > 0 && len(out) > 0:
-		out = append(out, itoa(missing)+" more not set")
+		out = append(out, strconv.Itoa(missing)+" more not set")
 	case missing == 1:
 		out = append(out, devs[0].Path+" is not set")
 	case missing > 0:

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
@@ -40,7 +41,7 @@ func (f ValuesFact) Where() string {
 	if f.Line == 0 {
 		return f.File
 	}
-	return f.File + ":" + itoa(f.Line)
+	return f.File + ":" + strconv.Itoa(f.Line)
 }
 
 // Fact gives what the files say for a path, and false when none sets it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -231,7 +232,7 @@ func (r records) Write(ctx context.Context, name string, data json.RawMessage, v
 			return fmt.Errorf("record %s: %w", name, ErrConflict)
 		}
 		r.w.version++
-		next = itoa(r.w.version)
+		next = strconv.Itoa(r.w.version)
 		r.w.records[name] = Record{Data: slices.Clone(data), Version: next}
 		return nil
 	})
@@ -350,7 +351,7 @@ func (r releases) Rollback(ctx context.Context, to int, hold bool) error {
 		return fmt.Errorf("revision %d is not in the history", to)
 	}
 	if _, err := w.call(ctx, "Rollback: pending", func() error {
-		w.revise("pending-rollback", "circleci-dr: back to revision "+itoa(to), revision{internal: old.internal, secret: old.secret, mongoInside: old.mongoInside, mongoSecret: old.mongoSecret, trust: old.trust, held: hold})
+		w.revise("pending-rollback", "circleci-dr: back to revision "+strconv.Itoa(to), revision{internal: old.internal, secret: old.secret, mongoInside: old.mongoInside, mongoSecret: old.mongoSecret, trust: old.trust, held: hold})
 		return nil
 	}); err != nil {
 		return err

@@ -381,10 +381,8 @@ func (w *world) providers() Providers {
 	if w.parallel {
 		together = nil
 	}
-	return Providers{
-		Together: together, Tool: "test",
-		Cluster: w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Neighbours: w, Stores: w,
-		Passwords: w, Movers: movers{w}, Records: records{w}, Access: w, Leases: w, Starts: starts{w}, Authorities: w, Roads: w, Reconcilers: w,
+	outside := Outside{
+		Records: records{w}, Together: together,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.clock },
 		Wait: func(ctx context.Context, d time.Duration) error {
 			w.mu.Lock()
@@ -402,5 +400,10 @@ func (w *world) providers() Providers {
 				w.at(p)
 			}
 		},
+	}
+	return Providers{
+		Outside: outside, Tool: "test",
+		Cluster: w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Neighbours: w, Stores: w,
+		Passwords: w, Movers: movers{w}, Access: w, Leases: w, Starts: starts{w}, Authorities: w, Roads: w, Reconcilers: w,
 	}
 }

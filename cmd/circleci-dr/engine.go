@@ -35,7 +35,7 @@ func (p *program) engineCommand() *cli.Command {
 }
 
 // engine is one pod of an engine in the cluster.
-type engine struct {
+type hosted struct {
 	client *kube.Client
 	run    reconcile.EngineRun
 	log    *engineLog
@@ -56,7 +56,7 @@ func (p *program) runEngine(ctx context.Context, job, dir string) error {
 	if err != nil {
 		return err
 	}
-	e := &engine{client: client, log: newEngineLog(p.out)}
+	e := &hosted{client: client, log: newEngineLog(p.out)}
 	work, workErr := readWork(dir)
 	if e.run, err = client.EngineOf(ctx, job); err != nil {
 		if errors.Is(workErr, os.ErrNotExist) && kube.Forbidden(err) {
@@ -75,7 +75,7 @@ func (p *program) runEngine(ctx context.Context, job, dir string) error {
 }
 
 // outcome is how the work ended: now, or already when a former pod did it.
-func (e *engine) outcome(ctx context.Context, workErr error) (reconcile.EngineOutcome, error) {
+func (e *hosted) outcome(ctx context.Context, workErr error) (reconcile.EngineOutcome, error) {
 	rec := reconcile.ReadEngineRecord(ctx, e.client)
 	if rec.Unread() {
 		return reconcile.EngineOutcome{}, errors.New(rec.Why)
@@ -100,7 +100,7 @@ func (e *engine) outcome(ctx context.Context, workErr error) (reconcile.EngineOu
 
 // connect makes the session of the submitted spec. The chart that came along
 // is used in place of the one the spec names, which the plan still binds to.
-func (e *engine) connect() error {
+func (e *hosted) connect() error {
 	s := e.work.spec
 	chart := s.Server.Chart
 	path, err := chartFrom(kube.EngineChart, e.work.ChartBytes, os.TempDir())
@@ -119,7 +119,7 @@ func (e *engine) connect() error {
 
 // apply takes the lease and does the work of this pod. An error means that the
 // work is not over.
-func (e *engine) apply(ctx context.Context, rec reconcile.EngineRecord, began bool) (reconcile.EngineOutcome, error) {
+func (e *hosted) apply(ctx context.Context, rec reconcile.EngineRecord, began bool) (reconcile.EngineOutcome, error) {
 	none := reconcile.EngineOutcome{}
 	held, release, err := e.lease(ctx)
 	if err != nil {
@@ -154,7 +154,7 @@ func (e *engine) apply(ctx context.Context, rec reconcile.EngineRecord, began bo
 
 // fit holds the plan made now against the accepted one. What cannot go on, with
 // the application stopped and nobody there, is brought back; back is why.
-func (e *engine) fit(plan reconcile.Plan, seen reconcile.Observation, began bool) (now reconcile.Plan, back, err error) {
+func (e *hosted) fit(plan reconcile.Plan, seen reconcile.Observation, began bool) (now reconcile.Plan, back, err error) {
 	if began && len(plan.Steps) == 0 && len(plan.Blocked()) == 0 {
 		return plan, nil, nil // a former pod was killed when all was done
 	}
@@ -165,7 +165,7 @@ func (e *engine) fit(plan reconcile.Plan, seen reconcile.Observation, began bool
 	if err == nil && !began { // what is under way goes on, or back
 		err = accepted(plan, strings.Join(e.work.Accepted, ","), &e.work.plan)
 	}
-	if began && plan.Returns() {
+	if began && reconcile.Returns(plan) {
 		// What was on its way back is not begun again by itself.
 		err = errors.New("the move was cut off on its way back")
 	}
@@ -178,7 +178,7 @@ func (e *engine) fit(plan reconcile.Plan, seen reconcile.Observation, began bool
 	return plan, nil, err
 }
 
-func (e *engine) carryOut(ctx context.Context, rec reconcile.EngineRecord, seen reconcile.Observation, plan reconcile.Plan, back error) (reconcile.EngineOutcome, error) {
+func (e *hosted) carryOut(ctx context.Context, rec reconcile.EngineRecord, seen reconcile.Observation, plan reconcile.Plan, back error) (reconcile.EngineOutcome, error) {
 	e.log.Plan(plan)
 	report, err := reconcile.Apply(ctx, e.ses.spec, seen, plan, e.ses.providers,
 		reconcile.ApplyOptions{By: e.work.By + ", in the cluster", Limit: limitAt(e.run.Deadline)}, e.log)
@@ -197,14 +197,14 @@ func (e *engine) carryOut(ctx context.Context, rec reconcile.EngineRecord, seen 
 
 // record keeps the outcome beside the log, for the next pod and for whoever
 // comes back late.
-func (e *engine) record(ctx context.Context, rec reconcile.EngineRecord, out reconcile.EngineOutcome) (reconcile.EngineOutcome, error) {
+func (e *hosted) record(ctx context.Context, rec reconcile.EngineRecord, out reconcile.EngineOutcome) (reconcile.EngineOutcome, error) {
 	rec.Outcome = &out
 	return out, reconcile.WriteEngineRecord(ctx, e.ses.providers.Records, rec)
 }
 
 // heldBack is the outcome of a pod that could not even begin, unless something
 // stands open that a later one can bring to its end.
-func (e *engine) heldBack(ctx context.Context, began bool, err error) (reconcile.EngineOutcome, error) {
+func (e *hosted) heldBack(ctx context.Context, began bool, err error) (reconcile.EngineOutcome, error) {
 	open, openErr := reconcile.Unfinished(ctx, e.client)
 	if open || openErr != nil && (began || e.work.plan.Resumes != "") {
 		return reconcile.EngineOutcome{}, err
@@ -212,7 +212,7 @@ func (e *engine) heldBack(ctx context.Context, began bool, err error) (reconcile
 	return e.ended(ctx, reconcile.Report{Plan: e.work.plan.ID}, err), nil
 }
 
-func (e *engine) ended(ctx context.Context, report reconcile.Report, err error) reconcile.EngineOutcome {
+func (e *hosted) ended(ctx context.Context, report reconcile.Report, err error) reconcile.EngineOutcome {
 	out := reconcile.EngineOutcome{At: time.Now().UTC(), Exit: codeOf(ctx, err), Hint: nextStep(err), Report: report}
 	var different *reconcile.DifferentError
 	if errors.As(err, &different) {
@@ -226,7 +226,7 @@ func (e *engine) ended(ctx context.Context, report reconcile.Report, err error) 
 
 // end removes what the engine was given, its rights last, and tells the
 // outcome.
-func (e *engine) end(ctx context.Context, out reconcile.EngineOutcome) error {
+func (e *hosted) end(ctx context.Context, out reconcile.EngineOutcome) error {
 	err := e.client.RemoveEngine(ctx, e.run)
 	if err != nil {
 		e.log.Note(fmt.Sprintf("could not remove everything that was submitted: %v", err))
@@ -239,7 +239,7 @@ const leastWait = 2 * time.Minute
 
 // lease waits for whoever submitted, or for the time a dead pod's lease takes
 // to run out.
-func (e *engine) lease(ctx context.Context) (context.Context, func(), error) {
+func (e *hosted) lease(ctx context.Context) (context.Context, func(), error) {
 	return e.ses.kube.Acquire(ctx, kube.LeaseOptions{Purpose: "apply", Wait: max(time.Until(e.run.Deadline), leastWait), OnHeld: func(h reconcile.LeaseHolder) {
 		e.log.Note(fmt.Sprintf("waiting for %s, who holds the lease for %s since %s", h.Owner, h.Purpose, h.Since.UTC().Format(time.RFC3339)))
 	}})

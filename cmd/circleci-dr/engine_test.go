@@ -120,7 +120,7 @@ func TestAFollowerThatComesLateDrawsWithoutAPlan(t *testing.T) {
 // An engine's failure has its exit code, its hint and its differences.
 func TestAnEnginesFailureIsShownAsIfItWereHere(t *testing.T) {
 	here := &hint{&reconcile.DifferentError{Proof: mover.Proof{Differences: []mover.Difference{{Kind: "table", Object: "public.builds", What: "value differs"}}}}, "look who writes"}
-	e := &engine{}
+	e := &hosted{}
 	out := e.ended(t.Context(), reconcile.Report{Plan: "p", WentBack: true}, here)
 	data, err := json.Marshal(out)
 	if err != nil {
@@ -266,7 +266,7 @@ func TestAnEngineBringsBackWhatCannotGoOn(t *testing.T) {
 		{"submitted with a way back", returning, opened(reconcile.MoveReturning), false, actionsOf(returning), "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			e := &engine{work: handed{work: work{Accepted: accepted.Dangers()}, plan: accepted}, ses: &session{spec: s}}
+			e := &hosted{work: handed{work: work{Accepted: accepted.Dangers()}, plan: accepted}, ses: &session{spec: s}}
 			plan, back, err := e.fit(tc.now, tc.seen, tc.began)
 			if err == nil && !slices.Equal(actionsOf(plan), tc.steps) {
 				t.Errorf("it does %v", actionsOf(plan))

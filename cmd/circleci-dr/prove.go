@@ -28,8 +28,8 @@ type proveOptions struct {
 }
 
 func (p *program) runProve(ctx context.Context, o proveOptions) error {
-	engine := mover.Engine(o.datastore)
-	if engine != mover.PostgreSQL && engine != mover.MongoDB {
+	datastore := mover.Engine(o.datastore)
+	if datastore != mover.PostgreSQL && datastore != mover.MongoDB {
 		return usagef("--datastore must be postgresql or mongodb (got %q)", o.datastore)
 	}
 	asJSON, err := o.json()
@@ -42,7 +42,7 @@ func (p *program) runProve(ctx context.Context, o proveOptions) error {
 	}
 	defer release()
 	events, done := p.events()
-	proof, err := reconcile.Prove(ctx, ses.spec, ses.providers, engine, func(e mover.Event) {
+	proof, err := reconcile.Prove(ctx, ses.spec, ses.providers, datastore, func(e mover.Event) {
 		events.StepProgress(reconcile.Step{ID: "prove", Title: "Prove"}, e)
 	})
 	done()

@@ -99,9 +99,10 @@ func connect(s *spec.Spec, options kube.Options, chart string) (*session, error)
 		return nil, err
 	}
 	return &session{spec: s, kube: client, release: release, chart: release.Archive, providers: reconcile.Providers{
+		Outside: reconcile.Outside{Records: client, Now: time.Now, Wait: process.Pause, At: testHook},
 		Cluster: client, Releases: release, Switcher: release, Workloads: client, Neighbours: client, Stores: client, Passwords: client,
-		Movers: client, Records: client, Access: client, Leases: client, Starts: client, Authorities: client, Roads: client, Reconcilers: client,
-		Tool: toolVersion(), Now: time.Now, Wait: process.Pause, At: testHook,
+		Movers: client, Access: client, Leases: client, Starts: client, Authorities: client, Roads: client, Reconcilers: client,
+		Tool: toolVersion(),
 	}}, nil
 }
 

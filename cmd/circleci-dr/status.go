@@ -40,9 +40,9 @@ func (p *program) runStatus(ctx context.Context, o common, follow bool) error {
 	unread := false
 	if ses.spec.Server != nil {
 		seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{For: reconcile.UseRead, Ailing: true})
-		engine := ses.kube.Engine(ctx)
-		lines = reconcile.StatusWithEngine(reconcile.Status(ses.spec, seen, o.file), engine, reconcile.ReadEngineRecord(ctx, ses.providers.Records), o.file)
-		unread = seen.Release.Unread() || seen.Workloads.Unread() || seen.Move.Unread() || engine.Unread()
+		run := ses.kube.Engine(ctx)
+		lines = reconcile.StatusWithEngine(reconcile.Status(ses.spec, seen, o.file), run, reconcile.ReadEngineRecord(ctx, ses.providers.Records), o.file)
+		unread = seen.Release.Unread() || seen.Workloads.Unread() || seen.Move.Unread() || run.Unread()
 	}
 	coverage := reconcile.CoverageOf(ses.spec)
 	if asJSON {

@@ -89,14 +89,14 @@ var secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
 
 // checkSecrets refuses a Secret for a datastore that reads none of ours.
 func (o valuesOptions) checkSecrets(s *spec.Spec) error {
-	for engine, name := range o.secrets {
-		settings := reconcile.DatastoreValues(s, engine, "")
+	for datastore, name := range o.secrets {
+		settings := reconcile.DatastoreValues(s, datastore, "")
 		switch {
 		case *name == "":
 		case !secretName.MatchString(*name):
-			return usagef("--%s-secret must be the name of a Secret (got %q)", engine, *name)
+			return usagef("--%s-secret must be the name of a Secret (got %q)", datastore, *name)
 		case len(settings) == 0 || settings[0].Value != false:
-			return usagef("--%s-secret is for an external %s, which %s does not describe", engine, engine, o.file)
+			return usagef("--%s-secret is for an external %s, which %s does not describe", datastore, datastore, o.file)
 		}
 	}
 	return nil
@@ -152,16 +152,16 @@ func (p *program) compareValues(s *spec.Spec, o valuesOptions) (render.Values, *
 func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said reconcile.DeclaredValues) []reconcile.Setting {
 	var write []reconcile.Setting
 	note := func(format string, args ...any) { out.Notes = append(out.Notes, fmt.Sprintf(format, args...)) }
-	for _, engine := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
-		settings := reconcile.WantedValues(s, engine, s.Server.Version, *o.secrets[engine], said)
+	for _, datastore := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
+		settings := reconcile.WantedValues(s, datastore, s.Server.Version, *o.secrets[datastore], said)
 		// A block that has to change is written in full: it reads better than
 		// one that leans on the chart's defaults.
 		if len(reconcile.Deviations(settings, said)) > 0 {
 			write = append(write, settings...)
 		}
 		out.Settings = append(out.Settings, settings...)
-		if len(settings) > 0 && len(settings) < len(reconcile.DatastoreValues(s, engine, s.Server.Version)) {
-			note("the values files name the external %s already and keep their own password or Secret; --%s-secret NAME says otherwise", engine, engine)
+		if len(settings) > 0 && len(settings) < len(reconcile.DatastoreValues(s, datastore, s.Server.Version)) {
+			note("the values files name the external %s already and keep their own password or Secret; --%s-secret NAME says otherwise", datastore, datastore)
 		}
 	}
 	return write
@@ -172,12 +172,12 @@ func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said reconc
 func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions, said reconcile.DeclaredValues) []reconcile.Setting {
 	var found *reconcile.Setting
 	had := len(said.Trust.Certificates)
-	for _, engine := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
-		ref := reconcile.AuthorityRef(s, engine)
+	for _, datastore := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
+		ref := reconcile.AuthorityRef(s, datastore)
 		if ref == nil {
 			continue
 		}
-		st, note := reconcile.WantedTrust(engine, s.Server.Version, p.authority(o, *ref), said)
+		st, note := reconcile.WantedTrust(datastore, s.Server.Version, p.authority(o, *ref), said)
 		if note != "" {
 			out.Notes = append(out.Notes, note)
 		}
@@ -224,8 +224,8 @@ func (p *program) authority(o valuesOptions, ref spec.SecretRef) string {
 func noteEarly(out *render.Values, written []reconcile.Setting) {
 	for _, st := range written {
 		if strings.HasSuffix(st.Path, ".internal") {
-			engine, _, _ := strings.Cut(st.Path, ".")
-			out.Notes = append(out.Notes, fmt.Sprintf("if %s has not moved yet, no helm upgrade with these files before circleci-dr apply has moved it", engine))
+			datastore, _, _ := strings.Cut(st.Path, ".")
+			out.Notes = append(out.Notes, fmt.Sprintf("if %s has not moved yet, no helm upgrade with these files before circleci-dr apply has moved it", datastore))
 		}
 	}
 }
@@ -233,14 +233,14 @@ func noteEarly(out *render.Values, written []reconcile.Setting) {
 // noteUnused names passwords in the files that nothing reads any more, in the
 // lines where they stand when the command is over.
 func noteUnused(out *render.Values, files reconcile.DeclaredValues) {
-	for _, engine := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
+	for _, datastore := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
 		var settings []reconcile.Setting
 		for _, st := range out.Settings {
-			if strings.HasPrefix(st.Path, string(engine)+".") {
+			if strings.HasPrefix(st.Path, string(datastore)+".") {
 				settings = append(settings, st)
 			}
 		}
-		for _, f := range reconcile.UnusedPasswords(engine, settings, files) {
+		for _, f := range reconcile.UnusedPasswords(datastore, settings, files) {
 			out.Notes = append(out.Notes, fmt.Sprintf("%s: %s holds a password that nothing reads any more: remove it, and change it if the file was ever shared", f.Where(), f.Path))
 		}
 	}

@@ -103,13 +103,13 @@ func (f frozen) thaw() { _ = syscall.Kill(f.pid, syscall.SIGCONT) }
 
 // copier is the process that copies one engine's data, 0 when there is none;
 // others are not meant.
-func (s *site) copier(engine string, others []frozen) int {
+func (s *site) copier(datastore string, others []frozen) int {
 	for _, pid := range s.processes("circleci-dr", "mover") {
 		if slices.Contains(others, frozen{pid}) {
 			continue
 		}
 		request, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/run/circleci-dr/request/request.json", pid))
-		if err == nil && bytes.Contains(request, []byte(`"operation":"copy"`)) && bytes.Contains(request, []byte(`"engine":"`+engine+`"`)) {
+		if err == nil && bytes.Contains(request, []byte(`"operation":"copy"`)) && bytes.Contains(request, []byte(`"engine":"`+datastore+`"`)) {
 			return pid
 		}
 	}
@@ -120,14 +120,14 @@ func (s *site) copier(engine string, others []frozen) int {
 // moment at a time until it has sessions enough on the target's port.
 func (s *site) holdCopy(port string, others ...frozen) frozen {
 	s.t.Helper()
-	engine := "postgresql"
+	datastore := "postgresql"
 	if strings.HasPrefix(port, "27") {
-		engine = "mongodb"
+		datastore = "mongodb"
 	}
 	const enough = 4 // the holder, its watch, and two that copy
 	var f frozen
 	eventually(s.t, "a mover copies to port "+port, func() bool {
-		for f.pid = s.copier(engine, others); f.pid != 0; {
+		for f.pid = s.copier(datastore, others); f.pid != 0; {
 			if syscall.Kill(f.pid, syscall.SIGSTOP) != nil {
 				return false
 			}

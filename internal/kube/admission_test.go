@@ -49,11 +49,11 @@ func TestPodsAreWhatAdmissionAsksFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		engine, err := c.engineManifest(engineWork(), workParts{}, shape)
+		hosted, err := c.engineManifest(engineWork(), workParts{}, shape)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for account, template := range map[string]corev1.PodTemplateSpec{"movers": mover.Spec.Template, engineName: engine.Spec.Template} {
+		for account, template := range map[string]corev1.PodTemplateSpec{"movers": mover.Spec.Template, engineName: hosted.Spec.Template} {
 			if l := template.Labels; l["egress"] != "databases" || l[labelJob] == "not this" || l[labelManagedBy] != manager {
 				t.Errorf("%s: labels of %s are %v", name, account, l)
 			}
@@ -65,7 +65,7 @@ func TestPodsAreWhatAdmissionAsksFor(t *testing.T) {
 				t.Errorf("%s: files of %s have mode %o", name, account, mode)
 			}
 		}
-		if mover.Labels["egress"] != "databases" || engine.Labels["egress"] != "databases" {
+		if mover.Labels["egress"] != "databases" || hosted.Labels["egress"] != "databases" {
 			t.Errorf("%s: the Jobs lack the labels", name)
 		}
 	}

@@ -114,8 +114,8 @@ func (s store) releaseObjects() []releaseObject {
 // Protect makes the datastore survive its own StatefulSet, a Helm upgrade
 // that no longer renders it, and the deletion of its claims. What is already
 // in place is left alone.
-func (c *Client) Protect(ctx context.Context, engine mover.Engine, name string) error {
-	s, err := c.store(ctx, engine, name)
+func (c *Client) Protect(ctx context.Context, datastore mover.Engine, name string) error {
+	s, err := c.store(ctx, datastore, name)
 	if err != nil {
 		return fmt.Errorf("protect %s: %w", name, err)
 	}
@@ -139,7 +139,7 @@ func (c *Client) Protect(ctx context.Context, engine mover.Engine, name string) 
 		}
 	}
 	return c.waitFor(ctx, "the protection of "+name, func(ctx context.Context) (string, error) {
-		s, err := c.store(ctx, engine, name)
+		s, err := c.store(ctx, datastore, name)
 		return strings.Join(s.unprotected(), "; "), err
 	})
 }

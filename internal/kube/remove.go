@@ -19,8 +19,8 @@ import (
 // ConfigMaps and ServiceAccounts. Claims, volumes and Secrets stay; claims
 // and volumes are marked as kept since at. It refuses while a claim would go
 // with the StatefulSet.
-func (c *Client) Remove(ctx context.Context, engine mover.Engine, name string, at time.Time) error {
-	s, err := c.store(ctx, engine, name)
+func (c *Client) Remove(ctx context.Context, datastore mover.Engine, name string, at time.Time) error {
+	s, err := c.store(ctx, datastore, name)
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}

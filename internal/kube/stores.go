@@ -41,8 +41,8 @@ type volume struct {
 
 // Internal reads a datastore's own objects. What is in it may be absent; the
 // whole is only ever present or unknown.
-func (c *Client) Internal(ctx context.Context, engine mover.Engine, name string) reconcile.Observed[reconcile.InternalStore] {
-	s, err := c.store(ctx, engine, name)
+func (c *Client) Internal(ctx context.Context, datastore mover.Engine, name string) reconcile.Observed[reconcile.InternalStore] {
+	s, err := c.store(ctx, datastore, name)
 	if err != nil {
 		return reconcile.CouldNot[reconcile.InternalStore](err)
 	}
@@ -124,8 +124,8 @@ func (v volume) view() reconcile.Volume {
 
 // store reads all of a datastore's objects: one StatefulSet, five lists and
 // one read for each volume.
-func (c *Client) store(ctx context.Context, engine mover.Engine, name string) (store, error) {
-	s := store{name: name, app: string(engine), instance: c.options.Release}
+func (c *Client) store(ctx context.Context, datastore mover.Engine, name string) (store, error) {
+	s := store{name: name, app: string(datastore), instance: c.options.Release}
 	ns := c.options.Namespace
 	set, err := c.kube.AppsV1().StatefulSets(ns).Get(ctx, name, metav1.GetOptions{})
 	switch {

@@ -1,0 +1,237 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Flow is one kind of work that the engine can carry through, such as the move
+// of a datastore. Its methods are called with the lease held.
+type Flow interface {
+	// Action gives what a kind of step does; ok is false of a kind that the flow
+	// does not know.
+	Action(kind ActionKind) (a Action, ok bool)
+	// Failed is called once, when step st failed with cause and every step beside
+	// it has ended: it brings service back where that is right, says in the report
+	// what became of the application, and gives the error that a person is told.
+	Failed(ctx context.Context, rep Report, st Step, cause error) (Report, error)
+	// Finish is called once, when all steps are settled. The report is good also
+	// with an error: what is missing is done by the next apply.
+	Finish(ctx context.Context, rep Report) (Report, error)
+}
+
+// Action is one kind of step: how to tell that it is so, and one idempotent
+// call that makes it so.
+type Action struct {
+	Look  func(ctx context.Context, st Step) (Look, error)
+	Apply func(ctx context.Context, st Step) error
+	// Beside tells that steps of this kind take long and touch nothing in common:
+	// those that follow each other run at the same time.
+	Beside bool
+	// Patience is how long the last look waits for what comes and goes by itself.
+	Patience time.Duration
+	// Bound is how the deadline of the apply holds for it now; nil is Bounded.
+	Bound func() Bound
+	// Measured gives the measurement of a step that was settled in took, and the
+	// name it is kept under; ok is false where it tells nothing. Nil is never.
+	Measured func(st Step, took time.Duration) (key string, m Measurement, ok bool)
+}
+
+// Look is what an action saw when it looked.
+type Look struct {
+	Settled bool
+	// Why says what is there, or what is still missing.
+	Why string
+}
+
+// Bound is how a deadline holds for a step.
+type Bound uint8
+
+// The bounds.
+const (
+	Bounded   Bound = iota // it ends when the time is up
+	BegunOnly              // it is begun in time or not at all, and then it ends
+	Unbounded              // there is only forward, or only back
+)
+
+// Outside is what the engine itself asks of the outside.
+type Outside struct {
+	Records Records
+	// Now is the clock.
+	Now func() time.Time
+	// Wait returns after d, or earlier with the context's error.
+	Wait func(ctx context.Context, d time.Duration) error
+	// At is called at every named point of a run; tests kill there. Nil is nobody.
+	At func(point string)
+	// Together runs functions side by side and waits for all of them; nil is
+	// one goroutine for each. Tests give an order that can be repeated.
+	Together func(all ...func())
+}
+
+// Run is one apply of a plan's steps, with the records it keeps.
+type Run struct {
+	plan Plan
+	out  Outside
+	opt  ApplyOptions
+	ev   Events
+	flow Flow
+
+	mu             sync.Mutex // guards what is below: steps may run side by side
+	journal        Journal
+	journalVersion string
+	// cut are steps that earlier runs began and did not end, with when that was.
+	cut map[StepID]time.Time
+	// took is how long this run's own steps took, downtimes how long it had the
+	// application stopped.
+	took, downtimes map[string]Measurement
+}
+
+// Begin reads the journal for a run of plan; the caller holds the lease.
+func Begin(ctx context.Context, plan Plan, out Outside, opt ApplyOptions, ev Events) (*Run, error) {
+	journal, version := ReadRecord[Journal](ctx, out.Records, RecordJournal)
+	if journal.Unread() && version == "" {
+		return nil, fmt.Errorf("read record %s: %s", RecordJournal, journal.Why)
+	}
+	if journal.Unread() { // it only tells people; the look decides
+		ev.Note("the journal is begun anew: " + journal.Why)
+	}
+	return &Run{
+		plan: plan, out: out, opt: opt, ev: ev, journal: journal.Value, journalVersion: version,
+		cut: journal.Value.cutSteps(), took: map[string]Measurement{}, downtimes: map[string]Measurement{},
+	}, nil
+}
+
+// Do does the plan's steps in order with the actions of flow. It is the only
+// place that changes anything, and resume is the same function.
+func (r *Run) Do(ctx context.Context, flow Flow) (Report, error) {
+	r.flow = flow
+	rep := Report{Plan: r.plan.ID, Announced: r.plan.Total}
+	for left := r.plan.Steps; len(left) > 0; {
+		n := SideBySide(left, func(kind ActionKind) bool { act, _ := flow.Action(kind); return act.Beside })
+		done, st, err := r.group(ctx, left[:n])
+		rep.Steps = append(rep.Steps, done...)
+		if err != nil {
+			rep, err = flow.Failed(ctx, rep, st, err)
+			if rep.WentBack { // also an attempt that failed tells how fast its copy was
+				r.keepMeasured(ctx)
+			}
+			return rep, err
+		}
+		left = left[n:]
+	}
+	rep, err := flow.Finish(ctx, rep)
+	r.keepMeasured(ctx)
+	return rep, err
+}
+
+// SideBySide counts how many of the first steps run at the same time.
+func SideBySide(steps []Step, may func(ActionKind) bool) int {
+	n := 1
+	for n < len(steps) && steps[n].Action == steps[0].Action && may(steps[0].Action) {
+		n++
+	}
+	return n
+}
+
+// group does steps that run side by side and waits for all of them. The first
+// that fails ends the others: none of them counts without the rest.
+func (r *Run) group(ctx context.Context, steps []Step) ([]StepReport, Step, error) {
+	if len(steps) == 1 {
+		sr, err := r.inTime(ctx, steps[0])
+		return []StepReport{sr}, steps[0], err
+	}
+	shared, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	reports, errs := make([]StepReport, len(steps)), make([]error, len(steps))
+	first := atomic.Int64{}
+	first.Store(-1)
+	var runs []func()
+	for i, st := range steps {
+		runs = append(runs, func() {
+			reports[i], errs[i] = r.inTime(shared, st)
+			if errs[i] != nil && first.CompareAndSwap(-1, int64(i)) {
+				cancel(fmt.Errorf("%s failed", st.Title))
+			}
+		})
+	}
+	r.out.SideBySide(runs...)
+	if n := first.Load(); n >= 0 {
+		return reports, steps[n], errs[n]
+	}
+	return reports, steps[0], nil
+}
+
+// inTime does one step within the deadline.
+func (r *Run) inTime(ctx context.Context, st Step) (StepReport, error) {
+	act, ok := r.flow.Action(st.Action)
+	if !ok {
+		return StepReport{Step: st.ID, Title: st.Title, Outcome: "failed", Announced: st.Estimate},
+			fmt.Errorf("step %s: this version knows no action %q", st.ID, st.Action)
+	}
+	bounded, release := r.bound(ctx, act)
+	defer release()
+	sr, err := r.step(bounded, act, st)
+	if err != nil && errors.Is(context.Cause(bounded), ErrDeadline) && !errors.Is(err, ErrDeadline) {
+		err = fmt.Errorf("%w: %w", ErrDeadline, err) // a read that was cut off tells only that it was
+	}
+	return sr, err
+}
+
+// step looks, acts, and looks again. The second look decides.
+func (r *Run) step(ctx context.Context, act Action, st Step) (StepReport, error) {
+	sr := StepReport{Step: st.ID, Title: st.Title, Outcome: "failed", Announced: st.Estimate}
+	begun := r.out.Now()
+	if err := context.Cause(ctx); err != nil {
+		sr.Error = err.Error()
+		return sr, err
+	}
+	look, err := act.Look(ctx, st)
+	if err == nil && look.Settled {
+		r.ev.StepSkipped(st, look.Why)
+		sr.Outcome = "already settled"
+		return sr, nil
+	}
+	if err == nil {
+		err = r.do(ctx, act, st)
+	}
+	sr.Duration = r.out.Now().Sub(begun)
+	if err != nil {
+		sr.Error = err.Error()
+		return sr, err
+	}
+	sr.Outcome = "settled"
+	r.measure(act, st, sr.Duration)
+	return sr, nil
+}
+
+func (r *Run) do(ctx context.Context, act Action, st Step) error {
+	begun := r.out.Now()
+	if err := r.journalBegin(ctx, st); err != nil {
+		return err
+	}
+	r.ev.StepBegins(st)
+	r.at(st, "begin")
+	r.at(st, "before-effect")
+	err := act.Apply(ctx, st)
+	r.at(st, "after-effect")
+	if err == nil {
+		err = r.lookAgain(ctx, act, st)
+	}
+	jerr := r.journalEnd(ctx, st, err)
+	r.at(st, "end")
+	r.ev.StepEnds(st, r.out.Now().Sub(begun), err)
+	if err != nil {
+		return err
+	}
+	return jerr
+}
+
+func (r *Run) at(st Step, where string) {
+	if r.out.At != nil {
+		r.out.At(string(st.Action) + ":" + where)
+	}
+}
