@@ -9,15 +9,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // actionsByKind is the closed set of actions.
-var actionsByKind map[ActionKind]action
+var actionsByKind map[engine.ActionKind]action
 
 func init() { // an initialiser would be a cycle: go-back is an action and ends others
-	actionsByKind = map[ActionKind]action{
+	actionsByKind = map[engine.ActionKind]action{
 		ActCredentials: {lookCredentials, applyCredentials},
 		ActProtect:     {lookProtect, applyProtect},
 		ActRehearse:    {lookRehearse, applyRehearse},
@@ -40,20 +41,20 @@ func init() { // an initialiser would be a cycle: go-back is an action and ends 
 	}
 }
 
-func lookCredentials(ctx context.Context, r *run, st Step) (Look, error) {
+func lookCredentials(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	e := engineOf(st)
 	t := traitsOf[e]
 	c := r.p.Passwords.Compare(ctx, t.credentials, r.keys[e], declared(r.s, e).external.password)
 	switch {
 	case c.Unread():
-		return Look{}, fmt.Errorf("read Secret %s: %s", t.credentials, c.Why)
+		return engine.Look{}, fmt.Errorf("read Secret %s: %s", t.credentials, c.Why)
 	case c.Is() && c.Value.Matches:
-		return Look{true, "Secret " + t.credentials + " is already right"}, nil
+		return engine.Look{Settled: true, Why: "Secret " + t.credentials + " is already right"}, nil
 	}
-	return Look{Why: "Secret " + t.credentials + " does not hold the referenced password"}, nil
+	return engine.Look{Why: "Secret " + t.credentials + " does not hold the referenced password"}, nil
 }
 
-func applyCredentials(ctx context.Context, r *run, st Step) error {
+func applyCredentials(ctx context.Context, r *run, st engine.Step) error {
 	e := engineOf(st)
 	return r.p.Passwords.Copy(ctx, traitsOf[e].credentials, r.keys[e], declared(r.s, e).external.password)
 }
@@ -61,22 +62,22 @@ func applyCredentials(ctx context.Context, r *run, st Step) error {
 // store is the name of a datastore's StatefulSet and Service.
 func (r *run) store(e mover.Engine) string { return r.rel.Store(e).FullName }
 
-func lookProtect(ctx context.Context, r *run, st Step) (Look, error) {
+func lookProtect(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	return r.protected(ctx, engineOf(st))
 }
 
-func (r *run) protected(ctx context.Context, e mover.Engine) (Look, error) {
+func (r *run) protected(ctx context.Context, e mover.Engine) (engine.Look, error) {
 	in := r.p.Stores.Internal(ctx, e, r.store(e))
 	switch {
 	case in.Unread():
-		return Look{}, fmt.Errorf("read the objects of %s: %s", r.store(e), in.Why)
+		return engine.Look{}, fmt.Errorf("read the objects of %s: %s", r.store(e), in.Why)
 	case in.Is() && in.Value.Protected:
-		return Look{true, "volume, StatefulSet and Secret are protected"}, nil
+		return engine.Look{Settled: true, Why: "volume, StatefulSet and Secret are protected"}, nil
 	}
-	return Look{Why: strings.Join(in.Value.Unprotected, "; ")}, nil
+	return engine.Look{Why: strings.Join(in.Value.Unprotected, "; ")}, nil
 }
 
-func applyProtect(ctx context.Context, r *run, st Step) error {
+func applyProtect(ctx context.Context, r *run, st engine.Step) error {
 	return r.p.Stores.Protect(ctx, engineOf(st), r.store(engineOf(st)))
 }
 
@@ -90,7 +91,7 @@ func (r *run) texts(ctx context.Context) ([]Workload, error) {
 	return r.known(r.p.Workloads.Application(ctx).Workloads)
 }
 
-func (r *run) known(ws Observed[[]Workload]) ([]Workload, error) {
+func (r *run) known(ws engine.Observed[[]Workload]) ([]Workload, error) {
 	switch {
 	case ws.Unread():
 		return nil, fmt.Errorf("list the application's workloads: %s", ws.Why)
@@ -123,23 +124,23 @@ func (r *run) counted(ws []Workload) []Workload {
 	return ws
 }
 
-func lookRecord(ctx context.Context, r *run, _ Step) (Look, error) {
+func lookRecord(ctx context.Context, r *run, _ engine.Step) (engine.Look, error) {
 	if !r.move.Open() || len(r.move.Replicas) == 0 {
-		return Look{Why: "no move is open"}, nil
+		return engine.Look{Why: "no move is open"}, nil
 	}
 	ws, err := r.workloads(ctx)
 	if err != nil {
-		return Look{}, err
+		return engine.Look{}, err
 	}
 	if !recordStands(ws, r.move) {
-		return Look{Why: "not every workload remembers the count it had when the application was last up"}, nil
+		return engine.Look{Why: "not every workload remembers the count it had when the application was last up"}, nil
 	}
-	return Look{true, fmt.Sprintf("%d counts are recorded", len(ws))}, nil
+	return engine.Look{Settled: true, Why: fmt.Sprintf("%d counts are recorded", len(ws))}, nil
 }
 
 // applyRecord opens the move: the record first, so that the second copy of
 // the counts exists before any workload is touched.
-func applyRecord(ctx context.Context, r *run, _ Step) error {
+func applyRecord(ctx context.Context, r *run, _ engine.Step) error {
 	ws, err := r.workloads(ctx)
 	if err != nil {
 		return err
@@ -195,7 +196,7 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 			return fmt.Errorf("open the move: revision %d of release %s is %s and reads %s %s; there is no revision to go back to",
 				rel.Revision, rel.Name, rel.Status, p.Engine.Title(), orElse(live.At(), "nowhere"))
 		}
-		lineage, _ := ReadRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
+		lineage, _ := engine.ReadRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
 		if lineage.Unread() {
 			return fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), lineage.Why)
 		}
@@ -207,7 +208,7 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 	}
 	r.rel = rel
 	var handOff *HandOff
-	if slices.ContainsFunc(r.plan.Steps, func(st Step) bool { return st.Action == ActHandOff }) {
+	if slices.ContainsFunc(r.plan.Steps, func(st engine.Step) bool { return st.Action == ActHandOff }) {
 		handOff = &HandOff{By: r.s.Server.ManagedBy}
 	}
 	id, attempt := MoveID(parts), 1
@@ -223,23 +224,23 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 	})
 }
 
-func lookQuiesce(ctx context.Context, r *run, _ Step) (Look, error) {
+func lookQuiesce(ctx context.Context, r *run, _ engine.Step) (engine.Look, error) {
 	ws, err := r.workloads(ctx)
 	if err != nil {
-		return Look{}, err
+		return engine.Look{}, err
 	}
 	for _, w := range ws {
 		if w.Replicas != 0 || w.Pods != 0 {
-			return Look{Why: w.asItIs()}, nil
+			return engine.Look{Why: w.asItIs()}, nil
 		}
 	}
-	return Look{!r.move.Quiesced.IsZero(), "no pod of the application is left"}, nil
+	return engine.Look{Settled: !r.move.Quiesced.IsZero(), Why: "no pod of the application is left"}, nil
 }
 
 // quiesceTime bounds the wait for pods to end.
 const quiesceTime = 10 * time.Minute
 
-func applyQuiesce(ctx context.Context, r *run, st Step) error {
+func applyQuiesce(ctx context.Context, r *run, st engine.Step) error {
 	if r.move.Quiesced.IsZero() {
 		if err := r.saveMove(ctx, func(m *Move) { m.Quiesced = r.p.Now() }); err != nil {
 			return err
@@ -276,7 +277,7 @@ func (r *run) tellStarted(ctx context.Context) error {
 
 // stop scales the application to zero and waits until its pods are gone. A
 // workload that turned up since the counts were recorded is remembered first.
-func (r *run) stop(ctx context.Context, st Step) error {
+func (r *run) stop(ctx context.Context, st engine.Step) error {
 	until := r.p.Now().Add(quiesceTime)
 	for {
 		ws, err := r.workloads(ctx)

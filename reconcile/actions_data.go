@@ -7,18 +7,19 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // lookRead trusts a reading of this run only, or of the run that opened the
 // move: it has to be no older than the outage it was made for.
-func lookRead(_ context.Context, r *run, st Step) (Look, error) {
+func lookRead(_ context.Context, r *run, st engine.Step) (engine.Look, error) {
 	p := r.part(st)
 	if res := orValue(r.readOf(p.Engine), p.Read); res != nil {
-		return Look{true, fmt.Sprintf("%s was read whole: %s in %d tables", p.Source(), mover.Bytes(res.Bytes), res.Tables)}, nil
+		return engine.Look{Settled: true, Why: fmt.Sprintf("%s was read whole: %s in %d tables", p.Source(), mover.Bytes(res.Bytes), res.Tables)}, nil
 	}
-	return Look{Why: p.Source() + " was not read yet"}, nil
+	return engine.Look{Why: p.Source() + " was not read yet"}, nil
 }
 
 func orValue[T any](a, b *T) *T {
@@ -28,7 +29,7 @@ func orValue[T any](a, b *T) *T {
 	return b
 }
 
-func applyRead(ctx context.Context, r *run, st Step) error {
+func applyRead(ctx context.Context, r *run, st engine.Step) error {
 	p := r.part(st)
 	job := r.mover(mover.OpRead, p)
 	job.Name = "circleci-dr-read-" + p.ID()
@@ -48,15 +49,15 @@ func (r *run) readOf(e mover.Engine) *mover.ReadResult {
 	return r.read[e]
 }
 
-func lookFence(_ context.Context, r *run, st Step) (Look, error) {
+func lookFence(_ context.Context, r *run, st engine.Step) (engine.Look, error) {
 	p := r.part(st)
 	if f := p.Fence; f != nil && f.Fence.ID == r.move.FenceID(p) {
-		return Look{true, p.Source() + " is " + f.Fence.Says()}, nil
+		return engine.Look{Settled: true, Why: p.Source() + " is " + f.Fence.Says()}, nil
 	}
-	return Look{Why: p.Source() + " takes writes"}, nil
+	return engine.Look{Why: p.Source() + " takes writes"}, nil
 }
 
-func applyFence(ctx context.Context, r *run, st Step) error {
+func applyFence(ctx context.Context, r *run, st engine.Step) error {
 	p := r.part(st)
 	res, err := runMover[mover.FenceResult](ctx, r, st, r.mover(mover.OpFence, p))
 	if err != nil {
@@ -65,12 +66,12 @@ func applyFence(ctx context.Context, r *run, st Step) error {
 	return r.savePart(ctx, p.Engine, func(p *Part) { p.Fence = &res })
 }
 
-func lookCopy(_ context.Context, r *run, st Step) (Look, error) {
+func lookCopy(_ context.Context, r *run, st engine.Step) (engine.Look, error) {
 	p := r.part(st)
 	if c := p.Copy; c != nil && c.Fence == r.fenceID(p) {
-		return Look{true, fmt.Sprintf("%d tables are copied under this fence", c.Tables)}, nil
+		return engine.Look{Settled: true, Why: fmt.Sprintf("%d tables are copied under this fence", c.Tables)}, nil
 	}
-	return Look{Why: "no finished copy under this fence"}, nil
+	return engine.Look{Why: "no finished copy under this fence"}, nil
 }
 
 func (r *run) fenceID(p Part) string {
@@ -79,7 +80,7 @@ func (r *run) fenceID(p Part) string {
 	return r.move.FenceID(p)
 }
 
-func applyCopy(ctx context.Context, r *run, st Step) error {
+func applyCopy(ctx context.Context, r *run, st engine.Step) error {
 	p := r.part(st)
 	if p.Engine == mover.MongoDB { // its fence may be a lock, behind which nothing could be written
 		if err := r.lift(ctx, st, p); err != nil {
@@ -97,7 +98,7 @@ func applyCopy(ctx context.Context, r *run, st Step) error {
 // stands there since that side lost its turn. The mover writes in spite of a
 // fence of PostgreSQL, so that one stays until the commit: on the way back the
 // release reads the target already, and somebody may start the application.
-func (r *run) lift(ctx context.Context, st Step, p Part) error {
+func (r *run) lift(ctx context.Context, st engine.Step, p Part) error {
 	if p.Epoch < 2 { // no move came before; that this one replaces something a second attempt does not know
 		return nil
 	}
@@ -114,27 +115,27 @@ func (r *run) lift(ctx context.Context, st Step, p Part) error {
 // lookProve trusts a proof of this run, and one that the switch was made on.
 // Before the switch, an earlier run's proof is made again: the fence holds the
 // source only, and anybody may have been at the target since.
-func lookProve(ctx context.Context, r *run, st Step) (Look, error) {
+func lookProve(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	part := r.part(st)
 	r.mu.Lock()
 	proved := r.proved[part.Engine]
 	r.mu.Unlock()
 	switch p := part.Proof; {
 	case p == nil || !p.Equal() || p.Fence != r.fenceID(part):
-		return Look{Why: "there is no proof under this fence"}, nil
+		return engine.Look{Why: "there is no proof under this fence"}, nil
 	case proved:
-		return Look{true, "both sides were compared and are equal"}, nil
+		return engine.Look{Settled: true, Why: "both sides were compared and are equal"}, nil
 	case part.To == spec.Internal:
-		return Look{Why: "the proof is of an earlier run; the target may have changed since"}, nil
+		return engine.Look{Why: "the proof is of an earlier run; the target may have changed since"}, nil
 	}
 	rel, err := r.release(ctx)
 	if err != nil {
-		return Look{}, err
+		return engine.Look{}, err
 	}
 	if rel.Store(part.Engine).Internal {
-		return Look{Why: "the proof is of an earlier run; the target may have changed since"}, nil
+		return engine.Look{Why: "the proof is of an earlier run; the target may have changed since"}, nil
 	}
-	return Look{true, "both sides were equal when the release was switched"}, nil
+	return engine.Look{Settled: true, Why: "both sides were equal when the release was switched"}, nil
 }
 
 // proven refuses to go on unless every part that moves there was compared and
@@ -171,7 +172,7 @@ func (e *DifferentError) Error() string {
 	return fmt.Sprintf("source and target differ in %d %s: %s", len(parts), places, strings.Join(clip(parts, 12), "; "))
 }
 
-func applyProve(ctx context.Context, r *run, st Step) error {
+func applyProve(ctx context.Context, r *run, st engine.Step) error {
 	part := r.part(st)
 	job := r.mover(mover.OpProve, part)
 	if part.Proof != nil { // its Job still holds the result of then
@@ -196,20 +197,20 @@ func applyProve(ctx context.Context, r *run, st Step) error {
 	return nil
 }
 
-func lookCommit(ctx context.Context, r *run, st Step) (Look, error) {
+func lookCommit(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	p := r.part(st)
 	name := RecordLineage(p.Engine)
-	l, _ := ReadRecord[Lineage](ctx, r.p.Records, name)
+	l, _ := engine.ReadRecord[Lineage](ctx, r.p.Records, name)
 	switch {
 	case l.Unread():
-		return Look{}, fmt.Errorf("read record %s: %s", name, l.Why)
+		return engine.Look{}, fmt.Errorf("read record %s: %s", name, l.Why)
 	case l.Is() && l.Value.Epoch == p.Epoch && r.move.Phase == MoveCommitted && p.Committed && !r.move.Deciding:
-		return Look{true, fmt.Sprintf("epoch %d is committed", l.Value.Epoch)}, nil
+		return engine.Look{Settled: true, Why: fmt.Sprintf("epoch %d is committed", l.Value.Epoch)}, nil
 	}
-	return Look{Why: "the new epoch is not committed"}, nil
+	return engine.Look{Why: "the new epoch is not committed"}, nil
 }
 
-func applyCommit(ctx context.Context, r *run, st Step) error {
+func applyCommit(ctx context.Context, r *run, st engine.Step) error {
 	p := r.part(st)
 	if err := r.proven(p.To); err != nil {
 		return err
@@ -220,7 +221,7 @@ func applyCommit(ctx context.Context, r *run, st Step) error {
 // commit writes the epoch on both servers first and in the cluster last: the
 // cluster's record is what the next run believes. A move of several parts is
 // decided with the first: from then on the others follow.
-func (r *run) commit(ctx context.Context, st Step, p Part) error {
+func (r *run) commit(ctx context.Context, st engine.Step, p Part) error {
 	if err := r.saveMove(ctx, func(m *Move) { m.Deciding = true }); err != nil {
 		return err
 	}
@@ -244,7 +245,7 @@ func (r *run) commit(ctx context.Context, st Step, p Part) error {
 		Epoch: p.Epoch, Authoritative: p.To, Endpoint: p.External, Move: r.move.ID, At: r.p.Now(),
 		Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret,
 	}
-	if err := ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
+	if err := engine.ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
 		return err
 	}
 	return r.saveMove(ctx, func(m *Move) {

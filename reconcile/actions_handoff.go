@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -33,22 +34,22 @@ func (e *HandOffError) Error() string {
 
 // lookHandOff looks at what really runs; whose record says what is the tool's
 // business.
-func lookHandOff(ctx context.Context, r *run, _ Step) (Look, error) {
+func lookHandOff(ctx context.Context, r *run, _ engine.Step) (engine.Look, error) {
 	ws, err := r.texts(ctx)
 	if err != nil {
-		return Look{}, err
+		return engine.Look{}, err
 	}
 	for _, p := range r.move.Parts {
 		if why := r.referenced(ws, p); why != "" {
-			return Look{Why: why}, nil
+			return engine.Look{Why: why}, nil
 		}
 	}
-	return Look{true, "every workload references " + r.move.Target()}, nil
+	return engine.Look{Settled: true, Why: "every workload references " + r.move.Target()}, nil
 }
 
 // applyHandOff says what to commit and holds the application at zero until it
 // is applied.
-func applyHandOff(ctx context.Context, r *run, st Step) error {
+func applyHandOff(ctx context.Context, r *run, st engine.Step) error {
 	if err := r.proven(spec.External); err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func applyHandOff(ctx context.Context, r *run, st Step) error {
 			return nil
 		case err == nil:
 			failed = 0
-		case failed == holdTries || ctx.Err() != nil || errors.Is(err, ErrConflict):
+		case failed == holdTries || ctx.Err() != nil || errors.Is(err, engine.ErrConflict):
 			return err
 		default:
 			failed++
@@ -100,17 +101,17 @@ func (r *run) sayValues() {
 
 // hold looks once, and stops again what somebody started on the old side. What
 // already runs on the target is left to the commit, which comes next.
-func (r *run) hold(ctx context.Context, st Step, told map[string]bool) (Look, error) {
+func (r *run) hold(ctx context.Context, st engine.Step, told map[string]bool) (engine.Look, error) {
 	look, err := lookHandOff(ctx, r, st)
 	if err != nil || look.Settled {
 		return look, err
 	}
 	ws, err := r.workloads(ctx)
 	if err != nil {
-		return Look{}, err
+		return engine.Look{}, err
 	}
 	if err := r.recordNew(ctx, ws); err != nil {
-		return Look{}, err
+		return engine.Look{}, err
 	}
 	for _, w := range ws {
 		if w.Replicas == 0 {
@@ -125,7 +126,7 @@ func (r *run) hold(ctx context.Context, st Step, told map[string]bool) (Look, er
 			r.ev.Note(w.Key() + " " + what + ": its values are not applied yet")
 		}
 		if err := r.p.Workloads.Scale(ctx, w.Key(), 0); err != nil {
-			return Look{}, err
+			return engine.Look{}, err
 		}
 	}
 	return look, nil
@@ -170,7 +171,7 @@ func (r *run) handedOver(ctx context.Context) (bool, error) {
 
 // forwardHandedOver ends a failure after the tool has switched: Git says the
 // target now, and a way back would be undone by the next sync.
-func (r *run) forwardHandedOver(ctx context.Context, st Step, cause error) error {
+func (r *run) forwardHandedOver(ctx context.Context, st engine.Step, cause error) error {
 	cause = fmt.Errorf("%s has switched the release: %w", toolName(r.move.HandOff.By), cause)
 	for _, p := range r.move.Parts {
 		if err := r.commit(ctx, st, p); err != nil {

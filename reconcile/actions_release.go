@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -28,30 +29,30 @@ func (r *run) release(ctx context.Context) (Release, error) {
 
 // lookSwitch looks at the release and then at what really runs: the record
 // alone proves nothing.
-func lookSwitch(ctx context.Context, r *run, _ Step) (Look, error) {
+func lookSwitch(ctx context.Context, r *run, _ engine.Step) (engine.Look, error) {
 	rel, err := r.release(ctx)
 	if err != nil {
-		return Look{}, err
+		return engine.Look{}, err
 	}
 	for _, p := range r.move.Parts {
 		live := rel.Store(p.Engine)
 		if !switched(r.s, rel, p) || p.To == spec.External && live.ExistingSecret != traitsOf[p.Engine].credentials {
-			return Look{Why: fmt.Sprintf("release %s reads %s %s", rel.Name, p.Engine.Title(), orElse(live.At(), "nowhere"))}, nil
+			return engine.Look{Why: fmt.Sprintf("release %s reads %s %s", rel.Name, p.Engine.Title(), orElse(live.At(), "nowhere"))}, nil
 		}
 		if why := notTrusted(rel, p); why != "" {
-			return Look{Why: why}, nil
+			return engine.Look{Why: why}, nil
 		}
 	}
 	if rel.Status != "deployed" {
-		return Look{Why: fmt.Sprintf("revision %d of release %s is %s", rel.Revision, rel.Name, rel.Status)}, nil
+		return engine.Look{Why: fmt.Sprintf("revision %d of release %s is %s", rel.Revision, rel.Name, rel.Status)}, nil
 	}
 	ws, err := r.texts(ctx)
 	if err != nil {
-		return Look{}, err
+		return engine.Look{}, err
 	}
 	for _, p := range r.move.Parts {
 		if why := r.referenced(ws, p); why != "" {
-			return Look{Why: why}, nil
+			return engine.Look{Why: why}, nil
 		}
 		if p.To == spec.Internal {
 			if look, err := r.running(ctx, p); err != nil || !look.Settled {
@@ -59,7 +60,7 @@ func lookSwitch(ctx context.Context, r *run, _ Step) (Look, error) {
 			}
 		}
 	}
-	return Look{true, fmt.Sprintf("revision %d references %s", rel.Revision, r.move.Target())}, nil
+	return engine.Look{Settled: true, Why: fmt.Sprintf("revision %d references %s", rel.Revision, r.move.Target())}, nil
 }
 
 // referenced says why not every workload references the target of a part, or
@@ -74,21 +75,21 @@ func (r *run) referenced(ws []Workload, p Part) string {
 
 // running tells whether the internal server that Helm brought back is up and
 // protected from the release's next change.
-func (r *run) running(ctx context.Context, p Part) (Look, error) {
+func (r *run) running(ctx context.Context, p Part) (engine.Look, error) {
 	name := r.store(p.Engine)
 	in := r.p.Stores.Internal(ctx, p.Engine, name)
 	switch set := in.Value.StatefulSet; {
 	case in.Unread() || in.Is() && set.Unread():
-		return Look{}, fmt.Errorf("read the objects of %s: %s%s", name, in.Why, set.Why)
+		return engine.Look{}, fmt.Errorf("read the objects of %s: %s%s", name, in.Why, set.Why)
 	case !in.Is() || !set.Is():
-		return Look{Why: "StatefulSet " + name + " is not there"}, nil
+		return engine.Look{Why: "StatefulSet " + name + " is not there"}, nil
 	case set.Value.Ready < 1:
-		return Look{Why: fmt.Sprintf("StatefulSet %s has %d of %d ready", name, set.Value.Ready, set.Value.Replicas)}, nil
+		return engine.Look{Why: fmt.Sprintf("StatefulSet %s has %d of %d ready", name, set.Value.Ready, set.Value.Replicas)}, nil
 	}
 	return r.protected(ctx, p.Engine)
 }
 
-func applySwitch(ctx context.Context, r *run, st Step) error {
+func applySwitch(ctx context.Context, r *run, st engine.Step) error {
 	if err := r.proven(spec.External); err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ const raiseTime = 15 * time.Minute
 
 // raise puts the internal server that came back with the release under
 // protection and waits for it.
-func (r *run) raise(ctx context.Context, st Step, p Part) error {
+func (r *run) raise(ctx context.Context, st engine.Step, p Part) error {
 	if err := r.p.Stores.Protect(ctx, p.Engine, r.store(p.Engine)); err != nil {
 		return err
 	}
@@ -134,22 +135,22 @@ func (r *run) raise(ctx context.Context, st Step, p Part) error {
 	return nil
 }
 
-func lookSettle(ctx context.Context, r *run, _ Step) (Look, error) {
+func lookSettle(ctx context.Context, r *run, _ engine.Step) (engine.Look, error) {
 	rel, err := r.release(ctx)
 	if err != nil {
-		return Look{}, err
+		return engine.Look{}, err
 	}
 	if held(rel) {
-		return Look{Why: fmt.Sprintf("revision %d holds the application at zero", rel.Revision)}, nil
+		return engine.Look{Why: fmt.Sprintf("revision %d holds the application at zero", rel.Revision)}, nil
 	}
 	ws, err := r.workloads(ctx)
 	if err != nil {
-		return Look{}, err
+		return engine.Look{}, err
 	}
 	if why := notUp(ws, r.move.Replicas); why != "" {
-		return Look{Why: why}, nil // a run that was cut off between the upgrade and the counts
+		return engine.Look{Why: why}, nil // a run that was cut off between the upgrade and the counts
 	}
-	return Look{true, fmt.Sprintf("revision %d has the application up", rel.Revision)}, nil
+	return engine.Look{Settled: true, Why: fmt.Sprintf("revision %d has the application up", rel.Revision)}, nil
 }
 
 // held tells whether the newest revision is the one that switched, with the
@@ -158,7 +159,7 @@ func held(rel Release) bool {
 	return strings.HasPrefix(rel.Description, "circleci-dr switch") || rel.Status != "deployed"
 }
 
-func applySettle(ctx context.Context, r *run, st Step) error {
+func applySettle(ctx context.Context, r *run, st engine.Step) error {
 	rel, err := r.release(ctx)
 	if err == nil && held(rel) {
 		change := switchChange(r.s, r.rel, r.move.Parts)
@@ -166,31 +167,31 @@ func applySettle(ctx context.Context, r *run, st Step) error {
 		change.Description = "circleci-dr settled " + r.move.ID
 		err = r.p.Switcher.Upgrade(ctx, change)
 	}
-	if lost := LeaseLost(ctx); lost != nil {
+	if lost := engine.LeaseLost(ctx); lost != nil {
 		return errors.Join(err, lost)
 	}
 	// Counts that no values file knows come back whatever became of the
 	// upgrade, and of the person who watched it.
-	up, cancel := Uninterrupted(ctx, resumeTime)
+	up, cancel := engine.Uninterrupted(ctx, resumeTime)
 	defer cancel()
 	r.giveUp = func() error { return context.Cause(ctx) } // they are back; nobody has to wait for their pods
 	return errors.Join(err, r.bringUp(up, st))
 }
 
-func lookRemove(ctx context.Context, r *run, st Step) (Look, error) {
+func lookRemove(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	e := engineOf(st)
 	name := r.store(e)
 	in := r.p.Stores.Internal(ctx, e, name)
 	switch {
 	case in.Unread() || in.Is() && in.Value.StatefulSet.Unread():
-		return Look{}, fmt.Errorf("read the objects of %s: %s%s", name, in.Why, in.Value.StatefulSet.Why)
+		return engine.Look{}, fmt.Errorf("read the objects of %s: %s%s", name, in.Why, in.Value.StatefulSet.Why)
 	case in.IsNot() || in.Value.StatefulSet.IsNot():
-		return Look{true, "StatefulSet " + name + " is gone"}, nil
+		return engine.Look{Settled: true, Why: "StatefulSet " + name + " is gone"}, nil
 	}
-	return Look{Why: "StatefulSet " + name + " still runs"}, nil
+	return engine.Look{Why: "StatefulSet " + name + " still runs"}, nil
 }
 
-func applyRemove(ctx context.Context, r *run, st Step) error {
+func applyRemove(ctx context.Context, r *run, st engine.Step) error {
 	if r.move.Phase != MoveCommitted && r.move.Phase != MoveFinished {
 		return errors.New("remove the internal database: the move is not committed")
 	}

@@ -7,25 +7,26 @@ import (
 	"slices"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-func lookResume(ctx context.Context, r *run, _ Step) (Look, error) {
+func lookResume(ctx context.Context, r *run, _ engine.Step) (engine.Look, error) {
 	ws, err := r.workloads(ctx)
 	if err != nil {
-		return Look{}, err
+		return engine.Look{}, err
 	}
 	if why := notUp(ws, r.move.Replicas); why != "" {
-		return Look{Why: why}, nil
+		return engine.Look{Why: why}, nil
 	}
 	if r.move.Resumed.IsZero() {
-		return Look{Why: "no session of the application on the target was seen"}, nil
+		return engine.Look{Why: "no session of the application on the target was seen"}, nil
 	}
-	return Look{true, "every workload is ready and has sessions on the target"}, nil
+	return engine.Look{Settled: true, Why: "every workload is ready and has sessions on the target"}, nil
 }
 
-func applyResume(ctx context.Context, r *run, st Step) error {
+func applyResume(ctx context.Context, r *run, st engine.Step) error {
 	if err := r.bringUp(ctx, st); err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ const (
 )
 
 // bringUp scales every workload to its recorded count and waits for it.
-func (r *run) bringUp(ctx context.Context, st Step) error {
+func (r *run) bringUp(ctx context.Context, st engine.Step) error {
 	if err := r.scaleUp(ctx); err != nil {
 		return err
 	}
@@ -78,7 +79,7 @@ func (r *run) scaleUp(ctx context.Context) error {
 
 // seeSessions asks the target itself whether the application is connected:
 // ready pods may still talk to the wrong server.
-func (r *run) seeSessions(ctx context.Context, st Step) error {
+func (r *run) seeSessions(ctx context.Context, st engine.Step) error {
 	want := 0
 	for key, n := range r.move.Replicas {
 		if !IsCronJob(key) { // it may be hours until it starts a pod
@@ -97,7 +98,7 @@ func (r *run) seeSessions(ctx context.Context, st Step) error {
 	return nil
 }
 
-func (r *run) seeSessionsOf(ctx context.Context, st Step, p Part, until time.Time) error {
+func (r *run) seeSessionsOf(ctx context.Context, st engine.Step, p Part, until time.Time) error {
 	in := sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: p.To == spec.Internal}
 	role := in.Target.Endpoint.Username
 	for {
@@ -112,7 +113,7 @@ func (r *run) seeSessionsOf(ctx context.Context, st Step, p Part, until time.Tim
 			if p.To == spec.Internal {
 				return nil // drift will ask about both sides: finish looks at them
 			}
-			return ReplaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
+			return engine.ReplaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
 		}
 		if r.p.Now().After(until) {
 			return fmt.Errorf("the application is up, but has no session as %s on %s after %s", role, p.Target(), sessionsTime)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -83,18 +84,18 @@ func adopted(s *spec.Spec, o *Observation) []Part {
 }
 
 // adoptSteps is what is to be done for one datastore.
-func adoptSteps(s *spec.Spec, o Observation, e mover.Engine) []Step {
+func adoptSteps(s *spec.Spec, o Observation, e mover.Engine) []engine.Step {
 	for _, p := range adopted(s, &o) {
 		if p.Engine == e {
-			return []Step{ofEngine(e, adoptStep(o, p))}
+			return []engine.Step{ofEngine(e, adoptStep(o, p))}
 		}
 	}
 	return nil
 }
 
-func adoptStep(o Observation, p Part) Step {
-	st := NewStep(ActAdopt, p.ID(), "Go on with the internal "+p.Engine.Title()+", and set the external databases aside")
-	st.Risk, st.Accept = Destructive, AcceptDiscardExternal
+func adoptStep(o Observation, p Part) engine.Step {
+	st := engine.NewStep(ActAdopt, p.ID(), "Go on with the internal "+p.Engine.Title()+", and set the external databases aside")
+	st.Risk, st.Accept = engine.Destructive, AcceptDiscardExternal
 	st.Reason = "both sides took writes and the internal one was chosen: what the external one took is kept, and the application will not see it"
 	outside := o.inspected(p.Engine, spec.External)
 	st.Changes, st.Details = asideChanges(outside, " on "+p.External, mover.AsideSuffix(p.Epoch))
@@ -104,20 +105,20 @@ func adoptStep(o Observation, p Part) Step {
 	return st
 }
 
-func lookAdopt(ctx context.Context, r *run, st Step) (Look, error) {
+func lookAdopt(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	p := r.adopt[engineOf(st)]
-	l, _ := ReadRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
+	l, _ := engine.ReadRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
 	switch {
 	case l.Unread():
-		return Look{}, fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), l.Why)
+		return engine.Look{}, fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), l.Why)
 	case l.Is() && l.Value.Authoritative == spec.Internal && l.Value.Epoch == p.Epoch && !l.Value.Adopting:
 		why := fmt.Sprintf("the internal %s is authoritative at epoch %d", p.Engine.Title(), p.Epoch)
-		return Look{true, why + "; kept outside as " + keptText(l.Value.SetAside, l.Value.LeftAlone)}, nil
+		return engine.Look{Settled: true, Why: why + "; kept outside as " + keptText(l.Value.SetAside, l.Value.LeftAlone)}, nil
 	}
-	return Look{Why: "the records name the external side, or not everything followed"}, nil
+	return engine.Look{Why: "the records name the external side, or not everything followed"}, nil
 }
 
-func applyAdopt(ctx context.Context, r *run, st Step) error {
+func applyAdopt(ctx context.Context, r *run, st engine.Step) error {
 	p := r.adopt[engineOf(st)]
 	ask := func(op mover.Operation, in sides) MoverJob {
 		job := in.job(fmt.Sprintf("circleci-dr-adopt-%s-%s", op, p.ID()), mover.Request{Operation: op, Installation: r.id, Move: p.ID() + chosen, Epoch: p.Epoch, Fork: true})
@@ -130,7 +131,7 @@ func applyAdopt(ctx context.Context, r *run, st Step) error {
 	}
 	l := Lineage{Epoch: p.Epoch, Authoritative: spec.Internal, Endpoint: p.External, Move: p.ID() + chosen, At: r.p.Now(), Adopting: true,
 		Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret}
-	if err := ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
+	if err := engine.ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
 		return err
 	}
 	kept, err := runMover[mover.SetAsideResult](ctx, r, st, ask(mover.OpSetAside, sides{Engine: p.Engine, Source: both.Source, Inwards: true}))
@@ -143,5 +144,5 @@ func applyAdopt(ctx context.Context, r *run, st Step) error {
 		return fmt.Errorf("let the internal side take writes again: %w", err)
 	}
 	l.Adopting, l.SetAside, l.LeftAlone = false, kept.Databases, kept.LeftAlone
-	return ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l)
+	return engine.ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -57,7 +58,7 @@ func TestTheInternalSideIsGoneOnWith(t *testing.T) {
 	before := maps.Clone(w.dst.rows)
 	w.strangers = []string{"wiki"} // on a shared server
 	a := w.process(t.Context(), backSpec())
-	if got := actions(a.plan.Steps); a.err != nil || !slices.Equal(got, []ActionKind{ActAdopt}) || !slices.Equal(a.plan.Dangers(), []string{AcceptDiscardExternal}) {
+	if got := actions(a.plan.Steps); a.err != nil || !slices.Equal(got, []engine.ActionKind{ActAdopt}) || !slices.Equal(a.plan.Dangers(), []string{AcceptDiscardExternal}) {
 		t.Fatalf("steps %v, dangers %v, error %v", got, a.plan.Dangers(), a.err)
 	}
 	step := a.plan.Steps[0]

@@ -12,13 +12,14 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-var wholeMove = []ActionKind{ActCredentials, ActProtect, ActRehearse, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
+var wholeMove = []engine.ActionKind{ActCredentials, ActProtect, ActRehearse, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
 
-func actions(steps []Step) []ActionKind {
-	var out []ActionKind
+func actions(steps []engine.Step) []engine.ActionKind {
+	var out []engine.ActionKind
 	for _, s := range steps {
 		out = append(out, s.Action)
 	}
@@ -96,7 +97,7 @@ func TestEveryReadOfAPlanMayFail(t *testing.T) {
 				asked := slices.Contains(plan.Dangers(), AcceptSuspended) // a person has to say it then
 				// That the application's road was not tried is said, and stops nobody.
 				if slices.Contains([]string{"Stands", "Policies"}, w.calls[n-1]) {
-					asked = slices.ContainsFunc(plan.Findings, func(f Finding) bool { return f.ID == "road-untried" })
+					asked = slices.ContainsFunc(plan.Findings, func(f engine.Finding) bool { return f.ID == "road-untried" })
 				}
 				if !needless && !errors.As(err, &unread) && len(plan.Blocked()) == 0 && !asked {
 					t.Errorf("%s %s: a plan with steps %v and error %v", w.calls[n-1], mode, actions(plan.Steps), err)
@@ -113,7 +114,7 @@ func TestEveryReadOfAPlanMayFail(t *testing.T) {
 
 // settledWell checks what a run that met trouble says against what is so, and
 // that the next runs finish the work.
-func (w *world) settledWell(t *testing.T, s *spec.Spec, where string, rep Report, err error) {
+func (w *world) settledWell(t *testing.T, s *spec.Spec, where string, rep engine.Report, err error) {
 	t.Helper()
 	down := func() bool {
 		for key, n := range wantReplicas {
@@ -154,7 +155,7 @@ func TestEveryStepBeforeTheFirstWriteGoesBack(t *testing.T) {
 				w := f.begin(t)
 				broken := actionsByKind[kind]
 				defer func() { actionsByKind[kind] = broken }()
-				actionsByKind[kind] = action{broken.look, func(ctx context.Context, r *run, st Step) error {
+				actionsByKind[kind] = action{broken.look, func(ctx context.Context, r *run, st engine.Step) error {
 					return errors.Join(broken.apply(ctx, r, st), errInjected)
 				}}
 				a := w.process(t.Context(), s)
@@ -168,11 +169,11 @@ func TestEveryStepBeforeTheFirstWriteGoesBack(t *testing.T) {
 				_, plan, err := w.plan(s)
 				want := slices.Clone(f.steps)
 				if f.outwards() && slices.Index(f.steps, kind) >= slices.Index(f.steps, ActCopy) { // the old data are given up by then
-					want = slices.DeleteFunc(want, func(k ActionKind) bool { return k == ActRead })
+					want = slices.DeleteFunc(want, func(k engine.ActionKind) bool { return k == ActRead })
 				}
 				next := actions(plan.Steps)
 				if slices.Index(f.steps, kind) >= slices.Index(f.steps, ActRehearse) { // it was rehearsed, or one of two was
-					rehearsal := func(k ActionKind) bool { return k == ActRehearse || k == ActUnrehearsed }
+					rehearsal := func(k engine.ActionKind) bool { return k == ActRehearse || k == ActUnrehearsed }
 					want, next = slices.DeleteFunc(want, rehearsal), slices.DeleteFunc(next, rehearsal)
 				}
 				if err != nil || !slices.Equal(next, want) {
@@ -191,7 +192,7 @@ func TestAfterTheFirstWriteThereIsOnlyForward(t *testing.T) {
 		w, s := f.begin(t), f.spec()
 		broken := actionsByKind[ActResume]
 		defer func() { actionsByKind[ActResume] = broken }()
-		actionsByKind[ActResume] = action{broken.look, func(ctx context.Context, r *run, st Step) error {
+		actionsByKind[ActResume] = action{broken.look, func(ctx context.Context, r *run, st engine.Step) error {
 			return errors.Join(r.bringUp(ctx, st), errInjected)
 		}}
 		a := w.process(t.Context(), s)
@@ -237,7 +238,7 @@ func TestResumeThatFailsBeforeAWriteIsWithdrawn(t *testing.T) {
 
 func readMove(t *testing.T, w *world) Move {
 	t.Helper()
-	m, _ := ReadRecord[Move](t.Context(), records{w}, RecordMove)
+	m, _ := engine.ReadRecord[Move](t.Context(), records{w}, RecordMove)
 	if !m.Is() {
 		t.Fatalf("move record: %s", m.Why)
 	}
@@ -290,7 +291,7 @@ func TestLosingTheLeaseBringsNothingBack(t *testing.T) {
 				defer mu.Unlock()
 				switch {
 				case call == n && when == "before":
-					cancel(ErrLeaseLost)
+					cancel(engine.ErrLeaseLost)
 					lost = true
 				case when == "before": // asked for before we knew, it may still happen
 					begun[call] = lost

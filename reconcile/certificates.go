@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -78,19 +79,19 @@ func vouched(chain []*x509.Certificate, roots *x509.CertPool, at time.Time) erro
 // checkTrust holds the chains that the target's hosts really show against what
 // the application will trust. The mover trusts external.tls.ca and the system; the
 // application knows the release's values and the system only.
-func checkTrust(s *spec.Spec, o Observation, p Part, dst mover.Database) []Finding {
+func checkTrust(s *spec.Spec, o Observation, p Part, dst mover.Database) []engine.Finding {
 	verifies, sure := applicationVerifies(s, p.Engine)
 	if !verifies {
 		return nil
 	}
-	var out []Finding
+	var out []engine.Finding
 	trust := o.Release.Value.Trust
 	adds, why := entrusts(o, p)
 	for _, shown := range dst.Presented {
 		chain := certificatesOf(shown.Chain)
 		switch {
 		case len(chain) == 0:
-			out = append(out, Finding{ID: "host-unseen", Field: hostFieldOf(p.Engine), Source: sourceTrust,
+			out = append(out, engine.Finding{ID: "host-unseen", Field: hostFieldOf(p.Engine), Source: sourceTrust,
 				What: fmt.Sprintf("%s could not be asked for its certificate from inside the cluster: %s", nameOf(shown), orElse(shown.Error, "it showed none")),
 				Fix:  "see that the name can be resolved and reached from the cluster: the application connects to every member of the replica set by the name the set has for it"})
 			continue
@@ -134,7 +135,7 @@ func nameOf(p mover.Presented) string {
 
 // checkName holds the name that the application will dial against those the
 // certificate is for.
-func checkName(p Part, shown mover.Presented, leaf *x509.Certificate) []Finding {
+func checkName(p Part, shown mover.Presented, leaf *x509.Certificate) []engine.Finding {
 	host, _ := mover.SplitSeed(shown.Host)
 	err := leaf.VerifyHostname(host)
 	if err == nil {
@@ -144,11 +145,11 @@ func checkName(p Part, shown mover.Presented, leaf *x509.Certificate) []Finding 
 	if shown.Announced {
 		fix = "have a certificate issued that is for that name too, or reconfigure the replica set with names its certificates are for (rs.reconfig)"
 	}
-	return []Finding{block("certificate-name", hostFieldOf(p.Engine), sourceTrust, fix,
+	return []engine.Finding{block("certificate-name", hostFieldOf(p.Engine), sourceTrust, fix,
 		"the application would refuse %s: %s", nameOf(shown), strings.TrimPrefix(err.Error(), "x509: "))}
 }
 
-func untrusted(o Observation, p Part, shown mover.Presented, chain []*x509.Certificate, why error, unset string, sure bool) Finding {
+func untrusted(o Observation, p Part, shown mover.Presented, chain []*x509.Certificate, why error, unset string, sure bool) engine.Finding {
 	issuer := chain[len(chain)-1].Issuer.String()
 	field := fieldOf(p.Engine, "external", "tls", "ca")
 	fix := "add the certificate of that authority, as base64 of its PEM, to tls.certificates in the release's values and helm upgrade, or name it in " + field + ": then the move adds it"
@@ -158,7 +159,7 @@ func untrusted(o Observation, p Part, shown mover.Presented, chain []*x509.Certi
 	what := fmt.Sprintf("the application would not trust %s: its certificate comes from %s, which neither tls.certificates of the release's values nor the system's authorities have (%s)",
 		nameOf(shown), issuer, strings.TrimPrefix(why.Error(), "x509: "))
 	if !sure {
-		return Finding{ID: "certificate-untrusted", Field: fieldOf(p.Engine, "external", "tls"), Source: sourceTrust, Fix: fix,
+		return engine.Finding{ID: "certificate-untrusted", Field: fieldOf(p.Engine, "external", "tls"), Source: sourceTrust, Fix: fix,
 			What: what + "; whether its PostgreSQL clients verify is not documented"}
 	}
 	return block("certificate-untrusted", fieldOf(p.Engine, "external", "tls"), sourceTrust, fix, "%s", what)

@@ -4,50 +4,51 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // CoverageOf says, block by block, how much of the spec this version acts on.
 // A block that is accepted and not acted on must never look protected.
-func CoverageOf(s *spec.Spec) []Coverage {
-	var out []Coverage
-	add := func(block string, state CoverageState, note string) {
-		out = append(out, Coverage{Block: block, State: state, Note: note})
+func CoverageOf(s *spec.Spec) []engine.Coverage {
+	var out []engine.Coverage
+	add := func(block string, state engine.CoverageState, note string) {
+		out = append(out, engine.Coverage{Block: block, State: state, Note: note})
 	}
 	if s.Server != nil {
-		add("server", Enforced, fmt.Sprintf("release %s in %s", s.Server.Release, s.Server.Namespace))
+		add("server", engine.Enforced, fmt.Sprintf("release %s in %s", s.Server.Release, s.Server.Namespace))
 	}
 	if s.Server != nil && len(s.Server.Values) > 0 {
-		add("server.values", Enforced, "compared with the spec; values --write brings them into line")
+		add("server.values", engine.Enforced, "compared with the spec; values --write brings them into line")
 	}
 	if s.ServicesMachine != nil {
-		add("servicesMachine", Declared, "images and restore of the VM generation")
+		add("servicesMachine", engine.Declared, "images and restore of the VM generation")
 	}
 	for _, e := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
 		switch d := declared(s, e); {
 		case d == nil:
-			add(fieldOf(e), Uncovered, "not in the file: nobody decided where it lives")
+			add(fieldOf(e), engine.Uncovered, "not in the file: nobody decided where it lives")
 		case s.Server == nil:
-			add(fieldOf(e), Declared, "on a services machine")
+			add(fieldOf(e), engine.Declared, "on a services machine")
 		case !slices.Contains(engines, e):
-			add(fieldOf(e), Declared, "location "+string(d.location)+" is neither checked nor changed")
+			add(fieldOf(e), engine.Declared, "location "+string(d.location)+" is neither checked nor changed")
 		default:
-			add(fieldOf(e), Enforced, "location "+string(d.location))
+			add(fieldOf(e), engine.Enforced, "location "+string(d.location))
 		}
 	}
 	if s.Backup == nil {
-		add("backup", Uncovered, "no backups are declared")
+		add("backup", engine.Uncovered, "no backups are declared")
 	} else {
-		add("backup", Declared, "no backup is made: keep the one you have")
+		add("backup", engine.Declared, "no backup is made: keep the one you have")
 	}
 	if s.Restore == nil {
-		add("restore", Uncovered, "no restore target is declared")
+		add("restore", engine.Uncovered, "no restore target is declared")
 	} else {
-		add("restore", Declared, "nothing is restored or drilled")
+		add("restore", engine.Declared, "nothing is restored or drilled")
 	}
 	if s.Server != nil {
-		add("mover", Enforced, "")
+		add("mover", engine.Enforced, "")
 	}
 	return out
 }

@@ -2,67 +2,29 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
-
-// ErrDeadline is the cause of a context that ended because the time given to a
-// move was up. Before the commit it takes the move back.
-var ErrDeadline = errors.New("the deadline passed before the switch was committed")
-
-// Limit gives a context that also ends when the time given to an apply is up,
-// with ErrDeadline as its cause. It is the caller's, who has the clock.
-type Limit func(context.Context) (context.Context, context.CancelFunc)
-
-// The deadline of a plan that nobody gave one: long enough for a bad day, short
-// enough that a stopped application does not stay so for one.
-const (
-	deadlineFactor = 3
-	deadlineLeast  = 30 * time.Minute
-)
-
-// DeadlineFor is how long an apply nobody watches may take before it goes
-// back: three times what the plan expects at most, and at least half an hour.
-func DeadlineFor(p Plan) time.Duration {
-	return max(deadlineFactor*p.Total.High, deadlineLeast).Round(time.Second)
-}
-
-// bound is the context of one step.
-func (r *Run) bound(ctx context.Context, act Action) (context.Context, context.CancelFunc) {
-	unbounded, bound := func() {}, Bounded
-	if act.Bound != nil {
-		bound = act.Bound()
-	}
-	if r.opt.Limit == nil || bound == Unbounded {
-		return ctx, unbounded
-	}
-	bounded, cancel := r.opt.Limit(ctx)
-	if bound == BegunOnly && bounded.Err() == nil {
-		cancel()
-		return ctx, unbounded
-	}
-	return bounded, cancel
-}
 
 // bound is how the deadline holds for a step of a move. What brings service back,
 // and what comes after the commit, has none: there is only forward then. The
 // commit itself is begun in time or not at all, and then it ends.
-func (r *run) bound(kind ActionKind) Bound {
+func (r *run) bound(kind engine.ActionKind) engine.Bound {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case kind == ActGoBack, r.move.Phase == MoveCommitted:
-		return Unbounded
+		return engine.Unbounded
 	case kind == ActCommit:
-		return BegunOnly
+		return engine.BegunOnly
 	}
-	return Bounded
+	return engine.Bounded
 }
 
 // Unfinished tells whether a move stands open, by its record alone.
-func Unfinished(ctx context.Context, r Records) (bool, error) {
-	m, _ := ReadRecord[Move](ctx, r, RecordMove)
+func Unfinished(ctx context.Context, r engine.Records) (bool, error) {
+	m, _ := engine.ReadRecord[Move](ctx, r, RecordMove)
 	if m.Unread() {
 		return false, fmt.Errorf("read record %s: %s", RecordMove, m.Why)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -20,7 +21,7 @@ type timer struct {
 func (c *timer) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	out, cancel := context.WithCancelCause(ctx)
 	if c.past {
-		cancel(ErrDeadline)
+		cancel(engine.ErrDeadline)
 	}
 	c.heirs = append(c.heirs, cancel)
 	return out, func() { cancel(nil) }
@@ -29,12 +30,12 @@ func (c *timer) limit(ctx context.Context) (context.Context, context.CancelFunc)
 func (c *timer) pass() {
 	c.past = true
 	for _, cancel := range c.heirs {
-		cancel(ErrDeadline)
+		cancel(engine.ErrDeadline)
 	}
 }
 
-func (w *world) applyWithin(c *timer, s *spec.Spec, o Observation, plan Plan) (Report, error) {
-	return Apply(context.Background(), s, o, plan, w.providers(), ApplyOptions{By: "me", Limit: c.limit}, &quiet{})
+func (w *world) applyWithin(c *timer, s *spec.Spec, o Observation, plan engine.Plan) (engine.Report, error) {
+	return Apply(context.Background(), s, o, plan, w.providers(), engine.Options{By: "me", Limit: c.limit}, &quiet{})
 }
 
 // The deadline passes before every single call of a move: what was not
@@ -73,7 +74,7 @@ func TestDeadlineBeforeTheCommitGoesBackAndAfterItForward(t *testing.T) {
 				case err == nil:
 					forward++
 					w.moved(t, s, where)
-				case !errors.Is(err, ErrDeadline):
+				case !errors.Is(err, engine.ErrDeadline):
 					t.Errorf("%s: the error is %v", where, err)
 				case committing:
 					t.Errorf("%s: it went back after the commit: %v", where, err)
@@ -98,7 +99,7 @@ func TestDeadlineBeforeTheCommitGoesBackAndAfterItForward(t *testing.T) {
 }
 
 func recordOf(w *world) Move {
-	m, _ := ReadRecord[Move](context.Background(), records{w}, RecordMove)
+	m, _ := engine.ReadRecord[Move](context.Background(), records{w}, RecordMove)
 	return m.Value
 }
 
@@ -118,7 +119,7 @@ func TestAProcessThatComesAfterTheDeadlineGoesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		rep, err := w.applyWithin(&timer{past: true}, s, o, plan)
-		if !errors.Is(err, ErrDeadline) || !rep.WentBack || rep.StillDown {
+		if !errors.Is(err, engine.ErrDeadline) || !rep.WentBack || rep.StillDown {
 			t.Errorf("%s: report %+v, error %v", point, rep, err)
 		}
 		w.home(t, point)
@@ -155,11 +156,11 @@ func TestAWayBackHasNoDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := actions(plan.Steps); !slices.Equal(got[:1], []ActionKind{ActGoBack}) {
+	if got := actions(plan.Steps); !slices.Equal(got[:1], []engine.ActionKind{ActGoBack}) {
 		t.Fatalf("the plan is %v", got)
 	}
 	rep, err := w.applyWithin(&timer{past: true}, s, o, plan)
-	if !errors.Is(err, ErrDeadline) || rep.StillDown || len(rep.Steps) != 2 || rep.Steps[0].Outcome != "settled" {
+	if !errors.Is(err, engine.ErrDeadline) || rep.StillDown || len(rep.Steps) != 2 || rep.Steps[0].Outcome != "settled" {
 		t.Errorf("report %+v, error %v", rep, err)
 	}
 	w.home(t, "after the way back")
@@ -169,7 +170,7 @@ func TestDeadlineForAPlan(t *testing.T) {
 	for high, want := range map[time.Duration]time.Duration{
 		time.Minute: 30 * time.Minute, 10 * time.Minute: 30 * time.Minute, 20 * time.Minute: time.Hour, 26 * time.Hour: 78 * time.Hour,
 	} {
-		if got := DeadlineFor(Plan{Total: Estimate{High: high}}); got != want {
+		if got := engine.DeadlineFor(engine.Plan{Total: engine.Estimate{High: high}}); got != want {
 			t.Errorf("a plan of at most %s has %s, want %s", high, got, want)
 		}
 	}

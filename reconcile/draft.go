@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -17,21 +18,21 @@ type Installation struct {
 	DeclaredRelease
 	// Secrets are those that may hold the password of an external server, by
 	// name.
-	Secrets map[string]Observed[SecretInfo]
+	Secrets map[string]engine.Observed[SecretInfo]
 	// Move is the record of a move that was begun here with another file.
-	Move Observed[Move]
+	Move engine.Observed[Move]
 }
 
 // ObserveInstallation reads what a first file is written from, besides the
 // release. It changes nothing and sees no password.
-func ObserveInstallation(ctx context.Context, kubeContext string, rel DeclaredRelease, p Passwords, r Records) Installation {
-	out := Installation{Context: kubeContext, DeclaredRelease: rel, Secrets: map[string]Observed[SecretInfo]{}}
+func ObserveInstallation(ctx context.Context, kubeContext string, rel DeclaredRelease, p Passwords, r engine.Records) Installation {
+	out := Installation{Context: kubeContext, DeclaredRelease: rel, Secrets: map[string]engine.Observed[SecretInfo]{}}
 	for _, e := range engines {
 		for _, name := range secretsWithPassword(e, rel.Release.Store(e)) {
 			out.Secrets[name] = p.Info(ctx, name)
 		}
 	}
-	out.Move, _ = ReadRecord[Move](ctx, r, RecordMove)
+	out.Move, _ = engine.ReadRecord[Move](ctx, r, RecordMove)
 	return out
 }
 

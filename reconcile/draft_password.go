@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -87,7 +88,7 @@ func hasPlainPassword(e mover.Engine, said DeclaredValues) bool {
 }
 
 // keyIn finds the key of a Secret with the password.
-func keyIn(got Observed[SecretInfo], e mover.Engine) (spec.SecretRef, []string) {
+func keyIn(got engine.Observed[SecretInfo], e mover.Engine) (spec.SecretRef, []string) {
 	if !got.Is() {
 		return spec.SecretRef{}, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -111,7 +112,7 @@ func TestAPlanOfADraftHasNoSteps(t *testing.T) {
 }
 
 func TestNoDraftWhileAMoveIsOpen(t *testing.T) {
-	in := Installation{DeclaredRelease: declaring(t, internalSpec(), "4.10.0"), Move: Found(Move{ID: "m", Phase: MoveCommitted, Parts: []Part{{Engine: mover.PostgreSQL, To: spec.External, External: "pg:5432"}}})}
+	in := Installation{DeclaredRelease: declaring(t, internalSpec(), "4.10.0"), Move: engine.Found(Move{ID: "m", Phase: MoveCommitted, Parts: []Part{{Engine: mover.PostgreSQL, To: spec.External, External: "pg:5432"}}})}
 	var open *OpenMoveError
 	if _, err := MakeDraft(in); !errors.As(err, &open) || !strings.Contains(err.Error(), "move m to ") {
 		t.Errorf("got %v", err)
@@ -124,15 +125,15 @@ func TestNoDraftWhileAMoveIsOpen(t *testing.T) {
 
 // The Secret is the one that has the password, under the key that has it.
 func TestTheReferenceToAPassword(t *testing.T) {
-	secret := func(name string, keys ...string) map[string]Observed[SecretInfo] {
-		return map[string]Observed[SecretInfo]{name: Found(SecretInfo{Name: name, Keys: keys})}
+	secret := func(name string, keys ...string) map[string]engine.Observed[SecretInfo] {
+		return map[string]engine.Observed[SecretInfo]{name: engine.Found(SecretInfo{Name: name, Keys: keys})}
 	}
 	for _, row := range []struct {
 		name    string
 		e       mover.Engine
 		live    ReleaseStore
 		plain   string // the value that holds a password
-		secrets map[string]Observed[SecretInfo]
+		secrets map[string]engine.Observed[SecretInfo]
 		want    string
 		says    []string
 	}{
@@ -142,12 +143,12 @@ func TestTheReferenceToAPassword(t *testing.T) {
 		{"MongoDB logs in with the root key", mover.MongoDB, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "mongodb-password", "mongodb-root-password"), "key mongodb-root-password of Secret mine", []string{"mongodb-password as well"}},
 		{"another key only", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "pw"), "key password of Secret mine", []string{"decide: the release reads Secret mine, which has no key password or postgres-password (its keys: pw). Name the key"}},
 		{"no key at all", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine"), "key password of Secret mine", []string{"(its keys: none)"}},
-		{"not there", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", map[string]Observed[SecretInfo]{"mine": NotThere[SecretInfo]()}, "key password of Secret mine", []string{"create secret generic mine --from-file=password=FILE"}},
-		{"not to be read", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", map[string]Observed[SecretInfo]{"mine": CouldNot[SecretInfo](errors.New("forbidden"))}, "key password of Secret mine", []string{"decide: whether Secret mine has the key could not be read: forbidden"}},
+		{"not there", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", map[string]engine.Observed[SecretInfo]{"mine": engine.NotThere[SecretInfo]()}, "key password of Secret mine", []string{"create secret generic mine --from-file=password=FILE"}},
+		{"not to be read", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", map[string]engine.Observed[SecretInfo]{"mine": engine.CouldNot[SecretInfo](errors.New("forbidden"))}, "key password of Secret mine", []string{"decide: whether Secret mine has the key could not be read: forbidden"}},
 		{"in the values, and the chart's Secret", mover.PostgreSQL, ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("db", "password"), "key password of Secret db", []string{"in plain text"}},
 		{"in the values, and the chart's Secret under the usual name", mover.PostgreSQL, ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("postgresql", "password"), "key password of Secret postgresql", []string{"in plain text"}},
 		{"in the values, and no Secret", mover.MongoDB, ReleaseStore{FullName: "mongodb"}, "mongodb.auth.rootPassword", nil, "key mongodb-root-password of Secret mongodb", []string{"in plain text", "could not be read: it was not looked at"}},
-		{"the superuser's in the values is not this one", mover.PostgreSQL, ReleaseStore{FullName: "postgresql"}, "postgresql.auth.postgresPassword", map[string]Observed[SecretInfo]{"postgresql": NotThere[SecretInfo]()},
+		{"the superuser's in the values is not this one", mover.PostgreSQL, ReleaseStore{FullName: "postgresql"}, "postgresql.auth.postgresPassword", map[string]engine.Observed[SecretInfo]{"postgresql": engine.NotThere[SecretInfo]()},
 			"key password of Secret pg-external", []string{"names neither a Secret nor a password"}},
 		{"ours", mover.PostgreSQL, ReleaseStore{ExistingSecret: CredentialsName(mover.PostgreSQL)}, "", secret(CredentialsName(mover.PostgreSQL), "password"), "key password of Secret circleci-dr-postgresql", []string{"decide: circleci-dr made this Secret"}},
 	} {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -72,7 +73,7 @@ func lastDress(s *spec.Spec, o Observation, p Part) (r Rehearsed, not string) {
 
 // dressFindings are what the newest rehearsal with rows found, as long as it
 // counts.
-func dressFindings(s *spec.Spec, o Observation, p Part) []Finding {
+func dressFindings(s *spec.Spec, o Observation, p Part) []engine.Finding {
 	last, not := lastDress(s, o, p)
 	if !rehearsable(p) || not != "" {
 		return nil
@@ -86,9 +87,9 @@ func dressFindings(s *spec.Spec, o Observation, p Part) []Finding {
 
 // dressFinding is one difference of a rehearsal with rows as a finding. A limit
 // that was met says nothing of the move, but for a target's disk.
-func dressFinding(p Part, r mover.Rehearsal, d mover.Difference) Finding {
+func dressFinding(p Part, r mover.Rehearsal, d mover.Difference) engine.Finding {
 	if d.Kind == mover.KindLimit && d.Object != mover.LimitTargetDisk {
-		return Finding{ID: "dress-rehearsal-limit", Field: fieldOf(p.Engine, "external"), Source: sourceRehearsal, Fix: d.Fix,
+		return engine.Finding{ID: "dress-rehearsal-limit", Field: fieldOf(p.Engine, "external"), Source: sourceRehearsal, Fix: d.Fix,
 			What: fmt.Sprintf("the rehearsal of %s with the rows met a limit (%s): %s", when(r.At), d.Object, d.What)}
 	}
 	return block("dress-rehearsal", fieldOf(p.Engine, "external"), sourceRehearsal,
@@ -129,7 +130,7 @@ func dressNotice(s *spec.Spec, o Observation, p Part) string {
 // dressLoad says what a rehearsal with rows is for, what it asks of both servers,
 // and for how long.
 func dressLoad(s *spec.Spec, o Observation, p Part) string {
-	steps := []Step{ofEngine(p.Engine, copyStep(o, p)), ofEngine(p.Engine, proveStep(o, p))}
+	steps := []engine.Step{ofEngine(p.Engine, copyStep(o, p)), ofEngine(p.Engine, proveStep(o, p))}
 	t := total(timed(s, o, steps, []Part{p}))
 	return fmt.Sprintf("circleci-dr rehearse --with-data finds rows that the target refuses and measures what the copy takes, with the application up. It takes about %s to %s for %s and reads "+
 		"every row once; meanwhile vacuum removes nothing on the source, and the rows are on the target and reach its backups", Took(t.Low), Took(t.High), sizesOf(o, p))
@@ -141,7 +142,7 @@ const podStart = 5 * time.Second
 // measuredInDress is what the rehearsal with rows says of how long the copy of a
 // move out and its proof will take, as long as versions, target and role are the
 // same. The data may have grown since.
-func measuredInDress(s *spec.Spec, o Observation, st Step, parts []Part) (m Measurement, ok bool) {
+func measuredInDress(s *spec.Spec, o Observation, st engine.Step, parts []Part) (m engine.Measurement, ok bool) {
 	i := slices.IndexFunc(parts, func(p Part) bool { return p.Engine == engineOf(st) && rehearsable(p) })
 	if i < 0 {
 		return m, false

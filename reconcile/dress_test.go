@@ -8,12 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 var withRows = RehearseOptions{WithData: true, Time: time.Hour, XminAge: 1000}
 
-func noticed(p Plan, words string) bool {
+func noticed(p engine.Plan, words string) bool {
 	return slices.ContainsFunc(p.Notices, func(n string) bool { return strings.Contains(n, words) })
 }
 
@@ -36,8 +37,8 @@ func TestAPlanUsesWhatARehearsalWithRowsMeasured(t *testing.T) {
 	if !noticed(plan, "was rehearsed with its rows on ") || !noticed(plan, "which counts: 1.0 GiB in 3 tables copied in 3 min 00 s and compared in 1 min 00 s") || !noticed(plan, "which counts: 1 databases") {
 		t.Errorf("notices %q", plan.Notices)
 	}
-	for action, took := range map[ActionKind]time.Duration{ActCopy: 3*time.Minute + podStart, ActProve: time.Minute + podStart} {
-		i := slices.IndexFunc(plan.Steps, func(st Step) bool { return st.Action == action })
+	for action, took := range map[engine.ActionKind]time.Duration{ActCopy: 3*time.Minute + podStart, ActProve: time.Minute + podStart} {
+		i := slices.IndexFunc(plan.Steps, func(st engine.Step) bool { return st.Action == action })
 		e := plan.Steps[i].Estimate
 		if e.Low != scale(took, 1/spread) || e.High != scale(took, spread) || e.DownHigh != e.High || !strings.Contains(e.Assumption, "measured by the rehearsal with the rows of ") || strings.Contains(e.Assumption, "announced") {
 			t.Errorf("%s: %+v", action, e)
@@ -95,7 +96,7 @@ func TestARehearsalWithRowsCountsUntilSomethingChanges(t *testing.T) {
 		f := before(t)
 		part := partsWanted(f.s, &f.o)[0]
 		z := sizesOf(f.o, part)
-		f.o.Postgres.Rehearsal = Found(Rehearsed{Dress: &Rehearsed{Bytes: z.bytes, Tables: z.tables, Of: restsOn(f.s, f.o, part),
+		f.o.Postgres.Rehearsal = engine.Found(Rehearsed{Dress: &Rehearsed{Bytes: z.bytes, Tables: z.tables, Of: restsOn(f.s, f.o, part),
 			Rehearsal: mover.Rehearsal{At: f.o.At, Schema: schemaNow(f.o, mover.PostgreSQL), WithData: true, Data: &mover.RehearsedData{Copy: time.Minute, Compare: time.Second}}}})
 		c.change(f)
 		if _, not := lastDress(f.s, f.o, part); (not == "") != c.counts {
@@ -104,7 +105,7 @@ func TestARehearsalWithRowsCountsUntilSomethingChanges(t *testing.T) {
 		if text := dressNotice(f.s, f.o, part); strings.Contains(text, "which counts: ") != c.counts || strings.Contains(text, "does not count any more") == c.counts {
 			t.Errorf("%s changed: %s", c.name, text)
 		}
-		if _, ok := measuredInDress(f.s, f.o, ofEngine(mover.PostgreSQL, Step{Action: ActCopy}), []Part{part}); ok != c.measures {
+		if _, ok := measuredInDress(f.s, f.o, ofEngine(mover.PostgreSQL, engine.Step{Action: ActCopy}), []Part{part}); ok != c.measures {
 			t.Errorf("%s changed: its figure is used: %t", c.name, ok)
 		}
 		if _, not := lastRehearsal(f.s, f.o, part); not == "" {
@@ -132,12 +133,12 @@ func TestWhatARehearsalWithRowsFinds(t *testing.T) {
 		if c.found.Kind == mover.KindLimit {
 			w.ended = c.found.Object
 		}
-		var blocked *BlockedError
+		var blocked *engine.BlockedError
 		if _, err := Rehearse(t.Context(), s, w.providers(), mover.PostgreSQL, withRows, nil); !errors.As(err, &blocked) || len(blocked.Findings) != 1 {
 			t.Fatalf("%s: the rehearsal gives %v", c.name, err)
 		}
 		_, plan, err := w.plan(s)
-		if err != nil || (len(plan.Blocked()) == 1) != c.blocks || !slices.ContainsFunc(plan.Findings, func(f Finding) bool {
+		if err != nil || (len(plan.Blocked()) == 1) != c.blocks || !slices.ContainsFunc(plan.Findings, func(f engine.Finding) bool {
 			return strings.HasPrefix(f.ID, "dress-rehearsal") && strings.Contains(f.What, c.found.What) && strings.HasPrefix(f.Fix, c.found.Fix) && f.Blocks == c.blocks
 		}) {
 			t.Errorf("%s: the plan has %+v, error %v", c.name, plan.Findings, err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -40,18 +41,20 @@ func TestDriftReportsWhatMattersAndNothingElse(t *testing.T) {
 		{"a workload is gone", func(f *facts) {
 			f.o.Workloads.Value = slices.DeleteFunc(f.o.Workloads.Value, func(w Workload) bool { return w.Name == "frontend" })
 		}, []DriftItem{{Class: "changed", Object: "Deployment/frontend", What: "is gone", From: "3 replicas", Fix: "helm upgrade brings it back"}}},
-		{"our Secret is gone", func(f *facts) { f.o.Postgres.Credentials = NotThere[Credentials]() }, []DriftItem{{Class: "changed",
+		{"our Secret is gone", func(f *facts) { f.o.Postgres.Credentials = engine.NotThere[Credentials]() }, []DriftItem{{Class: "changed",
 			Object: "Secret " + CredentialsName(mover.PostgreSQL), What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
-		{"the internal database runs again", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = Found(StatefulSet{Name: internalHost}) },
+		{"the internal database runs again", func(f *facts) {
+			f.o.Postgres.Internal.Value.StatefulSet = engine.Found(StatefulSet{Name: internalHost})
+		},
 			[]DriftItem{{Class: "changed", Object: "StatefulSet postgresql", What: "the internal PostgreSQL is running again although the data moved to pg.example.com:5432",
 				Fix: "find out who started it before anything writes to it"}}},
 		{"another epoch on the target", func(f *facts) { f.dst().Lineage = &mover.LineageMark{Epoch: 7} }, []DriftItem{{Class: "changed", Object: "external PostgreSQL",
 			What: "belongs to another lineage epoch than the cluster's record", From: "1", To: "7", Fix: "find out who switched; nothing may be overwritten"}}},
 		{"an older version is declared", func(f *facts) { f.s.Server.Version = "4.9.0" }, []DriftItem{{Class: "changed", Object: "release server",
 			What: "runs another chart version than the spec", From: "4.9.0", To: "4.10.0", Fix: "set server.version to what is deployed"}}},
-		{"the release is gone", func(f *facts) { f.o.Release = NotThere[Release]() }, []DriftItem{{Class: "changed", Object: "release server",
+		{"the release is gone", func(f *facts) { f.o.Release = engine.NotThere[Release]() }, []DriftItem{{Class: "changed", Object: "release server",
 			What: "is not there", Fix: "check server.namespace and server.release"}}},
-		{"never applied", func(f *facts) { f.o.Applied = NotThere[Applied]() }, nil},
+		{"never applied", func(f *facts) { f.o.Applied = engine.NotThere[Applied]() }, nil},
 	} {
 		_, f := after(t)
 		row.change(f)
@@ -68,16 +71,16 @@ func TestDriftIsInconclusiveWhereItCouldNotLook(t *testing.T) {
 		change func(*facts)
 		want   string
 	}{
-		{"cluster", func(f *facts) { f.o.Cluster = CouldNot[Cluster](errRead) }, "cluster: connection refused"},
-		{"release", func(f *facts) { f.o.Release = CouldNot[Release](errRead) }, "release: connection refused"},
-		{"workloads", func(f *facts) { f.o.Workloads = CouldNot[[]Workload](errRead) }, "application workloads: connection refused"},
-		{"Secret", func(f *facts) { f.o.Postgres.Credentials = CouldNot[Credentials](errRead) }, "Secret circleci-dr-postgresql: connection refused"},
-		{"inspection", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errRead) }, "PostgreSQL servers: connection refused"},
-		{"no inspection", func(f *facts) { f.o.Postgres.Inspection = NotThere[Inspection]() }, "PostgreSQL servers: never inspected; run circleci-dr plan"},
+		{"cluster", func(f *facts) { f.o.Cluster = engine.CouldNot[Cluster](errRead) }, "cluster: connection refused"},
+		{"release", func(f *facts) { f.o.Release = engine.CouldNot[Release](errRead) }, "release: connection refused"},
+		{"workloads", func(f *facts) { f.o.Workloads = engine.CouldNot[[]Workload](errRead) }, "application workloads: connection refused"},
+		{"Secret", func(f *facts) { f.o.Postgres.Credentials = engine.CouldNot[Credentials](errRead) }, "Secret circleci-dr-postgresql: connection refused"},
+		{"inspection", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[Inspection](errRead) }, "PostgreSQL servers: connection refused"},
+		{"no inspection", func(f *facts) { f.o.Postgres.Inspection = engine.NotThere[Inspection]() }, "PostgreSQL servers: never inspected; run circleci-dr plan"},
 		{"old inspection", func(f *facts) { f.o.At = f.o.Postgres.Inspection.Value.At.Add(2 * time.Hour) }, "PostgreSQL servers: the newest inspection is 2h0m0s old; run circleci-dr plan"},
-		{"lineage", func(f *facts) { f.o.Postgres.Lineage = CouldNot[Lineage](errRead) }, "lineage record of PostgreSQL: connection refused"},
-		{"move", func(f *facts) { f.o.Move = CouldNot[Move](errRead) }, "move record: connection refused"},
-		{"applied", func(f *facts) { f.o.Applied = CouldNot[Applied](errRead) }, "last-applied record: connection refused"},
+		{"lineage", func(f *facts) { f.o.Postgres.Lineage = engine.CouldNot[Lineage](errRead) }, "lineage record of PostgreSQL: connection refused"},
+		{"move", func(f *facts) { f.o.Move = engine.CouldNot[Move](errRead) }, "move record: connection refused"},
+		{"applied", func(f *facts) { f.o.Applied = engine.CouldNot[Applied](errRead) }, "last-applied record: connection refused"},
 	} {
 		_, f := after(t)
 		row.change(f)
@@ -181,7 +184,7 @@ func TestACommitThatWentBackEarlyIsNoDrift(t *testing.T) {
 		}
 		commit := actionsByKind[ActCommit]
 		n := 0
-		actionsByKind[ActCommit] = action{commit.look, func(ctx context.Context, r *run, st Step) error {
+		actionsByKind[ActCommit] = action{commit.look, func(ctx context.Context, r *run, st engine.Step) error {
 			if n++; n < len(r.move.Parts) {
 				return commit.apply(ctx, r, st)
 			}

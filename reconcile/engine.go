@@ -1,98 +1,29 @@
 package reconcile
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// Events hears what an apply does while it does it.
-type Events interface {
-	StepBegins(Step)
-	StepSkipped(Step, string)
-	StepProgress(Step, mover.Event)
-	StepEnds(Step, time.Duration, error)
-	// Service tells that the application is stopped from now on, or up again.
-	Service(Service)
-	// Note is a sentence for the person who watches.
-	Note(string)
-}
-
-// ApplyOptions is who applies, and for how long.
-type ApplyOptions struct {
-	By string
-	// Limit bounds what comes before the commit; nil means without end.
-	Limit Limit
-}
-
-// StepReport is what became of one step.
-type StepReport struct {
-	Step     StepID        `json:"step"`
-	Title    string        `json:"title"`
-	Outcome  string        `json:"outcome"` // settled, already settled, failed
-	Duration time.Duration `json:"duration"`
-	// Announced is what the plan said it would take.
-	Announced Estimate `json:"announced"`
-	Error     string   `json:"error,omitempty"`
-}
-
-// Report is what an apply did.
-type Report struct {
-	Plan  string       `json:"plan"`
-	Steps []StepReport `json:"steps"`
-	// Downtime is from the first workload scaled down to the last one ready,
-	// zero when the application was not stopped.
-	Downtime time.Duration `json:"downtime,omitempty"`
-	// Announced is what the plan said; its downtime is that of the plan which
-	// opened the move.
-	Announced Estimate `json:"announced"`
-	// WentBack tells that a failure brought the application back on the
-	// source; StillDown that it could not.
-	WentBack  bool `json:"wentBack,omitempty"`
-	StillDown bool `json:"stillDown,omitempty"`
-	// StoppedSince is when it was stopped, when it is still down.
-	StoppedSince time.Time `json:"stoppedSince,omitzero"`
-	// NotStopped tells that this apply left the application as it was. Without it
-	// and all of the above nobody looked.
-	NotStopped bool `json:"notStopped,omitempty"`
-	// StartedOn is the side on which the application was started and left
-	// starting: not all of it was seen ready.
-	StartedOn string `json:"startedOn,omitempty"`
-	// Ailing are the pods that kept it from coming up.
-	Ailing []Ailment `json:"ailing,omitempty"`
-}
-
-// BlockedError carries the findings of preflight that stand in the way.
-type BlockedError struct{ Findings []Finding }
-
-// Error lists the findings with their ids.
-func (e *BlockedError) Error() string {
-	var parts []string
-	for _, f := range e.Findings {
-		parts = append(parts, f.ID+": "+cmp.Or(f.Brief, f.What))
-	}
-	return "blocked by preflight: " + strings.Join(parts, "; ")
-}
-
 // CheckPlan holds the plan a person accepted against the one made now. Apply
 // may do less than was shown, never more.
-func CheckPlan(accepted, now Plan) error {
+func CheckPlan(accepted, now engine.Plan) error {
 	if now.Resumes == "" {
-		if moved := Stale(accepted.Binding, now.Binding); len(moved) > 0 {
-			return &StaleError{Changes: moved}
+		if moved := engine.Stale(accepted.Binding, now.Binding); len(moved) > 0 {
+			return &engine.StaleError{Changes: moved}
 		}
 	} else if accepted.Binding.SpecDigest != now.Binding.SpecDigest || accepted.Binding.ClusterUID != now.Binding.ClusterUID ||
 		accepted.Binding.Release != now.Binding.Release {
-		return &StaleError{Changes: Stale(accepted.Binding, now.Binding)}
+		return &engine.StaleError{Changes: engine.Stale(accepted.Binding, now.Binding)}
 	}
-	var shown []StepID
+	var shown []engine.StepID
 	for _, s := range accepted.Steps {
 		shown = append(shown, s.ID)
 	}
@@ -101,7 +32,7 @@ func CheckPlan(accepted, now Plan) error {
 			continue // only undoes what an apply of the same spec began
 		}
 		if !slices.Contains(shown, s.ID) {
-			return &StaleError{Changes: []Change{{Field: "steps", From: "without " + string(s.ID), To: "needs " + string(s.ID)}}}
+			return &engine.StaleError{Changes: []engine.Change{{Field: "steps", From: "without " + string(s.ID), To: "needs " + string(s.ID)}}}
 		}
 	}
 	return nil
@@ -110,10 +41,10 @@ func CheckPlan(accepted, now Plan) error {
 // Apply does the steps of a plan that was just made from o, in order. It is
 // the only place that changes anything, and resume is the same function. The
 // caller holds the lease and has compared the plan with what was accepted.
-func Apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Providers, opt ApplyOptions, ev Events) (Report, error) {
-	rep := Report{Plan: plan.ID, Announced: plan.Total}
+func Apply(ctx context.Context, s *spec.Spec, o Observation, plan engine.Plan, p Providers, opt engine.Options, ev engine.Events) (engine.Report, error) {
+	rep := engine.Report{Plan: plan.ID, Announced: plan.Total}
 	if blocked := plan.Blocked(); len(blocked) > 0 {
-		return rep, &BlockedError{Findings: blocked}
+		return rep, &engine.BlockedError{Findings: blocked}
 	}
 	r, err := newRun(ctx, s, o, plan, p, opt, ev)
 	if err != nil {
@@ -123,22 +54,22 @@ func Apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provid
 }
 
 // Action gives what a kind of step does in a move.
-func (r *run) Action(kind ActionKind) (Action, bool) {
+func (r *run) Action(kind engine.ActionKind) (engine.Action, bool) {
 	act, ok := actionsByKind[kind]
 	if !ok {
-		return Action{}, false
+		return engine.Action{}, false
 	}
-	return Action{
-		Look:   func(ctx context.Context, st Step) (Look, error) { return act.look(ctx, r, st) },
-		Apply:  func(ctx context.Context, st Step) error { return act.apply(ctx, r, st) },
+	return engine.Action{
+		Look:   func(ctx context.Context, st engine.Step) (engine.Look, error) { return act.look(ctx, r, st) },
+		Apply:  func(ctx context.Context, st engine.Step) error { return act.apply(ctx, r, st) },
 		Beside: sideBySide[kind], Patience: patience[kind],
-		Bound:    func() Bound { return r.bound(kind) },
+		Bound:    func() engine.Bound { return r.bound(kind) },
 		Measured: r.measured,
 	}, true
 }
 
 // Failed brings the application back on the source where that is still right.
-func (r *run) Failed(ctx context.Context, rep Report, st Step, cause error) (Report, error) {
+func (r *run) Failed(ctx context.Context, rep engine.Report, st engine.Step, cause error) (engine.Report, error) {
 	r.reportDowntime(&rep)
 	rep, err := r.fail(ctx, rep, st, cause)
 	r.reportService(&rep)
@@ -147,14 +78,14 @@ func (r *run) Failed(ctx context.Context, rep Report, st Step, cause error) (Rep
 }
 
 // Finish closes the move.
-func (r *run) Finish(ctx context.Context, rep Report) (Report, error) {
+func (r *run) Finish(ctx context.Context, rep engine.Report) (engine.Report, error) {
 	r.reportDowntime(&rep)
 	r.reportService(&rep)
 	r.measuredDowntime()
 	return rep, r.finish(ctx)
 }
 
-func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Report, error) {
+func (r *run) fail(ctx context.Context, rep engine.Report, st engine.Step, cause error) (engine.Report, error) {
 	err := fmt.Errorf("%s: %w", st.Title, cause)
 	if !r.move.Open() || !r.isDown() && !r.move.Quiesced.IsZero() {
 		return rep, err
@@ -164,7 +95,7 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 		rep.StillDown = r.isDown() // the values may be on their way
 		return rep, err
 	}
-	if LeaseLost(ctx) != nil || errors.Is(cause, ErrConflict) {
+	if engine.LeaseLost(ctx) != nil || errors.Is(cause, engine.ErrConflict) {
 		rep.StillDown = r.isDown() // another run may be bringing it back already
 		return rep, err
 	}
@@ -172,7 +103,7 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 		return r.leaveStarting(ctx, rep, err)
 	}
 	// The run may have been interrupted; service is restored all the same.
-	back, cancel := Uninterrupted(ctx, goBackTime)
+	back, cancel := engine.Uninterrupted(ctx, goBackTime)
 	defer cancel()
 	r.giveUp = interruptedSince(ctx)
 	backErr := r.persist(back, err)
@@ -199,7 +130,7 @@ func (r *run) persist(ctx context.Context, cause error) error {
 	for try := 1; ; try++ {
 		err := r.goBack(ctx, cause)
 		var forward *forwardError
-		if err == nil || try == goBackTries || errors.As(err, &forward) || startFailed(err) || errors.Is(err, ErrConflict) {
+		if err == nil || try == goBackTries || errors.As(err, &forward) || startFailed(err) || errors.Is(err, engine.ErrConflict) {
 			return err
 		}
 		r.ev.Note(fmt.Sprintf("could not bring the application back yet: %v", err))
@@ -244,11 +175,11 @@ func (r *run) inspectBoth(ctx context.Context, p Part) error {
 	if err != nil {
 		return err
 	}
-	o := Observation{Release: Found(rel)}
+	o := Observation{Release: engine.Found(rel)}
 	o.store(p.Engine).Internal = observeInternal(ctx, r.p, &o, p.Engine)
 	found := inspect(ctx, r.p, sidesOf(r.s, &o, p.Engine), r.id, func(mover.Event) {})
 	if !found.Is() {
 		return nil // the move is good without it: drift says that it needs a plan
 	}
-	return ReplaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
+	return engine.ReplaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
 }

@@ -1,133 +1,11 @@
 package reconcile
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
-
-// EngineRun is an engine at work in the cluster, or one that was, as its Job
-// tells.
-type EngineRun struct {
-	Job  string `json:"job"`
-	UID  string `json:"uid"`
-	Plan string `json:"plan"`
-	// SpecDigest is of the file it works on.
-	SpecDigest string    `json:"specDigest"`
-	By         string    `json:"by"`
-	Since      time.Time `json:"since"`
-	// Deadline is when an uncommitted move goes back.
-	Deadline time.Time `json:"deadline"`
-	// Failed counts the pods that died; each is followed by another.
-	Failed int `json:"failedPods,omitempty"`
-	// Over tells that no pod will come any more, Gave up that they died too
-	// often.
-	Over   bool `json:"over,omitempty"`
-	GaveUp bool `json:"gaveUp,omitempty"`
-}
-
-// Active tells whether a pod of the engine runs or will.
-func (e EngineRun) Active() bool { return !e.Over }
-
-// EngineEvent is one thing an engine in the cluster tells whoever follows it.
-// Step and Title name the step it is about.
-type EngineEvent struct {
-	Kind  EngineEventKind `json:"kind"`
-	Step  StepID          `json:"step,omitempty"`
-	Title string          `json:"title,omitempty"`
-	// Text is why a step was skipped, why it failed, or a note.
-	Text     string        `json:"text,omitempty"`
-	Duration time.Duration `json:"duration,omitempty"`
-	Failed   bool          `json:"failed,omitempty"`
-	Progress *mover.Event  `json:"progress,omitempty"`
-	Service  *Service      `json:"service,omitempty"`
-	// Steps are what this pod is going to do, in order.
-	Steps []EngineStep `json:"steps,omitempty"`
-}
-
-// Line is the event as a line of the engine's log, which is written and followed
-// like a mover's.
-func (e EngineEvent) Line() mover.Event {
-	raw, err := json.Marshal(e)
-	if err != nil { // plain structs of strings and numbers always marshal
-		panic(err)
-	}
-	return mover.Event{Engine: raw}
-}
-
-// EngineEventOf is what a line of an engine's log tells; ok is false of other
-// lines.
-func EngineEventOf(line mover.Event) (e EngineEvent, ok bool) {
-	if len(line.Engine) == 0 {
-		return e, false
-	}
-	if err := json.Unmarshal(line.Engine, &e); err != nil { // of an engine that writes them differently
-		return EngineEvent{Kind: EngineNotes, Text: fmt.Sprintf("a line of the engine's log could not be read: %v", err)}, true
-	}
-	return e, true
-}
-
-// EngineEventKind is what an engine's event tells.
-type EngineEventKind string
-
-// The kinds of events.
-const (
-	EnginePlans    EngineEventKind = "plan"
-	EngineBegins   EngineEventKind = "begin"
-	EngineSkips    EngineEventKind = "skip"
-	EngineProgress EngineEventKind = "progress"
-	EngineEnds     EngineEventKind = "end"
-	EngineNotes    EngineEventKind = "note"
-	EngineService  EngineEventKind = "service"
-)
-
-// EngineStep names a step of the engine's plan.
-type EngineStep struct {
-	ID    StepID `json:"id"`
-	Title string `json:"title"`
-}
-
-// EngineOutcome is how the work of an engine in the cluster ended.
-type EngineOutcome struct {
-	At   time.Time `json:"at"`
-	Exit int       `json:"exit"`
-	// Error and Hint are what a person would have been told.
-	Error  string `json:"error,omitempty"`
-	Hint   string `json:"hint,omitempty"`
-	Report Report `json:"report"`
-	// Differences are what a proof found unequal.
-	Differences []mover.Difference `json:"differences,omitempty"`
-}
-
-// EngineRecord is what the pods of one engine tell each other: where things
-// were when the first of them began, and how it ended. The holder of the lease
-// writes it.
-type EngineRecord struct {
-	Job  string `json:"job"`
-	UID  string `json:"uid"`
-	Plan string `json:"plan"`
-	By   string `json:"by"`
-	// Begun is when the first pod began, Attempt the newest attempt at a move
-	// that there had been until then.
-	Begun   time.Time      `json:"begun"`
-	Attempt string         `json:"attempt,omitempty"`
-	Outcome *EngineOutcome `json:"outcome,omitempty"`
-}
-
-// ReadEngineRecord reads the record of the newest engine.
-func ReadEngineRecord(ctx context.Context, r Records) Observed[EngineRecord] {
-	rec, _ := ReadRecord[EngineRecord](ctx, r, RecordEngine)
-	return rec
-}
-
-// WriteEngineRecord stores it; the caller holds the lease.
-func WriteEngineRecord(ctx context.Context, r Records, rec EngineRecord) error {
-	return ReplaceRecord(ctx, r, RecordEngine, rec)
-}
 
 // AttemptOf names the newest attempt at a move, "" before the first.
 func AttemptOf(o Observation) string {
@@ -151,7 +29,7 @@ func WentBackSince(attempt string, o Observation) (why string, yes bool) {
 // StatusWithEngine adds what the engine in the cluster is doing, if one was
 // ever there. While it works on an unfinished move, following it is what to
 // do about the move.
-func StatusWithEngine(lines []StatusLine, e Observed[EngineRun], rec Observed[EngineRecord], file string) []StatusLine {
+func StatusWithEngine(lines []StatusLine, e engine.Observed[engine.HostedRun], rec engine.Observed[engine.HostedRecord], file string) []StatusLine {
 	follow := "circleci-dr status --follow --file " + file
 	switch {
 	case e.Unread():
@@ -177,7 +55,7 @@ func StatusWithEngine(lines []StatusLine, e Observed[EngineRun], rec Observed[En
 	return append(lines, line)
 }
 
-func lastEngine(rec Observed[EngineRecord]) StatusLine {
+func lastEngine(rec engine.Observed[engine.HostedRecord]) StatusLine {
 	line := StatusLine{Topic: "engine"}
 	switch out := rec.Value.Outcome; {
 	case rec.Unread():
@@ -195,17 +73,17 @@ func lastEngine(rec Observed[EngineRecord]) StatusLine {
 // BackPlan is the way back alone, for an engine that cannot go on with what it
 // was handed. It is false where nothing stands open, and after the commit:
 // there is only forward then.
-func BackPlan(s *spec.Spec, o Observation, reason string) (Plan, bool) {
+func BackPlan(s *spec.Spec, o Observation, reason string) (engine.Plan, bool) {
 	if !openMove(o) || o.Move.Value.Phase == MoveCommitted {
-		return Plan{}, false
+		return engine.Plan{}, false
 	}
-	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Binding: bindingOf(s, o), Resumes: o.Move.Value.ID, Coverage: CoverageOf(s)}
-	p.Steps = []Step{goBackStep(o.Move.Value, reason)}
+	p := engine.Plan{Format: engine.PlanFormat, Name: s.Name, MadeAt: o.At, Binding: bindingOf(s, o), Resumes: o.Move.Value.ID, Coverage: CoverageOf(s)}
+	p.Steps = []engine.Step{goBackStep(o.Move.Value, reason)}
 	p.Total = total(p.Steps)
-	p.ID = PlanID(p)
+	p.ID = engine.PlanID(p)
 	return p, true
 }
 
 // Returns tells whether a plan begins with the way back of a move that was cut
 // off on it.
-func Returns(p Plan) bool { return len(p.Steps) > 0 && p.Steps[0].Action == ActGoBack }
+func Returns(p engine.Plan) bool { return len(p.Steps) > 0 && p.Steps[0].Action == ActGoBack }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // An engine that restarts must not begin again what was taken back, by itself
@@ -71,7 +73,7 @@ func TestBackPlanBringsBackWhatIsNotCommitted(t *testing.T) {
 		if !ok {
 			continue
 		}
-		if got := actions(plan.Steps); !slices.Equal(got, []ActionKind{ActGoBack}) || !Returns(plan) {
+		if got := actions(plan.Steps); !slices.Equal(got, []engine.ActionKind{ActGoBack}) || !Returns(plan) {
 			t.Errorf("%s: the plan is %v", point, got)
 		}
 		if open, err := Unfinished(t.Context(), records{w}); !open || err != nil {
@@ -96,31 +98,35 @@ func TestBackPlanBringsBackWhatIsNotCommitted(t *testing.T) {
 
 func TestStatusNamesTheEngine(t *testing.T) {
 	at := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
-	run := EngineRun{Job: "circleci-dr-engine-p1", UID: "u", Plan: "p1", By: "me@here/1", Since: at, Deadline: at.Add(time.Hour)}
-	with := func(change func(*EngineRun)) Observed[EngineRun] { r := run; change(&r); return Found(r) }
-	ended := func(exit int, text string) Observed[EngineRecord] {
-		return Found(EngineRecord{Plan: "p1", Begun: at, Outcome: &EngineOutcome{At: at, Exit: exit, Error: text}})
+	run := engine.HostedRun{Job: "circleci-dr-engine-p1", UID: "u", Plan: "p1", By: "me@here/1", Since: at, Deadline: at.Add(time.Hour)}
+	with := func(change func(*engine.HostedRun)) engine.Observed[engine.HostedRun] {
+		r := run
+		change(&r)
+		return engine.Found(r)
 	}
-	none := NotThere[EngineRecord]()
+	ended := func(exit int, text string) engine.Observed[engine.HostedRecord] {
+		return engine.Found(engine.HostedRecord{Plan: "p1", Begun: at, Outcome: &engine.HostedOutcome{At: at, Exit: exit, Error: text}})
+	}
+	none := engine.NotThere[engine.HostedRecord]()
 	follow, apply := "circleci-dr status --follow --file f.yaml", "circleci-dr apply --file f.yaml"
 	const working = "at work in the cluster since 2026-11-22 02:00:00 UTC on plan p1 for me@here/1, Job circleci-dr-engine-p1; what is not committed by 2026-11-22 03:00:00 UTC goes back"
 	for _, tc := range []struct {
 		name   string
-		engine Observed[EngineRun]
-		record Observed[EngineRecord]
+		engine engine.Observed[engine.HostedRun]
+		record engine.Observed[engine.HostedRecord]
 		want   []StatusLine
 		move   string
 	}{
-		{"never one", NotThere[EngineRun](), none, nil, apply},
-		{"at work", Found(run), none, []StatusLine{{Topic: "engine", Text: working, Command: follow}}, follow},
-		{"at work after deaths", with(func(r *EngineRun) { r.Failed = 2 }), none, []StatusLine{{Topic: "engine", Text: working + "; 2 pods of it died and were replaced", Command: follow}}, follow},
-		{"gave up", with(func(r *EngineRun) { r.Over, r.GaveUp, r.Failed = true, true, 30 }), none,
+		{"never one", engine.NotThere[engine.HostedRun](), none, nil, apply},
+		{"at work", engine.Found(run), none, []StatusLine{{Topic: "engine", Text: working, Command: follow}}, follow},
+		{"at work after deaths", with(func(r *engine.HostedRun) { r.Failed = 2 }), none, []StatusLine{{Topic: "engine", Text: working + "; 2 pods of it died and were replaced", Command: follow}}, follow},
+		{"gave up", with(func(r *engine.HostedRun) { r.Over, r.GaveUp, r.Failed = true, true, 30 }), none,
 			[]StatusLine{{Topic: "engine", Alarm: true, Text: "gave up after 30 pods died: Job circleci-dr-engine-p1, plan p1, submitted by me@here/1", Command: apply}}, apply},
-		{"over", with(func(r *EngineRun) { r.Over = true }), ended(0, ""), []StatusLine{{Topic: "engine", Text: "the last one ended 2026-11-22 02:00:00 UTC, plan p1 is applied"}}, apply},
-		{"failed", NotThere[EngineRun](), ended(7, "blocked"), []StatusLine{{Topic: "engine", Text: "the last one ended 2026-11-22 02:00:00 UTC with exit 7: blocked"}}, apply},
-		{"no outcome", NotThere[EngineRun](), Found(EngineRecord{Begun: at}), []StatusLine{{Topic: "engine", Text: "the last one began 2026-11-22 02:00:00 UTC and left no outcome"}}, apply},
-		{"unread", CouldNot[EngineRun](errors.New("no")), none, []StatusLine{{Topic: "engine", Alarm: true, Text: "whether one is at work in the cluster could not be read: no"}}, apply},
-		{"over, record unread", with(func(r *EngineRun) { r.Over = true }), CouldNot[EngineRecord](errors.New("no")), []StatusLine{{Topic: "engine", Text: "the last one's record could not be read: no"}}, apply},
+		{"over", with(func(r *engine.HostedRun) { r.Over = true }), ended(0, ""), []StatusLine{{Topic: "engine", Text: "the last one ended 2026-11-22 02:00:00 UTC, plan p1 is applied"}}, apply},
+		{"failed", engine.NotThere[engine.HostedRun](), ended(7, "blocked"), []StatusLine{{Topic: "engine", Text: "the last one ended 2026-11-22 02:00:00 UTC with exit 7: blocked"}}, apply},
+		{"no outcome", engine.NotThere[engine.HostedRun](), engine.Found(engine.HostedRecord{Begun: at}), []StatusLine{{Topic: "engine", Text: "the last one began 2026-11-22 02:00:00 UTC and left no outcome"}}, apply},
+		{"unread", engine.CouldNot[engine.HostedRun](errors.New("no")), none, []StatusLine{{Topic: "engine", Alarm: true, Text: "whether one is at work in the cluster could not be read: no"}}, apply},
+		{"over, record unread", with(func(r *engine.HostedRun) { r.Over = true }), engine.CouldNot[engine.HostedRecord](errors.New("no")), []StatusLine{{Topic: "engine", Text: "the last one's record could not be read: no"}}, apply},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			lines := []StatusLine{{Topic: "move", Command: apply}}
@@ -132,4 +138,4 @@ func TestStatusNamesTheEngine(t *testing.T) {
 	}
 }
 
-func applyNothing(context.Context, *run, Step) error { return errInjected }
+func applyNothing(context.Context, *run, engine.Step) error { return errInjected }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -46,17 +47,17 @@ func sizesOf(o Observation, p Part) sizes {
 const perTable = 8 * time.Millisecond
 
 // copying and proving are the estimates as long as nothing was measured here.
-func (z sizes) copying() Estimate {
+func (z sizes) copying() engine.Estimate {
 	catalog := time.Duration(z.tables) * perTable
-	return Estimate{
+	return engine.Estimate{
 		Low: z.at(fastRate) + 3*time.Second + catalog, High: z.at(slowRate) + 15*time.Second + 3*catalog,
 		Assumption: fmt.Sprintf("%s at %s/s to %s/s", z, mover.Bytes(slowRate), mover.Bytes(fastRate)),
 	}
 }
 
-func (z sizes) proving() Estimate {
+func (z sizes) proving() engine.Estimate {
 	c := z.copying()
-	return Estimate{Low: c.Low / proveGain, High: c.High / proveGain, Assumption: "re-reads the target only"}
+	return engine.Estimate{Low: c.Low / proveGain, High: c.High / proveGain, Assumption: "re-reads the target only"}
 }
 
 func (z sizes) at(rate int64) time.Duration {
@@ -70,7 +71,7 @@ func (z sizes) String() string {
 
 // timed puts what was measured here in the place of the constants that steps
 // come with, and says of each estimate which of the two it is.
-func timed(s *spec.Spec, o Observation, steps []Step, parts []Part) []Step {
+func timed(s *spec.Spec, o Observation, steps []engine.Step, parts []Part) []engine.Step {
 	for i := range steps {
 		st := &steps[i]
 		var z sizes
@@ -109,7 +110,7 @@ const (
 
 // estimateFrom is the estimate that a measurement gives. A step that may find its work
 // done keeps nothing as its low end.
-func estimateFrom(e Estimate, m Measurement, z sizes, other bool) Estimate {
+func estimateFrom(e engine.Estimate, m engine.Measurement, z sizes, other bool) engine.Estimate {
 	wide, base := spread, m.Took
 	text := fmt.Sprintf("measured here on %s: %s", m.At.UTC().Format(time.DateOnly), Took(m.Took))
 	if other {
@@ -127,7 +128,7 @@ func estimateFrom(e Estimate, m Measurement, z sizes, other bool) Estimate {
 	if other {
 		wide = wideSpread
 	}
-	out := Estimate{Low: scale(base, 1/wide), High: max(scale(base, wide), time.Second)}
+	out := engine.Estimate{Low: scale(base, 1/wide), High: max(scale(base, wide), time.Second)}
 	if e.Low == 0 {
 		out.Low = 0
 	}
@@ -143,7 +144,7 @@ func estimateFrom(e Estimate, m Measurement, z sizes, other bool) Estimate {
 
 // scaled is how long the same work takes with other sizes: what is not the
 // data's stays, catalog work grows with the tables, the rest with the bytes.
-func scaled(m Measurement, z sizes) time.Duration {
+func scaled(m engine.Measurement, z sizes) time.Duration {
 	catalog := min(time.Duration(m.Tables)*perTable, m.Moving/2)
 	out := m.Took - m.Moving + scale(m.Moving-catalog, float64(z.bytes)/float64(m.Bytes))
 	if m.Tables > 0 {
@@ -156,7 +157,7 @@ func scale(d time.Duration, by float64) time.Duration { return time.Duration(flo
 
 // lastDowntime is the downtime of the newest move in a direction beside the
 // announced one, "" where none was measured.
-func lastDowntime(m Measured, direction string) string {
+func lastDowntime(m engine.Measured, direction string) string {
 	d, ok := m.Downtime[direction]
 	if !ok || !d.Good() {
 		return ""
@@ -165,19 +166,13 @@ func lastDowntime(m Measured, direction string) string {
 		direction, d.At.UTC().Format(time.DateOnly), Took(d.Took), Took(d.Low), Took(d.High))
 }
 
-// Down marks the whole of an estimate as downtime.
-func (e Estimate) Down() Estimate {
-	e.DownLow, e.DownHigh = e.Low, e.High
-	return e
-}
-
 // total adds up a plan's steps; of those that run side by side the longest
 // counts.
-func total(steps []Step) Estimate {
-	var t Estimate
+func total(steps []engine.Step) engine.Estimate {
+	var t engine.Estimate
 	for len(steps) > 0 {
-		n := SideBySide(steps, beside)
-		var longest Estimate
+		n := engine.SideBySide(steps, beside)
+		var longest engine.Estimate
 		for _, s := range steps[:n] {
 			e := s.Estimate
 			longest.Low, longest.High = max(longest.Low, e.Low), max(longest.High, e.High)

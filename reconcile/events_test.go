@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -25,7 +26,7 @@ func cutAt(t *testing.T, point string) (*world, *spec.Spec) {
 	return w, s
 }
 
-func blocks(p Plan) []string {
+func blocks(p engine.Plan) []string {
 	var out []string
 	for _, f := range p.Blocked() {
 		out = append(out, f.ID)
@@ -43,7 +44,7 @@ func TestAMoveTheSpecNoLongerWantsGoesBack(t *testing.T) {
 			t.Run(name+" after "+point, func(t *testing.T) {
 				w, _ := cutAt(t, point)
 				a := w.process(t.Context(), s)
-				if a.err != nil || !slices.Equal(actions(a.plan.Steps), []ActionKind{ActGoBack}) {
+				if a.err != nil || !slices.Equal(actions(a.plan.Steps), []engine.ActionKind{ActGoBack}) {
 					t.Fatalf("steps %v, error %v", actions(a.plan.Steps), a.err)
 				}
 				w.home(t, point)
@@ -71,7 +72,7 @@ func TestAReleaseTakenBackByHandAfterTheCommitStops(t *testing.T) {
 		}
 		w.newest().description = "Rollback to 5"
 		a := w.process(t.Context(), s)
-		var blocked *BlockedError
+		var blocked *engine.BlockedError
 		if !errors.As(a.err, &blocked) || len(a.plan.Steps) != 0 || !slices.Equal(blocks(a.plan), []string{"two-truths"}) {
 			t.Errorf("%s: steps %v, blocked by %v, error %v", point, actions(a.plan.Steps), blocks(a.plan), a.err)
 		}
@@ -125,7 +126,7 @@ func TestAWorkloadThatTurnsUpWhileStoppingComesBack(t *testing.T) {
 		}
 	}
 	broken := actionsByKind[ActFence]
-	actionsByKind[ActFence] = action{broken.look, func(context.Context, *run, Step) error { return errInjected }}
+	actionsByKind[ActFence] = action{broken.look, func(context.Context, *run, engine.Step) error { return errInjected }}
 	a := w.process(t.Context(), s)
 	actionsByKind[ActFence] = broken
 	if !a.rep.WentBack {
@@ -163,8 +164,8 @@ func TestADeletedStatefulSetComesBackWithTheWayBack(t *testing.T) {
 
 func TestAGarbledJournalStopsNothing(t *testing.T) {
 	w, s := cutAt(t, "copying")
-	rec := w.records[RecordJournal]
-	w.records[RecordJournal] = Record{Data: json.RawMessage(`{"entries":`), Version: rec.Version}
+	rec := w.records[engine.RecordJournal]
+	w.records[engine.RecordJournal] = engine.Record{Data: json.RawMessage(`{"entries":`), Version: rec.Version}
 	w.converge(t, s)
 	w.moved(t, s, "garbled journal")
 }
@@ -172,7 +173,7 @@ func TestAGarbledJournalStopsNothing(t *testing.T) {
 func TestAGarbledMoveIsUnknownAndStopsEverything(t *testing.T) {
 	w, s := cutAt(t, "copying")
 	rec := w.records[RecordMove]
-	w.records[RecordMove] = Record{Data: json.RawMessage(`{"phase":`), Version: rec.Version}
+	w.records[RecordMove] = engine.Record{Data: json.RawMessage(`{"phase":`), Version: rec.Version}
 	before := len(w.calls)
 	_, _, err := w.plan(s)
 	var unread *UnreadableError
@@ -195,12 +196,12 @@ func TestAConflictBringsNothingBack(t *testing.T) {
 	}
 	w.at = func(p string) {
 		if p == "fence-source:after-effect" {
-			rec := w.records[RecordJournal]
-			w.records[RecordJournal] = Record{Data: rec.Data, Version: "another run"}
+			rec := w.records[engine.RecordJournal]
+			w.records[engine.RecordJournal] = engine.Record{Data: rec.Data, Version: "another run"}
 		}
 	}
 	rep, err, _ := w.apply(t.Context(), s, o, plan)
-	if !errors.Is(err, ErrConflict) || rep.WentBack || !rep.StillDown || w.src.fence == "" {
+	if !errors.Is(err, engine.ErrConflict) || rep.WentBack || !rep.StillDown || w.src.fence == "" {
 		t.Errorf("report %+v, fence %q, error %v", rep, w.src.fence, err)
 	}
 	w.converge(t, s)
@@ -251,8 +252,8 @@ func TestAPlanGoesStaleWithItsFacts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stale *StaleError
-	want := []Change{{Field: "release revision", From: "5", To: "6"}}
+	var stale *engine.StaleError
+	want := []engine.Change{{Field: "release revision", From: "5", To: "6"}}
 	if err := CheckPlan(accepted, now); !errors.As(err, &stale) || !slices.Equal(stale.Changes, want) {
 		t.Errorf("error %v", err)
 	}
@@ -289,7 +290,7 @@ func TestALostSecretIsOneStep(t *testing.T) {
 	w.converge(t, s)
 	w.creds = false
 	a := w.process(t.Context(), s)
-	if a.err != nil || !slices.Equal(actions(a.plan.Steps), []ActionKind{ActCredentials}) || a.rep.Downtime != 0 {
+	if a.err != nil || !slices.Equal(actions(a.plan.Steps), []engine.ActionKind{ActCredentials}) || a.rep.Downtime != 0 {
 		t.Errorf("steps %v, report %+v, error %v", actions(a.plan.Steps), a.rep, a.err)
 	}
 	w.moved(t, s, "Secret written again")

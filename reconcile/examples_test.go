@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -39,7 +40,7 @@ func TestExamplesArePlanned(t *testing.T) {
 					moves++
 				}
 			}
-			want := [][]ActionKind{nil, wholeMove, twice(wholeMove)}[moves]
+			want := [][]engine.ActionKind{nil, wholeMove, twice(wholeMove)}[moves]
 			if got := actions(plan.Steps); !slices.Equal(got, want) {
 				t.Errorf("steps are %v, want %v", got, want)
 			}

@@ -4,11 +4,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // wantFindings holds findings against the ids they should have, with an ! where
 // they block, and against words that one of them should say.
-func wantFindings(t *testing.T, name string, found []Finding, want []string, says string) {
+func wantFindings(t *testing.T, name string, found []engine.Finding, want []string, says string) {
 	t.Helper()
 	var ids, text []string
 	for _, f := range found {

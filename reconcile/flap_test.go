@@ -3,11 +3,13 @@ package reconcile
 import (
 	"strings"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // flaps makes a workload's pods unready right after a step's call, for so many half
 // seconds.
-func (w *world) flaps(step ActionKind, halves int) {
+func (w *world) flaps(step engine.ActionKind, halves int) {
 	a := w.apps["Deployment/frontend"]
 	w.at = func(name string) {
 		if name != string(step)+":after-effect" {
@@ -21,7 +23,7 @@ func (w *world) flaps(step ActionKind, halves int) {
 // outage is over, and nobody wants to hear otherwise.
 func TestAPodThatIsUnreadyForAMomentFailsNoStep(t *testing.T) {
 	eachFlowThatSwitches(t, func(t *testing.T, f flow) {
-		for _, step := range []ActionKind{ActResume, ActSettle} {
+		for _, step := range []engine.ActionKind{ActResume, ActSettle} {
 			w, s := f.begin(t), f.spec()
 			w.flaps(step, 8)
 			if a := w.process(t.Context(), s); a.err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -15,7 +16,7 @@ type flow struct {
 	name   string
 	before []func() *spec.Spec // moves that are over when it begins
 	spec   func() *spec.Spec
-	steps  []ActionKind
+	steps  []engine.ActionKind
 	// then is what somebody else does to the world after that.
 	then func(*world)
 }
@@ -35,14 +36,14 @@ var flows = []flow{
 }
 
 // without leaves steps of one kind out.
-func without(steps []ActionKind, kind ActionKind) []ActionKind {
-	return slices.DeleteFunc(slices.Clone(steps), func(k ActionKind) bool { return k == kind })
+func without(steps []engine.ActionKind, kind engine.ActionKind) []engine.ActionKind {
+	return slices.DeleteFunc(slices.Clone(steps), func(k engine.ActionKind) bool { return k == kind })
 }
 
 // twice repeats the steps that each datastore has.
-func twice(steps []ActionKind) []ActionKind {
-	once := map[ActionKind]bool{ActRecord: true, ActQuiesce: true, ActSwitch: true, ActHandOff: true, ActResume: true, ActSettle: true, ActRehearse: true} // of PostgreSQL alone
-	var out []ActionKind
+func twice(steps []engine.ActionKind) []engine.ActionKind {
+	once := map[engine.ActionKind]bool{ActRecord: true, ActQuiesce: true, ActSwitch: true, ActHandOff: true, ActResume: true, ActSettle: true, ActRehearse: true} // of PostgreSQL alone
+	var out []engine.ActionKind
 	for _, k := range steps {
 		out = append(out, k)
 		if !once[k] {
@@ -77,13 +78,13 @@ func bothBackSpec() *spec.Spec {
 }
 
 var (
-	wayBack  = []ActionKind{ActRead, ActRecord, ActQuiesce, ActFence, ActSwitch, ActCopy, ActProve, ActCommit, ActResume, ActSettle}
-	handed   = []ActionKind{ActCredentials, ActProtect, ActRehearse, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActHandOff, ActCommit, ActResume, ActRemove}
-	outAgain = []ActionKind{ActCredentials, ActProtect, ActRead, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
+	wayBack  = []engine.ActionKind{ActRead, ActRecord, ActQuiesce, ActFence, ActSwitch, ActCopy, ActProve, ActCommit, ActResume, ActSettle}
+	handed   = []engine.ActionKind{ActCredentials, ActProtect, ActRehearse, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActHandOff, ActCommit, ActResume, ActRemove}
+	outAgain = []engine.ActionKind{ActCredentials, ActProtect, ActRead, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
 )
 
 // unrehearsed are the steps out where no rehearsal can be made.
-var unrehearsed = []ActionKind{ActCredentials, ActProtect, ActUnrehearsed, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
+var unrehearsed = []engine.ActionKind{ActCredentials, ActProtect, ActUnrehearsed, ActRecord, ActQuiesce, ActFence, ActCopy, ActProve, ActSwitch, ActCommit, ActResume, ActSettle, ActRemove}
 
 // cannotRehearse is a target that gives no room for a rehearsal, as an apply has
 // found out.
@@ -95,10 +96,10 @@ func (w *world) cannotRehearse() {
 }
 
 // forkEnded are the steps when the external side was chosen.
-var forkEnded = []ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActSwitch, ActCommit, ActResume, ActSettle, ActSetAside, ActRemove}
+var forkEnded = []engine.ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActSwitch, ActCommit, ActResume, ActSettle, ActSetAside, ActRemove}
 
 // forkHanded are the steps of that where another tool applies the values.
-var forkHanded = []ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActHandOff, ActCommit, ActResume, ActSetAside, ActRemove}
+var forkHanded = []engine.ActionKind{ActCredentials, ActProtect, ActRecord, ActQuiesce, ActFence, ActHandOff, ActCommit, ActResume, ActSetAside, ActRemove}
 
 // pullBack is somebody's helm upgrade with old values after a move out, and the
 // choice that will be made about it.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -62,7 +63,7 @@ func sideName(e mover.Engine, l Lineage, at spec.Location) string {
 
 // twoTruths is the release that reads the side that lost its turn. It says
 // what both sides know of their last writes, and nobody chooses silently.
-func twoTruths(o Observation, e mover.Engine, l Lineage) Finding {
+func twoTruths(o Observation, e mover.Engine, l Lineage) engine.Finding {
 	rel, right := o.Release.Value, l.Authoritative
 	wrong := spec.Internal
 	if right == spec.Internal {
@@ -144,7 +145,7 @@ func carriedUnknown(o Observation, e mover.Engine, at spec.Location) string {
 
 // asideChanges are the databases of a side that are to be set aside, and in
 // words those that are left alone.
-func asideChanges(side *mover.InspectedSide, where, suffix string) (changes []Change, left []string) {
+func asideChanges(side *mover.InspectedSide, where, suffix string) (changes []engine.Change, left []string) {
 	if side == nil || side.Database == nil {
 		return nil, nil
 	}
@@ -154,7 +155,7 @@ func asideChanges(side *mover.InspectedSide, where, suffix string) (changes []Ch
 			others = append(others, db.Name)
 			continue
 		}
-		changes = append(changes, Change{Field: "database " + db.Name + where, From: "open", To: "closed, renamed to end in " + suffix})
+		changes = append(changes, engine.Change{Field: "database " + db.Name + where, From: "open", To: "closed, renamed to end in " + suffix})
 	}
 	if len(others) > 0 {
 		left = []string{"left alone, because the move did not carry them: " + strings.Join(others, ", ")}
@@ -173,11 +174,11 @@ func keptText(kept, leftAlone []string) string {
 
 // judgeFork is what stands in the way while the release reads the wrong side:
 // that nobody chose, or that the choice cannot be carried out.
-func judgeFork(s *spec.Spec, o Observation, e mover.Engine, d declaration, l Lineage) []Finding {
+func judgeFork(s *spec.Spec, o Observation, e mover.Engine, d declaration, l Lineage) []engine.Finding {
 	chosen, why := o.Authoritative[e], forkable(o, e)
 	switch {
 	case chosen == "":
-		return []Finding{twoTruths(o, e, l)}
+		return []engine.Finding{twoTruths(o, e, l)}
 	case chosen == spec.Internal:
 		why = adoptable(s, o, e)
 	case d.location != spec.External:
@@ -186,14 +187,14 @@ func judgeFork(s *spec.Spec, o Observation, e mover.Engine, d declaration, l Lin
 	if why == "" {
 		return nil
 	}
-	return []Finding{twoTruths(o, e, l), block("fork-choice", fieldOf(e, "location"), sourceForks, "end the fork by hand, or give what is missing, as the page says",
+	return []engine.Finding{twoTruths(o, e, l), block("fork-choice", fieldOf(e, "location"), sourceForks, "end the fork by hand, or give what is missing, as the page says",
 		"%s cannot be carried out: %s", choose(e, chosen), why)}
 }
 
 // superfluousChoice refuses a choice that says another side than the release
 // reads where there is nothing to choose.
-func superfluousChoice(s *spec.Spec, o Observation) []Finding {
-	var out []Finding
+func superfluousChoice(s *spec.Spec, o Observation) []engine.Finding {
+	var out []engine.Finding
 	for _, e := range engines {
 		chosen := o.Authoritative[e]
 		if chosen == "" || wrongSide(o, e) || declared(s, e) != nil && (chosen == spec.Internal) == o.Release.Value.Store(e).Internal {
@@ -216,9 +217,9 @@ func choicesMade(o Observation) []string {
 	return out
 }
 
-func setAsideStep(o Observation, p Part) Step {
-	st := NewStep(ActSetAside, o.Release.Value.Store(p.Engine).FullName, "Set the internal databases aside, with what only they hold")
-	st.Risk, st.Accept = Destructive, AcceptDiscardInternal
+func setAsideStep(o Observation, p Part) engine.Step {
+	st := engine.NewStep(ActSetAside, o.Release.Value.Store(p.Engine).FullName, "Set the internal databases aside, with what only they hold")
+	st.Risk, st.Accept = engine.Destructive, AcceptDiscardInternal
 	st.Reason = "both sides took writes and the external one was chosen: what the internal one took is kept, and the application will not see it"
 	side := o.inspected(p.Engine, spec.Internal)
 	st.Changes, st.Details = asideChanges(side, "", mover.AsideSuffix(p.Epoch))
@@ -231,16 +232,16 @@ func setAsideStep(o Observation, p Part) Step {
 }
 
 // shortly is how long renaming takes: no data move.
-var shortly = Estimate{Low: time.Second, High: 30 * time.Second}
+var shortly = engine.Estimate{Low: time.Second, High: 30 * time.Second}
 
-func lookSetAside(_ context.Context, r *run, st Step) (Look, error) {
+func lookSetAside(_ context.Context, r *run, st engine.Step) (engine.Look, error) {
 	if p := r.part(st); len(p.SetAside) > 0 {
-		return Look{true, "kept as " + keptText(p.SetAside, p.LeftAlone)}, nil
+		return engine.Look{Settled: true, Why: "kept as " + keptText(p.SetAside, p.LeftAlone)}, nil
 	}
-	return Look{Why: "the databases are under their own names"}, nil
+	return engine.Look{Why: "the databases are under their own names"}, nil
 }
 
-func applySetAside(ctx context.Context, r *run, st Step) error {
+func applySetAside(ctx context.Context, r *run, st engine.Step) error {
 	p := r.part(st)
 	if r.move.Phase != MoveCommitted {
 		return errors.New("set the internal databases aside: the move is not committed")

@@ -6,15 +6,16 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-func lookGoBack(_ context.Context, r *run, _ Step) (Look, error) {
-	return Look{!r.move.Open(), "the application is back on " + r.move.Source()}, nil
+func lookGoBack(_ context.Context, r *run, _ engine.Step) (engine.Look, error) {
+	return engine.Look{Settled: !r.move.Open(), Why: "the application is back on " + r.move.Source()}, nil
 }
 
-func applyGoBack(ctx context.Context, r *run, _ Step) error {
+func applyGoBack(ctx context.Context, r *run, _ engine.Step) error {
 	return r.goBack(ctx, errors.New("the spec no longer asks for the move"))
 }
 
@@ -25,7 +26,7 @@ func (r *run) goBack(ctx context.Context, cause error) error {
 	if r.move.Quiesced.IsZero() && r.move.Phase == MoveOpen {
 		return r.closeMove(ctx, cause) // nothing was stopped or fenced yet
 	}
-	st := NewStep(ActGoBack, r.move.ID, "Bring the application back on "+r.move.Source())
+	st := engine.NewStep(ActGoBack, r.move.ID, "Bring the application back on "+r.move.Source())
 	// One that still runs would undo what is done below.
 	for _, p := range r.move.Parts {
 		for _, op := range []mover.Operation{mover.OpFence, mover.OpCopy, mover.OpProve, mover.OpCommit} {
@@ -89,7 +90,7 @@ func isMoved(err error) bool {
 // unwritten says what the application wrote to a target that is not committed
 // yet, where the release reads it already and somebody may have started it since
 // an earlier run: that would be lost on the way back.
-func (r *run) unwritten(ctx context.Context, st Step) error {
+func (r *run) unwritten(ctx context.Context, st engine.Step) error {
 	if r.move.Phase == MoveReturning || r.move.Back() || r.move.HandOff != nil {
 		return nil
 	}
@@ -142,7 +143,7 @@ func (r *run) closeMove(ctx context.Context, cause error) error {
 // fence goes first, so that no pod starts on a read-only database; a server
 // that was deleted has to come back with the release before. What a move in
 // brought into the cluster goes again, but for its volume.
-func (r *run) restoreSource(ctx context.Context, st Step) error {
+func (r *run) restoreSource(ctx context.Context, st engine.Step) error {
 	for _, p := range r.move.Parts {
 		if p.To != spec.Internal {
 			continue
@@ -153,9 +154,9 @@ func (r *run) restoreSource(ctx context.Context, st Step) error {
 			return err
 		}
 	}
-	order := []func(context.Context, Step) error{r.unfence, r.rollBack}
+	order := []func(context.Context, engine.Step) error{r.unfence, r.rollBack}
 	if r.noSource {
-		order = []func(context.Context, Step) error{r.rollBack, r.unfence}
+		order = []func(context.Context, engine.Step) error{r.rollBack, r.unfence}
 	}
 	for _, do := range order {
 		if err := do(ctx, st); err != nil {
@@ -173,7 +174,7 @@ func (r *run) restoreSource(ctx context.Context, st Step) error {
 	return nil
 }
 
-func (r *run) unfence(ctx context.Context, st Step) error {
+func (r *run) unfence(ctx context.Context, st engine.Step) error {
 	for _, p := range r.move.Parts {
 		job := r.mover(mover.OpUnfence, p)
 		job.Target, job.Request.Target = MoverSide{}, nil // it may be gone, and its password with it
@@ -184,7 +185,7 @@ func (r *run) unfence(ctx context.Context, st Step) error {
 	return nil
 }
 
-func (r *run) rollBack(ctx context.Context, _ Step) error {
+func (r *run) rollBack(ctx context.Context, _ engine.Step) error {
 	if r.move.HandOff != nil {
 		return nil // no upgrade of ours is there to be undone
 	}
@@ -226,7 +227,7 @@ func (e *forwardError) Unwrap() error { return e.err }
 // withdraw takes a commit back as long as the application wrote nothing. No
 // pod may be left when the mover looks for writes. Where the answer is lost,
 // the commit is made again: both sides know then whose turn it is.
-func (r *run) withdraw(ctx context.Context, st Step) error {
+func (r *run) withdraw(ctx context.Context, st engine.Step) error {
 	if err := r.stop(ctx, st); err != nil {
 		return err
 	}
@@ -257,7 +258,7 @@ func (r *run) withdraw(ctx context.Context, st Step) error {
 		}
 		l := Lineage{Epoch: p.Epoch, Authoritative: p.From, Endpoint: p.External, Move: r.move.ID, At: r.p.Now(),
 			Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret}
-		if err := ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
+		if err := engine.ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
 			return err
 		}
 	}
@@ -266,7 +267,7 @@ func (r *run) withdraw(ctx context.Context, st Step) error {
 
 // forward brings the application up on the target again after its commit
 // could not be withdrawn.
-func (r *run) forward(ctx context.Context, st Step, cause error) error {
+func (r *run) forward(ctx context.Context, st engine.Step, cause error) error {
 	written := isMoved(cause)
 	cause = whyForward(written, cause)
 	for _, p := range r.move.Parts {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -86,14 +87,14 @@ func handsOff(s *spec.Spec, o Observation) spec.ManagedBy {
 }
 
 // preflightManager judges who reconciles the release, and whether it rests.
-func preflightManager(s *spec.Spec, o Observation) []Finding {
+func preflightManager(s *spec.Spec, o Observation) []engine.Finding {
 	rel := o.Release.Value
 	by := handsOff(s, o)
 	if by == "" {
 		return unmanaged(s, rel)
 	}
 	if parts := partsWanted(s, &o); len(parts) > 0 && parts[0].To == spec.Internal {
-		return []Finding{block("hand-off-inwards", "server.managedBy", sourceHandOff,
+		return []engine.Finding{block("hand-off-inwards", "server.managedBy", sourceHandOff,
 			"take the release out of "+toolName(by)+" for the move, remove server.managedBy and the marks on its objects, and plan again",
 			"%s reconciles the release, and a way back needs a helm upgrade before there is anything to copy to", toolName(by))}
 	}
@@ -104,10 +105,10 @@ func preflightManager(s *spec.Spec, o Observation) []Finding {
 	case r.Is() && r.Value.Suspended:
 		return nil
 	case r.Is():
-		return []Finding{block("reconciliation-active", "server.managedBy", sourceHandOff, suspendHint(by, rel.ManagerObject),
+		return []engine.Finding{block("reconciliation-active", "server.managedBy", sourceHandOff, suspendHint(by, rel.ManagerObject),
 			"%s is not suspended (%s): %s would start the application again in the middle of the move", r.Value.Object, r.Value.How, toolName(by))}
 	default:
-		return []Finding{{ID: "reconciliation-unknown", Field: "server.managedBy", Source: sourceHandOff,
+		return []engine.Finding{{ID: "reconciliation-unknown", Field: "server.managedBy", Source: sourceHandOff,
 			Fix:  suspendHint(by, rel.ManagerObject) + "; then accept with the word " + AcceptSuspended,
 			What: fmt.Sprintf("whether %s is suspended could not be checked: %s", orElse(rel.ManagerObject.String(), toolName(by)), orElse(r.Why, "there is no such object in this cluster"))}}
 	}
@@ -115,19 +116,19 @@ func preflightManager(s *spec.Spec, o Observation) []Finding {
 
 // checkCredentials refuses a Secret that lacks what the switched release reads
 // and that somebody else keeps: it is referenced, never written.
-func checkCredentials(o Observation, e mover.Engine) []Finding {
+func checkCredentials(o Observation, e mover.Engine) []engine.Finding {
 	c := o.store(e).Credentials
 	if !c.Is() || c.Value.Matches || c.Value.Owner == "" {
 		return nil
 	}
-	return []Finding{block("secret-owned", fieldOf(e, "external", "password"), sourceHandOff,
+	return []engine.Finding{block("secret-owned", fieldOf(e, "external", "password"), sourceHandOff,
 		"add to the source of Secret "+c.Value.Name+" what is missing, under the keys "+strings.Join(credentialKeys(o, e), " and "),
 		"%s keeps Secret %s, so it is not written, and it does not fit: %s", c.Value.Owner, c.Value.Name, c.Value.Problem)}
 }
 
 // unmanaged blocks where the file and the release do not agree on who
 // reconciles it.
-func unmanaged(s *spec.Spec, rel Release) []Finding {
+func unmanaged(s *spec.Spec, rel Release) []engine.Finding {
 	manager, evidence, fix := rel.Manager, rel.Evidence, ""
 	declared := s.Server.ManagedBy
 	switch {
@@ -139,7 +140,7 @@ func unmanaged(s *spec.Spec, rel Release) []Finding {
 	default:
 		return nil
 	}
-	return []Finding{block("release-managed", "server.managedBy", sourceHandOff, fix,
+	return []engine.Finding{block("release-managed", "server.managedBy", sourceHandOff, fix,
 		"%s reconciles the release (%s) and would undo or fight a helm upgrade", toolName(manager), evidence)}
 }
 
@@ -152,10 +153,10 @@ func suspendHint(by spec.ManagedBy, m ManagerObject) string {
 }
 
 // handOffStep takes the place of the switch where a tool has to do it.
-func handOffStep(s *spec.Spec, o Observation, parts []Part, by spec.ManagedBy) Step {
+func handOffStep(s *spec.Spec, o Observation, parts []Part, by spec.ManagedBy) engine.Step {
 	rel := o.Release.Value
-	st := NewStep(ActHandOff, rel.Name, "Hand the switch off to "+toolName(by))
-	st.Risk, st.Accept = Outage, AcceptOutage
+	st := engine.NewStep(ActHandOff, rel.Name, "Hand the switch off to "+toolName(by))
+	st.Risk, st.Accept = engine.Outage, AcceptOutage
 	rests := by == spec.ManagedByTerraform || o.Reconciliation.Is() && o.Reconciliation.Value.Suspended
 	if !rests && !openMove(o) {
 		st.Accept = AcceptSuspended
@@ -169,7 +170,7 @@ func handOffStep(s *spec.Spec, o Observation, parts []Part, by spec.ManagedBy) S
 		"the application is held at 0 until every workload references the target",
 		"then commit these values and let " + toolName(by) + " apply them: " + strings.Join(strings.Fields(valuesLine(s, rel, parts)), " "),
 	}, st.Details...)
-	st.Estimate = Estimate{Low: time.Minute, High: 30 * time.Minute, Assumption: "somebody commits the values and resumes the reconciliation"}.Down()
+	st.Estimate = engine.Estimate{Low: time.Minute, High: 30 * time.Minute, Assumption: "somebody commits the values and resumes the reconciliation"}.Down()
 	return st
 }
 
@@ -271,13 +272,13 @@ func runsOutside(s *spec.Spec, rel Release, ws []Workload, move Move, e mover.En
 
 // lateHandOff refuses to build on a release that was pointed at the target
 // only after the move had gone back: what the target holds is an old copy.
-func lateHandOff(o Observation, e mover.Engine) []Finding {
+func lateHandOff(o Observation, e mover.Engine) []engine.Finding {
 	m, rel := o.Move.Value, o.Release.Value
 	p := m.part(e)
 	if !o.Move.Is() || m.Phase != MoveReverted || m.HandOff == nil || p == nil || rel.Store(e).Internal {
 		return nil
 	}
-	return []Finding{block("handed-off-late", fieldOf(e, "location"), sourceHandOff,
+	return []engine.Finding{block("handed-off-late", fieldOf(e, "location"), sourceHandOff,
 		"stop the application, take the values of the move back, let "+toolName(m.HandOff.By)+" apply that, look at both sides, then plan again",
 		"move %s went back on %s, and the release was pointed at %s all the same: it holds the copy of then, and writes may be on both sides",
 		m.ID, when(m.Resumed), p.External)}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -85,7 +86,7 @@ func TestHandOffHoldsTheApplicationAtZeroAgainstTheTool(t *testing.T) {
 		t.Fatal(err)
 	}
 	heard := &hearing{}
-	if _, err := Apply(t.Context(), s, o, plan, w.providers(), ApplyOptions{By: "me"}, heard); err != nil {
+	if _, err := Apply(t.Context(), s, o, plan, w.providers(), engine.Options{By: "me"}, heard); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"commit these values and let Flux apply them; the application is held at zero until its workloads reference pg.example.com:5432:"}
@@ -269,15 +270,17 @@ func TestHandOffToArgoCDNeedsNoHelmRecord(t *testing.T) {
 }
 
 func TestWhoReconcilesTheRelease(t *testing.T) {
-	active := func() Observed[Reconciliation] {
-		return Found(Reconciliation{Object: "HelmRelease flux-system/server", How: "spec.suspend is not true"})
+	active := func() engine.Observed[Reconciliation] {
+		return engine.Found(Reconciliation{Object: "HelmRelease flux-system/server", How: "spec.suspend is not true"})
 	}
-	refused := func() Observed[Reconciliation] { return CouldNot[Reconciliation](errors.New("forbidden")) }
+	refused := func() engine.Observed[Reconciliation] {
+		return engine.CouldNot[Reconciliation](errors.New("forbidden"))
+	}
 	flux, helm := spec.ManagedByFlux, spec.ManagedByHelm
 	for _, tc := range []struct {
 		name               string
 		declared, detected spec.ManagedBy
-		state              func() Observed[Reconciliation]
+		state              func() engine.Observed[Reconciliation]
 		back               bool
 		want               string // the finding, with ! where it blocks
 		accept             string
@@ -289,7 +292,7 @@ func TestWhoReconcilesTheRelease(t *testing.T) {
 		{"suspended", flux, flux, nil, false, "", AcceptOutage},
 		{"active", flux, flux, active, false, "reconciliation-active!", AcceptSuspended},
 		{"not allowed to look", flux, flux, refused, false, "reconciliation-unknown", AcceptSuspended},
-		{"no such object", flux, flux, NotThere[Reconciliation], false, "reconciliation-unknown", AcceptSuspended},
+		{"no such object", flux, flux, engine.NotThere[Reconciliation], false, "reconciliation-unknown", AcceptSuspended},
 		{"Terraform", spec.ManagedByTerraform, spec.ManagedByTerraform, refused, false, "", AcceptOutage},
 		{"inwards", flux, flux, nil, true, "hand-off-inwards!", ""},
 	} {
@@ -313,7 +316,7 @@ func TestWhoReconcilesTheRelease(t *testing.T) {
 			if strings.Join(got, " ") != tc.want {
 				t.Errorf("findings are %v, want %s", got, tc.want)
 			}
-			i := slices.IndexFunc(plan.Steps, func(st Step) bool { return st.Action == ActHandOff || st.Action == ActSwitch })
+			i := slices.IndexFunc(plan.Steps, func(st engine.Step) bool { return st.Action == ActHandOff || st.Action == ActSwitch })
 			if tc.accept != "" && (i < 0 || plan.Steps[i].Accept != tc.accept) {
 				t.Errorf("the steps are %+v, want to accept %s", plan.Steps, tc.accept)
 			}
@@ -329,9 +332,9 @@ func TestAForeignSecretIsNamedBeforeTheOutage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Postgres.Credentials = Found(Credentials{Name: CredentialsName(mover.PostgreSQL), Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
+	o.Postgres.Credentials = engine.Found(Credentials{Name: CredentialsName(mover.PostgreSQL), Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
 	plan, err := MakePlan(s, o)
-	want := []Finding{{
+	want := []engine.Finding{{
 		ID: "secret-owned", Blocks: true, Field: "datastores.postgresql.external.password", Source: sourceHandOff,
 		What: "ExternalSecret pg keeps Secret circleci-dr-postgresql, so it is not written, and it does not fit: Secret circleci-dr-postgresql has no key postgres-password",
 		Fix:  "add to the source of Secret circleci-dr-postgresql what is missing, under the keys password and postgres-password",

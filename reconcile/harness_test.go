@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -31,14 +32,14 @@ func internalSpec() *spec.Spec {
 }
 
 // quiet hears events and keeps the notes.
-type quiet struct{ skipped []StepID }
+type quiet struct{ skipped []engine.StepID }
 
-func (*quiet) StepBegins(Step)                     {}
-func (q *quiet) StepSkipped(s Step, _ string)      { q.skipped = append(q.skipped, s.ID) }
-func (*quiet) StepProgress(Step, mover.Event)      {}
-func (*quiet) StepEnds(Step, time.Duration, error) {}
-func (*quiet) Service(Service)                     {}
-func (*quiet) Note(string)                         {}
+func (*quiet) StepBegins(engine.Step)                     {}
+func (q *quiet) StepSkipped(s engine.Step, _ string)      { q.skipped = append(q.skipped, s.ID) }
+func (*quiet) StepProgress(engine.Step, mover.Event)      {}
+func (*quiet) StepEnds(engine.Step, time.Duration, error) {}
+func (*quiet) Service(engine.Service)                     {}
+func (*quiet) Note(string)                                {}
 
 // killed is what a simulated kill -9 panics with.
 type killed struct{ where string }
@@ -46,13 +47,13 @@ type killed struct{ where string }
 // attempt is one process: look, plan, apply. A kill ends it without any
 // clean-up of its own.
 type attempt struct {
-	plan Plan
-	rep  Report
+	plan engine.Plan
+	rep  engine.Report
 	err  error
 	dead bool
 }
 
-func (w *world) plan(s *spec.Spec) (Observation, Plan, error) {
+func (w *world) plan(s *spec.Spec) (Observation, engine.Plan, error) {
 	o := Observe(context.Background(), s, w.providers(), ObserveOptions{Inspect: true, Preview: true, Authoritative: w.choice})
 	p, err := MakePlan(s, o)
 	return o, p, err
@@ -68,7 +69,7 @@ func (w *world) process(ctx context.Context, s *spec.Spec) (a attempt) {
 	return a
 }
 
-func (w *world) apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan) (rep Report, err error, dead bool) {
+func (w *world) apply(ctx context.Context, s *spec.Spec, o Observation, plan engine.Plan) (rep engine.Report, err error, dead bool) {
 	defer func() {
 		switch v := recover().(type) {
 		case nil:
@@ -78,7 +79,7 @@ func (w *world) apply(ctx context.Context, s *spec.Spec, o Observation, plan Pla
 			panic(v)
 		}
 	}()
-	rep, err = Apply(ctx, s, o, plan, w.providers(), ApplyOptions{By: "me"}, &quiet{})
+	rep, err = Apply(ctx, s, o, plan, w.providers(), engine.Options{By: "me"}, &quiet{})
 	return rep, err, false
 }
 
@@ -301,12 +302,12 @@ func wantsInside(s *spec.Spec, e mover.Engine) bool {
 	return d == nil || d.location == spec.Internal
 }
 
-func ids(steps []Step) []StepID {
-	var out []StepID
+func ids(steps []engine.Step) []engine.StepID {
+	var out []engine.StepID
 	for _, s := range steps {
 		out = append(out, s.ID)
 	}
 	return out
 }
 
-func kinds() []ActionKind { return slices.Sorted(maps.Keys(actionsByKind)) }
+func kinds() []engine.ActionKind { return slices.Sorted(maps.Keys(actionsByKind)) }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -50,7 +51,7 @@ func observeKeys(ctx context.Context, s *spec.Spec, p Providers, o *Observation)
 // checkKeys holds every key that the application will read against what will be
 // in the Secret. Under the keys for passwords is, or will be, the one that the
 // inspection logs in with.
-func checkKeys(o Observation, p Part) []Finding {
+func checkKeys(o Observation, p Part) []engine.Finding {
 	if p.To != spec.External {
 		return checkInternalKeys(o, p)
 	}
@@ -58,7 +59,7 @@ func checkKeys(o Observation, p Part) []Finding {
 	if c.Unread() {
 		return nil // which is refused by itself
 	}
-	var out []Finding
+	var out []engine.Finding
 	for _, r := range readsNow(o) {
 		if r.Secret != t.credentials || r.Key == "" || slices.Contains(credentialKeys(o, p.Engine), r.Key) {
 			continue
@@ -80,12 +81,12 @@ func checkKeys(o Observation, p Part) []Finding {
 
 // checkInternalKeys asks that the Secret of the internal server, where it is
 // kept, has the keys that the application will read.
-func checkInternalKeys(o Observation, p Part) []Finding {
+func checkInternalKeys(o Observation, p Part) []engine.Finding {
 	has := o.store(p.Engine).Internal.Value.Secret
 	made := func(name string) bool {
 		return slices.ContainsFunc(o.Preview.Value.Objects, func(obj ObjectPreview) bool { return obj.ref() == "Secret/"+name })
 	}
-	var out []Finding
+	var out []engine.Finding
 	for _, r := range readsNow(o) {
 		if !has.Is() || r.Secret != has.Value.Name || r.Key == "" || r.Optional || made(r.Secret) || slices.Contains(has.Value.Keys, r.Key) {
 			continue

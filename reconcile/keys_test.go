@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -32,8 +33,8 @@ func TestEveryKeyThatTheChartReadsIsJudged(t *testing.T) {
 		{"something else", SecretRead{Secret: secret, Key: "username", By: by}, map[string]KeyContent{"username": HoldsElse}, []string{"password", "postgres-password"}, ""},
 	} {
 		var o Observation
-		o.Preview = Found(Preview{Reads: []SecretRead{row.read}})
-		o.Postgres.Credentials = Found(Credentials{Name: secret, Others: row.others})
+		o.Preview = engine.Found(Preview{Reads: []SecretRead{row.read}})
+		o.Postgres.Credentials = engine.Found(Credentials{Name: secret, Others: row.others})
 		if got := credentialKeys(o, mover.PostgreSQL); !slices.Equal(got, row.keys) {
 			t.Errorf("%s: keys %q", row.name, got)
 		}
@@ -50,8 +51,8 @@ func TestEveryKeyThatTheChartReadsIsJudged(t *testing.T) {
 // On the way in the Secret of the internal server is read, which nobody fills.
 func TestTheInternalSecretHasEveryKeyThatIsRead(t *testing.T) {
 	var o Observation
-	o.Mongo.Internal = Found(InternalStore{Secret: Found(SecretInfo{Name: "mongodb", Keys: []string{"mongodb-root-password"}})})
-	o.Preview = Found(Preview{Reads: []SecretRead{
+	o.Mongo.Internal = engine.Found(InternalStore{Secret: engine.Found(SecretInfo{Name: "mongodb", Keys: []string{"mongodb-root-password"}})})
+	o.Preview = engine.Found(Preview{Reads: []SecretRead{
 		{Secret: "mongodb", Key: "mongodb-root-password", By: []string{"Deployment/api"}}, {Secret: "mongodb", Key: "mongodb-password", By: []string{"Deployment/api"}}}})
 	p := Part{Engine: mover.MongoDB, To: "internal"}
 	if got := checkKeys(o, p); len(got) != 1 || !strings.Contains(got[0].What, "key mongodb-password of Secret mongodb, which is not there") {

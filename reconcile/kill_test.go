@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -21,7 +22,7 @@ func (f flow) points() []point {
 	if slices.Contains(f.steps, ActCopy) {
 		out = append(out, point{"copying", 1})
 	}
-	seen := map[ActionKind]int{}
+	seen := map[engine.ActionKind]int{}
 	for _, kind := range append(slices.Clone(f.steps), ActGoBack) {
 		seen[kind]++
 		for _, where := range []string{"begin", "before-effect", "after-effect", "end"} {
@@ -95,13 +96,13 @@ func (w *world) leaveBehind(t *testing.T, s *spec.Spec) {
 		}
 	}
 	fails := ActProve // or what stands for it where nothing is copied
-	for _, kind := range []ActionKind{ActSwitch, ActHandOff} {
+	for _, kind := range []engine.ActionKind{ActSwitch, ActHandOff} {
 		if has := actions(plan.Steps); !slices.Contains(has, fails) && slices.Contains(has, kind) {
 			fails = kind
 		}
 	}
 	broken := actionsByKind[fails]
-	actionsByKind[fails] = action{broken.look, func(context.Context, *run, Step) error { return errInjected }}
+	actionsByKind[fails] = action{broken.look, func(context.Context, *run, engine.Step) error { return errInjected }}
 	_, _, dead := w.apply(t.Context(), s, o, plan)
 	actionsByKind[fails] = broken
 	if !dead || readMove(t, w).Phase != MoveReturning {
@@ -162,7 +163,7 @@ func TestKilledOnTheWayBackTheNextRunConverges(t *testing.T) {
 					w := f.begin(t)
 					broken := actionsByKind[kind]
 					failedAt := 0
-					actionsByKind[kind] = action{broken.look, func(ctx context.Context, r *run, st Step) error {
+					actionsByKind[kind] = action{broken.look, func(ctx context.Context, r *run, st engine.Step) error {
 						err := broken.apply(ctx, r, st)
 						if kind == ActResume { // before anything was written
 							err = nil
@@ -271,7 +272,7 @@ func TestNothingUnprovenIsSwitchedTo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan.Steps = slices.DeleteFunc(plan.Steps, func(st Step) bool { return st.Action == ActProve })
+		plan.Steps = slices.DeleteFunc(plan.Steps, func(st engine.Step) bool { return st.Action == ActProve })
 		_, err, _ = w.apply(t.Context(), s, o, plan)
 		if err == nil || !strings.Contains(err.Error(), "were not proven equal") {
 			t.Errorf("applied with %v", err)
@@ -315,7 +316,7 @@ func TestAWithdrawalThatWasCutOffIsCommittedAgainWhole(t *testing.T) {
 }
 
 func TestNoActionIsForgotten(t *testing.T) {
-	killed := map[ActionKind]bool{ActGoBack: true, ActAdopt: true} // no move: TestKilledAroundEveryCallOfAdoption has it
+	killed := map[engine.ActionKind]bool{ActGoBack: true, ActAdopt: true} // no move: TestKilledAroundEveryCallOfAdoption has it
 	for _, f := range flows {
 		for _, kind := range f.steps {
 			killed[kind] = true

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -21,13 +22,13 @@ const (
 
 // planLocation plans where the datastores live. It is the policy of
 // docs/moving-postgresql.md and docs/moving-back.md.
-func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
+func planLocation(s *spec.Spec, o Observation) ([]engine.Step, []engine.Finding) {
 	if openMove(o) {
 		return planOpen(s, o)
 	}
 	parts := partsWanted(s, &o)
-	var steps []Step
-	var findings []Finding
+	var steps []engine.Step
+	var findings []engine.Finding
 	for _, e := range engines {
 		d := declared(s, e)
 		if d == nil {
@@ -44,12 +45,12 @@ func planLocation(s *spec.Spec, o Observation) ([]Step, []Finding) {
 		findings = append(findings, oneDirection(s, o, parts)...)
 		steps = append(steps, moveSteps(s, o, parts)...)
 	}
-	return Chain(steps, beside), findings
+	return engine.Chain(steps, beside), findings
 }
 
 // planStore judges one datastore that no open move is about: what forbids a
 // move, and the small repairs where none is wanted.
-func planStore(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]Step, []Finding) {
+func planStore(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]engine.Step, []engine.Finding) {
 	rel, l := o.Release.Value, o.store(e).Lineage
 	live := rel.Store(e)
 	switch {
@@ -57,7 +58,7 @@ func planStore(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]St
 		if steps := adoptSteps(s, o, e); len(steps) > 0 {
 			return steps, nil
 		}
-		return nil, []Finding{block("fork-choice", fieldOf(e, "external"), sourceForks, "keep "+fieldOf(e, "external")+" in the file until that is done",
+		return nil, []engine.Finding{block("fork-choice", fieldOf(e, "external"), sourceForks, "keep "+fieldOf(e, "external")+" in the file until that is done",
 			"the internal %s was chosen and the external side not set aside yet: the file has to say how it is reached", e.Title())}
 	case wrongSide(o, e):
 		return adoptSteps(s, o, e), judgeFork(s, o, e, d, l.Value)
@@ -73,29 +74,29 @@ func planStore(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]St
 
 // wayBackKnown asks that the file still says how to reach the server the data
 // come back from.
-func wayBackKnown(rel Release, e mover.Engine, d declaration) []Finding {
+func wayBackKnown(rel Release, e mover.Engine, d declaration) []engine.Finding {
 	live := rel.Store(e)
 	switch {
 	case d.external == nil:
-		return []Finding{block("external-block-missing", fieldOf(e, "external"), sourceBack,
+		return []engine.Finding{block("external-block-missing", fieldOf(e, "external"), sourceBack,
 			fmt.Sprintf("keep %s in the file until the data are back: it says how to reach %s", fieldOf(e, "external"), live.At()),
 			"%s lives at %s and the spec wants it internal, but says nothing about the server it has to be copied from", e.Title(), live.At())}
 	case !d.external.isReadBy(live):
-		return []Finding{block("other-external", fieldOf(e, "external"), sourceBack, "write the server the release uses into the spec",
+		return []engine.Finding{block("other-external", fieldOf(e, "external"), sourceBack, "write the server the release uses into the spec",
 			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.external.endpoint.Username, d.external.at())}
 	}
 	return nil
 }
 
 // oneDirection refuses a move of one datastore out and another in at once.
-func oneDirection(s *spec.Spec, o Observation, parts []Part) []Finding {
+func oneDirection(s *spec.Spec, o Observation, parts []Part) []engine.Finding {
 	for _, e := range engines {
 		d := declared(s, e)
 		if d == nil || d.external == nil || (d.location == spec.Internal) == o.Release.Value.Store(e).Internal {
 			continue
 		}
 		if d.location != parts[0].To {
-			return []Finding{block("two-directions", fieldOf(e, "location"), sourceBack, "move one of them first, then the other",
+			return []engine.Finding{block("two-directions", fieldOf(e, "location"), sourceBack, "move one of them first, then the other",
 				"the spec wants %s %s and %s %s: one move goes in one direction", parts[0].Engine.Title(), parts[0].To, e.Title(), d.location)}
 		}
 	}
@@ -103,14 +104,14 @@ func oneDirection(s *spec.Spec, o Observation, parts []Part) []Finding {
 }
 
 // settledExternal is the state after a move, or an adopted external server.
-func settledExternal(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]Step, []Finding) {
+func settledExternal(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]engine.Step, []engine.Finding) {
 	live := o.Release.Value.Store(e)
 	if !d.external.isReadBy(live) {
-		return nil, []Finding{block("other-external", fieldOf(e, "external"), sourceDocs, "write the server the release uses into the spec; moving between external servers is not in this version",
+		return nil, []engine.Finding{block("other-external", fieldOf(e, "external"), sourceDocs, "write the server the release uses into the spec; moving between external servers is not in this version",
 			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.external.endpoint.Username, d.external.at())}
 	}
 	if live.ExistingSecret == traitsOf[e].credentials && needsCredentials(o, e) {
-		return []Step{credentialsStep(s, o, e)}, nil
+		return []engine.Step{credentialsStep(s, o, e)}, nil
 	}
 	return nil, nil
 }

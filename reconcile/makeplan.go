@@ -1,26 +1,22 @@
 package reconcile
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // MakePlan decides what is missing. It is pure: the same spec and observation
 // give the same plan. tool is the version of this program.
-func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
-	p := Plan{Format: PlanFormat, Name: s.Name, MadeAt: o.At, Coverage: CoverageOf(s), Authoritative: o.Authoritative}
+func MakePlan(s *spec.Spec, o Observation) (engine.Plan, error) {
+	p := engine.Plan{Format: engine.PlanFormat, Name: s.Name, MadeAt: o.At, Coverage: CoverageOf(s), Authoritative: chosenIn(o)}
 	if s.Server == nil {
-		p.Binding = Binding{SpecDigest: s.Digest(), Tool: o.Tool}
-		p.ID = PlanID(p)
+		p.Binding = engine.Binding{SpecDigest: s.Digest(), Tool: o.Tool}
+		p.ID = engine.PlanID(p)
 		return p, nil
 	}
 	if missing := unread(s, o); len(missing) > 0 {
@@ -29,13 +25,13 @@ func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
 				missing = append(missing, f.What)
 			}
 		}
-		return Plan{}, &UnreadableError{What: missing}
+		return engine.Plan{}, &UnreadableError{What: missing}
 	}
 	if o.Release.IsNot() {
-		p.Binding = Binding{SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID, Tool: o.Tool}
-		p.Findings = []Finding{block("no-release", "server.release", sourceDocs, "check server.kubeContext, server.namespace and server.release",
+		p.Binding = engine.Binding{SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID, Tool: o.Tool}
+		p.Findings = []engine.Finding{block("no-release", "server.release", sourceDocs, "check server.kubeContext, server.namespace and server.release",
 			"there is no Helm release %s in namespace %s", s.Server.Release, s.Server.Namespace)}
-		p.ID = PlanID(p)
+		p.ID = engine.PlanID(p)
 		return p, nil
 	}
 	steps, findings := planLocation(s, o)
@@ -61,13 +57,13 @@ func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
 	if p.Total.DownHigh > 0 {
 		p.Total.Assumption = joinNonEmpty("; ", p.Total.Assumption, lastDowntime(o.Measured.Value, directionOf(parts)))
 	}
-	p.ID = PlanID(p)
+	p.ID = engine.PlanID(p)
 	return p, nil
 }
 
 // movesOf says what the steps move; steps that move nothing any more are what is
 // left to do after a move.
-func movesOf(parts []Part, steps []Step) []string {
+func movesOf(parts []Part, steps []engine.Step) []string {
 	var out []string
 	for _, p := range parts {
 		if commitOf(p, steps) >= 0 {
@@ -85,7 +81,7 @@ func movesOf(parts []Part, steps []Step) []string {
 
 // acceptNoWayBack has the commit that closes the way back accepted by a word of
 // its own. Only PostgreSQL moves to another release series.
-func acceptNoWayBack(plan Plan, parts []Part) {
+func acceptNoWayBack(plan engine.Plan, parts []Part) {
 	if len(plan.NoWayBack()) == 0 {
 		return
 	}
@@ -99,14 +95,14 @@ func acceptNoWayBack(plan Plan, parts []Part) {
 
 // commitOf is where the commit of a part stands among the steps, -1 when it does
 // not.
-func commitOf(p Part, steps []Step) int {
+func commitOf(p Part, steps []engine.Step) int {
 	id := commitStep(p).ID
-	return slices.IndexFunc(steps, func(st Step) bool { return st.ID == id })
+	return slices.IndexFunc(steps, func(st engine.Step) bool { return st.ID == id })
 }
 
 // findingsFor is preflight before a move; an unfinished one has had its
 // preflight, and what it left behind would fail it.
-func findingsFor(s *spec.Spec, o Observation, steps []Step) []Finding {
+func findingsFor(s *spec.Spec, o Observation, steps []engine.Step) []engine.Finding {
 	if len(steps) == 0 {
 		return checkVersion(s, o.Release.Value)
 	}
@@ -116,9 +112,9 @@ func findingsFor(s *spec.Spec, o Observation, steps []Step) []Finding {
 	return append(preflightRelease(s, o), preflightAccess(s, o)...)
 }
 
-func bindingOf(s *spec.Spec, o Observation) Binding {
+func bindingOf(s *spec.Spec, o Observation) engine.Binding {
 	rel := o.Release.Value
-	b := Binding{
+	b := engine.Binding{
 		SpecDigest: s.Digest(), ClusterUID: o.Cluster.Value.UID,
 		Release: rel.Namespace + "/" + rel.Name, Revision: rel.Revision,
 		Chart: rel.Chart + "-" + rel.ChartVersion, Tool: o.Tool,
@@ -160,57 +156,6 @@ func identityOf(side *mover.InspectedSide) string {
 	return side.Database.SystemIdentifier
 }
 
-// PlanID names a plan by what it binds to and what it would do.
-func PlanID(p Plan) string {
-	ids := make([]string, 0, len(p.Steps))
-	for _, s := range p.Steps {
-		ids = append(ids, string(s.ID))
-	}
-	data, err := json.Marshal(struct {
-		B Binding
-		S []string
-	}{p.Binding, ids})
-	if err != nil { // plain structs of strings and numbers always marshal
-		panic(err)
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])[:10]
-}
-
-// Stale compares the binding facts of a plan with those of now and names the
-// ones that moved.
-func Stale(was, now Binding) []Change {
-	var out []Change
-	add := func(field, from, to string) {
-		if from != to {
-			out = append(out, Change{Field: field, From: from, To: to})
-		}
-	}
-	add("spec", was.SpecDigest, now.SpecDigest)
-	add("cluster", was.ClusterUID, now.ClusterUID)
-	add("release", was.Release, now.Release)
-	add("release revision", strconv.Itoa(was.Revision), strconv.Itoa(now.Revision))
-	add("chart", was.Chart, now.Chart)
-	add("source database", was.Source, now.Source)
-	add("target database", was.Target, now.Target)
-	add("lineage epoch", strconv.Itoa(was.Epoch), strconv.Itoa(now.Epoch))
-	add("password reference", was.Secret, now.Secret)
-	add("circleci-dr", was.Tool, now.Tool)
-	return out
-}
-
-// StaleError means that a plan no longer fits what is there.
-type StaleError struct{ Changes []Change }
-
-// Error names every binding fact that moved.
-func (e *StaleError) Error() string {
-	var parts []string
-	for _, c := range e.Changes {
-		parts = append(parts, fmt.Sprintf("%s was %s and is %s", c.Field, cmp.Or(c.From, "none"), cmp.Or(c.To, "none")))
-	}
-	return "the plan is stale: " + strings.Join(parts, "; ")
-}
-
 func notices(s *spec.Spec, o Observation) []string {
 	var out []string
 	if openMove(o) {
@@ -242,6 +187,31 @@ func notices(s *spec.Spec, o Observation) []string {
 		if d != nil && d.location == spec.External && o.Release.Is() && !o.Release.Value.Store(e).Internal && !o.store(e).Lineage.Is() {
 			out = append(out, e.Title()+" was already external when first seen: settled, unproven")
 		}
+	}
+	return out
+}
+
+// chosenIn is the choice an observation was made with, as a plan keeps it.
+func chosenIn(o Observation) map[string]string {
+	var out map[string]string
+	for e, side := range o.Authoritative {
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[string(e)] = string(side)
+	}
+	return out
+}
+
+// ChosenIn is the side that a person chose for each datastore when the plan was
+// made, to observe with again.
+func ChosenIn(p engine.Plan) map[mover.Engine]spec.Location {
+	var out map[mover.Engine]spec.Location
+	for e, side := range p.Authoritative {
+		if out == nil {
+			out = map[mover.Engine]spec.Location{}
+		}
+		out[mover.Engine(e)] = spec.Location(side)
 	}
 	return out
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // Some tests try every single call of a move. In an ordinary run they do so
@@ -84,7 +86,7 @@ func eachCall(t *testing.T, m *matrix, test func(t *testing.T, f flow, n int)) {
 }
 
 func TestPerCallFlowsHaveEveryStep(t *testing.T) {
-	tried := map[ActionKind]bool{ActGoBack: true}
+	tried := map[engine.ActionKind]bool{ActGoBack: true}
 	for _, f := range flows {
 		for _, kind := range f.steps {
 			tried[kind] = tried[kind] || perCall[f.name]

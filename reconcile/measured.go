@@ -3,36 +3,9 @@ package reconcile
 import (
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
-
-// Measured is how long what an apply did took on this installation, the newest
-// time of each kind: the next plan's estimates rest on it. Nothing else does,
-// so a missing or garbled one costs a wider range and no more.
-type Measured struct {
-	Steps map[string]Measurement `json:"steps"`
-	// Downtime is of whole moves, by direction.
-	Downtime map[string]Measurement `json:"downtime,omitempty"`
-}
-
-// Measurement is an actual duration beside the announced one.
-type Measurement struct {
-	At   time.Time     `json:"at"`
-	Took time.Duration `json:"took"`
-	// Low and High are what the plan had announced.
-	Low  time.Duration `json:"announcedLow"`
-	High time.Duration `json:"announcedHigh"`
-	// Moving is the part of it that grows with the data: Bytes in Tables, in the
-	// same measure a plan takes, that of the inspection.
-	Moving time.Duration `json:"moving,omitempty"`
-	Bytes  int64         `json:"bytes,omitempty"`
-	Tables int           `json:"tables,omitempty"`
-	// Rehearsed tells that no move took it but a rehearsal.
-	Rehearsed bool `json:"-"`
-}
-
-// believable is less than what no step takes: whoever says so has not measured.
-const believable = 72 * time.Hour
 
 // The directions of a move, as keys of measurements.
 const (
@@ -56,11 +29,11 @@ func otherDirection(d string) string {
 
 // directed are actions that are another piece of work in each direction:
 // another server reads and writes, or Helm waits for another pod.
-var directed = map[ActionKind]bool{ActRead: true, ActCopy: true, ActProve: true, ActFence: true, ActSwitch: true}
+var directed = map[engine.ActionKind]bool{ActRead: true, ActCopy: true, ActProve: true, ActFence: true, ActSwitch: true}
 
 // measuredKey names the measurement of a step: its action, its datastore where
 // it has one, and the direction where that matters.
-func measuredKey(st Step, direction string) string {
+func measuredKey(st engine.Step, direction string) string {
 	key := joinNonEmpty("/", string(st.Action), st.Args["engine"])
 	if directed[st.Action] {
 		key += "/" + direction
@@ -70,15 +43,9 @@ func measuredKey(st Step, direction string) string {
 
 func (r *run) direction() string { return directionOf(r.allParts()) }
 
-// Good tells whether a measurement can be believed: the record is an object
-// that anybody may have edited.
-func (m Measurement) Good() bool {
-	return m.Took > 0 && m.Took < believable && m.Moving >= 0 && m.Moving <= m.Took && m.Bytes >= 0 && m.Tables >= 0
-}
-
 // tookBefore finds what a step took when it was last done; other tells that it was in
 // the other direction.
-func tookBefore(m Measured, st Step, direction string) (found Measurement, other, ok bool) {
+func tookBefore(m engine.Measured, st engine.Step, direction string) (found engine.Measurement, other, ok bool) {
 	if found, ok = m.Steps[measuredKey(st, direction)]; ok && found.Good() {
 		return found, false, true
 	}
@@ -90,14 +57,14 @@ func tookBefore(m Measured, st Step, direction string) (found Measurement, other
 
 // measured is what a step took that this run did from its beginning to its end.
 // One that an earlier run of the open move began would look faster than it is.
-func (r *run) measured(st Step, took time.Duration) (string, Measurement, bool) {
+func (r *run) measured(st engine.Step, took time.Duration) (string, engine.Measurement, bool) {
 	part, key := r.part(st), measuredKey(st, r.direction())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.move.Open() && r.steps.Cut(st.ID, r.move.Opened) || st.Action == ActGoBack {
-		return "", Measurement{}, false
+		return "", engine.Measurement{}, false
 	}
-	m := Measurement{At: r.p.Now(), Took: took, Low: st.Estimate.Low, High: st.Estimate.High}
+	m := engine.Measurement{At: r.p.Now(), Took: took, Low: st.Estimate.Low, High: st.Estimate.High}
 	switch z := r.carried[part.Engine]; {
 	case st.Action == ActCopy && part.Copy != nil:
 		m.Moving, m.Bytes, m.Tables = part.Copy.Duration, z.bytes, z.tables
@@ -116,6 +83,6 @@ func (r *run) measured(st Step, took time.Duration) (string, Measurement, bool) 
 // spans several runs is that of their deaths.
 func (r *run) measuredDowntime() {
 	if down := r.downtime(); down > 0 && !r.resumed && (r.move.Phase == MoveCommitted || r.move.Phase == MoveFinished) {
-		r.steps.MeasuredDowntime(r.direction(), Measurement{At: r.move.Resumed, Took: down, Low: r.move.Announced.DownLow, High: r.move.Announced.DownHigh})
+		r.steps.MeasuredDowntime(r.direction(), engine.Measurement{At: r.move.Resumed, Took: down, Low: r.move.Announced.DownLow, High: r.move.Announced.DownHigh})
 	}
 }

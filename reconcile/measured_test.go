@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -73,7 +74,7 @@ func TestAPlanSaysWhatItsEstimatesRestOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[ActionKind]string{
+	for kind, want := range map[engine.ActionKind]string{
 		ActQuiesce: "", // it took less than five seconds
 		ActCopy:    "1.0 GiB in 3 tables; measured here on 2026-11-22 the other way round: ",
 		ActSwitch:  "volume and image are where the pod starts; not yet measured here",
@@ -94,7 +95,7 @@ func TestAPlanSaysWhatItsEstimatesRestOn(t *testing.T) {
 	}
 }
 
-func step(t *testing.T, p Plan, kind ActionKind) Step {
+func step(t *testing.T, p engine.Plan, kind engine.ActionKind) engine.Step {
 	t.Helper()
 	for _, st := range p.Steps {
 		if st.Action == kind {
@@ -102,7 +103,7 @@ func step(t *testing.T, p Plan, kind ActionKind) Step {
 		}
 	}
 	t.Fatalf("the plan has no step %s", kind)
-	return Step{}
+	return engine.Step{}
 }
 
 // Whatever stands in the record, or keeps it from being read, the plan is the
@@ -120,7 +121,7 @@ func TestAPlanIsMadeWithoutMeasurements(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
-			w.records[RecordMeasured] = Record{Data: json.RawMessage(data), Version: "7"}
+			w.records[engine.RecordMeasured] = engine.Record{Data: json.RawMessage(data), Version: "7"}
 			_, plan, err := w.plan(externalSpec())
 			if err != nil || plan.ID != wide.ID || len(plan.Blocked()) > 0 {
 				t.Fatalf("plan %s, want %s, error %v", plan.ID, wide.ID, err)
@@ -130,7 +131,7 @@ func TestAPlanIsMadeWithoutMeasurements(t *testing.T) {
 			}
 			w.converge(t, externalSpec())
 			w.moved(t, externalSpec(), name)
-			if m, _ := ReadRecord[Measured](t.Context(), records{w}, RecordMeasured); !m.Is() || !m.Value.Steps["quiesce"].Good() {
+			if m, _ := engine.ReadRecord[engine.Measured](t.Context(), records{w}, engine.RecordMeasured); !m.Is() || !m.Value.Steps["quiesce"].Good() {
 				t.Errorf("afterwards the record is %+v", m)
 			}
 		})
@@ -148,7 +149,7 @@ func TestACutOffMoveIsNotMeasuredAsAWhole(t *testing.T) {
 	if !first.dead || second.err != nil {
 		t.Fatalf("dead %t, then %v", first.dead, second.err)
 	}
-	m, _ := ReadRecord[Measured](context.Background(), records{w}, RecordMeasured)
+	m, _ := engine.ReadRecord[engine.Measured](context.Background(), records{w}, engine.RecordMeasured)
 	for key, want := range map[string]bool{"quiesce": false, "copy/postgresql/out": false, "prove/postgresql/out": true, "resume-service": true} {
 		if _, ok := m.Value.Steps[key]; ok != want {
 			t.Errorf("%s measured: %t, want %t", key, ok, want)
@@ -164,7 +165,7 @@ func TestACutOffMoveIsNotMeasuredAsAWhole(t *testing.T) {
 
 // An estimate grows with the data and not with what is the same for any.
 func TestAMeasurementScalesWithTheData(t *testing.T) {
-	m := Measurement{Took: 20 * time.Second, Moving: 16 * time.Second, Bytes: 4 << 30, Tables: 500}
+	m := engine.Measurement{Took: 20 * time.Second, Moving: 16 * time.Second, Bytes: 4 << 30, Tables: 500}
 	for name, c := range map[string]struct {
 		z    sizes
 		want time.Duration

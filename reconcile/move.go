@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -28,7 +29,7 @@ type Move struct {
 	Revision int `json:"revision,omitempty"`
 	// Announced is what the plan said that opened the move: one that goes on
 	// with it announces the rest only.
-	Announced Estimate `json:"announced,omitzero"`
+	Announced engine.Estimate `json:"announced,omitzero"`
 	// Plan is the id of the plan that opened the move.
 	Plan string `json:"plan,omitempty"`
 	// LastError is why the last attempt went back, for status.

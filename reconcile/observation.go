@@ -3,6 +3,7 @@ package reconcile
 import (
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -13,32 +14,32 @@ type Observation struct {
 	// Tool is the version of the program that looks.
 	Tool string `json:"tool,omitempty"`
 	// For is what it was made for; empty is for an apply.
-	For       Use                  `json:"for,omitempty"`
-	Cluster   Observed[Cluster]    `json:"cluster"`
-	Release   Observed[Release]    `json:"release"`
-	Workloads Observed[[]Workload] `json:"workloads"`
+	For       Use                         `json:"for,omitempty"`
+	Cluster   engine.Observed[Cluster]    `json:"cluster"`
+	Release   engine.Observed[Release]    `json:"release"`
+	Workloads engine.Observed[[]Workload] `json:"workloads"`
 	// Writers are pods of the application that no Workload owns.
-	Writers Observed[[]Writer] `json:"writers"`
+	Writers engine.Observed[[]Writer] `json:"writers"`
 	// Ailing are pods that are not ready; only who reads status asks, and only
 	// where there are any.
-	Ailing   Observed[[]Ailment]  `json:"ailing,omitzero"`
-	Postgres DatastoreObservation `json:"postgresql"`
-	Mongo    DatastoreObservation `json:"mongodb"`
+	Ailing   engine.Observed[[]engine.Ailment] `json:"ailing,omitzero"`
+	Postgres DatastoreObservation              `json:"postgresql"`
+	Mongo    DatastoreObservation              `json:"mongodb"`
 	// Move is the cluster's own record of the newest move.
-	Move Observed[Move] `json:"move"`
+	Move engine.Observed[Move] `json:"move"`
 	// Preview is the Helm upgrade that would switch; only read when needed.
-	Preview Observed[Preview]     `json:"preview"`
-	Applied Observed[Applied]     `json:"applied"`
-	Journal Observed[Journal]     `json:"journal"`
-	Lease   Observed[LeaseHolder] `json:"lease"`
+	Preview engine.Observed[Preview]            `json:"preview"`
+	Applied engine.Observed[Applied]            `json:"applied"`
+	Journal engine.Observed[engine.Journal]     `json:"journal"`
+	Lease   engine.Observed[engine.LeaseHolder] `json:"lease"`
 	// Measured is how long steps took here before; a plan needs it not.
-	Measured Observed[Measured] `json:"measured"`
+	Measured engine.Observed[engine.Measured] `json:"measured"`
 	// Values are the user's own values files; absent when none is declared.
-	Values Observed[DeclaredValues] `json:"values"`
+	Values engine.Observed[DeclaredValues] `json:"values"`
 	// Denied are the permissions the plan would need and we do not have.
-	Denied Observed[[]Permission] `json:"denied"`
+	Denied engine.Observed[[]Permission] `json:"denied"`
 	// Reconciliation is the tool's own object, where the release is handed off.
-	Reconciliation Observed[Reconciliation] `json:"reconciliation"`
+	Reconciliation engine.Observed[Reconciliation] `json:"reconciliation"`
 	// Authoritative is the side that a person chose where both took writes.
 	Authoritative map[mover.Engine]spec.Location `json:"authoritative,omitempty"`
 	// RunnerIsPatient says why the process that asks is itself a job of the
@@ -48,17 +49,17 @@ type Observation struct {
 
 // DatastoreObservation is everything about one datastore.
 type DatastoreObservation struct {
-	Internal   Observed[InternalStore] `json:"internal"`
-	Inspection Observed[Inspection]    `json:"inspection"`
+	Internal   engine.Observed[InternalStore] `json:"internal"`
+	Inspection engine.Observed[Inspection]    `json:"inspection"`
 	// Rehearsal is the newest one of a move out.
-	Rehearsal Observed[Rehearsed] `json:"rehearsal"`
+	Rehearsal engine.Observed[Rehearsed] `json:"rehearsal"`
 	// Credentials is the Secret the switched release reads.
-	Credentials Observed[Credentials] `json:"credentials"`
+	Credentials engine.Observed[Credentials] `json:"credentials"`
 	// Authority are the certificates that external.tls.ca points at, in PEM;
 	// absent where the file names none.
-	Authority Observed[string] `json:"authority,omitzero"`
+	Authority engine.Observed[string] `json:"authority,omitzero"`
 	// Lineage is the cluster's own record of whose turn it is.
-	Lineage Observed[Lineage] `json:"lineage"`
+	Lineage engine.Observed[Lineage] `json:"lineage"`
 }
 
 // store is what was observed of one engine.
@@ -79,10 +80,10 @@ type Cluster struct {
 
 // InternalStore is a datastore's own objects in the release.
 type InternalStore struct {
-	StatefulSet Observed[StatefulSet] `json:"statefulSet"`
-	Secret      Observed[SecretInfo]  `json:"secret"`
-	Services    []string              `json:"services,omitempty"`
-	Volumes     []Volume              `json:"volumes,omitempty"`
+	StatefulSet engine.Observed[StatefulSet] `json:"statefulSet"`
+	Secret      engine.Observed[SecretInfo]  `json:"secret"`
+	Services    []string                     `json:"services,omitempty"`
+	Volumes     []Volume                     `json:"volumes,omitempty"`
 	// Protected tells that everything Protect does is in place.
 	Protected bool `json:"protected"`
 	// Unprotected lists what Protect would still have to do.
@@ -219,13 +220,4 @@ type Permission struct {
 	Resource string `json:"resource"`
 	// Cluster is true for objects without a namespace.
 	Cluster bool `json:"cluster,omitempty"`
-}
-
-// LeaseHolder is who holds the right to change.
-type LeaseHolder struct {
-	Owner   string    `json:"owner"`
-	Purpose string    `json:"purpose"`
-	Since   time.Time `json:"since"`
-	Renewed time.Time `json:"renewed"`
-	Seconds int       `json:"seconds"`
 }

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -70,15 +70,15 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 // observeRecords reads what earlier runs wrote, in one go.
 func observeRecords(ctx context.Context, p Providers, o *Observation) {
 	all := p.Records.ReadAll(ctx)
-	o.Applied = RecordIn[Applied](all, RecordApplied)
-	o.Journal = RecordIn[Journal](all, RecordJournal)
-	o.Move = RecordIn[Move](all, RecordMove)
-	o.Measured = RecordIn[Measured](all, RecordMeasured)
+	o.Applied = engine.RecordIn[Applied](all, RecordApplied)
+	o.Journal = engine.RecordIn[engine.Journal](all, engine.RecordJournal)
+	o.Move = engine.RecordIn[Move](all, RecordMove)
+	o.Measured = engine.RecordIn[engine.Measured](all, engine.RecordMeasured)
 	for _, e := range engines {
 		d := o.store(e)
-		d.Lineage = RecordIn[Lineage](all, RecordLineage(e))
-		d.Inspection = RecordIn[Inspection](all, RecordInspection(e))
-		d.Rehearsal = RecordIn[Rehearsed](all, RecordRehearsal(e))
+		d.Lineage = engine.RecordIn[Lineage](all, RecordLineage(e))
+		d.Inspection = engine.RecordIn[Inspection](all, RecordInspection(e))
+		d.Rehearsal = engine.RecordIn[Rehearsed](all, RecordRehearsal(e))
 	}
 }
 
@@ -139,7 +139,7 @@ func partsNow(s *spec.Spec, o *Observation) []Part {
 // observeInternal reads a datastore's own objects. Once its pods are gone
 // nothing in the cluster says any more that their password was in a Secret of
 // another name than theirs; our record does.
-func observeInternal(ctx context.Context, p Providers, o *Observation, e mover.Engine) Observed[InternalStore] {
+func observeInternal(ctx context.Context, p Providers, o *Observation, e mover.Engine) engine.Observed[InternalStore] {
 	name := o.Release.Value.Store(e).FullName
 	in := p.Stores.Internal(ctx, e, name)
 	if secret := internalSecret(o, e).Name; in.Is() && in.Value.StatefulSet.IsNot() && secret != name {
@@ -148,20 +148,20 @@ func observeInternal(ctx context.Context, p Providers, o *Observation, e mover.E
 	return in
 }
 
-func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine) Observed[Credentials] {
+func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine) engine.Observed[Credentials] {
 	d := declared(s, e)
 	if d == nil || d.external == nil {
-		return NotThere[Credentials]()
+		return engine.NotThere[Credentials]()
 	}
 	return p.Passwords.Compare(ctx, traitsOf[e].credentials, traitsOf[e].keys, d.external.password)
 }
 
 // observeAuthority reads the authority that the file names for the external
 // server, which the application may have to be told.
-func observeAuthority(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine) Observed[string] {
+func observeAuthority(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine) engine.Observed[string] {
 	d := declared(s, e)
 	if d == nil || d.external == nil || d.external.ca == nil {
-		return NotThere[string]()
+		return engine.NotThere[string]()
 	}
 	return p.Authorities.Authority(ctx, *d.external.ca)
 }
@@ -170,13 +170,13 @@ func observeAuthority(ctx context.Context, s *spec.Spec, p Providers, e mover.En
 // against what would be asked now.
 func observeDatabases(ctx context.Context, p Providers, opt ObserveOptions, d *DatastoreObservation, in sides, installation string) {
 	if in.Source.Endpoint == nil && in.Target.Endpoint == nil {
-		d.Inspection = NotThere[Inspection]()
+		d.Inspection = engine.NotThere[Inspection]()
 		return
 	}
 	subject := subjectOf(in, installation)
 	if !opt.Inspect {
 		if d.Inspection.Is() && d.Inspection.Value.Subject != subject {
-			d.Inspection = CouldNot[Inspection](errors.New(otherServers))
+			d.Inspection = engine.CouldNot[Inspection](errors.New(otherServers))
 		}
 		return
 	}
@@ -193,8 +193,8 @@ func (d *DatastoreObservation) keep(ctx context.Context, p Providers, in sides, 
 		road.judge(ctx, p, in)
 		d.Inspection.Value.Road = road
 	}
-	if err := ReplaceRecord(ctx, p.Records, RecordInspection(in.Engine), d.Inspection.Value); err != nil {
-		d.Inspection = CouldNot[Inspection](err)
+	if err := engine.ReplaceRecord(ctx, p.Records, RecordInspection(in.Engine), d.Inspection.Value); err != nil {
+		d.Inspection = engine.CouldNot[Inspection](err)
 	}
 }
 
@@ -204,7 +204,7 @@ func observed(s *spec.Spec, o *Observation, e mover.Engine) bool {
 	return declared(s, e) != nil || openMove(*o) && o.Move.Value.part(e) != nil
 }
 
-func inspect(ctx context.Context, p Providers, in sides, installation string, progress mover.Progress) Observed[Inspection] {
+func inspect(ctx context.Context, p Providers, in sides, installation string, progress mover.Progress) engine.Observed[Inspection] {
 	job := inspectJob(in, installation)
 	rec, err := inspectOnce(ctx, p, job, progress)
 	if err == nil && p.Now().Sub(rec.At) > freshTime {
@@ -214,11 +214,11 @@ func inspect(ctx context.Context, p Providers, in sides, installation string, pr
 		}
 	}
 	if err != nil {
-		return CouldNot[Inspection](fmt.Errorf("inspect the databases from inside the cluster: %w", err))
+		return engine.CouldNot[Inspection](fmt.Errorf("inspect the databases from inside the cluster: %w", err))
 	}
 	rec.Subject = subjectOf(in, installation)
 	rec.Inwards = in.Inwards
-	return Found(rec)
+	return engine.Found(rec)
 }
 
 // freshTime is how old the result of an inspection just run may be. Clocks
@@ -235,27 +235,4 @@ func inspectOnce(ctx context.Context, p Providers, job MoverJob, progress mover.
 		return Inspection{}, fmt.Errorf("read the result: %w", err)
 	}
 	return rec, nil
-}
-
-// together runs functions side by side and waits for all of them. A panic in
-// one of them is the caller's.
-func together(all ...func()) {
-	var wg sync.WaitGroup
-	panics := make(chan any, len(all))
-	for _, f := range all {
-		wg.Go(func() {
-			defer func() {
-				if v := recover(); v != nil {
-					panics <- v
-				}
-			}()
-			f()
-		})
-	}
-	wg.Wait()
-	select {
-	case v := <-panics:
-		panic(v)
-	default:
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -29,8 +30,8 @@ func interruptedSince(ctx context.Context) func() error {
 
 // leaveStarting ends an interrupted start: every workload is scaled, so that
 // the application comes up by itself, and nobody waits for it.
-func (r *run) leaveStarting(ctx context.Context, rep Report, cause error) (Report, error) {
-	quick, cancel := Uninterrupted(ctx, leaveTime)
+func (r *run) leaveStarting(ctx context.Context, rep engine.Report, cause error) (engine.Report, error) {
+	quick, cancel := engine.Uninterrupted(ctx, leaveTime)
 	defer cancel()
 	if err := r.scaleUp(quick); err != nil {
 		rep.StillDown = r.isDown()
@@ -114,7 +115,7 @@ func whyForward(written bool, cause error) error {
 
 // onward leaves the application where it was started. A start that has used up
 // its time is not waited for once more.
-func (r *run) onward(ctx context.Context, st Step, cause error, closed *closedError) error {
+func (r *run) onward(ctx context.Context, st engine.Step, cause error, closed *closedError) error {
 	why := whyForward(closed.written, closed.err)
 	if !startFailed(cause) {
 		return r.upAgain(ctx, st, why, closed.written)
@@ -127,7 +128,7 @@ func (r *run) onward(ctx context.Context, st Step, cause error, closed *closedEr
 
 // upAgain starts the application on the target after its way back was closed,
 // and waits for it.
-func (r *run) upAgain(ctx context.Context, st Step, cause error, written bool) error {
+func (r *run) upAgain(ctx context.Context, st engine.Step, cause error, written bool) error {
 	if err := r.bringUp(ctx, st); err != nil {
 		return &forwardError{err: errors.Join(cause, err), started: startFailed(err)}
 	}

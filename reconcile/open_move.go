@@ -4,14 +4,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // planOpen plans how an unfinished move goes on, or back.
-func planOpen(s *spec.Spec, o Observation) ([]Step, []Finding) {
+func planOpen(s *spec.Spec, o Observation) ([]engine.Step, []engine.Finding) {
 	m, rel := o.Move.Value, o.Release.Value
 	if m.Phase == MoveCommitted {
-		var findings []Finding
+		var findings []engine.Finding
 		for _, p := range m.Parts {
 			if l := committedLineage(m, p); contradicts(rel.Store(p.Engine), l) {
 				findings = append(findings, twoTruths(o, p.Engine, l))
@@ -26,7 +27,7 @@ func planOpen(s *spec.Spec, o Observation) ([]Step, []Finding) {
 			return planOtherWay(o)
 		}
 		if chosen := o.Authoritative[p.Engine]; chosen != "" && (!p.Fork || chosen != p.To) {
-			return nil, []Finding{block("fork-choice", fieldOf(p.Engine, "location"), sourceForks, "leave "+choose(p.Engine, chosen)+" out, or end the move first",
+			return nil, []engine.Finding{block("fork-choice", fieldOf(p.Engine, "location"), sourceForks, "leave "+choose(p.Engine, chosen)+" out, or end the move first",
 				"move %s of %s to %s is not over, and %s would end it another way", m.ID, p.Engine.Title(), p.Target(), choose(p.Engine, chosen))}
 		}
 	}
@@ -40,41 +41,41 @@ func committedLineage(m Move, p Part) Lineage {
 }
 
 // planOtherWay handles an unfinished move that the spec no longer wants.
-func planOtherWay(o Observation) ([]Step, []Finding) {
+func planOtherWay(o Observation) ([]engine.Step, []engine.Finding) {
 	m := o.Move.Value
 	if m.Phase == MoveCommitted {
-		return nil, []Finding{block("move-committed", fieldOf(m.Parts[0].Engine, "location"), sourceDocs,
+		return nil, []engine.Finding{block("move-committed", fieldOf(m.Parts[0].Engine, "location"), sourceDocs,
 			fmt.Sprintf("finish it: set the spec to %s %s and apply", m.Parts[0].To, m.Target()),
 			"move %s is committed to %s and can only go forward", m.ID, m.Target())}
 	}
-	return []Step{goBackStep(m, fmt.Sprintf("move %s to %s was begun and the spec no longer asks for it", m.ID, m.Target()))}, nil
+	return []engine.Step{goBackStep(m, fmt.Sprintf("move %s to %s was begun and the spec no longer asks for it", m.ID, m.Target()))}, nil
 }
 
-func goBackStep(m Move, reason string) Step {
-	step := NewStep(ActGoBack, m.ID, "Bring the application back on "+m.Source())
+func goBackStep(m Move, reason string) engine.Step {
+	step := engine.NewStep(ActGoBack, m.ID, "Bring the application back on "+m.Source())
 	step.Reason = reason
-	step.Estimate = Estimate{Low: 10 * time.Second, High: 2 * time.Minute}
+	step.Estimate = engine.Estimate{Low: 10 * time.Second, High: 2 * time.Minute}
 	return step
 }
 
 // remaining is what is left of an unfinished move, by looking.
-func remaining(s *spec.Spec, o Observation) []Step {
+func remaining(s *spec.Spec, o Observation) []engine.Step {
 	m := o.Move.Value
 	if m.Phase == MoveReturning {
 		back := goBackStep(m, fmt.Sprintf("the way back of move %s was cut off; it ends before the move begins anew", m.ID))
-		return Chain(append([]Step{back}, moveSteps(s, o, m.Parts)...), beside)
+		return engine.Chain(append([]engine.Step{back}, moveSteps(s, o, m.Parts)...), beside)
 	}
-	var steps []Step
+	var steps []engine.Step
 	for _, st := range moveSteps(s, o, m.Parts) {
 		if !settledInRecord(o, m, st) {
 			steps = append(steps, st)
 		}
 	}
-	return Chain(steps, beside)
+	return engine.Chain(steps, beside)
 }
 
 // settledInRecord tells from the move's record which steps are behind it.
-func settledInRecord(o Observation, m Move, st Step) bool {
+func settledInRecord(o Observation, m Move, st engine.Step) bool {
 	p := m.part(engineOf(st))
 	if st.Action == ActRemove {
 		in := o.store(p.Engine).Internal

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -72,7 +73,7 @@ func replaces(o *Observation, e mover.Engine, to spec.Location) int {
 
 func keptVolume(store InternalStore) bool { return len(store.Volumes) > 0 }
 
-func nextEpoch(l Observed[Lineage]) int { return l.Value.Epoch + 1 }
+func nextEpoch(l engine.Observed[Lineage]) int { return l.Value.Epoch + 1 }
 
 // ownerMap renames the superuser of one side to that of the other, where the
 // external admin role is no superuser, as a managed service gives it.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -112,9 +113,9 @@ func PermissionsFor(s *spec.Spec, use Use) []Permission {
 // preflightAccess blocks on missing rights. Whoever only plans need not have
 // the rights to apply: that somebody lacks those is said and blocks nothing,
 // for apply asks again.
-func preflightAccess(s *spec.Spec, o Observation) []Finding {
+func preflightAccess(s *spec.Spec, o Observation) []engine.Finding {
 	if o.Denied.Unread() {
-		return []Finding{block("access-unknown", "", sourceDocs, "allow selfsubjectaccessreviews, or ask the cluster's owner",
+		return []engine.Finding{block("access-unknown", "", sourceDocs, "allow selfsubjectaccessreviews, or ask the cluster's owner",
 			"could not find out which rights this user has: %s", o.Denied.Why)}
 	}
 	plan, road := PermissionsFor(s, UsePlan), PermissionsFor(s, UseRoad)
@@ -131,13 +132,13 @@ func preflightAccess(s *spec.Spec, o Observation) []Finding {
 	}
 	slices.Sort(now)
 	slices.Sort(later)
-	var out []Finding
+	var out []engine.Finding
 	if len(now) > 0 {
 		out = append(out, block("access-denied", "", sourceDocs, "grant them in the release's namespace (circleci-dr rbac prints the roles)",
 			"this user lacks %d rights the plan uses: %s", len(now), strings.Join(now, ", ")))
 	}
 	if len(later) > 0 {
-		out = append(out, Finding{ID: "access-apply", Source: sourceDocs, Fix: "apply as somebody who has them (circleci-dr rbac --command apply)",
+		out = append(out, engine.Finding{ID: "access-apply", Source: sourceDocs, Fix: "apply as somebody who has them (circleci-dr rbac --command apply)",
 			What: "this user may plan but not apply, for want of " + strconv.Itoa(len(later)) + " rights: " + strings.Join(later, ", ")})
 	}
 	return out

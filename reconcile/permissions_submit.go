@@ -1,6 +1,9 @@
 package reconcile
 
-import "github.com/circleci-dr/circleci-dr/spec"
+import (
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/spec"
+)
 
 // SubmitPermissions are the rights that handing the work to an engine in the
 // cluster takes, besides Permissions: nobody can give rights to a Role that he
@@ -17,7 +20,7 @@ func SubmitPermissions() []Permission {
 }
 
 // SubmitFinding is the finding about rights that a submission lacks, if any.
-func SubmitFinding(denied Observed[[]Permission]) []Finding {
+func SubmitFinding(denied engine.Observed[[]Permission]) []engine.Finding {
 	found := preflightAccess(&spec.Spec{}, Observation{Denied: denied})
 	for i := range found {
 		found[i].Fix = "grant them (docs/in-cluster.md lists them), or run it here with --in-cluster=false"

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -42,7 +43,7 @@ func TestWhatOnlyLooksLikeAnAddressFailsNoMove(t *testing.T) {
 		if a.err != nil {
 			t.Fatal(a.err)
 		}
-		if slices.ContainsFunc(a.plan.Findings, func(f Finding) bool { return f.ID == "address-stays" }) {
+		if slices.ContainsFunc(a.plan.Findings, func(f engine.Finding) bool { return f.ID == "address-stays" }) {
 			t.Errorf("findings are %+v", a.plan.Findings)
 		}
 		w.moved(t, s, f.name)

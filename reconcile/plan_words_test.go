@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // What a plan of both engines says of its steps is true of each of them.
@@ -18,7 +20,7 @@ func TestTheWordsOfAPlanOfBothEngines(t *testing.T) {
 			t.Errorf("%s assumes that it %s", st.Title, st.Estimate.Assumption)
 		}
 	}
-	turn := p.Steps[slices.IndexFunc(p.Steps, func(st Step) bool { return st.Action == ActSwitch })]
+	turn := p.Steps[slices.IndexFunc(p.Steps, func(st engine.Step) bool { return st.Action == ActSwitch })]
 	if want := "datastores.postgresql.location and datastores.mongodb.location say internal and the release says external"; turn.Reason != want {
 		t.Errorf("got %q", turn.Reason)
 	}

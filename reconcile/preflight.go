@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -21,8 +22,8 @@ const (
 
 // preflight checks everything that can fail before anything is changed, and
 // reports all of it at once.
-func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
-	var out []Finding
+func preflight(s *spec.Spec, o Observation, parts []Part) []engine.Finding {
+	var out []engine.Finding
 	out = append(out, preflightRelease(s, o)...)
 	out = append(out, preflightAccess(s, o)...)
 	out = append(out, preflightSupport(o)...)
@@ -55,14 +56,14 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []Finding {
 	return out
 }
 
-func block(id, field, source, fix, what string, args ...any) Finding {
-	f := Finding{ID: id, Blocks: true, Field: field, Source: source, Fix: fix}
+func block(id, field, source, fix, what string, args ...any) engine.Finding {
+	f := engine.Finding{ID: id, Blocks: true, Field: field, Source: source, Fix: fix}
 	f.What, f.Brief = sentences(what, args...)
 	return f
 }
 
-func preflightRelease(s *spec.Spec, o Observation) []Finding {
-	var out []Finding
+func preflightRelease(s *spec.Spec, o Observation) []engine.Finding {
+	var out []engine.Finding
 	rel := o.Release.Value
 	out = append(out, preflightManager(s, o)...)
 	if o.RunnerIsPatient != "" {
@@ -91,19 +92,19 @@ func preflightRelease(s *spec.Spec, o Observation) []Finding {
 
 // checkVersion refuses a file that names another version than the deployed one,
 // also where nothing is to be moved: no step would ever bring them together.
-func checkVersion(s *spec.Spec, rel Release) []Finding {
+func checkVersion(s *spec.Spec, rel Release) []engine.Finding {
 	want := s.Server.Version
 	if want == "" || rel.ChartVersion == want {
 		return nil
 	}
-	return []Finding{block("version", "server.version", sourceDocs,
+	return []engine.Finding{block("version", "server.version", sourceDocs,
 		"set server.version to "+rel.ChartVersion+", or upgrade the release first",
 		"the deployed chart version is %s, the spec says %s", rel.ChartVersion, want)}
 }
 
 // stoppedWorkloads reports workloads at zero that no move of ours stopped:
 // whoever did may not expect the move to leave them there.
-func stoppedWorkloads(o Observation) []Finding {
+func stoppedWorkloads(o Observation) []engine.Finding {
 	var zero []string
 	scaled := 0
 	for _, w := range o.Workloads.Value {
@@ -119,20 +120,20 @@ func stoppedWorkloads(o Observation) []Finding {
 		return nil
 	}
 	what, brief := sentences("%d of %d workloads are at zero already and stay there: %s", len(zero), scaled, some(zero, 8))
-	return []Finding{{ID: "workload-at-zero", Source: sourceDocs, What: what, Brief: brief, Fix: "scale them up first if they should run after the move"}}
+	return []engine.Finding{{ID: "workload-at-zero", Source: sourceDocs, What: what, Brief: brief, Fix: "scale them up first if they should run after the move"}}
 }
 
 // brokenWorkloads reports workloads that are not ready before we begin: what
 // was broken before the move would look broken by it.
-func brokenWorkloads(o Observation) []Finding {
-	var out []Finding
+func brokenWorkloads(o Observation) []engine.Finding {
+	var out []engine.Finding
 	for _, w := range o.Workloads.Value {
 		if w.Ready < w.Replicas {
 			why := w.Trouble
 			if why == "" {
 				why = "no reason given"
 			}
-			out = append(out, Finding{ID: "workload-not-ready", Source: sourceDocs, What: fmt.Sprintf("%s has %d of %d replicas ready (%s)", w.Key(), w.Ready, w.Replicas, why),
+			out = append(out, engine.Finding{ID: "workload-not-ready", Source: sourceDocs, What: fmt.Sprintf("%s has %d of %d replicas ready (%s)", w.Key(), w.Ready, w.Replicas, why),
 				Fix: "repair it first; apply waits for it to become ready again at the end"})
 		}
 	}
@@ -141,13 +142,13 @@ func brokenWorkloads(o Observation) []Finding {
 
 // preflightChart refuses an upgrade that would do anything but switch the
 // datastore.
-func preflightChart(rel Release, pv Observed[Preview], parts []Part) []Finding {
+func preflightChart(rel Release, pv engine.Observed[Preview], parts []Part) []engine.Finding {
 	if !pv.Is() {
-		return []Finding{block("chart-unread", "server.chart", "helm/helm#8421: a release keeps no subcharts",
+		return []engine.Finding{block("chart-unread", "server.chart", "helm/helm#8421: a release keeps no subcharts",
 			"set server.chart (or --chart) to the release's chart: an oci:// reference, a directory or a .tgz",
 			"the release's chart could not be read: %s", orElse(pv.Why, "it was not looked at"))}
 	}
-	var out []Finding
+	var out []engine.Finding
 	if !pv.Value.Faithful {
 		out = append(out, block("chart-differs", "server.chart", sourceDocs,
 			fmt.Sprintf("fetch the chart that was installed: %s %s, with its subcharts", rel.Chart, rel.ChartVersion),

@@ -3,13 +3,14 @@ package reconcile
 import (
 	"slices"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // preflightAddresses judges before the outage what will name the target after
 // it, and what will go on naming the source.
-func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []Finding {
-	var out []Finding
+func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []engine.Finding {
+	var out []engine.Finding
 	rel := o.Release.Value
 	for _, p := range parts {
 		source, _ := p.servers(s, rel)
@@ -38,7 +39,7 @@ func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []Finding {
 
 // addressesThatStay names the places that say the source's address and would go on
 // saying it. It blocks where they are all that a workload has.
-func addressesThatStay(o Observation, p Part, source named, places []Place) []Finding {
+func addressesThatStay(o Observation, p Part, source named, places []Place) []engine.Finding {
 	var left, stuck []string
 	changed := changing(o.Preview.Value)
 	for _, w := range o.Workloads.Value {
@@ -58,14 +59,14 @@ func addressesThatStay(o Observation, p Part, source named, places []Place) []Fi
 	slices.Sort(stuck)
 	left, stuck = slices.Compact(left), slices.Compact(stuck)
 	const fix = "let the chart take it from the release's values, as the rest"
-	var out []Finding
+	var out []engine.Finding
 	if len(stuck) > 0 {
 		out = append(out, block("address-stays", "server.chart", docsOf(p.Engine), fix,
 			"workloads would go on using %s after the move, and nothing in them names the new address: %s", p.Source(), someSentences(stuck, 8)))
 	}
 	if len(left) > 0 {
 		what, brief := sentences("what may be the address of %s says the same after the move: %s", p.Source(), someSentences(left, 8))
-		out = append(out, Finding{ID: "address-stays", Field: "server.chart", Source: docsOf(p.Engine), What: what, Brief: brief,
+		out = append(out, engine.Finding{ID: "address-stays", Field: "server.chart", Source: docsOf(p.Engine), What: what, Brief: brief,
 			Fix: "look whether it is; if so, " + fix + ", or change it by hand with the move"})
 	}
 	return out

@@ -5,16 +5,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // preflightBack checks what a way back needs of the cluster: the volume and the
 // Secret that are there must be those the cluster's records know.
-func preflightBack(o Observation, p Part) []Finding {
+func preflightBack(o Observation, p Part) []engine.Finding {
 	store, e := o.store(p.Engine), p.Engine
 	in := store.Internal.Value
-	var out []Finding
+	var out []engine.Finding
 	if in.StatefulSet.Is() {
 		out = append(out, block("internal-runs", fieldOf(e, "location"), sourceBack, "find out who started it and what wrote to it; remove the StatefulSet, keep its volume, and plan again",
 			"StatefulSet %s runs although the release reads %s", in.StatefulSet.Value.Name, p.External))
@@ -56,7 +57,7 @@ func ours(o Observation, p Part) bool {
 // preflightPostgresBack judges the external side as a source. A managed
 // service's admin role is no superuser: what it may not read is in the way, and
 // passwords of roles stay what they are on the kept volume.
-func preflightPostgresBack(p Part, insp Inspection) []Finding {
+func preflightPostgresBack(p Part, insp Inspection) []engine.Finding {
 	out := sideTrouble(mover.PostgreSQL, "source", spec.External, insp.Source)
 	if len(out) > 0 {
 		return out
@@ -80,7 +81,7 @@ func preflightPostgresBack(p Part, insp Inspection) []Finding {
 	}
 	if len(logins) > 0 {
 		what, brief := sentences("there is no kept volume, and role %s of the external PostgreSQL is no superuser: the roles %s arrive without a password", src.Role.Name, some(logins, 8))
-		out = append(out, Finding{ID: "role-passwords", Field: fieldOf(mover.PostgreSQL, "location"), Source: sourceBack, What: what, Brief: brief,
+		out = append(out, engine.Finding{ID: "role-passwords", Field: fieldOf(mover.PostgreSQL, "location"), Source: sourceBack, What: what, Brief: brief,
 			Fix: "set their passwords after the move; the application itself logs in as the internal superuser"})
 	}
 	return out
@@ -88,15 +89,15 @@ func preflightPostgresBack(p Part, insp Inspection) []Finding {
 
 // checkWayBack compares with the version the internal server had when the data
 // left it, which is what its volume and the chart's image are made for.
-func checkWayBack(p Part, src mover.Database) []Finding {
+func checkWayBack(p Part, src mover.Database) []engine.Finding {
 	from, to := major(src.VersionNum), major(p.InternalVersion)
 	switch {
 	case p.InternalVersion == 0:
-		return []Finding{{ID: "internal-version-unknown", Field: fieldOf(p.Engine, "location"), Source: sourceBack,
+		return []engine.Finding{{ID: "internal-version-unknown", Field: fieldOf(p.Engine, "location"), Source: sourceBack,
 			What: fmt.Sprintf("which version the internal %s will have is not on record; %s runs %s", p.Engine.Title(), p.External, src.ServerVersion),
 			Fix:  "check the image of the chart: an older version than the external one stops the move, and it goes back by itself"}}
 	case to < from:
-		return []Finding{block("internal-older", fieldOf(p.Engine, "location"), sourceBack,
+		return []engine.Finding{block("internal-older", fieldOf(p.Engine, "location"), sourceBack,
 			"upgrade the internal server first (its image in the chart's values), or stay outside",
 			"%s runs version %s, and the internal %s was %d: there is no way back to an older major version", p.External, src.ServerVersion, p.Engine.Title(), to)}
 	}

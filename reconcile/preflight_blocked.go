@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -34,9 +35,9 @@ func byReason(objects []mover.UnsupportedObject) (order []why, named map[why][]s
 
 // checkBlocked names what this source holds and this target cannot take, one
 // finding for each reason.
-func checkBlocked(e mover.Engine, blocked []mover.UnsupportedObject) []Finding {
+func checkBlocked(e mover.Engine, blocked []mover.UnsupportedObject) []engine.Finding {
 	order, named := byReason(blocked)
-	var out []Finding
+	var out []engine.Finding
 	for _, key := range order {
 		out = append(out, block("unsupported", fieldOf(e), docsOf(e), key.fix, "%s cannot be carried: %s", some(named[key], 8), key.reason))
 	}
@@ -44,12 +45,12 @@ func checkBlocked(e mover.Engine, blocked []mover.UnsupportedObject) []Finding {
 }
 
 // checkOmitted names what the move goes on without.
-func checkOmitted(e mover.Engine, left []mover.UnsupportedObject) []Finding {
+func checkOmitted(e mover.Engine, left []mover.UnsupportedObject) []engine.Finding {
 	order, named := byReason(left)
-	var out []Finding
+	var out []engine.Finding
 	for _, key := range order {
 		what, brief := sentences("%s will not be on the target: %s", some(named[key], 8), key.reason)
-		out = append(out, Finding{ID: "left-out", Field: fieldOf(e), Source: docsOf(e), Fix: key.fix, What: what, Brief: brief})
+		out = append(out, engine.Finding{ID: "left-out", Field: fieldOf(e), Source: docsOf(e), Fix: key.fix, What: what, Brief: brief})
 	}
 	return out
 }

@@ -5,11 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
-func checkExtensions(src, dst mover.Database) []Finding {
-	var out []Finding
+func checkExtensions(src, dst mover.Database) []engine.Finding {
+	var out []engine.Finding
 	for _, db := range src.Databases {
 		for name, version := range db.Extensions {
 			have := dst.Extensions[name]
@@ -27,12 +28,12 @@ func checkExtensions(src, dst mover.Database) []Finding {
 					restrictedFix(name, dst, len(db.ExtensionRows[name]) > 0),
 					"database %s uses extension %s %s, which role %s may not install on the target (PostgreSQL %s)", db.Name, name, version, dst.Role.Name, dst.ServerVersion))
 			case name == "pg_partman" && !strings.HasPrefix(version, "4.5."):
-				out = append(out, Finding{ID: "pg-partman", Field: postgresField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
+				out = append(out, engine.Finding{ID: "pg-partman", Field: postgresField, Source: "CircleCI Server 4.10 operator guide, configuring external services",
 					What: fmt.Sprintf("pg_partman is %s; CircleCI supports 4.5.x", version), Fix: "ask the vendor before an upgrade"})
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b Finding) int { return strings.Compare(a.What, b.What) })
+	slices.SortFunc(out, func(a, b engine.Finding) int { return strings.Compare(a.What, b.What) })
 	return out
 }
 
@@ -52,8 +53,8 @@ func restrictedFix(name string, dst mover.Database, rows bool) string {
 
 // checkExtensionRows refuses rows that would have to be written into tables that
 // the server itself makes: they belong to its superuser, and our role may not.
-func checkExtensionRows(src, dst mover.Database) []Finding {
-	var out []Finding
+func checkExtensionRows(src, dst mover.Database) []engine.Finding {
+	var out []engine.Finding
 	for _, db := range src.Databases {
 		for name, tables := range db.ExtensionRows {
 			version := db.Extensions[name]
@@ -65,6 +66,6 @@ func checkExtensionRows(src, dst mover.Database) []Finding {
 				db.Name, strings.Join(tables, ", "), name, version, dst.Role.Name))
 		}
 	}
-	slices.SortFunc(out, func(a, b Finding) int { return strings.Compare(a.What, b.What) })
+	slices.SortFunc(out, func(a, b engine.Finding) int { return strings.Compare(a.What, b.What) })
 	return out
 }

@@ -5,11 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // checkLocales names each unknown locale once, with the databases that use it.
-func checkLocales(src, dst mover.Database) []Finding {
+func checkLocales(src, dst mover.Database) []engine.Finding {
 	var wants []string
 	locales := map[string]bool{}
 	for _, db := range src.Databases {
@@ -31,14 +32,14 @@ func checkLocales(src, dst mover.Database) []Finding {
 	if len(wants) == 1 {
 		use = strings.Replace(use, "use", "uses", 1)
 	}
-	return []Finding{block("locale", postgresField, sourceDocs, which,
+	return []engine.Finding{block("locale", postgresField, sourceDocs, which,
 		"%s %s %s, which the target does not know", databaseWord(wants), use, some(unknown, 5))}
 }
 
 // checkProvider names the databases that are sorted by ICU where the target
 // cannot: any other order would have unique and sorted columns mean something
 // else there.
-func checkProvider(src, dst mover.Database) []Finding {
+func checkProvider(src, dst mover.Database) []engine.Finding {
 	var wants []string
 	for _, db := range src.Databases {
 		if db.ICULocale != "" {
@@ -52,7 +53,7 @@ func checkProvider(src, dst mover.Database) []Finding {
 	if len(wants) > 1 {
 		does = "have"
 	}
-	return []Finding{block("locale-provider", postgresField, "PostgreSQL documentation, locale providers", "use a target whose PostgreSQL is built with ICU",
+	return []engine.Finding{block("locale-provider", postgresField, "PostgreSQL documentation, locale providers", "use a target whose PostgreSQL is built with ICU",
 		"%s %s ICU as locale provider, and the target's PostgreSQL is built without it", databaseWord(wants), does)}
 }
 

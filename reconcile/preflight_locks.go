@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -13,7 +14,7 @@ const otherLocks = 100
 // checkLocks compares what the copy of a database locks at a time with the room
 // each side has for locks: on the source pg_dump locks all tables in one
 // transaction, on both sides the proof reads them and the sequences so.
-func checkLocks(src, dst mover.Database) []Finding {
+func checkLocks(src, dst mover.Database) []engine.Finding {
 	var most mover.DatabaseInfo
 	for _, db := range src.Databases {
 		if db.Relations > most.Relations {
@@ -21,7 +22,7 @@ func checkLocks(src, dst mover.Database) []Finding {
 		}
 	}
 	need := most.Relations + otherLocks
-	var out []Finding
+	var out []engine.Finding
 	for _, side := range []struct {
 		name, does, field string
 		db                mover.Database

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -15,10 +16,10 @@ const (
 )
 
 // preflightMongo judges what the inspect Job found on both sides of MongoDB.
-func preflightMongo(s *spec.Spec, o Observation, p Part) []Finding {
+func preflightMongo(s *spec.Spec, o Observation, p Part) []engine.Finding {
 	insp := o.Mongo.Inspection
 	if !insp.Is() {
-		return []Finding{unreadFinding(mover.MongoDB, insp)}
+		return []engine.Finding{unreadFinding(mover.MongoDB, insp)}
 	}
 	out := sideTrouble(mover.MongoDB, "source", p.From, insp.Value.Source)
 	if p.To == spec.External {
@@ -42,19 +43,19 @@ func preflightMongo(s *spec.Spec, o Observation, p Part) []Finding {
 	return append(out, checkMongoDisk(s, src)...)
 }
 
-func checkProduct(dst mover.Database) []Finding {
+func checkProduct(dst mover.Database) []engine.Finding {
 	if dst.Settings["product"] != "documentdb" {
 		return nil
 	}
-	return []Finding{block("documentdb", hostFieldOf(mover.MongoDB), sourceMongoGuide, "use MongoDB itself",
+	return []engine.Finding{block("documentdb", hostFieldOf(mover.MongoDB), sourceMongoGuide, "use MongoDB itself",
 		"the target is Amazon DocumentDB, which CircleCI Server is not compatible with")}
 }
 
 // checkMongoVersions wants the same release series and feature compatibility
 // on both sides: dump and restore are made for that, and a server climbs the
 // ladder one rung at a time, before a move or after it.
-func checkMongoVersions(rel Release, src, dst mover.Database) []Finding {
-	var out []Finding
+func checkMongoVersions(rel Release, src, dst mover.Database) []engine.Finding {
+	var out []engine.Finding
 	if a, b := series(src.VersionNum), series(dst.VersionNum); a != b {
 		out = append(out, block("mongodb-series", hostFieldOf(mover.MongoDB), sourceMongoRestore,
 			fmt.Sprintf("use a target of series %s, and upgrade it there one series at a time, or bring the internal one to %s first", a, b),
@@ -67,7 +68,7 @@ func checkMongoVersions(rel Release, src, dst mover.Database) []Finding {
 	if floor := mongoFloor(rel.ChartVersion); dst.VersionNum < floor && series(src.VersionNum) == series(dst.VersionNum) {
 		// What runs today wins over the table: the release works with it, or it does
 		// not, and the move changes neither.
-		out = append(out, Finding{ID: "mongodb-floor", Field: hostFieldOf(mover.MongoDB), Source: sourceMongoGuide,
+		out = append(out, engine.Finding{ID: "mongodb-floor", Field: hostFieldOf(mover.MongoDB), Source: sourceMongoGuide,
 			What: fmt.Sprintf("Server %s asks for MongoDB %s or newer; both sides run %s", rel.ChartVersion, series(floor), series(dst.VersionNum)),
 			Fix:  "upgrade MongoDB one series at a time after the move, before the next upgrade of the release"})
 	}
@@ -86,14 +87,14 @@ func mongoFloor(chart string) int {
 
 func series(num int) string { return fmt.Sprintf("%d.%d", num/10000, num/100%100) }
 
-func checkMongoTarget(dst mover.Database) []Finding {
-	var out []Finding
+func checkMongoTarget(dst mover.Database) []engine.Finding {
+	var out []engine.Finding
 	if dst.Settings["writable"] == "false" {
 		out = append(out, block("target-read-only", hostFieldOf(mover.MongoDB), sourceMongoRestore, "name the replica set, or the host that is its primary",
 			"the target is not a primary and takes no writes"))
 	}
 	if dst.Settings["privileges"] == "unreadable" {
-		out = append(out, Finding{ID: "target-privileges-unread", Field: fieldOf(mover.MongoDB, "external", "username"), Source: sourceMongoGuide,
+		out = append(out, engine.Finding{ID: "target-privileges-unread", Field: fieldOf(mover.MongoDB, "external", "username"), Source: sourceMongoGuide,
 			What: fmt.Sprintf("the target does not say what user %s may do", dst.Role.Name), Fix: "see that it has readWriteAnyDatabase and dbAdminAnyDatabase on admin, or what the service calls its administrator"})
 	} else if !dst.Role.CreateDB {
 		out = append(out, block("target-privileges", fieldOf(mover.MongoDB, "external", "username"), sourceMongoGuide,
@@ -105,22 +106,22 @@ func checkMongoTarget(dst mover.Database) []Finding {
 
 // checkMongoTrial judges what came of asking the target itself. What it refused
 // is among what is blocked.
-func checkMongoTrial(dst mover.Database) []Finding {
-	var out []Finding
+func checkMongoTrial(dst mover.Database) []engine.Finding {
+	var out []engine.Finding
 	if why := dst.Settings["majority"]; why != "" {
 		out = append(out, block("target-majority", hostFieldOf(mover.MongoDB), docsOf(mover.MongoDB),
 			"bring the missing members back, or take them out of the set (rs.remove): every mark of a move waits for a majority, and so may the application",
 			"the target is a replica set whose majority never comes: %s", why))
 	}
 	if why := dst.Settings["trial"]; why != "" {
-		out = append(out, Finding{ID: "target-untried", Field: hostFieldOf(mover.MongoDB), Source: docsOf(mover.MongoDB),
+		out = append(out, engine.Finding{ID: "target-untried", Field: hostFieldOf(mover.MongoDB), Source: docsOf(mover.MongoDB),
 			What: "what the target refuses could not all be found out before the outage: " + why,
 			Fix:  "let the target's user make and drop databases, plan again when the target is less busy, or try a copy on a server of the same release first"})
 	}
 	return out
 }
 
-func checkMongoDisk(s *spec.Spec, src mover.Database) []Finding {
+func checkMongoDisk(s *spec.Spec, src mover.Database) []engine.Finding {
 	var need int64
 	for _, db := range src.Databases {
 		need += db.SizeOnDisk()
@@ -129,9 +130,9 @@ func checkMongoDisk(s *spec.Spec, src mover.Database) []Finding {
 }
 
 // checkWayBackMongo compares with what the internal server was.
-func checkWayBackMongo(p Part, src mover.Database) []Finding {
+func checkWayBackMongo(p Part, src mover.Database) []engine.Finding {
 	if p.InternalVersion > 0 && series(p.InternalVersion) != series(src.VersionNum) {
-		return []Finding{block("internal-older", fieldOf(mover.MongoDB, "location"), sourceBack,
+		return []engine.Finding{block("internal-older", fieldOf(mover.MongoDB, "location"), sourceBack,
 			"bring the image of the chart's MongoDB to the same series first, or stay outside",
 			"%s runs %s, and the internal MongoDB was of series %s: a move does not cross release series", p.External, src.ServerVersion, series(p.InternalVersion))}
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -35,7 +36,7 @@ func TestPreflightOfMongoDB(t *testing.T) {
 	dst := func(f *facts) *mover.Database { return f.o.Mongo.Inspection.Value.Target.Database }
 	goldenFrom(t, "preflight-mongodb.golden", factsOf("MongoDB out"), []row{
 		{"nothing", func(*facts) {}},
-		{"not inspected", func(f *facts) { f.o.Mongo.Inspection = CouldNot[Inspection](errRead) }},
+		{"not inspected", func(f *facts) { f.o.Mongo.Inspection = engine.CouldNot[Inspection](errRead) }},
 		{"the target cannot be reached", func(f *facts) {
 			f.o.Mongo.Inspection.Value.Target = &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "no reachable servers"}
 		}},
@@ -87,19 +88,21 @@ func TestPreflightOfTheWayBack(t *testing.T) {
 	src := func(f *facts) *mover.Database { return f.o.Postgres.Inspection.Value.Source.Database }
 	goldenFrom(t, "preflight-back.golden", factsOf("back"), []row{
 		{"nothing", func(*facts) {}},
-		{"not inspected", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errRead) }},
+		{"not inspected", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[Inspection](errRead) }},
 		{"the external server cannot be reached", func(f *facts) {
 			f.o.Postgres.Inspection.Value.Source = &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "dial tcp: timeout"}
 		}},
 		{"the external server is newer", func(f *facts) { src(f).ServerVersion, src(f).VersionNum = "14.20", 140020 }},
 		{"the external server is newer than any pg_dump of the image", func(f *facts) { f.o.Postgres.Inspection.Value.PgDump = []int{10} }},
 		{"the internal version is not on record", func(f *facts) { f.o.Postgres.Lineage.Value.InternalVersion = 0 }},
-		{"the internal server runs already", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = Found(StatefulSet{Name: internalHost}) }},
-		{"the Secret is lost", func(f *facts) { f.o.Postgres.Internal.Value.Secret = NotThere[SecretInfo]() }},
-		{"the Secret cannot be read", func(f *facts) { f.o.Postgres.Internal.Value.Secret = CouldNot[SecretInfo](errRead) }},
-		{"a volume nobody knows", func(f *facts) { f.o.Postgres.Lineage = NotThere[Lineage](); f.o.Move = NotThere[Move]() }},
+		{"the internal server runs already", func(f *facts) {
+			f.o.Postgres.Internal.Value.StatefulSet = engine.Found(StatefulSet{Name: internalHost})
+		}},
+		{"the Secret is lost", func(f *facts) { f.o.Postgres.Internal.Value.Secret = engine.NotThere[SecretInfo]() }},
+		{"the Secret cannot be read", func(f *facts) { f.o.Postgres.Internal.Value.Secret = engine.CouldNot[SecretInfo](errRead) }},
+		{"a volume nobody knows", func(f *facts) { f.o.Postgres.Lineage = engine.NotThere[Lineage](); f.o.Move = engine.NotThere[Move]() }},
 		{"a volume of a way back that was finished, and its record is lost", func(f *facts) {
-			f.o.Postgres.Lineage = NotThere[Lineage]()
+			f.o.Postgres.Lineage = engine.NotThere[Lineage]()
 			f.move(Move{ID: "postgresql-e1", Phase: MoveFinished, Parts: []Part{{Engine: mover.PostgreSQL, From: spec.External, To: spec.Internal, Epoch: 1}}})
 		}},
 		{"a release without secureMode", func(f *facts) { f.o.Release.Value.ChartVersion = "4.8.2" }},

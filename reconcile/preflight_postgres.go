@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -16,15 +17,15 @@ var postgresField = fieldOf(mover.PostgreSQL, "external")
 // preflightPostgres judges what the inspect Job found on both sides. On the
 // way back there is no internal server yet: what can only be asked of it is
 // asked by the mover, before it changes anything there.
-func preflightPostgres(s *spec.Spec, o Observation, p Part) []Finding {
+func preflightPostgres(s *spec.Spec, o Observation, p Part) []engine.Finding {
 	insp := o.Postgres.Inspection
 	if !insp.Is() {
-		return []Finding{unreadFinding(mover.PostgreSQL, insp)}
+		return []engine.Finding{unreadFinding(mover.PostgreSQL, insp)}
 	}
 	if p.To == spec.Internal {
 		return preflightPostgresBack(p, insp.Value)
 	}
-	var out []Finding
+	var out []engine.Finding
 	out = append(out, sideTrouble(mover.PostgreSQL, "source", spec.Internal, insp.Value.Source)...)
 	out = append(out, sideTrouble(mover.PostgreSQL, "target", spec.External, insp.Value.Target)...)
 	if len(out) > 0 {
@@ -66,7 +67,7 @@ const otherServers = "the recorded inspection looked at other servers; run circl
 
 // unreadFinding says what to do: look for the first time or again, or mend what
 // kept the mover from looking.
-func unreadFinding(e mover.Engine, insp Observed[Inspection]) Finding {
+func unreadFinding(e mover.Engine, insp engine.Observed[Inspection]) engine.Finding {
 	why, fix := insp.Why, "repair what the message names, then plan again"
 	switch why {
 	case "":
@@ -78,13 +79,13 @@ func unreadFinding(e mover.Engine, insp Observed[Inspection]) Finding {
 }
 
 // sideTrouble says why a side could not be looked at.
-func sideTrouble(e mover.Engine, side string, where spec.Location, in *mover.InspectedSide) []Finding {
+func sideTrouble(e mover.Engine, side string, where spec.Location, in *mover.InspectedSide) []engine.Finding {
 	field := fieldOf(e)
 	if where == spec.External {
 		field = fieldOf(e, "external")
 	}
 	if in == nil {
-		return []Finding{block(side+"-missing", field, docsOf(e), "check that the StatefulSet of the internal "+e.Title()+" runs",
+		return []engine.Finding{block(side+"-missing", field, docsOf(e), "check that the StatefulSet of the internal "+e.Title()+" runs",
 			"there is no %s %s server to look at", side, e.Title())}
 	}
 	if in.Database != nil {
@@ -101,12 +102,12 @@ func sideTrouble(e mover.Engine, side string, where spec.Location, in *mover.Ins
 	if fix == "" {
 		fix = "see the message"
 	}
-	return []Finding{block(side+"-"+in.Code, field, docsOf(e), fix, "%s %s: %s", side, e.Title(), in.Error)}
+	return []engine.Finding{block(side+"-"+in.Code, field, docsOf(e), fix, "%s %s: %s", side, e.Title(), in.Error)}
 }
 
-func checkIdentity(src, dst mover.Database) []Finding {
+func checkIdentity(src, dst mover.Database) []engine.Finding {
 	if src.SystemIdentifier != "" && src.SystemIdentifier == dst.SystemIdentifier {
-		return []Finding{block("same-server", postgresField+".host", sourceDocs, "name another server",
+		return []engine.Finding{block("same-server", postgresField+".host", sourceDocs, "name another server",
 			"source and target are one and the same server (system identifier %s)", src.SystemIdentifier)}
 	}
 	return nil
@@ -114,13 +115,10 @@ func checkIdentity(src, dst mover.Database) []Finding {
 
 func major(num int) int { return num / 10000 }
 
-// FindingNoWayBack is the finding that the commit closes the way back.
-const FindingNoWayBack = "no-way-back"
-
-func checkVersions(rel Release, src, dst mover.Database) []Finding {
+func checkVersions(rel Release, src, dst mover.Database) []engine.Finding {
 	from, to := major(src.VersionNum), major(dst.VersionNum)
 	if to < from {
-		return []Finding{block("target-older", postgresField, sourceDocs, "use a target of at least the source's major version",
+		return []engine.Finding{block("target-older", postgresField, sourceDocs, "use a target of at least the source's major version",
 			"the target runs PostgreSQL %s, older than the source's %s", dst.ServerVersion, src.ServerVersion)}
 	}
 	out := checkDocumentedMajor(rel, dst)
@@ -129,19 +127,19 @@ func checkVersions(rel Release, src, dst mover.Database) []Finding {
 
 // closesWayBack says that the commit closes the way back: no move goes to an
 // older major version.
-func closesWayBack(src, dst mover.Database) []Finding {
+func closesWayBack(src, dst mover.Database) []engine.Finding {
 	from, to := major(src.VersionNum), major(dst.VersionNum)
 	if to <= from {
 		return nil
 	}
-	return []Finding{{ID: FindingNoWayBack, Field: postgresField, Source: sourceDocs,
+	return []engine.Finding{{ID: engine.FindingNoWayBack, Field: postgresField, Source: sourceDocs,
 		What: fmt.Sprintf("once the data is on PostgreSQL %d, nothing brings it back to the internal %d", to, from),
 		Fix:  "a target of major version " + strconv.Itoa(from) + " keeps the way back"}}
 }
 
 // wayBackOfOpen is the same of a move that stands open and is not committed,
 // when both servers were seen.
-func wayBackOfOpen(o Observation, parts []Part) []Finding {
+func wayBackOfOpen(o Observation, parts []Part) []engine.Finding {
 	if !slices.ContainsFunc(parts, func(p Part) bool { return p.Engine == mover.PostgreSQL && p.To == spec.External }) {
 		return nil
 	}
@@ -154,9 +152,9 @@ func wayBackOfOpen(o Observation, parts []Part) []Finding {
 
 // checkSourceFree refuses a source that is no longer the truth, or that
 // somebody else holds: both outlive the cluster's own records.
-func checkSourceFree(p Part, src mover.Database) []Finding {
+func checkSourceFree(p Part, src mover.Database) []engine.Finding {
 	name := string(p.From) + " database"
-	var out []Finding
+	var out []engine.Finding
 	if l := src.Lineage; l != nil && l.State == "superseded" {
 		out = append(out, block("source-superseded", fieldOf(p.Engine), docsOf(p.Engine),
 			"point the release at the other side again, or restore the cluster's records; nothing may be copied from here",
@@ -170,14 +168,14 @@ func checkSourceFree(p Part, src mover.Database) []Finding {
 	return out
 }
 
-func checkTLS(s *spec.Spec, rel Release, dst mover.Database) []Finding {
+func checkTLS(s *spec.Spec, rel Release, dst mover.Database) []engine.Finding {
 	mode := s.Datastores.PostgreSQL.External.TLS.Mode
 	if mode == spec.TLSDisable {
-		return []Finding{{ID: "tls-off", Field: postgresField + ".tls.mode", Source: sourceDocs,
+		return []engine.Finding{{ID: "tls-off", Field: postgresField + ".tls.mode", Source: sourceDocs,
 			What: "the connection to the external database is not encrypted", Fix: "use verify-full"}}
 	}
 	if doc, known := SupportOf(rel.ChartVersion); (doc.TLS13 || !known && atLeast(rel.ChartVersion, 4, 9)) && dst.TLSVersion != "TLS 1.3" && dst.TLSVersion != "TLSv1.3" {
-		return []Finding{block("tls-version", postgresField, "CircleCI Server 4.9 operator guide, configuring external services", "enable TLS 1.3 on the target",
+		return []engine.Finding{block("tls-version", postgresField, "CircleCI Server 4.9 operator guide, configuring external services", "enable TLS 1.3 on the target",
 			"Server %s needs TLS 1.3; the target offers %s", rel.ChartVersion, orNone(dst.TLSVersion))}
 	}
 	return nil
@@ -205,8 +203,8 @@ func atLeast(version string, wantMajor, wantMinor int) bool {
 	return maj > wantMajor || maj == wantMajor && minor >= wantMinor
 }
 
-func checkPrivileges(src, dst mover.Database) []Finding {
-	var out []Finding
+func checkPrivileges(src, dst mover.Database) []engine.Finding {
+	var out []engine.Finding
 	if !src.Role.Superuser {
 		out = append(out, block("source-privileges", "datastores.postgresql", "CircleCI Server operator guide, backup and restore", "use the superuser the chart made",
 			"role %s of the internal PostgreSQL is no superuser: role passwords could not be carried", src.Role.Name))
@@ -229,7 +227,7 @@ func checkPrivileges(src, dst mover.Database) []Finding {
 	return out
 }
 
-func checkDisk(s *spec.Spec, src mover.Database) []Finding {
+func checkDisk(s *spec.Spec, src mover.Database) []engine.Finding {
 	var need int64
 	for _, db := range src.Databases {
 		need += db.Bytes
@@ -239,14 +237,14 @@ func checkDisk(s *spec.Spec, src mover.Database) []Finding {
 
 // diskFinding compares the disk the file declares with what the data need:
 // no database can be asked for free disk.
-func diskFinding(e mover.Engine, disk, need int64) []Finding {
+func diskFinding(e mover.Engine, disk, need int64) []engine.Finding {
 	field := fieldOf(e, "external", "diskGiB")
 	switch {
 	case disk == 0:
-		return []Finding{{ID: "disk-unknown", Field: field, Source: docsOf(e),
+		return []engine.Finding{{ID: "disk-unknown", Field: field, Source: docsOf(e),
 			What: fmt.Sprintf("free disk of the target could not be checked; the data needs about %s", mover.Bytes(need*3/2)), Fix: "declare " + field}}
 	case disk < need*3/2:
-		return []Finding{block("disk", field, docsOf(e), "grow the target's disk",
+		return []engine.Finding{block("disk", field, docsOf(e), "grow the target's disk",
 			"the target declares %s of disk; %s of data need about %s", mover.Bytes(disk), mover.Bytes(need), mover.Bytes(need*3/2))}
 	}
 	return nil

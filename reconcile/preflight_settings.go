@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -39,7 +40,7 @@ var placePrefixes = []string{"log_", "logging_", "ssl", "syslog", "unix_socket",
 // checkServerSettings names what is set for the whole source and is otherwise on
 // the target: the copy does not carry it. Where both have their version's
 // default nobody has set anything.
-func checkServerSettings(src, dst mover.Database) []Finding {
+func checkServerSettings(src, dst mover.Database) []engine.Finding {
 	if len(src.ServerSettings) == 0 || len(dst.ServerSettings) == 0 {
 		return nil
 	}
@@ -64,19 +65,19 @@ func checkServerSettings(src, dst mover.Database) []Finding {
 			others = append(others, fmt.Sprintf("%s is %s on the source and %s on the target", name, quotedSetting(from.Value), quotedSetting(to.Value)))
 		}
 	}
-	var out []Finding
+	var out []engine.Finding
 	for _, line := range felt {
-		out = append(out, Finding{ID: "server-setting", Field: postgresField, Source: sourceDocs,
+		out = append(out, engine.Finding{ID: "server-setting", Field: postgresField, Source: sourceDocs,
 			What: "what is set for the whole server is not carried, and the application can feel it: " + line,
 			Fix:  "set it on the target's server, or on the source for the databases that need it (ALTER DATABASE … SET …), which is carried"})
 	}
 	if len(hidden) > 0 {
-		out = append(out, Finding{ID: "server-setting-hidden", Field: postgresField, Source: sourceDocs,
+		out = append(out, engine.Finding{ID: "server-setting-hidden", Field: postgresField, Source: sourceDocs,
 			What: "what is set for the whole server could not be seen, because the role that inspects has a setting of its own: " + strings.Join(hidden, ", "),
 			Fix:  "compare them on both servers yourself"})
 	}
 	for chunk := range slices.Chunk(others, namedAtOnce) {
-		out = append(out, Finding{ID: "server-settings", Field: postgresField, Source: sourceDocs,
+		out = append(out, engine.Finding{ID: "server-settings", Field: postgresField, Source: sourceDocs,
 			What: "settings of the whole server differ and are not carried: " + strings.Join(chunk, "; "),
 			Fix:  "nothing, if they fit the target's machine; else set them there"})
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -26,12 +27,12 @@ const sizingSource = "CircleCI Server 4.10 operator guide: configuring external 
 // checkSizing reports a target smaller than the smallest the vendor advises.
 // Only its disk can be compared: SQL tells neither processors nor memory, and
 // nobody here knows how many people work with it.
-func checkSizing(s *spec.Spec) []Finding {
+func checkSizing(s *spec.Spec) []engine.Finding {
 	e := s.Datastores.PostgreSQL.External
 	if e.DiskGiB == 0 || int64(e.DiskGiB)<<30 >= smallestDiskGB*1e9 {
 		return nil // undeclared is a finding of its own
 	}
-	return []Finding{{ID: "sizing", Field: postgresField + ".diskGiB", Source: sizingSource,
+	return []engine.Finding{{ID: "sizing", Field: postgresField + ".diskGiB", Source: sizingSource,
 		What: fmt.Sprintf("the target declares %s of disk; for fewer than %d daily active users the vendor advises %d GB, %d CPUs, %d GB of memory and %d replicas",
 			mover.Bytes(int64(e.DiskGiB)<<30), smallestUsers, smallestDiskGB, smallestCPUs, smallestMemoryGB, smallestReplicas),
 		Fix: "grow the target, or accept it for an installation this small"}}
@@ -40,7 +41,7 @@ func checkSizing(s *spec.Spec) []Finding {
 // checkConnections compares how many connections both sides take. The chart
 // raises the limit of the internal server; a target with PostgreSQL's default
 // turns the application away once it is busy.
-func checkConnections(src, dst mover.Database) []Finding {
+func checkConnections(src, dst mover.Database) []engine.Finding {
 	limit, ok := numberOf(dst, "max_connections")
 	was, known := numberOf(src, "max_connections")
 	if !ok || !known {
@@ -54,10 +55,10 @@ func checkConnections(src, dst mover.Database) []Finding {
 	fix := fmt.Sprintf("set max_connections = %d on the target", was)
 	switch {
 	case now > limit-reserved:
-		return []Finding{block("target-connections", postgresField, sourceDocs, fix,
+		return []engine.Finding{block("target-connections", postgresField, sourceDocs, fix,
 			"the application holds %d connections to the internal database; the target takes %d", now, limit-reserved)}
 	case limit < was:
-		return []Finding{{ID: "target-connections", Field: postgresField, Source: sourceDocs, Fix: fix,
+		return []engine.Finding{{ID: "target-connections", Field: postgresField, Source: sourceDocs, Fix: fix,
 			What: fmt.Sprintf("the internal database takes %d connections, the target %d; the application holds %d now", was, limit, now)}}
 	}
 	return nil
@@ -71,14 +72,14 @@ func numberOf(db mover.Database, setting string) (int, bool) {
 // checkPreload reports a library the source loads for an extension in use and
 // the target does not: pg_partman's worker makes no more partitions then, and
 // writes fail when they run out.
-func checkPreload(src, dst mover.Database) []Finding {
+func checkPreload(src, dst mover.Database) []engine.Finding {
 	const worker = "pg_partman_bgw"
 	uses := slices.ContainsFunc(src.Databases, func(d mover.DatabaseInfo) bool { return d.Extensions["pg_partman"] != "" })
 	have, known := dst.Settings["shared_preload_libraries"]
 	if !uses || !known || !preloads(src.Settings["shared_preload_libraries"], worker) || preloads(have, worker) {
 		return nil
 	}
-	return []Finding{{ID: "partman-worker", Field: postgresField, Source: guide("4.10", "configuring external services"),
+	return []engine.Finding{{ID: "partman-worker", Field: postgresField, Source: guide("4.10", "configuring external services"),
 		What: "the internal database runs pg_partman's background worker (" + worker + "), and the target does not load it",
 		Fix:  "add " + worker + " to shared_preload_libraries of the target and restart it, or run partman.run_maintenance_proc() on a schedule"}}
 }

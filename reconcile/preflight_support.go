@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -13,15 +14,15 @@ import (
 // preflightSupport holds live versions against what the vendor documents. It
 // never blocks: the table can be wrong, and only the owner knows what was
 // agreed with the vendor.
-func preflightSupport(o Observation) []Finding {
+func preflightSupport(o Observation) []engine.Finding {
 	rel := o.Release.Value
 	s, known := SupportOf(rel.ChartVersion)
 	if !known {
 		return nil
 	}
-	var out []Finding
+	var out []engine.Finding
 	if v, ok := versionOf(o.Cluster.Value.Version); ok && (v.Less(s.From) || s.To.Less(v)) {
-		out = append(out, Finding{ID: "kubernetes-version", Field: "server.version", Source: s.Source,
+		out = append(out, engine.Finding{ID: "kubernetes-version", Field: "server.version", Source: s.Source,
 			What: fmt.Sprintf("the cluster runs Kubernetes %s; Server %s is documented for %s to %s", o.Cluster.Value.Version, rel.ChartVersion, s.From, s.To),
 			Fix:  "bring Server and Kubernetes to releases that fit, or ask the vendor"})
 	}
@@ -30,7 +31,7 @@ func preflightSupport(o Observation) []Finding {
 		if s.Projected {
 			projected = " by the announced date, which moves with the next release"
 		}
-		out = append(out, Finding{ID: "server-end-of-support", Field: "server.version", Source: s.Source,
+		out = append(out, engine.Finding{ID: "server-end-of-support", Field: "server.version", Source: s.Source,
 			What: fmt.Sprintf("Server %s is out of support since %s%s", s.Server, s.Ends.Format("2006-01-02"), projected),
 			Fix:  "upgrade one minor release after the other, each to its last patch, with a backup before each"})
 	}
@@ -39,7 +40,7 @@ func preflightSupport(o Observation) []Finding {
 
 // checkDocumentedMajor reports a target whose major version the release's
 // guide does not name.
-func checkDocumentedMajor(rel Release, dst mover.Database) []Finding {
+func checkDocumentedMajor(rel Release, dst mover.Database) []engine.Finding {
 	s, known := SupportOf(rel.ChartVersion)
 	have := major(dst.VersionNum)
 	if !known || have >= s.PostgresFrom && (s.PostgresTo == 0 || have <= s.PostgresTo) {
@@ -49,7 +50,7 @@ func checkDocumentedMajor(rel Release, dst mover.Database) []Finding {
 	if s.PostgresTo > 0 {
 		documented = strconv.Itoa(s.PostgresFrom) + " to " + strconv.Itoa(s.PostgresTo)
 	}
-	return []Finding{{ID: "target-undocumented", Field: postgresField, Source: s.Source,
+	return []engine.Finding{{ID: "target-undocumented", Field: postgresField, Source: s.Source,
 		What: fmt.Sprintf("the target runs PostgreSQL %s; CircleCI documents %s for Server %s", dst.ServerVersion, documented, rel.ChartVersion),
 		Fix:  "use a documented major version, or ask the vendor"}}
 }
@@ -57,7 +58,7 @@ func checkDocumentedMajor(rel Release, dst mover.Database) []Finding {
 // checkSourceSecret reports a Secret of the internal database without the key
 // the release's guide names: reading a missing key gives an empty password and
 // no error. What the Secret really has is used.
-func checkSourceSecret(o Observation, e mover.Engine) []Finding {
+func checkSourceSecret(o Observation, e mover.Engine) []engine.Finding {
 	rel := o.Release.Value
 	secret := o.store(e).Internal.Value.Secret
 	if !rel.Store(e).Internal || !secret.Is() {
@@ -75,14 +76,14 @@ func checkSourceSecret(o Observation, e mover.Engine) []Finding {
 	used := internalSecret(&o, e)
 	what := fmt.Sprintf("Secret %s has no key %s, only %s", secret.Value.Name, strings.Join(documented, ", "), orNone(strings.Join(secret.Value.Keys, ", ")))
 	if slices.Contains(secret.Value.Keys, used.Key) {
-		return []Finding{{ID: "source-secret-key", Field: fieldOf(e), Source: phase2, What: what + "; " + used.Key + " is used",
+		return []engine.Finding{{ID: "source-secret-key", Field: fieldOf(e), Source: phase2, What: what + "; " + used.Key + " is used",
 			Fix: "add the documented key with the same value, so that the manual's commands find it too"}}
 	}
-	return []Finding{block("source-secret-key", fieldOf(e), phase2, "put the superuser's password there under that key", "%s", what)}
+	return []engine.Finding{block("source-secret-key", fieldOf(e), phase2, "put the superuser's password there under that key", "%s", what)}
 }
 
 // preflightSecureMode reports a chart that does not know a value the switch sets.
-func preflightSecureMode(s *spec.Spec, rel Release) []Finding {
+func preflightSecureMode(s *spec.Spec, rel Release) []engine.Finding {
 	pg := s.Datastores.PostgreSQL
 	if pg == nil || pg.External == nil || pg.External.TLS.Mode == spec.TLSDisable || HasValue("postgresql.secureMode", rel.ChartVersion) {
 		return nil
@@ -90,7 +91,7 @@ func preflightSecureMode(s *spec.Spec, rel Release) []Finding {
 	if _, known := SupportOf(rel.ChartVersion); !known {
 		return nil
 	}
-	return []Finding{{ID: "secure-mode", Field: postgresField + ".tls.mode", Source: values,
+	return []engine.Finding{{ID: "secure-mode", Field: postgresField + ".tls.mode", Source: values,
 		What: fmt.Sprintf("Server %s has no postgresql.secureMode: whether the application encrypts its connections is the server's to demand", rel.ChartVersion),
 		Fix:  "let the target refuse connections without TLS (hostssl), or upgrade to 4.9 first"}}
 }

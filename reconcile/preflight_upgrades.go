@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -12,7 +13,7 @@ import (
 // upgradesAhead names, in one finding, what the guides say of upgrades that are
 // still ahead of the deployed release. No step here makes one; who makes it by
 // hand has read a plan before.
-func upgradesAhead(s *spec.Spec, o Observation) []Finding {
+func upgradesAhead(s *spec.Spec, o Observation) []engine.Finding {
 	deployed, known := SupportOf(o.Release.Value.ChartVersion)
 	if !known || openMove(o) {
 		return nil
@@ -27,7 +28,7 @@ func upgradesAhead(s *spec.Spec, o Observation) []Finding {
 	if len(what) == 0 {
 		return nil
 	}
-	return []Finding{{ID: "upgrade-ahead", Source: strings.Join(sources, "; "), What: strings.Join(what, "; "), Fix: strings.Join(fix, "; ")}}
+	return []engine.Finding{{ID: "upgrade-ahead", Source: strings.Join(sources, "; "), What: strings.Join(what, "; "), Fix: strings.Join(fix, "; ")}}
 }
 
 // stayingPostgres is the major version of an internal PostgreSQL that this plan

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -14,7 +15,7 @@ func staying(chart, image string) func(*facts) {
 	return func(f *facts) {
 		f.pg().Location = spec.Internal
 		f.o.Release.Value.ChartVersion = chart
-		f.o.Postgres.Internal.Value.StatefulSet = Found(StatefulSet{Name: internalHost, Image: image})
+		f.o.Postgres.Internal.Value.StatefulSet = engine.Found(StatefulSet{Name: internalHost, Image: image})
 	}
 }
 
@@ -28,7 +29,7 @@ func TestAPlanNamesWhatLaterUpgradesAsk(t *testing.T) {
 		{"PostgreSQL 12 stays", staying("4.10.0", twelve)},
 		{"PostgreSQL 12 stays, and the file says nothing of it", func(f *facts) {
 			staying("4.10.0", twelve)(f)
-			f.s.Datastores.PostgreSQL, f.o.Postgres.Internal = nil, Observed[InternalStore]{}
+			f.s.Datastores.PostgreSQL, f.o.Postgres.Internal = nil, engine.Observed[InternalStore]{}
 		}},
 		{"PostgreSQL 14 stays", staying("4.10.0", fourteen)},
 		{"PostgreSQL 12 moves to an external 14", func(f *facts) {
@@ -38,9 +39,9 @@ func TestAPlanNamesWhatLaterUpgradesAsk(t *testing.T) {
 		}},
 		{"everything is outside", func(f *facts) {
 			staying("4.9.5", twelve)(f)
-			f.pg().Location, f.o.Postgres.Internal.Value.StatefulSet = spec.External, NotThere[StatefulSet]()
+			f.pg().Location, f.o.Postgres.Internal.Value.StatefulSet = spec.External, engine.NotThere[StatefulSet]()
 			f.external("circleci-dr-postgresql")
-			f.o.Postgres.Credentials = Found(Credentials{Name: "circleci-dr-postgresql", Matches: true})
+			f.o.Postgres.Credentials = engine.Found(Credentials{Name: "circleci-dr-postgresql", Matches: true})
 		}},
 		{"a release nobody knows yet", staying("4.11.0", twelve)},
 		{"a release of the generation before", staying("3.4.6", twelve)},
@@ -58,7 +59,7 @@ func TestWhatIsAheadIsOneNote(t *testing.T) {
 			f := before(t)
 			staying(s.Server.String()+".1", image)(f)
 			found := upgradesAhead(f.s, f.o)
-			if len(found) > 1 || slices.ContainsFunc(found, func(f Finding) bool { return f.Blocks }) {
+			if len(found) > 1 || slices.ContainsFunc(found, func(f engine.Finding) bool { return f.Blocks }) {
 				t.Errorf("Server %s, %q: %+v", s.Server, image, found)
 			}
 		}

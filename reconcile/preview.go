@@ -3,6 +3,7 @@ package reconcile
 import (
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -59,7 +60,7 @@ type ObjectPreview struct {
 	// Rendered are fields that differ between the old and new manifest;
 	// Drifted ones differ only because somebody changed the live object.
 	Rendered []RenderedChange `json:"rendered,omitempty"`
-	Drifted  []Change         `json:"drifted,omitempty"`
+	Drifted  []engine.Change  `json:"drifted,omitempty"`
 	// Renewed are fields that any upgrade fills anew, with whatever values:
 	// random content, the time, the number of the revision.
 	Renewed []Renewal `json:"renewed,omitempty"`
@@ -71,7 +72,7 @@ func (o ObjectPreview) ref() string { return o.Kind + "/" + o.Name }
 // RenderedChange is a field that the upgrade changes. Its texts are shortened
 // and without secrets; what it is was judged on all of it.
 type RenderedChange struct {
-	Change
+	engine.Change
 	Verdict
 	// Trust tells that a changed tls.certificates has a part in it, or all.
 	Trust bool `json:"trust,omitempty"`

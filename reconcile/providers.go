@@ -3,16 +3,16 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // Providers is what the engine asks of the outside, and no more.
 type Providers struct {
-	Outside
+	engine.Outside
 	Cluster   Clusters
 	Releases  Releases
 	Switcher  Switcher
@@ -23,7 +23,7 @@ type Providers struct {
 	Passwords  Passwords
 	Movers     Movers
 	Access     Access
-	Leases     LeaseReader
+	Leases     engine.LeaseReader
 	Starts     Starts
 	// Authorities reads certificates that the spec points at.
 	Authorities Authorities
@@ -38,25 +38,16 @@ type Providers struct {
 	Patient func(Release) string
 }
 
-// SideBySide runs functions side by side and waits for all of them.
-func (o Outside) SideBySide(all ...func()) {
-	if o.Together == nil {
-		together(all...)
-		return
-	}
-	o.Together(all...)
-}
-
 // Clusters tells which cluster this is.
 type Clusters interface {
-	Cluster(ctx context.Context) Observed[Cluster]
+	Cluster(ctx context.Context) engine.Observed[Cluster]
 }
 
 // Releases reads a Helm release. Nothing it does changes anything.
 type Releases interface {
-	Release(ctx context.Context) Observed[Release]
+	Release(ctx context.Context) engine.Observed[Release]
 	// Preview says what Switcher.Upgrade with the same change would do.
-	Preview(ctx context.Context, change ReleaseChange) Observed[Preview]
+	Preview(ctx context.Context, change ReleaseChange) engine.Observed[Preview]
 }
 
 // ReleaseChange is a Helm upgrade at the deployed version, with the release's
@@ -79,7 +70,7 @@ type ReleaseChange struct {
 // means that there is no such object in this cluster, which says nothing of
 // another one.
 type Reconcilers interface {
-	Reconciliation(ctx context.Context, rel Release) Observed[Reconciliation]
+	Reconciliation(ctx context.Context, rel Release) engine.Observed[Reconciliation]
 }
 
 // Switcher changes a Helm release.
@@ -96,7 +87,7 @@ type Switcher interface {
 // Workloads reads and scales the application layer.
 type Workloads interface {
 	// List reads counts. It is asked twice a second while pods end and start.
-	List(ctx context.Context) Observed[[]Workload]
+	List(ctx context.Context) engine.Observed[[]Workload]
 	// Application is List with each workload's Texts, for which ConfigMaps and
 	// Secrets are read as well, and with what else runs pods of the application.
 	Application(ctx context.Context) Application
@@ -112,7 +103,7 @@ type Workloads interface {
 
 // Stores reads, protects and removes a datastore's own objects.
 type Stores interface {
-	Internal(ctx context.Context, datastore mover.Engine, name string) Observed[InternalStore]
+	Internal(ctx context.Context, datastore mover.Engine, name string) engine.Observed[InternalStore]
 	// Protect sets the volumes' reclaim policy to Retain, takes
 	// whenDeleted: Delete off the live StatefulSet and puts
 	// helm.sh/resource-policy: keep on its objects.
@@ -125,12 +116,12 @@ type Stores interface {
 // Passwords keeps the Secret that the switched release reads.
 type Passwords interface {
 	// Compare tells how the Secret named name relates to what ref points at.
-	Compare(ctx context.Context, name string, keys []string, ref spec.SecretRef) Observed[Credentials]
+	Compare(ctx context.Context, name string, keys []string, ref spec.SecretRef) engine.Observed[Credentials]
 	// Copy writes what ref points at under keys of the Secret named name,
 	// which it makes and labels as ours; another's Secret is an error.
 	Copy(ctx context.Context, name string, keys []string, ref spec.SecretRef) error
 	// Info reads a Secret's keys and owner.
-	Info(ctx context.Context, name string) Observed[SecretInfo]
+	Info(ctx context.Context, name string) engine.Observed[SecretInfo]
 }
 
 // MoverJob is a mover pod to run. Adapters add the paths of the password and
@@ -159,37 +150,12 @@ type Movers interface {
 	Stop(ctx context.Context, name string) error
 }
 
-// Record is a stored JSON document with the version it was read at.
-type Record struct {
-	Data    json.RawMessage
-	Version string
-}
-
-// Records keeps the engine's documents beside what they describe.
-type Records interface {
-	Read(ctx context.Context, name string) Observed[Record]
-	// ReadAll reads all of them at once, by name. One that cannot be read is there
-	// as unknown; one that is not in the map is absent.
-	ReadAll(ctx context.Context) Observed[map[string]Observed[Record]]
-	// Write stores data if the record is still at version ("" means it must
-	// not exist) and returns the new version, or ErrConflict.
-	Write(ctx context.Context, name string, data json.RawMessage, version string) (string, error)
-}
-
-// ErrConflict means somebody else wrote the record first.
-var ErrConflict = errors.New("the record was changed by somebody else")
-
 // Access asks which rights are missing.
 type Access interface {
-	Denied(ctx context.Context, wanted []Permission) Observed[[]Permission]
+	Denied(ctx context.Context, wanted []Permission) engine.Observed[[]Permission]
 }
 
 // Authorities reads the certificates that a reference points at, in PEM.
 type Authorities interface {
-	Authority(ctx context.Context, ref spec.SecretRef) Observed[string]
-}
-
-// LeaseReader reads who holds the lease; absent means nobody.
-type LeaseReader interface {
-	Holder(ctx context.Context) Observed[LeaseHolder]
+	Authority(ctx context.Context, ref spec.SecretRef) engine.Observed[string]
 }

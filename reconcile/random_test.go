@@ -10,9 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
-	"pgregory.net/rapid"
 )
 
 // trouble is what one process of a random history meets.
@@ -122,7 +124,7 @@ func (w *world) suffer(f flow, tr trouble) attempt {
 		if tr.cancelled > 0 && call == base+tr.cancelled && when == "before" {
 			cause := errors.New("interrupted")
 			if tr.lost {
-				cause = ErrLeaseLost
+				cause = engine.ErrLeaseLost
 			}
 			cancel(cause)
 		}
@@ -271,7 +273,7 @@ func (w *world) ends(f flow) string {
 		}
 		if a.err != nil {
 			errs = append(errs, a.err.Error())
-			if slices.ContainsFunc(a.plan.Findings, func(f Finding) bool { return f.ID == "move-committed" }) {
+			if slices.ContainsFunc(a.plan.Findings, func(f engine.Finding) bool { return f.ID == "move-committed" }) {
 				s = w.finishing(f)
 			}
 			continue

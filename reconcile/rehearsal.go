@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -124,18 +125,18 @@ func changedSince(s *spec.Spec, o Observation, p Part, r Rehearsed) string {
 	return ""
 }
 
-func recordUnread(rec Observed[Rehearsed]) string {
+func recordUnread(rec engine.Observed[Rehearsed]) string {
 	return "its record could not be read: " + orElse(rec.Why, "it was not looked at")
 }
 
 // rehearsalSteps are the steps that a part needs before the application stops:
 // none when a rehearsal counts.
-func rehearsalSteps(s *spec.Spec, o Observation, p Part) []Step {
+func rehearsalSteps(s *spec.Spec, o Observation, p Part) []engine.Step {
 	if !rehearsable(p) {
 		return nil
 	}
 	last, not := lastRehearsal(s, o, p)
-	var st Step
+	var st engine.Step
 	switch {
 	case not == "" && last.CouldNot != "" && !last.Waived:
 		st = unrehearsedStep(p, last)
@@ -146,29 +147,29 @@ func rehearsalSteps(s *spec.Spec, o Observation, p Part) []Step {
 	}
 	st = ofEngine(p.Engine, st)
 	st.Args["schema"], st.Args["of"] = schemaNow(o, p.Engine), restsOn(s, o, p)
-	return []Step{st}
+	return []engine.Step{st}
 }
 
-func rehearseStep(o Observation, p Part, not string) Step {
-	st := NewStep(ActRehearse, p.Target(), "Rehearse the schema on the target, with the application up")
+func rehearseStep(o Observation, p Part, not string) engine.Step {
+	st := engine.NewStep(ActRehearse, p.Target(), "Rehearse the schema on the target, with the application up")
 	st.Reason = "what the target would refuse or make differently is found before the application stops; " + orElse(not, "the last one found something")
 	st.Details = []string{"databases and roles under names of our own, compared with the source and removed again; no rows are copied",
 		"nobody waits on it for longer than 3 s: it lets go and begins again"}
 	tables := time.Duration(sizesOf(o, p).tables)
-	st.Estimate = Estimate{Low: 3*time.Second + tables*perTable, High: 30*time.Second + tables*10*perTable, Assumption: fmt.Sprintf("%d tables without their rows", tables)}
+	st.Estimate = engine.Estimate{Low: 3*time.Second + tables*perTable, High: 30*time.Second + tables*10*perTable, Assumption: fmt.Sprintf("%d tables without their rows", tables)}
 	return st
 }
 
-func unrehearsedStep(p Part, last Rehearsed) Step {
-	st := NewStep(ActUnrehearsed, p.Target(), "Go on without a rehearsal")
-	st.Risk, st.Accept = Outage, AcceptUnrehearsed
+func unrehearsedStep(p Part, last Rehearsed) engine.Step {
+	st := engine.NewStep(ActUnrehearsed, p.Target(), "Go on without a rehearsal")
+	st.Risk, st.Accept = engine.Outage, AcceptUnrehearsed
 	st.Reason = fmt.Sprintf("the rehearsal of %s could not be made, and what the target refuses would be found while the application is stopped", when(last.At))
-	st.Estimate = Estimate{High: time.Second}
+	st.Estimate = engine.Estimate{High: time.Second}
 	return st
 }
 
 // rehearsalFindings are what the newest rehearsal found, as long as it counts.
-func rehearsalFindings(s *spec.Spec, o Observation, p Part) []Finding {
+func rehearsalFindings(s *spec.Spec, o Observation, p Part) []engine.Finding {
 	if !rehearsable(p) {
 		return nil
 	}
@@ -177,7 +178,7 @@ func rehearsalFindings(s *spec.Spec, o Observation, p Part) []Finding {
 	case not != "":
 		return nil
 	case last.CouldNot != "" && !last.Waived:
-		return []Finding{{ID: "rehearsal-impossible", Field: fieldOf(p.Engine, "external"), Source: sourceRehearsal,
+		return []engine.Finding{{ID: "rehearsal-impossible", Field: fieldOf(p.Engine, "external"), Source: sourceRehearsal,
 			What: fmt.Sprintf("the rehearsal of %s could not be made: %s", when(last.At), last.CouldNot),
 			Fix:  "mend the cause and run circleci-dr rehearse, or accept " + AcceptUnrehearsed}}
 	}
@@ -189,8 +190,8 @@ func rehearsalFindings(s *spec.Spec, o Observation, p Part) []Finding {
 }
 
 // foundBy are the differences of a rehearsal as findings.
-func foundBy(p Part, r mover.Rehearsal) []Finding {
-	var out []Finding
+func foundBy(p Part, r mover.Rehearsal) []engine.Finding {
+	var out []engine.Finding
 	for _, d := range r.Differences {
 		if r.WithData {
 			out = append(out, dressFinding(p, r, d))
@@ -228,23 +229,23 @@ func rehearsedCounts(compared map[string]int) string {
 	return fmt.Sprintf("%d databases, %d tables, %d indexes, %d constraints", compared["databases"], compared["tables"], compared["indexes"], compared["constraints"])
 }
 
-func lookRehearse(ctx context.Context, r *run, st Step) (Look, error) {
-	rec, _ := ReadRecord[Rehearsed](ctx, r.p.Records, RecordRehearsal(engineOf(st)))
+func lookRehearse(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
+	rec, _ := engine.ReadRecord[Rehearsed](ctx, r.p.Records, RecordRehearsal(engineOf(st)))
 	switch last := rec.Value; {
 	case rec.Unread():
-		return Look{}, fmt.Errorf("read record %s: %s", RecordRehearsal(engineOf(st)), rec.Why)
+		return engine.Look{}, fmt.Errorf("read record %s: %s", RecordRehearsal(engineOf(st)), rec.Why)
 	case rec.IsNot() || last.Of != st.Args["of"]:
-		return Look{Why: "it was not rehearsed as things are now"}, nil
+		return engine.Look{Why: "it was not rehearsed as things are now"}, nil
 	case last.CouldNot != "" && !last.Waived:
-		return Look{Why: last.CouldNot}, nil
+		return engine.Look{Why: last.CouldNot}, nil
 	case len(last.Differences) > 0:
-		return Look{Why: "the last rehearsal found differences"}, nil
+		return engine.Look{Why: "the last rehearsal found differences"}, nil
 	default:
-		return Look{true, "rehearsed on " + when(last.At) + ": " + rehearsedCounts(last.Compared)}, nil
+		return engine.Look{Settled: true, Why: "rehearsed on " + when(last.At) + ": " + rehearsedCounts(last.Compared)}, nil
 	}
 }
 
-func applyRehearse(ctx context.Context, r *run, st Step) error {
+func applyRehearse(ctx context.Context, r *run, st engine.Step) error {
 	p := r.part(st)
 	job := r.mover(mover.OpRehearse, p)
 	job.Name = "circleci-dr-rehearse-" + p.ID()
@@ -263,7 +264,7 @@ func outcome(ctx context.Context, p Providers, part Part, rec Rehearsed, schema 
 		return err
 	}
 	if len(rec.Differences) > 0 {
-		return &BlockedError{Findings: foundBy(part, rec.Rehearsal)}
+		return &engine.BlockedError{Findings: foundBy(part, rec.Rehearsal)}
 	}
 	return nil
 }
@@ -272,30 +273,30 @@ func outcome(ctx context.Context, p Providers, part Part, rec Rehearsed, schema 
 // garbled is begun anew.
 func storeRehearsal(ctx context.Context, p Providers, e mover.Engine, change func(*Rehearsed)) error {
 	name := RecordRehearsal(e)
-	rec, version := ReadRecord[Rehearsed](ctx, p.Records, name)
+	rec, version := engine.ReadRecord[Rehearsed](ctx, p.Records, name)
 	if rec.Unread() && version == "" {
 		return fmt.Errorf("read record %s: %s", name, rec.Why)
 	}
 	next := rec.Value
 	change(&next)
-	_, err := WriteRecord(ctx, p.Records, name, next, version)
+	_, err := engine.WriteRecord(ctx, p.Records, name, next, version)
 	return err
 }
 
-func lookUnrehearsed(ctx context.Context, r *run, st Step) (Look, error) {
-	rec, _ := ReadRecord[Rehearsed](ctx, r.p.Records, RecordRehearsal(engineOf(st)))
+func lookUnrehearsed(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
+	rec, _ := engine.ReadRecord[Rehearsed](ctx, r.p.Records, RecordRehearsal(engineOf(st)))
 	switch {
 	case rec.Unread():
-		return Look{}, fmt.Errorf("read record %s: %s", RecordRehearsal(engineOf(st)), rec.Why)
+		return engine.Look{}, fmt.Errorf("read record %s: %s", RecordRehearsal(engineOf(st)), rec.Why)
 	case rec.Value.Waived && rec.Value.CouldNot != "" && rec.Value.Of == st.Args["of"]:
-		return Look{true, "going on without a rehearsal was accepted"}, nil
+		return engine.Look{Settled: true, Why: "going on without a rehearsal was accepted"}, nil
 	}
-	return Look{Why: "going on without a rehearsal is not on record"}, nil
+	return engine.Look{Why: "going on without a rehearsal is not on record"}, nil
 }
 
-func applyUnrehearsed(ctx context.Context, r *run, st Step) error {
+func applyUnrehearsed(ctx context.Context, r *run, st engine.Step) error {
 	name := RecordRehearsal(engineOf(st))
-	rec, version := ReadRecord[Rehearsed](ctx, r.p.Records, name)
+	rec, version := engine.ReadRecord[Rehearsed](ctx, r.p.Records, name)
 	if rec.Unread() {
 		return fmt.Errorf("read record %s: %s", name, rec.Why)
 	}
@@ -308,6 +309,6 @@ func applyUnrehearsed(ctx context.Context, r *run, st Step) error {
 // waive marks a record, read at a version, as gone on in spite of.
 func waive(ctx context.Context, p Providers, name string, rec Rehearsed, version string) error {
 	rec.Waived = true
-	_, err := WriteRecord(ctx, p.Records, name, rec, version)
+	_, err := engine.WriteRecord(ctx, p.Records, name, rec, version)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -16,7 +17,7 @@ func TestWhatARehearsalFindsStopsNothingElse(t *testing.T) {
 	w, s := newWorld(), externalSpec()
 	w.refuses = []mover.Difference{{Database: "circleci", Kind: "view", Object: "public.v", What: "definition differs", Source: "a", Target: "b"}}
 	a := w.process(t.Context(), s)
-	var blocked *BlockedError
+	var blocked *engine.BlockedError
 	if !errors.As(a.err, &blocked) || len(blocked.Findings) != 1 || a.rep.Downtime != 0 || w.lastMove().Open() {
 		t.Fatalf("error %v, report %+v", a.err, a.rep)
 	}
@@ -57,7 +58,7 @@ func TestARehearsalCountsUntilSomethingChanges(t *testing.T) {
 	f := before(t)
 	part := partsWanted(f.s, &f.o)[0]
 	record := func() {
-		f.o.Postgres.Rehearsal = Found(Rehearsed{Rehearsal: mover.Rehearsal{At: f.o.At, Schema: schemaNow(f.o, mover.PostgreSQL)}, Of: restsOn(f.s, f.o, part)})
+		f.o.Postgres.Rehearsal = engine.Found(Rehearsed{Rehearsal: mover.Rehearsal{At: f.o.At, Schema: schemaNow(f.o, mover.PostgreSQL)}, Of: restsOn(f.s, f.o, part)})
 	}
 	for _, c := range []struct {
 		name   string
@@ -84,7 +85,7 @@ func TestARehearsalCountsUntilSomethingChanges(t *testing.T) {
 		}
 	}
 	f = before(t)
-	f.o.Postgres.Rehearsal = CouldNot[Rehearsed](errInjected)
+	f.o.Postgres.Rehearsal = engine.CouldNot[Rehearsed](errInjected)
 	if p, err := MakePlan(f.s, f.o); err != nil || !slices.Contains(actions(p.Steps), ActRehearse) {
 		t.Errorf("with a record that cannot be read the plan has %v, error %v", actions(p.Steps), err)
 	}
@@ -98,7 +99,7 @@ func TestGoingOnWithoutARehearsalHasAWord(t *testing.T) {
 	if err != nil || !slices.Contains(plan.Dangers(), AcceptUnrehearsed) || len(plan.Blocked()) > 0 {
 		t.Fatalf("dangers %v, blocked %+v, error %v", plan.Dangers(), plan.Blocked(), err)
 	}
-	if !slices.ContainsFunc(plan.Findings, func(f Finding) bool {
+	if !slices.ContainsFunc(plan.Findings, func(f engine.Finding) bool {
 		return f.ID == "rehearsal-impossible" && strings.Contains(f.What, "no space left")
 	}) {
 		t.Errorf("findings %+v", plan.Findings)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -14,13 +15,13 @@ import (
 // rehearsal found, until it counts no more; with data it is the newest with rows.
 func WaiveRehearsal(ctx context.Context, p Providers, e mover.Engine, withData bool) (mover.Rehearsal, error) {
 	name := RecordRehearsal(e)
-	rec, version := ReadRecord[Rehearsed](ctx, p.Records, name)
+	rec, version := engine.ReadRecord[Rehearsed](ctx, p.Records, name)
 	switch {
 	case rec.Unread():
 		return mover.Rehearsal{}, &UnreadableError{What: []string{"record " + name + ": " + rec.Why}}
 	case withData && rec.Value.Dress != nil && len(rec.Value.Dress.Differences) > 0:
 		rec.Value.Dress.Waived = true
-		_, err := WriteRecord(ctx, p.Records, name, rec.Value, version)
+		_, err := engine.WriteRecord(ctx, p.Records, name, rec.Value, version)
 		return rec.Value.Dress.Rehearsal, err
 	case withData || rec.IsNot() || len(rec.Value.Differences) == 0:
 		return mover.Rehearsal{}, errors.New("waive what a rehearsal found: the newest one found nothing")

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -12,8 +13,8 @@ import (
 // random content. Any upgrade of such a chart does, and whoever has the old one
 // is not told: a server that was initialised with it, a session, a peer. Where
 // that is a database server of the release, the application could not log in.
-func renewedFindings(rel Release, pv Preview, parts []Part) []Finding {
-	var out []Finding
+func renewedFindings(rel Release, pv Preview, parts []Part) []engine.Finding {
+	var out []engine.Finding
 	for _, obj := range pv.Objects {
 		fields := credentialsOf(obj)
 		if len(fields) == 0 {
@@ -23,7 +24,7 @@ func renewedFindings(rel Release, pv Preview, parts []Part) []Finding {
 		switch e := storeOf(rel, obj); {
 		case e == "":
 			what, brief := sentences("each upgrade of this chart gives %s new random content (%s), and a move makes two; what has the old content may stop working", obj.ref(), list)
-			out = append(out, Finding{ID: "secret-renewed", Field: "server.chart", Source: sourceDocs, What: what, Brief: brief,
+			out = append(out, engine.Finding{ID: "secret-renewed", Field: "server.chart", Source: sourceDocs, What: what, Brief: brief,
 				Fix: "set it in the release's values, or let the chart look up the live object and keep it; else see that whatever uses it takes the new content"})
 		case staysInside(rel, parts, e):
 			out = append(out, block("secret-renewed", "server.chart", sourceDocs,

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -129,7 +130,7 @@ func TestAnotherUserIsNotTheMoveThatWasBegun(t *testing.T) {
 	w.dies(t, f.spec(), "switch-release:end")
 	s := f.spec()
 	s.Datastores.PostgreSQL.External.Username = "other"
-	if _, plan, err := w.plan(s); err != nil || !slices.Equal(actions(plan.Steps), []ActionKind{ActGoBack}) {
+	if _, plan, err := w.plan(s); err != nil || !slices.Equal(actions(plan.Steps), []engine.ActionKind{ActGoBack}) {
 		t.Errorf("goes on with %v, error %v", ids(plan.Steps), err)
 	}
 }
@@ -194,7 +195,7 @@ func TestASecondAttemptOutAgainLiftsTheFence(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := actionsByKind[ActSwitch]
-	actionsByKind[ActSwitch] = action{broken.look, func(context.Context, *run, Step) error { return errInjected }}
+	actionsByKind[ActSwitch] = action{broken.look, func(context.Context, *run, engine.Step) error { return errInjected }}
 	rep, _, _ := w.apply(t.Context(), s, o, plan)
 	actionsByKind[ActSwitch] = broken
 	if !rep.WentBack {
@@ -210,18 +211,18 @@ func TestALeaseLostAfterAnInterruption(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, interrupt := context.WithCancelCause(t.Context())
 		lease, lose := context.WithCancelCause(context.WithoutCancel(ctx))
-		held := WithLease(ctx, lease)
+		held := engine.WithLease(ctx, lease)
 		interrupt(errors.New("interrupted"))
-		back, done := Uninterrupted(held, time.Minute)
+		back, done := engine.Uninterrupted(held, time.Minute)
 		defer done()
 		synctest.Wait()
-		if back.Err() != nil || LeaseLost(held) != nil {
-			t.Fatalf("ended by the interruption: %v, %v", context.Cause(back), LeaseLost(held))
+		if back.Err() != nil || engine.LeaseLost(held) != nil {
+			t.Fatalf("ended by the interruption: %v, %v", context.Cause(back), engine.LeaseLost(held))
 		}
-		lose(ErrLeaseLost)
+		lose(engine.ErrLeaseLost)
 		synctest.Wait()
-		if !errors.Is(context.Cause(back), ErrLeaseLost) || LeaseLost(back) == nil {
-			t.Errorf("goes on with %v, %v", context.Cause(back), LeaseLost(back))
+		if !errors.Is(context.Cause(back), engine.ErrLeaseLost) || engine.LeaseLost(back) == nil {
+			t.Errorf("goes on with %v, %v", context.Cause(back), engine.LeaseLost(back))
 		}
 	})
 }

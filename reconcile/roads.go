@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -21,10 +22,10 @@ const sourceRoad = "docs/preflight.md"
 type Roads interface {
 	// Stands gives for the application's workloads where a pod of ours can stand
 	// in their place; workloads that stand alike have one.
-	Stands(ctx context.Context) Observed[[]Stand]
+	Stands(ctx context.Context) engine.Observed[[]Stand]
 	// Policies judges by the namespace's network policies whether the pods of
 	// the stands, and our own, may connect to hosts. What is allowed is not told.
-	Policies(ctx context.Context, stands []Stand, hosts []mover.Reached) Observed[[]PolicyVerdict]
+	Policies(ctx context.Context, stands []Stand, hosts []mover.Reached) engine.Observed[[]PolicyVerdict]
 }
 
 // Stand is a place in the network from which workloads speak: what policies

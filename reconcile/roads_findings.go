@@ -5,17 +5,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // checkRoad judges what was tried of the application's own way to the target.
-func checkRoad(o Observation, p Part) []Finding {
+func checkRoad(o Observation, p Part) []engine.Finding {
 	in := o.store(p.Engine).Inspection
 	if p.To != spec.External || !in.Is() || in.Value.Road == nil {
 		return nil
 	}
 	road := in.Value.Road
-	var out []Finding
+	var out []engine.Finding
 	for _, t := range road.Tries {
 		out = append(out, t.findings(p, road.Verdicts)...)
 	}
@@ -33,9 +34,9 @@ func checkRoad(o Observation, p Part) []Finding {
 	return out
 }
 
-func untried(p Part, whose string, workloads []string, why string) Finding {
+func untried(p Part, whose string, workloads []string, why string) engine.Finding {
 	what, brief := sentences("whether %s%s can reach %s from where they stand was not tried: %s", whose, some(workloads, 4), p.External, why)
-	return Finding{ID: "road-untried", Field: hostFieldOf(p.Engine), Source: sourceRoad, What: what, Brief: brief,
+	return engine.Finding{ID: "road-untried", Field: hostFieldOf(p.Engine), Source: sourceRoad, What: what, Brief: brief,
 		Fix: "try it from one of their pods, or see that nothing keeps them from it"}
 }
 
@@ -43,16 +44,16 @@ func untried(p Part, whose string, workloads []string, why string) Finding {
 const podsOf = "the pods of "
 
 // findings says what one pod met.
-func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []Finding {
+func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []engine.Finding {
 	switch {
 	case t.Refused != "":
-		return []Finding{untried(p, podsOf, t.Workloads, t.Refused)}
+		return []engine.Finding{untried(p, podsOf, t.Workloads, t.Refused)}
 	case t.Result == nil:
-		return []Finding{untried(p, podsOf, t.Workloads, "the pod that was to stand in their place gave no answer: "+t.Error)}
+		return []engine.Finding{untried(p, podsOf, t.Workloads, "the pod that was to stand in their place gave no answer: "+t.Error)}
 	case t.reaches():
 		return nil
 	}
-	var out []Finding
+	var out []engine.Finding
 	for _, h := range t.Result.Hosts {
 		if h.Error == "" {
 			continue
@@ -81,7 +82,7 @@ func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []Finding {
 // not where a label that may open the way had to be left out, unless a name is
 // not even resolved or a policy says the same, and not where most hosts are
 // reached, as of a replica set that has a member down.
-func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) Finding {
+func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) engine.Finding {
 	failed := 0
 	for _, h := range t.Result.Hosts {
 		if h.Error != "" {
@@ -91,7 +92,7 @@ func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) Fi
 	few := t.Result.Login == "" && 2*failed < len(t.Result.Hosts)
 	if few || len(t.Dropped) > 0 && !explained {
 		what, brief := sentences(format, args...)
-		return Finding{ID: "application-road", Field: hostFieldOf(p.Engine), Source: sourceRoad, Fix: fix, What: what, Brief: brief}
+		return engine.Finding{ID: "application-road", Field: hostFieldOf(p.Engine), Source: sourceRoad, Fix: fix, What: what, Brief: brief}
 	}
 	return block("application-road", hostFieldOf(p.Engine), sourceRoad, fix, format, args...)
 }
@@ -116,7 +117,7 @@ func policiesOf(verdicts []PolicyVerdict, t RoadTry, host string) []string {
 
 // finding says what policies would do. Whether the cluster's network enforces
 // them is not known, so it blocks nothing: what is tried does.
-func (v PolicyVerdict) finding(p Part) Finding {
+func (v PolicyVerdict) finding(p Part) engine.Finding {
 	whose, fix := podsOf+v.Subject, "let it allow egress to "+v.Host
 	if v.Subject == "" {
 		whose, fix = "circleci-dr's own pods", "let it allow egress to "+v.Host+", or give our pods the labels of an allowed one in mover.labels"
@@ -126,5 +127,5 @@ func (v PolicyVerdict) finding(p Part) Finding {
 		what = fmt.Sprintf("whether NetworkPolicy %s lets %s reach %s cannot be told: %s", strings.Join(v.Policies, ", "), whose, v.Host, v.Undecided)
 		fix = "see that it does"
 	}
-	return Finding{ID: "network-policy", Field: hostFieldOf(p.Engine), Source: sourceRoad, What: what, Fix: fix}
+	return engine.Finding{ID: "network-policy", Field: hostFieldOf(p.Engine), Source: sourceRoad, What: what, Fix: fix}
 }

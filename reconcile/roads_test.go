@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -51,7 +52,7 @@ func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 		if row.alive {
 			in.Target = &mover.InspectedSide{Database: &mover.Database{}}
 		}
-		o.Postgres.Inspection = Found(in)
+		o.Postgres.Inspection = engine.Found(in)
 		wantFindings(t, row.name, checkRoad(o, Part{Engine: mover.PostgreSQL, To: "external", External: host}), row.want, row.says)
 	}
 }
@@ -68,7 +69,7 @@ func TestPlacesThatAreNotTriedAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var untried []Finding
+	var untried []engine.Finding
 	for _, f := range plan.Findings {
 		if f.ID == "road-untried" {
 			untried = append(untried, f)
@@ -83,7 +84,7 @@ func TestPlacesThatAreNotTriedAreNamed(t *testing.T) {
 // A role of an older version lacks the rights to look at the road, which stops
 // nobody.
 func TestRightsOfTheRoadAreSpare(t *testing.T) {
-	o := Observation{Denied: Found([]Permission{{Verb: "list", Group: "apps", Resource: "replicasets"}, {Verb: "list", Group: "networking.k8s.io", Resource: "networkpolicies"}})}
+	o := Observation{Denied: engine.Found([]Permission{{Verb: "list", Group: "apps", Resource: "replicasets"}, {Verb: "list", Group: "networking.k8s.io", Resource: "networkpolicies"}})}
 	if found := preflightAccess(before(t).s, o); len(found) > 0 {
 		t.Errorf("%+v", found)
 	}

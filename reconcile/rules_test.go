@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -26,8 +27,8 @@ type facts struct {
 func (f *facts) src() *mover.Database { return f.o.Postgres.Inspection.Value.Source.Database }
 func (f *facts) dst() *mover.Database { return f.o.Postgres.Inspection.Value.Target.Database }
 func (f *facts) pg() *spec.PostgreSQL { return f.s.Datastores.PostgreSQL }
-func (f *facts) move(m Move)          { f.o.Move = Found(m) }
-func (f *facts) lineage(l Lineage)    { f.o.Postgres.Lineage = Found(l) }
+func (f *facts) move(m Move)          { f.o.Move = engine.Found(m) }
+func (f *facts) lineage(l Lineage)    { f.o.Postgres.Lineage = engine.Found(l) }
 func (f *facts) external(secret string) {
 	f.o.Release.Value.Postgres = ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: secret, FullName: internalHost}
 }
@@ -48,12 +49,12 @@ func before(t *testing.T) *facts {
 
 // line is one row of a golden file: what the plan would do and what it finds.
 type line struct {
-	Row      string       `json:"row"`
-	Steps    []ActionKind `json:"steps,omitempty"`
-	Findings []Finding    `json:"findings,omitempty"`
-	Notices  []string     `json:"notices,omitempty"`
-	Resumes  string       `json:"resumes,omitempty"`
-	Error    string       `json:"error,omitempty"`
+	Row      string              `json:"row"`
+	Steps    []engine.ActionKind `json:"steps,omitempty"`
+	Findings []engine.Finding    `json:"findings,omitempty"`
+	Notices  []string            `json:"notices,omitempty"`
+	Resumes  string              `json:"resumes,omitempty"`
+	Error    string              `json:"error,omitempty"`
 }
 
 type row struct {
@@ -75,7 +76,7 @@ func goldenFrom(t *testing.T, file string, start func(*testing.T) *facts, rows [
 		p, err := MakePlan(f.s, f.o)
 		l := line{Row: r.name, Steps: actions(p.Steps), Findings: p.Findings, Notices: p.Notices, Resumes: p.Resumes}
 		if slices.Equal(l.Steps, wholeMove) {
-			l.Steps = []ActionKind{"the whole move"}
+			l.Steps = []engine.ActionKind{"the whole move"}
 		}
 		if err != nil {
 			var unread *UnreadableError
@@ -132,27 +133,27 @@ func TestUnknownIsNeverPlannedOn(t *testing.T) {
 	golden(t, "knowledge.golden", []row{
 		{"everything is known", func(*facts) {}},
 		{"nothing was looked at", func(f *facts) { f.o = Observation{} }},
-		{"cluster unknown", func(f *facts) { f.o.Cluster = CouldNot[Cluster](errRead) }},
-		{"release unknown", func(f *facts) { f.o.Release = CouldNot[Release](errRead) }},
-		{"release absent", func(f *facts) { f.o.Release = NotThere[Release]() }},
-		{"workloads unknown", func(f *facts) { f.o.Workloads = CouldNot[[]Workload](errRead) }},
-		{"workloads absent", func(f *facts) { f.o.Workloads = NotThere[[]Workload]() }},
-		{"last-applied record unknown", func(f *facts) { f.o.Applied = CouldNot[Applied](errRead) }},
-		{"lineage unknown", func(f *facts) { f.o.Postgres.Lineage = CouldNot[Lineage](errRead) }},
-		{"move unknown", func(f *facts) { f.o.Move = CouldNot[Move](errRead) }},
-		{"move unknown, no datastore in the spec", func(f *facts) { f.s.Datastores.PostgreSQL, f.o.Move = nil, CouldNot[Move](errRead) }},
-		{"internal objects unknown", func(f *facts) { f.o.Postgres.Internal = CouldNot[InternalStore](errRead) }},
-		{"StatefulSet unknown", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = CouldNot[StatefulSet](errRead) }},
-		{"credentials unknown", func(f *facts) { f.o.Postgres.Credentials = CouldNot[Credentials](errRead) }},
-		{"credentials absent", func(f *facts) { f.o.Postgres.Credentials = NotThere[Credentials]() }},
-		{"inspection unknown", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errRead) }},
-		{"inspection absent", func(f *facts) { f.o.Postgres.Inspection = NotThere[Inspection]() }},
-		{"inspection of other servers", func(f *facts) { f.o.Postgres.Inspection = CouldNot[Inspection](errors.New(otherServers)) }},
-		{"preview unknown", func(f *facts) { f.o.Preview = CouldNot[Preview](errRead) }},
-		{"preview absent", func(f *facts) { f.o.Preview = NotThere[Preview]() }},
-		{"rights unknown", func(f *facts) { f.o.Denied = CouldNot[[]Permission](errRead) }},
-		{"journal unknown", func(f *facts) { f.o.Journal = CouldNot[Journal](errRead) }},
-		{"lease unknown", func(f *facts) { f.o.Lease = CouldNot[LeaseHolder](errRead) }},
+		{"cluster unknown", func(f *facts) { f.o.Cluster = engine.CouldNot[Cluster](errRead) }},
+		{"release unknown", func(f *facts) { f.o.Release = engine.CouldNot[Release](errRead) }},
+		{"release absent", func(f *facts) { f.o.Release = engine.NotThere[Release]() }},
+		{"workloads unknown", func(f *facts) { f.o.Workloads = engine.CouldNot[[]Workload](errRead) }},
+		{"workloads absent", func(f *facts) { f.o.Workloads = engine.NotThere[[]Workload]() }},
+		{"last-applied record unknown", func(f *facts) { f.o.Applied = engine.CouldNot[Applied](errRead) }},
+		{"lineage unknown", func(f *facts) { f.o.Postgres.Lineage = engine.CouldNot[Lineage](errRead) }},
+		{"move unknown", func(f *facts) { f.o.Move = engine.CouldNot[Move](errRead) }},
+		{"move unknown, no datastore in the spec", func(f *facts) { f.s.Datastores.PostgreSQL, f.o.Move = nil, engine.CouldNot[Move](errRead) }},
+		{"internal objects unknown", func(f *facts) { f.o.Postgres.Internal = engine.CouldNot[InternalStore](errRead) }},
+		{"StatefulSet unknown", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = engine.CouldNot[StatefulSet](errRead) }},
+		{"credentials unknown", func(f *facts) { f.o.Postgres.Credentials = engine.CouldNot[Credentials](errRead) }},
+		{"credentials absent", func(f *facts) { f.o.Postgres.Credentials = engine.NotThere[Credentials]() }},
+		{"inspection unknown", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[Inspection](errRead) }},
+		{"inspection absent", func(f *facts) { f.o.Postgres.Inspection = engine.NotThere[Inspection]() }},
+		{"inspection of other servers", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[Inspection](errors.New(otherServers)) }},
+		{"preview unknown", func(f *facts) { f.o.Preview = engine.CouldNot[Preview](errRead) }},
+		{"preview absent", func(f *facts) { f.o.Preview = engine.NotThere[Preview]() }},
+		{"rights unknown", func(f *facts) { f.o.Denied = engine.CouldNot[[]Permission](errRead) }},
+		{"journal unknown", func(f *facts) { f.o.Journal = engine.CouldNot[engine.Journal](errRead) }},
+		{"lease unknown", func(f *facts) { f.o.Lease = engine.CouldNot[engine.LeaseHolder](errRead) }},
 	})
 }
 
@@ -175,11 +176,11 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(CredentialsName(mover.PostgreSQL)) }},
 		{"wanted external, is external, our Secret is unknown", func(f *facts) {
 			f.external(CredentialsName(mover.PostgreSQL))
-			f.o.Postgres.Credentials = CouldNot[Credentials](errRead)
+			f.o.Postgres.Credentials = engine.CouldNot[Credentials](errRead)
 		}},
 		{"wanted external, adopted, our Secret is unknown", func(f *facts) {
 			f.external("theirs")
-			f.o.Postgres.Credentials = CouldNot[Credentials](errRead)
+			f.o.Postgres.Credentials = engine.CouldNot[Credentials](errRead)
 		}},
 		{"wanted external, is another external", func(f *facts) { f.external("theirs"); f.pg().External.Host = "other.example.com" }},
 		{"two truths", func(f *facts) {

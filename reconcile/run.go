@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -16,13 +17,13 @@ import (
 type run struct {
 	s    *spec.Spec
 	p    Providers
-	plan Plan
-	opt  ApplyOptions
-	ev   Events
+	plan engine.Plan
+	opt  engine.Options
+	ev   engine.Events
 	rel  Release
 	id   string // installation
 	// steps does the plan's steps with our actions.
-	steps *Run
+	steps *engine.Run
 	// parts are what the plan would move; once the move is open, its record has
 	// them.
 	parts []Part
@@ -54,7 +55,7 @@ type run struct {
 	// interrupted meanwhile; nil where nothing can be interrupted any more.
 	giveUp func() error
 	// ailing are the pods that kept the application from coming up.
-	ailing []Ailment
+	ailing []engine.Ailment
 	// saidBack tells that the way back was announced.
 	saidBack bool
 }
@@ -62,21 +63,21 @@ type run struct {
 // action is one kind of step: how to tell that it is so, and one idempotent
 // call that makes it so.
 type action struct {
-	look  func(ctx context.Context, r *run, st Step) (Look, error)
-	apply func(ctx context.Context, r *run, st Step) error
+	look  func(ctx context.Context, r *run, st engine.Step) (engine.Look, error)
+	apply func(ctx context.Context, r *run, st engine.Step) error
 }
 
-func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Providers, opt ApplyOptions, ev Events) (*run, error) {
+func newRun(ctx context.Context, s *spec.Spec, o Observation, plan engine.Plan, p Providers, opt engine.Options, ev engine.Events) (*run, error) {
 	r := &run{
 		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, keys: map[mover.Engine][]string{mover.PostgreSQL: credentialKeys(o, mover.PostgreSQL), mover.MongoDB: credentialKeys(o, mover.MongoDB)}, parts: foreseen(s, o, partsWanted(s, &o)),
 		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[mover.Engine]Part{}, proved: map[mover.Engine]bool{}, read: map[mover.Engine]*mover.ReadResult{},
 		carried: map[mover.Engine]sizes{},
-		lost:    func() bool { return LeaseLost(ctx) != nil },
+		lost:    func() bool { return engine.LeaseLost(ctx) != nil },
 	}
 	for _, p := range adopted(s, &o) {
 		r.adopt[p.Engine] = p
 	}
-	move, version := ReadRecord[Move](ctx, p.Records, RecordMove)
+	move, version := engine.ReadRecord[Move](ctx, p.Records, RecordMove)
 	if move.Unread() {
 		return nil, fmt.Errorf("read record %s: %s", RecordMove, move.Why)
 	}
@@ -92,7 +93,7 @@ func newRun(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provi
 			}
 		}
 	}
-	steps, err := Begin(ctx, plan, p.Outside, opt, ev)
+	steps, err := engine.Begin(ctx, plan, p.Outside, opt, ev)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +113,7 @@ func (r *run) allParts() []Part {
 }
 
 // part is the datastore a step is about, as the record has it.
-func (r *run) part(st Step) Part {
+func (r *run) part(st engine.Step) Part {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.move.Open() {
@@ -136,7 +137,7 @@ func (r *run) part(st Step) Part {
 // alive asks at once, where uninterrupted hears of a lost lease a moment later.
 func (r *run) alive(ctx context.Context) error {
 	if r.lost() {
-		return ErrLeaseLost
+		return engine.ErrLeaseLost
 	}
 	return context.Cause(ctx)
 }
@@ -149,7 +150,7 @@ func (r *run) saveMove(ctx context.Context, change func(*Move)) error {
 	next := r.move
 	next.Parts = slices.Clone(r.move.Parts)
 	change(&next)
-	version, err := StoreRecord(ctx, r.p.Records, RecordMove, next, r.moveVersion)
+	version, err := engine.StoreRecord(ctx, r.p.Records, RecordMove, next, r.moveVersion)
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func (r *run) downtime() time.Duration {
 }
 
 // reportDowntime sets the downtime beside what was announced before it began.
-func (r *run) reportDowntime(rep *Report) {
+func (r *run) reportDowntime(rep *engine.Report) {
 	rep.Downtime = r.downtime()
 	if rep.Downtime > 0 {
 		rep.Announced.DownLow, rep.Announced.DownHigh = r.move.Announced.DownLow, r.move.Announced.DownHigh
@@ -221,7 +222,7 @@ const (
 )
 
 // runMover runs a mover and decodes its result.
-func runMover[T any](ctx context.Context, r *run, st Step, job MoverJob) (T, error) {
+func runMover[T any](ctx context.Context, r *run, st engine.Step, job MoverJob) (T, error) {
 	var result T
 	if !job.Keep {
 		// One that a killed run left behind says how things were then.
@@ -268,5 +269,5 @@ func (r *run) writeApplied(ctx context.Context) error {
 	for _, w := range ws.Value {
 		a.Replicas[w.Key()] = w.Replicas
 	}
-	return ReplaceRecord(ctx, r.p.Records, RecordApplied, a)
+	return engine.ReplaceRecord(ctx, r.p.Records, RecordApplied, a)
 }

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -16,53 +16,7 @@ type Starts interface {
 	// Ailing explains, for each of these workloads (Workload.Key) that has a pod
 	// which is not ready, the pod that is worst off. What it gives may be shown: no
 	// secret is in it.
-	Ailing(ctx context.Context, workloads []string) Observed[[]Ailment]
-}
-
-// Ailment is a pod that is not ready, and what can be said about it.
-type Ailment struct {
-	Workload string `json:"workload"`
-	// Pod and Container are empty where there is none.
-	Pod       string `json:"pod,omitempty"`
-	Container string `json:"container,omitempty"`
-	// Condition is how it is, in Kubernetes' words, and Reason the one word of
-	// them that stays while it is so (CrashLoopBackOff …).
-	Condition string `json:"condition"`
-	Reason    string `json:"reason,omitempty"`
-	Restarts  int    `json:"restarts,omitempty"`
-	// Hopeful means that nothing is wrong with it but the time it takes.
-	Hopeful bool `json:"hopeful,omitempty"`
-	// Log are the last lines that the container wrote; NoLog says why there are
-	// none, empty where it wrote nothing.
-	Log   []string `json:"log,omitempty"`
-	NoLog string   `json:"noLog,omitempty"`
-}
-
-// String says all but the log.
-func (a Ailment) String() string {
-	var where []string
-	for _, part := range []struct{ what, name string }{{"pod ", a.Pod}, {"container ", a.Container}} {
-		if part.name != "" {
-			where = append(where, part.what+part.name)
-		}
-	}
-	text := a.Workload + ": "
-	if len(where) > 0 {
-		text += strings.Join(where, ", ") + ": "
-	}
-	text += a.Condition
-	if a.Restarts > 0 {
-		text += fmt.Sprintf(", %d restarts", a.Restarts)
-	}
-	return text
-}
-
-// Brief is the ailment with its last line.
-func (a Ailment) Brief() string {
-	if len(a.Log) == 0 {
-		return a.String()
-	}
-	return a.String() + "; its last words: " + a.Log[len(a.Log)-1]
+	Ailing(ctx context.Context, workloads []string) engine.Observed[[]engine.Ailment]
 }
 
 // StartError is an application that does not come up: why, and where it is.
@@ -70,7 +24,7 @@ type StartError struct {
 	Waited time.Duration
 	Why    string
 	// Ailing are all pods that are not ready; Unread says why that is not known.
-	Ailing []Ailment
+	Ailing []engine.Ailment
 	Unread string
 	// Stopped is why it was not waited for any longer, nil when its time was up.
 	Stopped error
@@ -107,9 +61,9 @@ func startFailed(err error) bool {
 }
 
 // inShort are the n that say most: those that only take their time come last.
-func inShort(all []Ailment, n int) []Ailment {
+func inShort(all []engine.Ailment, n int) []engine.Ailment {
 	out := slices.Clone(all)
-	slices.SortStableFunc(out, func(a, b Ailment) int {
+	slices.SortStableFunc(out, func(a, b engine.Ailment) int {
 		switch {
 		case a.Hopeful == b.Hopeful:
 			return 0
@@ -136,13 +90,13 @@ const toldAtOnce = 4
 // start is one wait for the application, and what was told about it.
 type start struct {
 	r     *run
-	st    Step
+	st    engine.Step
 	begun time.Time
 	next  time.Duration
 	told  map[string]string // by workload
 }
 
-func (r *run) newStart(st Step) *start {
+func (r *run) newStart(st engine.Step) *start {
 	return &start{r: r, st: st, begun: r.p.Now(), next: ailingFirst, told: map[string]string{}}
 }
 
@@ -225,7 +179,7 @@ func (s *start) explain(ctx context.Context, ws []Workload, waited time.Duration
 		return
 	}
 	clock := fmt.Sprintf(" (%s of %s)", Took(waited), Took(resumeTime))
-	var fresh []Ailment
+	var fresh []engine.Ailment
 	for _, a := range inShort(found.Value, len(found.Value)) {
 		key := joinNonEmpty(" ", a.Container, orElse(a.Reason, a.Condition))
 		switch {
@@ -252,7 +206,7 @@ func (s *start) explain(ctx context.Context, ws []Workload, waited time.Duration
 
 // observeAiling asks about the workloads that have fewer ready pods than they
 // want now.
-func observeAiling(ctx context.Context, p Providers, o Observation) Observed[[]Ailment] {
+func observeAiling(ctx context.Context, p Providers, o Observation) engine.Observed[[]engine.Ailment] {
 	var keys []string
 	for _, w := range o.Workloads.Value {
 		if w.Ready < w.Replicas {
@@ -260,7 +214,7 @@ func observeAiling(ctx context.Context, p Providers, o Observation) Observed[[]A
 		}
 	}
 	if len(keys) == 0 {
-		return NotThere[[]Ailment]()
+		return engine.NotThere[[]engine.Ailment]()
 	}
 	return p.Starts.Ailing(ctx, keys)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // teller hears events and keeps what was said, with the time.
@@ -18,7 +20,7 @@ type teller struct {
 	begun time.Time
 }
 
-func (l *teller) StepBegins(st Step) {
+func (l *teller) StepBegins(st engine.Step) {
 	if st.Action == ActResume {
 		l.begun = l.w.clock
 	}
@@ -30,7 +32,7 @@ func (l *teller) Note(text string) {
 }
 
 // told applies and gives what was said.
-func (w *world) told(t *testing.T, ctx context.Context, f flow) (*teller, Report, error) {
+func (w *world) told(t *testing.T, ctx context.Context, f flow) (*teller, engine.Report, error) {
 	t.Helper()
 	s := f.spec()
 	o, plan, err := w.plan(s)
@@ -38,7 +40,7 @@ func (w *world) told(t *testing.T, ctx context.Context, f flow) (*teller, Report
 		t.Fatal(err)
 	}
 	ev := &teller{w: w}
-	rep, err := Apply(ctx, s, o, plan, w.providers(), ApplyOptions{By: "me"}, ev)
+	rep, err := Apply(ctx, s, o, plan, w.providers(), engine.Options{By: "me"}, ev)
 	return ev, rep, err
 }
 
@@ -170,7 +172,7 @@ func TestAnInterruptionAfterTheFailureEndsTheWait(t *testing.T) {
 	broken := actionsByKind[ActResume]
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	var at time.Time
-	actionsByKind[ActResume] = action{broken.look, func(ctx context.Context, r *run, _ Step) error {
+	actionsByKind[ActResume] = action{broken.look, func(ctx context.Context, r *run, _ engine.Step) error {
 		if err := r.scaleUp(ctx); err != nil {
 			return err
 		}

@@ -3,31 +3,32 @@ package reconcile
 import (
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // The closed set of actions. Each has one entry in actionsByKind.
 const (
-	ActCredentials ActionKind = "write-credentials"
-	ActProtect     ActionKind = "protect-store"
-	ActRehearse    ActionKind = "rehearse"
-	ActUnrehearsed ActionKind = "unrehearsed"
-	ActRead        ActionKind = "read-source"
-	ActRecord      ActionKind = "record-replicas"
-	ActQuiesce     ActionKind = "quiesce"
-	ActFence       ActionKind = "fence-source"
-	ActCopy        ActionKind = "copy"
-	ActProve       ActionKind = "prove"
-	ActSwitch      ActionKind = "switch-release"
-	ActHandOff     ActionKind = "hand-off"
-	ActCommit      ActionKind = "commit-lineage"
-	ActResume      ActionKind = "resume-service"
-	ActSettle      ActionKind = "settle-release"
-	ActSetAside    ActionKind = "set-aside"
-	ActRemove      ActionKind = "remove-internal"
-	ActGoBack      ActionKind = "go-back"
-	ActAdopt       ActionKind = "adopt-internal"
+	ActCredentials engine.ActionKind = "write-credentials"
+	ActProtect     engine.ActionKind = "protect-store"
+	ActRehearse    engine.ActionKind = "rehearse"
+	ActUnrehearsed engine.ActionKind = "unrehearsed"
+	ActRead        engine.ActionKind = "read-source"
+	ActRecord      engine.ActionKind = "record-replicas"
+	ActQuiesce     engine.ActionKind = "quiesce"
+	ActFence       engine.ActionKind = "fence-source"
+	ActCopy        engine.ActionKind = "copy"
+	ActProve       engine.ActionKind = "prove"
+	ActSwitch      engine.ActionKind = "switch-release"
+	ActHandOff     engine.ActionKind = "hand-off"
+	ActCommit      engine.ActionKind = "commit-lineage"
+	ActResume      engine.ActionKind = "resume-service"
+	ActSettle      engine.ActionKind = "settle-release"
+	ActSetAside    engine.ActionKind = "set-aside"
+	ActRemove      engine.ActionKind = "remove-internal"
+	ActGoBack      engine.ActionKind = "go-back"
+	ActAdopt       engine.ActionKind = "adopt-internal"
 )
 
 // flapTime is how long the last look waits for pods that were ready and are not:
@@ -36,13 +37,13 @@ const flapTime = time.Minute
 
 // patience is how long the last look of an action waits: of those that are about
 // pods, which come and go by themselves.
-var patience = map[ActionKind]time.Duration{ActResume: flapTime, ActSettle: flapTime}
+var patience = map[engine.ActionKind]time.Duration{ActResume: flapTime, ActSettle: flapTime}
 
 // sideBySide are actions that take long and touch nothing in common: those of
 // several datastores run at the same time.
-var sideBySide = map[ActionKind]bool{ActRehearse: true, ActRead: true, ActCopy: true, ActProve: true}
+var sideBySide = map[engine.ActionKind]bool{ActRehearse: true, ActRead: true, ActCopy: true, ActProve: true}
 
-func beside(kind ActionKind) bool { return sideBySide[kind] }
+func beside(kind engine.ActionKind) bool { return sideBySide[kind] }
 
 // moveSteps is the whole move. Its first steps may find their work done; they
 // stand in the plan all the same, so that a plan made after a failed attempt
@@ -50,9 +51,9 @@ func beside(kind ActionKind) bool { return sideBySide[kind] }
 // are proven equal; inwards Helm has to bring the internal server up before
 // anything can be copied to it, so the switch comes first and the application
 // stays at zero until the proof.
-func moveSteps(s *spec.Spec, o Observation, parts []Part) []Step {
+func moveSteps(s *spec.Spec, o Observation, parts []Part) []engine.Step {
 	back := parts[0].To == spec.Internal
-	each := func(step func(Part) Step, which ...func(Part) bool) (out []Step) {
+	each := func(step func(Part) engine.Step, which ...func(Part) bool) (out []engine.Step) {
 		for _, p := range parts {
 			if len(which) == 0 || which[0](p) {
 				out = append(out, ofEngine(p.Engine, step(p)))
@@ -61,15 +62,15 @@ func moveSteps(s *spec.Spec, o Observation, parts []Part) []Step {
 		return out
 	}
 	copied, forked := func(p Part) bool { return !p.Fork }, func(p Part) bool { return p.Fork }
-	var steps []Step
-	add := func(more ...Step) { steps = append(steps, more...) }
+	var steps []engine.Step
+	add := func(more ...engine.Step) { steps = append(steps, more...) }
 	turn, by := switchStep(s, o, parts), handsOff(s, o)
 	if by != "" {
 		turn = handOffStep(s, o, parts, by)
 	}
 	if !back {
-		add(each(func(p Part) Step { return credentialsStep(s, o, p.Engine) })...)
-		add(each(func(p Part) Step { return protectStep(o, p) })...)
+		add(each(func(p Part) engine.Step { return credentialsStep(s, o, p.Engine) })...)
+		add(each(func(p Part) engine.Step { return protectStep(o, p) })...)
 	}
 	for _, p := range parts {
 		add(rehearsalSteps(s, o, p)...)
@@ -80,12 +81,12 @@ func moveSteps(s *spec.Spec, o Observation, parts []Part) []Step {
 		}
 	}
 	add(recordStep(o), quiesceStep(o))
-	add(each(func(p Part) Step { return fenceStep(o, p) })...)
+	add(each(func(p Part) engine.Step { return fenceStep(o, p) })...)
 	if back {
 		add(turn)
 	}
-	add(each(func(p Part) Step { return copyStep(o, p) }, copied)...)
-	add(each(func(p Part) Step { return proveStep(o, p) }, copied)...)
+	add(each(func(p Part) engine.Step { return copyStep(o, p) }, copied)...)
+	add(each(func(p Part) engine.Step { return proveStep(o, p) }, copied)...)
 	if !back {
 		add(turn)
 	}
@@ -95,37 +96,16 @@ func moveSteps(s *spec.Spec, o Observation, parts []Part) []Step {
 		add(settleStep())
 	}
 	if !back {
-		add(each(func(p Part) Step { return setAsideStep(o, p) }, forked)...)
-		add(each(func(p Part) Step { return removeStep(o, p) })...)
+		add(each(func(p Part) engine.Step { return setAsideStep(o, p) }, forked)...)
+		add(each(func(p Part) engine.Step { return removeStep(o, p) })...)
 	}
 	return steps
-}
-
-// Chain makes each step need the ones before it; steps that run side by side
-// need the same.
-func Chain(steps []Step, beside func(ActionKind) bool) []Step {
-	var before []StepID
-	for i := 0; i < len(steps); {
-		n := SideBySide(steps[i:], beside)
-		var group []StepID
-		for j := i; j < i+n; j++ {
-			steps[j].Needs = before
-			group = append(group, steps[j].ID)
-		}
-		before, i = group, i+n
-	}
-	return steps
-}
-
-// NewStep is a harmless step that does what kind says to an object.
-func NewStep(kind ActionKind, object, title string) Step {
-	return Step{ID: StepID(string(kind) + "/" + object), Action: kind, Title: title, Risk: Safe}
 }
 
 // ofEngine marks a step as one datastore's.
-func ofEngine(e mover.Engine, st Step) Step {
+func ofEngine(e mover.Engine, st engine.Step) engine.Step {
 	st.Args = map[string]string{"engine": string(e)}
 	return st
 }
 
-func engineOf(st Step) mover.Engine { return mover.Engine(st.Args["engine"]) }
+func engineOf(st engine.Step) mover.Engine { return mover.Engine(st.Args["engine"]) }

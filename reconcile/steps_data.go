@@ -7,13 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-func credentialsStep(s *spec.Spec, o Observation, e mover.Engine) Step {
+func credentialsStep(s *spec.Spec, o Observation, e mover.Engine) engine.Step {
 	t := traitsOf[e]
-	st := ofEngine(e, NewStep(ActCredentials, t.credentials, "Write the Secret the application will read"))
+	st := ofEngine(e, engine.NewStep(ActCredentials, t.credentials, "Write the Secret the application will read"))
 	ref := declared(s, e).external.password
 	st.Reason = fmt.Sprintf("the chart reads the password there, as %s", strings.Join(credentialKeys(o, e), " and as "))
 	from := "absent"
@@ -23,8 +24,8 @@ func credentialsStep(s *spec.Spec, o Observation, e mover.Engine) Step {
 			from = c.Value.Problem
 		}
 	}
-	st.Changes = []Change{{Field: fieldOf(e, "external", "password"), From: "Secret " + t.credentials + " " + from, To: "copied from " + describeRef(ref)}}
-	st.Estimate = Estimate{High: time.Second}
+	st.Changes = []engine.Change{{Field: fieldOf(e, "external", "password"), From: "Secret " + t.credentials + " " + from, To: "copied from " + describeRef(ref)}}
+	st.Estimate = engine.Estimate{High: time.Second}
 	return st
 }
 
@@ -38,71 +39,71 @@ func describeRef(r spec.SecretRef) string {
 	return "file " + r.File
 }
 
-func protectStep(o Observation, p Part) Step {
+func protectStep(o Observation, p Part) engine.Step {
 	name := o.Release.Value.Store(p.Engine).FullName
 	title := "Protect the internal database and its volume"
 	if p.Engine != mover.PostgreSQL {
 		title = "Protect the internal " + p.Engine.Title() + " and its volume"
 	}
-	st := NewStep(ActProtect, name, title)
+	st := engine.NewStep(ActProtect, name, title)
 	st.Reason = "helm deletes StatefulSet and Secret with the switch; they are the way back until the commit"
 	for _, v := range o.store(p.Engine).Internal.Value.Volumes {
 		if v.ReclaimPolicy != "Retain" {
-			st.Changes = append(st.Changes, Change{Field: "PersistentVolume " + v.Name + " reclaimPolicy", From: v.ReclaimPolicy, To: "Retain"})
+			st.Changes = append(st.Changes, engine.Change{Field: "PersistentVolume " + v.Name + " reclaimPolicy", From: v.ReclaimPolicy, To: "Retain"})
 		}
 	}
 	st.Details = []string{"StatefulSet, Services and Secret " + name + " get helm.sh/resource-policy: keep"}
-	st.Estimate = Estimate{High: 2 * time.Second}
+	st.Estimate = engine.Estimate{High: 2 * time.Second}
 	return st
 }
 
-func readStep(o Observation, p Part) Step {
-	st := NewStep(ActRead, p.Source(), "Read "+p.Source()+" whole, with the application up")
+func readStep(o Observation, p Part) engine.Step {
+	st := engine.NewStep(ActRead, p.Source(), "Read "+p.Source()+" whole, with the application up")
 	st.Reason = "the copy will replace what the other side still holds; nothing there is given up before this side has been read once"
 	st.Estimate = sizesOf(o, p).proving()
 	st.Estimate.Assumption = "reads the source once"
 	return st
 }
 
-func fenceStep(o Observation, p Part) Step {
+func fenceStep(o Observation, p Part) engine.Step {
 	object, title := o.Release.Value.Store(p.Engine).FullName, "Make the internal database read-only"
 	if p.From == spec.External {
 		object, title = p.External, "Make the external database read-only"
 	}
-	st := NewStep(ActFence, object, title)
-	st.Risk, st.Accept = Outage, AcceptOutage
+	st := engine.NewStep(ActFence, object, title)
+	st.Risk, st.Accept = engine.Outage, AcceptOutage
 	st.Reason = "scaling to zero is not enough: any helm upgrade starts the application again, so the database itself refuses writes"
 	st.Details = []string{"default_transaction_read_only = on, sessions ended, write counters read"}
 	if p.Engine == mover.MongoDB {
 		st.Title = "Stop writes to the " + string(p.From) + " MongoDB"
 		st.Details = []string{"sessions ended, write counters read; locked with fsyncLock where its user may, so that every write waits, elsewhere a write is noticed and stops the move"}
 	}
-	st.Estimate = Estimate{Low: 2 * time.Second, High: 10 * time.Second}.Down()
+	st.Estimate = engine.Estimate{Low: 2 * time.Second, High: 10 * time.Second}.Down()
 	return st
 }
 
-func copyStep(o Observation, p Part) Step {
+func copyStep(o Observation, p Part) engine.Step {
 	z := sizesOf(o, p)
 	title := "Copy every database"
 	if p.Engine != mover.PostgreSQL {
 		title = "Copy every " + p.Engine.Title() + " database"
 	}
-	st := NewStep(ActCopy, p.Target(), title)
+	st := engine.NewStep(ActCopy, p.Target(), title)
 	st.Reason = "the data has to be on the target before the application is"
-	st.Risk, st.Accept = Outage, AcceptOutage
+	st.Risk, st.Accept = engine.Outage, AcceptOutage
 	before, field := "nothing of this installation", hostFieldOf(p.Engine)
 	if p.To == spec.Internal {
 		before, field = "nothing", fieldOf(p.Engine, "location")
 	}
 	if p.Replaces > 0 {
 		before = fmt.Sprintf("the old data, superseded at epoch %d", p.Replaces)
-		st.Risk, st.Accept = Destructive, AcceptReplaceExternal
+		st.Risk, st.Accept = engine.Destructive, AcceptReplaceExternal
 		if p.To == spec.Internal {
 			st.Accept = AcceptReplaceInternal
 		}
 		st.Reason += "; what it held is replaced"
 	}
-	st.Changes = []Change{{Field: field, From: before, To: fmt.Sprintf("%s in %d %s", mover.Bytes(z.bytes), z.tables, z.noun)}}
+	st.Changes = []engine.Change{{Field: field, From: before, To: fmt.Sprintf("%s in %d %s", mover.Bytes(z.bytes), z.tables, z.noun)}}
 	st.Details = append(st.Details, keptDetails(o, p)...)
 	for _, from := range slices.Sorted(maps.Keys(p.OwnerMap)) {
 		why := "the target's admin role is no superuser"
@@ -145,12 +146,12 @@ func adaptations(o Observation, e mover.Engine) []string {
 	return in.Value.Adapted
 }
 
-func proveStep(o Observation, p Part) Step {
-	st := NewStep(ActProve, string(p.Engine), "Prove that both sides are equal")
+func proveStep(o Observation, p Part) engine.Step {
+	st := engine.NewStep(ActProve, string(p.Engine), "Prove that both sides are equal")
 	if p.Engine != mover.PostgreSQL {
 		st.Title = "Prove that both sides of " + p.Engine.Title() + " are equal"
 	}
-	st.Risk, st.Accept = Outage, AcceptOutage
+	st.Risk, st.Accept = engine.Outage, AcceptOutage
 	st.Reason = "a copy is done when it was compared, not when a command ended"
 	st.Details = []string{"schemas, every row, indexes, constraints, sequences, large objects, owners and grants; a trial write as the application's role"}
 	if p.Engine == mover.MongoDB {
@@ -160,26 +161,26 @@ func proveStep(o Observation, p Part) Step {
 	return st
 }
 
-func commitStep(p Part) Step {
-	st := NewStep(ActCommit, p.ID(), "Commit: the target is authoritative")
+func commitStep(p Part) engine.Step {
+	st := engine.NewStep(ActCommit, p.ID(), "Commit: the target is authoritative")
 	if p.Engine != mover.PostgreSQL {
 		st.Title = "Commit: the target's " + p.Engine.Title() + " is authoritative"
 	}
-	st.Risk, st.Accept = Outage, AcceptOutage
+	st.Risk, st.Accept = engine.Outage, AcceptOutage
 	st.Reason = "from here on the old side is never taken for the truth again"
-	st.Estimate = Estimate{Low: time.Second, High: 5 * time.Second}.Down()
+	st.Estimate = engine.Estimate{Low: time.Second, High: 5 * time.Second}.Down()
 	return st
 }
 
-func removeStep(o Observation, p Part) Step {
+func removeStep(o Observation, p Part) engine.Step {
 	name := o.Release.Value.Store(p.Engine).FullName
-	st := NewStep(ActRemove, name, "Remove the internal "+p.Engine.Title()+", keep its volume")
-	st.Risk, st.Accept = Destructive, AcceptRemoveInternal
+	st := engine.NewStep(ActRemove, name, "Remove the internal "+p.Engine.Title()+", keep its volume")
+	st.Risk, st.Accept = engine.Destructive, AcceptRemoveInternal
 	st.Reason = "nothing reads it any more; a running second database is a trap"
-	st.Changes = []Change{{Field: "StatefulSet/" + name, From: "running", To: "removed"}}
+	st.Changes = []engine.Change{{Field: "StatefulSet/" + name, From: "running", To: "removed"}}
 	for _, v := range o.store(p.Engine).Internal.Value.Volumes {
 		st.Details = append(st.Details, fmt.Sprintf("volume %s (claim %s, %s) and Secret %s stay until you delete them", v.Name, v.Claim, mover.Bytes(v.Bytes), name))
 	}
-	st.Estimate = Estimate{Low: 2 * time.Second, High: 60 * time.Second}
+	st.Estimate = engine.Estimate{Low: 2 * time.Second, High: 60 * time.Second}
 	return st
 }

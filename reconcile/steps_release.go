@@ -7,22 +7,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-func recordStep(o Observation) Step {
-	st := NewStep(ActRecord, "application", "Record the replica counts of the application")
+func recordStep(o Observation) engine.Step {
+	st := engine.NewStep(ActRecord, "application", "Record the replica counts of the application")
 	_, text := countsOf(o.Workloads.Value)
 	st.Reason = "they come back exactly, also the ones no values file knows"
 	st.Details = []string{strings.Join(text, ", ")}
-	st.Estimate = Estimate{High: 2 * time.Second}
+	st.Estimate = engine.Estimate{High: 2 * time.Second}
 	return st
 }
 
-func quiesceStep(o Observation) Step {
-	st := NewStep(ActQuiesce, "application", "Stop the application")
-	st.Risk, st.Accept = Outage, AcceptOutage
+func quiesceStep(o Observation) engine.Step {
+	st := engine.NewStep(ActQuiesce, "application", "Stop the application")
+	st.Risk, st.Accept = engine.Outage, AcceptOutage
 	st.Reason = "a consistent copy needs a source nobody writes to"
 	pods := 0
 	var crons []string
@@ -37,7 +38,7 @@ func quiesceStep(o Observation) Step {
 	if len(crons) > 0 {
 		st.Details = append(st.Details, fmt.Sprintf("CronJobs suspended until the end: %s; Jobs that run get %s to end", strings.Join(crons, ", "), jobsTime))
 	}
-	st.Estimate = Estimate{Low: 2 * time.Second, High: 45 * time.Second, Assumption: "pods end within their grace period"}
+	st.Estimate = engine.Estimate{Low: 2 * time.Second, High: 45 * time.Second, Assumption: "pods end within their grace period"}
 	if jobs, _ := jobsAmong(o.Writers.Value); len(jobs) > 0 {
 		st.Estimate.High += jobsTime
 	}
@@ -45,14 +46,14 @@ func quiesceStep(o Observation) Step {
 	return st
 }
 
-func switchStep(s *spec.Spec, o Observation, parts []Part) Step {
+func switchStep(s *spec.Spec, o Observation, parts []Part) engine.Step {
 	rel := o.Release.Value
 	back := parts[0].To == spec.Internal
-	st := NewStep(ActSwitch, rel.Name, "Point the Helm release at the target")
+	st := engine.NewStep(ActSwitch, rel.Name, "Point the Helm release at the target")
 	if back {
 		st.Title = "Bring the internal database up and point the Helm release at it"
 	}
-	st.Risk, st.Accept = Outage, AcceptOutage
+	st.Risk, st.Accept = engine.Outage, AcceptOutage
 	var fields []string
 	for _, p := range parts {
 		fields = append(fields, fieldOf(p.Engine, "location"))
@@ -65,7 +66,7 @@ func switchStep(s *spec.Spec, o Observation, parts []Part) Step {
 	}
 	st.Reason = fmt.Sprintf("%s %s %s and the release says %s", strings.Join(fields, " and "), says, parts[0].To, parts[0].From)
 	st.Details = append(append([]string{"helm upgrade with the release's own values and chart, the application held at 0"}, st.Details...), previewLines(rel, o)...)
-	st.Estimate = Estimate{Low: 2 * time.Second, High: 60 * time.Second, Assumption: "the chart's upgrade hooks are quick"}.Down()
+	st.Estimate = engine.Estimate{Low: 2 * time.Second, High: 60 * time.Second, Assumption: "the chart's upgrade hooks are quick"}.Down()
 	if back {
 		st.Estimate.High, st.Estimate.DownHigh = 3*time.Minute, 3*time.Minute
 		st.Estimate.Assumption = "volume and image are where the pod starts"
@@ -73,24 +74,24 @@ func switchStep(s *spec.Spec, o Observation, parts []Part) Step {
 	return st
 }
 
-func switchChanges(s *spec.Spec, rel Release, p Part) []Change {
+func switchChanges(s *spec.Spec, rel Release, p Part) []engine.Change {
 	live, e := rel.Store(p.Engine), p.Engine
-	out := []Change{{Field: fieldOf(e, "location"), From: string(p.From), To: string(p.To)}}
+	out := []engine.Change{{Field: fieldOf(e, "location"), From: string(p.From), To: string(p.To)}}
 	d := declared(s, e)
 	if p.To == spec.Internal || d == nil || d.external == nil {
-		return append(out, Change{Field: "StatefulSet/" + live.FullName, From: "absent", To: "running"})
+		return append(out, engine.Change{Field: "StatefulSet/" + live.FullName, From: "absent", To: "running"})
 	}
 	x := d.external.endpoint
 	out = append(out, trustChanges(p)...)
 	if e == mover.MongoDB {
 		return append(out,
-			Change{Field: hostFieldOf(e), From: live.At(), To: x.At()},
-			Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
+			engine.Change{Field: hostFieldOf(e), From: live.At(), To: x.At()},
+			engine.Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
 	}
 	return append(out,
-		Change{Field: hostFieldOf(e), From: live.Host, To: x.Host},
-		Change{Field: fieldOf(e, "external", "port"), From: strconv.Itoa(live.Port), To: strconv.Itoa(x.Port)},
-		Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
+		engine.Change{Field: hostFieldOf(e), From: live.Host, To: x.Host},
+		engine.Change{Field: fieldOf(e, "external", "port"), From: strconv.Itoa(live.Port), To: strconv.Itoa(x.Port)},
+		engine.Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
 }
 
 // previewLines is the rendered difference, a line for each kind of effect.
@@ -139,19 +140,19 @@ func names(keys []string) []string {
 	return out
 }
 
-func resumeStep(o Observation, parts []Part) Step {
-	st := NewStep(ActResume, "application", "Start the application on the target")
-	st.Risk, st.Accept = Outage, AcceptOutage
+func resumeStep(o Observation, parts []Part) engine.Step {
+	st := engine.NewStep(ActResume, "application", "Start the application on the target")
+	st.Risk, st.Accept = engine.Outage, AcceptOutage
 	st.Reason = "the downtime ends when every workload is ready and has sessions on the target"
 	st.Details = []string{fmt.Sprintf("%d workloads back at their recorded replicas, sessions on %s checked; from its first write there on, there is only forward",
 		len(o.Workloads.Value), eachPart(parts, Part.Target))}
-	st.Estimate = Estimate{Low: 3 * time.Second, High: 90 * time.Second, Assumption: "pods start as before"}.Down()
+	st.Estimate = engine.Estimate{Low: 3 * time.Second, High: 90 * time.Second, Assumption: "pods start as before"}.Down()
 	return st
 }
 
-func settleStep() Step {
-	st := NewStep(ActSettle, "release", "Store a Helm revision with the application up")
+func settleStep() engine.Step {
+	st := engine.NewStep(ActSettle, "release", "Store a Helm revision with the application up")
 	st.Reason = "the switching revision holds the application at 0: a helm rollback to it would stop CircleCI"
-	st.Estimate = Estimate{Low: 2 * time.Second, High: 30 * time.Second}
+	st.Estimate = engine.Estimate{Low: 2 * time.Second, High: 30 * time.Second}
 	return st
 }

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -22,7 +23,7 @@ var plainTitles = []struct{ plain, naming string }{
 }
 
 // nameEngines makes every title of a plan of several datastores name its own.
-func nameEngines(steps []Step) []Step {
+func nameEngines(steps []engine.Step) []engine.Step {
 	if len(enginesOf(steps)) < 2 {
 		return steps
 	}
@@ -41,7 +42,7 @@ func nameEngines(steps []Step) []Step {
 }
 
 // enginesOf are the datastores that steps are about.
-func enginesOf(steps []Step) map[mover.Engine]bool {
+func enginesOf(steps []engine.Step) map[mover.Engine]bool {
 	out := map[mover.Engine]bool{}
 	for _, st := range steps {
 		if e := engineOf(st); e != "" {

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"strings"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // A plan of several datastores never leaves open which one a step is about, and
@@ -19,7 +21,7 @@ func TestEveryTitleNamesItsDatastoreWhereThereAreSeveral(t *testing.T) {
 			continue
 		}
 		several++
-		seen := map[string]StepID{}
+		seen := map[string]engine.StepID{}
 		for _, st := range plan.Steps {
 			if e := engineOf(st); e != "" && !strings.Contains(st.Title, e.Title()) && !strings.Contains(st.Title, w.of(e).out) {
 				t.Errorf("%s: %q does not say that it is about %s", f.name, st.Title, e.Title())

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -172,10 +173,10 @@ func notTrusted(rel Release, p Part) string {
 }
 
 // trustChanges and trustLines say in the plan what a part adds.
-func trustChanges(p Part) []Change {
-	var out []Change
+func trustChanges(p Part) []engine.Change {
+	var out []engine.Change
 	for _, name := range namesOf(p.Trust) {
-		out = append(out, Change{Field: fieldOf(p.Engine, "external", "tls", "ca"), From: "not in " + trustPath, To: name})
+		out = append(out, engine.Change{Field: fieldOf(p.Engine, "external", "tls", "ca"), From: "not in " + trustPath, To: name})
 	}
 	return out
 }

@@ -9,17 +9,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // entrusting is an observation of a MongoDB outside that shows what its file
 // names an authority for.
-func entrusting(shown mover.Presented, authority Observed[string], trust Trust) Observation {
+func entrusting(shown mover.Presented, authority engine.Observed[string], trust Trust) Observation {
 	o := Observation{At: time.Now()}
-	o.Release = Found(Release{Name: "server", Namespace: "ci", ChartVersion: "4.10.0", Trust: trust, Mongo: ReleaseStore{Internal: true, FullName: "mongodb"}})
+	o.Release = engine.Found(Release{Name: "server", Namespace: "ci", ChartVersion: "4.10.0", Trust: trust, Mongo: ReleaseStore{Internal: true, FullName: "mongodb"}})
 	o.Mongo.Authority = authority
-	o.Mongo.Inspection = Found(Inspection{InspectResult: mover.InspectResult{Target: &mover.InspectedSide{Database: &mover.Database{Presented: []mover.Presented{shown}}}}})
+	o.Mongo.Inspection = engine.Found(Inspection{InspectResult: mover.InspectResult{Target: &mover.InspectedSide{Database: &mover.Database{Presented: []mover.Presented{shown}}}}})
 	return o
 }
 
@@ -32,22 +33,22 @@ func TestTheSwitchAddsTheAuthorityThatIsMissing(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		shown   mover.Presented
-		ca      Observed[string]
+		ca      engine.Observed[string]
 		trust   Trust
 		version string
 		adds    []string
 		ids     string
 	}{
-		{"nobody was told", m, Found(ours.pem), Trust{}, "4.10.0", []string{entry}, ""},
-		{"one of a bundle", m, Found(other.pem + ours.pem), Trust{Certificates: []string{inBase64(other.pem)}}, "4.10.0", []string{entry}, ""},
-		{"told already, written otherwise", m, Found(ours.pem), Trust{Certificates: []string{ours.pem}}, "4.10.0", nil, ""},
-		{"taken on sight", m, Found(ours.pem), Trust{Imports: []string{"m.example.com:27017"}}, "4.10.0", nil, ""},
-		{"the system vouches for it", public, Found(ours.pem), Trust{}, "4.10.0", nil, ""},
-		{"the file names another", m, Found(other.pem), Trust{}, "4.10.0", nil, "certificate-untrusted"},
-		{"the file names none", m, NotThere[string](), Trust{}, "4.10.0", nil, "certificate-untrusted"},
-		{"the file's could not be read", m, CouldNot[string](errors.New("x")), Trust{}, "4.10.0", nil, "certificate-untrusted"},
-		{"a chart without the value", m, Found(ours.pem), Trust{}, "4.0.6", nil, "certificate-untrusted"},
-		{"no list there", m, Found(ours.pem), Trust{Other: true}, "4.10.0", nil, "certificate-untrusted"},
+		{"nobody was told", m, engine.Found(ours.pem), Trust{}, "4.10.0", []string{entry}, ""},
+		{"one of a bundle", m, engine.Found(other.pem + ours.pem), Trust{Certificates: []string{inBase64(other.pem)}}, "4.10.0", []string{entry}, ""},
+		{"told already, written otherwise", m, engine.Found(ours.pem), Trust{Certificates: []string{ours.pem}}, "4.10.0", nil, ""},
+		{"taken on sight", m, engine.Found(ours.pem), Trust{Imports: []string{"m.example.com:27017"}}, "4.10.0", nil, ""},
+		{"the system vouches for it", public, engine.Found(ours.pem), Trust{}, "4.10.0", nil, ""},
+		{"the file names another", m, engine.Found(other.pem), Trust{}, "4.10.0", nil, "certificate-untrusted"},
+		{"the file names none", m, engine.NotThere[string](), Trust{}, "4.10.0", nil, "certificate-untrusted"},
+		{"the file's could not be read", m, engine.CouldNot[string](errors.New("x")), Trust{}, "4.10.0", nil, "certificate-untrusted"},
+		{"a chart without the value", m, engine.Found(ours.pem), Trust{}, "4.0.6", nil, "certificate-untrusted"},
+		{"no list there", m, engine.Found(ours.pem), Trust{Other: true}, "4.10.0", nil, "certificate-untrusted"},
 	} {
 		o := entrusting(row.shown, row.ca, row.trust)
 		o.Release.Value.ChartVersion = row.version
@@ -87,10 +88,12 @@ func TestTheSwitchAddsTheAuthorityThatIsMissing(t *testing.T) {
 // authority: then nothing is set right, and it blocks.
 func TestAChartThatIgnoresTheAuthorityBlocks(t *testing.T) {
 	ours := newAuthority(t, "Our own")
-	o := entrusting(ours.shows(t, "m.example.com:27017", "m.example.com"), Found(ours.pem), Trust{})
+	o := entrusting(ours.shows(t, "m.example.com:27017", "m.example.com"), engine.Found(ours.pem), Trust{})
 	p := partsWanted(privateSpec(), &o)[0]
-	check := func() []Finding { return checkTrust(privateSpec(), o, p, *o.Mongo.Inspection.Value.Target.Database) }
-	o.Preview = Found(Preview{Faithful: true, Objects: []ObjectPreview{{Kind: "Deployment", Name: "api", Action: "update", Rendered: []RenderedChange{{Verdict: Verdict{Setting: true}}}}}})
+	check := func() []engine.Finding {
+		return checkTrust(privateSpec(), o, p, *o.Mongo.Inspection.Value.Target.Database)
+	}
+	o.Preview = engine.Found(Preview{Faithful: true, Objects: []ObjectPreview{{Kind: "Deployment", Name: "api", Action: "update", Rendered: []RenderedChange{{Verdict: Verdict{Setting: true}}}}}})
 	if got := check(); len(got) != 1 || !got[0].Blocks || !strings.Contains(got[0].Fix, "the chart makes nothing of it") {
 		t.Errorf("ignored: %+v", got)
 	}
@@ -110,7 +113,7 @@ func TestThePlanShowsTheAuthorityItAdds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(plan.Steps, func(st Step) bool { return st.Action == ActSwitch })
+	i := slices.IndexFunc(plan.Steps, func(st engine.Step) bool { return st.Action == ActSwitch })
 	var changed bool
 	for _, c := range plan.Steps[i].Changes {
 		changed = changed || c.Field == "datastores.mongodb.external.tls.ca" && c.From == "not in tls.certificates" && strings.HasPrefix(c.To, "CN=The world's own (SHA-256 ")
@@ -128,12 +131,12 @@ func TestValuesFilesHaveToNameTheAuthority(t *testing.T) {
 	s := privateSpec()
 	s.Server.Values = []string{"values.yaml"}
 	at := func(o Observation, files DeclaredValues) Observation {
-		o.Values = Found(files)
+		o.Values = engine.Found(files)
 		return o
 	}
 	shown := ours.shows(t, "m.example.com:27017", "m.example.com")
-	before := entrusting(shown, Found(ours.pem), Trust{})
-	after := entrusting(shown, Found(ours.pem), Trust{Certificates: []string{entry}})
+	before := entrusting(shown, engine.Found(ours.pem), Trust{})
+	after := entrusting(shown, engine.Found(ours.pem), Trust{Certificates: []string{entry}})
 	after.Release.Value.Mongo = ReleaseStore{Hosts: []string{"m.example.com:27017"}, Username: "circleci", ExistingSecret: "circleci-dr-mongodb"}
 	adopted := after
 	adopted.Release.Value.Trust = Trust{}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -35,7 +36,7 @@ var uncarriedFindings = map[mover.UncarriedKind]uncarriedWords{
 }
 
 // checkUncarried names what this source has and a target does not get.
-func checkUncarried(e mover.Engine, left []mover.Uncarried, superuser bool) []Finding {
+func checkUncarried(e mover.Engine, left []mover.Uncarried, superuser bool) []engine.Finding {
 	byKind := map[mover.UncarriedKind][]string{}
 	for _, l := range left {
 		if l.Superuser && superuser {
@@ -50,12 +51,12 @@ func checkUncarried(e mover.Engine, left []mover.Uncarried, superuser bool) []Fi
 		}
 		byKind[l.Kind] = append(byKind[l.Kind], name)
 	}
-	var out []Finding
+	var out []engine.Finding
 	for _, kind := range sortedKinds(byKind) {
 		words := uncarriedFindings[kind]
 		// Each is named: what a person does not read here nobody will tell later.
 		for chunk := range slices.Chunk(byKind[kind], namedAtOnce) {
-			out = append(out, Finding{ID: string(kind), Field: fieldOf(e), Source: docsOf(e), What: fmt.Sprintf(words.what, strings.Join(chunk, "; ")), Fix: words.fix})
+			out = append(out, engine.Finding{ID: string(kind), Field: fieldOf(e), Source: docsOf(e), What: fmt.Sprintf(words.what, strings.Join(chunk, "; ")), Fix: words.fix})
 		}
 	}
 	return out

@@ -6,10 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
-func whats(list []Finding) (out []string) {
+func whats(list []engine.Finding) (out []string) {
 	for _, f := range list {
 		out = append(out, f.ID+": "+f.What)
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -10,8 +11,8 @@ import (
 // unread lists what MakePlan needs and could not be read.
 func unread(s *spec.Spec, o Observation) []string {
 	var out []string
-	add := func(what string, k Knowledge, why string) {
-		if k == Unknown {
+	add := func(what string, k engine.Knowledge, why string) {
+		if k == engine.Unknown {
 			if why == "" {
 				why = "it was not looked at"
 			}

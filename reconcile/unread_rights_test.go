@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // A read that is refused for want of a right names every right that is
@@ -23,7 +25,7 @@ func TestAnUnreadableStateNamesTheMissingRights(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Workloads, o.Denied = CouldNot[[]Workload](errors.New("forbidden")), Found(c.denied)
+		o.Workloads, o.Denied = engine.CouldNot[[]Workload](errors.New("forbidden")), engine.Found(c.denied)
 		_, err = MakePlan(externalSpec(), o)
 		var unread *UnreadableError
 		if !errors.As(err, &unread) || !slices.Equal(unread.What, c.want) {

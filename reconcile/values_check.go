@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -18,12 +19,12 @@ const (
 	writeValues  = "circleci-dr values --write"
 )
 
-func observeValues(ctx context.Context, s *spec.Spec, p Providers) Observed[DeclaredValues] {
+func observeValues(ctx context.Context, s *spec.Spec, p Providers) engine.Observed[DeclaredValues] {
 	switch {
 	case s.Server == nil || len(s.Server.Values) == 0:
-		return NotThere[DeclaredValues]()
+		return engine.NotThere[DeclaredValues]()
 	case p.Values == nil:
-		return CouldNot[DeclaredValues](errors.New("they are out of reach of this process"))
+		return engine.CouldNot[DeclaredValues](errors.New("they are out of reach of this process"))
 	}
 	return p.Values.Values(ctx)
 }
@@ -146,14 +147,14 @@ func trap(s *spec.Spec, e mover.Engine, devs []Deviation) string {
 
 // valuesFindings are notes for a plan; a file that is wrong does not stop a
 // move, which uses the release's own values.
-func valuesFindings(s *spec.Spec, o Observation) []Finding {
+func valuesFindings(s *spec.Spec, o Observation) []engine.Finding {
 	if missing := unreadValues(s, o); len(missing) > 0 {
 		return valuesNote("values-unread", "look yourself whether they would undo a move", "the values files could not be read (%s)", missing[0])
 	}
 	if !o.Values.Is() {
 		return nil
 	}
-	var out []Finding
+	var out []engine.Finding
 	for _, e := range engines {
 		if declared(s, e) != nil {
 			out = append(out, valuesFindingsOf(s, o, e)...)
@@ -162,11 +163,11 @@ func valuesFindings(s *spec.Spec, o Observation) []Finding {
 	return out
 }
 
-func valuesNote(id, fix, what string, args ...any) []Finding {
-	return []Finding{{ID: id, Field: valuesField, Source: sourceValues, Fix: fix, What: fmt.Sprintf(what, args...)}}
+func valuesNote(id, fix, what string, args ...any) []engine.Finding {
+	return []engine.Finding{{ID: id, Field: valuesField, Source: sourceValues, Fix: fix, What: fmt.Sprintf(what, args...)}}
 }
 
-func valuesFindingsOf(s *spec.Spec, o Observation, e mover.Engine) []Finding {
+func valuesFindingsOf(s *spec.Spec, o Observation, e mover.Engine) []engine.Finding {
 	devs := valuesDeviations(s, o, e)
 	switch there := belongsThere(s, o, e); {
 	case len(devs) == 0 && there:
@@ -205,7 +206,7 @@ func driftValues(s *spec.Spec, o Observation, e mover.Engine) []DriftItem {
 // preflightValues holds the files against the release before a move: files
 // that name neither the server the release uses nor the one it is to use are
 // not this release's, or somebody's unfinished change.
-func preflightValues(s *spec.Spec, o Observation, e mover.Engine) []Finding {
+func preflightValues(s *spec.Spec, o Observation, e mover.Engine) []engine.Finding {
 	if !o.Values.Is() {
 		return nil
 	}
@@ -225,11 +226,11 @@ func preflightValues(s *spec.Spec, o Observation, e mover.Engine) []Finding {
 		}
 	}
 	if len(elsewhere) > 0 {
-		return []Finding{block("values-differ", valuesField, sourceValues, "declare the files this release is upgraded with, as they were last used",
+		return []engine.Finding{block("values-differ", valuesField, sourceValues, "declare the files this release is upgraded with, as they were last used",
 			"the values files name another %s than the release and the spec: %s", e.Title(), strings.Join(append(elsewhere, other...), ", "))}
 	}
 	if len(other) > 0 {
-		return []Finding{{ID: "values-differ", Field: valuesField, Source: sourceValues, Fix: "find out who changed the release without them, or them without the release",
+		return []engine.Finding{{ID: "values-differ", Field: valuesField, Source: sourceValues, Fix: "find out who changed the release without them, or them without the release",
 			What: "the values files and the release do not agree: " + strings.Join(other, ", ")}}
 	}
 	return nil

@@ -5,13 +5,14 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // ValuesFiles reads the Helm values files that the spec declares. It changes
 // nothing.
 type ValuesFiles interface {
-	Values(ctx context.Context) Observed[DeclaredValues]
+	Values(ctx context.Context) engine.Observed[DeclaredValues]
 }
 
 // DeclaredValues is what the user's values files say about the datastores,

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -172,8 +173,8 @@ func TestWantedValuesRespectWhatTheFilesSay(t *testing.T) {
 
 func TestAPlanSaysWhatTheValuesFilesWillDo(t *testing.T) {
 	const write = "run circleci-dr values --write"
-	right := func(f *facts) { f.o.Values = Found(carried(DatastoreValues(f.s, mover.PostgreSQL, "4.10.0"))) }
-	wrong := func(f *facts) { f.o.Values = Found(said("postgresql.internal", true)) }
+	right := func(f *facts) { f.o.Values = engine.Found(carried(DatastoreValues(f.s, mover.PostgreSQL, "4.10.0"))) }
+	wrong := func(f *facts) { f.o.Values = engine.Found(said("postgresql.internal", true)) }
 	moved := func(f *facts) { f.external(CredentialsName(mover.PostgreSQL)) }
 	for _, row := range []struct {
 		name    string
@@ -184,22 +185,24 @@ func TestAPlanSaysWhatTheValuesFilesWillDo(t *testing.T) {
 		{"ahead of the move", []func(*facts){right}, []string{"values-ahead: point the application there before its data is|upgrade nothing before the move is over"}},
 		{"after the move", []func(*facts){moved, wrong}, []string{"values-trap: would bring the internal PostgreSQL back|" + write}},
 		{"after the move, in line", []func(*facts){moved, right}, nil},
-		{"nothing in the files", []func(*facts){moved, func(f *facts) { f.o.Values = Found(said()) }},
+		{"nothing in the files", []func(*facts){moved, func(f *facts) { f.o.Values = engine.Found(said()) }},
 			[]string{"values-trap: postgresql.internal is not set, which means true, 4 more not set|" + write}},
 		{"pointed back with old files", []func(*facts){wrong, func(f *facts) { f.lineage(Lineage{Epoch: 1, Authoritative: spec.External}) }},
 			[]string{"values-trap: would bring the internal PostgreSQL back|" + write}},
 		{"internal, and files that are not", []func(*facts){func(f *facts) { right(f); f.s.Datastores = internalSpec().Datastores }},
 			[]string{"values-trap: would point the application at another PostgreSQL|" + write}},
-		{"unreadable", []func(*facts){func(f *facts) { f.o.Values = CouldNot[DeclaredValues](errors.New("values.yaml:3: is not valid YAML")) }},
+		{"unreadable", []func(*facts){func(f *facts) {
+			f.o.Values = engine.CouldNot[DeclaredValues](errors.New("values.yaml:3: is not valid YAML"))
+		}},
 			[]string{"values-unread: values.yaml:3: is not valid YAML|look yourself whether they would undo a move"}},
-		{"out of reach", []func(*facts){func(f *facts) { f.o.Values = Observed[DeclaredValues]{} }}, []string{"values-unread: they were not looked at|look yourself whether they would undo a move"}},
+		{"out of reach", []func(*facts){func(f *facts) { f.o.Values = engine.Observed[DeclaredValues]{} }}, []string{"values-unread: they were not looked at|look yourself whether they would undo a move"}},
 		{"another server", []func(*facts){func(f *facts) {
-			f.o.Values = Found(said("postgresql.internal", false, "postgresql.postgresqlHost", "third.example.com"))
+			f.o.Values = engine.Found(said("postgresql.internal", false, "postgresql.postgresqlHost", "third.example.com"))
 		}}, []string{
 			"values-differ: name another PostgreSQL than the release and the spec: postgresql.postgresqlHost is third.example.com in values.yaml:2|declare the files this release is upgraded with, as they were last used",
 			"values-change: postgresql.postgresqlHost is third.example.com|" + write + " once the move is over"}},
 		{"another Secret", []func(*facts){func(f *facts) {
-			f.o.Values = Found(said("postgresql.internal", true, "postgresql.auth.existingSecret", "mine"))
+			f.o.Values = engine.Found(said("postgresql.internal", true, "postgresql.auth.existingSecret", "mine"))
 		}}, []string{"values-differ: postgresql.auth.existingSecret is mine in values.yaml:2|find out who changed the release without them, or them without the release", "values-change: |" + write + " once the move is over"}},
 	} {
 		f := before(t)
@@ -212,7 +215,7 @@ func TestAPlanSaysWhatTheValuesFilesWillDo(t *testing.T) {
 			t.Errorf("%s: %v", row.name, err)
 			continue
 		}
-		got := slices.DeleteFunc(p.Findings, func(x Finding) bool { return !strings.HasPrefix(x.ID, "values-") })
+		got := slices.DeleteFunc(p.Findings, func(x engine.Finding) bool { return !strings.HasPrefix(x.ID, "values-") })
 		ok := len(got) == len(row.want)
 		for i := 0; ok && i < len(got); i++ {
 			id, rest, _ := strings.Cut(row.want[i], ": ")
@@ -229,7 +232,7 @@ func TestAPlanSaysWhatTheValuesFilesWillDo(t *testing.T) {
 func TestDriftReportsValuesFilesThatWouldUndoTheMove(t *testing.T) {
 	w, f := after(t)
 	f.s.Server.Values = []string{"values.yaml"}
-	f.o.Values = Found(said("x", 1, "postgresql.internal", true, "postgresql.auth.username", "postgres"))
+	f.o.Values = engine.Found(said("x", 1, "postgresql.internal", true, "postgresql.auth.username", "postgres"))
 	got, err := Drift(f.s, f.o, time.Hour)
 	want := []DriftItem{{Class: "changed", Object: "values.yaml:2", Fix: "run circleci-dr values --write",
 		What: "a plain helm upgrade with the values files would bring the internal PostgreSQL back, empty or old, and point the application at it: " +
@@ -245,12 +248,12 @@ func TestDriftReportsValuesFilesThatWouldUndoTheMove(t *testing.T) {
 	}
 	f.move(finished)
 
-	f.o.Values = Found(carried(DatastoreValues(f.s, mover.PostgreSQL, "4.10.0")))
+	f.o.Values = engine.Found(carried(DatastoreValues(f.s, mover.PostgreSQL, "4.10.0")))
 	if got, err := Drift(f.s, f.o, time.Hour); err != nil || len(got) != 0 {
 		t.Errorf("files in line: %+v, error %v", got, err)
 	}
 
-	f.o.Values = CouldNot[DeclaredValues](errors.New("values.yaml is gone"))
+	f.o.Values = engine.CouldNot[DeclaredValues](errors.New("values.yaml is gone"))
 	var unread *UnreadableError
 	if got, err := Drift(f.s, f.o, time.Hour); len(got) != 0 || !errors.As(err, &unread) || !slices.Equal(unread.What, []string{"server.values: values.yaml is gone"}) {
 		t.Errorf("files that cannot be read: %+v, error %v", got, err)
@@ -267,9 +270,9 @@ func TestDriftAsksForTheReleasesOwnSecret(t *testing.T) {
 	_, f := after(t)
 	f.s.Server.Values = []string{"values.yaml"}
 	f.external("mine")
-	f.o.Applied = NotThere[Applied]()
+	f.o.Applied = engine.NotThere[Applied]()
 	files := func(secret string) {
-		f.o.Values = Found(said("postgresql.internal", false, "postgresql.postgresqlHost", externalHost, "postgresql.secureMode", true,
+		f.o.Values = engine.Found(said("postgresql.internal", false, "postgresql.postgresqlHost", externalHost, "postgresql.secureMode", true,
 			"postgresql.auth.username", "circleci", "postgresql.auth.existingSecret", secret))
 	}
 	files("mine")

@@ -11,26 +11,27 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-func (w *world) Cluster(ctx context.Context) Observed[Cluster] {
-	return look(ctx, w, "Cluster", func() Observed[Cluster] {
-		return Found(Cluster{UID: "uid-1", Version: "v1.34.0", Server: "https://k8s"})
+func (w *world) Cluster(ctx context.Context) engine.Observed[Cluster] {
+	return look(ctx, w, "Cluster", func() engine.Observed[Cluster] {
+		return engine.Found(Cluster{UID: "uid-1", Version: "v1.34.0", Server: "https://k8s"})
 	})
 }
 
-func (w *world) Holder(ctx context.Context) Observed[LeaseHolder] {
-	return look(ctx, w, "Holder", NotThere[LeaseHolder])
+func (w *world) Holder(ctx context.Context) engine.Observed[engine.LeaseHolder] {
+	return look(ctx, w, "Holder", engine.NotThere[engine.LeaseHolder])
 }
 
-func (w *world) Denied(ctx context.Context, _ []Permission) Observed[[]Permission] {
-	return look(ctx, w, "Denied", func() Observed[[]Permission] { return Found([]Permission(nil)) })
+func (w *world) Denied(ctx context.Context, _ []Permission) engine.Observed[[]Permission] {
+	return look(ctx, w, "Denied", func() engine.Observed[[]Permission] { return engine.Found([]Permission(nil)) })
 }
 
-func (w *world) Internal(ctx context.Context, e mover.Engine, name string) Observed[InternalStore] {
-	return look(ctx, w, "Internal", func() Observed[InternalStore] {
+func (w *world) Internal(ctx context.Context, e mover.Engine, name string) engine.Observed[InternalStore] {
+	return look(ctx, w, "Internal", func() engine.Observed[InternalStore] {
 		shared, w := w.shared, w.of(e)
 		vol := Volume{Claim: "data-" + name + "-0", Name: "pv-1", ReclaimPolicy: "Delete", Bytes: 10 << 30, By: "ebs.csi.aws.com", Disk: true}
 		if shared {
@@ -40,22 +41,22 @@ func (w *world) Internal(ctx context.Context, e mover.Engine, name string) Obser
 			vol.ReclaimPolicy = "Retain"
 		}
 		in := InternalStore{
-			StatefulSet: NotThere[StatefulSet](), Protected: w.safe, Volumes: []Volume{vol},
-			Secret: Found(SecretInfo{Name: name, Keys: traitsOf[e].chartKeys}),
+			StatefulSet: engine.NotThere[StatefulSet](), Protected: w.safe, Volumes: []Volume{vol},
+			Secret: engine.Found(SecretInfo{Name: name, Keys: traitsOf[e].chartKeys}),
 		}
 		switch { // the pods name it; without them and the record it is nobody's
 		case w.own != "" && w.store:
 			in.Secret.Value.Name = w.own
 		case w.own != "":
-			in.Secret = NotThere[SecretInfo]()
+			in.Secret = engine.NotThere[SecretInfo]()
 		}
 		if w.store {
-			in.StatefulSet = Found(StatefulSet{Name: name, Replicas: 1, Ready: 1})
+			in.StatefulSet = engine.Found(StatefulSet{Name: name, Replicas: 1, Ready: 1})
 		}
 		if !w.safe {
 			in.Unprotected = []string{"PersistentVolume pv-1 is not Retain"}
 		}
-		return Found(in)
+		return engine.Found(in)
 	})
 }
 
@@ -69,12 +70,12 @@ func (w *world) Remove(ctx context.Context, e mover.Engine, _ string, _ time.Tim
 	return err
 }
 
-func (w *world) Compare(ctx context.Context, name string, _ []string, _ spec.SecretRef) Observed[Credentials] {
-	return look(ctx, w, "Compare", func() Observed[Credentials] {
+func (w *world) Compare(ctx context.Context, name string, _ []string, _ spec.SecretRef) engine.Observed[Credentials] {
+	return look(ctx, w, "Compare", func() engine.Observed[Credentials] {
 		if !w.ofSecret(name).creds {
-			return NotThere[Credentials]()
+			return engine.NotThere[Credentials]()
 		}
-		return Found(Credentials{Name: name, Matches: true})
+		return engine.Found(Credentials{Name: name, Matches: true})
 	})
 }
 
@@ -92,35 +93,35 @@ func (w *world) Copy(ctx context.Context, name string, _ []string, _ spec.Secret
 	return err
 }
 
-func (w *world) Info(ctx context.Context, name string) Observed[SecretInfo] {
-	return look(ctx, w, "Info", func() Observed[SecretInfo] {
+func (w *world) Info(ctx context.Context, name string) engine.Observed[SecretInfo] {
+	return look(ctx, w, "Info", func() engine.Observed[SecretInfo] {
 		if name != w.own {
-			return NotThere[SecretInfo]()
+			return engine.NotThere[SecretInfo]()
 		}
-		return Found(SecretInfo{Name: name, Keys: traitsOf[mover.PostgreSQL].chartKeys})
+		return engine.Found(SecretInfo{Name: name, Keys: traitsOf[mover.PostgreSQL].chartKeys})
 	})
 }
 
 type workloads struct{ w *world }
 
-func (l workloads) List(ctx context.Context) Observed[[]Workload] {
-	return look(ctx, l.w, "List", func() Observed[[]Workload] { return Found(l.list()) })
+func (l workloads) List(ctx context.Context) engine.Observed[[]Workload] {
+	return look(ctx, l.w, "List", func() engine.Observed[[]Workload] { return engine.Found(l.list()) })
 }
 
 func (l workloads) Application(ctx context.Context) Application {
 	var writers []Writer
-	ws := look(ctx, l.w, "Application", func() Observed[[]Workload] {
+	ws := look(ctx, l.w, "Application", func() engine.Observed[[]Workload] {
 		out := l.list()
 		for i := range out {
 			out[i].Texts = l.w.apps[out[i].Key()].texts(out[i].Key())
 		}
 		writers = append(slices.Clone(l.w.writers), l.w.started()...)
-		return Found(out)
+		return engine.Found(out)
 	})
 	if !ws.Is() {
-		return Application{Workloads: ws, Writers: Observed[[]Writer]{Why: ws.Why}}
+		return Application{Workloads: ws, Writers: engine.Observed[[]Writer]{Why: ws.Why}}
 	}
-	return Application{Workloads: ws, Writers: Found(writers)}
+	return Application{Workloads: ws, Writers: engine.Found(writers)}
 }
 
 func (l workloads) list() []Workload {
@@ -141,10 +142,10 @@ func (l workloads) list() []Workload {
 	return append(out[at:], out[:at]...)
 }
 
-func (w *world) Jobs(ctx context.Context) Observed[[]Writer] {
-	return look(ctx, w, "Jobs", func() Observed[[]Writer] {
+func (w *world) Jobs(ctx context.Context) engine.Observed[[]Writer] {
+	return look(ctx, w, "Jobs", func() engine.Observed[[]Writer] {
 		out := slices.DeleteFunc(slices.Clone(w.writers), func(o Writer) bool { return o.Kind != kindJob })
-		return Found(append(out, w.started()...))
+		return engine.Found(append(out, w.started()...))
 	})
 }
 
@@ -206,22 +207,22 @@ func (l workloads) Forget(ctx context.Context) error {
 
 type records struct{ w *world }
 
-func (r records) ReadAll(ctx context.Context) Observed[map[string]Observed[Record]] {
-	return look(ctx, r.w, "ReadAll", func() Observed[map[string]Observed[Record]] {
-		out := map[string]Observed[Record]{}
+func (r records) ReadAll(ctx context.Context) engine.Observed[map[string]engine.Observed[engine.Record]] {
+	return look(ctx, r.w, "ReadAll", func() engine.Observed[map[string]engine.Observed[engine.Record]] {
+		out := map[string]engine.Observed[engine.Record]{}
 		for name, rec := range r.w.records {
-			out[name] = Found(rec)
+			out[name] = engine.Found(rec)
 		}
-		return Found(out)
+		return engine.Found(out)
 	})
 }
 
-func (r records) Read(ctx context.Context, name string) Observed[Record] {
-	return look(ctx, r.w, "Read", func() Observed[Record] {
+func (r records) Read(ctx context.Context, name string) engine.Observed[engine.Record] {
+	return look(ctx, r.w, "Read", func() engine.Observed[engine.Record] {
 		if rec, ok := r.w.records[name]; ok {
-			return Found(rec)
+			return engine.Found(rec)
 		}
-		return NotThere[Record]()
+		return engine.NotThere[engine.Record]()
 	})
 }
 
@@ -229,11 +230,11 @@ func (r records) Write(ctx context.Context, name string, data json.RawMessage, v
 	var next string
 	_, err := r.w.call(ctx, "Write", func() error {
 		if r.w.records[name].Version != version {
-			return fmt.Errorf("record %s: %w", name, ErrConflict)
+			return fmt.Errorf("record %s: %w", name, engine.ErrConflict)
 		}
 		r.w.version++
 		next = strconv.Itoa(r.w.version)
-		r.w.records[name] = Record{Data: slices.Clone(data), Version: next}
+		r.w.records[name] = engine.Record{Data: slices.Clone(data), Version: next}
 		return nil
 	})
 	return next, err
@@ -243,8 +244,8 @@ type releases struct{ w *world }
 
 func (w *world) newest() *revision { return &w.history[len(w.history)-1] }
 
-func (r releases) Release(ctx context.Context) Observed[Release] {
-	return look(ctx, r.w, "Release", func() Observed[Release] {
+func (r releases) Release(ctx context.Context) engine.Observed[Release] {
+	return look(ctx, r.w, "Release", func() engine.Observed[Release] {
 		now := r.w.newest()
 		rel := Release{
 			Name: "server", Namespace: "ci", Revision: now.number, Status: now.status, Description: now.description,
@@ -259,7 +260,7 @@ func (r releases) Release(ctx context.Context) Observed[Release] {
 			rel.Mongo = ReleaseStore{Hosts: []string{r.w.mongo.out + ":27017"}, Username: "circleci", ExistingSecret: now.mongoSecret, FullName: r.w.mongo.in}
 		}
 		rel.Manager, rel.Trust.Certificates = r.w.tool.by, now.trust
-		return Found(rel)
+		return engine.Found(rel)
 	})
 }
 
@@ -268,8 +269,8 @@ func addressField(e mover.Engine) string {
 	return "spec.template.spec.containers[app].env[" + strings.ToUpper(string(e)) + "_HOST].value"
 }
 
-func (r releases) Preview(ctx context.Context, change ReleaseChange) Observed[Preview] {
-	return look(ctx, r.w, "Preview", func() Observed[Preview] {
+func (r releases) Preview(ctx context.Context, change ReleaseChange) engine.Observed[Preview] {
+	return look(ctx, r.w, "Preview", func() engine.Observed[Preview] {
 		pv := Preview{Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:1", Faithful: true}
 		for _, key := range slices.Sorted(maps.Keys(r.w.apps)) {
 			a := r.w.apps[key]
@@ -281,11 +282,11 @@ func (r releases) Preview(ctx context.Context, change ReleaseChange) Observed[Pr
 					to = db.in
 				}
 				if from := a.hosts[db.engine]; given && from != "" && from != to {
-					obj.Rendered = append(obj.Rendered, RenderedChange{Change: Change{addressField(db.engine), from, to}, Verdict: Verdict{true, []mover.Engine{db.engine}}})
+					obj.Rendered = append(obj.Rendered, RenderedChange{Change: engine.Change{Field: addressField(db.engine), From: from, To: to}, Verdict: Verdict{true, []mover.Engine{db.engine}}})
 				}
 			}
 			if list := trustIn(change); list != nil && !slices.Equal(list, r.w.newest().trust) {
-				obj.Rendered = append(obj.Rendered, RenderedChange{Change: Change{"spec.template.spec.volumes[trust].configMap.name", "", "trust"}, Verdict: Verdict{Setting: true}, Trust: true})
+				obj.Rendered = append(obj.Rendered, RenderedChange{Change: engine.Change{Field: "spec.template.spec.volumes[trust].configMap.name", From: "", To: "trust"}, Verdict: Verdict{Setting: true}, Trust: true})
 			}
 			if a.hidden {
 				obj.Kind, obj.Layer = "Secret", ""
@@ -294,7 +295,7 @@ func (r releases) Preview(ctx context.Context, change ReleaseChange) Observed[Pr
 				pv.Objects = append(pv.Objects, obj)
 			}
 		}
-		return Found(pv)
+		return engine.Found(pv)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -25,7 +26,7 @@ type world struct {
 	*database
 	mongo   *database
 	jobs    map[string]*job
-	records map[string]Record
+	records map[string]engine.Record
 	version int
 
 	// strangers are databases on every server that no move carried; noCarried is
@@ -160,7 +161,7 @@ func newWorld() *world {
 	w := &world{
 		clock:    time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC),
 		database: newDatabase(mover.PostgreSQL, internalHost, externalHost), mongo: newDatabase(mover.MongoDB, "mongodb", "m.example.com"),
-		jobs: map[string]*job{}, records: map[string]Record{}, faults: map[int]string{},
+		jobs: map[string]*job{}, records: map[string]engine.Record{}, faults: map[int]string{},
 		history: []revision{{number: 5, status: "deployed", description: "Upgrade complete", internal: true, secret: internalHost, mongoInside: true}},
 		apps: map[string]*app{
 			"Deployment/frontend":   {replicas: 3, chart: count(1), writesThrough: true},
@@ -364,14 +365,14 @@ func (w *world) call(ctx context.Context, name string, effect func() error) (mod
 	return mode, err
 }
 
-func look[T any](ctx context.Context, w *world, name string, read func() Observed[T]) Observed[T] {
-	var out Observed[T]
+func look[T any](ctx context.Context, w *world, name string, read func() engine.Observed[T]) engine.Observed[T] {
+	var out engine.Observed[T]
 	mode, err := w.call(ctx, name, func() error { out = read(); return nil })
 	if err != nil || mode == "garbage" {
 		if err == nil {
 			err = errInjected
 		}
-		return CouldNot[T](err)
+		return engine.CouldNot[T](err)
 	}
 	return out
 }
@@ -381,7 +382,7 @@ func (w *world) providers() Providers {
 	if w.parallel {
 		together = nil
 	}
-	outside := Outside{
+	outside := engine.Outside{
 		Records: records{w}, Together: together,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.clock },
 		Wait: func(ctx context.Context, d time.Duration) error {

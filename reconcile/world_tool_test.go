@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -19,7 +20,7 @@ type tool struct {
 	// move has gone back.
 	away, careless bool
 	// state is what the tool's own object says; nil for suspended.
-	state func() Observed[Reconciliation]
+	state func() engine.Observed[Reconciliation]
 }
 
 // The ticks between two syncs, and until the values are committed.
@@ -28,12 +29,12 @@ const (
 	committedAt = 13
 )
 
-func (w *world) Reconciliation(ctx context.Context, _ Release) Observed[Reconciliation] {
-	return look(ctx, w, "Reconciliation", func() Observed[Reconciliation] {
+func (w *world) Reconciliation(ctx context.Context, _ Release) engine.Observed[Reconciliation] {
+	return look(ctx, w, "Reconciliation", func() engine.Observed[Reconciliation] {
 		if w.tool.state != nil {
 			return w.tool.state()
 		}
-		return Found(Reconciliation{Object: "HelmRelease flux-system/server", Suspended: true, How: "spec.suspend is true"})
+		return engine.Found(Reconciliation{Object: "HelmRelease flux-system/server", Suspended: true, How: "spec.suspend is true"})
 	})
 }
 

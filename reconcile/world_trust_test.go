@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -64,10 +65,10 @@ func trustIn(change ReleaseChange) []string {
 }
 
 // Stands and Policies: no place of the world's needs a pod, unless a test says so.
-func (w *world) Stands(ctx context.Context) Observed[[]Stand] {
-	return look(ctx, w, "Stands", func() Observed[[]Stand] { return Found(w.stands) })
+func (w *world) Stands(ctx context.Context) engine.Observed[[]Stand] {
+	return look(ctx, w, "Stands", func() engine.Observed[[]Stand] { return engine.Found(w.stands) })
 }
 
-func (w *world) Policies(ctx context.Context, _ []Stand, _ []mover.Reached) Observed[[]PolicyVerdict] {
-	return look(ctx, w, "Policies", func() Observed[[]PolicyVerdict] { return Found(w.verdicts) })
+func (w *world) Policies(ctx context.Context, _ []Stand, _ []mover.Reached) engine.Observed[[]PolicyVerdict] {
+	return look(ctx, w, "Policies", func() engine.Observed[[]PolicyVerdict] { return engine.Found(w.verdicts) })
 }

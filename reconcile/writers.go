@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -15,13 +16,13 @@ type Neighbours interface {
 	// Jobs are the application's Jobs that are not over: a Job belongs to it when
 	// the Job, the pods it starts or the CronJob that made it has
 	// layer=application. It is asked every second while they end.
-	Jobs(ctx context.Context) Observed[[]Writer]
+	Jobs(ctx context.Context) engine.Observed[[]Writer]
 }
 
 // Application is the application layer as one read of the namespace shows it.
 type Application struct {
-	Workloads Observed[[]Workload]
-	Writers   Observed[[]Writer]
+	Workloads engine.Observed[[]Workload]
+	Writers   engine.Observed[[]Writer]
 }
 
 // Writer is one of the application's own Jobs, or another owner of pods with
@@ -64,16 +65,16 @@ func jobsAmong(all []Writer) (jobs, others []string) {
 // otherWriters names what goes on running when the application is stopped. The
 // fence refuses their writes; what they do then, and where they write later, is
 // for their owner to know.
-func otherWriters(o Observation) []Finding {
+func otherWriters(o Observation) []engine.Finding {
 	jobs, others := jobsAmong(o.Writers.Value)
-	var out []Finding
+	var out []engine.Finding
 	if len(jobs) > 0 {
 		what, brief := sentences("Jobs of the application run: %s; they get %s to end once the application has stopped, and then their writes are refused", some(jobs, 8), jobsTime)
-		out = append(out, Finding{ID: "job-runs", Source: sourceDocs, Fix: "move when they have ended", What: what, Brief: brief})
+		out = append(out, engine.Finding{ID: "job-runs", Source: sourceDocs, Fix: "move when they have ended", What: what, Brief: brief})
 	}
 	if len(others) > 0 {
 		what, brief := sentences("these run pods with layer=application and are not stopped by scaling: %s; their writes are refused while the data move", some(others, 8))
-		out = append(out, Finding{ID: "writer-not-stopped", Source: sourceDocs, What: what, Brief: brief,
+		out = append(out, engine.Finding{ID: "writer-not-stopped", Source: sourceDocs, What: what, Brief: brief,
 			Fix: "stop them by hand before the move and start them after it, with the new address if they are not of the release; or take layer=application off what does not use the databases"})
 	}
 	return out
@@ -81,7 +82,7 @@ func otherWriters(o Observation) []Finding {
 
 // waitForJobs gives Jobs of the application time to end. One that does not end
 // in time is named, and holds nobody up: the fence refuses its writes.
-func (r *run) waitForJobs(ctx context.Context, st Step) error {
+func (r *run) waitForJobs(ctx context.Context, st engine.Step) error {
 	until := r.p.Now().Add(jobsTime)
 	for {
 		seen := r.p.Neighbours.Jobs(ctx)

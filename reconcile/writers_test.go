@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // notes keeps what is said.
@@ -36,7 +38,7 @@ func TestWritersThatGoOnAreNamedInThePlan(t *testing.T) {
 	if got := found["job-runs"]; !strings.Contains(got, "Job/import (1 pod);") {
 		t.Errorf("job-runs says %q", got)
 	}
-	i := slices.IndexFunc(plan.Steps, func(st Step) bool { return st.Action == ActQuiesce })
+	i := slices.IndexFunc(plan.Steps, func(st engine.Step) bool { return st.Action == ActQuiesce })
 	if got := strings.Join(plan.Steps[i].Details, "; "); !strings.Contains(got, "5 workloads with layer=application, 10 pods") || !strings.Contains(got, "CronJobs suspended until the end: report") {
 		t.Errorf("the plan says %q", got)
 	}
@@ -57,7 +59,7 @@ func TestAJobThatDoesNotEndIsNamed(t *testing.T) {
 			t.Error("the CronJob is not suspended under the fence")
 		}
 	}
-	if _, err := Apply(context.Background(), externalSpec(), o, plan, w.providers(), ApplyOptions{By: "test"}, ev); err != nil {
+	if _, err := Apply(context.Background(), externalSpec(), o, plan, w.providers(), engine.Options{By: "test"}, ev); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.ContainsFunc(ev.said, func(n string) bool { return strings.HasPrefix(n, "still running after 3m0s: Job/import (1 pod)") }) {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // quote makes a word safe to paste into a shell.
@@ -20,7 +20,7 @@ func quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-func acceptWords(prefix string, plan reconcile.Plan) string {
+func acceptWords(prefix string, plan engine.Plan) string {
 	if dangers := plan.Dangers(); len(dangers) > 0 {
 		return " --accept " + prefix + strings.Join(dangers, ",")
 	}
@@ -31,7 +31,7 @@ func acceptWords(prefix string, plan reconcile.Plan) string {
 // the plan. Without a plan file, which is nil then, they name the plan, so that
 // a pipeline cannot consent today to the surprise of tomorrow. With one they may
 // name what it shows: the same command goes on after a crash, with less to do.
-func accepted(plan reconcile.Plan, given string, file *reconcile.Plan) error {
+func accepted(plan engine.Plan, given string, file *engine.Plan) error {
 	dangers := plan.Dangers()
 	if len(dangers) == 0 {
 		return nil
@@ -45,7 +45,7 @@ func accepted(plan reconcile.Plan, given string, file *reconcile.Plan) error {
 			return &hint{usagef("--accept must name the plan: %s", strings.TrimSpace(acceptWords(plan.ID+":", plan))), "read the plan first; its id is " + plan.ID}
 		}
 		if id != plan.ID {
-			return &hint{&reconcile.StaleError{Changes: []reconcile.Change{{Field: "plan", From: id, To: plan.ID}}}, "read the new plan, then accept it by its id"}
+			return &hint{&engine.StaleError{Changes: []engine.Change{{Field: "plan", From: id, To: plan.ID}}}, "read the new plan, then accept it by its id"}
 		}
 		words = rest
 	}
@@ -66,15 +66,15 @@ func accepted(plan reconcile.Plan, given string, file *reconcile.Plan) error {
 // asked are the dangers that have to be named. A move that goes on asks for no
 // step what it was not accepted with: the application is stopped, and nobody may
 // be there to say another word.
-func asked(plan reconcile.Plan, file *reconcile.Plan) []string {
+func asked(plan engine.Plan, file *engine.Plan) []string {
 	if file == nil || plan.Resumes == "" {
 		return plan.Dangers()
 	}
-	shown := map[reconcile.StepID]string{}
+	shown := map[engine.StepID]string{}
 	for _, st := range file.Steps {
 		shown[st.ID] = st.Accept
 	}
-	now := reconcile.Plan{}
+	now := engine.Plan{}
 	for _, st := range plan.Steps {
 		if word, ok := shown[st.ID]; ok {
 			st.Accept = word
@@ -84,7 +84,7 @@ func asked(plan reconcile.Plan, file *reconcile.Plan) []string {
 	return now.Dangers()
 }
 
-func prefixFor(plan reconcile.Plan, withFile bool) string {
+func prefixFor(plan engine.Plan, withFile bool) string {
 	if withFile {
 		return ""
 	}
@@ -92,7 +92,7 @@ func prefixFor(plan reconcile.Plan, withFile bool) string {
 }
 
 // ask asks a person at a terminal. Anything but the plan's own words is no.
-func ask(in io.Reader, out io.Writer, plan reconcile.Plan) error {
+func ask(in io.Reader, out io.Writer, plan engine.Plan) error {
 	want := strings.Join(plan.Dangers(), ",")
 	if want == "" {
 		want = "yes"

@@ -4,20 +4,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // TestAccepted: consent names the plan, covers every danger and nothing else.
 func TestAccepted(t *testing.T) {
-	begun := reconcile.Plan{ID: "abd", Steps: []reconcile.Step{{ID: "stop", Accept: "outage"}, {ID: "commit", Accept: "outage"}}}
-	resumed := reconcile.Plan{ID: "abc", Resumes: "postgresql-e1", Steps: []reconcile.Step{{ID: "commit", Accept: "no-way-back"}, {ID: "start", Accept: "outage"}}}
-	dangerous := reconcile.Plan{ID: "abc", Steps: []reconcile.Step{{Accept: "outage"}, {}, {Accept: "remove-internal-database"}, {Accept: "outage"}}}
-	harmless := reconcile.Plan{ID: "abc", Steps: []reconcile.Step{{}}}
+	begun := engine.Plan{ID: "abd", Steps: []engine.Step{{ID: "stop", Accept: "outage"}, {ID: "commit", Accept: "outage"}}}
+	resumed := engine.Plan{ID: "abc", Resumes: "postgresql-e1", Steps: []engine.Step{{ID: "commit", Accept: "no-way-back"}, {ID: "start", Accept: "outage"}}}
+	dangerous := engine.Plan{ID: "abc", Steps: []engine.Step{{Accept: "outage"}, {}, {Accept: "remove-internal-database"}, {Accept: "outage"}}}
+	harmless := engine.Plan{ID: "abc", Steps: []engine.Step{{}}}
 	for _, tc := range []struct {
 		name  string
-		plan  reconcile.Plan
+		plan  engine.Plan
 		given string
-		file  *reconcile.Plan
+		file  *engine.Plan
 		want  string
 	}{
 		{"a harmless plan needs no word", harmless, "", nil, ""},
@@ -30,7 +30,7 @@ func TestAccepted(t *testing.T) {
 		{"a move that goes on asks for no word that its plan file has not", resumed, "outage", &begun, ""},
 		{"a plan made anew asks for it", resumed, "abc:outage", nil, `the plan has the danger "no-way-back"`},
 		{"with a plan file the words are enough", dangerous, "outage,remove-internal-database", &dangerous, ""},
-		{"the same words when most is done already", reconcile.Plan{ID: "abc", Steps: []reconcile.Step{{Accept: "outage"}}}, "outage,remove-internal-database", &dangerous, ""},
+		{"the same words when most is done already", engine.Plan{ID: "abc", Steps: []engine.Step{{Accept: "outage"}}}, "outage,remove-internal-database", &dangerous, ""},
 		{"with a plan file a danger that neither has", dangerous, "outage,everything,remove-internal-database", &dangerous, `--accept names "everything"`},
 		{"with a plan file one danger of two", dangerous, "outage", &dangerous, `the plan has the danger "remove-internal-database"`},
 	} {
@@ -48,7 +48,7 @@ func TestAccepted(t *testing.T) {
 
 // TestAsk: anything but the plan's own words is no.
 func TestAsk(t *testing.T) {
-	plan := reconcile.Plan{ID: "abc", Steps: []reconcile.Step{{Accept: "outage"}}}
+	plan := engine.Plan{ID: "abc", Steps: []engine.Step{{Accept: "outage"}}}
 	for answer, want := range map[string]bool{"outage\n": true, " outage \n": true, "outage": true, "yes\n": false, "\n": false, "": false} {
 		var prompt strings.Builder
 		if err := ask(strings.NewReader(answer), &prompt, plan); (err == nil) != want {

@@ -13,6 +13,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 type applyOptions struct {
@@ -62,7 +63,7 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 	if err := o.choice.check(); err != nil {
 		return err
 	}
-	var given *reconcile.Plan
+	var given *engine.Plan
 	if o.plan != "" {
 		if given, err = readPlanFile(o.plan); err != nil {
 			return err
@@ -111,7 +112,7 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 
 // consent compares the plan made now with the accepted one, shows it where
 // nobody has seen it yet, and asks for what is missing.
-func (p *program) consent(ses *session, plan reconcile.Plan, given *reconcile.Plan, o applyOptions, asJSON bool) error {
+func (p *program) consent(ses *session, plan engine.Plan, given *engine.Plan, o applyOptions, asJSON bool) error {
 	if given != nil {
 		if err := reconcile.CheckPlan(*given, plan); err != nil {
 			return err
@@ -122,7 +123,7 @@ func (p *program) consent(ses *session, plan reconcile.Plan, given *reconcile.Pl
 		}
 	}
 	if blocked := plan.Blocked(); len(blocked) > 0 {
-		return &reconcile.BlockedError{Findings: blocked}
+		return &engine.BlockedError{Findings: blocked}
 	}
 	if len(plan.Steps) == 0 {
 		return nil
@@ -136,9 +137,9 @@ func (p *program) consent(ses *session, plan reconcile.Plan, given *reconcile.Pl
 	return accepted(plan, o.accept, given)
 }
 
-func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Observation, plan reconcile.Plan, deadline time.Duration, asJSON bool) error {
+func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Observation, plan engine.Plan, deadline time.Duration, asJSON bool) error {
 	events, done := p.events(plan.Steps...)
-	options := reconcile.ApplyOptions{By: owner()}
+	options := engine.Options{By: owner()}
 	if deadline > 0 {
 		options.Limit = limitAt(time.Now().Add(deadline))
 	}
@@ -148,14 +149,14 @@ func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Obs
 }
 
 // limitAt is the deadline of an apply as a moment.
-func limitAt(at time.Time) reconcile.Limit {
+func limitAt(at time.Time) engine.Limit {
 	return func(ctx context.Context) (context.Context, context.CancelFunc) {
-		return context.WithDeadlineCause(ctx, at, reconcile.ErrDeadline)
+		return context.WithDeadlineCause(ctx, at, engine.ErrDeadline)
 	}
 }
 
 // report shows what an apply did, and gives its error with the way on.
-func (p *program) report(report reconcile.Report, err error, asJSON bool) error {
+func (p *program) report(report engine.Report, err error, asJSON bool) error {
 	if err != nil {
 		p.last = render.Verdict(report)
 	}
@@ -178,7 +179,7 @@ func (p *program) report(report reconcile.Report, err error, asJSON bool) error 
 
 // startedHint says how to go on with an application that was started and was not
 // seen ready.
-func startedHint(report reconcile.Report) string {
+func startedHint(report engine.Report) string {
 	text := "the application is started on " + report.StartedOn + " and stays so; "
 	if len(report.Ailing) > 0 {
 		text += "mend what keeps it from getting ready: "
@@ -187,7 +188,7 @@ func startedHint(report reconcile.Report) string {
 }
 
 // events draws progress on stderr: bars for a person, lines for a log.
-func (p *program) events(steps ...reconcile.Step) (reconcile.Events, func()) {
+func (p *program) events(steps ...engine.Step) (engine.Events, func()) {
 	if isTerminal(p.err) {
 		bars := render.NewBars(p.err, steps...)
 		return bars, bars.Close
@@ -213,7 +214,7 @@ func (p *program) openHeld(ctx context.Context, o common, purpose string) (*sess
 // is lost.
 func (p *program) lease(ctx context.Context, ses *session, purpose string, patience time.Duration) (context.Context, func(), error) {
 	told := false
-	held, release, err := ses.kube.Acquire(ctx, kube.LeaseOptions{Purpose: purpose, Wait: patience, OnHeld: func(h reconcile.LeaseHolder) {
+	held, release, err := ses.kube.Acquire(ctx, kube.LeaseOptions{Purpose: purpose, Wait: patience, OnHeld: func(h engine.LeaseHolder) {
 		if !told && patience > 0 {
 			fmt.Fprintf(p.err, "waiting up to %s for %s, who holds the lease for %s since %s\n", patience, h.Owner, h.Purpose, h.Since.UTC().Format(time.RFC3339))
 			told = true
@@ -225,7 +226,7 @@ func (p *program) lease(ctx context.Context, ses *session, purpose string, patie
 	return held, release, err
 }
 
-func readPlanFile(path string) (*reconcile.Plan, error) {
+func readPlanFile(path string) (*engine.Plan, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read plan file: %w", err)

@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -33,13 +34,13 @@ func (c choice) check() error {
 
 // made is the choice for a spec; given is the one of a plan file, which needs
 // no flag again.
-func (c choice) made(s *spec.Spec, given *reconcile.Plan) (map[mover.Engine]spec.Location, error) {
+func (c choice) made(s *spec.Spec, given *engine.Plan) (map[mover.Engine]spec.Location, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	if c.side == "" {
 		if given != nil {
-			return given.Authoritative, nil
+			return reconcile.ChosenIn(*given), nil
 		}
 		return nil, nil
 	}

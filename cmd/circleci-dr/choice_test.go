@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -14,11 +14,11 @@ func TestWhichSideWasChosen(t *testing.T) {
 	one := &spec.Spec{Datastores: spec.Datastores{PostgreSQL: &spec.PostgreSQL{}}}
 	both := &spec.Spec{Datastores: spec.Datastores{PostgreSQL: &spec.PostgreSQL{}, MongoDB: &spec.MongoDB{}}}
 	chosen := map[mover.Engine]spec.Location{mover.PostgreSQL: spec.External}
-	file := &reconcile.Plan{Authoritative: chosen}
+	file := &engine.Plan{Authoritative: map[string]string{"postgresql": "external"}}
 	for _, c := range []struct {
 		choice choice
 		spec   *spec.Spec
-		given  *reconcile.Plan
+		given  *engine.Plan
 		want   map[mover.Engine]spec.Location
 		err    string
 	}{

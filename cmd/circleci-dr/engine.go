@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -37,7 +39,7 @@ func (p *program) engineCommand() *cli.Command {
 // engine is one pod of an engine in the cluster.
 type hosted struct {
 	client *kube.Client
-	run    reconcile.EngineRun
+	run    engine.HostedRun
 	log    *engineLog
 	work   handed
 	ses    *session
@@ -75,25 +77,25 @@ func (p *program) runEngine(ctx context.Context, job, dir string) error {
 }
 
 // outcome is how the work ended: now, or already when a former pod did it.
-func (e *hosted) outcome(ctx context.Context, workErr error) (reconcile.EngineOutcome, error) {
-	rec := reconcile.ReadEngineRecord(ctx, e.client)
+func (e *hosted) outcome(ctx context.Context, workErr error) (engine.HostedOutcome, error) {
+	rec := engine.ReadHosted(ctx, e.client)
 	if rec.Unread() {
-		return reconcile.EngineOutcome{}, errors.New(rec.Why)
+		return engine.HostedOutcome{}, errors.New(rec.Why)
 	}
 	began := rec.Is() && rec.Value.UID == e.run.UID
 	switch {
 	case began && rec.Value.Outcome != nil:
 		return *rec.Value.Outcome, nil
 	case workErr != nil && began:
-		return reconcile.EngineOutcome{}, workErr
+		return engine.HostedOutcome{}, workErr
 	case workErr != nil:
-		return e.ended(ctx, reconcile.Report{}, workErr), nil
+		return e.ended(ctx, engine.Report{}, workErr), nil
 	}
 	if err := e.client.BindEngine(ctx, e.run); err != nil {
 		e.log.Note(fmt.Sprintf("could not tie what was submitted to the Job: %v", err))
 	}
 	if err := e.connect(); err != nil {
-		return e.ended(ctx, reconcile.Report{}, err), nil
+		return e.ended(ctx, engine.Report{}, err), nil
 	}
 	return e.apply(ctx, rec.Value, began)
 }
@@ -119,15 +121,15 @@ func (e *hosted) connect() error {
 
 // apply takes the lease and does the work of this pod. An error means that the
 // work is not over.
-func (e *hosted) apply(ctx context.Context, rec reconcile.EngineRecord, began bool) (reconcile.EngineOutcome, error) {
-	none := reconcile.EngineOutcome{}
+func (e *hosted) apply(ctx context.Context, rec engine.HostedRecord, began bool) (engine.HostedOutcome, error) {
+	none := engine.HostedOutcome{}
 	held, release, err := e.lease(ctx)
 	if err != nil {
 		return e.heldBack(ctx, began, err)
 	}
 	defer release()
 	seen := reconcile.Observe(held, e.ses.spec, e.ses.providers, reconcile.ObserveOptions{
-		Inspect: true, Preview: true, Progress: func(mover.Event) {}, Authoritative: e.work.plan.Authoritative,
+		Inspect: true, Preview: true, Progress: func(mover.Event) {}, Authoritative: reconcile.ChosenIn(e.work.plan),
 	})
 	plan, err := reconcile.MakePlan(e.ses.spec, seen)
 	if cause := context.Cause(held); cause != nil {
@@ -137,11 +139,11 @@ func (e *hosted) apply(ctx context.Context, rec reconcile.EngineRecord, began bo
 		return e.heldBack(ctx, began, err)
 	}
 	if why, back := reconcile.WentBackSince(rec.Attempt, seen); began && back {
-		return e.record(held, rec, e.ended(held, reconcile.Report{Plan: e.work.plan.ID, WentBack: true}, errors.New(why)))
+		return e.record(held, rec, e.ended(held, engine.Report{Plan: e.work.plan.ID, WentBack: true}, errors.New(why)))
 	}
 	if !began {
-		rec = reconcile.EngineRecord{Job: e.run.Job, UID: e.run.UID, Plan: e.work.plan.ID, By: e.work.By, Begun: time.Now().UTC(), Attempt: reconcile.AttemptOf(seen)}
-		if err := reconcile.WriteEngineRecord(held, e.ses.providers.Records, rec); err != nil {
+		rec = engine.HostedRecord{Job: e.run.Job, UID: e.run.UID, Plan: e.work.plan.ID, By: e.work.By, Begun: time.Now().UTC(), Attempt: reconcile.AttemptOf(seen)}
+		if err := engine.WriteHosted(held, e.ses.providers.Records, rec); err != nil {
 			return none, err
 		}
 	}
@@ -154,13 +156,13 @@ func (e *hosted) apply(ctx context.Context, rec reconcile.EngineRecord, began bo
 
 // fit holds the plan made now against the accepted one. What cannot go on, with
 // the application stopped and nobody there, is brought back; back is why.
-func (e *hosted) fit(plan reconcile.Plan, seen reconcile.Observation, began bool) (now reconcile.Plan, back, err error) {
+func (e *hosted) fit(plan engine.Plan, seen reconcile.Observation, began bool) (now engine.Plan, back, err error) {
 	if began && len(plan.Steps) == 0 && len(plan.Blocked()) == 0 {
 		return plan, nil, nil // a former pod was killed when all was done
 	}
 	err = reconcile.CheckPlan(e.work.plan, plan)
 	if blocked := plan.Blocked(); err == nil && len(blocked) > 0 {
-		err = &reconcile.BlockedError{Findings: blocked}
+		err = &engine.BlockedError{Findings: blocked}
 	}
 	if err == nil && !began { // what is under way goes on, or back
 		err = accepted(plan, strings.Join(e.work.Accepted, ","), &e.work.plan)
@@ -178,16 +180,16 @@ func (e *hosted) fit(plan reconcile.Plan, seen reconcile.Observation, began bool
 	return plan, nil, err
 }
 
-func (e *hosted) carryOut(ctx context.Context, rec reconcile.EngineRecord, seen reconcile.Observation, plan reconcile.Plan, back error) (reconcile.EngineOutcome, error) {
+func (e *hosted) carryOut(ctx context.Context, rec engine.HostedRecord, seen reconcile.Observation, plan engine.Plan, back error) (engine.HostedOutcome, error) {
 	e.log.Plan(plan)
 	report, err := reconcile.Apply(ctx, e.ses.spec, seen, plan, e.ses.providers,
-		reconcile.ApplyOptions{By: e.work.By + ", in the cluster", Limit: limitAt(e.run.Deadline)}, e.log)
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, reconcile.ErrLeaseLost) {
-		return reconcile.EngineOutcome{}, cause
+		engine.Options{By: e.work.By + ", in the cluster", Limit: limitAt(e.run.Deadline)}, e.log)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, engine.ErrLeaseLost) {
+		return engine.HostedOutcome{}, cause
 	}
 	open, openErr := reconcile.Unfinished(context.WithoutCancel(ctx), e.ses.providers.Records)
 	if err != nil && (open || openErr != nil) {
-		return reconcile.EngineOutcome{}, err
+		return engine.HostedOutcome{}, err
 	}
 	if err == nil && back != nil {
 		err, report.WentBack = back, true
@@ -197,26 +199,34 @@ func (e *hosted) carryOut(ctx context.Context, rec reconcile.EngineRecord, seen 
 
 // record keeps the outcome beside the log, for the next pod and for whoever
 // comes back late.
-func (e *hosted) record(ctx context.Context, rec reconcile.EngineRecord, out reconcile.EngineOutcome) (reconcile.EngineOutcome, error) {
+func (e *hosted) record(ctx context.Context, rec engine.HostedRecord, out engine.HostedOutcome) (engine.HostedOutcome, error) {
 	rec.Outcome = &out
-	return out, reconcile.WriteEngineRecord(ctx, e.ses.providers.Records, rec)
+	return out, engine.WriteHosted(ctx, e.ses.providers.Records, rec)
 }
 
 // heldBack is the outcome of a pod that could not even begin, unless something
 // stands open that a later one can bring to its end.
-func (e *hosted) heldBack(ctx context.Context, began bool, err error) (reconcile.EngineOutcome, error) {
+func (e *hosted) heldBack(ctx context.Context, began bool, err error) (engine.HostedOutcome, error) {
 	open, openErr := reconcile.Unfinished(ctx, e.client)
 	if open || openErr != nil && (began || e.work.plan.Resumes != "") {
-		return reconcile.EngineOutcome{}, err
+		return engine.HostedOutcome{}, err
 	}
-	return e.ended(ctx, reconcile.Report{Plan: e.work.plan.ID}, err), nil
+	return e.ended(ctx, engine.Report{Plan: e.work.plan.ID}, err), nil
 }
 
-func (e *hosted) ended(ctx context.Context, report reconcile.Report, err error) reconcile.EngineOutcome {
-	out := reconcile.EngineOutcome{At: time.Now().UTC(), Exit: codeOf(ctx, err), Hint: nextStep(err), Report: report}
+func encoded(found []mover.Difference) json.RawMessage {
+	raw, err := json.Marshal(found)
+	if err != nil { // plain structs of strings always marshal
+		panic(err)
+	}
+	return raw
+}
+
+func (e *hosted) ended(ctx context.Context, report engine.Report, err error) engine.HostedOutcome {
+	out := engine.HostedOutcome{At: time.Now().UTC(), Exit: codeOf(ctx, err), Hint: nextStep(err), Report: report}
 	var different *reconcile.DifferentError
 	if errors.As(err, &different) {
-		out.Differences = different.Proof.Differences
+		out.Differences = encoded(different.Proof.Differences)
 	}
 	if err != nil {
 		out.Error = err.Error()
@@ -226,7 +236,7 @@ func (e *hosted) ended(ctx context.Context, report reconcile.Report, err error) 
 
 // end removes what the engine was given, its rights last, and tells the
 // outcome.
-func (e *hosted) end(ctx context.Context, out reconcile.EngineOutcome) error {
+func (e *hosted) end(ctx context.Context, out engine.HostedOutcome) error {
 	err := e.client.RemoveEngine(ctx, e.run)
 	if err != nil {
 		e.log.Note(fmt.Sprintf("could not remove everything that was submitted: %v", err))
@@ -240,7 +250,7 @@ const leastWait = 2 * time.Minute
 // lease waits for whoever submitted, or for the time a dead pod's lease takes
 // to run out.
 func (e *hosted) lease(ctx context.Context) (context.Context, func(), error) {
-	return e.ses.kube.Acquire(ctx, kube.LeaseOptions{Purpose: "apply", Wait: max(time.Until(e.run.Deadline), leastWait), OnHeld: func(h reconcile.LeaseHolder) {
+	return e.ses.kube.Acquire(ctx, kube.LeaseOptions{Purpose: "apply", Wait: max(time.Until(e.run.Deadline), leastWait), OnHeld: func(h engine.LeaseHolder) {
 		e.log.Note(fmt.Sprintf("waiting for %s, who holds the lease for %s since %s", h.Owner, h.Purpose, h.Since.UTC().Format(time.RFC3339)))
 	}})
 }
@@ -261,7 +271,7 @@ type handedOver struct{}
 func (handedOver) Error() string { return "the pod was told to end" }
 
 // Is makes it a lost lease to the engine.
-func (handedOver) Is(target error) bool { return target == reconcile.ErrLeaseLost }
+func (handedOver) Is(target error) bool { return target == engine.ErrLeaseLost }
 
 // handOver makes of an interruption what it means in a pod.
 func handOver(ctx context.Context) (context.Context, func()) {

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -19,7 +19,7 @@ const progressEvery = time.Second
 type engineLog struct {
 	out  *lines
 	mu   sync.Mutex
-	said map[reconcile.StepID]said // several steps may run side by side
+	said map[engine.StepID]said // several steps may run side by side
 }
 
 // said is what was last told of a step's progress.
@@ -28,39 +28,39 @@ type said struct {
 	at    time.Time
 }
 
-var _ reconcile.Events = (*engineLog)(nil)
+var _ engine.Events = (*engineLog)(nil)
 
 func newEngineLog(w io.Writer) *engineLog {
-	return &engineLog{out: &lines{enc: json.NewEncoder(w)}, said: map[reconcile.StepID]said{}}
+	return &engineLog{out: &lines{enc: json.NewEncoder(w)}, said: map[engine.StepID]said{}}
 }
 
-func (l *engineLog) write(e reconcile.EngineEvent) { l.out.write(e.Line()) }
+func (l *engineLog) write(e engine.HostedEvent) { l.out.write(e.Line()) }
 
 // Plan tells what this pod is going to do.
-func (l *engineLog) Plan(p reconcile.Plan) {
-	e := reconcile.EngineEvent{Kind: reconcile.EnginePlans}
+func (l *engineLog) Plan(p engine.Plan) {
+	e := engine.HostedEvent{Kind: engine.HostedPlans}
 	for _, s := range p.Steps {
-		e.Steps = append(e.Steps, reconcile.EngineStep{ID: s.ID, Title: s.Title})
+		e.Steps = append(e.Steps, engine.HostedStep{ID: s.ID, Title: s.Title})
 	}
 	l.write(e)
 }
 
 // StepBegins tells that a step begins.
-func (l *engineLog) StepBegins(s reconcile.Step) {
+func (l *engineLog) StepBegins(s engine.Step) {
 	l.mu.Lock()
 	delete(l.said, s.ID)
 	l.mu.Unlock()
-	l.write(reconcile.EngineEvent{Kind: reconcile.EngineBegins, Step: s.ID, Title: s.Title})
+	l.write(engine.HostedEvent{Kind: engine.HostedBegins, Step: s.ID, Title: s.Title})
 }
 
 // StepSkipped tells that there was nothing to do, and why.
-func (l *engineLog) StepSkipped(s reconcile.Step, why string) {
-	l.write(reconcile.EngineEvent{Kind: reconcile.EngineSkips, Step: s.ID, Title: s.Title, Text: why})
+func (l *engineLog) StepSkipped(s engine.Step, why string) {
+	l.write(engine.HostedEvent{Kind: engine.HostedSkips, Step: s.ID, Title: s.Title, Text: why})
 }
 
 // StepProgress tells how far a step is, once a second and when its phase
 // changes.
-func (l *engineLog) StepProgress(s reconcile.Step, e mover.Event) {
+func (l *engineLog) StepProgress(s engine.Step, e mover.Event) {
 	l.mu.Lock()
 	now := time.Now()
 	last := l.said[s.ID]
@@ -70,13 +70,13 @@ func (l *engineLog) StepProgress(s reconcile.Step, e mover.Event) {
 	}
 	l.mu.Unlock()
 	if !skip {
-		l.write(reconcile.EngineEvent{Kind: reconcile.EngineProgress, Step: s.ID, Title: s.Title, Progress: &e})
+		l.write(engine.HostedEvent{Kind: engine.HostedProgress, Step: s.ID, Title: s.Title, Progress: &e})
 	}
 }
 
 // StepEnds tells how long a step took, or why it failed.
-func (l *engineLog) StepEnds(s reconcile.Step, d time.Duration, err error) {
-	e := reconcile.EngineEvent{Kind: reconcile.EngineEnds, Step: s.ID, Title: s.Title, Duration: d}
+func (l *engineLog) StepEnds(s engine.Step, d time.Duration, err error) {
+	e := engine.HostedEvent{Kind: engine.HostedEnds, Step: s.ID, Title: s.Title, Duration: d}
 	if err != nil {
 		e.Failed, e.Text = true, err.Error()
 	}
@@ -84,17 +84,17 @@ func (l *engineLog) StepEnds(s reconcile.Step, d time.Duration, err error) {
 }
 
 // Service tells whether the application is up.
-func (l *engineLog) Service(s reconcile.Service) {
-	l.write(reconcile.EngineEvent{Kind: reconcile.EngineService, Service: &s})
+func (l *engineLog) Service(s engine.Service) {
+	l.write(engine.HostedEvent{Kind: engine.HostedService, Service: &s})
 }
 
 // Note tells a sentence.
 func (l *engineLog) Note(text string) {
-	l.write(reconcile.EngineEvent{Kind: reconcile.EngineNotes, Text: text})
+	l.write(engine.HostedEvent{Kind: engine.HostedNotes, Text: text})
 }
 
 // outcome is the last line.
-func (l *engineLog) outcome(out reconcile.EngineOutcome) error {
+func (l *engineLog) outcome(out engine.HostedOutcome) error {
 	raw, err := json.Marshal(out)
 	if err != nil {
 		return fmt.Errorf("write the outcome: %w", err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -37,10 +38,10 @@ func loaded(t *testing.T) *spec.Spec {
 	return s
 }
 
-func engineSteps() []reconcile.Step {
-	return []reconcile.Step{
-		{ID: "quiesce/application", Action: reconcile.ActQuiesce, Title: "Stop", Risk: reconcile.Outage, Accept: "outage"},
-		{ID: "copy/postgresql", Action: reconcile.ActCopy, Title: "Copy", Risk: reconcile.Outage, Accept: "outage"},
+func engineSteps() []engine.Step {
+	return []engine.Step{
+		{ID: "quiesce/application", Action: reconcile.ActQuiesce, Title: "Stop", Risk: engine.Outage, Accept: "outage"},
+		{ID: "copy/postgresql", Action: reconcile.ActCopy, Title: "Copy", Risk: engine.Outage, Accept: "outage"},
 	}
 }
 
@@ -50,41 +51,41 @@ type heard struct{ said []string }
 func (h *heard) say(format string, args ...any) {
 	h.said = append(h.said, fmt.Sprintf(format, args...))
 }
-func (h *heard) StepBegins(s reconcile.Step) { h.say("begins %s %s", s.ID, s.Title) }
-func (h *heard) StepSkipped(s reconcile.Step, why string) {
+func (h *heard) StepBegins(s engine.Step) { h.say("begins %s %s", s.ID, s.Title) }
+func (h *heard) StepSkipped(s engine.Step, why string) {
 	h.say("skips %s %s: %s", s.ID, s.Title, why)
 }
-func (h *heard) StepProgress(s reconcile.Step, e mover.Event) {
+func (h *heard) StepProgress(s engine.Step, e mover.Event) {
 	h.say("progress %s %s %d", s.ID, e.Phase, e.Bytes)
 }
-func (h *heard) StepEnds(s reconcile.Step, d time.Duration, err error) {
+func (h *heard) StepEnds(s engine.Step, d time.Duration, err error) {
 	h.say("ends %s %s %v", s.ID, d, err)
 }
-func (h *heard) Service(s reconcile.Service) { h.say("up %v since %s", s.Up, s.Since) }
-func (h *heard) Note(text string)            { h.say("note %s", text) }
+func (h *heard) Service(s engine.Service) { h.say("up %v since %s", s.Up, s.Since) }
+func (h *heard) Note(text string)         { h.say("note %s", text) }
 
 // What an engine writes is what a follower is told, in the same order.
 func TestAnEnginesLogIsHeardByItsFollower(t *testing.T) {
 	var log bytes.Buffer
 	l := newEngineLog(&log)
 	steps := engineSteps()
-	tell := func(e reconcile.Events) {
+	tell := func(e engine.Events) {
 		e.Note("waiting")
 		e.StepSkipped(steps[0], "it is stopped")
-		e.Service(reconcile.Service{Since: time.Unix(1e9, 0).UTC()})
+		e.Service(engine.Service{Since: time.Unix(1e9, 0).UTC()})
 		e.StepBegins(steps[1])
 		e.StepProgress(steps[1], mover.Event{Phase: "copying", Bytes: 7})
 		e.StepEnds(steps[1], time.Minute, errors.New("no"))
 		e.StepEnds(steps[1], time.Minute, nil)
 	}
-	direct, followed, plans := &heard{}, &heard{}, [][]reconcile.Step{}
+	direct, followed, plans := &heard{}, &heard{}, [][]engine.Step{}
 	tell(direct)
-	l.Plan(reconcile.Plan{Steps: steps})
+	l.Plan(engine.Plan{Steps: steps})
 	tell(l)
-	if err := l.outcome(reconcile.EngineOutcome{Exit: 1}); err != nil {
+	if err := l.outcome(engine.HostedOutcome{Exit: 1}); err != nil {
 		t.Fatal(err)
 	}
-	follower := &teller{draw: func(list ...reconcile.Step) (reconcile.Events, func()) {
+	follower := &teller{draw: func(list ...engine.Step) (engine.Events, func()) {
 		plans = append(plans, list)
 		return followed, func() {}
 	}}
@@ -109,9 +110,9 @@ func TestAnEnginesLogIsHeardByItsFollower(t *testing.T) {
 
 func TestAFollowerThatComesLateDrawsWithoutAPlan(t *testing.T) {
 	followed := &heard{}
-	follower := &teller{draw: func(...reconcile.Step) (reconcile.Events, func()) { return followed, func() {} }}
+	follower := &teller{draw: func(...engine.Step) (engine.Events, func()) { return followed, func() {} }}
 	follower.tell(mover.Event{Phase: "somebody else's"})
-	follower.tell(reconcile.EngineEvent{Kind: reconcile.EngineNotes, Text: "hello"}.Line())
+	follower.tell(engine.HostedEvent{Kind: engine.HostedNotes, Text: "hello"}.Line())
 	if !slices.Equal(followed.said, []string{"note hello"}) {
 		t.Errorf("heard %q", followed.said)
 	}
@@ -121,12 +122,12 @@ func TestAFollowerThatComesLateDrawsWithoutAPlan(t *testing.T) {
 func TestAnEnginesFailureIsShownAsIfItWereHere(t *testing.T) {
 	here := &hint{&reconcile.DifferentError{Proof: mover.Proof{Differences: []mover.Difference{{Kind: "table", Object: "public.builds", What: "value differs"}}}}, "look who writes"}
 	e := &hosted{}
-	out := e.ended(t.Context(), reconcile.Report{Plan: "p", WentBack: true}, here)
+	out := e.ended(t.Context(), engine.Report{Plan: "p", WentBack: true}, here)
 	data, err := json.Marshal(out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back reconcile.EngineOutcome
+	var back engine.HostedOutcome
 	if err := json.Unmarshal(data, &back); err != nil {
 		t.Fatal(err)
 	}
@@ -139,19 +140,19 @@ func TestAnEnginesFailureIsShownAsIfItWereHere(t *testing.T) {
 		t.Errorf("here %q %q\nthere %q %q", direct.String(), nextStep(here), followed.String(), nextStep(there))
 	}
 	for _, code := range []int{codeUnreadable, codeStale, codeHeld, codeBlocked} {
-		if got := codeOf(t.Context(), &engineError{reconcile.EngineOutcome{Exit: code}}); got != code {
+		if got := codeOf(t.Context(), &engineError{engine.HostedOutcome{Exit: code}}); got != code {
 			t.Errorf("an engine that ended with %d gives %d", code, got)
 		}
 	}
 }
 
-func writeWork(t *testing.T, change func(*work, *reconcile.Plan)) string {
+func writeWork(t *testing.T, change func(*work, *engine.Plan)) string {
 	t.Helper()
-	plan := reconcile.Plan{Format: reconcile.PlanFormat, ID: "8bcee46f15", Name: "ci", MadeAt: time.Unix(1000, 0).UTC(), Steps: engineSteps()}
+	plan := engine.Plan{Format: engine.PlanFormat, ID: "8bcee46f15", Name: "ci", MadeAt: time.Unix(1000, 0).UTC(), Steps: engineSteps()}
 	for i := range plan.Steps {
 		plan.Steps[i].Reason = "because"
 	}
-	plan.Binding = reconcile.Binding{SpecDigest: loaded(t).Digest(), ClusterUID: "uid", Release: "ci/server", Revision: 3, Chart: "c-1", Tool: toolVersion()}
+	plan.Binding = engine.Binding{SpecDigest: loaded(t).Digest(), ClusterUID: "uid", Release: "ci/server", Revision: 3, Chart: "c-1", Tool: toolVersion()}
 	w := work{Format: workFormat, By: "me@here/1", Accepted: plan.Dangers(), Tool: toolVersion()}
 	if change != nil {
 		change(&w, &plan)
@@ -174,13 +175,13 @@ func TestWorkIsReadAsItWasSubmitted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.spec.Digest() != loaded(t).Digest() || h.plan.ID != "8bcee46f15" || h.By != "me@here/1" || !slices.Equal(actionsOf(h.plan), []reconcile.ActionKind{reconcile.ActQuiesce, reconcile.ActCopy}) {
+	if h.spec.Digest() != loaded(t).Digest() || h.plan.ID != "8bcee46f15" || h.By != "me@here/1" || !slices.Equal(actionsOf(h.plan), []engine.ActionKind{reconcile.ActQuiesce, reconcile.ActCopy}) {
 		t.Errorf("read %+v", h)
 	}
-	for want, change := range map[string]func(*work, *reconcile.Plan){
-		`the plan has the danger "outage", which --accept does not name`: func(w *work, _ *reconcile.Plan) { w.Accepted = nil },
-		"set mover.image to the image of the same version":               func(w *work, _ *reconcile.Plan) { w.Tool = "0.0.1" },
-		`its format is "other"`:                                          func(w *work, _ *reconcile.Plan) { w.Format = "other" },
+	for want, change := range map[string]func(*work, *engine.Plan){
+		`the plan has the danger "outage", which --accept does not name`: func(w *work, _ *engine.Plan) { w.Accepted = nil },
+		"set mover.image to the image of the same version":               func(w *work, _ *engine.Plan) { w.Tool = "0.0.1" },
+		`its format is "other"`:                                          func(w *work, _ *engine.Plan) { w.Format = "other" },
 	} {
 		if _, err := readWork(writeWork(t, change)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %s, got %v", want, err)
@@ -191,8 +192,8 @@ func TestWorkIsReadAsItWasSubmitted(t *testing.T) {
 	}
 }
 
-func actionsOf(p reconcile.Plan) []reconcile.ActionKind {
-	var out []reconcile.ActionKind
+func actionsOf(p engine.Plan) []engine.ActionKind {
+	var out []engine.ActionKind
 	for _, s := range p.Steps {
 		out = append(out, s.Action)
 	}
@@ -229,38 +230,38 @@ func TestChartIsPutTogetherInOrder(t *testing.T) {
 func TestAnEngineBringsBackWhatCannotGoOn(t *testing.T) {
 	s := loaded(t)
 	steps := engineSteps()
-	accepted := reconcile.Plan{ID: "a", Steps: steps, Binding: reconcile.Binding{SpecDigest: s.Digest(), Revision: 3}}
-	finding := []reconcile.Finding{{ID: "access-denied", Blocks: true, What: "no"}}
+	accepted := engine.Plan{ID: "a", Steps: steps, Binding: engine.Binding{SpecDigest: s.Digest(), Revision: 3}}
+	finding := []engine.Finding{{ID: "access-denied", Blocks: true, What: "no"}}
 	opened := func(phase reconcile.MovePhase) reconcile.Observation {
 		var o reconcile.Observation
-		o.Move = reconcile.Found(reconcile.Move{ID: "postgresql-e1", Phase: phase})
+		o.Move = engine.Found(reconcile.Move{ID: "postgresql-e1", Phase: phase})
 		return o
 	}
 	resumed := accepted
 	resumed.Resumes, resumed.Binding.Revision = "postgresql-e1", 4
-	with := func(p reconcile.Plan, change func(*reconcile.Plan)) reconcile.Plan { change(&p); return p }
-	returning := with(resumed, func(p *reconcile.Plan) {
-		p.Steps = append([]reconcile.Step{{ID: "go-back/postgresql", Action: reconcile.ActGoBack}}, steps...)
+	with := func(p engine.Plan, change func(*engine.Plan)) engine.Plan { change(&p); return p }
+	returning := with(resumed, func(p *engine.Plan) {
+		p.Steps = append([]engine.Step{{ID: "go-back/postgresql", Action: reconcile.ActGoBack}}, steps...)
 	})
 	for _, tc := range []struct {
 		name  string
-		now   reconcile.Plan
+		now   engine.Plan
 		seen  reconcile.Observation
 		began bool
-		steps []reconcile.ActionKind
+		steps []engine.ActionKind
 		back  string
 		err   string
 	}{
 		{"it fits", accepted, reconcile.Observation{}, false, actionsOf(accepted), "", ""},
 		{"it goes on", resumed, opened(reconcile.MoveOpen), true, actionsOf(accepted), "", ""},
-		{"all was done when the pod died", with(accepted, func(p *reconcile.Plan) { p.Steps, p.Binding.Revision = nil, 9 }), opened(reconcile.MoveFinished), true, nil, "", ""},
-		{"stale before it began", with(accepted, func(p *reconcile.Plan) { p.Binding.Revision = 4 }), reconcile.Observation{}, false, nil, "", "the plan is stale"},
-		{"blocked before it began", with(accepted, func(p *reconcile.Plan) { p.Findings = finding }), reconcile.Observation{}, false, nil, "", "blocked by preflight"},
-		{"blocked with the move open", with(resumed, func(p *reconcile.Plan) { p.Findings = finding }), opened(reconcile.MoveOpen), true, []reconcile.ActionKind{reconcile.ActGoBack}, "blocked by preflight", ""},
-		{"blocked after the commit", with(resumed, func(p *reconcile.Plan) { p.Findings = finding }), opened(reconcile.MoveCommitted), true, nil, "", "blocked by preflight"},
-		{"cut off on the way back", returning, opened(reconcile.MoveReturning), true, []reconcile.ActionKind{reconcile.ActGoBack}, "cut off on its way back", ""},
-		{"a danger that nobody accepted", with(accepted, func(p *reconcile.Plan) {
-			p.Steps = append([]reconcile.Step{}, steps...)
+		{"all was done when the pod died", with(accepted, func(p *engine.Plan) { p.Steps, p.Binding.Revision = nil, 9 }), opened(reconcile.MoveFinished), true, nil, "", ""},
+		{"stale before it began", with(accepted, func(p *engine.Plan) { p.Binding.Revision = 4 }), reconcile.Observation{}, false, nil, "", "the plan is stale"},
+		{"blocked before it began", with(accepted, func(p *engine.Plan) { p.Findings = finding }), reconcile.Observation{}, false, nil, "", "blocked by preflight"},
+		{"blocked with the move open", with(resumed, func(p *engine.Plan) { p.Findings = finding }), opened(reconcile.MoveOpen), true, []engine.ActionKind{reconcile.ActGoBack}, "blocked by preflight", ""},
+		{"blocked after the commit", with(resumed, func(p *engine.Plan) { p.Findings = finding }), opened(reconcile.MoveCommitted), true, nil, "", "blocked by preflight"},
+		{"cut off on the way back", returning, opened(reconcile.MoveReturning), true, []engine.ActionKind{reconcile.ActGoBack}, "cut off on its way back", ""},
+		{"a danger that nobody accepted", with(accepted, func(p *engine.Plan) {
+			p.Steps = append([]engine.Step{}, steps...)
 			p.Steps[0].Accept = reconcile.AcceptSuspended
 		}), reconcile.Observation{}, false, nil, "", `the plan has the danger "reconciliation-suspended"`},
 		{"submitted with a way back", returning, opened(reconcile.MoveReturning), false, actionsOf(returning), "", ""},
@@ -289,7 +290,7 @@ func TestAPodThatIsToldToEndBringsNothingBack(t *testing.T) {
 	defer stop()
 	interrupt(errInterrupted)
 	<-work.Done()
-	if cause := context.Cause(work); !errors.Is(cause, reconcile.ErrLeaseLost) || errors.Is(cause, errInterrupted) {
+	if cause := context.Cause(work); !errors.Is(cause, engine.ErrLeaseLost) || errors.Is(cause, errInterrupted) {
 		t.Errorf("the work ends with %v", cause)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -72,8 +73,8 @@ func codeOf(ctx context.Context, err error) int {
 		problems   *spec.Problems
 		unreadable *reconcile.UnreadableError
 		away       *unreachable
-		stale      *reconcile.StaleError
-		blocked    *reconcile.BlockedError
+		stale      *engine.StaleError
+		blocked    *engine.BlockedError
 		held       *kube.HeldError
 		other      *kube.OtherEngineError
 		ended      *engineError
@@ -191,7 +192,7 @@ func nextStep(err error) string {
 		h          *hint
 		unreadable *reconcile.UnreadableError
 		away       *unreachable
-		stale      *reconcile.StaleError
+		stale      *engine.StaleError
 		held       *kube.HeldError
 		usage      *usageError
 		other      *kube.OtherEngineError
@@ -212,7 +213,7 @@ func nextStep(err error) string {
 		return "nothing was changed; repair the access and run it again"
 	case errors.As(err, &stale):
 		return "make a new plan and have it reviewed"
-	case errors.Is(err, reconcile.ErrDeadline):
+	case errors.Is(err, engine.ErrDeadline):
 		return "find out what took so long, or give it more time with --deadline"
 	}
 	return ""

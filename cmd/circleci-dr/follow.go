@@ -9,11 +9,12 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // engineError is a failure that an engine in the cluster reported.
-type engineError struct{ outcome reconcile.EngineOutcome }
+type engineError struct{ outcome engine.HostedOutcome }
 
 // Error gives the engine's own words.
 func (e *engineError) Error() string { return e.outcome.Error }
@@ -23,7 +24,11 @@ func (e *engineError) Unwrap() error {
 	if len(e.outcome.Differences) == 0 {
 		return nil
 	}
-	return &reconcile.DifferentError{Proof: mover.Proof{Differences: e.outcome.Differences}}
+	var found []mover.Difference
+	if err := json.Unmarshal(e.outcome.Differences, &found); err != nil { // of another version
+		return fmt.Errorf("what the proof found unequal could not be read: %w", err)
+	}
+	return &reconcile.DifferentError{Proof: mover.Proof{Differences: found}}
 }
 
 // rejoin follows an engine that is at work on this very file, instead of
@@ -57,7 +62,7 @@ func (p *program) attach(ctx context.Context, ses *session, o common, asJSON boo
 
 // follow shows an engine's progress and ends with its report and its code.
 // Interrupted, it only stops following.
-func (p *program) follow(ctx context.Context, ses *session, run reconcile.EngineRun, o common, asJSON bool) error {
+func (p *program) follow(ctx context.Context, ses *session, run engine.HostedRun, o common, asJSON bool) error {
 	p.following.Store(true)
 	defer p.following.Store(false)
 	p.result.Plan = run.Plan
@@ -73,7 +78,7 @@ func (p *program) follow(ctx context.Context, ses *session, run reconcile.Engine
 	if err != nil {
 		return &hint{p.withdraw(ctx, ses, err), "circleci-dr status tells how things are"}
 	}
-	var out reconcile.EngineOutcome
+	var out engine.HostedOutcome
 	if err := json.Unmarshal(raw, &out); err != nil {
 		return &hint{fmt.Errorf("read the outcome of %s: %w", run.Job, err), "circleci-dr status tells how things are"}
 	}
@@ -102,8 +107,8 @@ func (p *program) withdraw(ctx context.Context, ses *session, err error) error {
 }
 
 // recorded is the outcome that an engine left beside its log.
-func recorded(ctx context.Context, ses *session, run reconcile.EngineRun) (json.RawMessage, error) {
-	rec := reconcile.ReadEngineRecord(ctx, ses.providers.Records)
+func recorded(ctx context.Context, ses *session, run engine.HostedRun) (json.RawMessage, error) {
+	rec := engine.ReadHosted(ctx, ses.providers.Records)
 	switch {
 	case rec.Unread():
 		return nil, &unreachable{errors.New(rec.Why)}
@@ -115,8 +120,8 @@ func recorded(ctx context.Context, ses *session, run reconcile.EngineRun) (json.
 
 // teller turns the lines of an engine's log into the events of an apply.
 type teller struct {
-	draw   func(...reconcile.Step) (reconcile.Events, func())
-	events reconcile.Events
+	draw   func(...engine.Step) (engine.Events, func())
+	events engine.Events
 	done   func()
 }
 
@@ -128,45 +133,45 @@ func (t *teller) close() {
 }
 
 func (t *teller) tell(line mover.Event) {
-	e, ok := reconcile.EngineEventOf(line)
+	e, ok := engine.HostedEventOf(line)
 	if !ok {
 		return
 	}
-	if e.Kind == reconcile.EnginePlans || t.events == nil {
+	if e.Kind == engine.HostedPlans || t.events == nil {
 		t.begin(e.Steps)
 	}
-	st := reconcile.Step{ID: e.Step, Title: e.Title}
+	st := engine.Step{ID: e.Step, Title: e.Title}
 	switch e.Kind {
-	case reconcile.EngineBegins:
+	case engine.HostedBegins:
 		t.events.StepBegins(st)
-	case reconcile.EngineSkips:
+	case engine.HostedSkips:
 		t.events.StepSkipped(st, e.Text)
-	case reconcile.EngineProgress:
+	case engine.HostedProgress:
 		if e.Progress != nil {
 			t.events.StepProgress(st, *e.Progress)
 		}
-	case reconcile.EngineEnds:
+	case engine.HostedEnds:
 		var err error
 		if e.Failed {
 			err = errors.New(e.Text)
 		}
 		t.events.StepEnds(st, e.Duration, err)
-	case reconcile.EngineService:
+	case engine.HostedService:
 		if e.Service != nil {
 			t.events.Service(*e.Service)
 		}
-	case reconcile.EngineNotes:
+	case engine.HostedNotes:
 		t.events.Note(e.Text)
 	default: // a plan, or what a newer engine tells
 	}
 }
 
 // begin draws anew: each pod of an engine has its own plan.
-func (t *teller) begin(steps []reconcile.EngineStep) {
+func (t *teller) begin(steps []engine.HostedStep) {
 	t.close()
-	var list []reconcile.Step
+	var list []engine.Step
 	for _, s := range steps {
-		list = append(list, reconcile.Step{ID: s.ID, Title: s.Title})
+		list = append(list, engine.Step{ID: s.ID, Title: s.Title})
 	}
 	t.events, t.done = t.draw(list...)
 }

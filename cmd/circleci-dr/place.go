@@ -5,7 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // placeWish is where somebody wants an apply to work.
@@ -50,9 +50,9 @@ func (p *program) mayGoToCluster(wish placeWish) bool {
 }
 
 // stopsApplication tells whether a plan has an outage.
-func stopsApplication(plan reconcile.Plan) bool {
+func stopsApplication(plan engine.Plan) bool {
 	for _, s := range plan.Steps {
-		if s.Risk == reconcile.Outage {
+		if s.Risk == engine.Outage {
 			return true
 		}
 	}
@@ -62,7 +62,7 @@ func stopsApplication(plan reconcile.Plan) bool {
 // choosePlace tells whether the cluster does the work, and says so in one line
 // before anything is begun. A job that may be cut off at any moment does not
 // hold a stopped application.
-func (p *program) choosePlace(wish placeWish, plan reconcile.Plan) (cluster bool) {
+func (p *program) choosePlace(wish placeWish, plan engine.Plan) (cluster bool) {
 	outage, ci := stopsApplication(plan), p.ci()
 	var why string
 	switch {

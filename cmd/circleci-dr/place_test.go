@@ -4,17 +4,17 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 func TestWhereAnApplyWorks(t *testing.T) {
-	outage := reconcile.Plan{Steps: []reconcile.Step{{Risk: reconcile.Safe}, {Risk: reconcile.Outage}}}
-	harmless := reconcile.Plan{Steps: []reconcile.Step{{Risk: reconcile.Safe}}}
+	outage := engine.Plan{Steps: []engine.Step{{Risk: engine.Safe}, {Risk: engine.Outage}}}
+	harmless := engine.Plan{Steps: []engine.Step{{Risk: engine.Safe}}}
 	for _, tc := range []struct {
 		name    string
 		env     map[string]string
 		wish    placeWish
-		plan    reconcile.Plan
+		plan    engine.Plan
 		cluster bool
 		said    string
 	}{
@@ -28,7 +28,7 @@ func TestWhereAnApplyWorks(t *testing.T) {
 		{"a CI job without an outage", map[string]string{"CI": "true"}, wishNone, harmless, false, "runs on this machine: the plan does not stop the application\n"},
 		{"a CI job that refuses", map[string]string{"CI": "true"}, wishHere, outage, false, "runs on this machine (--in-cluster=false)\n"},
 		{"CI said to be off", map[string]string{"CI": "false", "CIRCLECI": ""}, wishNone, outage, false, "runs on this machine: if it dies, CircleCI stays stopped until you run this again; --in-cluster survives that\n"},
-		{"nothing to do", map[string]string{"CI": "true"}, wishCluster, reconcile.Plan{}, false, ""},
+		{"nothing to do", map[string]string{"CI": "true"}, wishCluster, engine.Plan{}, false, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var said bytes.Buffer

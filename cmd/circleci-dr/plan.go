@@ -11,6 +11,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -79,13 +80,13 @@ func (p *program) runPlan(ctx context.Context, o planOptions) error {
 }
 
 // makePlan observes and plans.
-func (p *program) makePlan(ctx context.Context, ses *session, opt reconcile.ObserveOptions) (reconcile.Plan, reconcile.Observation, error) {
+func (p *program) makePlan(ctx context.Context, ses *session, opt reconcile.ObserveOptions) (engine.Plan, reconcile.Observation, error) {
 	var o reconcile.Observation
 	if ses.spec.Server != nil {
 		opt.Preview, opt.Progress = true, func(mover.Event) {}
 		o = reconcile.Observe(ctx, ses.spec, ses.providers, opt)
 		if err := context.Cause(ctx); err != nil {
-			return reconcile.Plan{}, o, err
+			return engine.Plan{}, o, err
 		}
 	}
 	plan, err := reconcile.MakePlan(ses.spec, o)
@@ -96,7 +97,7 @@ func (p *program) renderOptions(ses *session, o common) render.Options {
 	return render.Options{Color: p.color, Width: columns(p.out), Details: p.details, File: o.file, Where: ses.spec.Where}
 }
 
-func (p *program) showPlan(plan reconcile.Plan, ses *session, o common, planFile string, asJSON bool) error {
+func (p *program) showPlan(plan engine.Plan, ses *session, o common, planFile string, asJSON bool) error {
 	if asJSON {
 		return render.PlanJSON(p.out, plan)
 	}
@@ -104,7 +105,7 @@ func (p *program) showPlan(plan reconcile.Plan, ses *session, o common, planFile
 }
 
 // applyCommandLine is the exact command that applies a plan.
-func applyCommandLine(plan reconcile.Plan, o common, planFile string) string {
+func applyCommandLine(plan engine.Plan, o common, planFile string) string {
 	line := commandLine("apply", o)
 	for _, e := range slices.Sorted(maps.Keys(plan.Authoritative)) {
 		if planFile == "" { // a plan file has the choice in it
@@ -130,7 +131,7 @@ func commandLine(command string, o common) string {
 	return line
 }
 
-func writePlanFile(path string, plan reconcile.Plan) error {
+func writePlanFile(path string, plan engine.Plan) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("write plan file: %w", err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -43,7 +44,7 @@ func (p *program) runProve(ctx context.Context, o proveOptions) error {
 	defer release()
 	events, done := p.events()
 	proof, err := reconcile.Prove(ctx, ses.spec, ses.providers, datastore, func(e mover.Event) {
-		events.StepProgress(reconcile.Step{ID: "prove", Title: "Prove"}, e)
+		events.StepProgress(engine.Step{ID: "prove", Title: "Prove"}, e)
 	})
 	done()
 	if err != nil {

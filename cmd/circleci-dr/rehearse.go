@@ -10,6 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -75,10 +76,10 @@ func (p *program) runRehearse(ctx context.Context, o rehearseOptions) error {
 	events, done := p.events()
 	opt := reconcile.RehearseOptions{WithData: o.withData, Time: o.timeLimit, XminAge: o.xminAge}
 	found, err := reconcile.Rehearse(ctx, ses.spec, ses.providers, mover.PostgreSQL, opt, func(e mover.Event) {
-		events.StepProgress(reconcile.Step{ID: "rehearse", Title: "Rehearse"}, e)
+		events.StepProgress(engine.Step{ID: "rehearse", Title: "Rehearse"}, e)
 	})
 	done()
-	var blocked *reconcile.BlockedError
+	var blocked *engine.BlockedError
 	if err != nil && !errors.As(err, &blocked) {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/internal/values"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -99,7 +100,7 @@ func connect(s *spec.Spec, options kube.Options, chart string) (*session, error)
 		return nil, err
 	}
 	return &session{spec: s, kube: client, release: release, chart: release.Archive, providers: reconcile.Providers{
-		Outside: reconcile.Outside{Records: client, Now: time.Now, Wait: process.Pause, At: testHook},
+		Outside: engine.Outside{Records: client, Now: time.Now, Wait: process.Pause, At: testHook},
 		Cluster: client, Releases: release, Switcher: release, Workloads: client, Neighbours: client, Stores: client, Passwords: client,
 		Movers: client, Access: client, Leases: client, Starts: client, Authorities: client, Roads: client, Reconcilers: client,
 		Tool: toolVersion(),

@@ -7,6 +7,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 func (p *program) statusCommand() *cli.Command {
@@ -41,7 +42,7 @@ func (p *program) runStatus(ctx context.Context, o common, follow bool) error {
 	if ses.spec.Server != nil {
 		seen := reconcile.Observe(ctx, ses.spec, ses.providers, reconcile.ObserveOptions{For: reconcile.UseRead, Ailing: true})
 		run := ses.kube.Engine(ctx)
-		lines = reconcile.StatusWithEngine(reconcile.Status(ses.spec, seen, o.file), run, reconcile.ReadEngineRecord(ctx, ses.providers.Records), o.file)
+		lines = reconcile.StatusWithEngine(reconcile.Status(ses.spec, seen, o.file), run, engine.ReadHosted(ctx, ses.providers.Records), o.file)
 		unread = seen.Release.Unread() || seen.Workloads.Unread() || seen.Move.Unread() || run.Unread()
 	}
 	coverage := reconcile.CoverageOf(ses.spec)

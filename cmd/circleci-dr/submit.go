@@ -14,6 +14,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -39,22 +40,22 @@ type work struct {
 }
 
 // submit hands an accepted plan to an engine in the cluster.
-func (p *program) submit(ctx context.Context, ses *session, plan reconcile.Plan, deadline time.Duration) (reconcile.EngineRun, error) {
+func (p *program) submit(ctx context.Context, ses *session, plan engine.Plan, deadline time.Duration) (engine.HostedRun, error) {
 	if missing := reconcile.SubmitFinding(ses.kube.Denied(ctx, reconcile.SubmitPermissions())); len(missing) > 0 {
-		return reconcile.EngineRun{}, &reconcile.BlockedError{Findings: missing}
+		return engine.HostedRun{}, &engine.BlockedError{Findings: missing}
 	}
 	chart, err := ses.chart()
 	if err != nil {
-		return reconcile.EngineRun{}, err
+		return engine.HostedRun{}, err
 	}
 	files, err := workFiles(ses.spec, plan, work{
 		Format: workFormat, By: owner(), At: time.Now().UTC(), Accepted: plan.Dangers(), Tool: toolVersion(), ChartBytes: len(chart),
 	})
 	if err != nil {
-		return reconcile.EngineRun{}, err
+		return engine.HostedRun{}, err
 	}
 	if deadline == 0 {
-		deadline = reconcile.DeadlineFor(plan)
+		deadline = engine.DeadlineFor(plan)
 	}
 	run, err := ses.kube.Submit(ctx, kube.EngineWork{
 		Plan: plan.ID, SpecDigest: ses.spec.Digest(), By: owner(), Deadline: deadline, Files: files, Chart: chart,
@@ -73,7 +74,7 @@ func (p *program) submit(ctx context.Context, ses *session, plan reconcile.Plan,
 	return run, err
 }
 
-func workFiles(s *spec.Spec, plan reconcile.Plan, w work) (map[string][]byte, error) {
+func workFiles(s *spec.Spec, plan engine.Plan, w work) (map[string][]byte, error) {
 	var drawn bytes.Buffer
 	if err := render.PlanJSON(&drawn, plan); err != nil {
 		return nil, fmt.Errorf("write the plan for the engine: %w", err)
@@ -89,7 +90,7 @@ func workFiles(s *spec.Spec, plan reconcile.Plan, w work) (map[string][]byte, er
 type handed struct {
 	work
 	spec *spec.Spec
-	plan reconcile.Plan
+	plan engine.Plan
 }
 
 // readWork reads it and holds the acceptance against the plan once more.

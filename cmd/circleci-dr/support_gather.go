@@ -12,6 +12,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // gathered is everything that was read, before any of it is redacted.
@@ -73,7 +74,7 @@ func (p *program) gather(ctx context.Context, ses *session, o common) *bundle.Bu
 	return b
 }
 
-func why[T any](o reconcile.Observed[T]) string {
+func why[T any](o engine.Observed[T]) string {
 	if !o.Unread() {
 		return ""
 	}

@@ -11,12 +11,13 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Declared reads the newest record of the release with what its values say of
 // the datastores. No secret is in it.
-func (c *Client) Declared(ctx context.Context) reconcile.Observed[reconcile.DeclaredRelease] {
+func (c *Client) Declared(ctx context.Context) engine.Observed[reconcile.DeclaredRelease] {
 	got, err := within(ctx, func() (reconcile.DeclaredRelease, error) {
 		var out reconcile.DeclaredRelease
 		s, err := c.open()
@@ -35,11 +36,11 @@ func (c *Client) Declared(ctx context.Context) reconcile.Observed[reconcile.Decl
 	})
 	switch {
 	case errors.Is(err, errNoRelease):
-		return reconcile.NotThere[reconcile.DeclaredRelease]()
+		return engine.NotThere[reconcile.DeclaredRelease]()
 	case err != nil:
-		return reconcile.CouldNot[reconcile.DeclaredRelease](err)
+		return engine.CouldNot[reconcile.DeclaredRelease](err)
 	}
-	return reconcile.Found(got)
+	return engine.Found(got)
 }
 
 func declaredIn(rel *release.Release) (reconcile.DeclaredRelease, error) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // fields are the leaves of an object by their path, such as
@@ -46,10 +47,10 @@ type shower struct {
 }
 
 // change describes one path that goes from one object to another.
-func (s shower) change(path string, from, to fields) reconcile.Change {
+func (s shower) change(path string, from, to fields) engine.Change {
 	old, hadOld := from[path]
 	young, hasYoung := to[path]
-	c := reconcile.Change{Field: path, From: s.leaf(path, old, hadOld), To: s.leaf(path, young, hasYoung)}
+	c := engine.Change{Field: path, From: s.leaf(path, old, hadOld), To: s.leaf(path, young, hasYoung)}
 	if c.From == c.To && c.From == redacted {
 		c.To = redacted + " (sha changed)"
 	}

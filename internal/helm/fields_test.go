@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 func object(t *testing.T, text string) map[string]any {
@@ -74,11 +75,11 @@ spec:
 	effectsOn(&got, judging{show: shower{kind: "Deployment"}, rewriting: &reconcile.Rewriting{}}, nil,
 		forms{flatten(object(t, manifest)), flatten(object(t, changed)), flatten(object(t, live)), flatten(object(t, result))})
 	wantRendered := []reconcile.RenderedChange{
-		{Change: reconcile.Change{Field: "spec.template.spec.containers[web].env[DB_PASSWORD].value", From: "[redacted]", To: "[redacted] (sha changed)"}},
-		{Change: reconcile.Change{Field: "spec.template.spec.containers[web].env[HOST].value", From: "inside", To: "outside"}},
-		{Change: reconcile.Change{Field: "spec.template.spec.containers[web].ports[80].containerPort", From: "", To: "80"}},
+		{Change: engine.Change{Field: "spec.template.spec.containers[web].env[DB_PASSWORD].value", From: "[redacted]", To: "[redacted] (sha changed)"}},
+		{Change: engine.Change{Field: "spec.template.spec.containers[web].env[HOST].value", From: "inside", To: "outside"}},
+		{Change: engine.Change{Field: "spec.template.spec.containers[web].ports[80].containerPort", From: "", To: "80"}},
 	}
-	wantDrifted := []reconcile.Change{{Field: "spec.replicas", From: "1", To: "2"}}
+	wantDrifted := []engine.Change{{Field: "spec.replicas", From: "1", To: "2"}}
 	if diff := cmp.Diff(wantRendered, got.Rendered); diff != "" {
 		t.Errorf("rendered: %s", diff)
 	}
@@ -91,7 +92,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	from := flatten(object(t, `{kind: Secret, stringData: {password: one}}`))
 	to := flatten(object(t, `{kind: Secret, data: {password: dHdv}}`))
 	got := shower{kind: "Secret"}.change("data.password", from, to)
-	want := reconcile.Change{Field: "data.password", From: "[redacted]", To: "[redacted] (sha changed)"}
+	want := engine.Change{Field: "data.password", From: "[redacted]", To: "[redacted] (sha changed)"}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

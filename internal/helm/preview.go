@@ -16,13 +16,14 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Preview says what Upgrade with the same change would do, object by object.
 // Helm's own dry run never shows the objects to the server; this sends the
 // patches that Helm would send, as dry runs. Nothing is changed.
-func (c *Client) Preview(ctx context.Context, change reconcile.ReleaseChange) reconcile.Observed[reconcile.Preview] {
+func (c *Client) Preview(ctx context.Context, change reconcile.ReleaseChange) engine.Observed[reconcile.Preview] {
 	got, err := within(ctx, func() (reconcile.Preview, error) {
 		t, err := c.prepare(ctx, change)
 		if err != nil {
@@ -35,12 +36,12 @@ func (c *Client) Preview(ctx context.Context, change reconcile.ReleaseChange) re
 		return p, t.scrub.err(err)
 	})
 	if errors.Is(err, errNoRelease) {
-		return reconcile.NotThere[reconcile.Preview]()
+		return engine.NotThere[reconcile.Preview]()
 	}
 	if err != nil {
-		return reconcile.CouldNot[reconcile.Preview](fmt.Errorf("preview the upgrade of helm release %s: %w", c.opts.Release, err))
+		return engine.CouldNot[reconcile.Preview](fmt.Errorf("preview the upgrade of helm release %s: %w", c.opts.Release, err))
 	}
-	return reconcile.Found(got)
+	return engine.Found(got)
 }
 
 func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, error) {

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -49,11 +50,11 @@ func predicted(p reconcile.Preview) []string {
 // setting is a changed field that is a setting, and an address of engines.
 func setting(field, from, to string, engines ...mover.Engine) reconcile.RenderedChange {
 	return reconcile.RenderedChange{
-		Change: reconcile.Change{Field: field, From: from, To: to}, Verdict: reconcile.Verdict{Setting: true, Address: engines},
+		Change: engine.Change{Field: field, From: from, To: to}, Verdict: reconcile.Verdict{Setting: true, Address: engines},
 	}
 }
 
-func asRendered(changes []reconcile.Change) []reconcile.RenderedChange {
+func asRendered(changes []engine.Change) []reconcile.RenderedChange {
 	var out []reconcile.RenderedChange
 	for _, c := range changes {
 		out = append(out, reconcile.RenderedChange{Change: c})
@@ -71,12 +72,12 @@ func TestPreviewChangesNothingAndPredictsTheUpgrade(t *testing.T) {
 		t.Fatalf("the preview changed something: %s", diff)
 	}
 	const app, sub = "fixture/templates/", "fixture/charts/postgresql/templates/all.yaml"
-	want := reconcile.Found(reconcile.Preview{
+	want := engine.Found(reconcile.Preview{
 		Chart: "fixture", ChartVersion: "4.9.0", ChartDigest: chartDigest(loadChart(t, fixture)), Faithful: true,
 		Objects: []reconcile.ObjectPreview{
 			{Kind: "ConfigMap", Name: "settings", Action: "update", Template: app + "settings.yaml",
 				Rendered: []reconcile.RenderedChange{setting("data.host", "postgresql", "pg.example.test", mover.PostgreSQL)}},
-			{Kind: "ConfigMap", Name: "external", Action: "create", Template: app + "settings.yaml", Rendered: asRendered([]reconcile.Change{
+			{Kind: "ConfigMap", Name: "external", Action: "create", Template: app + "settings.yaml", Rendered: asRendered([]engine.Change{
 				{Field: "apiVersion", To: "v1"}, {Field: "data.port", To: "5432"}, {Field: "kind", To: "ConfigMap"},
 				{Field: `metadata.annotations["meta.helm.sh/release-name"]`, To: "server"},
 				{Field: `metadata.annotations["meta.helm.sh/release-namespace"]`, To: s.namespace},
@@ -88,7 +89,7 @@ func TestPreviewChangesNothingAndPredictsTheUpgrade(t *testing.T) {
 					setting("spec.template.spec.containers[frontend].env[POSTGRES_HOST].value", "postgresql", "pg.example.test", mover.PostgreSQL),
 					setting("spec.template.spec.containers[frontend].env[POSTGRES_PASSWORD].value", "", "[redacted]"),
 				},
-				Drifted: []reconcile.Change{{Field: "spec.replicas", From: "7", To: "2"}}},
+				Drifted: []engine.Change{{Field: "spec.replicas", From: "7", To: "2"}}},
 			{Kind: "Secret", Name: "postgresql", Action: "delete", Template: sub},
 			{Kind: "Service", Name: "postgresql", Action: "delete", Template: sub},
 			{Kind: "StatefulSet", Name: "postgresql", Action: "delete", Template: sub, Layer: "data"},
@@ -188,7 +189,7 @@ func TestReleaseNeedsNoMoreThanSecrets(t *testing.T) {
 	if _, err := s.kube.RbacV1().RoleBindings(s.namespace).Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	got := s.until(t, func(ctx context.Context) reconcile.Observed[reconcile.Release] {
+	got := s.until(t, func(ctx context.Context) engine.Observed[reconcile.Release] {
 		return s.client(t, fixture).Release(ctx)
 	})
 	if got.Value.Revision != 1 || got.Value.Manager != spec.ManagedByHelm || !strings.Contains(got.Value.Evidence, "live workloads could not be read") {
@@ -210,7 +211,7 @@ func TestReleaseIsUnknownWhenARecordCannotBeDecoded(t *testing.T) {
 	if _, err := s.kube.CoreV1().Secrets(s.namespace).Create(t.Context(), record, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	want := reconcile.Observed[reconcile.Release]{Why: "read helm release server: 1 of its records cannot be decoded; look at the Secrets with label owner=helm,name=server"}
+	want := engine.Observed[reconcile.Release]{Why: "read helm release server: 1 of its records cannot be decoded; look at the Secrets with label owner=helm,name=server"}
 	if diff := cmp.Diff(want, c.Release(t.Context())); diff != "" {
 		t.Error(diff)
 	}
@@ -220,7 +221,7 @@ func TestReleaseIsUnknownWhenARecordCannotBeDecoded(t *testing.T) {
 }
 
 // until asks again while the cluster's authorizer has not seen a new binding.
-func (s *site) until(t *testing.T, read func(context.Context) reconcile.Observed[reconcile.Release]) reconcile.Observed[reconcile.Release] {
+func (s *site) until(t *testing.T, read func(context.Context) engine.Observed[reconcile.Release]) engine.Observed[reconcile.Release] {
 	t.Helper()
 	for {
 		got := read(t.Context())

@@ -9,6 +9,7 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -16,9 +17,9 @@ import (
 // Release reads the newest record of the release. It needs the right to list
 // Secrets; who manages the release is also looked for on live workloads, and
 // the evidence says so when those could not be read.
-func (c *Client) Release(ctx context.Context) reconcile.Observed[reconcile.Release] {
+func (c *Client) Release(ctx context.Context) engine.Observed[reconcile.Release] {
 	got := c.Declared(ctx)
-	return reconcile.Observed[reconcile.Release]{Known: got.Known, Value: got.Value.Release, Why: got.Why}
+	return engine.Observed[reconcile.Release]{Known: got.Known, Value: got.Value.Release, Why: got.Why}
 }
 
 // detach copies what the engine needs out of a record; values are its own with

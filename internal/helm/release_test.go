@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -25,7 +26,7 @@ func TestReleaseReadsTheRecord(t *testing.T) {
 		"mongodb":    map[string]any{"internal": false, "hosts": "m1:27018, m2", "ssl": true, "auth": map[string]any{"username": "circleci", "existingSecret": "m"}},
 	})
 	got := b.Release(context.Background())
-	want := reconcile.Found(reconcile.Release{
+	want := engine.Found(reconcile.Release{
 		Name: "server", Namespace: "ci", Revision: 1, Status: "deployed", Description: "Install complete",
 		Chart: "fixture", ChartVersion: "4.9.0", AppVersion: "4.9.0",
 		ConfigDigest: "8e8e0e10", Domain: "ci.example.test",
@@ -51,7 +52,7 @@ func TestReleaseTellsAbsentFromUnknown(t *testing.T) {
 		t.Errorf("no record: got %+v, want absent", got)
 	}
 	b.store = unreadable{driver.NewMemory()}
-	want := reconcile.CouldNot[reconcile.Release](errForbidden)
+	want := engine.CouldNot[reconcile.Release](errForbidden)
 	want.Why = "read helm release server in namespace ci: " + errForbidden.Error()
 	if diff := cmp.Diff(want, b.Release(context.Background())); diff != "" {
 		t.Error(diff)

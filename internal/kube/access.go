@@ -11,13 +11,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // Denied returns the wanted rights we do not have, in the order asked. One
 // question lists our rights in the namespace; only what that list does not
 // show, because it need not be complete, is asked for one by one. Asking needs
 // no right itself.
-func (c *Client) Denied(ctx context.Context, wanted []reconcile.Permission) reconcile.Observed[[]reconcile.Permission] {
+func (c *Client) Denied(ctx context.Context, wanted []reconcile.Permission) engine.Observed[[]reconcile.Permission] {
 	rules, err := c.rules(ctx)
 	if err != nil {
 		// It only saves calls; each right is asked for instead.
@@ -43,7 +44,7 @@ func (c *Client) Denied(ctx context.Context, wanted []reconcile.Permission) reco
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return reconcile.CouldNot[[]reconcile.Permission](err)
+		return engine.CouldNot[[]reconcile.Permission](err)
 	}
 	denied := []reconcile.Permission{}
 	for i, p := range wanted {
@@ -51,7 +52,7 @@ func (c *Client) Denied(ctx context.Context, wanted []reconcile.Permission) reco
 			denied = append(denied, p)
 		}
 	}
-	return reconcile.Found(denied)
+	return engine.Found(denied)
 }
 
 func (c *Client) rules(ctx context.Context) ([]authv1.ResourceRule, error) {

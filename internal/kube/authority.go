@@ -6,16 +6,16 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // Authority reads the certificates that a reference points at. A private key
 // beside them is left where it is.
-func (c *Client) Authority(ctx context.Context, ref spec.SecretRef) reconcile.Observed[string] {
+func (c *Client) Authority(ctx context.Context, ref spec.SecretRef) engine.Observed[string] {
 	content, err := c.resolve(ctx, ref)
 	if err != nil {
-		return reconcile.CouldNot[string](err)
+		return engine.CouldNot[string](err)
 	}
 	var out strings.Builder
 	for rest := []byte(content); ; {
@@ -28,7 +28,7 @@ func (c *Client) Authority(ctx context.Context, ref spec.SecretRef) reconcile.Ob
 		}
 	}
 	if out.Len() == 0 {
-		return reconcile.CouldNot[string](errors.New("there is no certificate in PEM in it"))
+		return engine.CouldNot[string](errors.New("there is no certificate in PEM in it"))
 	}
-	return reconcile.Found(out.String())
+	return engine.Found(out.String())
 }

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -93,9 +94,9 @@ var (
 	_ reconcile.Stores      = (*Client)(nil)
 	_ reconcile.Passwords   = (*Client)(nil)
 	_ reconcile.Movers      = (*Client)(nil)
-	_ reconcile.Records     = (*Client)(nil)
+	_ engine.Records        = (*Client)(nil)
 	_ reconcile.Access      = (*Client)(nil)
-	_ reconcile.LeaseReader = (*Client)(nil)
+	_ engine.LeaseReader    = (*Client)(nil)
 	_ reconcile.Reconcilers = (*Client)(nil)
 )
 

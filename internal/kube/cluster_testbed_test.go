@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -160,17 +161,17 @@ func TestRecordsNoticeEachOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Write(t.Context(), "journal", json.RawMessage(`{"n":9}`), ""); !errors.Is(err, reconcile.ErrConflict) {
+	if _, err := c.Write(t.Context(), "journal", json.RawMessage(`{"n":9}`), ""); !errors.Is(err, engine.ErrConflict) {
 		t.Errorf("a second first write gave %v", err)
 	}
 	second, err := c.Write(t.Context(), "journal", json.RawMessage(`{"n":2}`), first)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Write(t.Context(), "journal", json.RawMessage(`{"n":9}`), first); !errors.Is(err, reconcile.ErrConflict) {
+	if _, err := c.Write(t.Context(), "journal", json.RawMessage(`{"n":9}`), first); !errors.Is(err, engine.ErrConflict) {
 		t.Errorf("a write on an old version gave %v", err)
 	}
-	want := reconcile.Found(reconcile.Record{Data: json.RawMessage(`{"n":2}`), Version: second})
+	want := engine.Found(engine.Record{Data: json.RawMessage(`{"n":2}`), Version: second})
 	if got := c.Read(t.Context(), "journal"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -201,11 +202,11 @@ func TestPasswordsAreCopiedAndCompared(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	matches := reconcile.Found(reconcile.Credentials{Name: "pg", Matches: true})
+	matches := engine.Found(reconcile.Credentials{Name: "pg", Matches: true})
 	if got := c.Compare(t.Context(), "pg", keys, ref); !reflect.DeepEqual(got, matches) {
 		t.Errorf("got %+v, want %+v", got, matches)
 	}
-	info := reconcile.Found(reconcile.SecretInfo{Name: "pg", Keys: keys, Ours: true})
+	info := engine.Found(reconcile.SecretInfo{Name: "pg", Keys: keys, Ours: true})
 	if got := c.Info(t.Context(), "pg"); !reflect.DeepEqual(got, info) {
 		t.Errorf("got %+v, want %+v", got, info)
 	}
@@ -215,7 +216,7 @@ func TestPasswordsAreCopiedAndCompared(t *testing.T) {
 	}
 	must(t)(b.admin.CoreV1().Secrets(b.namespace).Create(t.Context(), theirs, metav1.CreateOptions{}))
 	const problem = "key password of Secret theirs holds another password than the one referred to; key postgres-password of Secret theirs is not there; it has: password, user"
-	differs := reconcile.Found(reconcile.Credentials{Name: "theirs", Problem: problem, Owner: "External Secrets",
+	differs := engine.Found(reconcile.Credentials{Name: "theirs", Problem: problem, Owner: "External Secrets",
 		Others: map[string]reconcile.KeyContent{"user": reconcile.HoldsElse}})
 	if got := c.Compare(t.Context(), "theirs", keys, ref); !reflect.DeepEqual(got, differs) {
 		t.Errorf("got %+v, want %+v", got, differs)

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -54,7 +55,7 @@ const (
 func engineJobName(plan string) string { return engineName + "-" + plan }
 
 // OtherEngineError means that an engine works on something else.
-type OtherEngineError struct{ Run reconcile.EngineRun }
+type OtherEngineError struct{ Run engine.HostedRun }
 
 // Error names the engine and the way to see what it does.
 func (e *OtherEngineError) Error() string {
@@ -63,19 +64,19 @@ func (e *OtherEngineError) Error() string {
 }
 
 // Engine reads which engine is at work in the cluster, or else which was last.
-func (c *Client) Engine(ctx context.Context) reconcile.Observed[reconcile.EngineRun] {
+func (c *Client) Engine(ctx context.Context) engine.Observed[engine.HostedRun] {
 	jobs, err := all[batchv1.Job](ctx, labelEngine+","+labelManagedBy+"="+manager, listOf(c.kube.BatchV1().Jobs(c.options.Namespace).List))
 	if err != nil {
-		return reconcile.CouldNot[reconcile.EngineRun](fmt.Errorf("list Jobs of engines: %w", err))
+		return engine.CouldNot[engine.HostedRun](fmt.Errorf("list Jobs of engines: %w", err))
 	}
-	var runs []reconcile.EngineRun
+	var runs []engine.HostedRun
 	for _, job := range jobs {
 		runs = append(runs, engineRun(job))
 	}
 	if len(runs) == 0 {
-		return reconcile.NotThere[reconcile.EngineRun]()
+		return engine.NotThere[engine.HostedRun]()
 	}
-	newest := slices.MaxFunc(runs, func(a, b reconcile.EngineRun) int {
+	newest := slices.MaxFunc(runs, func(a, b engine.HostedRun) int {
 		switch {
 		case a.Active() == b.Active():
 			return a.Since.Compare(b.Since)
@@ -85,10 +86,10 @@ func (c *Client) Engine(ctx context.Context) reconcile.Observed[reconcile.Engine
 		return -1
 	})
 	// Kubernetes takes a second or two to see that a pod has ended.
-	if rec := reconcile.ReadEngineRecord(ctx, c); rec.Is() && rec.Value.UID == newest.UID && rec.Value.Outcome != nil {
+	if rec := engine.ReadHosted(ctx, c); rec.Is() && rec.Value.UID == newest.UID && rec.Value.Outcome != nil {
 		newest.Over = true
 	}
-	return reconcile.Found(newest)
+	return engine.Found(newest)
 }
 
 // letEnd waits until the pod of an engine that is over has ended: the last
@@ -114,18 +115,18 @@ func (c *Client) letEnd(ctx context.Context, job string) error {
 }
 
 // EngineOf reads the engine whose Job has this name.
-func (c *Client) EngineOf(ctx context.Context, job string) (reconcile.EngineRun, error) {
+func (c *Client) EngineOf(ctx context.Context, job string) (engine.HostedRun, error) {
 	live, err := c.kube.BatchV1().Jobs(c.options.Namespace).Get(ctx, job, metav1.GetOptions{})
 	if err != nil {
-		return reconcile.EngineRun{}, fmt.Errorf("read Job %s: %w", job, err)
+		return engine.HostedRun{}, fmt.Errorf("read Job %s: %w", job, err)
 	}
 	return engineRun(*live), nil
 }
 
-func engineRun(job batchv1.Job) reconcile.EngineRun {
+func engineRun(job batchv1.Job) engine.HostedRun {
 	over, failed := finished(&job)
 	since := job.CreationTimestamp.UTC()
-	run := reconcile.EngineRun{
+	run := engine.HostedRun{
 		Job: job.Name, UID: string(job.UID), Plan: job.Labels[labelEngine], SpecDigest: job.Annotations[annotSpec], By: job.Annotations[annotBy],
 		Since: since, Deadline: since, Failed: int(job.Status.Failed), Over: over || job.DeletionTimestamp != nil, GaveUp: failed,
 	}

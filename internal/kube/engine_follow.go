@@ -9,7 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -19,7 +19,7 @@ var ErrEngineSilent = errors.New("the engine is over and its log holds no outcom
 
 // EngineDeadError means that an engine will not go on by itself.
 type EngineDeadError struct {
-	Run reconcile.EngineRun
+	Run engine.HostedRun
 	// Unborn tells that no pod of it ever ran, so that nothing was begun.
 	Unborn bool
 	Err    error
@@ -33,7 +33,7 @@ func (e *EngineDeadError) Unwrap() error { return e.Err }
 
 // FollowEngine follows an engine's log, over pods that die and are replaced,
 // until it tells its outcome. Cancelling ctx ends the following only.
-func (c *Client) FollowEngine(ctx context.Context, run reconcile.EngineRun, progress mover.Progress) (json.RawMessage, error) {
+func (c *Client) FollowEngine(ctx context.Context, run engine.HostedRun, progress mover.Progress) (json.RawMessage, error) {
 	live, err := c.kube.BatchV1().Jobs(c.options.Namespace).Get(ctx, run.Job, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) || err == nil && string(live.UID) != run.UID {
 		return nil, ErrEngineSilent
@@ -45,7 +45,7 @@ func (c *Client) FollowEngine(ctx context.Context, run reconcile.EngineRun, prog
 	f.free = c.deletePod
 	f.died = func(why string) {
 		text := fmt.Sprintf("pod %s: %s; the next one goes on", f.pod.Name, why)
-		progress(reconcile.EngineEvent{Kind: reconcile.EngineNotes, Text: text}.Line())
+		progress(engine.HostedEvent{Kind: engine.HostedNotes, Text: text}.Line())
 	}
 	last, err := f.follow(ctx)
 	var stuck *stuckError
@@ -71,7 +71,7 @@ func (c *Client) FollowEngine(ctx context.Context, run reconcile.EngineRun, prog
 
 // stuckEngine tells an engine that never ran from one whose next pod cannot
 // start at the moment.
-func (c *Client) stuckEngine(ctx context.Context, run reconcile.EngineRun, stuck *stuckError) error {
+func (c *Client) stuckEngine(ctx context.Context, run engine.HostedRun, stuck *stuckError) error {
 	err := fmt.Errorf("its pod does not start: %s", stuck.reason)
 	live, lookErr := c.EngineOf(ctx, run.Job)
 	if lookErr != nil {
@@ -95,7 +95,7 @@ func (c *Client) Withdraw(ctx context.Context, dead *EngineDeadError) error {
 }
 
 // RemoveEngine removes everything an engine was given, but its Job.
-func (c *Client) RemoveEngine(ctx context.Context, run reconcile.EngineRun) error {
+func (c *Client) RemoveEngine(ctx context.Context, run engine.HostedRun) error {
 	ctx = context.WithoutCancel(ctx)
 	return errors.Join(c.RemoveEngineWork(ctx, run.Job), c.RemoveEngineRights(ctx))
 }

@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -28,7 +28,7 @@ const (
 // Submit hands the work to an engine in the cluster. What a submission that
 // was cut off left behind is made anew; an engine that is already at work on
 // the same plan is adopted. The caller holds the lease.
-func (c *Client) Submit(ctx context.Context, w EngineWork) (reconcile.EngineRun, error) {
+func (c *Client) Submit(ctx context.Context, w EngineWork) (engine.HostedRun, error) {
 	run, err := c.submit(ctx, w)
 	if err != nil {
 		return run, fmt.Errorf("submit the work to the cluster: %w", err)
@@ -36,46 +36,46 @@ func (c *Client) Submit(ctx context.Context, w EngineWork) (reconcile.EngineRun,
 	return run, nil
 }
 
-func (c *Client) submit(ctx context.Context, w EngineWork) (reconcile.EngineRun, error) {
+func (c *Client) submit(ctx context.Context, w EngineWork) (engine.HostedRun, error) {
 	name := engineJobName(w.Plan)
 	switch found := c.Engine(ctx); {
 	case found.Unread():
-		return reconcile.EngineRun{}, fmt.Errorf("look for an engine: %s", found.Why)
+		return engine.HostedRun{}, fmt.Errorf("look for an engine: %s", found.Why)
 	case found.Value.Active() && found.Is() && found.Value.Job == name:
 		return found.Value, c.bindEngine(ctx, found.Value, true)
 	case found.Value.Active() && found.Is():
 		return found.Value, &OtherEngineError{found.Value}
 	case found.Is():
 		if err := c.letEnd(ctx, found.Value.Job); err != nil {
-			return reconcile.EngineRun{}, err
+			return engine.HostedRun{}, err
 		}
 	}
 	// One that is over holds its name, and its objects go with it.
 	if err := c.Stop(ctx, name); err != nil {
-		return reconcile.EngineRun{}, err
+		return engine.HostedRun{}, err
 	}
 	if err := c.sweepEngines(ctx); err != nil {
-		return reconcile.EngineRun{}, err
+		return engine.HostedRun{}, err
 	}
 	shape, err := c.shape(ctx)
 	if err != nil {
-		return reconcile.EngineRun{}, err
+		return engine.HostedRun{}, err
 	}
 	parts, err := c.putWork(ctx, name, w)
 	if err != nil {
-		return reconcile.EngineRun{}, err
+		return engine.HostedRun{}, err
 	}
 	if err := c.putRights(ctx, w.Rights); err != nil {
-		return reconcile.EngineRun{}, err
+		return engine.HostedRun{}, err
 	}
 	manifest, err := c.engineManifest(w, parts, shape)
 	if err != nil {
-		return reconcile.EngineRun{}, err
+		return engine.HostedRun{}, err
 	}
 	// Last, because from here on the engine works without us.
 	live, err := c.kube.BatchV1().Jobs(c.options.Namespace).Create(ctx, manifest, metav1.CreateOptions{})
 	if err != nil {
-		return reconcile.EngineRun{}, refusedJob(err, "create Job "+name)
+		return engine.HostedRun{}, refusedJob(err, "create Job "+name)
 	}
 	run := engineRun(*live)
 	if err := c.bindEngine(ctx, run, true); err != nil {
@@ -243,11 +243,11 @@ func renewed[T metav1.Object](ctx context.Context, k keeper[T], made T, kind str
 
 // BindEngine ties the engine's files and Secrets to its Job, so that they go
 // with it. The engine calls it too: who submitted may be gone.
-func (c *Client) BindEngine(ctx context.Context, run reconcile.EngineRun) error {
+func (c *Client) BindEngine(ctx context.Context, run engine.HostedRun) error {
 	return c.bindEngine(ctx, run, false)
 }
 
-func (c *Client) bindEngine(ctx context.Context, run reconcile.EngineRun, role bool) error {
+func (c *Client) bindEngine(ctx context.Context, run engine.HostedRun, role bool) error {
 	body, err := json.Marshal(object{"metadata": object{"ownerReferences": []metav1.OwnerReference{{
 		APIVersion: batchv1.SchemeGroupVersion.String(), Kind: "Job", Name: run.Job, UID: types.UID(run.UID),
 	}}}})

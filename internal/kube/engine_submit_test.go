@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -26,7 +26,7 @@ func TestSubmitMakesWhatAnEngineNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Unix(1000, 0).UTC()
-	if want := (reconcile.EngineRun{Job: "circleci-dr-engine-8bcee46f15", UID: run.UID, Plan: "8bcee46f15", SpecDigest: "sha256:1",
+	if want := (engine.HostedRun{Job: "circleci-dr-engine-8bcee46f15", UID: run.UID, Plan: "8bcee46f15", SpecDigest: "sha256:1",
 		By: "me@here/1", Since: at, Deadline: at.Add(45 * time.Minute)}); run != want || run.UID == "" {
 		t.Errorf("got  %+v\nwant %+v", run, want)
 	}
@@ -115,8 +115,8 @@ func TestSubmitTellsEnginesApart(t *testing.T) {
 	}
 	// The first one tells its outcome, and its pod ends; its name may be used
 	// again.
-	rec := reconcile.EngineRecord{UID: first.UID, Outcome: &reconcile.EngineOutcome{}}
-	if err := reconcile.WriteEngineRecord(t.Context(), c, rec); err != nil {
+	rec := engine.HostedRecord{UID: first.UID, Outcome: &engine.HostedOutcome{}}
+	if err := engine.WriteHosted(t.Context(), c, rec); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.Engine(t.Context()); !got.Is() || got.Value.Active() {

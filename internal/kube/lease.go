@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 const (
@@ -27,10 +27,10 @@ type beat struct{ period, renew, look time.Duration }
 
 // ErrLeaseLost is the cause of a lease's context that ended because the lease
 // was taken, removed, or could not be renewed in time.
-var ErrLeaseLost = reconcile.ErrLeaseLost
+var ErrLeaseLost = engine.ErrLeaseLost
 
 // HeldError means somebody else who is alive holds the lease.
-type HeldError struct{ Holder reconcile.LeaseHolder }
+type HeldError struct{ Holder engine.LeaseHolder }
 
 // Error names the holder and the way out.
 func (e *HeldError) Error() string {
@@ -45,7 +45,7 @@ type LeaseOptions struct {
 	// all. Finding out whether one is takes up to the holder's own period.
 	Wait time.Duration
 	// OnHeld is called once if somebody holds the lease, before waiting.
-	OnHeld func(reconcile.LeaseHolder)
+	OnHeld func(engine.LeaseHolder)
 }
 
 // Acquire takes the lease. The context it returns ends, with ErrLeaseLost as
@@ -79,7 +79,7 @@ func (c *Client) Acquire(ctx context.Context, o LeaseOptions) (context.Context, 
 		<-done
 		h.giveBack(ctx)
 	}
-	return reconcile.WithLease(held, lease), release, nil
+	return engine.WithLease(held, lease), release, nil
 }
 
 var errReleased = errors.New("the lease was given back")

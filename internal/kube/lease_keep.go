@@ -13,7 +13,7 @@ import (
 	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // keep renews the lease until ctx ends, and ends ctx when the lease is lost:
@@ -93,20 +93,20 @@ func (h *holding) giveBack(ctx context.Context) {
 
 // Holder reads who holds the lease, alive or not: whether a holder still
 // lives shows only over time.
-func (c *Client) Holder(ctx context.Context) reconcile.Observed[reconcile.LeaseHolder] {
+func (c *Client) Holder(ctx context.Context) engine.Observed[engine.LeaseHolder] {
 	live, err := c.leases().Get(ctx, leaseName, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err), err == nil && text(live.Spec.HolderIdentity) == "":
-		return reconcile.NotThere[reconcile.LeaseHolder]()
+		return engine.NotThere[engine.LeaseHolder]()
 	case err != nil:
-		return reconcile.CouldNot[reconcile.LeaseHolder](fmt.Errorf("read Lease %s: %w", leaseName, err))
+		return engine.CouldNot[engine.LeaseHolder](fmt.Errorf("read Lease %s: %w", leaseName, err))
 	}
-	return reconcile.Found(holder(live))
+	return engine.Found(holder(live))
 }
 
 // Unlock removes the lease of the holder that was shown to the user; one that
 // another has taken since is left alone.
-func (c *Client) Unlock(ctx context.Context, shown reconcile.LeaseHolder) error {
+func (c *Client) Unlock(ctx context.Context, shown engine.LeaseHolder) error {
 	for {
 		live, err := c.leases().Get(ctx, leaseName, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
@@ -140,9 +140,9 @@ func (c *Client) leases() coordination.LeaseInterface {
 	return c.kube.CoordinationV1().Leases(c.options.Namespace)
 }
 
-func holder(live *coordinationv1.Lease) reconcile.LeaseHolder {
+func holder(live *coordinationv1.Lease) engine.LeaseHolder {
 	owner, _, _ := strings.Cut(text(live.Spec.HolderIdentity), "#")
-	out := reconcile.LeaseHolder{
+	out := engine.LeaseHolder{
 		Owner: owner, Purpose: live.Annotations[annotPurpose], Renewed: renewTime(live),
 		Seconds: int(period(live) / time.Second),
 	}

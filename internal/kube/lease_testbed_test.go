@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // contender is a client with a quick rhythm.
@@ -26,8 +26,8 @@ func TestLeaseIsHeldAndGivenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var shown []reconcile.LeaseHolder
-	_, _, err = second.Acquire(t.Context(), LeaseOptions{Purpose: "apply", OnHeld: func(h reconcile.LeaseHolder) { shown = append(shown, h) }})
+	var shown []engine.LeaseHolder
+	_, _, err = second.Acquire(t.Context(), LeaseOptions{Purpose: "apply", OnHeld: func(h engine.LeaseHolder) { shown = append(shown, h) }})
 	var refused *HeldError
 	if !errors.As(err, &refused) {
 		t.Fatalf("the second got %v, want a HeldError", err)
@@ -101,7 +101,7 @@ func TestLeaseIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, second, err := b.contender("ci@runner/2").Acquire(t.Context(), LeaseOptions{
-		Purpose: "apply", Wait: time.Minute, OnHeld: func(reconcile.LeaseHolder) { go release() },
+		Purpose: "apply", Wait: time.Minute, OnHeld: func(engine.LeaseHolder) { go release() },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -204,6 +205,6 @@ func TestWhoMayNotFreeAnEngineSaysHow(t *testing.T) {
 
 // toldBy is the text of an engine's line.
 func toldBy(line mover.Event) string {
-	e, _ := reconcile.EngineEventOf(line)
+	e, _ := engine.HostedEventOf(line)
 	return e.Text
 }

@@ -15,23 +15,24 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // Policies judges whether network policies keep the pods of workloads, and our
 // own, from hosts. It reads policies of the kind every cluster knows; what a
 // network plugin has beside it is out of sight.
-func (c *Client) Policies(ctx context.Context, stands []reconcile.Stand, hosts []mover.Reached) reconcile.Observed[[]reconcile.PolicyVerdict] {
+func (c *Client) Policies(ctx context.Context, stands []reconcile.Stand, hosts []mover.Reached) engine.Observed[[]reconcile.PolicyVerdict] {
 	g, err := c.policed(ctx)
 	if err != nil {
-		return reconcile.CouldNot[[]reconcile.PolicyVerdict](err)
+		return engine.CouldNot[[]reconcile.PolicyVerdict](err)
 	}
 	if len(g.policies) == 0 {
-		return reconcile.Found([]reconcile.PolicyVerdict(nil))
+		return engine.Found([]reconcile.PolicyVerdict(nil))
 	}
 	shape, err := c.shape(ctx)
 	if err != nil {
-		return reconcile.CouldNot[[]reconcile.PolicyVerdict](err)
+		return engine.CouldNot[[]reconcile.PolicyVerdict](err)
 	}
 	subjects := map[string]map[string]string{"": c.labelsOf(shape)}
 	for _, w := range g.workloads {
@@ -51,7 +52,7 @@ func (c *Client) Policies(ctx context.Context, stands []reconcile.Stand, hosts [
 			}
 		}
 	}
-	return reconcile.Found(out)
+	return engine.Found(out)
 }
 
 // policed is what the newest look at where pods stand read of policies, workloads

@@ -14,41 +14,42 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // Info reads a Secret's keys and owner.
-func (c *Client) Info(ctx context.Context, name string) reconcile.Observed[reconcile.SecretInfo] {
+func (c *Client) Info(ctx context.Context, name string) engine.Observed[reconcile.SecretInfo] {
 	got, err := c.kube.CoreV1().Secrets(c.options.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return reconcile.NotThere[reconcile.SecretInfo]()
+		return engine.NotThere[reconcile.SecretInfo]()
 	}
 	if err != nil {
-		return reconcile.CouldNot[reconcile.SecretInfo](fmt.Errorf("read Secret %s: %w", name, err))
+		return engine.CouldNot[reconcile.SecretInfo](fmt.Errorf("read Secret %s: %w", name, err))
 	}
-	return reconcile.Found(secretInfo(*got))
+	return engine.Found(secretInfo(*got))
 }
 
 // Compare tells whether every key of the Secret named name holds what ref
 // points at. A reference that points at nothing is a problem, not a failed
 // read.
-func (c *Client) Compare(ctx context.Context, name string, keys []string, ref spec.SecretRef) reconcile.Observed[reconcile.Credentials] {
+func (c *Client) Compare(ctx context.Context, name string, keys []string, ref spec.SecretRef) engine.Observed[reconcile.Credentials] {
 	wanted, err := c.resolve(ctx, ref)
 	if errors.Is(err, errMissing) {
-		return reconcile.Found(reconcile.Credentials{Name: name, Problem: err.Error()})
+		return engine.Found(reconcile.Credentials{Name: name, Problem: err.Error()})
 	}
 	if err != nil {
-		return reconcile.CouldNot[reconcile.Credentials](fmt.Errorf("compare Secret %s: %w", name, err))
+		return engine.CouldNot[reconcile.Credentials](fmt.Errorf("compare Secret %s: %w", name, err))
 	}
 	got, err := c.kube.CoreV1().Secrets(c.options.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return reconcile.NotThere[reconcile.Credentials]()
+		return engine.NotThere[reconcile.Credentials]()
 	}
 	if err != nil {
-		return reconcile.CouldNot[reconcile.Credentials](fmt.Errorf("read Secret %s: %w", name, err))
+		return engine.CouldNot[reconcile.Credentials](fmt.Errorf("read Secret %s: %w", name, err))
 	}
 	problem := differs(*got, keys, wanted)
-	return reconcile.Found(reconcile.Credentials{Name: name, Matches: problem == "", Problem: problem, Owner: keeperOf(*got), Others: others(*got, keys, wanted)})
+	return engine.Found(reconcile.Credentials{Name: name, Matches: problem == "", Problem: problem, Owner: keeperOf(*got), Others: others(*got, keys, wanted)})
 }
 
 // others says what the keys hold that are not asked for: whoever reads one of

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // argoNamespace is where Argo CD lives unless somebody chose another place.
@@ -31,25 +32,25 @@ var reconcilers = map[string]struct {
 }
 
 // Reconciliation reads the object by which a tool reconciles the release.
-func (c *Client) Reconciliation(ctx context.Context, rel reconcile.Release) reconcile.Observed[reconcile.Reconciliation] {
+func (c *Client) Reconciliation(ctx context.Context, rel reconcile.Release) engine.Observed[reconcile.Reconciliation] {
 	m := rel.ManagerObject
 	kind, ok := reconcilers[m.Kind]
 	if !ok || m.Name == "" {
-		return reconcile.CouldNot[reconcile.Reconciliation](errors.New("the marks on the release's objects do not name the tool's own object"))
+		return engine.CouldNot[reconcile.Reconciliation](errors.New("the marks on the release's objects do not name the tool's own object"))
 	}
 	found, err := c.reconciler(ctx, m)
 	if apierrors.IsNotFound(err) {
-		return reconcile.NotThere[reconcile.Reconciliation]()
+		return engine.NotThere[reconcile.Reconciliation]()
 	}
 	if err != nil {
-		return reconcile.CouldNot[reconcile.Reconciliation](fmt.Errorf("read %s: %w", m, err))
+		return engine.CouldNot[reconcile.Reconciliation](fmt.Errorf("read %s: %w", m, err))
 	}
 	m.Namespace = found.GetNamespace()
 	suspended, how, err := kind.suspended(*found)
 	if err != nil {
-		return reconcile.CouldNot[reconcile.Reconciliation](fmt.Errorf("read %s: %w", m, err))
+		return engine.CouldNot[reconcile.Reconciliation](fmt.Errorf("read %s: %w", m, err))
 	}
-	return reconcile.Found(reconcile.Reconciliation{Object: m.String(), Suspended: suspended, How: how})
+	return engine.Found(reconcile.Reconciliation{Object: m.String(), Suspended: suspended, How: how})
 }
 
 // reconciler reads the object at the first version that the cluster serves. A

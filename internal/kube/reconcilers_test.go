@@ -13,6 +13,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 func foreign(version, kind, namespace, name string, spec, annotations map[string]any) *unstructured.Unstructured {
@@ -34,15 +35,15 @@ func TestReconciliationOfTheToolsOwnObject(t *testing.T) {
 	release := func(version string, spec map[string]any) *unstructured.Unstructured {
 		return foreign("helm.toolkit.fluxcd.io/"+version, "HelmRelease", "flux-system", "ci", spec, nil)
 	}
-	found := func(object string, suspended bool, how string) reconcile.Observed[reconcile.Reconciliation] {
-		return reconcile.Found(reconcile.Reconciliation{Object: object, Suspended: suspended, How: how})
+	found := func(object string, suspended bool, how string) engine.Observed[reconcile.Reconciliation] {
+		return engine.Found(reconcile.Reconciliation{Object: object, Suspended: suspended, How: how})
 	}
 	inArgo, inFlux := "Application argocd/ci", "HelmRelease flux-system/ci"
 	for _, tc := range []struct {
 		name   string
 		tool   reconcile.ManagerObject
 		object *unstructured.Unstructured
-		want   reconcile.Observed[reconcile.Reconciliation]
+		want   engine.Observed[reconcile.Reconciliation]
 	}{
 		{"no automated sync", argo, app(map[string]any{"syncPolicy": map[string]any{}}, nil), found(inArgo, true, "spec.syncPolicy.automated is absent")},
 		{"no sync policy", argo, app(nil, nil), found(inArgo, true, "spec.syncPolicy.automated is absent")},
@@ -53,8 +54,8 @@ func TestReconciliationOfTheToolsOwnObject(t *testing.T) {
 		{"Flux, active", flux, release("v2", map[string]any{"suspend": false}), found(inFlux, false, "spec.suspend is not true")},
 		{"Flux, silent", flux, release("v2", nil), found(inFlux, false, "spec.suspend is not true")},
 		{"an older Flux", flux, release("v2beta1", map[string]any{"suspend": true}), found(inFlux, true, "spec.suspend is true")},
-		{"another name", flux, foreign("helm.toolkit.fluxcd.io/v2", "HelmRelease", "flux-system", "other", nil, nil), reconcile.NotThere[reconcile.Reconciliation]()},
-		{"no name known", reconcile.ManagerObject{}, nil, reconcile.CouldNot[reconcile.Reconciliation](errors.New("the marks on the release's objects do not name the tool's own object"))},
+		{"another name", flux, foreign("helm.toolkit.fluxcd.io/v2", "HelmRelease", "flux-system", "other", nil, nil), engine.NotThere[reconcile.Reconciliation]()},
+		{"no name known", reconcile.ManagerObject{}, nil, engine.CouldNot[reconcile.Reconciliation](errors.New("the marks on the release's objects do not name the tool's own object"))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var objects []runtime.Object

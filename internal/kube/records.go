@@ -10,7 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 const (
@@ -21,40 +21,40 @@ const (
 )
 
 // Read reads a record: a ConfigMap in the release's namespace.
-func (c *Client) Read(ctx context.Context, name string) reconcile.Observed[reconcile.Record] {
+func (c *Client) Read(ctx context.Context, name string) engine.Observed[engine.Record] {
 	object := recordPrefix + name
 	got, err := c.kube.CoreV1().ConfigMaps(c.options.Namespace).Get(ctx, object, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return reconcile.NotThere[reconcile.Record]()
+		return engine.NotThere[engine.Record]()
 	}
 	if err != nil {
-		return reconcile.CouldNot[reconcile.Record](fmt.Errorf("read ConfigMap %s: %w", object, err))
+		return engine.CouldNot[engine.Record](fmt.Errorf("read ConfigMap %s: %w", object, err))
 	}
 	return recordOf(*got)
 }
 
 // ReadAll reads every record in one list. They are known by their names, as in
 // Read: one whose labels somebody took off is no record that is absent.
-func (c *Client) ReadAll(ctx context.Context) reconcile.Observed[map[string]reconcile.Observed[reconcile.Record]] {
+func (c *Client) ReadAll(ctx context.Context) engine.Observed[map[string]engine.Observed[engine.Record]] {
 	found, err := all[corev1.ConfigMap](ctx, "", listOf(c.kube.CoreV1().ConfigMaps(c.options.Namespace).List))
 	if err != nil {
-		return reconcile.CouldNot[map[string]reconcile.Observed[reconcile.Record]](fmt.Errorf("list ConfigMaps, in which records are kept: %w", err))
+		return engine.CouldNot[map[string]engine.Observed[engine.Record]](fmt.Errorf("list ConfigMaps, in which records are kept: %w", err))
 	}
-	out := map[string]reconcile.Observed[reconcile.Record]{}
+	out := map[string]engine.Observed[engine.Record]{}
 	for _, m := range found {
 		if name, ok := strings.CutPrefix(m.Name, recordPrefix); ok {
 			out[name] = recordOf(m)
 		}
 	}
-	return reconcile.Found(out)
+	return engine.Found(out)
 }
 
-func recordOf(m corev1.ConfigMap) reconcile.Observed[reconcile.Record] {
+func recordOf(m corev1.ConfigMap) engine.Observed[engine.Record] {
 	data := m.Data[recordKey]
 	if !json.Valid([]byte(data)) {
-		return reconcile.CouldNot[reconcile.Record](fmt.Errorf("read ConfigMap %s: its key %s is not JSON; somebody else wrote it", m.Name, recordKey))
+		return engine.CouldNot[engine.Record](fmt.Errorf("read ConfigMap %s: its key %s is not JSON; somebody else wrote it", m.Name, recordKey))
 	}
-	return reconcile.Found(reconcile.Record{Data: json.RawMessage(data), Version: m.ResourceVersion})
+	return engine.Found(engine.Record{Data: json.RawMessage(data), Version: m.ResourceVersion})
 }
 
 // Write stores a record if it is still at version and returns the new one.
@@ -80,7 +80,7 @@ func (c *Client) Write(ctx context.Context, name string, data json.RawMessage, v
 	}
 	switch {
 	case apierrors.IsAlreadyExists(err), apierrors.IsConflict(err), version != "" && apierrors.IsNotFound(err):
-		return "", fmt.Errorf("write ConfigMap %s: %w", object, reconcile.ErrConflict)
+		return "", fmt.Errorf("write ConfigMap %s: %w", object, engine.ErrConflict)
 	case err != nil:
 		return "", fmt.Errorf("write ConfigMap %s: %w", object, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/kubetest"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -82,7 +83,7 @@ var (
 	server      = &spec.Spec{Server: &spec.Server{Namespace: "ci"}}
 )
 
-func unreadOf[T any](o reconcile.Observed[T]) error {
+func unreadOf[T any](o engine.Observed[T]) error {
 	if o.Unread() {
 		return fmt.Errorf("unread: %s", o.Why)
 	}

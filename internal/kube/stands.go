@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // taker is somebody who takes pods for its own by their labels.
@@ -38,11 +39,11 @@ type grounds struct {
 // pod of ours can stand there: the policies select it as they select the
 // workload's pods, and no Service, workload or PodDisruptionBudget does. A Service
 // may publish pods that are not ready.
-func (c *Client) Stands(ctx context.Context) reconcile.Observed[[]reconcile.Stand] {
+func (c *Client) Stands(ctx context.Context) engine.Observed[[]reconcile.Stand] {
 	c.stood.Store(nil)
 	g, err := c.grounds(ctx)
 	if err != nil {
-		return reconcile.CouldNot[[]reconcile.Stand](err)
+		return engine.CouldNot[[]reconcile.Stand](err)
 	}
 	c.stood.Store(&g) // whoever stands there, and what policies say, is the same
 	places := map[string]*reconcile.Stand{}
@@ -53,7 +54,7 @@ func (c *Client) Stands(ctx context.Context) reconcile.Observed[[]reconcile.Stan
 		}
 		found, err := g.stand(w, c.ours())
 		if err != nil {
-			return reconcile.CouldNot[[]reconcile.Stand](err)
+			return engine.CouldNot[[]reconcile.Stand](err)
 		}
 		place := g.place(w)
 		known := places[place]
@@ -72,7 +73,7 @@ func (c *Client) Stands(ctx context.Context) reconcile.Observed[[]reconcile.Stan
 	for _, place := range order {
 		out = append(out, *places[place])
 	}
-	return reconcile.Found(out)
+	return engine.Found(out)
 }
 
 // selected is everybody in a namespace who selects pods by their labels.

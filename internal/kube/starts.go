@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // Redactor takes secrets out of what containers and probes said. The function it
@@ -30,16 +30,16 @@ const (
 )
 
 // Ailing explains the worst pod of each of these workloads that is not ready.
-func (c *Client) Ailing(ctx context.Context, keys []string) reconcile.Observed[[]reconcile.Ailment] {
+func (c *Client) Ailing(ctx context.Context, keys []string) engine.Observed[[]engine.Ailment] {
 	ctx, cancel := context.WithTimeoutCause(ctx, ailingTime, fmt.Errorf("no answer within %s", ailingTime))
 	defer cancel()
 	found, _, err := c.layer(ctx)
 	if err != nil {
-		return reconcile.CouldNot[[]reconcile.Ailment](err)
+		return engine.CouldNot[[]engine.Ailment](err)
 	}
 	pods, err := all[corev1.Pod](ctx, "", listOf(c.kube.CoreV1().Pods(c.options.Namespace).List))
 	if err != nil {
-		return reconcile.CouldNot[[]reconcile.Ailment](fmt.Errorf("list pods: %w", err))
+		return engine.CouldNot[[]engine.Ailment](fmt.Errorf("list pods: %w", err))
 	}
 	var sick []patient
 	for _, w := range found {
@@ -48,22 +48,22 @@ func (c *Client) Ailing(ctx context.Context, keys []string) reconcile.Observed[[
 		}
 		mine, err := podsOf(w, pods)
 		if err != nil {
-			return reconcile.CouldNot[[]reconcile.Ailment](err)
+			return engine.CouldNot[[]engine.Ailment](err)
 		}
 		if p, ok := worst(w, mine); ok {
 			sick = append(sick, p)
 		}
 	}
 	if len(sick) == 0 {
-		return reconcile.NotThere[[]reconcile.Ailment]()
+		return engine.NotThere[[]engine.Ailment]()
 	}
-	return reconcile.Found(c.examine(ctx, sick))
+	return engine.Found(c.examine(ctx, sick))
 }
 
 // patient is a pod that is not ready, and what its status says about it.
 type patient struct {
 	pod     corev1.Pod
-	ailment reconcile.Ailment
+	ailment engine.Ailment
 	rank    int
 	// logged tells that the container ran, running that it runs.
 	logged, running bool
@@ -95,7 +95,7 @@ func worst(w workload, pods []corev1.Pod) (patient, bool) {
 		}
 	}
 	if live == 0 && w.count() > 0 {
-		a := reconcile.Ailment{Workload: w.key(), Condition: "no pod was made for it yet", Reason: "NoPod", Hopeful: true}
+		a := engine.Ailment{Workload: w.key(), Condition: "no pod was made for it yet", Reason: "NoPod", Hopeful: true}
 		if w.refused != "" {
 			a.Condition, a.Reason, a.Hopeful = w.refused, "ReplicaFailure", false
 		}
@@ -116,7 +116,7 @@ func isReady(p corev1.Pod) bool {
 // diagnose says what a pod that is not ready waits for. Init containers come
 // first: one that waits for a database never lets the others begin.
 func diagnose(w workload, p corev1.Pod) patient {
-	out := patient{pod: p, ailment: reconcile.Ailment{Workload: w.key(), Pod: p.Name, Condition: "is " + string(p.Status.Phase), Reason: string(p.Status.Phase), Hopeful: true}}
+	out := patient{pod: p, ailment: engine.Ailment{Workload: w.key(), Pod: p.Name, Condition: "is " + string(p.Status.Phase), Reason: string(p.Status.Phase), Hopeful: true}}
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
 			out.rank, out.ailment.Condition, out.ailment.Reason, out.ailment.Hopeful = rankStuck, c.Reason+": "+firstLine(c.Message), c.Reason, false
@@ -171,9 +171,9 @@ func (p patient) of(s corev1.ContainerStatus) patient {
 }
 
 // examine adds to each what events and its log say, without secrets.
-func (c *Client) examine(ctx context.Context, sick []patient) []reconcile.Ailment {
+func (c *Client) examine(ctx context.Context, sick []patient) []engine.Ailment {
 	hide, blind := c.redactor(ctx)
-	out := make([]reconcile.Ailment, len(sick))
+	out := make([]engine.Ailment, len(sick))
 	var group errgroup.Group
 	group.SetLimit(ailingAtOnce)
 	for i, p := range sick {
@@ -193,7 +193,7 @@ func (c *Client) redactor(ctx context.Context) (func(string) string, error) {
 	return c.options.Redactor(ctx)
 }
 
-func (c *Client) heard(ctx context.Context, p patient, hide func(string) string, blind error) reconcile.Ailment {
+func (c *Client) heard(ctx context.Context, p patient, hide func(string) string, blind error) engine.Ailment {
 	a := p.ailment
 	if blind != nil {
 		if p.logged {

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // notReady is a pod of Deployment web with one container in a state.
@@ -39,7 +39,7 @@ func exited(code int32) corev1.ContainerState {
 var runs = corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
 
 // ailing asks a client that sees a Deployment web and these objects.
-func ailing(t *testing.T, redactor Redactor, objects ...runtime.Object) []reconcile.Ailment {
+func ailing(t *testing.T, redactor Redactor, objects ...runtime.Object) []engine.Ailment {
 	t.Helper()
 	web := &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "ci", Labels: map[string]string{"layer": "application"}},
@@ -76,22 +76,22 @@ func TestAilingNamesTheWorstPodWithItsLastWords(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		objects []runtime.Object
-		want    []reconcile.Ailment
+		want    []engine.Ailment
 	}{
 		{"all ready", []runtime.Object{isUp}, nil},
-		{"no pod", nil, []reconcile.Ailment{{Condition: "no pod was made for it yet", Reason: "NoPod", Hopeful: true}}},
+		{"no pod", nil, []engine.Ailment{{Condition: "no pod was made for it yet", Reason: "NoPod", Hopeful: true}}},
 		{"one of two crashes", []runtime.Object{isUp, notReady("a", starting), notReady("b", crashing)},
-			[]reconcile.Ailment{{Pod: "b", Container: "app", Condition: "CrashLoopBackOff: ended with Error, exit code 2", Reason: "CrashLoopBackOff", Restarts: 4, Log: log}}},
+			[]engine.Ailment{{Pod: "b", Container: "app", Condition: "CrashLoopBackOff: ended with Error, exit code 2", Reason: "CrashLoopBackOff", Restarts: 4, Log: log}}},
 		{"just ended", []runtime.Object{notReady("a", corev1.ContainerStatus{State: exited(3)})},
-			[]reconcile.Ailment{{Pod: "a", Container: "app", Condition: "ended with Error, exit code 3", Reason: "Error", Log: log}}},
+			[]engine.Ailment{{Pod: "a", Container: "app", Condition: "ended with Error, exit code 3", Reason: "Error", Log: log}}},
 		{"restarted", []runtime.Object{notReady("a", restarted)},
-			[]reconcile.Ailment{{Pod: "a", Container: "app", Condition: "running, not ready", Reason: "Running", Restarts: 2, Log: log}}},
+			[]engine.Ailment{{Pod: "a", Container: "app", Condition: "running, not ready", Reason: "Running", Restarts: 2, Log: log}}},
 		{"its probe fails", []runtime.Object{notReady("b", starting), unhealthy},
-			[]reconcile.Ailment{{Pod: "b", Container: "app", Condition: "running, not ready; Unhealthy: Readiness probe failed: [redacted] answer", Reason: "Running", Hopeful: true, Log: log}}},
+			[]engine.Ailment{{Pod: "b", Container: "app", Condition: "running, not ready; Unhealthy: Readiness probe failed: [redacted] answer", Reason: "Running", Hopeful: true, Log: log}}},
 		{"no image", []runtime.Object{notReady("a", waitsFor("ImagePullBackOff", "Back-off pulling image \"fake\""))},
-			[]reconcile.Ailment{{Pod: "a", Container: "app", Condition: "ImagePullBackOff: Back-off pulling image \"[redacted]\"", Reason: "ImagePullBackOff"}}},
+			[]engine.Ailment{{Pod: "a", Container: "app", Condition: "ImagePullBackOff: Back-off pulling image \"[redacted]\"", Reason: "ImagePullBackOff"}}},
 		{"being made", []runtime.Object{notReady("a", waitsFor("ContainerCreating", ""))},
-			[]reconcile.Ailment{{Pod: "a", Container: "app", Condition: "ContainerCreating", Reason: "ContainerCreating", Hopeful: true}}},
+			[]engine.Ailment{{Pod: "a", Container: "app", Condition: "ContainerCreating", Reason: "ContainerCreating", Hopeful: true}}},
 	} {
 		for i := range row.want {
 			row.want[i].Workload = "Deployment/web"

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -41,24 +42,24 @@ type volume struct {
 
 // Internal reads a datastore's own objects. What is in it may be absent; the
 // whole is only ever present or unknown.
-func (c *Client) Internal(ctx context.Context, datastore mover.Engine, name string) reconcile.Observed[reconcile.InternalStore] {
+func (c *Client) Internal(ctx context.Context, datastore mover.Engine, name string) engine.Observed[reconcile.InternalStore] {
 	s, err := c.store(ctx, datastore, name)
 	if err != nil {
-		return reconcile.CouldNot[reconcile.InternalStore](err)
+		return engine.CouldNot[reconcile.InternalStore](err)
 	}
 	out := reconcile.InternalStore{
-		StatefulSet: reconcile.NotThere[reconcile.StatefulSet](),
-		Secret:      reconcile.NotThere[reconcile.SecretInfo](),
+		StatefulSet: engine.NotThere[reconcile.StatefulSet](),
+		Secret:      engine.NotThere[reconcile.SecretInfo](),
 		Unprotected: s.unprotected(),
 	}
 	out.Protected = len(out.Unprotected) == 0
 	if s.set != nil {
-		out.StatefulSet = reconcile.Found(reconcile.StatefulSet{
+		out.StatefulSet = engine.Found(reconcile.StatefulSet{
 			Name: s.set.Name, Replicas: ofStatefulSet(*s.set).count(), Ready: int(ofStatefulSet(*s.set).ready), Image: s.image(),
 		})
 	}
 	if secret := s.password(); secret != nil {
-		out.Secret = reconcile.Found(secretInfo(*secret))
+		out.Secret = engine.Found(secretInfo(*secret))
 	}
 	for _, service := range s.services {
 		out.Services = append(out.Services, service.Name)
@@ -66,7 +67,7 @@ func (c *Client) Internal(ctx context.Context, datastore mover.Engine, name stri
 	for _, v := range s.volumes {
 		out.Volumes = append(out.Volumes, v.view())
 	}
-	return reconcile.Found(out)
+	return engine.Found(out)
 }
 
 // image is the image of the datastore's own container: the one that mounts a

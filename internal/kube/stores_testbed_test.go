@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -88,12 +89,12 @@ func TestStoreIsProtectedAndRemoved(t *testing.T) {
 		}
 	}
 	present := reconcile.InternalStore{
-		StatefulSet: reconcile.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1, Image: "tb/pause:1"}),
-		Secret:      reconcile.Found(reconcile.SecretInfo{Name: "postgresql", Keys: []string{"postgres-password"}, Owner: "Helm release ci"}),
+		StatefulSet: engine.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1, Image: "tb/pause:1"}),
+		Secret:      engine.Found(reconcile.SecretInfo{Name: "postgresql", Keys: []string{"postgres-password"}, Owner: "Helm release ci"}),
 		Services:    []string{"postgresql"}, Protected: true,
 		Volumes: []reconcile.Volume{{Claim: "data-postgresql-0", Name: volumeName, ReclaimPolicy: "Retain", Bytes: 1 << 20, By: "local"}},
 	}
-	if got := c.Internal(t.Context(), mover.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, reconcile.Found(present)) {
+	if got := c.Internal(t.Context(), mover.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, engine.Found(present)) {
 		t.Errorf("protected: got  %+v\nwant %+v", got, present)
 	}
 	for _, when := range []time.Time{at, at.Add(time.Hour)} { // a second run keeps the first one's time
@@ -102,9 +103,9 @@ func TestStoreIsProtectedAndRemoved(t *testing.T) {
 		}
 	}
 	gone := present
-	gone.StatefulSet, gone.Services = reconcile.NotThere[reconcile.StatefulSet](), nil
+	gone.StatefulSet, gone.Services = engine.NotThere[reconcile.StatefulSet](), nil
 	gone.Volumes[0].KeptSince = at
-	if got := c.Internal(t.Context(), mover.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, reconcile.Found(gone)) {
+	if got := c.Internal(t.Context(), mover.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, engine.Found(gone)) {
 		t.Errorf("removed: got  %+v\nwant %+v", got, gone)
 	}
 	pv, err := core.PersistentVolumes().Get(t.Context(), volumeName, metav1.GetOptions{})

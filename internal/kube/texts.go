@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // notOfHelm leaves out Helm's records, which are the largest Secrets.
@@ -45,11 +46,11 @@ func (c *Client) Application(ctx context.Context) reconcile.Application {
 	}
 	switch {
 	case err != nil:
-		return reconcile.Application{Workloads: reconcile.CouldNot[[]reconcile.Workload](err), Writers: reconcile.CouldNot[[]reconcile.Writer](err)}
+		return reconcile.Application{Workloads: engine.CouldNot[[]reconcile.Workload](err), Writers: engine.CouldNot[[]reconcile.Writer](err)}
 	case noJobs != nil:
-		return reconcile.Application{Workloads: reconcile.Found(seen.counts), Writers: reconcile.CouldNot[[]reconcile.Writer](noJobs)}
+		return reconcile.Application{Workloads: engine.Found(seen.counts), Writers: engine.CouldNot[[]reconcile.Writer](noJobs)}
 	}
-	return reconcile.Application{Workloads: reconcile.Found(seen.counts), Writers: reconcile.Found(c.writers(ctx, seen, jobs))}
+	return reconcile.Application{Workloads: engine.Found(seen.counts), Writers: engine.Found(c.writers(ctx, seen, jobs))}
 }
 
 // read gives each workload what it is told.

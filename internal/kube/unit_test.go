@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -251,8 +252,8 @@ func TestForbiddenVolumeIsNeitherProtectedNorAbsent(t *testing.T) {
 		return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "persistentvolumes"}, "pv-1", errors.New("no"))
 	})
 	c := newClient(Options{Namespace: "ci", Release: "ci"}, k)
-	want := reconcile.Found(reconcile.InternalStore{
-		StatefulSet: reconcile.NotThere[reconcile.StatefulSet](), Secret: reconcile.NotThere[reconcile.SecretInfo](),
+	want := engine.Found(reconcile.InternalStore{
+		StatefulSet: engine.NotThere[reconcile.StatefulSet](), Secret: engine.NotThere[reconcile.SecretInfo](),
 		Volumes:     []reconcile.Volume{{Claim: "data-postgresql-0", Name: "pv-1", ReclaimPolicy: "unknown"}},
 		Unprotected: []string{`PersistentVolume pv-1: its reclaim policy could not be read (persistentvolumes "pv-1" is forbidden: no)`},
 	})

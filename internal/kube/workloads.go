@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // application selects what a quiesce stops (the product's own label).
@@ -53,12 +54,12 @@ func (w workload) count() int {
 
 // List reads the application layer in five lists, however many workloads
 // there are.
-func (c *Client) List(ctx context.Context) reconcile.Observed[[]reconcile.Workload] {
+func (c *Client) List(ctx context.Context) engine.Observed[[]reconcile.Workload] {
 	seen, err := c.lists(ctx)
 	if err != nil {
-		return reconcile.CouldNot[[]reconcile.Workload](err)
+		return engine.CouldNot[[]reconcile.Workload](err)
 	}
-	return reconcile.Found(seen.counts)
+	return engine.Found(seen.counts)
 }
 
 // listed is the application layer as it was read, each workload beside what is

@@ -18,6 +18,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // ofApplication is the metadata of an object of the application layer.
@@ -161,7 +162,7 @@ func TestWritersThatScalingDoesNotStop(t *testing.T) {
 		owned("ours", "Job", "ours", corev1.PodRunning, map[string]string{labelManagedBy: manager}),
 	)
 	c := newClient(Options{Namespace: "ci"}, k)
-	want := reconcile.Found([]reconcile.Writer{
+	want := engine.Found([]reconcile.Writer{
 		{Kind: "DaemonSet", Name: "agent", Pods: 2}, {Kind: "Job", Name: "report-29", Pods: 1}, {Kind: "Job.batch.volcano.sh", Name: "training", Pods: 1}, {Kind: "Pod", Name: "bare", Pods: 1},
 		{Kind: "ReplicaSet", Name: "lost-1", Pods: 1}, {Kind: "Rollout", Name: "canary", Pods: 1},
 	})
@@ -211,7 +212,7 @@ func TestJobsOfTheApplicationAreFoundByAnyLabel(t *testing.T) {
 		jobOf("ending", "", ending, ofApplication(""), none), jobOf("over", "", over, ofApplication(""), none),
 		jobOf("not-ours-to-wait-for", "other", runs, metav1.ObjectMeta{}, none), jobOf("mover", "", runs, ours, none))
 	c := newClient(Options{Namespace: "ci"}, k)
-	want := reconcile.Found([]reconcile.Writer{{Kind: "Job", Name: "between-two-tries"}, {Kind: "Job", Name: "by-cronjob", Pods: 1},
+	want := engine.Found([]reconcile.Writer{{Kind: "Job", Name: "between-two-tries"}, {Kind: "Job", Name: "by-cronjob", Pods: 1},
 		{Kind: "Job", Name: "by-itself", Pods: 1}, {Kind: "Job", Name: "by-pods", Pods: 1}, {Kind: "Job", Name: "ending", Pods: 2}})
 	if got := c.Jobs(t.Context()); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // ofLayer tells whether an object belongs to the application: it says so, or the
@@ -46,16 +47,16 @@ func (w workload) templateIn(template map[string]any) map[string]any {
 }
 
 // Jobs reads the application's Jobs that are not over, in two lists.
-func (c *Client) Jobs(ctx context.Context) reconcile.Observed[[]reconcile.Writer] {
+func (c *Client) Jobs(ctx context.Context) engine.Observed[[]reconcile.Writer] {
 	var jobs []batchv1.Job
 	var crons []batchv1.CronJob
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { jobs, err = c.jobs(gctx); return })
 	group.Go(func() (err error) { crons, err = c.cronJobs(gctx); return })
 	if err := group.Wait(); err != nil {
-		return reconcile.CouldNot[[]reconcile.Writer](err)
+		return engine.CouldNot[[]reconcile.Writer](err)
 	}
-	return reconcile.Found(sortedWriters(jobsOf(jobs, crons)))
+	return engine.Found(sortedWriters(jobsOf(jobs, crons)))
 }
 
 func (c *Client) jobs(ctx context.Context) ([]batchv1.Job, error) {

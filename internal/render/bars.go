@@ -10,6 +10,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -22,7 +23,7 @@ type Bars struct {
 	mu    sync.Mutex
 	p     *mpb.Progress
 	place placer
-	run   map[reconcile.StepID]*running
+	run   map[engine.StepID]*running
 	down  outage
 	err   error
 }
@@ -52,14 +53,14 @@ func (r *running) text(decor.Statistics) string {
 	return r.down.clock(time.Now()) + clean(progress(r.event))
 }
 
-var _ reconcile.Events = (*Bars)(nil)
+var _ engine.Events = (*Bars)(nil)
 
 // NewBars draws to w, which is a terminal. The steps are the plan's, for
 // "[ 6/12]"; without them the numbers are left out.
-func NewBars(w io.Writer, steps ...reconcile.Step) *Bars { return newBars(steps, mpb.WithOutput(w)) }
+func NewBars(w io.Writer, steps ...engine.Step) *Bars { return newBars(steps, mpb.WithOutput(w)) }
 
-func newBars(steps []reconcile.Step, options ...mpb.ContainerOption) *Bars {
-	return &Bars{p: mpb.New(options...), place: placerOf(steps), run: map[reconcile.StepID]*running{}}
+func newBars(steps []engine.Step, options ...mpb.ContainerOption) *Bars {
+	return &Bars{p: mpb.New(options...), place: placerOf(steps), run: map[engine.StepID]*running{}}
 }
 
 // Err is the first error of writing; an apply does not stop for it.
@@ -72,26 +73,26 @@ func (b *Bars) Err() error {
 // Close takes the running bars away and waits until the terminal is whole
 // again.
 func (b *Bars) Close() {
-	b.stop(func(reconcile.StepID) bool { return true })
+	b.stop(func(engine.StepID) bool { return true })
 	b.p.Wait()
 }
 
 // StepBegins starts the step's bar. Bars of another kind of step are over:
 // only those of one kind run side by side.
-func (b *Bars) StepBegins(st reconcile.Step) {
-	b.stop(func(id reconcile.StepID) bool { return id == st.ID || kindOf(id) != kindOf(st.ID) })
+func (b *Bars) StepBegins(st engine.Step) {
+	b.stop(func(id engine.StepID) bool { return id == st.ID || kindOf(id) != kindOf(st.ID) })
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.run[st.ID] = b.start(st)
 }
 
 // StepSkipped writes that there was nothing to do, and why.
-func (b *Bars) StepSkipped(st reconcile.Step, why string) {
+func (b *Bars) StepSkipped(st engine.Step, why string) {
 	b.line(b.place.of(st) + st.Title + ": nothing to do, " + why)
 }
 
 // StepProgress moves the bar; for a step that never began it starts one.
-func (b *Bars) StepProgress(st reconcile.Step, e mover.Event) {
+func (b *Bars) StepProgress(st engine.Step, e mover.Event) {
 	b.mu.Lock()
 	run, ok := b.run[st.ID]
 	if !ok {
@@ -103,8 +104,8 @@ func (b *Bars) StepProgress(st reconcile.Step, e mover.Event) {
 }
 
 // StepEnds replaces the bar by how long the step took, or why it failed.
-func (b *Bars) StepEnds(st reconcile.Step, d time.Duration, err error) {
-	b.stop(func(id reconcile.StepID) bool { return id == st.ID })
+func (b *Bars) StepEnds(st engine.Step, d time.Duration, err error) {
+	b.stop(func(id engine.StepID) bool { return id == st.ID })
 	if err != nil {
 		b.line(b.place.of(st) + ended(d, err))
 		return
@@ -114,7 +115,7 @@ func (b *Bars) StepEnds(st reconcile.Step, d time.Duration, err error) {
 
 // Service writes that the application is stopped from now on, or up again; bars
 // say meanwhile for how long.
-func (b *Bars) Service(s reconcile.Service) {
+func (b *Bars) Service(s engine.Service) {
 	b.mu.Lock()
 	b.down = outageOf(s)
 	for _, run := range b.run {
@@ -129,7 +130,7 @@ func (b *Bars) Service(s reconcile.Service) {
 // Note writes a sentence above the bar.
 func (b *Bars) Note(text string) { b.line(text) }
 
-func (b *Bars) start(st reconcile.Step) *running {
+func (b *Bars) start(st engine.Step) *running {
 	style := mpb.BarStyle().Lbound("").Rbound(" ").Filler("━").Tip("━").Padding("─").Build()
 	moving := mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error {
 		if s.Total == 0 {
@@ -148,7 +149,7 @@ func (b *Bars) start(st reconcile.Step) *running {
 }
 
 // stop takes the bars of some steps away.
-func (b *Bars) stop(over func(reconcile.StepID) bool) {
+func (b *Bars) stop(over func(engine.StepID) bool) {
 	var runs []*running
 	b.mu.Lock()
 	for id, run := range b.run {

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vbauerster/mpb/v8"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -22,12 +22,12 @@ var escape = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
 // TestBars drives a whole apply; what stays on the screen are the finished
 // steps and the notes.
 func TestBars(t *testing.T) {
-	steps := []reconcile.Step{{ID: "a", Title: "Write the Secret"}, {ID: "b", Title: "Copy every database"}, {ID: "c", Title: "Prove"}}
+	steps := []engine.Step{{ID: "a", Title: "Write the Secret"}, {ID: "b", Title: "Copy every database"}, {ID: "c", Title: "Prove"}}
 	var out bytes.Buffer
 	refresh := make(chan any)
 	b := newBars(steps, mpb.WithOutput(&out), mpb.WithWidth(160), mpb.WithManualRefresh(refresh))
 	b.StepSkipped(steps[0], "it is as wanted")
-	b.Service(reconcile.Service{Since: time.Now().Add(-time.Hour), DownHigh: time.Minute})
+	b.Service(engine.Service{Since: time.Now().Add(-time.Hour), DownHigh: time.Minute})
 	b.StepBegins(steps[1])
 	b.StepProgress(steps[1], mover.Event{Phase: "copying", Object: "public.builds", Bytes: 512 << 20, Total: 1 << 30, Rate: 64 << 20, ETA: 8 * time.Second})
 	refresh <- time.Now()
@@ -69,7 +69,7 @@ func TestBars(t *testing.T) {
 func TestBarsOutliveTheirTerminal(t *testing.T) {
 	b := newBars(nil, mpb.WithOutput(&bytes.Buffer{}))
 	b.Close()
-	st := reconcile.Step{ID: "a", Title: "Copy every database"}
+	st := engine.Step{ID: "a", Title: "Copy every database"}
 	b.StepBegins(st)
 	b.StepProgress(st, mover.Event{Bytes: 1, Total: 2})
 	b.StepEnds(st, time.Second, nil)
@@ -81,7 +81,7 @@ func TestBarsOutliveTheirTerminal(t *testing.T) {
 // TestBarsOfStepsSideBySide: what one step tells is never shown under another's
 // title.
 func TestBarsOfStepsSideBySide(t *testing.T) {
-	steps := []reconcile.Step{{ID: "copy/pg:5432", Title: "Copy every database"}, {ID: "copy/m:27017", Title: "Copy every MongoDB database"}}
+	steps := []engine.Step{{ID: "copy/pg:5432", Title: "Copy every database"}, {ID: "copy/m:27017", Title: "Copy every MongoDB database"}}
 	var out bytes.Buffer
 	refresh := make(chan any)
 	b := newBars(steps, mpb.WithOutput(&out), mpb.WithWidth(160), mpb.WithManualRefresh(refresh))

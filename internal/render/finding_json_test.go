@@ -5,12 +5,12 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // Everything a finding says, but for its short sentence, is in the plan's JSON, and is read again.
 func TestFindingsAreWholeInJSON(t *testing.T) {
-	want := reconcile.Finding{ID: "id", Blocks: true, What: "what", Brief: "short", Fix: "fix", Field: "field", Source: "source"}
+	want := engine.Finding{ID: "id", Blocks: true, What: "what", Brief: "short", Fix: "fix", Field: "field", Source: "source"}
 	v := reflect.ValueOf(want)
 	for i := range v.NumField() {
 		if v.Field(i).IsZero() {
@@ -18,7 +18,7 @@ func TestFindingsAreWholeInJSON(t *testing.T) {
 		}
 	}
 	var doc struct{ Findings []map[string]any }
-	if err := json.Unmarshal(planJSON(t, reconcile.Plan{Findings: []reconcile.Finding{want}}), &doc); err != nil {
+	if err := json.Unmarshal(planJSON(t, engine.Plan{Findings: []engine.Finding{want}}), &doc); err != nil {
 		t.Fatal(err)
 	}
 	if len(doc.Findings) != 1 || !reflect.DeepEqual(doc.Findings[0], map[string]any{"id": "id", "blocks": true, "what": "what", "fix": "fix", "field": "field", "source": "source"}) {

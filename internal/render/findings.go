@@ -3,12 +3,12 @@ package render
 import (
 	"io"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // FindingsText draws findings of preflight: id, what, where in the file, how
 // to fix it and where the rule comes from.
-func FindingsText(w io.Writer, list []reconcile.Finding, o Options) error {
+func FindingsText(w io.Writer, list []engine.Finding, o Options) error {
 	p := newPage(o)
 	findings(p, o, list)
 	return p.flush(w)
@@ -18,14 +18,14 @@ func FindingsText(w io.Writer, list []reconcile.Finding, o Options) error {
 const showAll = "circleci-dr plan --details shows all"
 
 // what is a finding's sentence, with its lists cut unless details are asked for.
-func (o Options) what(f reconcile.Finding) string {
+func (o Options) what(f engine.Finding) string {
 	if o.Details || f.Brief == "" {
 		return f.What
 	}
 	return f.Brief + " (" + showAll + ")"
 }
 
-func findings(p *page, o Options, list []reconcile.Finding) {
+func findings(p *page, o Options, list []engine.Finding) {
 	for _, f := range list {
 		p.blank()
 		head := clean(f.ID)

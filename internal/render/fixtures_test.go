@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -42,57 +43,57 @@ func workload(kind, name string, replicas int) reconcile.Workload {
 func installation() reconcile.Observation {
 	o := reconcile.Observation{
 		At: t0, Tool: "v0.1.0",
-		Cluster: reconcile.Found(reconcile.Cluster{UID: "6f9d6b8e-41f3-4f0c-9a52-0c2ce1b6a0f4", Version: "v1.33.2", Server: "https://prod.example.com"}),
-		Release: reconcile.Found(reconcile.Release{
+		Cluster: engine.Found(reconcile.Cluster{UID: "6f9d6b8e-41f3-4f0c-9a52-0c2ce1b6a0f4", Version: "v1.33.2", Server: "https://prod.example.com"}),
+		Release: engine.Found(reconcile.Release{
 			Name: "circleci-server", Namespace: "circleci-server", Revision: 7, Status: "deployed",
 			Chart: "circleci-server", ChartVersion: "4.10.0", AppVersion: "4.10.0", ConfigDigest: "c0ffee", Manager: spec.ManagedByHelm,
 			Postgres: reconcile.ReleaseStore{Internal: true, Host: "postgresql", Port: 5432, Username: "postgres", FullName: "postgresql"},
 			Mongo:    reconcile.ReleaseStore{Internal: true, Hosts: []string{"mongodb:27017"}, Username: "root", FullName: "mongodb"},
 		}),
-		Writers: reconcile.Found([]reconcile.Writer(nil)),
-		Workloads: reconcile.Found([]reconcile.Workload{
+		Writers: engine.Found([]reconcile.Writer(nil)),
+		Workloads: engine.Found([]reconcile.Workload{
 			workload("Deployment", "api-service", 1), workload("Deployment", "builds-service", 2), workload("Deployment", "contexts-service", 1),
 			workload("Deployment", "cron-service", 1), workload("Deployment", "frontend", 3), workload("Deployment", "insights-service", 1),
 			workload("Deployment", "orb-service", 1), workload("Deployment", "output-processor", 2), workload("Deployment", "workflows-conductor", 1),
 			workload("StatefulSet", "schedulerer", 1),
 		}),
-		Applied: reconcile.NotThere[reconcile.Applied](),
-		Values:  reconcile.Found(valuesFiles(true)),
-		Journal: reconcile.NotThere[reconcile.Journal](), Measured: reconcile.NotThere[reconcile.Measured](),
-		Lease:  reconcile.NotThere[reconcile.LeaseHolder](),
-		Denied: reconcile.Found[[]reconcile.Permission](nil),
+		Applied: engine.NotThere[reconcile.Applied](),
+		Values:  engine.Found(valuesFiles(true)),
+		Journal: engine.NotThere[engine.Journal](), Measured: engine.NotThere[engine.Measured](),
+		Lease:  engine.NotThere[engine.LeaseHolder](),
+		Denied: engine.Found[[]reconcile.Permission](nil),
 	}
 	o.Postgres = reconcile.DatastoreObservation{
-		Internal: reconcile.Found(reconcile.InternalStore{
-			StatefulSet: reconcile.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1, Image: "postgresql:12.22"}),
-			Secret:      reconcile.Found(reconcile.SecretInfo{Name: "postgresql", Keys: []string{"password", "postgres-password"}}),
+		Internal: engine.Found(reconcile.InternalStore{
+			StatefulSet: engine.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1, Image: "postgresql:12.22"}),
+			Secret:      engine.Found(reconcile.SecretInfo{Name: "postgresql", Keys: []string{"password", "postgres-password"}}),
 			Services:    []string{"postgresql", "postgresql-hl"},
 			Volumes:     []reconcile.Volume{{Claim: "data-postgresql-0", Name: "pvc-2c6f41d0", ReclaimPolicy: "Delete", Bytes: 100 << 30}},
 			Unprotected: []string{"volume pvc-2c6f41d0 would be deleted with its claim"},
 		}),
-		Inspection:  reconcile.Found(inspection()),
-		Credentials: reconcile.NotThere[reconcile.Credentials](),
-		Rehearsal:   reconcile.NotThere[reconcile.Rehearsed](),
-		Lineage:     reconcile.NotThere[reconcile.Lineage](),
+		Inspection:  engine.Found(inspection()),
+		Credentials: engine.NotThere[reconcile.Credentials](),
+		Rehearsal:   engine.NotThere[reconcile.Rehearsed](),
+		Lineage:     engine.NotThere[reconcile.Lineage](),
 	}
 	o.Mongo = reconcile.DatastoreObservation{
-		Internal: reconcile.Found(reconcile.InternalStore{
-			StatefulSet: reconcile.Found(reconcile.StatefulSet{Name: "mongodb", Replicas: 1, Ready: 1, Image: "mongodb:7.0.15"}),
-			Secret:      reconcile.Found(reconcile.SecretInfo{Name: "mongodb", Keys: []string{"mongodb-password", "mongodb-root-password"}}),
+		Internal: engine.Found(reconcile.InternalStore{
+			StatefulSet: engine.Found(reconcile.StatefulSet{Name: "mongodb", Replicas: 1, Ready: 1, Image: "mongodb:7.0.15"}),
+			Secret:      engine.Found(reconcile.SecretInfo{Name: "mongodb", Keys: []string{"mongodb-password", "mongodb-root-password"}}),
 			Services:    []string{"mongodb"},
 			Volumes:     []reconcile.Volume{{Claim: "datadir-mongodb-0", Name: "pvc-71d0c2aa", ReclaimPolicy: "Delete", Bytes: 100 << 30}},
 		}),
-		Inspection: reconcile.Found(reconcile.Inspection{InspectResult: mover.InspectResult{
+		Inspection: engine.Found(reconcile.Inspection{InspectResult: mover.InspectResult{
 			At: t0.Add(-4 * time.Second),
 			Source: &mover.InspectedSide{Database: &mover.Database{ServerVersion: "7.0.15", VersionNum: 70015,
 				Databases: []mover.DatabaseInfo{{Name: "circle_ghe", Bytes: 3 << 30, Tables: 41}}}},
 		}}),
-		Credentials: reconcile.NotThere[reconcile.Credentials](),
-		Rehearsal:   reconcile.NotThere[reconcile.Rehearsed](),
-		Lineage:     reconcile.NotThere[reconcile.Lineage](),
+		Credentials: engine.NotThere[reconcile.Credentials](),
+		Rehearsal:   engine.NotThere[reconcile.Rehearsed](),
+		Lineage:     engine.NotThere[reconcile.Lineage](),
 	}
-	o.Move = reconcile.NotThere[reconcile.Move]()
-	o.Preview = reconcile.Found(reconcile.Preview{
+	o.Move = engine.NotThere[reconcile.Move]()
+	o.Preview = engine.Found(reconcile.Preview{
 		Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:5d1c", Faithful: true,
 		Objects: append(switchedObjects(switching...),
 			storeObject("StatefulSet"), storeObject("Service"), storeObject("Secret")),
@@ -111,7 +112,7 @@ func switchedObjects(names ...string) []reconcile.ObjectPreview {
 	for _, name := range names {
 		out = append(out, reconcile.ObjectPreview{Kind: "Deployment", Name: name, Layer: "application", Action: "update",
 			Rendered: []reconcile.RenderedChange{{
-				Change:  reconcile.Change{Field: addressField, From: "postgresql", To: "pg.example.com"},
+				Change:  engine.Change{Field: addressField, From: "postgresql", To: "pg.example.com"},
 				Verdict: reconcile.Verdict{Setting: true, Address: []mover.Engine{mover.PostgreSQL}},
 			}}})
 	}
@@ -149,18 +150,18 @@ func inspection() reconcile.Inspection {
 func measured() reconcile.Observation {
 	o := installation()
 	then := t0.Add(-5 * 24 * time.Hour)
-	quick := func(took time.Duration) reconcile.Measurement {
-		return reconcile.Measurement{At: then, Took: took, Low: 2 * time.Second, High: time.Minute}
+	quick := func(took time.Duration) engine.Measurement {
+		return engine.Measurement{At: then, Took: took, Low: 2 * time.Second, High: time.Minute}
 	}
-	o.Measured = reconcile.Found(reconcile.Measured{
-		Steps: map[string]reconcile.Measurement{
+	o.Measured = engine.Found(engine.Measured{
+		Steps: map[string]engine.Measurement{
 			"quiesce": quick(22 * time.Second), "fence-source/postgresql/out": quick(4 * time.Second), "resume-service": quick(31 * time.Second),
 			"copy/postgresql/out": {At: then, Took: 190 * time.Second, Low: 95 * time.Second, High: 8 * time.Minute,
 				Moving: 186 * time.Second, Bytes: 5 << 30, Tables: 149},
 			"prove/postgresql/back": {At: then, Took: 44 * time.Second, Low: 30 * time.Second, High: 3 * time.Minute,
 				Moving: 40 * time.Second, Bytes: 5 << 30, Tables: 149},
 		},
-		Downtime: map[string]reconcile.Measurement{"out": {At: then, Took: 288 * time.Second, Low: 2 * time.Minute, High: 14 * time.Minute}},
+		Downtime: map[string]engine.Measurement{"out": {At: then, Took: 288 * time.Second, Low: 2 * time.Minute, High: 14 * time.Minute}},
 	})
 	return o
 }
@@ -177,15 +178,15 @@ func stopped() reconcile.Observation {
 	}
 	o.Postgres.Internal.Value.Protected = true
 	o.Postgres.Internal.Value.Volumes[0].ReclaimPolicy = "Retain"
-	o.Postgres.Credentials = reconcile.Found(reconcile.Credentials{Name: "circleci-dr-postgresql", Matches: true})
-	o.Move = reconcile.Found(reconcile.Move{
+	o.Postgres.Credentials = engine.Found(reconcile.Credentials{Name: "circleci-dr-postgresql", Matches: true})
+	o.Move = engine.Found(reconcile.Move{
 		ID: "postgresql-e1", Attempt: 1, Phase: reconcile.MoveOpen, Opened: t0.Add(-6 * time.Minute), Quiesced: t0.Add(-5 * time.Minute),
 		Replicas: counts, Revision: 7,
 		Parts: []reconcile.Part{{Engine: mover.PostgreSQL, From: spec.Internal, To: spec.External, Epoch: 1, External: "pg.example.com:5432",
 			OwnerMap: map[string]string{"postgres": "circleci"},
 			Fence:    &mover.FenceResult{Fence: mover.FenceState{ID: "postgresql-e1-a1", Since: t0.Add(-5 * time.Minute), How: "system"}}}},
 	})
-	o.Journal = reconcile.Found(reconcile.Journal{Entries: []reconcile.JournalEntry{
+	o.Journal = engine.Found(engine.Journal{Entries: []engine.JournalEntry{
 		{Step: "copy/pg.example.com:5432", Title: "Copy every database", By: "ana@laptop", Begun: t0.Add(-4 * time.Minute)},
 	}})
 	return o
@@ -202,25 +203,25 @@ func moved() reconcile.Observation {
 		counts[w.Key()] = w.Replicas
 	}
 	pg := &o.Postgres
-	pg.Internal = reconcile.Found(reconcile.InternalStore{
-		StatefulSet: reconcile.NotThere[reconcile.StatefulSet](), Secret: pg.Internal.Value.Secret, Protected: true,
+	pg.Internal = engine.Found(reconcile.InternalStore{
+		StatefulSet: engine.NotThere[reconcile.StatefulSet](), Secret: pg.Internal.Value.Secret, Protected: true,
 		Volumes: []reconcile.Volume{{Claim: "data-postgresql-0", Name: "pvc-2c6f41d0", ReclaimPolicy: "Retain", Bytes: 100 << 30, KeptSince: t0.Add(-26 * time.Hour)}},
 	})
-	pg.Credentials = reconcile.Found(reconcile.Credentials{Name: "circleci-dr-postgresql", Matches: true})
-	pg.Lineage = reconcile.Found(reconcile.Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: "pg.example.com:5432", At: t0.Add(-26 * time.Hour)})
-	o.Move = reconcile.Found(reconcile.Move{ID: "postgresql-e1", Phase: reconcile.MoveFinished})
+	pg.Credentials = engine.Found(reconcile.Credentials{Name: "circleci-dr-postgresql", Matches: true})
+	pg.Lineage = engine.Found(reconcile.Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: "pg.example.com:5432", At: t0.Add(-26 * time.Hour)})
+	o.Move = engine.Found(reconcile.Move{ID: "postgresql-e1", Phase: reconcile.MoveFinished})
 	insp := inspection()
 	insp.Source = nil
 	insp.Target.Database.Databases = inspection().Source.Database.Databases
 	insp.Target.Database.Lineage = &mover.LineageMark{Installation: "x", Epoch: 1, State: "authoritative"}
-	pg.Inspection = reconcile.Found(insp)
-	o.Values = reconcile.Found(valuesFiles(false))
-	o.Applied = reconcile.Found(reconcile.Applied{At: t0.Add(-26 * time.Hour), By: "ana@laptop", Plan: "4f2a9c1b0e", Revision: 9, ChartVersion: "4.10.0", ConfigDigest: "c0ffee",
+	pg.Inspection = engine.Found(insp)
+	o.Values = engine.Found(valuesFiles(false))
+	o.Applied = engine.Found(reconcile.Applied{At: t0.Add(-26 * time.Hour), By: "ana@laptop", Plan: "4f2a9c1b0e", Revision: 9, ChartVersion: "4.10.0", ConfigDigest: "c0ffee",
 		Stores: map[mover.Engine]reconcile.AppliedStore{mover.PostgreSQL: {Location: spec.External, Endpoint: "pg.example.com:5432"}}, Replicas: counts})
 	return o
 }
 
-func makePlan(t *testing.T, s *spec.Spec, o reconcile.Observation) reconcile.Plan {
+func makePlan(t *testing.T, s *spec.Spec, o reconcile.Observation) engine.Plan {
 	t.Helper()
 	plan, err := reconcile.MakePlan(s, o)
 	if err != nil {
@@ -232,7 +233,7 @@ func makePlan(t *testing.T, s *spec.Spec, o reconcile.Observation) reconcile.Pla
 func blockedInstallation() reconcile.Observation {
 	o := installation()
 	o.Postgres.Inspection.Value.Target = &mover.InspectedSide{Code: mover.CodeCredentials, Error: `role "circleci" of pg.example.com:5432 was refused: password authentication failed`}
-	o.Preview = reconcile.CouldNot[reconcile.Preview](errors.New("chart circleci-server 4.10.0 in ./chart lacks its subchart postgresql"))
+	o.Preview = engine.CouldNot[reconcile.Preview](errors.New("chart circleci-server 4.10.0 in ./chart lacks its subchart postgresql"))
 	o.Release.Value.Manager, o.Release.Value.Evidence = spec.ManagedBy("argocd"), "label argocd.argoproj.io/instance"
 	return o
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/schema"
 )
@@ -37,7 +38,7 @@ func fits(t *testing.T, id string, text, doc []byte) error {
 	return s.Validate(value)
 }
 
-func planJSON(t *testing.T, plan reconcile.Plan) []byte {
+func planJSON(t *testing.T, plan engine.Plan) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := render.PlanJSON(&b, plan); err != nil {
@@ -46,10 +47,10 @@ func planJSON(t *testing.T, plan reconcile.Plan) []byte {
 	return b.Bytes()
 }
 
-func plans(t *testing.T) map[string]reconcile.Plan {
+func plans(t *testing.T) map[string]engine.Plan {
 	t.Helper()
 	s := loadSpec(t, specFile)
-	return map[string]reconcile.Plan{
+	return map[string]engine.Plan{
 		"move":    makePlan(t, s, installation()),
 		"blocked": makePlan(t, s, blockedInstallation()),
 		"resumed": makePlan(t, s, stopped()),
@@ -167,7 +168,7 @@ func TestResultsFitTheirSchema(t *testing.T) {
 			rep.StartedOn, rep.Ailing = "pg.example.com:5432", crash.Ailing
 			return render.ReportJSON(w, rep, crash)
 		},
-		"report-nothing": func(w io.Writer) error { return render.ReportJSON(w, reconcile.Report{}, errors.New("x")) },
+		"report-nothing": func(w io.Writer) error { return render.ReportJSON(w, engine.Report{}, errors.New("x")) },
 		"proof":          func(w io.Writer) error { return render.ProofJSON(w, different.Proof) },
 		"values":         func(w io.Writer) error { return render.ValuesJSON(w, changedValues()) },
 		"values-nothing": func(w io.Writer) error { return render.ValuesJSON(w, render.Values{}) },

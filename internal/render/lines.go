@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -28,7 +29,7 @@ type Lines struct {
 	w     io.Writer
 	now   func() time.Time
 	place placer
-	run   map[reconcile.StepID]*told
+	run   map[engine.StepID]*told
 	down  outage
 	err   error
 }
@@ -52,12 +53,12 @@ func (t *told) due(e mover.Event, now time.Time) bool {
 	return since >= lineEvery
 }
 
-var _ reconcile.Events = (*Lines)(nil)
+var _ engine.Events = (*Lines)(nil)
 
 // NewLines writes to w. The steps are the plan's, for "step 6 of 12"; without
 // them the numbers are left out.
-func NewLines(w io.Writer, now func() time.Time, steps ...reconcile.Step) *Lines {
-	return &Lines{w: w, now: now, place: placerOf(steps), run: map[reconcile.StepID]*told{}}
+func NewLines(w io.Writer, now func() time.Time, steps ...engine.Step) *Lines {
+	return &Lines{w: w, now: now, place: placerOf(steps), run: map[engine.StepID]*told{}}
 }
 
 // Err is the first error of writing; an apply does not stop for it.
@@ -68,7 +69,7 @@ func (l *Lines) Err() error {
 }
 
 // StepBegins writes the step's title.
-func (l *Lines) StepBegins(st reconcile.Step) {
+func (l *Lines) StepBegins(st engine.Step) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.begin(st)
@@ -76,21 +77,21 @@ func (l *Lines) StepBegins(st reconcile.Step) {
 }
 
 // StepSkipped writes that there was nothing to do, and why.
-func (l *Lines) StepSkipped(st reconcile.Step, why string) {
+func (l *Lines) StepSkipped(st engine.Step, why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.say(st, st.Title+": nothing to do, "+why)
 }
 
 // begin forgets steps that are over; only those of one kind run side by side.
-func (l *Lines) begin(st reconcile.Step) *told {
-	maps.DeleteFunc(l.run, func(id reconcile.StepID, _ *told) bool { return kindOf(id) != kindOf(st.ID) })
+func (l *Lines) begin(st engine.Step) *told {
+	maps.DeleteFunc(l.run, func(id engine.StepID, _ *told) bool { return kindOf(id) != kindOf(st.ID) })
 	l.run[st.ID] = &told{}
 	return l.run[st.ID]
 }
 
 // kindOf is what a step does, without what it does it to.
-func kindOf(id reconcile.StepID) string {
+func kindOf(id engine.StepID) string {
 	kind, _, _ := strings.Cut(string(id), "/")
 	return kind
 }
@@ -98,7 +99,7 @@ func kindOf(id reconcile.StepID) string {
 // StepProgress writes the event when its phase is new or the step's last line
 // is ten seconds old; of a wait only what changed. Where several run side by side
 // it says whose it is.
-func (l *Lines) StepProgress(st reconcile.Step, e mover.Event) {
+func (l *Lines) StepProgress(st engine.Step, e mover.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	run, ok := l.run[st.ID]
@@ -121,7 +122,7 @@ func (l *Lines) StepProgress(st reconcile.Step, e mover.Event) {
 }
 
 // StepEnds writes how long the step took, or why it failed.
-func (l *Lines) StepEnds(st reconcile.Step, d time.Duration, err error) {
+func (l *Lines) StepEnds(st engine.Step, d time.Duration, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.run, st.ID)
@@ -129,7 +130,7 @@ func (l *Lines) StepEnds(st reconcile.Step, d time.Duration, err error) {
 }
 
 // Service writes that the application is stopped from now on, or up again.
-func (l *Lines) Service(s reconcile.Service) {
+func (l *Lines) Service(s engine.Service) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.down = outageOf(s)
@@ -144,7 +145,7 @@ func (l *Lines) Note(text string) {
 }
 
 // say writes a line of a step.
-func (l *Lines) say(st reconcile.Step, text string) {
+func (l *Lines) say(st engine.Step, text string) {
 	l.print(l.place.of(st) + l.down.clock(l.now()) + text)
 }
 
@@ -163,11 +164,11 @@ func ended(d time.Duration, err error) string {
 
 // placer knows which number a step has in its plan.
 type placer struct {
-	number map[reconcile.StepID]int
+	number map[engine.StepID]int
 }
 
-func placerOf(steps []reconcile.Step) placer {
-	p := placer{number: map[reconcile.StepID]int{}}
+func placerOf(steps []engine.Step) placer {
+	p := placer{number: map[engine.StepID]int{}}
 	for i, st := range steps {
 		p.number[st.ID] = i + 1
 	}
@@ -176,7 +177,7 @@ func placerOf(steps []reconcile.Step) placer {
 
 // of is "[ 6/12] ", or dots for a step that is in no plan, such as the way
 // back after a failure.
-func (p placer) of(st reconcile.Step) string {
+func (p placer) of(st engine.Step) string {
 	if n, ok := p.number[st.ID]; ok {
 		return fmt.Sprintf("[%2d/%d] ", n, len(p.number))
 	}

@@ -9,13 +9,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 func TestLines(t *testing.T) {
 	now := t0
-	steps := []reconcile.Step{{ID: "a", Title: "Write the Secret"}, {ID: "b", Title: "Copy every database"}}
+	steps := []engine.Step{{ID: "a", Title: "Write the Secret"}, {ID: "b", Title: "Copy every database"}}
 	var out bytes.Buffer
 	l := render.NewLines(&out, func() time.Time { return now }, steps...)
 	event := func(after time.Duration, e mover.Event) {
@@ -23,7 +23,7 @@ func TestLines(t *testing.T) {
 		l.StepProgress(steps[1], e)
 	}
 	l.StepSkipped(steps[0], "it is as wanted")
-	down := reconcile.Service{Since: t0.Add(-70 * time.Second), DownLow: 2 * time.Minute, DownHigh: 14 * time.Minute}
+	down := engine.Service{Since: t0.Add(-70 * time.Second), DownLow: 2 * time.Minute, DownHigh: 14 * time.Minute}
 	l.Service(down)
 	l.StepBegins(steps[1])
 	event(0, mover.Event{Phase: "schema", Object: "conductor_production"})
@@ -34,11 +34,11 @@ func TestLines(t *testing.T) {
 	l.StepEnds(steps[1], 83*time.Second, errors.New("the target went away"))
 	l.Note("bringing the application back on the internal database")
 	now = now.Add(130 * time.Minute)
-	back := reconcile.Step{ID: "go-back/postgresql", Title: "Bring it back"}
+	back := engine.Step{ID: "go-back/postgresql", Title: "Bring it back"}
 	l.StepProgress(back, mover.Event{Message: "the database takes writes again"})
 	down.Up, down.Stopped = true, now.Sub(down.Since)
 	l.Service(down)
-	l.StepEnds(reconcile.Step{ID: "go-back/postgresql", Title: "Bring it back"}, 4200*time.Millisecond, nil)
+	l.StepEnds(engine.Step{ID: "go-back/postgresql", Title: "Bring it back"}, 4200*time.Millisecond, nil)
 	want := `09:30:00Z  [ 1/2] Write the Secret: nothing to do, it is as wanted
 09:30:00Z  the application has been STOPPED since 2026-11-22 09:28:50 UTC; the plan announced 2 to 14 min
 09:30:00Z  [ 2/2] STOPPED 01:10  Copy every database
@@ -71,7 +71,7 @@ func TestLinesOfAWait(t *testing.T) {
 		if s >= 62 {
 			why = "Deployment/api has 0 of 2 ready"
 		}
-		l.StepProgress(reconcile.Step{ID: "a", Title: "Start"}, mover.Event{Phase: "starting", Message: why, Waited: time.Duration(s) * time.Second, Budget: 15 * time.Minute})
+		l.StepProgress(engine.Step{ID: "a", Title: "Start"}, mover.Event{Phase: "starting", Message: why, Waited: time.Duration(s) * time.Second, Budget: 15 * time.Minute})
 		now = now.Add(time.Second)
 	}
 	want := `09:30:00Z  starting, 0.0 s of 15 min 00 s, Deployment/api has 0 of 2 ready, and 1 more
@@ -98,9 +98,9 @@ func TestLinesKeepsTheFirstError(t *testing.T) {
 
 // TestLinesOfStepsSideBySide: each step has its own phase, and says whose it is.
 func TestLinesOfStepsSideBySide(t *testing.T) {
-	steps := []reconcile.Step{{ID: "copy/pg:5432", Title: "Copy every database"}, {ID: "copy/m:27017", Title: "Copy every MongoDB database"}, {ID: "prove/postgresql", Title: "Prove"}}
+	steps := []engine.Step{{ID: "copy/pg:5432", Title: "Copy every database"}, {ID: "copy/m:27017", Title: "Copy every MongoDB database"}, {ID: "prove/postgresql", Title: "Prove"}}
 	for _, row := range []struct {
-		known []reconcile.Step
+		known []engine.Step
 		want  string
 	}{
 		{steps, `09:30:00Z  [ 1/3] Copy every database

@@ -5,9 +5,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
-	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/circleci-dr/circleci-dr/spec"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // PlanFormat names the JSON of a plan; schema/circleci-dr-plan.v1.schema.json
@@ -31,8 +29,8 @@ type planDoc struct {
 	Notices  []string     `json:"notices,omitempty"`
 	Moves    []string     `json:"moves,omitempty"`
 	// Authoritative is the chosen side, by datastore.
-	Authoritative map[mover.Engine]spec.Location `json:"authoritative,omitempty"`
-	Coverage      []coverageDoc                  `json:"coverage"`
+	Authoritative map[string]string `json:"authoritative,omitempty"`
+	Coverage      []coverageDoc     `json:"coverage"`
 }
 
 type bindingDoc struct {
@@ -89,12 +87,12 @@ type findingDoc struct {
 }
 
 // findingOf leaves out the short sentence: a document has the whole one.
-func findingOf(f reconcile.Finding) findingDoc {
+func findingOf(f engine.Finding) findingDoc {
 	return findingDoc{ID: f.ID, Blocks: f.Blocks, What: f.What, Fix: f.Fix, Field: f.Field, Source: f.Source}
 }
 
-func (d findingDoc) finding() reconcile.Finding {
-	return reconcile.Finding{ID: d.ID, Blocks: d.Blocks, What: d.What, Fix: d.Fix, Field: d.Field, Source: d.Source}
+func (d findingDoc) finding() engine.Finding {
+	return engine.Finding{ID: d.ID, Blocks: d.Blocks, What: d.What, Fix: d.Fix, Field: d.Field, Source: d.Source}
 }
 
 type coverageDoc struct {
@@ -104,7 +102,7 @@ type coverageDoc struct {
 }
 
 // PlanJSON writes a plan as versioned JSON, which ReadPlan reads again.
-func PlanJSON(w io.Writer, plan reconcile.Plan) error { return writeJSON(w, docOf(plan)) }
+func PlanJSON(w io.Writer, plan engine.Plan) error { return writeJSON(w, docOf(plan)) }
 
 func writeJSON(w io.Writer, doc any) error {
 	enc := json.NewEncoder(w)
@@ -113,7 +111,7 @@ func writeJSON(w io.Writer, doc any) error {
 	return enc.Encode(doc)
 }
 
-func docOf(p reconcile.Plan) planDoc {
+func docOf(p engine.Plan) planDoc {
 	return planDoc{
 		Format: PlanFormat, ID: p.ID, Name: p.Name, MadeAt: p.MadeAt.UTC(), Blocked: len(p.Blocked()) > 0, Resumes: p.Resumes,
 		Binding: bindingDoc(p.Binding), Total: estimateOf(p.Total), Accept: p.Dangers(),
@@ -138,49 +136,49 @@ func each[A, B any](list []A, f func(A) B, always bool) []B {
 	return out
 }
 
-func estimateOf(e reconcile.Estimate) estimateDoc {
+func estimateOf(e engine.Estimate) estimateDoc {
 	return estimateDoc{rangeDoc{seconds(e.Low), seconds(e.High)}, rangeDoc{seconds(e.DownLow), seconds(e.DownHigh)}, e.Assumption}
 }
 
-func (e estimateDoc) estimate() reconcile.Estimate {
-	return reconcile.Estimate{
+func (e estimateDoc) estimate() engine.Estimate {
+	return engine.Estimate{
 		Low: time.Duration(e.Time.Low), High: time.Duration(e.Time.High),
 		DownLow: time.Duration(e.Down.Low), DownHigh: time.Duration(e.Down.High), Assumption: e.Assumption,
 	}
 }
 
-func coverageOf(c reconcile.Coverage) coverageDoc {
+func coverageOf(c engine.Coverage) coverageDoc {
 	return coverageDoc{c.Block, string(c.State), c.Note}
 }
 
-func changeOf(c reconcile.Change) changeDoc { return changeDoc(c) }
+func changeOf(c engine.Change) changeDoc { return changeDoc(c) }
 
-func stepOf(s reconcile.Step) stepDoc {
+func stepOf(s engine.Step) stepDoc {
 	return stepDoc{
 		ID: string(s.ID), Action: string(s.Action), Title: s.Title, Reason: s.Reason, Risk: string(s.Risk), Accept: s.Accept,
 		Args: s.Args, Changes: each(s.Changes, changeOf, false), Details: s.Details,
-		Needs:    each(s.Needs, func(id reconcile.StepID) string { return string(id) }, false),
+		Needs:    each(s.Needs, func(id engine.StepID) string { return string(id) }, false),
 		Estimate: estimateOf(s.Estimate),
 	}
 }
 
-func (d stepDoc) step() reconcile.Step {
-	return reconcile.Step{
-		ID: reconcile.StepID(d.ID), Action: reconcile.ActionKind(d.Action), Title: d.Title, Reason: d.Reason,
-		Risk: reconcile.Risk(d.Risk), Accept: d.Accept, Args: d.Args,
-		Changes: each(d.Changes, func(c changeDoc) reconcile.Change { return reconcile.Change(c) }, false), Details: d.Details,
-		Needs:    each(d.Needs, func(id string) reconcile.StepID { return reconcile.StepID(id) }, false),
+func (d stepDoc) step() engine.Step {
+	return engine.Step{
+		ID: engine.StepID(d.ID), Action: engine.ActionKind(d.Action), Title: d.Title, Reason: d.Reason,
+		Risk: engine.Risk(d.Risk), Accept: d.Accept, Args: d.Args,
+		Changes: each(d.Changes, func(c changeDoc) engine.Change { return engine.Change(c) }, false), Details: d.Details,
+		Needs:    each(d.Needs, func(id string) engine.StepID { return engine.StepID(id) }, false),
 		Estimate: d.Estimate.estimate(),
 	}
 }
 
-func (d planDoc) plan() reconcile.Plan {
-	return reconcile.Plan{
-		Format: reconcile.PlanFormat, ID: d.ID, Name: d.Name, MadeAt: d.MadeAt, Binding: reconcile.Binding(d.Binding),
+func (d planDoc) plan() engine.Plan {
+	return engine.Plan{
+		Format: engine.PlanFormat, ID: d.ID, Name: d.Name, MadeAt: d.MadeAt, Binding: engine.Binding(d.Binding),
 		Steps:    each(d.Steps, stepDoc.step, false),
 		Findings: each(d.Findings, findingDoc.finding, false),
-		Coverage: each(d.Coverage, func(c coverageDoc) reconcile.Coverage {
-			return reconcile.Coverage{Block: c.Block, State: reconcile.CoverageState(c.State), Note: c.Note}
+		Coverage: each(d.Coverage, func(c coverageDoc) engine.Coverage {
+			return engine.Coverage{Block: c.Block, State: engine.CoverageState(c.State), Note: c.Note}
 		}, false),
 		Notices: d.Notices, Moves: d.Moves, Authoritative: d.Authoritative, Resumes: d.Resumes, Total: d.Total.estimate(),
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/schema"
 )
@@ -36,32 +36,32 @@ var planSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 // ReadPlan reads a plan file that PlanJSON wrote. The file has passed through
 // other hands: its size, depth and shape are checked, a key that stands twice
 // or that this version does not know is refused.
-func ReadPlan(r io.Reader) (reconcile.Plan, error) {
+func ReadPlan(r io.Reader) (engine.Plan, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxPlanBytes+1))
 	if err != nil {
-		return reconcile.Plan{}, err
+		return engine.Plan{}, err
 	}
 	if len(data) > maxPlanBytes {
-		return reconcile.Plan{}, fmt.Errorf("it is larger than %s, so it is no plan file", mover.Bytes(maxPlanBytes))
+		return engine.Plan{}, fmt.Errorf("it is larger than %s, so it is no plan file", mover.Bytes(maxPlanBytes))
 	}
 	if !utf8.Valid(data) {
-		return reconcile.Plan{}, errors.New("it is not UTF-8 text, so it is no plan file")
+		return engine.Plan{}, errors.New("it is not UTF-8 text, so it is no plan file")
 	}
 	if err := checkKeys(data); err != nil {
-		return reconcile.Plan{}, err
+		return engine.Plan{}, err
 	}
 	if err := checkShape(data); err != nil {
-		return reconcile.Plan{}, err
+		return engine.Plan{}, err
 	}
 	var doc planDoc
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&doc); err != nil {
-		return reconcile.Plan{}, fmt.Errorf("it is no plan file: %w", err)
+		return engine.Plan{}, fmt.Errorf("it is no plan file: %w", err)
 	}
 	plan := doc.plan()
 	if doc.Blocked != (len(plan.Blocked()) > 0) || !slices.Equal(doc.Accept, plan.Dangers()) {
-		return reconcile.Plan{}, errors.New("its summary contradicts its steps and findings: it was edited; make a new plan")
+		return engine.Plan{}, errors.New("its summary contradicts its steps and findings: it was edited; make a new plan")
 	}
 	return plan, nil
 }

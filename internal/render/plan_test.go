@@ -13,6 +13,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -50,7 +51,7 @@ func TestPlanTextOfAHandOff(t *testing.T) {
 	s, o := loadSpec(t, specFile), installation()
 	s.Server.ManagedBy, o.Release.Value.Manager = spec.ManagedByFlux, spec.ManagedByFlux
 	o.Release.Value.ManagerObject = reconcile.ManagerObject{Kind: "HelmRelease", Namespace: "flux-system", Name: "ci"}
-	o.Reconciliation = reconcile.CouldNot[reconcile.Reconciliation](errors.New("helmreleases.helm.toolkit.fluxcd.io is forbidden"))
+	o.Reconciliation = engine.CouldNot[reconcile.Reconciliation](errors.New("helmreleases.helm.toolkit.fluxcd.io is forbidden"))
 	plan := makePlan(t, s, o)
 	golden(t, "plan-hand-off.txt", func(w io.Writer) error {
 		return render.PlanText(w, plan, options(s), "circleci-dr apply --accept "+strings.Join(plan.Dangers(), ","))
@@ -83,17 +84,17 @@ func TestColorOnlyAddsEscapes(t *testing.T) {
 // TestTextFromOutsideIsHarmless: a server's message reaches a terminal.
 func TestTextFromOutsideIsHarmless(t *testing.T) {
 	evil := "a\x1b[2Jb\n§\u202ed"
-	plan := reconcile.Plan{ID: evil, Name: evil, Notices: []string{evil},
-		Steps:    []reconcile.Step{{Title: evil, Reason: evil, Accept: evil, Changes: []reconcile.Change{{Field: evil, From: evil, To: "x"}}, Estimate: reconcile.Estimate{Assumption: evil}}},
-		Coverage: []reconcile.Coverage{{Block: evil, State: reconcile.CoverageState(evil), Note: evil}}}
-	blocked := reconcile.Plan{Findings: []reconcile.Finding{{ID: evil, Blocks: true, What: evil, Fix: evil, Field: evil, Source: evil}}}
+	plan := engine.Plan{ID: evil, Name: evil, Notices: []string{evil},
+		Steps:    []engine.Step{{Title: evil, Reason: evil, Accept: evil, Changes: []engine.Change{{Field: evil, From: evil, To: "x"}}, Estimate: engine.Estimate{Assumption: evil}}},
+		Coverage: []engine.Coverage{{Block: evil, State: engine.CoverageState(evil), Note: evil}}}
+	blocked := engine.Plan{Findings: []engine.Finding{{ID: evil, Blocks: true, What: evil, Fix: evil, Field: evil, Source: evil}}}
 	var out bytes.Buffer
 	for _, err := range []error{
 		render.PlanText(&out, plan, render.Options{}, evil),
 		render.PlanText(&out, blocked, render.Options{}, ""),
 		render.StatusText(&out, []reconcile.StatusLine{{Topic: evil, Text: evil, Command: evil}}, nil, render.Options{}),
 		render.DriftText(&out, []reconcile.DriftItem{{Class: evil, Object: evil, What: evil, From: evil, To: evil, Fix: evil}}, render.Options{}),
-		render.ReportText(&out, reconcile.Report{Plan: evil, Steps: []reconcile.StepReport{{Title: evil, Error: evil}}}, nil, render.Options{}),
+		render.ReportText(&out, engine.Report{Plan: evil, Steps: []engine.StepReport{{Title: evil, Error: evil}}}, nil, render.Options{}),
 		render.ProofText(&out, mover.Proof{Compared: map[string]int{evil: 1}, Differences: []mover.Difference{{Database: evil, Kind: evil, Object: evil, What: evil, Source: evil}}}, render.Options{}),
 	} {
 		if err != nil {
@@ -113,12 +114,12 @@ func TestAPlanSaysHowToSeeWhatItCuts(t *testing.T) {
 	for i := range 60 {
 		names = append(names, fmt.Sprintf("workload-%02d", i))
 	}
-	step := reconcile.Step{ID: "a", Title: "Switch", Risk: reconcile.Outage, Changes: []reconcile.Change{{Field: "x", From: "a", To: "b"}},
+	step := engine.Step{ID: "a", Title: "Switch", Risk: engine.Outage, Changes: []engine.Change{{Field: "x", From: "a", To: "b"}},
 		Details: []string{"changes 60 objects: " + strings.Join(names, ", "), "two", "three", "four", "five", "six", "seven", "eight"}}
-	finding := reconcile.Finding{ID: "unsupported", What: "all of it", Brief: "some of it", Fix: "fix", Source: "source"}
-	draw := func(details bool, f ...reconcile.Finding) string {
+	finding := engine.Finding{ID: "unsupported", What: "all of it", Brief: "some of it", Fix: "fix", Source: "source"}
+	draw := func(details bool, f ...engine.Finding) string {
 		var out bytes.Buffer
-		if err := render.PlanText(&out, reconcile.Plan{ID: "p", Steps: []reconcile.Step{step}, Findings: f}, render.Options{Details: details, Width: 4000}, "run"); err != nil {
+		if err := render.PlanText(&out, engine.Plan{ID: "p", Steps: []engine.Step{step}, Findings: f}, render.Options{Details: details, Width: 4000}, "run"); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()

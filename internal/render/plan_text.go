@@ -9,12 +9,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // PlanText draws a plan for a person: every step with what, why, from and to,
 // risk, time and downtime; what stands in the way; what the file covers; and
 // at the end command, which the caller has made for this very plan.
-func PlanText(w io.Writer, plan reconcile.Plan, o Options, command string) error {
+func PlanText(w io.Writer, plan engine.Plan, o Options, command string) error {
 	p := newPage(o)
 	planHead(p, plan)
 	blocked := plan.Blocked()
@@ -53,7 +54,7 @@ func standing(n int) string {
 	return fmt.Sprintf("%d findings stand", n)
 }
 
-func planHead(p *page, plan reconcile.Plan) {
+func planHead(p *page, plan engine.Plan) {
 	b := plan.Binding
 	title := fmt.Sprintf("Plan %s for %s: ", clean(plan.ID), clean(plan.Name))
 	switch {
@@ -79,7 +80,7 @@ func planHead(p *page, plan reconcile.Plan) {
 
 // gistOf says in a line what the plan comes to: what moves where, and what it
 // costs.
-func gistOf(plan reconcile.Plan) string {
+func gistOf(plan engine.Plan) string {
 	parts := slices.Clone(plan.Moves)
 	if len(parts) == 0 {
 		return ""
@@ -100,7 +101,7 @@ const (
 	gutterDown = "   ┃ "
 )
 
-func planStepTitle(p *page, n int, st reconcile.Step) {
+func planStepTitle(p *page, n int, st engine.Step) {
 	gutter := "  "
 	if st.Estimate.DownHigh > 0 {
 		gutter = "┃ "
@@ -112,19 +113,19 @@ func planStepTitle(p *page, n int, st reconcile.Step) {
 	p.line(fmt.Sprintf("%2d ", n) + p.paint(amber, gutter) + p.paint(bold, title) + strings.Repeat(" ", gap) + p.paint(riskTone(st.Risk), right))
 }
 
-func riskTone(r reconcile.Risk) tone {
+func riskTone(r engine.Risk) tone {
 	switch r {
-	case reconcile.Destructive:
+	case engine.Destructive:
 		return red
-	case reconcile.Outage:
+	case engine.Outage:
 		return amber
-	case reconcile.Safe:
+	case engine.Safe:
 		return dim
 	}
 	return red
 }
 
-func planStep(p *page, o Options, n int, st reconcile.Step) {
+func planStep(p *page, o Options, n int, st engine.Step) {
 	planStepTitle(p, n, st)
 	indent := gutterUp
 	if st.Estimate.DownHigh > 0 {
@@ -132,7 +133,7 @@ func planStep(p *page, o Options, n int, st reconcile.Step) {
 	}
 	inner := &page{width: p.width - len(gutterUp), color: p.color}
 	parts := []string{st.Reason}
-	if o.Details || st.Risk != reconcile.Safe && len(st.Changes) > 0 {
+	if o.Details || st.Risk != engine.Safe && len(st.Changes) > 0 {
 		parts = append(parts, o.details(st)...)
 	}
 	if a := st.Estimate.Assumption; a != "" {
@@ -155,7 +156,7 @@ const (
 
 // details are those of a step, the first of them and their beginnings unless all
 // are asked for.
-func (o Options) details(st reconcile.Step) []string {
+func (o Options) details(st engine.Step) []string {
 	if o.Details {
 		return st.Details
 	}
@@ -198,7 +199,7 @@ func sentences(parts []string) string {
 	return strings.Join(out, " ")
 }
 
-func planChange(p *page, o Options, c reconcile.Change) {
+func planChange(p *page, o Options, c engine.Change) {
 	if c.From == c.To {
 		return // the JSON has it; a person looks for what changes
 	}
@@ -215,14 +216,14 @@ func planChange(p *page, o Options, c reconcile.Change) {
 	p.para("    ", "    ", green, change)
 }
 
-func planNotices(p *page, o Options, plan reconcile.Plan) {
+func planNotices(p *page, o Options, plan engine.Plan) {
 	some := false
 	for _, text := range plan.Notices {
 		p.para("Note: ", "      ", plain, text)
 		some = true
 	}
 	for _, f := range plan.Findings {
-		if !f.Blocks && (f.ID != reconcile.FindingNoWayBack || len(plan.Blocked()) > 0) { // that one stands above the totals
+		if !f.Blocks && (f.ID != engine.FindingNoWayBack || len(plan.Blocked()) > 0) { // that one stands above the totals
 			p.para("Note: ", "      ", plain, noteOf(o, f))
 			some = true
 		}
@@ -232,7 +233,7 @@ func planNotices(p *page, o Options, plan reconcile.Plan) {
 	}
 }
 
-func noteOf(o Options, f reconcile.Finding) string {
+func noteOf(o Options, f engine.Finding) string {
 	text := o.what(f)
 	if f.Fix != "" {
 		text += ": " + f.Fix
@@ -245,7 +246,7 @@ func noteOf(o Options, f reconcile.Finding) string {
 
 // coverage draws one line per block. In a plan a remark that does not fit is
 // left out, in a status it is wrapped.
-func coverage(p *page, blocks []reconcile.Coverage, whole bool) {
+func coverage(p *page, blocks []engine.Coverage, whole bool) {
 	width := 0
 	for _, c := range blocks {
 		width = max(width, utf8.RuneCountInString(c.Block))
@@ -257,14 +258,14 @@ func coverage(p *page, blocks []reconcile.Coverage, whole bool) {
 			text = long
 		}
 		t := plain
-		if c.State != reconcile.Enforced {
+		if c.State != engine.Enforced {
 			t = amber
 		}
 		p.para(head, strings.Repeat(" ", width+2), t, text)
 	}
 }
 
-func planTotal(p *page, plan reconcile.Plan) {
+func planTotal(p *page, plan engine.Plan) {
 	t := plan.Total
 	text := about(t.Low, t.High) + "; the application stays up"
 	if t.DownHigh > 0 {

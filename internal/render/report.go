@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -15,7 +16,7 @@ import (
 // application is now. cause is the error Apply returned, nil when it
 // succeeded; its text is the caller's to print, only the differences of a
 // proof are drawn here, each with both sides.
-func ReportText(w io.Writer, rep reconcile.Report, cause error, o Options) error {
+func ReportText(w io.Writer, rep engine.Report, cause error, o Options) error {
 	p := newPage(o)
 	if len(rep.Steps) > 0 {
 		p.line(p.paint(dim, strings.Repeat(" ", reportIndent+reportTitle+2)+pad("took", reportTook)+"  announced"))
@@ -59,7 +60,7 @@ func ReportText(w io.Writer, rep reconcile.Report, cause error, o Options) error
 }
 
 // ailments draws the pods that are not ready, each with its last lines.
-func ailments(p *page, all []reconcile.Ailment) {
+func ailments(p *page, all []engine.Ailment) {
 	for _, a := range all {
 		p.para(p.paint(red, "✗ "), "  ", plain, a.String())
 		for _, line := range a.Log {
@@ -88,7 +89,7 @@ const (
 	reportTook   = 11
 )
 
-func reportStep(p *page, n int, st reconcile.StepReport) {
+func reportStep(p *page, n int, st engine.StepReport) {
 	mark, t, text := "✓", green, pad(reconcile.Took(st.Duration), reportTook)+"  "+span(st.Announced.Low, st.Announced.High)
 	switch st.Outcome {
 	case "already settled":
@@ -103,7 +104,7 @@ func reportStep(p *page, n int, st reconcile.StepReport) {
 }
 
 // Verdict says whether the application is up after an apply, as its last word.
-func Verdict(rep reconcile.Report) string {
+func Verdict(rep engine.Report) string {
 	switch {
 	case rep.StillDown && !rep.StoppedSince.IsZero():
 		return "the application has been STOPPED since " + when(rep.StoppedSince)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -26,7 +27,7 @@ type statusDoc struct {
 }
 
 // StatusJSON writes a status as versioned JSON.
-func StatusJSON(w io.Writer, lines []reconcile.StatusLine, blocks []reconcile.Coverage) error {
+func StatusJSON(w io.Writer, lines []reconcile.StatusLine, blocks []engine.Coverage) error {
 	doc := statusDoc{Format: StatusFormat, Lines: append([]reconcile.StatusLine{}, lines...), Coverage: each(blocks, coverageOf, true)}
 	for _, l := range lines {
 		doc.Alarm = doc.Alarm || l.Alarm
@@ -55,8 +56,8 @@ type reportDoc struct {
 	Steps       []stepReportDoc `json:"steps"`
 	Differences []differenceDoc `json:"differences,omitempty"`
 	// StartedOn is set where the application was started and left starting.
-	StartedOn string              `json:"startedOn,omitempty"`
-	Ailing    []reconcile.Ailment `json:"ailing,omitempty"`
+	StartedOn string           `json:"startedOn,omitempty"`
+	Ailing    []engine.Ailment `json:"ailing,omitempty"`
 }
 
 type stepReportDoc struct {
@@ -83,10 +84,10 @@ func differenceOf(d mover.Difference) differenceDoc { return differenceDoc(d) }
 
 // ReportJSON writes what an apply did as versioned JSON. cause is the error
 // Apply returned, nil when it succeeded.
-func ReportJSON(w io.Writer, rep reconcile.Report, cause error) error {
+func ReportJSON(w io.Writer, rep engine.Report, cause error) error {
 	doc := reportDoc{
 		Format: ReportFormat, Plan: rep.Plan, Verdict: verdict(rep, cause), Downtime: seconds(rep.Downtime), Announced: estimateOf(rep.Announced),
-		Steps: each(rep.Steps, func(s reconcile.StepReport) stepReportDoc {
+		Steps: each(rep.Steps, func(s engine.StepReport) stepReportDoc {
 			return stepReportDoc{string(s.Step), s.Title, s.Outcome, seconds(s.Duration), estimateOf(s.Announced), s.Error}
 		}, true),
 		Differences: each(differencesOf(cause), differenceOf, false),
@@ -100,7 +101,7 @@ func ReportJSON(w io.Writer, rep reconcile.Report, cause error) error {
 }
 
 // verdict is the outcome of an apply in a word for programs.
-func verdict(rep reconcile.Report, cause error) string {
+func verdict(rep engine.Report, cause error) string {
 	switch {
 	case cause == nil:
 		return "applied"

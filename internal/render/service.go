@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // outage is what a person who watches has in mind all the time: since when the
 // application is stopped. It is zero while it is up.
 type outage struct{ since time.Time }
 
-func outageOf(s reconcile.Service) outage {
+func outageOf(s engine.Service) outage {
 	if s.Up {
 		return outage{}
 	}
@@ -32,7 +33,7 @@ func (o outage) clock(now time.Time) string {
 }
 
 // serviceLine says what became of the application.
-func serviceLine(s reconcile.Service) string {
+func serviceLine(s engine.Service) string {
 	announced := ""
 	if s.DownHigh > 0 {
 		announced = "the plan announced " + span(s.DownLow, s.DownHigh)

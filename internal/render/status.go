@@ -6,11 +6,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // StatusText draws a status: what needs attention first, with the command
 // to run about it, and then what the file covers.
-func StatusText(w io.Writer, lines []reconcile.StatusLine, blocks []reconcile.Coverage, o Options) error {
+func StatusText(w io.Writer, lines []reconcile.StatusLine, blocks []engine.Coverage, o Options) error {
 	p := newPage(o)
 	width := 0
 	for _, l := range lines {

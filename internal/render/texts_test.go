@@ -9,6 +9,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
@@ -31,7 +32,7 @@ func drifted() reconcile.Observation {
 	o.Release.Value.ConfigDigest, o.Release.Value.Revision, o.Release.Value.Description = "badf00d", 10, "Upgrade complete"
 	o.Workloads.Value[4].Replicas = 0
 	o.Postgres.Credentials.Value = reconcile.Credentials{Name: "circleci-dr-postgresql", Problem: "key postgres-password differs from the referenced password"}
-	o.Postgres.Internal.Value.StatefulSet = reconcile.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1})
+	o.Postgres.Internal.Value.StatefulSet = engine.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1})
 	return o
 }
 
@@ -52,10 +53,10 @@ func TestDriftText(t *testing.T) {
 
 // reportOf is a report in which the steps of a plan took some seconds each,
 // up to the first that failed.
-func reportOf(plan reconcile.Plan, failed reconcile.ActionKind, cause error) reconcile.Report {
-	rep := reconcile.Report{Plan: plan.ID, Announced: plan.Total}
+func reportOf(plan engine.Plan, failed engine.ActionKind, cause error) engine.Report {
+	rep := engine.Report{Plan: plan.ID, Announced: plan.Total}
 	for i, st := range plan.Steps {
-		sr := reconcile.StepReport{Step: st.ID, Title: st.Title, Outcome: "settled", Duration: time.Duration(i*i*700) * time.Millisecond, Announced: st.Estimate}
+		sr := engine.StepReport{Step: st.ID, Title: st.Title, Outcome: "settled", Duration: time.Duration(i*i*700) * time.Millisecond, Announced: st.Estimate}
 		switch {
 		case i == 0:
 			sr.Outcome, sr.Duration = "already settled", 0
@@ -90,7 +91,7 @@ func TestReportText(t *testing.T) {
 	early.NotStopped = true
 
 	for name, c := range map[string]struct {
-		rep   reconcile.Report
+		rep   engine.Report
 		cause error
 	}{
 		"report-done.txt":      {done, nil},
@@ -108,7 +109,7 @@ func TestReportText(t *testing.T) {
 }
 
 // crash is an application that does not come up.
-var crash = &reconcile.StartError{Waited: 92 * time.Second, Why: "Deployment/api-service has 0 of 2 ready", Ailing: []reconcile.Ailment{
+var crash = &reconcile.StartError{Waited: 92 * time.Second, Why: "Deployment/api-service has 0 of 2 ready", Ailing: []engine.Ailment{
 	{Workload: "Deployment/api-service", Pod: "api-service-6d9f-x2k8p", Container: "api", Condition: "CrashLoopBackOff: ended with Error, exit code 1", Reason: "CrashLoopBackOff", Restarts: 3,
 		Log: []string{"connecting to pg.example.com as circleci with [redacted]", "PKIX path building failed: unable to find valid certification path"}},
 	{Workload: "Deployment/frontend", Pod: "frontend-7c-aaaaa", Container: "frontend", Condition: "running, not ready", Reason: "Running", Hopeful: true, NoLog: "it could not be read: forbidden"},

@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // Nothing is said of the application that nobody saw.
 func TestVerdict(t *testing.T) {
-	for want, rep := range map[string]reconcile.Report{
+	for want, rep := range map[string]engine.Report{
 		"nobody looked whether the application is up: circleci-dr status tells": {},
 		"the application was not stopped by this apply":                         {NotStopped: true},
 		"the application is UP":                                          {Downtime: time.Minute},
@@ -30,7 +30,7 @@ func TestVerdict(t *testing.T) {
 // An engine of an older version does not say since when.
 func TestNoDateIsShownThatNobodySaid(t *testing.T) {
 	var out strings.Builder
-	if err := render.ReportText(&out, reconcile.Report{StillDown: true}, errors.New("no"), render.Options{}); err != nil {
+	if err := render.ReportText(&out, engine.Report{StillDown: true}, errors.New("no"), render.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if text := out.String(); !strings.Contains(text, "STILL STOPPED and could not") || strings.Contains(text, "0001") {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // Files are values files in the order Helm reads them; later ones win.
@@ -58,15 +59,15 @@ func (r *Refusal) Error() string {
 }
 
 // Values reads the files for a plan or a drift.
-func (f *Files) Values(context.Context) reconcile.Observed[reconcile.DeclaredValues] {
+func (f *Files) Values(context.Context) engine.Observed[reconcile.DeclaredValues] {
 	if len(f.paths) == 0 {
-		return reconcile.NotThere[reconcile.DeclaredValues]()
+		return engine.NotThere[reconcile.DeclaredValues]()
 	}
 	got, err := f.Read()
 	if err != nil {
-		return reconcile.CouldNot[reconcile.DeclaredValues](err)
+		return engine.CouldNot[reconcile.DeclaredValues](err)
 	}
-	return reconcile.Found(got)
+	return engine.Found(got)
 }
 
 // Read gives what the files say. The error joins everything that is wrong with

@@ -1,9 +1,10 @@
 package mover
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // Operation is one thing a mover pod can be asked to do.
@@ -68,38 +69,12 @@ type Request struct {
 	Limits   *RehearsalLimits `json:"limits,omitempty"`
 }
 
-// Event is one line of a mover's log. Lines are numbered so that a
-// reader who reconnects can drop repeats.
-type Event struct {
-	Seq   int64     `json:"seq"`
-	At    time.Time `json:"at"`
-	Phase string    `json:"phase,omitempty"`
-	// Object is the table, index or database being worked on.
-	Object string `json:"object,omitempty"`
-	// Bytes of Total are done in this phase; Rate is bytes a second.
-	Bytes int64         `json:"bytes,omitempty"`
-	Total int64         `json:"total,omitempty"`
-	Rate  float64       `json:"rate,omitempty"`
-	ETA   time.Duration `json:"eta,omitempty"`
-	// Message is for people.
-	Message string `json:"message,omitempty"`
-	// Waited of Budget is over, where something is waited for: then the message is
-	// worth telling when it changes.
-	Waited time.Duration `json:"waited,omitempty"`
-	Budget time.Duration `json:"budget,omitempty"`
-	// Error ends the run; Result ends it too. Exactly one of the two comes last.
-	Error string `json:"error,omitempty"`
-	Code  string `json:"code,omitempty"`
-	// Side is "source", "target" or empty: which one the error is about.
-	Side   string          `json:"side,omitempty"`
-	Result json.RawMessage `json:"result,omitempty"`
-	// Engine is what an engine in the cluster tells in a line of its own log; it
-	// is the engine's own.
-	Engine json.RawMessage `json:"engine,omitempty"`
-}
-
-// Progress takes events while a mover works. It must not block for long.
-type Progress func(Event)
+// Event is one line of a mover's log, Progress takes them while a mover works. They
+// are the engine's own words for what goes on.
+type (
+	Event    = engine.Event
+	Progress = engine.Progress
+)
 
 // The codes of a mover's errors, so that a person gets a hint and a script a
 // class.

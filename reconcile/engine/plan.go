@@ -1,10 +1,10 @@
-package reconcile
+package engine
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"time"
-
-	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // PlanFormat is the version of the plan's JSON.
@@ -119,7 +119,7 @@ type Plan struct {
 	Findings []Finding  `json:"findings,omitempty"`
 	Coverage []Coverage `json:"coverage"`
 	// Authoritative is the side that a person chose where both took writes.
-	Authoritative map[mover.Engine]spec.Location `json:"authoritative,omitempty"`
+	Authoritative map[string]string `json:"authoritative,omitempty"`
 	// Notices are facts worth reading that block nothing.
 	Notices []string `json:"notices,omitempty"`
 	// Resumes names the move a former apply left unfinished.
@@ -162,4 +162,24 @@ func (p Plan) Dangers() []string {
 		}
 	}
 	return out
+}
+
+// FindingNoWayBack is the finding that the commit closes the way back.
+const FindingNoWayBack = "no-way-back"
+
+// PlanID names a plan by what it binds to and what it would do.
+func PlanID(p Plan) string {
+	ids := make([]string, 0, len(p.Steps))
+	for _, s := range p.Steps {
+		ids = append(ids, string(s.ID))
+	}
+	data, err := json.Marshal(struct {
+		B Binding
+		S []string
+	}{p.Binding, ids})
+	if err != nil { // plain structs of strings and numbers always marshal
+		panic(err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])[:10]
 }

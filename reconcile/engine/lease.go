@@ -1,4 +1,4 @@
-package reconcile
+package engine
 
 import (
 	"context"
@@ -58,4 +58,18 @@ func Uninterrupted(ctx context.Context, limit time.Duration) (context.Context, c
 		cancel(nil)
 		release()
 	}
+}
+
+// LeaseHolder is who holds the right to change.
+type LeaseHolder struct {
+	Owner   string    `json:"owner"`
+	Purpose string    `json:"purpose"`
+	Since   time.Time `json:"since"`
+	Renewed time.Time `json:"renewed"`
+	Seconds int       `json:"seconds"`
+}
+
+// LeaseReader reads who holds the lease; absent means nobody.
+type LeaseReader interface {
+	Holder(ctx context.Context) Observed[LeaseHolder]
 }

@@ -1,8 +1,9 @@
-package reconcile
+package engine
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 )
@@ -11,7 +12,7 @@ import (
 const (
 	RecordJournal = "journal"
 	// RecordEngine is of the newest run in the cluster.
-	RecordEngine = "engine"
+	RecordHosted = "engine"
 	// RecordMeasured is how long steps took here, for the next plan.
 	RecordMeasured = "measured"
 )
@@ -102,3 +103,23 @@ func ReplaceRecord(ctx context.Context, r Records, name string, v any) error {
 	_, err := WriteRecord(ctx, r, name, v, old.Value.Version)
 	return err
 }
+
+// Record is a stored JSON document with the version it was read at.
+type Record struct {
+	Data    json.RawMessage
+	Version string
+}
+
+// Records keeps the engine's documents beside what they describe.
+type Records interface {
+	Read(ctx context.Context, name string) Observed[Record]
+	// ReadAll reads all of them at once, by name. One that cannot be read is there
+	// as unknown; one that is not in the map is absent.
+	ReadAll(ctx context.Context) Observed[map[string]Observed[Record]]
+	// Write stores data if the record is still at version ("" means it must
+	// not exist) and returns the new version, or ErrConflict.
+	Write(ctx context.Context, name string, data json.RawMessage, version string) (string, error)
+}
+
+// ErrConflict means somebody else wrote the record first.
+var ErrConflict = errors.New("the record was changed by somebody else")

@@ -1,4 +1,4 @@
-package reconcile
+package engine
 
 import (
 	"context"
@@ -8,6 +8,29 @@ import (
 	"sync/atomic"
 	"time"
 )
+
+// together runs functions side by side and waits for all of them. A panic in
+// one of them is the caller's.
+func together(all ...func()) {
+	var wg sync.WaitGroup
+	panics := make(chan any, len(all))
+	for _, f := range all {
+		wg.Go(func() {
+			defer func() {
+				if v := recover(); v != nil {
+					panics <- v
+				}
+			}()
+			f()
+		})
+	}
+	wg.Wait()
+	select {
+	case v := <-panics:
+		panic(v)
+	default:
+	}
+}
 
 // Flow is one kind of work that the engine can carry through, such as the move
 // of a datastore. Its methods are called with the lease held.
@@ -76,7 +99,7 @@ type Outside struct {
 type Run struct {
 	plan Plan
 	out  Outside
-	opt  ApplyOptions
+	opt  Options
 	ev   Events
 	flow Flow
 
@@ -91,7 +114,7 @@ type Run struct {
 }
 
 // Begin reads the journal for a run of plan; the caller holds the lease.
-func Begin(ctx context.Context, plan Plan, out Outside, opt ApplyOptions, ev Events) (*Run, error) {
+func Begin(ctx context.Context, plan Plan, out Outside, opt Options, ev Events) (*Run, error) {
 	journal, version := ReadRecord[Journal](ctx, out.Records, RecordJournal)
 	if journal.Unread() && version == "" {
 		return nil, fmt.Errorf("read record %s: %s", RecordJournal, journal.Why)
@@ -234,4 +257,13 @@ func (r *Run) at(st Step, where string) {
 	if r.out.At != nil {
 		r.out.At(string(st.Action) + ":" + where)
 	}
+}
+
+// SideBySide runs functions side by side and waits for all of them.
+func (o Outside) SideBySide(all ...func()) {
+	if o.Together == nil {
+		together(all...)
+		return
+	}
+	o.Together(all...)
 }

@@ -1,11 +1,9 @@
-package reconcile
+package engine
 
 import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // lookAgain is the look that decides. Only pods come and go by themselves, so
@@ -20,7 +18,7 @@ func (r *Run) lookAgain(ctx context.Context, act Action, st Step) error {
 		if !r.out.Now().Before(until) {
 			return fmt.Errorf("%s: the call succeeded, but looking again shows: %s", st.ID, look.Why)
 		}
-		r.ev.StepProgress(st, mover.Event{Phase: "starting", Message: look.Why})
+		r.ev.StepProgress(st, Event{Phase: "starting", Message: look.Why})
 		if err := r.out.Wait(ctx, time.Second); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package reconcile
+package engine
 
 // Knowledge is the quality of one read. Its zero value is Unknown, so that a
 // forgotten assignment never reads as "nothing there".
