@@ -70,7 +70,7 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"the upgrade would put an older server on newer files", object(ObjectPreview{Kind: "StatefulSet", Name: "mongodb", Action: "update", Layer: "data",
 			Drifted: []engine.Change{{Field: "spec.template.spec.containers[mongodb].image", From: "mongodb:4.4.15", To: "mongodb:3.6.22"}}})},
 		{"the upgrade would write a Secret anew", object(ObjectPreview{Kind: "Secret", Name: "session-cookie", Action: "update",
-			Rendered: []RenderedChange{{Change: engine.Change{Field: "data.session-cookie-key", From: "[redacted]", "[redacted, To: changed]"}}}})},
+			Rendered: []RenderedChange{{Change: engine.Change{Field: "data.session-cookie-key", From: "[redacted]", To: "[redacted, changed]"}}}})},
 		{"the upgrade would replace the load balancer", object(ObjectPreview{Kind: "Service", Name: "circleci-proxy", Action: "delete"})},
 		{"the upgrade changes the host of the other datastore as well", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
 			Rendered: []RenderedChange{address("spec.template.spec.containers[0].env[3].value"), {Change: engine.Change{Field: "spec.template.spec.containers[0].env[4].value", From: "mongodb", To: "m.example.com"}}}})},

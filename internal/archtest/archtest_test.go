@@ -99,7 +99,7 @@ func engine(dir string) bool { return dir == "reconcile" || strings.HasPrefix(di
 
 // rooms are the folders of reconcile, each above those that it may import; the
 // folder itself is above all of them. Rooms side by side never import each other.
-var rooms = [][]string{{"reconcile/mover"}, {"reconcile"}}
+var rooms = [][]string{{"reconcile/engine"}, {"reconcile/mover"}, {"reconcile"}}
 
 // rank is where a room stands; one that has no place stands nowhere, and may not
 // be imported.
@@ -110,6 +110,9 @@ func rank(dir string) int {
 	}
 	return at
 }
+
+// specless are rooms that know nothing of the file.
+var specless = []string{"reconcile/engine", "reconcile/mover"}
 
 // byteMovers are the adapters that run in a mover's pod.
 var byteMovers = []string{"internal/postgres", "internal/mongo", "internal/movertest"}
@@ -134,6 +137,8 @@ func forbidden(dir, imported string) string {
 		return "the import goes against schema ← spec ← reconcile ← internal ← cmd"
 	case engine(dir) && engine(to) && rank(to) >= rank(dir):
 		return "the import goes against the order of the rooms of reconcile"
+	case slices.Contains(specless, dir) && layer(to) < layer(dir):
+		return "the room knows nothing of the file"
 	case slices.Contains(byteMovers, adapter(dir)) && engine(to) && to != "reconcile/mover":
 		return "whoever moves bytes knows of reconcile what movers are asked, and nothing else"
 	case layer(dir) == layer("internal") && layer(to) == layer("internal") && adapter(to) != adapter(dir) && !slices.Contains(ground, to):
@@ -190,6 +195,11 @@ func TestTheRuleBites(t *testing.T) {
 		{"reconcile/mover", "os", false},
 		{"reconcile/mover", "k8s.io/client-go/kubernetes", false},
 		{"reconcile", module + "/reconcile/mover", true},
+		{"reconcile/mover", module + "/reconcile/engine", true},
+		{"reconcile/engine", module + "/reconcile/mover", false},
+		{"reconcile/engine", module + "/spec", false},
+		{"reconcile/mover", module + "/spec", false},
+		{"internal/postgres", module + "/reconcile/engine", false},
 		{"reconcile/mover", module + "/reconcile", false},
 		{"reconcile", module + "/reconcile/nowhere", false},
 		{"internal/postgres", module + "/reconcile/mover", true},

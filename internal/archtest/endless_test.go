@@ -14,7 +14,7 @@ import (
 // function, with what bounds them instead.
 var unbounded = map[string]string{
 	"cmd/circleci-dr withSignals":       "the whole command, which signals end",
-	"cmd/circleci-dr engine.carryOut":   "each request to the API server has its own limit",
+	"cmd/circleci-dr hosted.carryOut":   "each request to the API server has its own limit",
 	"cmd/circleci-dr handOver":          "the pod's grace period",
 	"internal/kube Client.Acquire":      "the lease, which ends when it cannot be renewed",
 	"internal/helm Client.upgrade":      "Helm cannot be stopped; each of its requests and hooks has a limit",

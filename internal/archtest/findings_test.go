@@ -15,9 +15,9 @@ import (
 
 // composed are the ids that the source puts together, by the expression.
 var composed = map[string][]string{
-	"id":                {"values-unread", "values-ahead", "values-change", "values-trap"}, // valuesNote
-	"FindingNoWayBack":  {"no-way-back"},
-	`side + "-missing"`: {"source-missing", "target-missing"},
+	"id":                      {"values-unread", "values-ahead", "values-change", "values-trap"}, // valuesNote
+	"engine.FindingNoWayBack": {"no-way-back"},
+	`side + "-missing"`:       {"source-missing", "target-missing"},
 	`string(kind)`: {"left-privilege", "left-on-extension", "left-in-system-schema", "left-system-change", "left-template", "left-tablespace", "left-server-object",
 		"role-kept", "left-unread", "generated-unchecked"},
 	`side + "-" + in.Code`: codes("unreachable", "credentials", "privilege", "inconclusive", "failed"),
@@ -103,17 +103,22 @@ func emptyArgs(args []ast.Expr) []string {
 	return out
 }
 
+// isFinding tells the type, in whatever room it is named.
+func isFinding(e ast.Expr) bool {
+	return e != nil && slices.Contains([]string{"Finding", "engine.Finding"}, types.ExprString(e))
+}
+
 // findingLits gives the literals of a Finding: n itself, or what stands in a
 // list of them without its type.
 func findingLits(n *ast.CompositeLit) []*ast.CompositeLit {
-	if name, ok := n.Type.(*ast.Ident); ok && name.Name == "Finding" && len(n.Elts) > 0 {
+	if isFinding(n.Type) && len(n.Elts) > 0 {
 		return []*ast.CompositeLit{n}
 	}
 	list, ok := n.Type.(*ast.ArrayType)
 	if !ok {
 		return nil
 	}
-	if name, ok := list.Elt.(*ast.Ident); !ok || name.Name != "Finding" {
+	if !isFinding(list.Elt) {
 		return nil
 	}
 	var out []*ast.CompositeLit

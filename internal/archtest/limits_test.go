@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// outage are the packages that work while the application is stopped.
-var outage = []string{"reconcile", "reconcile/mover", "internal/kube", "internal/helm", "internal/postgres", "internal/mongo", "cmd/circleci-dr"}
+// outage are the packages that work while the application is stopped, beside the
+// rooms of reconcile.
+var outage = []string{"internal/kube", "internal/helm", "internal/postgres", "internal/mongo", "cmd/circleci-dr"}
 
 // units are the durations that limits are made of.
 var units = map[string]time.Duration{"Millisecond": time.Millisecond, "Second": time.Second, "Minute": time.Minute, "Hour": time.Hour}
@@ -149,7 +150,7 @@ func duration(e ast.Expr) (time.Duration, bool) {
 func outageSources(t *testing.T) []source {
 	t.Helper()
 	return slices.DeleteFunc(sources(t), func(s source) bool {
-		return s.test || strings.HasSuffix(s.name, "_test_build.go") || !slices.Contains(outage, s.dir)
+		return s.test || strings.HasSuffix(s.name, "_test_build.go") || !engine(s.dir) && !slices.Contains(outage, s.dir)
 	})
 }
 

@@ -101,8 +101,8 @@ func TestEveryCallOfAnOutageIsInTheTable(t *testing.T) {
 	providers := reflect.TypeFor[reconcile.Providers]()
 	mine := reflect.TypeFor[*Client]()
 	found := 0
-	for i := range providers.NumField() {
-		port := providers.Field(i).Type
+	for _, field := range reflect.VisibleFields(providers) {
+		port := field.Type
 		if port.Kind() != reflect.Interface || !mine.Implements(port) {
 			continue
 		}

@@ -69,12 +69,11 @@ type Request struct {
 	Limits   *RehearsalLimits `json:"limits,omitempty"`
 }
 
-// Event is one line of a mover's log, Progress takes them while a mover works. They
-// are the engine's own words for what goes on.
-type (
-	Event    = engine.Event
-	Progress = engine.Progress
-)
+// Event is one line of a mover's log, in the engine's own words for what goes on.
+type Event = engine.Event
+
+// Progress takes events while a mover works.
+type Progress = engine.Progress
 
 // The codes of a mover's errors, so that a person gets a hint and a script a
 // class.
