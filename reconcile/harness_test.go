@@ -177,7 +177,7 @@ func (w *world) lost(db *database) string {
 	return ""
 }
 
-func (db *database) missing(side *server) string {
+func (db *database) missing(side *databaseServer) string {
 	lost, doubled := 0, 0
 	for _, id := range db.acked {
 		switch n := side.rows[id]; {
@@ -215,7 +215,7 @@ func TestMissingNamesEachKindOfWrong(t *testing.T) {
 		{map[int]int{1: 1, 2: 1, 3: 1, -1: 1}, ""},
 	} {
 		db := &database{acked: []int{1, 2, 3}}
-		if got := db.missing(&server{rows: row.rows}); got != row.want {
+		if got := db.missing(&databaseServer{rows: row.rows}); got != row.want {
 			t.Errorf("%v: %q, want %q", row.rows, got, row.want)
 		}
 	}

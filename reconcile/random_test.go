@@ -172,7 +172,7 @@ func (w *world) chosen() {
 }
 
 // readSide is the server the release reads.
-func (w *world) readSide(db *database) *server {
+func (w *world) readSide(db *database) *databaseServer {
 	if w.newest().inside(db.engine) {
 		return db.src
 	}

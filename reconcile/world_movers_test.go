@@ -83,7 +83,7 @@ func refuse(code, side, format string, args ...any) error {
 }
 
 // side is the server at an endpoint, and whether it can be reached.
-func (w *world) side(e *mover.Endpoint) (s *server, reachable bool) {
+func (w *world) side(e *mover.Endpoint) (s *databaseServer, reachable bool) {
 	for _, db := range w.databases() {
 		switch e.Host {
 		case db.in:
@@ -195,7 +195,7 @@ func (w *world) mayBegin(op mover.Operation) {
 
 // mayOperate notes an operation that runs under another fence than it was
 // begun for.
-func (w *world) mayOperate(q mover.Request, src *server) {
+func (w *world) mayOperate(q mover.Request, src *databaseServer) {
 	switch q.Operation {
 	case mover.OpCopy, mover.OpProve, mover.OpCommit:
 		if src.fence != q.Fence {
@@ -205,11 +205,11 @@ func (w *world) mayOperate(q mover.Request, src *server) {
 	}
 }
 
-func (s *server) counters() map[string]mover.WriteCounter {
+func (s *databaseServer) counters() map[string]mover.WriteCounter {
 	return map[string]mover.WriteCounter{"circleci": {Inserted: s.writes}}
 }
 
-func (s *server) writesSince() *mover.SideWrites {
+func (s *databaseServer) writesSince() *mover.SideWrites {
 	switch {
 	case s.mark == nil || s.mark.State != "authoritative" && s.mark.State != "superseded":
 		return nil
@@ -219,7 +219,7 @@ func (s *server) writesSince() *mover.SideWrites {
 	return &mover.SideWrites{Any: mover.WrittenSome, Why: fmt.Sprintf("%d rows", s.writes-s.atMark)}
 }
 
-func (w *world) copy(q mover.Request, src, dst *server) (any, error) {
+func (w *world) copy(q mover.Request, src, dst *databaseServer) (any, error) {
 	if m := dst.mark; m != nil && (m.State == "authoritative" || m.State == "superseded") {
 		if q.Replaces == 0 || m.State != "superseded" || m.Epoch != q.Replaces || src.mark == nil || src.mark.Epoch != q.Replaces {
 			return nil, refuse(mover.CodeNotEmpty, "target", "the target is %s", m.State)
@@ -233,7 +233,7 @@ func (w *world) copy(q mover.Request, src, dst *server) (any, error) {
 	return mover.CopyResult{Fence: q.Fence, Tables: 3, Rows: int64(len(src.rows)), Bytes: 1 << 20, Duration: 2 * time.Second}, nil
 }
 
-func commit(q mover.Request, src, dst *server) (any, error) {
+func commit(q mover.Request, src, dst *databaseServer) (any, error) {
 	// Like the real one it has nothing to compare without counters.
 	if !q.Fork && len(q.Counters) > 0 && !maps.Equal(q.Counters, src.counters()) {
 		return nil, refuse(mover.CodeMoved, "source", "the source was written to")
@@ -257,7 +257,7 @@ func commit(q mover.Request, src, dst *server) (any, error) {
 	return struct{}{}, nil
 }
 
-func withdraw(q mover.Request, src, dst *server) (any, error) {
+func withdraw(q mover.Request, src, dst *databaseServer) (any, error) {
 	m := dst.mark
 	if q.Fork {
 		if m.Epoch == q.Epoch && dst.appSince > 0 {

@@ -67,7 +67,7 @@ type world struct {
 type database struct {
 	engine   mover.Engine
 	in, out  string // the names of its hosts
-	src, dst *server
+	src, dst *databaseServer
 	store    bool   // the internal StatefulSet is there
 	safe     bool   // … and protected
 	creds    bool   // our Secret is there
@@ -127,7 +127,7 @@ func (r revision) inside(e mover.Engine) bool {
 	return r.internal
 }
 
-type server struct {
+type databaseServer struct {
 	rows     map[int]int // row id → how often it is there
 	copied   map[int]int // the rows of the last copy
 	writes   int64       // counted by the server
@@ -197,7 +197,7 @@ func (w *world) writes(on bool) {
 }
 
 func newDatabase(e mover.Engine, in, out string) *database {
-	return &database{engine: e, in: in, out: out, src: &server{rows: map[int]int{}}, dst: &server{rows: map[int]int{}}, store: true, inside: true}
+	return &database{engine: e, in: in, out: out, src: &databaseServer{rows: map[int]int{}}, dst: &databaseServer{rows: map[int]int{}}, store: true, inside: true}
 }
 
 func splitKey(key string) (string, string) {

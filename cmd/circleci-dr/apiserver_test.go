@@ -100,12 +100,12 @@ func (a *apiServer) status(w http.ResponseWriter, code int, reason, message stri
 func startAPI(t *testing.T) (*apiServer, string) {
 	t.Helper()
 	a := &apiServer{t: t, objects: map[string]any{}, denied: map[string]bool{}}
-	server := httptest.NewTLSServer(a) // a token is only sent over TLS
-	t.Cleanup(server.Close)
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	installedServer := httptest.NewTLSServer(a) // a token is only sent over TLS
+	t.Cleanup(installedServer.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: installedServer.Certificate().Raw})
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	text := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":%q,"certificate-authority-data":%q}}],
-		"contexts":[{"name":"prod","context":{"cluster":"c","user":"u"}}],"users":[{"name":"u","user":{"token":"token-of-the-operator"}}]}`, server.URL, base64.StdEncoding.EncodeToString(ca))
+		"contexts":[{"name":"prod","context":{"cluster":"c","user":"u"}}],"users":[{"name":"u","user":{"token":"token-of-the-operator"}}]}`, installedServer.URL, base64.StdEncoding.EncodeToString(ca))
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

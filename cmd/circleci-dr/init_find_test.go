@@ -11,7 +11,7 @@ import (
 const secretsPath = "/api/v1/namespaces/%s/secrets"
 
 func at(namespace, name string, change ...func(*installed)) installed {
-	in := server(merged(insidePostgres, insideMongo), change...)
+	in := installedServer(merged(insidePostgres, insideMongo), change...)
 	in.namespace, in.name = namespace, name
 	return in
 }
@@ -122,7 +122,7 @@ func TestInitOverAnUnreadableRecord(t *testing.T) {
 // not.
 func TestInitSaysWhatItCouldNotSee(t *testing.T) {
 	a, kubeconfig := startAPI(t)
-	deploy(t, a, server(merged(outsidePG, outsideMongo), withSecret("pg-credentials", "password")))
+	deploy(t, a, installedServer(merged(outsidePG, outsideMongo), withSecret("pg-credentials", "password")))
 	a.denied["/api/v1/namespaces/ci/secrets/pg-credentials"] = true
 	a.denied["/api/v1/namespaces/ci/configmaps/circleci-dr-move"] = true
 	code, stdout, stderr := runTool(t, "init", "--kube-context", "prod", "--kubeconfig", kubeconfig, "--file", "-")
@@ -144,7 +144,7 @@ func TestInitSaysWhatItCouldNotSee(t *testing.T) {
 // With another file a move that was begun could not go on.
 func TestInitWhileAMoveIsUnderWay(t *testing.T) {
 	a, kubeconfig := startAPI(t)
-	deploy(t, a, server(merged(insidePostgres, insideMongo)))
+	deploy(t, a, installedServer(merged(insidePostgres, insideMongo)))
 	a.objects["/api/v1/namespaces/ci/configmaps/circleci-dr-move"] = map[string]any{"metadata": map[string]any{"name": "circleci-dr-move"},
 		"data": map[string]any{"record.json": `{"id":"m-1","phase":"open","opened":"2026-11-22T09:30:00Z","parts":[{"engine":"postgresql","to":"external","external":"pg.example.com:5432"}]}`}}
 	code, stdout, stderr := runTool(t, "init", "--kube-context", "prod", "--kubeconfig", kubeconfig, "--file", "-")
@@ -166,7 +166,7 @@ func TestInitOfValuesThatNoFileCanSay(t *testing.T) {
 			"datastores.mongodb.external.hosts[0] must be a host without a user"},
 	} {
 		a, kubeconfig := startAPI(t)
-		deploy(t, a, server(row.values))
+		deploy(t, a, installedServer(row.values))
 		file := filepath.Join(t.TempDir(), "circleci-dr.yaml")
 		code, stdout, stderr := runTool(t, "init", "--kube-context", "prod", "--kubeconfig", kubeconfig, "--file", file)
 		if code != codeFailed || !strings.Contains(stderr, "the release says what no valid file can say: "+row.want) {

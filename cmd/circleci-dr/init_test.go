@@ -93,7 +93,7 @@ func deploy(t *testing.T, a *apiServer, releases ...installed) {
 }
 
 // server is a release of CircleCI Server, changed by what is given.
-func server(values map[string]any, change ...func(*installed)) installed {
+func installedServer(values map[string]any, change ...func(*installed)) installed {
 	in := installed{namespace: "ci", name: "server", version: "4.10.0", status: "deployed", revision: 7, chart: "circleci-server", values: values, secrets: map[string][]string{}}
 	for _, f := range change {
 		f(&in)
@@ -126,40 +126,40 @@ var (
 
 // drafts are installations, each configured in another way.
 var drafts = map[string]installed{
-	"both-internal":         server(merged(insidePostgres, insideMongo)),
-	"postgresql-external":   server(merged(outsidePG, insideMongo), withSecret("pg-credentials", "password", "postgres-password")),
-	"both-external":         server(merged(outsidePG, outsideMongo), withSecret("pg-credentials", "postgres-password"), withSecret("mongo-credentials", "mongodb-root-password", "mongodb-password")),
-	"mongodb-external":      server(merged(insidePostgres, outsideMongo), withSecret("mongo-credentials", "mongodb-password")),
-	"internal-with-secrets": server(tree{"postgresql": tree{"auth": tree{"existingSecret": "pg"}}, "mongodb": tree{"auth": tree{"existingSecret": "mongo"}}}),
-	"passwords-in-values": server(tree{
+	"both-internal":         installedServer(merged(insidePostgres, insideMongo)),
+	"postgresql-external":   installedServer(merged(outsidePG, insideMongo), withSecret("pg-credentials", "password", "postgres-password")),
+	"both-external":         installedServer(merged(outsidePG, outsideMongo), withSecret("pg-credentials", "postgres-password"), withSecret("mongo-credentials", "mongodb-root-password", "mongodb-password")),
+	"mongodb-external":      installedServer(merged(insidePostgres, outsideMongo), withSecret("mongo-credentials", "mongodb-password")),
+	"internal-with-secrets": installedServer(tree{"postgresql": tree{"auth": tree{"existingSecret": "pg"}}, "mongodb": tree{"auth": tree{"existingSecret": "mongo"}}}),
+	"passwords-in-values": installedServer(tree{
 		"postgresql": tree{"internal": false, "postgresqlHost": "pg.example.com", "secureMode": false, "auth": tree{"username": "circleci", "password": ofTheValues}},
 		"mongodb":    tree{"internal": false, "hosts": "m.example.com:27017", "auth": tree{"rootPassword": ofTheValues}}},
 		withSecret("postgresql", "password"), withSecret("mongodb", "mongodb-root-password", "mongodb-password")),
-	"passwords-in-values-and-no-secret": server(tree{
+	"passwords-in-values-and-no-secret": installedServer(tree{
 		"postgresql": tree{"internal": false, "postgresqlHost": "10.0.0.7", "secureMode": true, "auth": tree{"username": "circleci", "password": ofTheValues}},
 		"mongodb":    tree{"internal": false, "hosts": "[fd00::1]:27019", "auth": tree{"rootPassword": ofTheValues}}}),
-	"secrets-not-there":      server(merged(outsidePG, outsideMongo)),
-	"secret-without-the-key": server(merged(outsidePG, insideMongo), withSecret("pg-credentials", "pw", "user")),
-	"tls-and-options": server(merged(outsidePG, tree{
+	"secrets-not-there":      installedServer(merged(outsidePG, outsideMongo)),
+	"secret-without-the-key": installedServer(merged(outsidePG, insideMongo), withSecret("pg-credentials", "pw", "user")),
+	"tls-and-options": installedServer(merged(outsidePG, tree{
 		"tls": tree{"certificates": []any{"QQ==", "Qg=="}},
 		"mongodb": tree{"internal": false, "hosts": "m.example.com:27017", "ssl": true, "tlsInsecure": true,
 			"options": "w=majority&authSource=users&replicaSet=rs%200&tlsCertificateKeyFilePassword=" + ofTheValues + "&tlsCAFile=%2Fca.pem",
 			"auth":    tree{"username": "circle ci", "mechanism": "MONGODB-X509", "existingSecret": "mongo-credentials"}}}), withSecret("mongo-credentials", "mongodb-root-password")),
-	"another-name": server(merged(insidePostgres, insideMongo), func(in *installed) { in.namespace, in.name, in.revision = "tools", "build-farm", 31 }),
-	"fullname-override": server(tree{"postgresql": tree{"fullnameOverride": "ci-db"},
+	"another-name": installedServer(merged(insidePostgres, insideMongo), func(in *installed) { in.namespace, in.name, in.revision = "tools", "build-farm", 31 }),
+	"fullname-override": installedServer(tree{"postgresql": tree{"fullnameOverride": "ci-db"},
 		"mongodb": tree{"fullnameOverride": "ci-documents", "internal": false, "hosts": "m.example.com:27017", "ssl": true, "auth": tree{"username": "root", "password": ofTheValues}}},
 		withSecret("ci-documents", "mongodb-root-password")),
-	"before-secure-mode": server(merged(tree{"postgresql": tree{"internal": false, "postgresqlHost": "pg.example.com", "auth": tree{"username": "circleci", "existingSecret": "pg-credentials"}}}, insideMongo),
+	"before-secure-mode": installedServer(merged(tree{"postgresql": tree{"internal": false, "postgresqlHost": "pg.example.com", "auth": tree{"username": "circleci", "existingSecret": "pg-credentials"}}}, insideMongo),
 		func(in *installed) { in.version, in.lacks = "4.8.2", [][]string{{"postgresql", "secureMode"}} }, withSecret("pg-credentials", "password")),
-	"version-unknown": server(merged(insidePostgres, insideMongo), func(in *installed) { in.version = "4.17.1" }),
-	"version-odd":     server(merged(insidePostgres, insideMongo), func(in *installed) { in.version = "4.10" }),
-	"failed":          server(merged(outsidePG, insideMongo), func(in *installed) { in.status = "failed" }, withSecret("pg-credentials", "password")),
-	"pending":         server(merged(insidePostgres, insideMongo), func(in *installed) { in.status = "pending-upgrade" }),
-	"no-mongodb":      server(insidePostgres, func(in *installed) { in.lacks = [][]string{{"mongodb"}} }),
-	"argo-cd": server(merged(insidePostgres, insideMongo), func(in *installed) {
+	"version-unknown": installedServer(merged(insidePostgres, insideMongo), func(in *installed) { in.version = "4.17.1" }),
+	"version-odd":     installedServer(merged(insidePostgres, insideMongo), func(in *installed) { in.version = "4.10" }),
+	"failed":          installedServer(merged(outsidePG, insideMongo), func(in *installed) { in.status = "failed" }, withSecret("pg-credentials", "password")),
+	"pending":         installedServer(merged(insidePostgres, insideMongo), func(in *installed) { in.status = "pending-upgrade" }),
+	"no-mongodb":      installedServer(insidePostgres, func(in *installed) { in.lacks = [][]string{{"mongodb"}} }),
+	"argo-cd": installedServer(merged(insidePostgres, insideMongo), func(in *installed) {
 		in.manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: frontend\n  annotations: {argocd.argoproj.io/tracking-id: \"tools_ci:apps/Deployment:ci/frontend\"}\n"
 	}),
-	"moved-by-us": server(tree{"postgresql": tree{"internal": false, "postgresqlHost": "pg.example.com", "secureMode": true, "auth": tree{"username": "circleci", "existingSecret": "circleci-dr-postgresql"}},
+	"moved-by-us": installedServer(tree{"postgresql": tree{"internal": false, "postgresqlHost": "pg.example.com", "secureMode": true, "auth": tree{"username": "circleci", "existingSecret": "circleci-dr-postgresql"}},
 		"mongodb": insideMongo["mongodb"]}, withSecret("circleci-dr-postgresql", "password", "postgres-password")),
 }
 
@@ -213,7 +213,7 @@ func TestInitWritesWhatIsThere(t *testing.T) {
 // valid all the same, and plan names it instead of doing anything.
 func TestInitOfAReleaseWithoutAUser(t *testing.T) {
 	a, kubeconfig := startAPI(t)
-	deploy(t, a, server(merged(tree{"postgresql": tree{"internal": false, "postgresqlHost": "pg.example.com", "auth": tree{"existingSecret": "pg"}}}, insideMongo), withSecret("pg", "password")))
+	deploy(t, a, installedServer(merged(tree{"postgresql": tree{"internal": false, "postgresqlHost": "pg.example.com", "auth": tree{"existingSecret": "pg"}}}, insideMongo), withSecret("pg", "password")))
 	file := filepath.Join(t.TempDir(), "circleci-dr.yaml")
 	for _, step := range []struct {
 		args []string

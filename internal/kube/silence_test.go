@@ -69,7 +69,7 @@ var outageCalls = map[string]func(context.Context, *Client) error{
 	},
 	"Starts.Ailing": func(ctx context.Context, c *Client) error { return unreadOf(c.Ailing(ctx, []string{"Deployment/web"})) },
 	"Access.Denied": func(ctx context.Context, c *Client) error {
-		return unreadOf(c.Denied(ctx, reconcile.Permissions(server)))
+		return unreadOf(c.Denied(ctx, reconcile.Permissions(described)))
 	},
 	"Movers.Stop": func(ctx context.Context, c *Client) error { return c.Stop(ctx, "old") },
 	"Movers.Run":  runFence,
@@ -80,7 +80,7 @@ var outageCalls = map[string]func(context.Context, *Client) error{
 
 var (
 	passwordRef = spec.SecretRef{Secret: &spec.SecretKey{Name: "pg-external", Key: "password"}}
-	server      = &spec.Spec{Server: &spec.Server{Namespace: "ci"}}
+	described   = &spec.Spec{Server: &spec.Server{Namespace: "ci"}}
 )
 
 func unreadOf[T any](o engine.Observed[T]) error {
