@@ -15,13 +15,13 @@ import (
 
 // lookAlikes are what pods may be told and what is no address of a datastore,
 // though its name or its text looks like one.
-var lookAlikes = Texts{}.plain(
+var lookAlikes = plainTexts(
 	"DB_METRICS_HOST", "statsd.monitoring", "DATABASE_DOCS_URL", "https://postgresql/docs", "PG_READONLY_HOST", "postgresql-read.reporting.svc",
 	"MONGO_EXPORTER_HOST", "mongodb-exporter:9216", "DB_URL_TEMPLATE", "postgresql://{user}@{host}", "PG_DOCS", "https://docs.example.com/postgresql/",
 	"PG_MIRROR_HOST", "other.pg.example.com", "PG_HOME", "https://pg.example.com/",
 )
 
-func (Texts) plain(pairs ...string) map[string]string {
+func plainTexts(pairs ...string) map[string]string {
 	out := map[string]string{}
 	for i := 0; i < len(pairs); i += 2 {
 		out["spec.template.spec.containers[app].env["+pairs[i]+"].value"] = pairs[i+1]

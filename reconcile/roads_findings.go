@@ -29,7 +29,7 @@ func checkRoad(o Observation, p Part) []engine.Finding {
 		if v.Subject == "" && reached || i >= 0 && road.Tries[i].Result != nil { // what was tried counts, and says so itself
 			continue
 		}
-		out = append(out, v.finding(p))
+		out = append(out, verdictFinding(v, p))
 	}
 	return out
 }
@@ -115,9 +115,9 @@ func policiesOf(verdicts []PolicyVerdict, t RoadTry, host string) []string {
 	return nil
 }
 
-// finding says what policies would do. Whether the cluster's network enforces
+// verdictFinding says what policies would do. Whether the cluster's network enforces
 // them is not known, so it blocks nothing: what is tried does.
-func (v PolicyVerdict) finding(p Part) engine.Finding {
+func verdictFinding(v PolicyVerdict, p Part) engine.Finding {
 	whose, fix := podsOf+v.Subject, "let it allow egress to "+v.Host
 	if v.Subject == "" {
 		whose, fix = "circleci-dr's own pods", "let it allow egress to "+v.Host+", or give our pods the labels of an allowed one in mover.labels"
