@@ -11,6 +11,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -82,16 +83,16 @@ func applyProtect(ctx context.Context, r *run, st engine.Step) error {
 }
 
 // workloads reads the counts of the application's workloads.
-func (r *run) workloads(ctx context.Context) ([]Workload, error) {
+func (r *run) workloads(ctx context.Context) ([]server.Workload, error) {
 	return r.known(r.p.Workloads.List(ctx))
 }
 
 // texts reads what the application's workloads are told, beside their counts.
-func (r *run) texts(ctx context.Context) ([]Workload, error) {
+func (r *run) texts(ctx context.Context) ([]server.Workload, error) {
 	return r.known(r.p.Workloads.Application(ctx).Workloads)
 }
 
-func (r *run) known(ws engine.Observed[[]Workload]) ([]Workload, error) {
+func (r *run) known(ws engine.Observed[[]server.Workload]) ([]server.Workload, error) {
 	switch {
 	case ws.Unread():
 		return nil, fmt.Errorf("list the application's workloads: %s", ws.Why)
@@ -103,10 +104,10 @@ func (r *run) known(ws engine.Observed[[]Workload]) ([]Workload, error) {
 }
 
 // live reads the release, and then the workloads of its application.
-func (r *run) live(ctx context.Context) (Release, []Workload, error) {
+func (r *run) live(ctx context.Context) (server.Release, []server.Workload, error) {
 	rel, err := r.release(ctx)
 	if err != nil {
-		return Release{}, nil, err
+		return server.Release{}, nil, err
 	}
 	ws, err := r.workloads(ctx)
 	return rel, ws, err
@@ -114,7 +115,7 @@ func (r *run) live(ctx context.Context) (Release, []Workload, error) {
 
 // counted leaves the counts of a release that was handed off to the tool that
 // reconciles it, as it leaves those of an autoscaled workload to the autoscaler.
-func (r *run) counted(ws []Workload) []Workload {
+func (r *run) counted(ws []server.Workload) []server.Workload {
 	if h := r.move.HandOff; h != nil && r.move.Phase == MoveCommitted {
 		ws = slices.Clone(ws)
 		for i := range ws {
@@ -145,7 +146,7 @@ func applyRecord(ctx context.Context, r *run, _ engine.Step) error {
 	if err != nil {
 		return err
 	}
-	counts, _ := countsOf(ws)
+	counts, _ := server.CountsOf(ws)
 	switch {
 	case !r.move.Open():
 		err = r.openMove(ctx, counts)
@@ -165,7 +166,7 @@ func applyRecord(ctx context.Context, r *run, _ engine.Step) error {
 }
 
 // living are the counts of workloads that are still there.
-func living(counts map[string]int, ws []Workload) map[string]int {
+func living(counts map[string]int, ws []server.Workload) map[string]int {
 	out := map[string]int{}
 	for _, w := range ws {
 		if n, known := counts[w.Key()]; known {
@@ -231,7 +232,7 @@ func lookQuiesce(ctx context.Context, r *run, _ engine.Step) (engine.Look, error
 	}
 	for _, w := range ws {
 		if w.Replicas != 0 || w.Pods != 0 {
-			return engine.Look{Why: w.asItIs()}, nil
+			return engine.Look{Why: w.AsItIs()}, nil
 		}
 	}
 	return engine.Look{Settled: !r.move.Quiesced.IsZero(), Why: "no pod of the application is left"}, nil
@@ -313,7 +314,7 @@ func (r *run) stop(ctx context.Context, st engine.Step) error {
 	}
 }
 
-func (r *run) recordNew(ctx context.Context, ws []Workload) error {
+func (r *run) recordNew(ctx context.Context, ws []server.Workload) error {
 	counts := maps.Clone(r.move.Replicas)
 	for _, w := range ws {
 		if _, known := counts[w.Key()]; !known && w.Replicas > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -103,7 +104,7 @@ func (r *run) lift(ctx context.Context, st engine.Step, p Part) error {
 		return nil
 	}
 	in := r.sides(p)
-	in.Source, in.Target = in.Target, MoverSide{}
+	in.Source, in.Target = in.Target, server.MoverSide{}
 	job := in.job("circleci-dr-lift-"+r.fenceID(p), mover.Request{Operation: mover.OpUnfence, Installation: r.id, Move: p.ID(), Epoch: p.Epoch})
 	job.Deadline = quickTime
 	if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {

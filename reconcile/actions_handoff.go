@@ -9,6 +9,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -120,7 +121,7 @@ func (r *run) hold(ctx context.Context, st engine.Step, told map[string]bool) (e
 		if !told[w.Key()] {
 			told[w.Key()] = true
 			what := fmt.Sprintf("was scaled up to %d and is put back to 0", w.Replicas)
-			if w.Kind == cronJob {
+			if w.Kind == server.KindCronJob {
 				what = "was resumed and is suspended again"
 			}
 			r.ev.Note(w.Key() + " " + what + ": its values are not applied yet")

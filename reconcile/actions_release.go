@@ -9,16 +9,17 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-func (r *run) release(ctx context.Context) (Release, error) {
+func (r *run) release(ctx context.Context) (server.Release, error) {
 	rel := r.p.Releases.Release(ctx)
 	if !rel.Is() {
 		if rel.Why == "" {
 			rel.Why = "it is not there"
 		}
-		return Release{}, fmt.Errorf("read release %s: %s", r.rel.Name, rel.Why)
+		return server.Release{}, fmt.Errorf("read release %s: %s", r.rel.Name, rel.Why)
 	}
 	if managed(r.s, rel.Value) != spec.ManagedByArgoCD {
 		return rel.Value, nil
@@ -65,7 +66,7 @@ func lookSwitch(ctx context.Context, r *run, _ engine.Step) (engine.Look, error)
 
 // referenced says why not every workload references the target of a part, or
 // "".
-func (r *run) referenced(ws []Workload, p Part) string {
+func (r *run) referenced(ws []server.Workload, p Part) string {
 	source, target := p.servers(r.s, r.rel)
 	if why := notSwitched(ws, p, source, target); why != "" {
 		return fmt.Sprintf("not every workload references %s: %s", r.sides(p).Target.Endpoint.At(), why)
@@ -147,7 +148,7 @@ func lookSettle(ctx context.Context, r *run, _ engine.Step) (engine.Look, error)
 	if err != nil {
 		return engine.Look{}, err
 	}
-	if why := notUp(ws, r.move.Replicas); why != "" {
+	if why := server.NotUp(ws, r.move.Replicas); why != "" {
 		return engine.Look{Why: why}, nil // a run that was cut off between the upgrade and the counts
 	}
 	return engine.Look{Settled: true, Why: fmt.Sprintf("revision %d has the application up", rel.Revision)}, nil
@@ -155,7 +156,7 @@ func lookSettle(ctx context.Context, r *run, _ engine.Step) (engine.Look, error)
 
 // held tells whether the newest revision is the one that switched, with the
 // application at zero, or one that never came to its end.
-func held(rel Release) bool {
+func held(rel server.Release) bool {
 	return strings.HasPrefix(rel.Description, "circleci-dr switch") || rel.Status != "deployed"
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -17,7 +18,7 @@ func lookResume(ctx context.Context, r *run, _ engine.Step) (engine.Look, error)
 	if err != nil {
 		return engine.Look{}, err
 	}
-	if why := notUp(ws, r.move.Replicas); why != "" {
+	if why := server.NotUp(ws, r.move.Replicas); why != "" {
 		return engine.Look{Why: why}, nil
 	}
 	if r.move.Resumed.IsZero() {
@@ -82,7 +83,7 @@ func (r *run) scaleUp(ctx context.Context) error {
 func (r *run) seeSessions(ctx context.Context, st engine.Step) error {
 	want := 0
 	for key, n := range r.move.Replicas {
-		if !IsCronJob(key) { // it may be hours until it starts a pod
+		if !server.IsCronJob(key) { // it may be hours until it starts a pod
 			want += n
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -120,7 +121,7 @@ func lookAdopt(ctx context.Context, r *run, st engine.Step) (engine.Look, error)
 
 func applyAdopt(ctx context.Context, r *run, st engine.Step) error {
 	p := r.adopt[engineOf(st)]
-	ask := func(op mover.Operation, in sides) MoverJob {
+	ask := func(op mover.Operation, in sides) server.MoverJob {
 		job := in.job(fmt.Sprintf("circleci-dr-adopt-%s-%s", op, p.ID()), mover.Request{Operation: op, Installation: r.id, Move: p.ID() + chosen, Epoch: p.Epoch, Fork: true})
 		job.Deadline = quickTime
 		return job

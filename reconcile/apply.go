@@ -9,6 +9,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -41,7 +42,7 @@ func CheckPlan(accepted, now engine.Plan) error {
 // Apply does the steps of a plan that was just made from o, in order. It is
 // the only place that changes anything, and resume is the same function. The
 // caller holds the lease and has compared the plan with what was accepted.
-func Apply(ctx context.Context, s *spec.Spec, o Observation, plan engine.Plan, p Providers, opt engine.Options, ev engine.Events) (engine.Report, error) {
+func Apply(ctx context.Context, s *spec.Spec, o Observation, plan engine.Plan, p server.Providers, opt engine.Options, ev engine.Events) (engine.Report, error) {
 	rep := engine.Report{Plan: plan.ID, Announced: plan.Total}
 	if blocked := plan.Blocked(); len(blocked) > 0 {
 		return rep, &engine.BlockedError{Findings: blocked}

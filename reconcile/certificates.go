@@ -14,24 +14,6 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// Trust is what the release tells the application to trust beside the
-// authorities of its images' systems (values table of Server 4.1 and newer).
-type Trust struct {
-	// Certificates is tls.certificates: certificates in PEM, each in base64.
-	Certificates []string `json:"certificates,omitempty"`
-	// Imports is tls.import: hosts, host:port each, whose certificates are taken
-	// on sight.
-	Imports []string `json:"imports,omitempty"`
-	// Other tells that tls.certificates is something else than a list of texts,
-	// so that nothing can be added to it.
-	Other bool `json:"other,omitempty"`
-}
-
-// imports tells whether a host's certificate is taken on sight.
-func (t Trust) imports(host string) bool {
-	return slices.ContainsFunc(t.Imports, func(h string) bool { return strings.EqualFold(h, host) })
-}
-
 // sourceTrust is where the values that decide on trust are documented.
 const sourceTrust = "CircleCI Server 4.10 installation reference, values tls.certificates and tls.import"
 
@@ -95,7 +77,7 @@ func checkTrust(s *spec.Spec, o Observation, p Part, dst mover.Database) []engin
 				What: fmt.Sprintf("%s could not be asked for its certificate from inside the cluster: %s", nameOf(shown), orElse(shown.Error, "it showed none")),
 				Fix:  "see that the name can be resolved and reached from the cluster: the application connects to every member of the replica set by the name the set has for it"})
 			continue
-		case trust.imports(shown.Host):
+		case trust.ImportsOf(shown.Host):
 			continue
 		}
 		if sure {

@@ -13,6 +13,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/pkitest"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -66,24 +67,24 @@ func TestTheApplicationsTrustIsJudgedBeforeTheOutage(t *testing.T) {
 		name  string
 		s     *spec.Spec
 		shown []mover.Presented
-		trust Trust
+		trust server.Trust
 		ca    engine.Observed[string]
 		want  []string
 		says  string
 	}{
-		{"trusted by the values", mongo(nil), []mover.Presented{m0}, Trust{Certificates: []string{inBase64(other.pem), inBase64(ours.pem)}}, engine.Found(ours.pem), nil, ""},
-		{"in PEM as it is", mongo(nil), []mover.Presented{m0}, Trust{Certificates: []string{ours.pem}}, engine.Found(ours.pem), nil, ""},
-		{"in base64 of DER", mongo(nil), []mover.Presented{m0}, Trust{Certificates: []string{base64.StdEncoding.EncodeToString(der.Bytes)}}, engine.Found(ours.pem), nil, ""},
-		{"trusted by the system", mongo(nil), []mover.Presented{public}, Trust{}, engine.NotThere[string](), nil, ""},
-		{"taken on sight", mongo(nil), []mover.Presented{m0}, Trust{Imports: []string{"M0.example.com:27017"}}, engine.Found(ours.pem), nil, ""},
-		{"nobody was told", mongo(nil), []mover.Presented{m0}, Trust{}, engine.Found(ours.pem), []string{"certificate-untrusted!"}, "have the application trust the authority in datastores.mongodb.external.tls.ca"},
-		{"another was told", mongo(nil), []mover.Presented{m0}, Trust{Certificates: []string{inBase64(other.pem), "no certificate"}}, engine.Found(other.pem), []string{"certificate-untrusted!"}, "comes from CN=Our own"},
-		{"the file's authority could not be read", mongo(nil), []mover.Presented{m0}, Trust{}, engine.CouldNot[string](errors.New("x")), []string{"certificate-untrusted!"}, "add the certificate of that authority"},
-		{"a member has another name", mongo(nil), []mover.Presented{m0, announced}, Trust{Certificates: []string{inBase64(ours.pem)}}, engine.Found(ours.pem), []string{"certificate-name!"}, "m1.internal:27017, a name that the replica set has for a member,"},
-		{"a member cannot be asked", mongo(nil), []mover.Presented{m0, gone}, Trust{Certificates: []string{inBase64(ours.pem)}}, engine.Found(ours.pem), []string{"host-unseen"}, "no such host"},
-		{"the application is told not to verify", mongo(func(x *spec.MongoDBExternal) { x.Options = "w=1&tlsInsecure=true" }), []mover.Presented{m0}, Trust{}, engine.Found(ours.pem), nil, ""},
-		{"no TLS", mongo(func(x *spec.MongoDBExternal) { x.TLS.Enabled = &no }), []mover.Presented{m0}, Trust{}, engine.Found(ours.pem), nil, ""},
-		{"PostgreSQL, where nobody knows", externalSpec(), []mover.Presented{ours.shows(t, "pg.example.com:5432", "elsewhere")}, Trust{}, engine.Found(ours.pem), []string{"certificate-untrusted"}, "is not documented"},
+		{"trusted by the values", mongo(nil), []mover.Presented{m0}, server.Trust{Certificates: []string{inBase64(other.pem), inBase64(ours.pem)}}, engine.Found(ours.pem), nil, ""},
+		{"in PEM as it is", mongo(nil), []mover.Presented{m0}, server.Trust{Certificates: []string{ours.pem}}, engine.Found(ours.pem), nil, ""},
+		{"in base64 of DER", mongo(nil), []mover.Presented{m0}, server.Trust{Certificates: []string{base64.StdEncoding.EncodeToString(der.Bytes)}}, engine.Found(ours.pem), nil, ""},
+		{"trusted by the system", mongo(nil), []mover.Presented{public}, server.Trust{}, engine.NotThere[string](), nil, ""},
+		{"taken on sight", mongo(nil), []mover.Presented{m0}, server.Trust{Imports: []string{"M0.example.com:27017"}}, engine.Found(ours.pem), nil, ""},
+		{"nobody was told", mongo(nil), []mover.Presented{m0}, server.Trust{}, engine.Found(ours.pem), []string{"certificate-untrusted!"}, "have the application trust the authority in datastores.mongodb.external.tls.ca"},
+		{"another was told", mongo(nil), []mover.Presented{m0}, server.Trust{Certificates: []string{inBase64(other.pem), "no certificate"}}, engine.Found(other.pem), []string{"certificate-untrusted!"}, "comes from CN=Our own"},
+		{"the file's authority could not be read", mongo(nil), []mover.Presented{m0}, server.Trust{}, engine.CouldNot[string](errors.New("x")), []string{"certificate-untrusted!"}, "add the certificate of that authority"},
+		{"a member has another name", mongo(nil), []mover.Presented{m0, announced}, server.Trust{Certificates: []string{inBase64(ours.pem)}}, engine.Found(ours.pem), []string{"certificate-name!"}, "m1.internal:27017, a name that the replica set has for a member,"},
+		{"a member cannot be asked", mongo(nil), []mover.Presented{m0, gone}, server.Trust{Certificates: []string{inBase64(ours.pem)}}, engine.Found(ours.pem), []string{"host-unseen"}, "no such host"},
+		{"the application is told not to verify", mongo(func(x *spec.MongoDBExternal) { x.Options = "w=1&tlsInsecure=true" }), []mover.Presented{m0}, server.Trust{}, engine.Found(ours.pem), nil, ""},
+		{"no TLS", mongo(func(x *spec.MongoDBExternal) { x.TLS.Enabled = &no }), []mover.Presented{m0}, server.Trust{}, engine.Found(ours.pem), nil, ""},
+		{"PostgreSQL, where nobody knows", externalSpec(), []mover.Presented{ours.shows(t, "pg.example.com:5432", "elsewhere")}, server.Trust{}, engine.Found(ours.pem), []string{"certificate-untrusted"}, "is not documented"},
 	} {
 		e := mover.PostgreSQL
 		if row.s.Datastores.MongoDB != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -133,7 +134,7 @@ func seeds(hosts []string) []string {
 }
 
 // reads tells whether the release's values name this very server.
-func (x externalServer) isReadBy(live ReleaseStore) bool {
+func (x externalServer) isReadBy(live server.ReleaseStore) bool {
 	return !live.Internal && live.At() == x.at() && live.Username == x.endpoint.Username
 }
 
@@ -146,7 +147,7 @@ func (x externalServer) isOf(p Part) bool {
 // internalBlock is an engine's block of the chart's values on the way back. A
 // nil leaf takes the user's override away, so that the chart's default speaks.
 // prior is what the release said while the datastore was internal, if known.
-func internalBlock(e mover.Engine, chartVersion string, prior ReleaseStore) map[string]any {
+func internalBlock(e mover.Engine, chartVersion string, prior server.ReleaseStore) map[string]any {
 	auth := map[string]any{"username": nil, "existingSecret": nil}
 	if prior.ExistingSecret != "" && prior.ExistingSecret != traitsOf[e].credentials {
 		auth["existingSecret"] = prior.ExistingSecret

@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -15,18 +16,18 @@ import (
 type Installation struct {
 	// Context is the kubeconfig context it was read by.
 	Context string
-	DeclaredRelease
+	server.DeclaredRelease
 	// Secrets are those that may hold the password of an external server, by
 	// name.
-	Secrets map[string]engine.Observed[SecretInfo]
+	Secrets map[string]engine.Observed[server.SecretInfo]
 	// Move is the record of a move that was begun here with another file.
 	Move engine.Observed[Move]
 }
 
 // ObserveInstallation reads what a first file is written from, besides the
 // release. It changes nothing and sees no password.
-func ObserveInstallation(ctx context.Context, kubeContext string, rel DeclaredRelease, p Passwords, r engine.Records) Installation {
-	out := Installation{Context: kubeContext, DeclaredRelease: rel, Secrets: map[string]engine.Observed[SecretInfo]{}}
+func ObserveInstallation(ctx context.Context, kubeContext string, rel server.DeclaredRelease, p server.Passwords, r engine.Records) Installation {
+	out := Installation{Context: kubeContext, DeclaredRelease: rel, Secrets: map[string]engine.Observed[server.SecretInfo]{}}
 	for _, e := range engines {
 		for _, name := range secretsWithPassword(e, rel.Release.Store(e)) {
 			out.Secrets[name] = p.Info(ctx, name)
@@ -106,7 +107,7 @@ func nameFor(release string) string {
 	return strings.Trim(name[:min(40, len(name))], "-")
 }
 
-func (d *Draft) server(rel Release) {
+func (d *Draft) server(rel server.Release) {
 	if rel.Status != "deployed" {
 		d.remark("server.release", fmt.Sprintf("decide: the newest revision, %d, is %s and not deployed, so what runs may be an older one, with other values. To see them:\n  helm --kube-context %s --namespace %s history %s",
 			rel.Revision, rel.Status, shellWord(d.Spec.Server.KubeContext), rel.Namespace, rel.Name))
@@ -182,7 +183,7 @@ func (d *Draft) heard(remarks []remark) {
 	}
 }
 
-func (d *Draft) internal(e mover.Engine, live ReleaseStore) {
+func (d *Draft) internal(e mover.Engine, live server.ReleaseStore) {
 	name := ""
 	if live.FullName != string(e) {
 		name = ", under the name " + live.FullName
@@ -206,7 +207,7 @@ func (d *Draft) external(in Installation, e mover.Engine, username *string) spec
 }
 
 // trust offers the authority of a server that has one of its own.
-func (d *Draft) trust(rel Release, e mover.Engine, encrypts bool) {
+func (d *Draft) trust(rel server.Release, e mover.Engine, encrypts bool) {
 	if !encrypts {
 		return
 	}

@@ -12,13 +12,14 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // declaring is a release whose values say what a spec makes of them.
-func declaring(t *testing.T, s *spec.Spec, version string) DeclaredRelease {
+func declaring(t *testing.T, s *spec.Spec, version string) server.DeclaredRelease {
 	t.Helper()
-	var said DeclaredValues
+	var said server.DeclaredValues
 	for _, e := range engines {
 		settings := DatastoreValues(s, e, version)
 		if len(settings) == 0 {
@@ -26,7 +27,7 @@ func declaring(t *testing.T, s *spec.Spec, version string) DeclaredRelease {
 		}
 		said.Facts = append(said.Facts, carried(settings).Facts...)
 	}
-	out := DeclaredRelease{Values: said, Release: Release{Name: "server", Namespace: "ci", Revision: 7, Status: "deployed", Chart: "circleci-server", ChartVersion: version}}
+	out := server.DeclaredRelease{Values: said, Release: server.Release{Name: "server", Namespace: "ci", Revision: 7, Status: "deployed", Chart: "circleci-server", ChartVersion: version}}
 	var err error
 	if out.Release.Postgres, err = StoreOf(mover.PostgreSQL, said); err != nil {
 		t.Fatal(err)
@@ -125,37 +126,37 @@ func TestNoDraftWhileAMoveIsOpen(t *testing.T) {
 
 // The Secret is the one that has the password, under the key that has it.
 func TestTheReferenceToAPassword(t *testing.T) {
-	secret := func(name string, keys ...string) map[string]engine.Observed[SecretInfo] {
-		return map[string]engine.Observed[SecretInfo]{name: engine.Found(SecretInfo{Name: name, Keys: keys})}
+	secret := func(name string, keys ...string) map[string]engine.Observed[server.SecretInfo] {
+		return map[string]engine.Observed[server.SecretInfo]{name: engine.Found(server.SecretInfo{Name: name, Keys: keys})}
 	}
 	for _, row := range []struct {
 		name    string
 		e       mover.Engine
-		live    ReleaseStore
+		live    server.ReleaseStore
 		plain   string // the value that holds a password
-		secrets map[string]engine.Observed[SecretInfo]
+		secrets map[string]engine.Observed[server.SecretInfo]
 		want    string
 		says    []string
 	}{
-		{"the values table's key", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "password"), "key password of Secret mine", nil},
-		{"the manual's key", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "postgres-password"), "key postgres-password of Secret mine", nil},
-		{"both", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "postgres-password", "password"), "key password of Secret mine", []string{"postgres-password as well"}},
-		{"MongoDB logs in with the root key", mover.MongoDB, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "mongodb-password", "mongodb-root-password"), "key mongodb-root-password of Secret mine", []string{"mongodb-password as well"}},
-		{"another key only", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "pw"), "key password of Secret mine", []string{"decide: the release reads Secret mine, which has no key password or postgres-password (its keys: pw). Name the key"}},
-		{"no key at all", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", secret("mine"), "key password of Secret mine", []string{"(its keys: none)"}},
-		{"not there", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", map[string]engine.Observed[SecretInfo]{"mine": engine.NotThere[SecretInfo]()}, "key password of Secret mine", []string{"create secret generic mine --from-file=password=FILE"}},
-		{"not to be read", mover.PostgreSQL, ReleaseStore{ExistingSecret: "mine"}, "", map[string]engine.Observed[SecretInfo]{"mine": engine.CouldNot[SecretInfo](errors.New("forbidden"))}, "key password of Secret mine", []string{"decide: whether Secret mine has the key could not be read: forbidden"}},
-		{"in the values, and the chart's Secret", mover.PostgreSQL, ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("db", "password"), "key password of Secret db", []string{"in plain text"}},
-		{"in the values, and the chart's Secret under the usual name", mover.PostgreSQL, ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("postgresql", "password"), "key password of Secret postgresql", []string{"in plain text"}},
-		{"in the values, and no Secret", mover.MongoDB, ReleaseStore{FullName: "mongodb"}, "mongodb.auth.rootPassword", nil, "key mongodb-root-password of Secret mongodb", []string{"in plain text", "could not be read: it was not looked at"}},
-		{"the superuser's in the values is not this one", mover.PostgreSQL, ReleaseStore{FullName: "postgresql"}, "postgresql.auth.postgresPassword", map[string]engine.Observed[SecretInfo]{"postgresql": engine.NotThere[SecretInfo]()},
+		{"the values table's key", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "password"), "key password of Secret mine", nil},
+		{"the manual's key", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "postgres-password"), "key postgres-password of Secret mine", nil},
+		{"both", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "postgres-password", "password"), "key password of Secret mine", []string{"postgres-password as well"}},
+		{"MongoDB logs in with the root key", mover.MongoDB, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "mongodb-password", "mongodb-root-password"), "key mongodb-root-password of Secret mine", []string{"mongodb-password as well"}},
+		{"another key only", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "pw"), "key password of Secret mine", []string{"decide: the release reads Secret mine, which has no key password or postgres-password (its keys: pw). Name the key"}},
+		{"no key at all", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine"), "key password of Secret mine", []string{"(its keys: none)"}},
+		{"not there", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", map[string]engine.Observed[server.SecretInfo]{"mine": engine.NotThere[server.SecretInfo]()}, "key password of Secret mine", []string{"create secret generic mine --from-file=password=FILE"}},
+		{"not to be read", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", map[string]engine.Observed[server.SecretInfo]{"mine": engine.CouldNot[server.SecretInfo](errors.New("forbidden"))}, "key password of Secret mine", []string{"decide: whether Secret mine has the key could not be read: forbidden"}},
+		{"in the values, and the chart's Secret", mover.PostgreSQL, server.ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("db", "password"), "key password of Secret db", []string{"in plain text"}},
+		{"in the values, and the chart's Secret under the usual name", mover.PostgreSQL, server.ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("postgresql", "password"), "key password of Secret postgresql", []string{"in plain text"}},
+		{"in the values, and no Secret", mover.MongoDB, server.ReleaseStore{FullName: "mongodb"}, "mongodb.auth.rootPassword", nil, "key mongodb-root-password of Secret mongodb", []string{"in plain text", "could not be read: it was not looked at"}},
+		{"the superuser's in the values is not this one", mover.PostgreSQL, server.ReleaseStore{FullName: "postgresql"}, "postgresql.auth.postgresPassword", map[string]engine.Observed[server.SecretInfo]{"postgresql": engine.NotThere[server.SecretInfo]()},
 			"key password of Secret pg-external", []string{"names neither a Secret nor a password"}},
-		{"ours", mover.PostgreSQL, ReleaseStore{ExistingSecret: CredentialsName(mover.PostgreSQL)}, "", secret(CredentialsName(mover.PostgreSQL), "password"), "key password of Secret circleci-dr-postgresql", []string{"decide: circleci-dr made this Secret"}},
+		{"ours", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: CredentialsName(mover.PostgreSQL)}, "", secret(CredentialsName(mover.PostgreSQL), "password"), "key password of Secret circleci-dr-postgresql", []string{"decide: circleci-dr made this Secret"}},
 	} {
 		in := Installation{Context: "a context", Secrets: row.secrets}
 		in.Release.Namespace, in.Release.Postgres, in.Release.Mongo = "ci", row.live, row.live
 		if row.plain != "" {
-			in.Values.Facts = []ValuesFact{{Path: row.plain}}
+			in.Values.Facts = []server.ValuesFact{{Path: row.plain}}
 		}
 		ref, remarks := passwordOf(in, row.e)
 		if ref.String() != row.want {
@@ -197,12 +198,12 @@ func TestTheTableOfValues(t *testing.T) {
 
 func TestWhatValuesSayOfTheRelease(t *testing.T) {
 	got, err := StoreOf(mover.MongoDB, said("mongodb.internal", false, "mongodb.hosts", " a ,[fd00::1]:27018,,b:1", "mongodb.ssl", true, "mongodb.fullnameOverride", nil, "mongodb.auth.username", 7))
-	want := ReleaseStore{Hosts: []string{"a:27017", "[fd00::1]:27018", "b:1"}, SecureMode: true, FullName: "mongodb", Username: "7"}
+	want := server.ReleaseStore{Hosts: []string{"a:27017", "[fd00::1]:27018", "b:1"}, SecureMode: true, FullName: "mongodb", Username: "7"}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v: %s", err, diff)
 	}
 	for _, row := range []struct {
-		values DeclaredValues
+		values server.DeclaredValues
 		want   string
 	}{
 		{said("mongodb.hosts", []any{"a"}), "mongodb.hosts is a list or a block, not one value"},

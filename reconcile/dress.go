@@ -7,6 +7,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -37,7 +38,7 @@ func (opt RehearseOptions) limits(s *spec.Spec, o Observation, e mover.Engine) (
 // diskOf is the size of the disk under a datastore's volumes, or why it is not
 // known. What a claim says is the disk's size only where it was made a disk of its
 // own, and not where more lies on it already.
-func diskOf(volumes []Volume, used int64) (size int64, why string) {
+func diskOf(volumes []server.Volume, used int64) (size int64, why string) {
 	if len(volumes) != 1 {
 		return 0, fmt.Sprintf("it has %d volumes", len(volumes))
 	}

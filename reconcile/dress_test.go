@@ -10,6 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 var withRows = RehearseOptions{WithData: true, Time: time.Hour, XminAge: 1000}
@@ -49,18 +50,18 @@ func TestAPlanUsesWhatARehearsalWithRowsMeasured(t *testing.T) {
 // What a claim says ends no rehearsal unless it is the size of the disk itself;
 // where that is not known, the result says so.
 func TestAClaimsSizeIsADisksOnlyWhereItIsOne(t *testing.T) {
-	claimed := func(v Volume) []Volume { v.Claim = "data-0"; return []Volume{v} }
+	claimed := func(v server.Volume) []server.Volume { v.Claim = "data-0"; return []server.Volume{v} }
 	for _, row := range []struct {
 		name    string
-		volumes []Volume
+		volumes []server.Volume
 		size    int64
 		says    string
 	}{
-		{"a disk", claimed(Volume{Bytes: 8 << 30, By: "ebs.csi.aws.com", Disk: true}), 8 << 30, ""},
-		{"a disk that has more", claimed(Volume{Bytes: 1 << 30, By: "ebs.csi.aws.com", Disk: true}), 0, "claim data-0 says 1.0 GiB, and the databases alone have 2.0 GiB"},
-		{"a directory", claimed(Volume{Bytes: 8 << 30, By: "rancher.io/local-path"}), 0, "claim data-0 says 8.0 GiB, but rancher.io/local-path does not enforce that size"},
-		{"nobody knows what", claimed(Volume{Bytes: 8 << 30}), 0, "could not be found out"},
-		{"no size", claimed(Volume{By: "ebs.csi.aws.com", Disk: true}), 0, "claim data-0 gives no size"},
+		{"a disk", claimed(server.Volume{Bytes: 8 << 30, By: "ebs.csi.aws.com", Disk: true}), 8 << 30, ""},
+		{"a disk that has more", claimed(server.Volume{Bytes: 1 << 30, By: "ebs.csi.aws.com", Disk: true}), 0, "claim data-0 says 1.0 GiB, and the databases alone have 2.0 GiB"},
+		{"a directory", claimed(server.Volume{Bytes: 8 << 30, By: "rancher.io/local-path"}), 0, "claim data-0 says 8.0 GiB, but rancher.io/local-path does not enforce that size"},
+		{"nobody knows what", claimed(server.Volume{Bytes: 8 << 30}), 0, "could not be found out"},
+		{"no size", claimed(server.Volume{By: "ebs.csi.aws.com", Disk: true}), 0, "claim data-0 gives no size"},
 		{"none", nil, 0, "it has 0 volumes"},
 	} {
 		if size, why := diskOf(row.volumes, 2<<30); size != row.size || (why == "") != (row.says == "") || !strings.Contains(why, row.says) {

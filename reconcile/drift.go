@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -148,7 +149,7 @@ func driftReplicas(o Observation) []DriftItem {
 	if openMove(o) || !o.Applied.Is() {
 		return nil
 	}
-	live := map[string]Workload{}
+	live := map[string]server.Workload{}
 	for _, w := range o.Workloads.Value {
 		live[w.Key()] = w
 	}
@@ -158,13 +159,13 @@ func driftReplicas(o Observation) []DriftItem {
 		w, there := live[key]
 		switch {
 		case was == 0:
-		case !there && IsCronJob(key):
+		case !there && server.IsCronJob(key):
 			out = append(out, DriftItem{Class: "changed", Object: key, What: "is gone", Fix: "helm upgrade brings it back, where it is of the release"})
 		case !there:
 			out = append(out, DriftItem{Class: "changed", Object: key, What: "is gone", From: strconv.Itoa(was) + " replicas", Fix: "helm upgrade brings it back"})
-		case w.Kind == cronJob && w.Replicas == 0:
+		case w.Kind == server.KindCronJob && w.Replicas == 0:
 			out = append(out, DriftItem{Class: "changed", Object: key, What: "is suspended and no move stands open", From: "not suspended", To: "suspended",
-				Fix: fmt.Sprintf(`kubectl patch %s --patch '{"spec":{"suspend":false}}'`, "cronjob"+key[len(cronJob):])})
+				Fix: fmt.Sprintf(`kubectl patch %s --patch '{"spec":{"suspend":false}}'`, "cronjob"+key[len(server.KindCronJob):])})
 		case w.Replicas == 0:
 			out = append(out, DriftItem{Class: "changed", Object: key, What: "is scaled to zero and no move stands open", From: strconv.Itoa(was) + " replicas", To: "0 replicas",
 				Fix: fmt.Sprintf("kubectl scale %s --replicas=%d", key, was)})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // after is an installation whose move is over, as drift sees it.
@@ -25,9 +26,9 @@ func after(t *testing.T) (*world, *facts) {
 }
 
 func TestDriftReportsWhatMattersAndNothingElse(t *testing.T) {
-	frontend := func(f *facts) *Workload {
+	frontend := func(f *facts) *server.Workload {
 		ws := f.o.Workloads.Value
-		return &ws[slices.IndexFunc(ws, func(w Workload) bool { return w.Name == "frontend" })]
+		return &ws[slices.IndexFunc(ws, func(w server.Workload) bool { return w.Name == "frontend" })]
 	}
 	for _, row := range []struct {
 		name   string
@@ -39,12 +40,12 @@ func TestDriftReportsWhatMattersAndNothingElse(t *testing.T) {
 		{"scaled to zero", func(f *facts) { frontend(f).Replicas = 0 }, []DriftItem{{Class: "changed", Object: "Deployment/frontend",
 			What: "is scaled to zero and no move stands open", From: "3 replicas", To: "0 replicas", Fix: "kubectl scale Deployment/frontend --replicas=3"}}},
 		{"a workload is gone", func(f *facts) {
-			f.o.Workloads.Value = slices.DeleteFunc(f.o.Workloads.Value, func(w Workload) bool { return w.Name == "frontend" })
+			f.o.Workloads.Value = slices.DeleteFunc(f.o.Workloads.Value, func(w server.Workload) bool { return w.Name == "frontend" })
 		}, []DriftItem{{Class: "changed", Object: "Deployment/frontend", What: "is gone", From: "3 replicas", Fix: "helm upgrade brings it back"}}},
-		{"our Secret is gone", func(f *facts) { f.o.Postgres.Credentials = engine.NotThere[Credentials]() }, []DriftItem{{Class: "changed",
+		{"our Secret is gone", func(f *facts) { f.o.Postgres.Credentials = engine.NotThere[server.Credentials]() }, []DriftItem{{Class: "changed",
 			Object: "Secret " + CredentialsName(mover.PostgreSQL), What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
 		{"the internal database runs again", func(f *facts) {
-			f.o.Postgres.Internal.Value.StatefulSet = engine.Found(StatefulSet{Name: internalHost})
+			f.o.Postgres.Internal.Value.StatefulSet = engine.Found(server.StatefulSet{Name: internalHost})
 		},
 			[]DriftItem{{Class: "changed", Object: "StatefulSet postgresql", What: "the internal PostgreSQL is running again although the data moved to pg.example.com:5432",
 				Fix: "find out who started it before anything writes to it"}}},
@@ -52,7 +53,7 @@ func TestDriftReportsWhatMattersAndNothingElse(t *testing.T) {
 			What: "belongs to another lineage epoch than the cluster's record", From: "1", To: "7", Fix: "find out who switched; nothing may be overwritten"}}},
 		{"an older version is declared", func(f *facts) { f.s.Server.Version = "4.9.0" }, []DriftItem{{Class: "changed", Object: "release server",
 			What: "runs another chart version than the spec", From: "4.9.0", To: "4.10.0", Fix: "set server.version to what is deployed"}}},
-		{"the release is gone", func(f *facts) { f.o.Release = engine.NotThere[Release]() }, []DriftItem{{Class: "changed", Object: "release server",
+		{"the release is gone", func(f *facts) { f.o.Release = engine.NotThere[server.Release]() }, []DriftItem{{Class: "changed", Object: "release server",
 			What: "is not there", Fix: "check server.namespace and server.release"}}},
 		{"never applied", func(f *facts) { f.o.Applied = engine.NotThere[Applied]() }, nil},
 	} {
@@ -71,10 +72,10 @@ func TestDriftIsInconclusiveWhereItCouldNotLook(t *testing.T) {
 		change func(*facts)
 		want   string
 	}{
-		{"cluster", func(f *facts) { f.o.Cluster = engine.CouldNot[Cluster](errRead) }, "cluster: connection refused"},
-		{"release", func(f *facts) { f.o.Release = engine.CouldNot[Release](errRead) }, "release: connection refused"},
-		{"workloads", func(f *facts) { f.o.Workloads = engine.CouldNot[[]Workload](errRead) }, "application workloads: connection refused"},
-		{"Secret", func(f *facts) { f.o.Postgres.Credentials = engine.CouldNot[Credentials](errRead) }, "Secret circleci-dr-postgresql: connection refused"},
+		{"cluster", func(f *facts) { f.o.Cluster = engine.CouldNot[server.Cluster](errRead) }, "cluster: connection refused"},
+		{"release", func(f *facts) { f.o.Release = engine.CouldNot[server.Release](errRead) }, "release: connection refused"},
+		{"workloads", func(f *facts) { f.o.Workloads = engine.CouldNot[[]server.Workload](errRead) }, "application workloads: connection refused"},
+		{"Secret", func(f *facts) { f.o.Postgres.Credentials = engine.CouldNot[server.Credentials](errRead) }, "Secret circleci-dr-postgresql: connection refused"},
 		{"inspection", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[Inspection](errRead) }, "PostgreSQL servers: connection refused"},
 		{"no inspection", func(f *facts) { f.o.Postgres.Inspection = engine.NotThere[Inspection]() }, "PostgreSQL servers: never inspected; run circleci-dr plan"},
 		{"old inspection", func(f *facts) { f.o.At = f.o.Postgres.Inspection.Value.At.Add(2 * time.Hour) }, "PostgreSQL servers: the newest inspection is 2h0m0s old; run circleci-dr plan"},

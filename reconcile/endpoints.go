@@ -8,25 +8,15 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
-
-// MoverSide is how a mover reaches one side of a datastore: the address, and
-// where what it must not be told openly is kept.
-type MoverSide struct {
-	Endpoint *mover.Endpoint `json:"endpoint,omitempty"`
-	Password *spec.SecretRef `json:"password,omitempty"`
-	// CA is the bundle for the server's certificate, nil for the system's.
-	CA *spec.SecretRef `json:"ca,omitempty"`
-	// Certificate is the client's own, with its key.
-	Certificate *spec.SecretRef `json:"certificate,omitempty"`
-}
 
 // sides are both sides of a datastore in the direction it moves, or would
 // move. A side without an endpoint is not there to look at.
 type sides struct {
 	Engine         mover.Engine
-	Source, Target MoverSide
+	Source, Target server.MoverSide
 	// Inwards tells that the source is the external side.
 	Inwards bool
 }
@@ -48,7 +38,7 @@ func heading(s *spec.Spec, o *Observation, e mover.Engine) spec.Location {
 // sidesOf says how both sides are reached, as far as they are there: the
 // internal one only while its StatefulSet is.
 func sidesOf(s *spec.Spec, o *Observation, e mover.Engine) sides {
-	var in, out MoverSide
+	var in, out server.MoverSide
 	if store := o.store(e).Internal; store.Is() && store.Value.StatefulSet.Is() {
 		in = internalSide(o.Release.Value.Store(e), e, internalSecret(o, e))
 	}
@@ -58,7 +48,7 @@ func sidesOf(s *spec.Spec, o *Observation, e mover.Engine) sides {
 	return oriented(e, heading(s, o, e), in, out)
 }
 
-func oriented(e mover.Engine, to spec.Location, in, out MoverSide) sides {
+func oriented(e mover.Engine, to spec.Location, in, out server.MoverSide) sides {
 	if to == spec.Internal {
 		return sides{Engine: e, Source: out, Target: in, Inwards: true}
 	}
@@ -67,18 +57,18 @@ func oriented(e mover.Engine, to spec.Location, in, out MoverSide) sides {
 
 // internalSide is the server in the release. Its TLS is the chart's own affair
 // (postgresql.tls); inside the cluster it is used where it is offered.
-func internalSide(live ReleaseStore, e mover.Engine, key spec.SecretKey) MoverSide {
+func internalSide(live server.ReleaseStore, e mover.Engine, key spec.SecretKey) server.MoverSide {
 	t := traitsOf[e]
 	endpoint := &mover.Endpoint{Host: live.FullName, Port: t.port, Username: t.superuser, TLSMode: "prefer"}
 	if e == mover.MongoDB {
 		endpoint.Hosts, endpoint.AuthSource, endpoint.TLSMode = []string{live.FullName + ":27017"}, "admin", string(spec.TLSDisable)
 	}
-	return MoverSide{Endpoint: endpoint, Password: &spec.SecretRef{Secret: &key}}
+	return server.MoverSide{Endpoint: endpoint, Password: &spec.SecretRef{Secret: &key}}
 }
 
-func externalSide(x externalServer) MoverSide {
+func externalSide(x externalServer) server.MoverSide {
 	endpoint, password := x.endpoint, x.password
-	return MoverSide{Endpoint: &endpoint, Password: &password, CA: x.ca, Certificate: x.certificate}
+	return server.MoverSide{Endpoint: &endpoint, Password: &password, CA: x.ca, Certificate: x.certificate}
 }
 
 // internalSecret finds the key with the internal superuser's password: the one
@@ -111,16 +101,16 @@ func internalSecret(o *Observation, e mover.Engine) spec.SecretKey {
 }
 
 // job is a mover Job on these sides.
-func (in sides) job(name string, req mover.Request) MoverJob {
+func (in sides) job(name string, req mover.Request) server.MoverJob {
 	req.Engine, req.Source, req.Target = in.Engine, in.Source.Endpoint, in.Target.Endpoint
-	return MoverJob{Name: name, Request: req, Source: in.Source, Target: in.Target}
+	return server.MoverJob{Name: name, Request: req, Source: in.Source, Target: in.Target}
 }
 
 // inspectTime ends the Job that inspects.
 const inspectTime = 3 * time.Minute
 
 // inspectJob is the Job that looks at both sides.
-func inspectJob(in sides, installation string) MoverJob {
+func inspectJob(in sides, installation string) server.MoverJob {
 	job := in.job("circleci-dr-inspect-"+subjectOf(in, installation)[:10], mover.Request{Operation: mover.OpInspect, Installation: installation})
 	job.Deadline = inspectTime
 	return job

@@ -10,6 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -41,7 +42,7 @@ func (o *Observation) inspected(e mover.Engine, at spec.Location) *mover.Inspect
 
 // contradicts tells whether the release reads another side than the one that
 // is authoritative.
-func contradicts(live ReleaseStore, l Lineage) bool {
+func contradicts(live server.ReleaseStore, l Lineage) bool {
 	return (l.Authoritative == spec.Internal) != live.Internal
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -98,7 +99,7 @@ func (r *run) unwritten(ctx context.Context, st engine.Step) error {
 	if err != nil {
 		return err
 	}
-	idle := stopped(ws)
+	idle := server.Stopped(ws)
 	if idle && !r.resumed {
 		return nil
 	}
@@ -177,7 +178,7 @@ func (r *run) restoreSource(ctx context.Context, st engine.Step) error {
 func (r *run) unfence(ctx context.Context, st engine.Step) error {
 	for _, p := range r.move.Parts {
 		job := r.mover(mover.OpUnfence, p)
-		job.Target, job.Request.Target = MoverSide{}, nil // it may be gone, and its password with it
+		job.Target, job.Request.Target = server.MoverSide{}, nil // it may be gone, and its password with it
 		if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {
 			return fmt.Errorf("let %s take writes again: %w", p.Source(), err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -18,30 +19,6 @@ import (
 const AcceptSuspended = "reconciliation-suspended"
 
 const sourceHandOff = "docs/hand-off.md"
-
-// Reconciliation is what the object by which a tool reconciles the release
-// says of itself.
-type Reconciliation struct {
-	// Object names it, such as HelmRelease flux-system/circleci-server.
-	Object    string `json:"object"`
-	Suspended bool   `json:"suspended"`
-	// How is the field that says so.
-	How string `json:"how"`
-}
-
-// ManagerObject is the object by which a tool reconciles the release, as the
-// marks on the release's objects name it. Without a namespace they leave it
-// open.
-type ManagerObject struct {
-	Kind      string `json:"kind"`
-	Namespace string `json:"namespace,omitempty"`
-	Name      string `json:"name"`
-}
-
-// String names it for people.
-func (m ManagerObject) String() string {
-	return strings.TrimSpace(m.Kind + " " + strings.TrimPrefix(m.Namespace+"/"+m.Name, "/"))
-}
 
 // HandOff is what a tool other than Helm has to do in a move.
 type HandOff struct {
@@ -64,7 +41,7 @@ func toolName(m spec.ManagedBy) string {
 
 // managed is the tool that reconciles the release, where the file says so and
 // the release shows it: with one of the two alone nobody knows enough.
-func managed(s *spec.Spec, rel Release) spec.ManagedBy {
+func managed(s *spec.Spec, rel server.Release) spec.ManagedBy {
 	if s.Server == nil {
 		return ""
 	}
@@ -128,7 +105,7 @@ func checkCredentials(o Observation, e mover.Engine) []engine.Finding {
 
 // unmanaged blocks where the file and the release do not agree on who
 // reconciles it.
-func unmanaged(s *spec.Spec, rel Release) []engine.Finding {
+func unmanaged(s *spec.Spec, rel server.Release) []engine.Finding {
 	manager, evidence, fix := rel.Manager, rel.Evidence, ""
 	declared := s.Server.ManagedBy
 	switch {
@@ -144,7 +121,7 @@ func unmanaged(s *spec.Spec, rel Release) []engine.Finding {
 		"%s reconciles the release (%s) and would undo or fight a helm upgrade", toolName(manager), evidence)}
 }
 
-func suspendHint(by spec.ManagedBy, m ManagerObject) string {
+func suspendHint(by spec.ManagedBy, m server.ManagerObject) string {
 	name := orElse(m.Name, "NAME")
 	if by == spec.ManagedByArgoCD {
 		return "argocd app set " + name + " --sync-policy none"
@@ -175,19 +152,19 @@ func handOffStep(s *spec.Spec, o Observation, parts []Part, by spec.ManagedBy) e
 }
 
 // wantedTree is the values change that points the release at the target.
-func wantedTree(s *spec.Spec, rel Release, parts []Part) map[string]any {
+func wantedTree(s *spec.Spec, rel server.Release, parts []Part) map[string]any {
 	return switchChange(s, rel, parts).Set
 }
 
 // valuesText is it as YAML.
-func valuesText(s *spec.Spec, rel Release, parts []Part) string {
+func valuesText(s *spec.Spec, rel server.Release, parts []Part) string {
 	var b strings.Builder
 	writeYAML(&b, wantedTree(s, rel, parts), "")
 	return b.String()
 }
 
 // valuesLine is it on one line, in YAML's flow style.
-func valuesLine(s *spec.Spec, rel Release, parts []Part) string {
+func valuesLine(s *spec.Spec, rel server.Release, parts []Part) string {
 	line := flowYAML(wantedTree(s, rel, parts))
 	return strings.TrimSuffix(strings.TrimPrefix(line, "{"), "}")
 }
@@ -235,7 +212,7 @@ func scalarYAML(v any) string {
 // Helm record: where one is left of an earlier time, what every workload names
 // is the truth. User and Secret are what the file says, which were handed off
 // together with the host.
-func asRun(s *spec.Spec, rel Release, ws []Workload, move Move) Release {
+func asRun(s *spec.Spec, rel server.Release, ws []server.Workload, move Move) server.Release {
 	if managed(s, rel) != spec.ManagedByArgoCD {
 		return rel
 	}
@@ -245,7 +222,7 @@ func asRun(s *spec.Spec, rel Release, ws []Workload, move Move) Release {
 			continue
 		}
 		x := d.external.endpoint
-		store := ReleaseStore{Host: x.Host, Port: x.Port, Hosts: x.Hosts, Username: x.Username, ExistingSecret: traitsOf[e].credentials, FullName: rel.Store(e).FullName}
+		store := server.ReleaseStore{Host: x.Host, Port: x.Port, Hosts: x.Hosts, Username: x.Username, ExistingSecret: traitsOf[e].credentials, FullName: rel.Store(e).FullName}
 		if e == mover.MongoDB {
 			store.Host, store.Port = "", 0
 			rel.Mongo = store
@@ -259,12 +236,12 @@ func asRun(s *spec.Spec, rel Release, ws []Workload, move Move) Release {
 // runsOutside tells whether the workloads name the external server and not the
 // internal one. What named it before is on the record of the move that pointed
 // them there; without one, no workload may name the internal server at all.
-func runsOutside(s *spec.Spec, rel Release, ws []Workload, move Move, e mover.Engine, d declaration) bool {
+func runsOutside(s *spec.Spec, rel server.Release, ws []server.Workload, move Move, e mover.Engine, d declaration) bool {
 	p := Part{Engine: e, To: spec.External, External: d.external.at(), Outside: externalSide(*d.external), Internal: rel.Store(e)}
 	source, target := p.servers(s, rel)
 	if was := move.part(e); was != nil && was.To == spec.External {
 		p.Named = was.Named
-	} else if slices.ContainsFunc(ws, func(w Workload) bool { return len(placesNaming(w, source)) > 0 }) {
+	} else if slices.ContainsFunc(ws, func(w server.Workload) bool { return len(placesNaming(w, source)) > 0 }) {
 		return false
 	}
 	return notSwitched(ws, p, source, target) == ""

@@ -11,6 +11,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -260,7 +261,7 @@ func TestHandOffToArgoCDNeedsNoHelmRecord(t *testing.T) {
 	if err != nil || len(plan.Steps)+len(plan.Findings) != 0 {
 		t.Errorf("the next plan has %v, findings %v, error %v", ids(plan.Steps), plan.Findings, err)
 	}
-	want := ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: CredentialsName(mover.PostgreSQL), FullName: internalHost}
+	want := server.ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: CredentialsName(mover.PostgreSQL), FullName: internalHost}
 	if !w.newest().internal || o.Release.Value.Postgres.At() != want.At() || o.Release.Value.Postgres.ExistingSecret != want.ExistingSecret {
 		t.Errorf("the record says internal %t, the release is %+v", w.newest().internal, o.Release.Value.Postgres)
 	}
@@ -270,17 +271,17 @@ func TestHandOffToArgoCDNeedsNoHelmRecord(t *testing.T) {
 }
 
 func TestWhoReconcilesTheRelease(t *testing.T) {
-	active := func() engine.Observed[Reconciliation] {
-		return engine.Found(Reconciliation{Object: "HelmRelease flux-system/server", How: "spec.suspend is not true"})
+	active := func() engine.Observed[server.Reconciliation] {
+		return engine.Found(server.Reconciliation{Object: "HelmRelease flux-system/server", How: "spec.suspend is not true"})
 	}
-	refused := func() engine.Observed[Reconciliation] {
-		return engine.CouldNot[Reconciliation](errors.New("forbidden"))
+	refused := func() engine.Observed[server.Reconciliation] {
+		return engine.CouldNot[server.Reconciliation](errors.New("forbidden"))
 	}
 	flux, helm := spec.ManagedByFlux, spec.ManagedByHelm
 	for _, tc := range []struct {
 		name               string
 		declared, detected spec.ManagedBy
-		state              func() engine.Observed[Reconciliation]
+		state              func() engine.Observed[server.Reconciliation]
 		back               bool
 		want               string // the finding, with ! where it blocks
 		accept             string
@@ -292,7 +293,7 @@ func TestWhoReconcilesTheRelease(t *testing.T) {
 		{"suspended", flux, flux, nil, false, "", AcceptOutage},
 		{"active", flux, flux, active, false, "reconciliation-active!", AcceptSuspended},
 		{"not allowed to look", flux, flux, refused, false, "reconciliation-unknown", AcceptSuspended},
-		{"no such object", flux, flux, engine.NotThere[Reconciliation], false, "reconciliation-unknown", AcceptSuspended},
+		{"no such object", flux, flux, engine.NotThere[server.Reconciliation], false, "reconciliation-unknown", AcceptSuspended},
 		{"Terraform", spec.ManagedByTerraform, spec.ManagedByTerraform, refused, false, "", AcceptOutage},
 		{"inwards", flux, flux, nil, true, "hand-off-inwards!", ""},
 	} {
@@ -332,7 +333,7 @@ func TestAForeignSecretIsNamedBeforeTheOutage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Postgres.Credentials = engine.Found(Credentials{Name: CredentialsName(mover.PostgreSQL), Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
+	o.Postgres.Credentials = engine.Found(server.Credentials{Name: CredentialsName(mover.PostgreSQL), Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
 	plan, err := MakePlan(s, o)
 	want := []engine.Finding{{
 		ID: "secret-owned", Blocks: true, Field: "datastores.postgresql.external.password", Source: sourceHandOff,

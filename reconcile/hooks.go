@@ -2,45 +2,17 @@ package reconcile
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
-
-// Hook is a hook of the chart that runs while the application is at zero.
-type Hook struct {
-	Kind string `json:"kind"`
-	Name string `json:"name"`
-	// Events are those of upgrades and rollbacks, such as post-upgrade.
-	Events []string `json:"events"`
-	// Calls are objects of the application that its commands speak to.
-	Calls []string `json:"calls,omitempty"`
-}
-
-// String names it with its events.
-func (h Hook) String() string {
-	return h.Kind + "/" + h.Name + " (" + strings.Join(h.Events, ", ") + ")"
-}
-
-// ofUpgrade tells whether it runs with an upgrade.
-func (h Hook) ofUpgrade() bool {
-	return slices.Contains(h.Events, "pre-upgrade") || slices.Contains(h.Events, "post-upgrade")
-}
-
-// RecordSize is what a release record takes of the Secret that Helm keeps it in.
-type RecordSize struct {
-	Bytes int64 `json:"bytes"`
-	Limit int64 `json:"limit"`
-	// Large is what most of it is, with sizes.
-	Large []string `json:"large,omitempty"`
-}
 
 // recordFindings refuses an upgrade whose record no Secret holds: Helm would
 // find out in the outage.
-func recordFindings(pv Preview) []engine.Finding {
+func recordFindings(pv server.Preview) []engine.Finding {
 	r := pv.Record
 	if r.Limit == 0 || r.Bytes <= r.Limit {
 		return nil
@@ -52,10 +24,10 @@ func recordFindings(pv Preview) []engine.Finding {
 
 // hookFindings names hooks that speak to the application, which is at zero when
 // they run. Whether they wait for it is theirs to know, so none blocks.
-func hookFindings(pv Preview) []engine.Finding {
+func hookFindings(pv server.Preview) []engine.Finding {
 	var waiting []string
 	for _, h := range pv.Hooks {
-		if h.ofUpgrade() && len(h.Calls) > 0 {
+		if h.OfUpgrade() && len(h.Calls) > 0 {
 			waiting = append(waiting, h.String()+" → "+strings.Join(h.Calls, ", "))
 		}
 	}
@@ -68,10 +40,10 @@ func hookFindings(pv Preview) []engine.Finding {
 }
 
 // hookLines says which hooks run in the outage, for the plan.
-func hookLines(pv Preview) []string {
+func hookLines(pv server.Preview) []string {
 	var up, back []string
 	for _, h := range pv.Hooks {
-		if h.ofUpgrade() {
+		if h.OfUpgrade() {
 			up = append(up, h.String())
 		} else {
 			back = append(back, h.String())

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // Leaf is one field that an upgrade changes, with its whole content on both
@@ -19,18 +20,10 @@ type Leaf struct {
 	Fixed bool
 }
 
-// Verdict is what a changed field is.
-type Verdict struct {
-	// Setting tells that nothing changes but settings of moving datastores.
-	Setting bool `json:"setting,omitempty"`
-	// Address are the datastores whose old address becomes the new one here.
-	Address []mover.Engine `json:"address,omitempty"`
-}
-
 // Judge says of the changed fields of one object which of them are settings of
 // the datastores that move.
-func (r *Rewriting) Judge(leaves []Leaf) []Verdict {
-	out := make([]Verdict, len(leaves))
+func (r *Rewriting) Judge(leaves []Leaf) []server.Verdict {
+	out := make([]server.Verdict, len(leaves))
 	for i, l := range leaves {
 		out[i] = r.judge(l)
 	}
@@ -43,12 +36,12 @@ func (r *Rewriting) Judge(leaves []Leaf) []Verdict {
 	return out
 }
 
-func (r *Rewriting) judge(l Leaf) Verdict {
+func (r *Rewriting) judge(l Leaf) server.Verdict {
 	var used []rewrite
 	var ok bool
 	switch {
 	case l.Fixed:
-		return Verdict{}
+		return server.Verdict{}
 	case l.Comes:
 		used, ok = composed(l.To, r.will)
 	case l.Goes:
@@ -61,9 +54,9 @@ func (r *Rewriting) judge(l Leaf) Verdict {
 		used, ok = r.align(l.From, l.To)
 	}
 	if !ok {
-		return Verdict{Setting: isDigest(l)}
+		return server.Verdict{Setting: isDigest(l)}
 	}
-	return Verdict{Setting: true, Address: addressesIn(used)}
+	return server.Verdict{Setting: true, Address: addressesIn(used)}
 }
 
 // Readdressed are the datastores whose old address is in one text and whose new
@@ -84,7 +77,7 @@ func contains(text, word string) bool { return named{hosts: []string{word}}.stan
 // matchMoved finds fields whose path has a setting's old value in it, such as
 // the key of a Secret in a list of volume items: they go in one place and come
 // in another.
-func (r *Rewriting) matchMoved(leaves []Leaf, out []Verdict) {
+func (r *Rewriting) matchMoved(leaves []Leaf, out []server.Verdict) {
 	for i, from := range leaves {
 		if !from.Goes || len(leaves) > 1000 {
 			continue
@@ -100,7 +93,7 @@ func (r *Rewriting) matchMoved(leaves []Leaf, out []Verdict) {
 			if !ok || from.Fixed && from.From != to.To {
 				continue
 			}
-			found := Verdict{Setting: true, Address: addressesIn(used)}
+			found := server.Verdict{Setting: true, Address: addressesIn(used)}
 			out[i], out[j] = found, found
 		}
 	}
@@ -113,7 +106,7 @@ func nameOfElement(l Leaf) bool {
 	return isName && (l.Comes || l.Goes) && strings.HasSuffix(head, "["+l.From+l.To)
 }
 
-func restIsSetting(leaves []Leaf, out []Verdict, element string) bool {
+func restIsSetting(leaves []Leaf, out []server.Verdict, element string) bool {
 	found := false
 	for i, l := range leaves {
 		if rest, inside := strings.CutPrefix(l.Field, element); inside && rest != "name" {

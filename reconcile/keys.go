@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -17,7 +18,7 @@ const sourceKeys = "CircleCI Server 4.10 installation reference, values postgres
 
 // readsNow are the keys of Secrets that workloads read after the switch: as
 // the upgrade was foreseen, else as the release has it.
-func readsNow(o Observation) []SecretRead {
+func readsNow(o Observation) []server.SecretRead {
 	if o.Preview.Is() {
 		return o.Preview.Value.Reads
 	}
@@ -39,7 +40,7 @@ func credentialKeys(o Observation, e mover.Engine) []string {
 
 // observeKeys compares our Secrets once more where the chart reads a password
 // under a key that is not documented.
-func observeKeys(ctx context.Context, s *spec.Spec, p Providers, o *Observation) {
+func observeKeys(ctx context.Context, s *spec.Spec, p server.Providers, o *Observation) {
 	for _, e := range engines {
 		keys, d := credentialKeys(*o, e), declared(s, e)
 		if d != nil && d.external != nil && len(keys) > len(traitsOf[e].keys) {
@@ -70,7 +71,7 @@ func checkKeys(o Observation, p Part) []engine.Finding {
 			out = append(out, block("secret-key", fieldOf(p.Engine, "external", "password"), sourceKeys,
 				fmt.Sprintf("put it there, beside the password under %s: what else is in the Secret is left alone", strings.Join(credentialKeys(o, p.Engine), " and ")),
 				"%s, which is not there and which the move does not know how to fill: its pods would not start", what))
-		case holds == HoldsOtherPassword:
+		case holds == server.HoldsOtherPassword:
 			out = append(out, block("secret-key", fieldOf(p.Engine, "external", "password"), sourceKeys,
 				"write the connection string anew, with the password that "+fieldOf(p.Engine, "external", "password")+" refers to",
 				"%s, and the connection string there holds another password than the one that logs in to %s", what, p.External))
@@ -84,7 +85,7 @@ func checkKeys(o Observation, p Part) []engine.Finding {
 func checkInternalKeys(o Observation, p Part) []engine.Finding {
 	has := o.store(p.Engine).Internal.Value.Secret
 	made := func(name string) bool {
-		return slices.ContainsFunc(o.Preview.Value.Objects, func(obj ObjectPreview) bool { return obj.ref() == "Secret/"+name })
+		return slices.ContainsFunc(o.Preview.Value.Objects, func(obj server.ObjectPreview) bool { return obj.Ref() == "Secret/"+name })
 	}
 	var out []engine.Finding
 	for _, r := range readsNow(o) {

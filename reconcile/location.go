@@ -5,6 +5,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -74,7 +75,7 @@ func planStore(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]en
 
 // wayBackKnown asks that the file still says how to reach the server the data
 // come back from.
-func wayBackKnown(rel Release, e mover.Engine, d declaration) []engine.Finding {
+func wayBackKnown(rel server.Release, e mover.Engine, d declaration) []engine.Finding {
 	live := rel.Store(e)
 	switch {
 	case d.external == nil:
@@ -123,8 +124,8 @@ func needsCredentials(o Observation, e mover.Engine) bool {
 
 // switchChange is the Helm upgrade that points the release at the other side
 // of each part, has the application trust it, and changes nothing else.
-func switchChange(s *spec.Spec, rel Release, parts []Part) ReleaseChange {
-	change := ReleaseChange{Set: map[string]any{}, HoldAtZero: true, Description: "circleci-dr switch " + MoveID(parts)}
+func switchChange(s *spec.Spec, rel server.Release, parts []Part) server.ReleaseChange {
+	change := server.ReleaseChange{Set: map[string]any{}, HoldAtZero: true, Description: "circleci-dr switch " + MoveID(parts)}
 	for _, p := range parts {
 		if p.To == spec.Internal {
 			change.Set[string(p.Engine)] = internalBlock(p.Engine, rel.ChartVersion, p.Internal)
@@ -141,7 +142,7 @@ func switchChange(s *spec.Spec, rel Release, parts []Part) ReleaseChange {
 }
 
 // switched tells whether the release reads the side a part moves to.
-func switched(s *spec.Spec, rel Release, p Part) bool {
+func switched(s *spec.Spec, rel server.Release, p Part) bool {
 	live := rel.Store(p.Engine)
 	if p.To == spec.Internal {
 		return live.Internal

@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -104,7 +105,7 @@ type Part struct {
 	// External is the address of the external side, Outside how it is reached:
 	// the file may have lost it when an unfinished move has to go back.
 	External string             `json:"external"`
-	Outside  MoverSide          `json:"outside"`
+	Outside  server.MoverSide   `json:"outside"`
 	Fence    *mover.FenceResult `json:"fence,omitempty"`
 	Copy     *mover.CopyResult  `json:"copy,omitempty"`
 	Proof    *mover.Proof       `json:"proof,omitempty"`
@@ -119,13 +120,13 @@ type Part struct {
 	InternalSecret spec.SecretKey `json:"internalSecret"`
 	// Internal is what the release says, or said, while it is internal, and
 	// InternalVersion what that server is.
-	Internal        ReleaseStore `json:"internal"`
-	InternalVersion int          `json:"internalVersion,omitempty"`
+	Internal        server.ReleaseStore `json:"internal"`
+	InternalVersion int                 `json:"internalVersion,omitempty"`
 	// Places are where the upgrade was foreseen to turn the source's address into
 	// the target's. Without them it is Named: what named the target already
 	// before the switch.
-	Places []Place `json:"places,omitempty"`
-	Named  []Place `json:"named,omitempty"`
+	Places []server.Place `json:"places,omitempty"`
+	Named  []server.Place `json:"named,omitempty"`
 	// Trust are the certificates that tls.certificates of the release gets with
 	// the switch, as they stand there: base64 of PEM.
 	Trust []string `json:"trust,omitempty"`

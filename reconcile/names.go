@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -22,7 +23,7 @@ func RecordLineage(e mover.Engine) string { return "lineage-" + string(e) }
 func RecordInspection(e mover.Engine) string { return "inspection-" + string(e) }
 
 // InstallationID names an installation across clusters and namespaces.
-func InstallationID(c Cluster, s *spec.Server) string {
+func InstallationID(c server.Cluster, s *spec.Server) string {
 	return fmt.Sprintf("%s/%s/%s", c.UID, s.Namespace, s.Release)
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // named is one side of a datastore as texts may name it.
@@ -16,7 +17,7 @@ type named struct {
 }
 
 // insideServer is the release's own server of an engine, with every name it has.
-func insideServer(rel Release, store ReleaseStore) named {
+func insideServer(rel server.Release, store server.ReleaseStore) named {
 	out := named{namespace: rel.Namespace}
 	for _, host := range append([]string{store.FullName, store.Host}, mover.Endpoint{Hosts: store.Hosts}.HostNames()...) {
 		if host != "" && !slices.Contains(out.hosts, host) {

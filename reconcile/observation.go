@@ -5,6 +5,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -14,12 +15,12 @@ type Observation struct {
 	// Tool is the version of the program that looks.
 	Tool string `json:"tool,omitempty"`
 	// For is what it was made for; empty is for an apply.
-	For       Use                         `json:"for,omitempty"`
-	Cluster   engine.Observed[Cluster]    `json:"cluster"`
-	Release   engine.Observed[Release]    `json:"release"`
-	Workloads engine.Observed[[]Workload] `json:"workloads"`
+	For       Use                                `json:"for,omitempty"`
+	Cluster   engine.Observed[server.Cluster]    `json:"cluster"`
+	Release   engine.Observed[server.Release]    `json:"release"`
+	Workloads engine.Observed[[]server.Workload] `json:"workloads"`
 	// Writers are pods of the application that no Workload owns.
-	Writers engine.Observed[[]Writer] `json:"writers"`
+	Writers engine.Observed[[]server.Writer] `json:"writers"`
 	// Ailing are pods that are not ready; only who reads status asks, and only
 	// where there are any.
 	Ailing   engine.Observed[[]engine.Ailment] `json:"ailing,omitzero"`
@@ -28,18 +29,18 @@ type Observation struct {
 	// Move is the cluster's own record of the newest move.
 	Move engine.Observed[Move] `json:"move"`
 	// Preview is the Helm upgrade that would switch; only read when needed.
-	Preview engine.Observed[Preview]            `json:"preview"`
+	Preview engine.Observed[server.Preview]     `json:"preview"`
 	Applied engine.Observed[Applied]            `json:"applied"`
 	Journal engine.Observed[engine.Journal]     `json:"journal"`
 	Lease   engine.Observed[engine.LeaseHolder] `json:"lease"`
 	// Measured is how long steps took here before; a plan needs it not.
 	Measured engine.Observed[engine.Measured] `json:"measured"`
 	// Values are the user's own values files; absent when none is declared.
-	Values engine.Observed[DeclaredValues] `json:"values"`
+	Values engine.Observed[server.DeclaredValues] `json:"values"`
 	// Denied are the permissions the plan would need and we do not have.
-	Denied engine.Observed[[]Permission] `json:"denied"`
+	Denied engine.Observed[[]server.Permission] `json:"denied"`
 	// Reconciliation is the tool's own object, where the release is handed off.
-	Reconciliation engine.Observed[Reconciliation] `json:"reconciliation"`
+	Reconciliation engine.Observed[server.Reconciliation] `json:"reconciliation"`
 	// Authoritative is the side that a person chose where both took writes.
 	Authoritative map[mover.Engine]spec.Location `json:"authoritative,omitempty"`
 	// RunnerIsPatient says why the process that asks is itself a job of the
@@ -49,12 +50,12 @@ type Observation struct {
 
 // DatastoreObservation is everything about one datastore.
 type DatastoreObservation struct {
-	Internal   engine.Observed[InternalStore] `json:"internal"`
-	Inspection engine.Observed[Inspection]    `json:"inspection"`
+	Internal   engine.Observed[server.InternalStore] `json:"internal"`
+	Inspection engine.Observed[Inspection]           `json:"inspection"`
 	// Rehearsal is the newest one of a move out.
 	Rehearsal engine.Observed[Rehearsed] `json:"rehearsal"`
 	// Credentials is the Secret the switched release reads.
-	Credentials engine.Observed[Credentials] `json:"credentials"`
+	Credentials engine.Observed[server.Credentials] `json:"credentials"`
 	// Authority are the certificates that external.tls.ca points at, in PEM;
 	// absent where the file names none.
 	Authority engine.Observed[string] `json:"authority,omitzero"`
@@ -69,86 +70,6 @@ func (o *Observation) store(e mover.Engine) *DatastoreObservation {
 	}
 	return &o.Postgres
 }
-
-// Cluster is the identity of a Kubernetes cluster.
-type Cluster struct {
-	// UID is the UID of the kube-system namespace.
-	UID     string `json:"uid"`
-	Version string `json:"version"`
-	Server  string `json:"server"`
-}
-
-// InternalStore is a datastore's own objects in the release.
-type InternalStore struct {
-	StatefulSet engine.Observed[StatefulSet] `json:"statefulSet"`
-	Secret      engine.Observed[SecretInfo]  `json:"secret"`
-	Services    []string                     `json:"services,omitempty"`
-	Volumes     []Volume                     `json:"volumes,omitempty"`
-	// Protected tells that everything Protect does is in place.
-	Protected bool `json:"protected"`
-	// Unprotected lists what Protect would still have to do.
-	Unprotected []string `json:"unprotected,omitempty"`
-}
-
-// StatefulSet is the part of a datastore's StatefulSet the planner reads.
-type StatefulSet struct {
-	Name     string `json:"name"`
-	Replicas int    `json:"replicas"`
-	Ready    int    `json:"ready"`
-	Image    string `json:"image"`
-}
-
-// Volume is a claim and the volume bound to it.
-type Volume struct {
-	Claim         string `json:"claim"`
-	Name          string `json:"name"`
-	ReclaimPolicy string `json:"reclaimPolicy"`
-	Bytes         int64  `json:"bytes"`
-	// By names what provides it, such as ebs.csi.aws.com or hostPath; empty where
-	// nothing says so. Disk tells that this is known to give a disk of just Bytes:
-	// a directory of a node has the room of what it lies on.
-	By   string `json:"by,omitempty"`
-	Disk bool   `json:"disk,omitempty"`
-	// KeptSince is when we left the volume behind, zero while it is in use.
-	KeptSince time.Time `json:"keptSince,omitzero"`
-}
-
-// SecretInfo is what may be known of a Secret without its content.
-type SecretInfo struct {
-	Name string   `json:"name"`
-	Keys []string `json:"keys"`
-	// Owner is the controller that owns it (External Secrets …), or empty.
-	Owner string `json:"owner,omitempty"`
-	// Ours tells that circleci-dr made it.
-	Ours bool `json:"ours"`
-}
-
-// Credentials is the Secret the switched release would read its password
-// from, compared with what the spec refers to.
-type Credentials struct {
-	Name string `json:"name"`
-	// Matches tells that every key the chart may read is there and equal to
-	// the referenced password.
-	Matches bool `json:"matches"`
-	// Problem names what is wrong, without any content.
-	Problem string `json:"problem,omitempty"`
-	// Owner is who else keeps the Secret, so that we may not write it; empty
-	// when it is ours.
-	Owner string `json:"owner,omitempty"`
-	// Others says of every other key what it holds.
-	Others map[string]KeyContent `json:"others,omitempty"`
-}
-
-// KeyContent is what may be known of a key that is not the password itself.
-type KeyContent string
-
-// What a key can hold: a connection string with the password, one with another
-// password, or anything else.
-const (
-	HoldsPassword      KeyContent = "password"
-	HoldsOtherPassword KeyContent = "other-password"
-	HoldsElse          KeyContent = "else"
-)
 
 // Inspection is the newest look at both sides, made in the cluster.
 type Inspection struct {
@@ -181,8 +102,8 @@ type Lineage struct {
 	At       time.Time `json:"at"`
 	// Internal is what the release said while the datastore was internal, and
 	// InternalVersion what its server was: both are needed on the way back.
-	Internal        ReleaseStore `json:"internal"`
-	InternalVersion int          `json:"internalVersion,omitempty"`
+	Internal        server.ReleaseStore `json:"internal"`
+	InternalVersion int                 `json:"internalVersion,omitempty"`
 	// InternalSecret is the key with the internal superuser's password.
 	InternalSecret spec.SecretKey `json:"internalSecret"`
 	// Adopting stands while the internal side of a fork was chosen and not
@@ -211,13 +132,4 @@ type Applied struct {
 type AppliedStore struct {
 	Location spec.Location `json:"location"`
 	Endpoint string        `json:"endpoint,omitempty"`
-}
-
-// Permission is one right on one kind of object.
-type Permission struct {
-	Verb     string `json:"verb"`
-	Group    string `json:"group"`
-	Resource string `json:"resource"`
-	// Cluster is true for objects without a namespace.
-	Cluster bool `json:"cluster,omitempty"`
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -34,7 +35,7 @@ type ObserveOptions struct {
 // Observe reads live state. It changes nothing but the inspect Job and its
 // record, and these only when asked. Reads go in parallel; one that fails is
 // Unknown in the result, with its reason.
-func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions) Observation {
+func Observe(ctx context.Context, s *spec.Spec, p server.Providers, opt ObserveOptions) Observation {
 	o := Observation{At: p.Now(), Tool: p.Tool, For: opt.For, Authoritative: opt.Authoritative}
 	reads := []func(){
 		func() { o.Cluster = p.Cluster.Cluster(ctx) },
@@ -68,7 +69,7 @@ func Observe(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions)
 }
 
 // observeRecords reads what earlier runs wrote, in one go.
-func observeRecords(ctx context.Context, p Providers, o *Observation) {
+func observeRecords(ctx context.Context, p server.Providers, o *Observation) {
 	all := p.Records.ReadAll(ctx)
 	o.Applied = engine.RecordIn[Applied](all, RecordApplied)
 	o.Journal = engine.RecordIn[engine.Journal](all, engine.RecordJournal)
@@ -83,7 +84,7 @@ func observeRecords(ctx context.Context, p Providers, o *Observation) {
 }
 
 // observeStores reads what can only be asked for once the release is known.
-func observeStores(ctx context.Context, s *spec.Spec, p Providers, opt ObserveOptions, o *Observation) {
+func observeStores(ctx context.Context, s *spec.Spec, p server.Providers, opt ObserveOptions, o *Observation) {
 	rel := o.Release.Value
 	var reads []func()
 	if by := managed(s, rel); by != "" && by != spec.ManagedByTerraform {
@@ -139,7 +140,7 @@ func partsNow(s *spec.Spec, o *Observation) []Part {
 // observeInternal reads a datastore's own objects. Once its pods are gone
 // nothing in the cluster says any more that their password was in a Secret of
 // another name than theirs; our record does.
-func observeInternal(ctx context.Context, p Providers, o *Observation, e mover.Engine) engine.Observed[InternalStore] {
+func observeInternal(ctx context.Context, p server.Providers, o *Observation, e mover.Engine) engine.Observed[server.InternalStore] {
 	name := o.Release.Value.Store(e).FullName
 	in := p.Stores.Internal(ctx, e, name)
 	if secret := internalSecret(o, e).Name; in.Is() && in.Value.StatefulSet.IsNot() && secret != name {
@@ -148,17 +149,17 @@ func observeInternal(ctx context.Context, p Providers, o *Observation, e mover.E
 	return in
 }
 
-func observeCredentials(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine) engine.Observed[Credentials] {
+func observeCredentials(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Engine) engine.Observed[server.Credentials] {
 	d := declared(s, e)
 	if d == nil || d.external == nil {
-		return engine.NotThere[Credentials]()
+		return engine.NotThere[server.Credentials]()
 	}
 	return p.Passwords.Compare(ctx, traitsOf[e].credentials, traitsOf[e].keys, d.external.password)
 }
 
 // observeAuthority reads the authority that the file names for the external
 // server, which the application may have to be told.
-func observeAuthority(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine) engine.Observed[string] {
+func observeAuthority(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Engine) engine.Observed[string] {
 	d := declared(s, e)
 	if d == nil || d.external == nil || d.external.ca == nil {
 		return engine.NotThere[string]()
@@ -168,7 +169,7 @@ func observeAuthority(ctx context.Context, s *spec.Spec, p Providers, e mover.En
 
 // observeDatabases runs the inspect Job, or holds the recorded inspection
 // against what would be asked now.
-func observeDatabases(ctx context.Context, p Providers, opt ObserveOptions, d *DatastoreObservation, in sides, installation string) {
+func observeDatabases(ctx context.Context, p server.Providers, opt ObserveOptions, d *DatastoreObservation, in sides, installation string) {
 	if in.Source.Endpoint == nil && in.Target.Endpoint == nil {
 		d.Inspection = engine.NotThere[Inspection]()
 		return
@@ -185,7 +186,7 @@ func observeDatabases(ctx context.Context, p Providers, opt ObserveOptions, d *D
 
 // keep records an inspection that was just made, with what was tried of the
 // application's road.
-func (d *DatastoreObservation) keep(ctx context.Context, p Providers, in sides, road *Road) {
+func (d *DatastoreObservation) keep(ctx context.Context, p server.Providers, in sides, road *Road) {
 	if !d.Inspection.Is() {
 		return
 	}
@@ -204,7 +205,7 @@ func observed(s *spec.Spec, o *Observation, e mover.Engine) bool {
 	return declared(s, e) != nil || openMove(*o) && o.Move.Value.part(e) != nil
 }
 
-func inspect(ctx context.Context, p Providers, in sides, installation string, progress mover.Progress) engine.Observed[Inspection] {
+func inspect(ctx context.Context, p server.Providers, in sides, installation string, progress mover.Progress) engine.Observed[Inspection] {
 	job := inspectJob(in, installation)
 	rec, err := inspectOnce(ctx, p, job, progress)
 	if err == nil && p.Now().Sub(rec.At) > freshTime {
@@ -225,7 +226,7 @@ func inspect(ctx context.Context, p Providers, in sides, installation string, pr
 // that differ more cost a second run, no more.
 const freshTime = 5 * time.Minute
 
-func inspectOnce(ctx context.Context, p Providers, job MoverJob, progress mover.Progress) (Inspection, error) {
+func inspectOnce(ctx context.Context, p server.Providers, job server.MoverJob, progress mover.Progress) (Inspection, error) {
 	raw, err := p.Movers.Run(ctx, job, progress)
 	if err != nil {
 		return Inspection{}, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // What becomes of an application that was started on the target and does not
@@ -60,7 +61,7 @@ func (r *run) noWayBack(ctx context.Context) (why *closedError, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if stopped(ws) {
+	if server.Stopped(ws) {
 		return nil, nil
 	}
 	for _, p := range r.move.Parts {

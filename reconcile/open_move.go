@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -86,7 +87,7 @@ func settledInRecord(o Observation, m Move, st engine.Step) bool {
 		case ActCommit:
 			return p.Committed && !m.Deciding
 		case ActResume:
-			return !m.Resumed.IsZero() && atRecorded(o.Workloads.Value, m.Replicas)
+			return !m.Resumed.IsZero() && server.AtRecorded(o.Workloads.Value, m.Replicas)
 		case ActSettle:
 			return false
 		case ActSetAside:
@@ -107,7 +108,7 @@ func settledInRecord(o Observation, m Move, st engine.Step) bool {
 	case ActRecord:
 		return len(m.Replicas) > 0 && recordStands(o.Workloads.Value, m)
 	case ActQuiesce:
-		return stopped(o.Workloads.Value) && !m.Quiesced.IsZero()
+		return server.Stopped(o.Workloads.Value) && !m.Quiesced.IsZero()
 	case ActFence:
 		return p.Fence != nil && p.Fence.Fence.ID == m.FenceID(*p)
 	case ActCopy:

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -37,7 +38,7 @@ func newPart(o *Observation, e mover.Engine, d declaration, to spec.Location) Pa
 	}
 	if to == spec.Internal {
 		p.From = spec.External
-		p.Internal, p.InternalVersion = ReleaseStore{FullName: live.FullName}, 0
+		p.Internal, p.InternalVersion = server.ReleaseStore{FullName: live.FullName}, 0
 		if l := lineage; l.Is() {
 			p.Internal, p.InternalVersion = l.Value.Internal, l.Value.InternalVersion
 			p.Internal.FullName = live.FullName
@@ -71,7 +72,7 @@ func replaces(o *Observation, e mover.Engine, to spec.Location) int {
 	return 0
 }
 
-func keptVolume(store InternalStore) bool { return len(store.Volumes) > 0 }
+func keptVolume(store server.InternalStore) bool { return len(store.Volumes) > 0 }
 
 func nextEpoch(l engine.Observed[Lineage]) int { return l.Value.Epoch + 1 }
 

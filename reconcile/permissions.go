@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -83,11 +84,11 @@ var rights = []struct {
 
 // Permissions are the rights an apply of this spec may use; they include those
 // of a plan. Asking for them costs nothing and changes nothing.
-func Permissions(s *spec.Spec) []Permission { return PermissionsFor(s, UseApply) }
+func Permissions(s *spec.Spec) []server.Permission { return PermissionsFor(s, UseApply) }
 
 // wanted are the rights an observation asks for: who only reads need not be
 // told what else there is.
-func wanted(s *spec.Spec, use Use) []Permission {
+func wanted(s *spec.Spec, use Use) []server.Permission {
 	if use == UseRead {
 		return PermissionsFor(s, UseRead)
 	}
@@ -95,15 +96,15 @@ func wanted(s *spec.Spec, use Use) []Permission {
 }
 
 // PermissionsFor are the rights of one use.
-func PermissionsFor(s *spec.Spec, use Use) []Permission {
+func PermissionsFor(s *spec.Spec, use Use) []server.Permission {
 	if s.Server == nil {
 		return nil
 	}
-	var out []Permission
+	var out []server.Permission
 	for _, r := range rights {
 		for _, u := range use.all() {
 			for _, verb := range strings.Fields(r.verbs[u]) {
-				out = append(out, Permission{Verb: verb, Group: r.group, Resource: r.resource, Cluster: r.cluster})
+				out = append(out, server.Permission{Verb: verb, Group: r.group, Resource: r.resource, Cluster: r.cluster})
 			}
 		}
 	}
@@ -142,17 +143,4 @@ func preflightAccess(s *spec.Spec, o Observation) []engine.Finding {
 			What: "this user may plan but not apply, for want of " + strconv.Itoa(len(later)) + " rights: " + strings.Join(later, ", ")})
 	}
 	return out
-}
-
-// String gives a right the way kubectl auth can-i asks for it.
-func (p Permission) String() string {
-	resource := p.Resource
-	if p.Group != "" {
-		name, sub, has := strings.Cut(resource, "/")
-		resource = name + "." + p.Group
-		if has {
-			resource += "/" + sub
-		}
-	}
-	return p.Verb + " " + resource
 }

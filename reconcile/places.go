@@ -5,56 +5,26 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// Place is one field of one object (Kind/name).
-type Place struct {
-	Object string `json:"object"`
-	Field  string `json:"field"`
-}
-
-// String names the place for people.
-func (p Place) String() string { return p.Object + " " + p.Field }
-
-// isContent tells whether a field has what the application reads, and not what
-// Kubernetes does: an image or a name may be the same word as a host.
-func (p Place) isContent() bool {
-	f := p.Field
-	return strings.HasPrefix(f, "data") || strings.Contains(f, ".env[") && strings.HasSuffix(f, "].value") ||
-		strings.Contains(f, ".args[") || strings.Contains(f, ".command[") || strings.Contains(f, ".annotations") || strings.HasSuffix(f, ".host")
-}
-
-// Texts are what the fields of a workload's pods say, with the ConfigMaps and
-// Secrets that they use. They may be secrets: they are compared, and neither
-// stored nor printed.
-type Texts map[Place]string
-
-// String shows nothing of them.
-func (Texts) String() string { return "[texts]" }
-
-// GoString shows nothing of them either.
-func (Texts) GoString() string { return "[texts]" }
-
-// MarshalJSON keeps them out of every document.
-func (Texts) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
-
 // switching are the places where the upgrade turns the old address of an engine
 // into the new one, outside the datastore's own objects.
-func switching(rel Release, pv Preview, e mover.Engine) []Place {
-	var out []Place
+func switching(rel server.Release, pv server.Preview, e mover.Engine) []server.Place {
+	var out []server.Place
 	for _, obj := range pv.Objects {
 		if storeOf(rel, obj) != "" || obj.Action != "update" {
 			continue
 		}
 		for _, c := range obj.Rendered {
 			if c.To != "" && slices.Contains(c.Address, e) {
-				out = append(out, Place{obj.ref(), c.Field})
+				out = append(out, server.Place{Object: obj.Ref(), Field: c.Field})
 			}
 		}
 		for _, r := range obj.Renewed {
 			if slices.Contains(r.Address, e) {
-				out = append(out, Place{obj.ref(), r.Field})
+				out = append(out, server.Place{Object: obj.Ref(), Field: r.Field})
 			}
 		}
 	}
@@ -84,7 +54,7 @@ func foreseen(s *spec.Spec, o Observation, parts []Part) []Part {
 }
 
 // servers are both sides of a part as texts may name them.
-func (p Part) servers(s *spec.Spec, rel Release) (source, target named) {
+func (p Part) servers(s *spec.Spec, rel server.Release) (source, target named) {
 	inside := insideServer(rel, p.Internal)
 	outside := named{}
 	if e := p.Outside.Endpoint; e != nil {
@@ -100,14 +70,14 @@ func (p Part) servers(s *spec.Spec, rel Release) (source, target named) {
 }
 
 // placesNaming are the places of a workload whose text names a server, sorted.
-func placesNaming(w Workload, s named) []Place {
-	var out []Place
+func placesNaming(w server.Workload, s named) []server.Place {
+	var out []server.Place
 	for place, text := range w.Texts {
-		if place.isContent() && s.namedBy(text) != unnamed {
+		if place.IsContent() && s.namedBy(text) != unnamed {
 			out = append(out, place)
 		}
 	}
-	slices.SortFunc(out, func(a, b Place) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(out, func(a, b server.Place) int { return strings.Compare(a.String(), b.String()) })
 	return out
 }
 
@@ -116,14 +86,14 @@ func placesNaming(w Workload, s named) []Place {
 // places decide in which it changes the address. Else a workload is not
 // switched that names the source and nowhere the target, but for places that
 // named the target before.
-func notSwitched(ws []Workload, p Part, source, target named) string {
+func notSwitched(ws []server.Workload, p Part, source, target named) string {
 	var wrong []string
 	found := 0
 	for _, w := range ws {
 		why, names := foreseenIn(w, p, source, target)
 		if len(p.Places) == 0 {
 			why, names = namedIn(w, p, source, target)
-			if w.Kind == cronJob { // nothing of it runs before the end
+			if w.Kind == server.KindCronJob { // nothing of it runs before the end
 				why, names = "", false
 			}
 		}
@@ -142,7 +112,7 @@ func notSwitched(ws []Workload, p Part, source, target named) string {
 	return ""
 }
 
-func foreseenIn(w Workload, p Part, source, target named) (why string, names bool) {
+func foreseenIn(w server.Workload, p Part, source, target named) (why string, names bool) {
 	for _, place := range p.Places {
 		text, seen := w.Texts[place]
 		switch {
@@ -157,7 +127,7 @@ func foreseenIn(w Workload, p Part, source, target named) (why string, names boo
 	return "", names
 }
 
-func namedIn(w Workload, p Part, source, target named) (why string, names bool) {
+func namedIn(w server.Workload, p Part, source, target named) (why string, names bool) {
 	for _, place := range placesNaming(w, target) {
 		if !slices.Contains(p.Named, place) {
 			return "", true
@@ -180,8 +150,8 @@ func says(s named, text string) string {
 }
 
 // namesAny tells whether a workload names the server where it did not before.
-func namesAny(ws []Workload, p Part, s named) bool {
-	return slices.ContainsFunc(ws, func(w Workload) bool {
-		return slices.ContainsFunc(placesNaming(w, s), func(place Place) bool { return !slices.Contains(p.Named, place) })
+func namesAny(ws []server.Workload, p Part, s named) bool {
+	return slices.ContainsFunc(ws, func(w server.Workload) bool {
+		return slices.ContainsFunc(placesNaming(w, s), func(place server.Place) bool { return !slices.Contains(p.Named, place) })
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -34,9 +35,9 @@ func TestWhatOnlyLooksLikeAnAddressFailsNoMove(t *testing.T) {
 	eachFlow(t, func(t *testing.T, f flow) {
 		w, s := f.begin(t), f.spec()
 		for key, a := range w.apps {
-			a.says = Texts{}
+			a.says = server.Texts{}
 			for field, text := range lookAlikes {
-				a.says[Place{key, field}] = text
+				a.says[server.Place{Object: key, Field: field}] = text
 			}
 		}
 		a := w.process(t.Context(), s)
@@ -73,9 +74,9 @@ func TestATargetThatIsNamedBeforeIsNotTheSwitch(t *testing.T) {
 		w, s := newWorld(), handedSpec()
 		w.tool.by, w.tool.away, s.Server.ManagedBy = by, true, by
 		for key, a := range w.apps {
-			a.says = Texts{
-				Place{key, "spec.template.spec.containers[app].env[PG_READONLY_HOST].value"}: externalHost,
-				Place{key, "spec.template.spec.containers[app].env[DB_TYPE].value"}:          internalHost,
+			a.says = server.Texts{
+				server.Place{Object: key, Field: "spec.template.spec.containers[app].env[PG_READONLY_HOST].value"}: externalHost,
+				server.Place{Object: key, Field: "spec.template.spec.containers[app].env[DB_TYPE].value"}:          internalHost,
 			}
 		}
 		a := w.process(t.Context(), s)
@@ -111,9 +112,9 @@ func TestAHandOffThatCannotBeSeenIsRefused(t *testing.T) {
 func TestThePlacesOfAMoveAreOnRecord(t *testing.T) {
 	w, s := newWorld(), externalSpec()
 	w.converge(t, s)
-	var want []Place
+	var want []server.Place
 	for _, key := range slices.Sorted(maps.Keys(w.apps)) {
-		want = append(want, Place{key, addressField(mover.PostgreSQL)})
+		want = append(want, server.Place{Object: key, Field: addressField(mover.PostgreSQL)})
 	}
 	if m := recordOf(w); !slices.Equal(m.Parts[0].Places, want) {
 		t.Errorf("the record has %v, want %v", m.Parts[0].Places, want)
@@ -122,22 +123,22 @@ func TestThePlacesOfAMoveAreOnRecord(t *testing.T) {
 
 func TestNotSwitchedGoesByThePlaces(t *testing.T) {
 	const field, other = "spec.template.spec.containers[app].env[HOST].value", "spec.template.spec.containers[app].env[OTHER].value"
-	api := Workload{Kind: "Deployment", Name: "api"}
-	say := func(texts ...string) []Workload {
+	api := server.Workload{Kind: "Deployment", Name: "api"}
+	say := func(texts ...string) []server.Workload {
 		w := api
-		w.Texts = Texts{}
+		w.Texts = server.Texts{}
 		for i := 0; i < len(texts); i += 2 {
-			w.Texts[Place{texts[i], texts[i+1][:strings.Index(texts[i+1], "=")]}] = texts[i+1][strings.Index(texts[i+1], "=")+1:]
+			w.Texts[server.Place{Object: texts[i], Field: texts[i+1][:strings.Index(texts[i+1], "=")]}] = texts[i+1][strings.Index(texts[i+1], "=")+1:]
 		}
-		return []Workload{w}
+		return []server.Workload{w}
 	}
-	places := []Place{{"Deployment/api", field}, {"ConfigMap/db", "data.host"}, {"Secret/db", "data.url"}}
+	places := []server.Place{{Object: "Deployment/api", Field: field}, {Object: "ConfigMap/db", Field: "data.host"}, {Object: "Secret/db", Field: "data.url"}}
 	source, target := named{hosts: []string{"postgresql"}, namespace: "ci"}, named{hosts: []string{"pg.example.com"}}
 	for _, row := range []struct {
 		name   string
-		ws     []Workload
-		places []Place
-		before []Place
+		ws     []server.Workload
+		places []server.Place
+		before []server.Place
 		want   string
 	}{
 		{"switched", say("Deployment/api", field+"=pg.example.com:5432"), places, nil, ""},
@@ -149,7 +150,7 @@ func TestNotSwitchedGoesByThePlaces(t *testing.T) {
 		{"nothing can be seen", say("Deployment/api", other+"=x"), places[2:], nil, ""},
 		{"nothing foreseen, switched", say("Deployment/api", other+"=pg.example.com"), nil, nil, ""},
 		{"nothing foreseen, not switched", say("Deployment/api", other+"=postgresql.ci.svc:5432"), nil, nil, "Deployment/api names postgresql"},
-		{"nothing foreseen, named before", say("Deployment/api", other+"=pg.example.com"), nil, []Place{{"Deployment/api", other}}, "none"},
+		{"nothing foreseen, named before", say("Deployment/api", other+"=pg.example.com"), nil, []server.Place{{Object: "Deployment/api", Field: other}}, "none"},
 		{"nothing foreseen, nothing seen", say("Deployment/api", other+"=x"), nil, nil, "none"},
 	} {
 		p := Part{Engine: mover.PostgreSQL, To: spec.External, Places: row.places, Named: row.before}

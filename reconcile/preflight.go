@@ -7,6 +7,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -92,7 +93,7 @@ func preflightRelease(s *spec.Spec, o Observation) []engine.Finding {
 
 // checkVersion refuses a file that names another version than the deployed one,
 // also where nothing is to be moved: no step would ever bring them together.
-func checkVersion(s *spec.Spec, rel Release) []engine.Finding {
+func checkVersion(s *spec.Spec, rel server.Release) []engine.Finding {
 	want := s.Server.Version
 	if want == "" || rel.ChartVersion == want {
 		return nil
@@ -108,7 +109,7 @@ func stoppedWorkloads(o Observation) []engine.Finding {
 	var zero []string
 	scaled := 0
 	for _, w := range o.Workloads.Value {
-		if w.Kind == cronJob { // which somebody suspended on purpose
+		if w.Kind == server.KindCronJob { // which somebody suspended on purpose
 			continue
 		}
 		scaled++
@@ -142,7 +143,7 @@ func brokenWorkloads(o Observation) []engine.Finding {
 
 // preflightChart refuses an upgrade that would do anything but switch the
 // datastore.
-func preflightChart(rel Release, pv engine.Observed[Preview], parts []Part) []engine.Finding {
+func preflightChart(rel server.Release, pv engine.Observed[server.Preview], parts []Part) []engine.Finding {
 	if !pv.Is() {
 		return []engine.Finding{block("chart-unread", "server.chart", "helm/helm#8421: a release keeps no subcharts",
 			"set server.chart (or --chart) to the release's chart: an oci:// reference, a directory or a .tgz",
@@ -167,10 +168,10 @@ func preflightChart(rel Release, pv engine.Observed[Preview], parts []Part) []en
 
 // foreignChanges are effects of the upgrade outside the datastore's own
 // objects and the application's database settings.
-func foreignChanges(rel Release, pv Preview, parts []Part) []string {
+func foreignChanges(rel server.Release, pv server.Preview, parts []Part) []string {
 	var out []string
 	for _, obj := range pv.Objects {
-		name := obj.ref()
+		name := obj.Ref()
 		if slices.ContainsFunc(parts, func(p Part) bool { return ofEngineStore(rel, obj, p.Engine) }) {
 			continue
 		}
@@ -197,25 +198,25 @@ func foreignChanges(rel Release, pv Preview, parts []Part) []string {
 }
 
 // ofStore tells whether an object belongs to a datastore's subchart.
-func ofStore(rel Release, obj ObjectPreview) bool {
+func ofStore(rel server.Release, obj server.ObjectPreview) bool {
 	return storeOf(rel, obj) != ""
 }
 
-func ofEngineStore(rel Release, obj ObjectPreview, e mover.Engine) bool {
+func ofEngineStore(rel server.Release, obj server.ObjectPreview, e mover.Engine) bool {
 	return strings.Contains(obj.Template, "/charts/"+string(e)+"/") ||
 		(obj.Name == rel.Store(e).FullName && (obj.Kind == "Secret" || obj.Kind == "Service" || obj.Kind == "StatefulSet"))
 }
 
 // databaseSetting tells whether a changed field is one that a changed database
 // location has to change: by what it says, not by where it stands.
-func databaseSetting(obj ObjectPreview, c RenderedChange) bool {
+func databaseSetting(obj server.ObjectPreview, c server.RenderedChange) bool {
 	return c.Setting || isCount(obj, c.Field)
 }
 
 // isCount tells whether a field says how much of a workload of the application
 // runs.
-func isCount(obj ObjectPreview, field string) bool {
-	return obj.Layer == "application" && (field == "spec.replicas" || obj.Kind == cronJob && field == "spec.suspend")
+func isCount(obj server.ObjectPreview, field string) bool {
+	return obj.Layer == "application" && (field == "spec.replicas" || obj.Kind == server.KindCronJob && field == "spec.suspend")
 }
 
 func clip(list []string, n int) []string {

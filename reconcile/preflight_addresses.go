@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -15,7 +16,7 @@ func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []engine.Find
 	for _, p := range parts {
 		source, _ := p.servers(s, rel)
 		if handsOff(s, o) != "" {
-			if !slices.ContainsFunc(o.Workloads.Value, func(w Workload) bool { return len(placesNaming(w, source)) > 0 }) {
+			if !slices.ContainsFunc(o.Workloads.Value, func(w server.Workload) bool { return len(placesNaming(w, source)) > 0 }) {
 				out = append(out, block("switch-unseen", fieldOf(p.Engine, "location"), sourceHandOff,
 					"see that the release's workloads name "+p.Engine.Title()+" in their pod templates or in ConfigMaps or Secrets that this role may read",
 					"no workload is seen to name %s, so it could not be seen when it is switched", p.Source()))
@@ -39,16 +40,16 @@ func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []engine.Find
 
 // addressesThatStay names the places that say the source's address and would go on
 // saying it. It blocks where they are all that a workload has.
-func addressesThatStay(o Observation, p Part, source named, places []Place) []engine.Finding {
+func addressesThatStay(o Observation, p Part, source named, places []server.Place) []engine.Finding {
 	var left, stuck []string
 	changed := changing(o.Preview.Value)
 	for _, w := range o.Workloads.Value {
-		switches := slices.ContainsFunc(places, func(place Place) bool { _, seen := w.Texts[place]; return seen })
+		switches := slices.ContainsFunc(places, func(place server.Place) bool { _, seen := w.Texts[place]; return seen })
 		for _, place := range placesNaming(w, source) {
 			text := place.String()
 			switch {
 			case changed[place]:
-			case !switches && w.Kind != cronJob && source.namedBy(w.Texts[place]) == asServer:
+			case !switches && w.Kind != server.KindCronJob && source.namedBy(w.Texts[place]) == asServer:
 				stuck = append(stuck, text)
 			default:
 				left = append(left, text)
@@ -73,14 +74,14 @@ func addressesThatStay(o Observation, p Part, source named, places []Place) []en
 }
 
 // changing are the places that the upgrade changes at all.
-func changing(pv Preview) map[Place]bool {
-	out := map[Place]bool{}
+func changing(pv server.Preview) map[server.Place]bool {
+	out := map[server.Place]bool{}
 	for _, obj := range pv.Objects {
 		for _, c := range obj.Rendered {
-			out[Place{obj.ref(), c.Field}] = true
+			out[server.Place{Object: obj.Ref(), Field: c.Field}] = true
 		}
 		for _, r := range obj.Renewed {
-			out[Place{obj.ref(), r.Field}] = true
+			out[server.Place{Object: obj.Ref(), Field: r.Field}] = true
 		}
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -54,7 +55,7 @@ func checkProduct(dst mover.Database) []engine.Finding {
 // checkMongoVersions wants the same release series and feature compatibility
 // on both sides: dump and restore are made for that, and a server climbs the
 // ladder one rung at a time, before a move or after it.
-func checkMongoVersions(rel Release, src, dst mover.Database) []engine.Finding {
+func checkMongoVersions(rel server.Release, src, dst mover.Database) []engine.Finding {
 	var out []engine.Finding
 	if a, b := series(src.VersionNum), series(dst.VersionNum); a != b {
 		out = append(out, block("mongodb-series", hostFieldOf(mover.MongoDB), sourceMongoRestore,

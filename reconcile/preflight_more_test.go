@@ -6,6 +6,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -96,10 +97,10 @@ func TestPreflightOfTheWayBack(t *testing.T) {
 		{"the external server is newer than any pg_dump of the image", func(f *facts) { f.o.Postgres.Inspection.Value.PgDump = []int{10} }},
 		{"the internal version is not on record", func(f *facts) { f.o.Postgres.Lineage.Value.InternalVersion = 0 }},
 		{"the internal server runs already", func(f *facts) {
-			f.o.Postgres.Internal.Value.StatefulSet = engine.Found(StatefulSet{Name: internalHost})
+			f.o.Postgres.Internal.Value.StatefulSet = engine.Found(server.StatefulSet{Name: internalHost})
 		}},
-		{"the Secret is lost", func(f *facts) { f.o.Postgres.Internal.Value.Secret = engine.NotThere[SecretInfo]() }},
-		{"the Secret cannot be read", func(f *facts) { f.o.Postgres.Internal.Value.Secret = engine.CouldNot[SecretInfo](errRead) }},
+		{"the Secret is lost", func(f *facts) { f.o.Postgres.Internal.Value.Secret = engine.NotThere[server.SecretInfo]() }},
+		{"the Secret cannot be read", func(f *facts) { f.o.Postgres.Internal.Value.Secret = engine.CouldNot[server.SecretInfo](errRead) }},
 		{"a volume nobody knows", func(f *facts) { f.o.Postgres.Lineage = engine.NotThere[Lineage](); f.o.Move = engine.NotThere[Move]() }},
 		{"a volume of a way back that was finished, and its record is lost", func(f *facts) {
 			f.o.Postgres.Lineage = engine.NotThere[Lineage]()

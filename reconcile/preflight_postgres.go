@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -115,7 +116,7 @@ func checkIdentity(src, dst mover.Database) []engine.Finding {
 
 func major(num int) int { return num / 10000 }
 
-func checkVersions(rel Release, src, dst mover.Database) []engine.Finding {
+func checkVersions(rel server.Release, src, dst mover.Database) []engine.Finding {
 	from, to := major(src.VersionNum), major(dst.VersionNum)
 	if to < from {
 		return []engine.Finding{block("target-older", postgresField, sourceDocs, "use a target of at least the source's major version",
@@ -168,7 +169,7 @@ func checkSourceFree(p Part, src mover.Database) []engine.Finding {
 	return out
 }
 
-func checkTLS(s *spec.Spec, rel Release, dst mover.Database) []engine.Finding {
+func checkTLS(s *spec.Spec, rel server.Release, dst mover.Database) []engine.Finding {
 	mode := s.Datastores.PostgreSQL.External.TLS.Mode
 	if mode == spec.TLSDisable {
 		return []engine.Finding{{ID: "tls-off", Field: postgresField + ".tls.mode", Source: sourceDocs,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -40,7 +41,7 @@ func preflightSupport(o Observation) []engine.Finding {
 
 // checkDocumentedMajor reports a target whose major version the release's
 // guide does not name.
-func checkDocumentedMajor(rel Release, dst mover.Database) []engine.Finding {
+func checkDocumentedMajor(rel server.Release, dst mover.Database) []engine.Finding {
 	s, known := SupportOf(rel.ChartVersion)
 	have := major(dst.VersionNum)
 	if !known || have >= s.PostgresFrom && (s.PostgresTo == 0 || have <= s.PostgresTo) {
@@ -83,7 +84,7 @@ func checkSourceSecret(o Observation, e mover.Engine) []engine.Finding {
 }
 
 // preflightSecureMode reports a chart that does not know a value the switch sets.
-func preflightSecureMode(s *spec.Spec, rel Release) []engine.Finding {
+func preflightSecureMode(s *spec.Spec, rel server.Release) []engine.Finding {
 	pg := s.Datastores.PostgreSQL
 	if pg == nil || pg.External == nil || pg.External.TLS.Mode == spec.TLSDisable || HasValue("postgresql.secureMode", rel.ChartVersion) {
 		return nil

@@ -8,15 +8,16 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 func TestPreflightNamesEverythingInTheWay(t *testing.T) {
-	object := func(o ObjectPreview) func(*facts) {
+	object := func(o server.ObjectPreview) func(*facts) {
 		return func(f *facts) { f.o.Preview.Value.Objects = append(f.o.Preview.Value.Objects, o) }
 	}
-	address := func(field string) RenderedChange {
-		return RenderedChange{Change: engine.Change{Field: field, From: internalHost, To: externalHost}, Verdict: Verdict{true, []mover.Engine{mover.PostgreSQL}}}
+	address := func(field string) server.RenderedChange {
+		return server.RenderedChange{Change: engine.Change{Field: field, From: internalHost, To: externalHost}, Verdict: server.Verdict{Setting: true, Address: []mover.Engine{mover.PostgreSQL}}}
 	}
 	mark := func(l mover.LineageMark) func(*facts) { return func(f *facts) { f.dst().Lineage = &l } }
 	const ours = "uid-1/ci/server"
@@ -27,82 +28,82 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		}},
 		{"another tool is declared", func(f *facts) { f.s.Server.ManagedBy = spec.ManagedByFlux }},
 		{"Argo CD is declared, found and syncs by itself", func(f *facts) {
-			f.s.Server.ManagedBy, f.o.Release.Value.Manager, f.o.Release.Value.ManagerObject = spec.ManagedByArgoCD, spec.ManagedByArgoCD, ManagerObject{Kind: "Application", Name: "ci"}
-			f.o.Reconciliation = engine.Found(Reconciliation{Object: "Application argocd/ci", How: "spec.syncPolicy.automated is set"})
+			f.s.Server.ManagedBy, f.o.Release.Value.Manager, f.o.Release.Value.ManagerObject = spec.ManagedByArgoCD, spec.ManagedByArgoCD, server.ManagerObject{Kind: "Application", Name: "ci"}
+			f.o.Reconciliation = engine.Found(server.Reconciliation{Object: "Application argocd/ci", How: "spec.syncPolicy.automated is set"})
 		}},
 		{"Flux is declared and found, and its object is unreadable", func(f *facts) {
 			f.s.Server.ManagedBy, f.o.Release.Value.Manager = spec.ManagedByFlux, spec.ManagedByFlux
-			f.o.Release.Value.ManagerObject = ManagerObject{Kind: "HelmRelease", Namespace: "flux-system", Name: "ci"}
-			f.o.Reconciliation = engine.CouldNot[Reconciliation](errors.New("helmreleases.helm.toolkit.fluxcd.io is forbidden"))
+			f.o.Release.Value.ManagerObject = server.ManagerObject{Kind: "HelmRelease", Namespace: "flux-system", Name: "ci"}
+			f.o.Reconciliation = engine.CouldNot[server.Reconciliation](errors.New("helmreleases.helm.toolkit.fluxcd.io is forbidden"))
 		}},
 		{"Terraform is declared and found", func(f *facts) {
 			f.s.Server.ManagedBy, f.o.Release.Value.Manager = spec.ManagedByTerraform, spec.ManagedByTerraform
 		}},
 		{"our Secret is kept by somebody else and lacks a key", func(f *facts) {
-			f.o.Postgres.Credentials = engine.Found(Credentials{Name: "circleci-dr-postgresql", Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
+			f.o.Postgres.Credentials = engine.Found(server.Credentials{Name: "circleci-dr-postgresql", Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
 		}},
 		{"the runner is the patient", func(f *facts) { f.o.RunnerIsPatient = "CIRCLE_BUILD_URL is on ci.example.com" }},
 		{"a release is pending", func(f *facts) { f.o.Release.Value.Status = "pending-upgrade" }},
 		{"another version is declared", func(f *facts) { f.s.Server.Version = "4.9.0" }},
-		{"no workload", func(f *facts) { f.o.Workloads = engine.Found([]Workload{}) }},
+		{"no workload", func(f *facts) { f.o.Workloads = engine.Found([]server.Workload{}) }},
 		{"a workload is not ready", func(f *facts) { f.o.Workloads.Value[0].Ready, f.o.Workloads.Value[0].Trouble = 0, "ImagePullBackOff" }},
 		{"a workload is not ready and says nothing", func(f *facts) { f.o.Workloads.Value[0].Ready = 0 }},
 		{"a workload is at zero", func(f *facts) { f.o.Workloads.Value[0].Replicas, f.o.Workloads.Value[0].Ready = 0, 0 }},
 		{"everything is at zero, remembered", (*facts).stopped},
 		{"rights are missing", func(f *facts) {
-			f.o.Denied = engine.Found([]Permission{{Verb: "create", Group: "batch", Resource: "jobs"}, {Verb: "get", Resource: "pods/log"}, {Verb: "patch", Group: "apps", Resource: "deployments/scale"}})
+			f.o.Denied = engine.Found([]server.Permission{{Verb: "create", Group: "batch", Resource: "jobs"}, {Verb: "get", Resource: "pods/log"}, {Verb: "patch", Group: "apps", Resource: "deployments/scale"}})
 		}},
 		{"rights are missing that only an apply uses, in a plan", func(f *facts) {
-			f.o.For, f.o.Denied = UsePlan, engine.Found([]Permission{{Verb: "delete", Group: "apps", Resource: "statefulsets"}})
+			f.o.For, f.o.Denied = UsePlan, engine.Found([]server.Permission{{Verb: "delete", Group: "apps", Resource: "statefulsets"}})
 		}},
 		{"rights of both are missing, in a plan", func(f *facts) {
-			f.o.For, f.o.Denied = UsePlan, engine.Found([]Permission{{Verb: "delete", Group: "apps", Resource: "statefulsets"}, {Verb: "create", Group: "batch", Resource: "jobs"}})
+			f.o.For, f.o.Denied = UsePlan, engine.Found([]server.Permission{{Verb: "delete", Group: "apps", Resource: "statefulsets"}, {Verb: "create", Group: "batch", Resource: "jobs"}})
 		}},
 		{"another chart", func(f *facts) {
 			f.o.Preview.Value.Faithful, f.o.Preview.Value.Unfaithful = false, []string{"Service/x is missing"}
 		}},
-		{"the upgrade creates something", object(ObjectPreview{Kind: "Job", Name: "x", Action: "create"})},
-		{"the upgrade removes the datastore", object(ObjectPreview{Kind: "StatefulSet", Name: internalHost, Action: "delete"})},
-		{"the upgrade changes an image", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
-			Rendered: []RenderedChange{{Change: engine.Change{Field: "spec.template.spec.containers[0].image", From: "a", To: "b"}}, address("spec.template.spec.containers[0].env[3].value"), {Change: engine.Change{Field: "spec.replicas", From: "1", To: "0"}}}})},
-		{"the upgrade undoes a change by hand", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
+		{"the upgrade creates something", object(server.ObjectPreview{Kind: "Job", Name: "x", Action: "create"})},
+		{"the upgrade removes the datastore", object(server.ObjectPreview{Kind: "StatefulSet", Name: internalHost, Action: "delete"})},
+		{"the upgrade changes an image", object(server.ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
+			Rendered: []server.RenderedChange{{Change: engine.Change{Field: "spec.template.spec.containers[0].image", From: "a", To: "b"}}, address("spec.template.spec.containers[0].env[3].value"), {Change: engine.Change{Field: "spec.replicas", From: "1", To: "0"}}}})},
+		{"the upgrade undoes a change by hand", object(server.ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
 			Drifted: []engine.Change{{Field: "spec.template.spec.nodeSelector", From: "{}", To: "none"}, {Field: "spec.replicas", From: "5", To: "1"}}})},
-		{"the upgrade would put an older server on newer files", object(ObjectPreview{Kind: "StatefulSet", Name: "mongodb", Action: "update", Layer: "data",
+		{"the upgrade would put an older server on newer files", object(server.ObjectPreview{Kind: "StatefulSet", Name: "mongodb", Action: "update", Layer: "data",
 			Drifted: []engine.Change{{Field: "spec.template.spec.containers[mongodb].image", From: "mongodb:4.4.15", To: "mongodb:3.6.22"}}})},
-		{"the upgrade would write a Secret anew", object(ObjectPreview{Kind: "Secret", Name: "session-cookie", Action: "update",
-			Rendered: []RenderedChange{{Change: engine.Change{Field: "data.session-cookie-key", From: "[redacted]", To: "[redacted, changed]"}}}})},
-		{"the upgrade would replace the load balancer", object(ObjectPreview{Kind: "Service", Name: "circleci-proxy", Action: "delete"})},
-		{"the upgrade changes the host of the other datastore as well", object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
-			Rendered: []RenderedChange{address("spec.template.spec.containers[0].env[3].value"), {Change: engine.Change{Field: "spec.template.spec.containers[0].env[4].value", From: "mongodb", To: "m.example.com"}}}})},
+		{"the upgrade would write a Secret anew", object(server.ObjectPreview{Kind: "Secret", Name: "session-cookie", Action: "update",
+			Rendered: []server.RenderedChange{{Change: engine.Change{Field: "data.session-cookie-key", From: "[redacted]", To: "[redacted, changed]"}}}})},
+		{"the upgrade would replace the load balancer", object(server.ObjectPreview{Kind: "Service", Name: "circleci-proxy", Action: "delete"})},
+		{"the upgrade changes the host of the other datastore as well", object(server.ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application",
+			Rendered: []server.RenderedChange{address("spec.template.spec.containers[0].env[3].value"), {Change: engine.Change{Field: "spec.template.spec.containers[0].env[4].value", From: "mongodb", To: "m.example.com"}}}})},
 		{"the upgrade changes the host in an init container and in a Secret", func(f *facts) {
-			object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application", Rendered: []RenderedChange{address("spec.template.spec.initContainers[wait].args[2]")}})(f)
-			object(ObjectPreview{Kind: "Secret", Name: "api", Action: "update", Rendered: []RenderedChange{address("data.url")}})(f)
+			object(server.ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Layer: "application", Rendered: []server.RenderedChange{address("spec.template.spec.initContainers[wait].args[2]")}})(f)
+			object(server.ObjectPreview{Kind: "Secret", Name: "api", Action: "update", Rendered: []server.RenderedChange{address("data.url")}})(f)
 		}},
 		{"every upgrade makes a Job and removes the last one", func(f *facts) {
-			object(ObjectPreview{Kind: "Job", Name: "migrate-6", Action: "create", EveryTime: true})(f)
-			object(ObjectPreview{Kind: "Job", Name: "migrate-5", Action: "delete", EveryTime: true})(f)
+			object(server.ObjectPreview{Kind: "Job", Name: "migrate-6", Action: "create", EveryTime: true})(f)
+			object(server.ObjectPreview{Kind: "Job", Name: "migrate-5", Action: "delete", EveryTime: true})(f)
 		}},
 		{"every upgrade fills annotations and a certificate", func(f *facts) {
-			object(ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Renewed: []Renewal{{Field: "spec.template.metadata.annotations.rollme"}}})(f)
-			object(ObjectPreview{Kind: "Secret", Name: "web-tls", Action: "update", Renewed: []Renewal{{Field: `data["tls.crt"]`}, {Field: `data["tls.key"]`}}})(f)
+			object(server.ObjectPreview{Kind: "Deployment", Name: "api", Action: "update", Renewed: []server.Renewal{{Field: "spec.template.metadata.annotations.rollme"}}})(f)
+			object(server.ObjectPreview{Kind: "Secret", Name: "web-tls", Action: "update", Renewed: []server.Renewal{{Field: `data["tls.crt"]`}, {Field: `data["tls.key"]`}}})(f)
 		}},
-		{"every upgrade makes a password", object(ObjectPreview{Kind: "Secret", Name: "redis", Action: "update", Renewed: []Renewal{{Field: "data.password", Credential: true}}})},
-		{"every upgrade makes the password of the datastore that moves", object(ObjectPreview{Kind: "Secret", Name: internalHost, Action: "update", Renewed: []Renewal{{Field: "data.postgres-password", Credential: true}}})},
-		{"every upgrade makes the password of the datastore that stays", object(ObjectPreview{Kind: "Secret", Name: "mongodb", Action: "update", Renewed: []Renewal{{Field: "data.mongodb-root-password", Credential: true}}})},
+		{"every upgrade makes a password", object(server.ObjectPreview{Kind: "Secret", Name: "redis", Action: "update", Renewed: []server.Renewal{{Field: "data.password", Credential: true}}})},
+		{"every upgrade makes the password of the datastore that moves", object(server.ObjectPreview{Kind: "Secret", Name: internalHost, Action: "update", Renewed: []server.Renewal{{Field: "data.postgres-password", Credential: true}}})},
+		{"every upgrade makes the password of the datastore that stays", object(server.ObjectPreview{Kind: "Secret", Name: "mongodb", Action: "update", Renewed: []server.Renewal{{Field: "data.mongodb-root-password", Credential: true}}})},
 		{"the upgrade changes the address nowhere", func(f *facts) { f.o.Preview.Value.Objects = nil }},
 		{"a workload has the address from elsewhere", func(f *facts) {
 			w := &f.o.Workloads.Value[0]
-			w.Texts = Texts{{w.Key(), "spec.template.spec.containers[app].env[URL].value"}: "postgres://u@postgresql.ci.svc:5432/x", {"Secret/other", "data.host"}: "postgresql:5432"}
+			w.Texts = server.Texts{{Object: w.Key(), Field: "spec.template.spec.containers[app].env[URL].value"}: "postgres://u@postgresql.ci.svc:5432/x", {Object: "Secret/other", Field: "data.host"}: "postgresql:5432"}
 		}},
 		{"a workload says the address in a second place", func(f *facts) {
 			w := &f.o.Workloads.Value[0]
-			w.Texts[Place{w.Key(), "spec.template.spec.containers[app].env[DB_TYPE].value"}] = "postgresql"
-			w.Texts[Place{"ConfigMap/more", "data.reports"}] = "postgres://u@postgresql:5432/reports"
+			w.Texts[server.Place{Object: w.Key(), Field: "spec.template.spec.containers[app].env[DB_TYPE].value"}] = "postgresql"
+			w.Texts[server.Place{Object: "ConfigMap/more", Field: "data.reports"}] = "postgres://u@postgresql:5432/reports"
 		}},
 		{"workloads say what only looks like the address", func(f *facts) {
 			for _, w := range f.o.Workloads.Value {
 				for field, text := range lookAlikes {
-					w.Texts[Place{w.Key(), field}] = text
+					w.Texts[server.Place{Object: w.Key(), Field: field}] = text
 				}
 			}
 		}},
@@ -140,10 +141,10 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 		{"support ended", func(f *facts) { f.o.Release.Value.ChartVersion = "4.8.2" }},
 		{"a release nobody knows yet", func(f *facts) { f.o.Release.Value.ChartVersion, f.o.Cluster.Value.Version = "4.11.0", "v1.40.0" }},
 		{"the Secret has the key of 3.x", func(f *facts) {
-			f.o.Postgres.Internal.Value.Secret = engine.Found(SecretInfo{Name: "postgresql", Keys: []string{"postgresql-password"}})
+			f.o.Postgres.Internal.Value.Secret = engine.Found(server.SecretInfo{Name: "postgresql", Keys: []string{"postgresql-password"}})
 		}},
 		{"the Secret has no key that fits", func(f *facts) {
-			f.o.Postgres.Internal.Value.Secret = engine.Found(SecretInfo{Name: "postgresql", Keys: []string{"passwrod"}})
+			f.o.Postgres.Internal.Value.Secret = engine.Found(server.SecretInfo{Name: "postgresql", Keys: []string{"passwrod"}})
 		}},
 		{"TLS is off", func(f *facts) { f.pg().External.TLS.Mode = spec.TLSDisable }},
 		{"TLS is too old", func(f *facts) { f.dst().TLSVersion = "TLS 1.2" }},

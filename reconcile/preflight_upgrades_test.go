@@ -6,6 +6,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -15,7 +16,7 @@ func staying(chart, image string) func(*facts) {
 	return func(f *facts) {
 		f.pg().Location = spec.Internal
 		f.o.Release.Value.ChartVersion = chart
-		f.o.Postgres.Internal.Value.StatefulSet = engine.Found(StatefulSet{Name: internalHost, Image: image})
+		f.o.Postgres.Internal.Value.StatefulSet = engine.Found(server.StatefulSet{Name: internalHost, Image: image})
 	}
 }
 
@@ -29,7 +30,7 @@ func TestAPlanNamesWhatLaterUpgradesAsk(t *testing.T) {
 		{"PostgreSQL 12 stays", staying("4.10.0", twelve)},
 		{"PostgreSQL 12 stays, and the file says nothing of it", func(f *facts) {
 			staying("4.10.0", twelve)(f)
-			f.s.Datastores.PostgreSQL, f.o.Postgres.Internal = nil, engine.Observed[InternalStore]{}
+			f.s.Datastores.PostgreSQL, f.o.Postgres.Internal = nil, engine.Observed[server.InternalStore]{}
 		}},
 		{"PostgreSQL 14 stays", staying("4.10.0", fourteen)},
 		{"PostgreSQL 12 moves to an external 14", func(f *facts) {
@@ -39,9 +40,9 @@ func TestAPlanNamesWhatLaterUpgradesAsk(t *testing.T) {
 		}},
 		{"everything is outside", func(f *facts) {
 			staying("4.9.5", twelve)(f)
-			f.pg().Location, f.o.Postgres.Internal.Value.StatefulSet = spec.External, engine.NotThere[StatefulSet]()
+			f.pg().Location, f.o.Postgres.Internal.Value.StatefulSet = spec.External, engine.NotThere[server.StatefulSet]()
 			f.external("circleci-dr-postgresql")
-			f.o.Postgres.Credentials = engine.Found(Credentials{Name: "circleci-dr-postgresql", Matches: true})
+			f.o.Postgres.Credentials = engine.Found(server.Credentials{Name: "circleci-dr-postgresql", Matches: true})
 		}},
 		{"a release nobody knows yet", staying("4.11.0", twelve)},
 		{"a release of the generation before", staying("3.4.6", twelve)},

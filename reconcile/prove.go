@@ -6,12 +6,13 @@ import (
 	"fmt"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // Prove compares the internal and the external side of a datastore now, both
 // read whole. It is inconclusive where one of them is not there any more.
-func Prove(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine, progress mover.Progress) (mover.Proof, error) {
+func Prove(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Engine, progress mover.Progress) (mover.Proof, error) {
 	var proof mover.Proof
 	o := Observe(ctx, s, p, ObserveOptions{})
 	if missing := unread(s, o); len(missing) > 0 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -258,7 +259,7 @@ func applyRehearse(ctx context.Context, r *run, st engine.Step) error {
 
 // outcome records how a rehearsal ended and gives it as an error: what kept it
 // from being made, or what it found.
-func outcome(ctx context.Context, p Providers, part Part, rec Rehearsed, schema string, cause error) error {
+func outcome(ctx context.Context, p server.Providers, part Part, rec Rehearsed, schema string, cause error) error {
 	kept := keepRehearsal(ctx, p, part.Engine, rec, schema, cause)
 	if err := errors.Join(cause, kept); err != nil {
 		return err
@@ -271,7 +272,7 @@ func outcome(ctx context.Context, p Providers, part Part, rec Rehearsed, schema 
 
 // storeRehearsal changes the record of a datastore's rehearsals. One that is
 // garbled is begun anew.
-func storeRehearsal(ctx context.Context, p Providers, e mover.Engine, change func(*Rehearsed)) error {
+func storeRehearsal(ctx context.Context, p server.Providers, e mover.Engine, change func(*Rehearsed)) error {
 	name := RecordRehearsal(e)
 	rec, version := engine.ReadRecord[Rehearsed](ctx, p.Records, name)
 	if rec.Unread() && version == "" {
@@ -307,7 +308,7 @@ func applyUnrehearsed(ctx context.Context, r *run, st engine.Step) error {
 }
 
 // waive marks a record, read at a version, as gone on in spite of.
-func waive(ctx context.Context, p Providers, name string, rec Rehearsed, version string) error {
+func waive(ctx context.Context, p server.Providers, name string, rec Rehearsed, version string) error {
 	rec.Waived = true
 	_, err := engine.WriteRecord(ctx, p.Records, name, rec, version)
 	return err

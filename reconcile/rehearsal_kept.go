@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // Attempt is a rehearsal that gave no result: it failed, was ended, or was cut
@@ -39,7 +40,7 @@ func (a *Attempt) before(what, text string) string {
 
 // beginRehearsal records that a rehearsal begins, so that one that is killed is
 // missed. What an earlier one found stands meanwhile.
-func beginRehearsal(ctx context.Context, p Providers, e mover.Engine, withData bool) error {
+func beginRehearsal(ctx context.Context, p server.Providers, e mover.Engine, withData bool) error {
 	return storeRehearsal(ctx, p, e, func(old *Rehearsed) { old.of(withData).Attempt = &Attempt{At: p.Now()} })
 }
 
@@ -58,7 +59,7 @@ func (r *Rehearsed) of(withData bool) *Rehearsed {
 // person may choose to go on. What may pass by itself leaves what is known as it
 // is, and so does one with rows that says less of the move than an earlier one;
 // both are recorded as attempts.
-func keepRehearsal(ctx context.Context, p Providers, e mover.Engine, rec Rehearsed, schema string, cause error) error {
+func keepRehearsal(ctx context.Context, p server.Providers, e mover.Engine, rec Rehearsed, schema string, cause error) error {
 	var known *mover.Error
 	lasts := cause == nil
 	if errors.As(cause, &known) && slices.Contains([]string{mover.CodePrivilege, mover.CodeInconclusive, mover.CodeFailed, mover.CodeUnsupported}, known.Code) {

@@ -8,12 +8,13 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // WaiveRehearsal records that a person goes on in spite of what the newest
 // rehearsal found, until it counts no more; with data it is the newest with rows.
-func WaiveRehearsal(ctx context.Context, p Providers, e mover.Engine, withData bool) (mover.Rehearsal, error) {
+func WaiveRehearsal(ctx context.Context, p server.Providers, e mover.Engine, withData bool) (mover.Rehearsal, error) {
 	name := RecordRehearsal(e)
 	rec, version := engine.ReadRecord[Rehearsed](ctx, p.Records, name)
 	switch {
@@ -31,7 +32,7 @@ func WaiveRehearsal(ctx context.Context, p Providers, e mover.Engine, withData b
 
 // Rehearse rehearses the move out of one datastore now, whether or not an
 // earlier rehearsal counts, and records the result.
-func Rehearse(ctx context.Context, s *spec.Spec, p Providers, e mover.Engine, opt RehearseOptions, progress mover.Progress) (mover.Rehearsal, error) {
+func Rehearse(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Engine, opt RehearseOptions, progress mover.Progress) (mover.Rehearsal, error) {
 	o := Observe(ctx, s, p, ObserveOptions{Inspect: true, Progress: progress})
 	if missing := unread(s, o); len(missing) > 0 {
 		return mover.Rehearsal{}, &UnreadableError{What: missing}

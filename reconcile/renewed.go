@@ -6,6 +6,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -13,7 +14,7 @@ import (
 // random content. Any upgrade of such a chart does, and whoever has the old one
 // is not told: a server that was initialised with it, a session, a peer. Where
 // that is a database server of the release, the application could not log in.
-func renewedFindings(rel Release, pv Preview, parts []Part) []engine.Finding {
+func renewedFindings(rel server.Release, pv server.Preview, parts []Part) []engine.Finding {
 	var out []engine.Finding
 	for _, obj := range pv.Objects {
 		fields := credentialsOf(obj)
@@ -23,19 +24,19 @@ func renewedFindings(rel Release, pv Preview, parts []Part) []engine.Finding {
 		list := some(fields, 4)
 		switch e := storeOf(rel, obj); {
 		case e == "":
-			what, brief := sentences("each upgrade of this chart gives %s new random content (%s), and a move makes two; what has the old content may stop working", obj.ref(), list)
+			what, brief := sentences("each upgrade of this chart gives %s new random content (%s), and a move makes two; what has the old content may stop working", obj.Ref(), list)
 			out = append(out, engine.Finding{ID: "secret-renewed", Field: "server.chart", Source: sourceDocs, What: what, Brief: brief,
 				Fix: "set it in the release's values, or let the chart look up the live object and keep it; else see that whatever uses it takes the new content"})
 		case staysInside(rel, parts, e):
 			out = append(out, block("secret-renewed", "server.chart", sourceDocs,
 				"set the password in the release's values, or let the chart look up the live Secret and keep it",
-				"the upgrade would give %s new random content (%s), and the internal %s keeps the password it has: the application could not log in", obj.ref(), list, e.Title()))
+				"the upgrade would give %s new random content (%s), and the internal %s keeps the password it has: the application could not log in", obj.Ref(), list, e.Title()))
 		}
 	}
 	return out
 }
 
-func credentialsOf(obj ObjectPreview) []string {
+func credentialsOf(obj server.ObjectPreview) []string {
 	var out []string
 	for _, r := range obj.Renewed {
 		if r.Credential {
@@ -46,7 +47,7 @@ func credentialsOf(obj ObjectPreview) []string {
 }
 
 // storeOf is the datastore whose object it is, "" for any other object.
-func storeOf(rel Release, obj ObjectPreview) mover.Engine {
+func storeOf(rel server.Release, obj server.ObjectPreview) mover.Engine {
 	for _, e := range engines {
 		if ofEngineStore(rel, obj, e) {
 			return e
@@ -57,7 +58,7 @@ func storeOf(rel Release, obj ObjectPreview) mover.Engine {
 
 // staysInside tells whether the release has the engine's server inside once the
 // parts have moved.
-func staysInside(rel Release, parts []Part, e mover.Engine) bool {
+func staysInside(rel server.Release, parts []Part, e mover.Engine) bool {
 	for _, p := range parts {
 		if p.Engine == e {
 			return p.To == spec.Internal
@@ -67,20 +68,20 @@ func staysInside(rel Release, parts []Part, e mover.Engine) bool {
 }
 
 // renewedLines says which objects any upgrade fills anew, for the plan.
-func renewedLines(pv Preview) []string {
+func renewedLines(pv server.Preview) []string {
 	var filled, made []string
 	restarts := false
 	for _, obj := range pv.Objects {
 		switch {
 		case obj.EveryTime && obj.Action == "create":
-			made = append(made, obj.ref())
+			made = append(made, obj.Ref())
 		case len(obj.Renewed) > 0:
 			var fields []string
 			for _, r := range obj.Renewed {
 				fields = append(fields, shortField(r.Field))
 				restarts = restarts || strings.HasPrefix(r.Field, "spec.template.")
 			}
-			filled = append(filled, obj.ref()+" ("+strings.Join(slices.Compact(fields), ", ")+")")
+			filled = append(filled, obj.Ref()+" ("+strings.Join(slices.Compact(fields), ", ")+")")
 		}
 	}
 	var out []string

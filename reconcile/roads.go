@@ -10,64 +10,25 @@ import (
 	"strings"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // sourceRoad is where trying the application's own road is explained.
 const sourceRoad = "docs/preflight.md"
 
-// Roads knows from where in the network the application's pods speak.
-type Roads interface {
-	// Stands gives for the application's workloads where a pod of ours can stand
-	// in their place; workloads that stand alike have one.
-	Stands(ctx context.Context) engine.Observed[[]Stand]
-	// Policies judges by the namespace's network policies whether the pods of
-	// the stands, and our own, may connect to hosts. What is allowed is not told.
-	Policies(ctx context.Context, stands []Stand, hosts []mover.Reached) engine.Observed[[]PolicyVerdict]
-}
-
-// Stand is a place in the network from which workloads speak: what policies
-// select them, as which account and on which nodes they run.
-type Stand struct {
-	// Workload is the one whose pods are imitated, Kind/name; Workloads are all
-	// that stand there.
-	Workload  string   `json:"workload"`
-	Workloads []string `json:"workloads"`
-	// Labels are its pods' own but for those that a Service, a workload or a
-	// PodDisruptionBudget would take a pod of ours for one of theirs by. Dropped
-	// are the keys left out.
-	Labels  map[string]string `json:"labels,omitempty"`
-	Dropped []string          `json:"dropped,omitempty"`
-	// Refused says why there are no such labels.
-	Refused string `json:"refused,omitempty"`
-}
-
-// PolicyVerdict is what network policies say of the way to one host.
-type PolicyVerdict struct {
-	// Subject is the workload whose pods are meant, empty for our own.
-	Subject string `json:"subject,omitempty"`
-	Host    string `json:"host"`
-	// Policies select the pods and allow the way nowhere.
-	Policies []string `json:"policies"`
-	// Undecided says why it cannot be told; empty for a way that is denied.
-	Undecided string `json:"undecided,omitempty"`
-	// Why says what is denied.
-	Why string `json:"why,omitempty"`
-}
-
 // Road is what was tried of the application's own way to a target.
 type Road struct {
-	Tries    []RoadTry       `json:"tries,omitempty"`
-	Verdicts []PolicyVerdict `json:"verdicts,omitempty"`
+	Tries    []RoadTry              `json:"tries,omitempty"`
+	Verdicts []server.PolicyVerdict `json:"verdicts,omitempty"`
 	// Untried says why nothing, or not everything, is known.
 	Untried []string `json:"untried,omitempty"`
 }
 
 // RoadTry is one pod's answer, or why there is none.
 type RoadTry struct {
-	Stand
+	server.Stand
 	Result *mover.ReachResult `json:"result,omitempty"`
 	Error  string             `json:"error,omitempty"`
 }
@@ -99,7 +60,7 @@ func roadsOut(s *spec.Spec, o *Observation, opt ObserveOptions) roads {
 const mostPlaces = 4
 
 // stand finds where the application speaks from.
-func (r roads) stand(ctx context.Context, p Providers) {
+func (r roads) stand(ctx context.Context, p server.Providers) {
 	stands := p.Roads.Stands(ctx)
 	for _, road := range r {
 		if !stands.Is() {
@@ -119,7 +80,7 @@ func (r roads) stand(ctx context.Context, p Providers) {
 
 // tries has a pod connect to the target from each place that the application
 // speaks from.
-func (r roads) tries(ctx context.Context, p Providers, in sides) []func() {
+func (r roads) tries(ctx context.Context, p server.Providers, in sides) []func() {
 	road := r[in.Engine]
 	if road == nil {
 		return nil
@@ -134,8 +95,8 @@ func (r roads) tries(ctx context.Context, p Providers, in sides) []func() {
 }
 
 // judge reads what network policies say of the same way.
-func (r *Road) judge(ctx context.Context, p Providers, in sides) {
-	var stands []Stand
+func (r *Road) judge(ctx context.Context, p server.Providers, in sides) {
+	var stands []server.Stand
 	for _, t := range r.Tries {
 		stands = append(stands, t.Stand)
 	}
@@ -146,7 +107,7 @@ func (r *Road) judge(ctx context.Context, p Providers, in sides) {
 	r.Verdicts = verdicts.Value
 }
 
-func tryRoad(ctx context.Context, p Providers, in sides, t *RoadTry) {
+func tryRoad(ctx context.Context, p server.Providers, in sides, t *RoadTry) {
 	raw, err := p.Movers.Run(ctx, reachJob(in, t.Stand), func(mover.Event) {})
 	var res mover.ReachResult
 	if err == nil {
@@ -164,10 +125,10 @@ const reachTime = time.Minute
 
 // reachJob is the pod that stands in a workload's place. One that a killed run
 // left behind is found by its name, or ends by itself.
-func reachJob(in sides, s Stand) MoverJob {
+func reachJob(in sides, s server.Stand) server.MoverJob {
 	data, err := json.Marshal(struct {
-		To MoverSide
-		At Stand
+		To server.MoverSide
+		At server.Stand
 	}{in.Target, s})
 	if err != nil { // plain structs of strings always marshal
 		panic(err)

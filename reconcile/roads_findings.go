@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -44,7 +45,7 @@ func untried(p Part, whose string, workloads []string, why string) engine.Findin
 const podsOf = "the pods of "
 
 // findings says what one pod met.
-func (t RoadTry) findings(p Part, verdicts []PolicyVerdict) []engine.Finding {
+func (t RoadTry) findings(p Part, verdicts []server.PolicyVerdict) []engine.Finding {
 	switch {
 	case t.Refused != "":
 		return []engine.Finding{untried(p, podsOf, t.Workloads, t.Refused)}
@@ -106,7 +107,7 @@ func (t RoadTry) likeness() string {
 	return out
 }
 
-func policiesOf(verdicts []PolicyVerdict, t RoadTry, host string) []string {
+func policiesOf(verdicts []server.PolicyVerdict, t RoadTry, host string) []string {
 	for _, v := range verdicts {
 		if v.Host == host && slices.Contains(t.Workloads, v.Subject) && v.Undecided == "" {
 			return v.Policies
@@ -117,7 +118,7 @@ func policiesOf(verdicts []PolicyVerdict, t RoadTry, host string) []string {
 
 // verdictFinding says what policies would do. Whether the cluster's network enforces
 // them is not known, so it blocks nothing: what is tried does.
-func verdictFinding(v PolicyVerdict, p Part) engine.Finding {
+func verdictFinding(v server.PolicyVerdict, p Part) engine.Finding {
 	whose, fix := podsOf+v.Subject, "let it allow egress to "+v.Host
 	if v.Subject == "" {
 		whose, fix = "circleci-dr's own pods", "let it allow egress to "+v.Host+", or give our pods the labels of an allowed one in mover.labels"

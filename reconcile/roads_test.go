@@ -6,19 +6,20 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 	const host = "pg.example.com:5432"
-	at := Stand{Workload: "Deployment/api", Workloads: []string{"Deployment/api", "Deployment/web"}}
+	at := server.Stand{Workload: "Deployment/api", Workloads: []string{"Deployment/api", "Deployment/web"}}
 	tried := func(login string, hosts ...mover.Reached) RoadTry {
 		return RoadTry{Stand: at, Result: &mover.ReachResult{Hosts: hosts, Login: login}}
 	}
 	fine := mover.Reached{Host: host, Addresses: []string{"10.1.2.3"}}
-	denies := func(subject string) PolicyVerdict {
-		return PolicyVerdict{Subject: subject, Host: host, Policies: []string{"deny"}, Why: "no rule of it allows it"}
+	denies := func(subject string) server.PolicyVerdict {
+		return server.PolicyVerdict{Subject: subject, Host: host, Policies: []string{"deny"}, Why: "no rule of it allows it"}
 	}
-	unknown := PolicyVerdict{Subject: "Deployment/api", Host: host, Policies: []string{"some"}, Undecided: "it allows 1 of the name's 2 addresses"}
+	unknown := server.PolicyVerdict{Subject: "Deployment/api", Host: host, Policies: []string{"some"}, Undecided: "it allows 1 of the name's 2 addresses"}
 	less := tried("", mover.Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "refused"})
 	less.Dropped = []string{"app"}
 	refused := at
@@ -31,20 +32,20 @@ func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 		says  string
 	}{
 		{"reached", Road{Tries: []RoadTry{tried("", fine)}}, true, nil, ""},
-		{"reached, whatever policies say", Road{Tries: []RoadTry{tried("", fine)}, Verdicts: []PolicyVerdict{denies("Deployment/web"), denies("")}}, true, nil, ""},
+		{"reached, whatever policies say", Road{Tries: []RoadTry{tried("", fine)}, Verdicts: []server.PolicyVerdict{denies("Deployment/web"), denies("")}}, true, nil, ""},
 		{"a name that cannot be resolved", Road{Tries: []RoadTry{tried("", mover.Reached{Host: host, Error: "no such host"})}}, true, []string{"application-road!"}, "Deployment/api, Deployment/web cannot resolve pg.example.com:5432"},
-		{"no connection", Road{Tries: []RoadTry{tried("", mover.Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "i/o timeout"})}, Verdicts: []PolicyVerdict{denies("Deployment/api")}}, true,
+		{"no connection", Road{Tries: []RoadTry{tried("", mover.Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "i/o timeout"})}, Verdicts: []server.PolicyVerdict{denies("Deployment/api")}}, true,
 			[]string{"application-road!"}, "NetworkPolicy deny allows it nowhere"},
 		{"a member's own name", Road{Tries: []RoadTry{tried("", fine, mover.Reached{Host: "m1.internal:27017", Announced: true, Error: "no such host"})}}, true, []string{"application-road!"}, "m1.internal:27017, a name that the replica set has for a member,"},
 		{"one member of three is down", Road{Tries: []RoadTry{tried("", fine, fine, mover.Reached{Host: "m3:27017", Addresses: []string{"10.1.2.5"}, Error: "refused"})}}, true, []string{"application-road"}, "m3:27017"},
 		{"without a label that may count", Road{Tries: []RoadTry{less}}, true, []string{"application-road"}, "without the labels app"},
-		{"without a label, and a policy says so too", Road{Tries: []RoadTry{less}, Verdicts: []PolicyVerdict{denies("Deployment/api")}}, true, []string{"application-road!"}, "NetworkPolicy deny"},
+		{"without a label, and a policy says so too", Road{Tries: []RoadTry{less}, Verdicts: []server.PolicyVerdict{denies("Deployment/api")}}, true, []string{"application-road!"}, "NetworkPolicy deny"},
 		{"no login", Road{Tries: []RoadTry{tried("no pg_hba.conf entry", fine)}}, true, []string{"application-road!"}, "no pg_hba.conf entry"},
-		{"no labels", Road{Tries: []RoadTry{{Stand: refused}}, Verdicts: []PolicyVerdict{denies("Deployment/api")}}, true, []string{"road-untried", "network-policy"}, "Service/frontend selects every pod"},
+		{"no labels", Road{Tries: []RoadTry{{Stand: refused}}, Verdicts: []server.PolicyVerdict{denies("Deployment/api")}}, true, []string{"road-untried", "network-policy"}, "Service/frontend selects every pod"},
 		{"no answer", Road{Tries: []RoadTry{{Stand: at, Error: "the pod was refused"}}}, true, []string{"road-untried"}, "the pod was refused"},
 		{"nothing could be read", Road{Untried: []string{"list Services: forbidden"}}, true, []string{"road-untried"}, "list Services: forbidden"},
-		{"our own pods are cut off", Road{Verdicts: []PolicyVerdict{denies("")}}, false, []string{"network-policy"}, "mover.labels"},
-		{"nobody can tell", Road{Tries: []RoadTry{{Stand: at, Error: "x"}}, Verdicts: []PolicyVerdict{unknown}}, true, []string{"road-untried", "network-policy"}, "cannot be told: it allows 1 of the name's 2 addresses"},
+		{"our own pods are cut off", Road{Verdicts: []server.PolicyVerdict{denies("")}}, false, []string{"network-policy"}, "mover.labels"},
+		{"nobody can tell", Road{Tries: []RoadTry{{Stand: at, Error: "x"}}, Verdicts: []server.PolicyVerdict{unknown}}, true, []string{"road-untried", "network-policy"}, "cannot be told: it allows 1 of the name's 2 addresses"},
 	} {
 		var o Observation
 		in := Inspection{Road: &row.road}
@@ -61,9 +62,9 @@ func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 // says which were not. A place in which no pod can stand takes no other's turn.
 func TestPlacesThatAreNotTriedAreNamed(t *testing.T) {
 	w := newWorld()
-	w.stands = []Stand{{Workload: "Deployment/none", Workloads: []string{"Deployment/none"}, Refused: "x"}}
+	w.stands = []server.Stand{{Workload: "Deployment/none", Workloads: []string{"Deployment/none"}, Refused: "x"}}
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
-		w.stands = append(w.stands, Stand{Workload: "Deployment/" + name, Workloads: []string{"Deployment/" + name, name + "1", name + "2", name + "3", name + "4"}})
+		w.stands = append(w.stands, server.Stand{Workload: "Deployment/" + name, Workloads: []string{"Deployment/" + name, name + "1", name + "2", name + "3", name + "4"}})
 	}
 	_, plan, err := w.plan(externalSpec())
 	if err != nil {
@@ -84,11 +85,11 @@ func TestPlacesThatAreNotTriedAreNamed(t *testing.T) {
 // A role of an older version lacks the rights to look at the road, which stops
 // nobody.
 func TestRightsOfTheRoadAreSpare(t *testing.T) {
-	o := Observation{Denied: engine.Found([]Permission{{Verb: "list", Group: "apps", Resource: "replicasets"}, {Verb: "list", Group: "networking.k8s.io", Resource: "networkpolicies"}})}
+	o := Observation{Denied: engine.Found([]server.Permission{{Verb: "list", Group: "apps", Resource: "replicasets"}, {Verb: "list", Group: "networking.k8s.io", Resource: "networkpolicies"}})}
 	if found := preflightAccess(before(t).s, o); len(found) > 0 {
 		t.Errorf("%+v", found)
 	}
-	o.Denied.Value = append(o.Denied.Value, Permission{Verb: "list", Resource: "secrets"})
+	o.Denied.Value = append(o.Denied.Value, server.Permission{Verb: "list", Resource: "secrets"})
 	if found := preflightAccess(before(t).s, o); len(found) != 1 || !found[0].Blocks {
 		t.Errorf("%+v", found)
 	}
@@ -98,7 +99,7 @@ func TestRightsOfTheRoadAreSpare(t *testing.T) {
 // and what it finds blocks the move; one that wants no move out tries nothing.
 func TestAPlanTriesTheApplicationsRoad(t *testing.T) {
 	w := newWorld()
-	w.stands = []Stand{{Workload: "Deployment/api", Workloads: []string{"Deployment/api"}}, {Workload: "Deployment/web", Workloads: []string{"Deployment/web"}, Refused: "x"}}
+	w.stands = []server.Stand{{Workload: "Deployment/api", Workloads: []string{"Deployment/api"}}, {Workload: "Deployment/web", Workloads: []string{"Deployment/web"}, Refused: "x"}}
 	reaches := func() int {
 		n := 0
 		for _, call := range w.calls {

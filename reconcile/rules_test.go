@@ -13,6 +13,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -30,7 +31,7 @@ func (f *facts) pg() *spec.PostgreSQL { return f.s.Datastores.PostgreSQL }
 func (f *facts) move(m Move)          { f.o.Move = engine.Found(m) }
 func (f *facts) lineage(l Lineage)    { f.o.Postgres.Lineage = engine.Found(l) }
 func (f *facts) external(secret string) {
-	f.o.Release.Value.Postgres = ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: secret, FullName: internalHost}
+	f.o.Release.Value.Postgres = server.ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: secret, FullName: internalHost}
 }
 
 // before is an installation whose PostgreSQL is internal and should not be.
@@ -133,25 +134,25 @@ func TestUnknownIsNeverPlannedOn(t *testing.T) {
 	golden(t, "knowledge.golden", []row{
 		{"everything is known", func(*facts) {}},
 		{"nothing was looked at", func(f *facts) { f.o = Observation{} }},
-		{"cluster unknown", func(f *facts) { f.o.Cluster = engine.CouldNot[Cluster](errRead) }},
-		{"release unknown", func(f *facts) { f.o.Release = engine.CouldNot[Release](errRead) }},
-		{"release absent", func(f *facts) { f.o.Release = engine.NotThere[Release]() }},
-		{"workloads unknown", func(f *facts) { f.o.Workloads = engine.CouldNot[[]Workload](errRead) }},
-		{"workloads absent", func(f *facts) { f.o.Workloads = engine.NotThere[[]Workload]() }},
+		{"cluster unknown", func(f *facts) { f.o.Cluster = engine.CouldNot[server.Cluster](errRead) }},
+		{"release unknown", func(f *facts) { f.o.Release = engine.CouldNot[server.Release](errRead) }},
+		{"release absent", func(f *facts) { f.o.Release = engine.NotThere[server.Release]() }},
+		{"workloads unknown", func(f *facts) { f.o.Workloads = engine.CouldNot[[]server.Workload](errRead) }},
+		{"workloads absent", func(f *facts) { f.o.Workloads = engine.NotThere[[]server.Workload]() }},
 		{"last-applied record unknown", func(f *facts) { f.o.Applied = engine.CouldNot[Applied](errRead) }},
 		{"lineage unknown", func(f *facts) { f.o.Postgres.Lineage = engine.CouldNot[Lineage](errRead) }},
 		{"move unknown", func(f *facts) { f.o.Move = engine.CouldNot[Move](errRead) }},
 		{"move unknown, no datastore in the spec", func(f *facts) { f.s.Datastores.PostgreSQL, f.o.Move = nil, engine.CouldNot[Move](errRead) }},
-		{"internal objects unknown", func(f *facts) { f.o.Postgres.Internal = engine.CouldNot[InternalStore](errRead) }},
-		{"StatefulSet unknown", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = engine.CouldNot[StatefulSet](errRead) }},
-		{"credentials unknown", func(f *facts) { f.o.Postgres.Credentials = engine.CouldNot[Credentials](errRead) }},
-		{"credentials absent", func(f *facts) { f.o.Postgres.Credentials = engine.NotThere[Credentials]() }},
+		{"internal objects unknown", func(f *facts) { f.o.Postgres.Internal = engine.CouldNot[server.InternalStore](errRead) }},
+		{"StatefulSet unknown", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = engine.CouldNot[server.StatefulSet](errRead) }},
+		{"credentials unknown", func(f *facts) { f.o.Postgres.Credentials = engine.CouldNot[server.Credentials](errRead) }},
+		{"credentials absent", func(f *facts) { f.o.Postgres.Credentials = engine.NotThere[server.Credentials]() }},
 		{"inspection unknown", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[Inspection](errRead) }},
 		{"inspection absent", func(f *facts) { f.o.Postgres.Inspection = engine.NotThere[Inspection]() }},
 		{"inspection of other servers", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[Inspection](errors.New(otherServers)) }},
-		{"preview unknown", func(f *facts) { f.o.Preview = engine.CouldNot[Preview](errRead) }},
-		{"preview absent", func(f *facts) { f.o.Preview = engine.NotThere[Preview]() }},
-		{"rights unknown", func(f *facts) { f.o.Denied = engine.CouldNot[[]Permission](errRead) }},
+		{"preview unknown", func(f *facts) { f.o.Preview = engine.CouldNot[server.Preview](errRead) }},
+		{"preview absent", func(f *facts) { f.o.Preview = engine.NotThere[server.Preview]() }},
+		{"rights unknown", func(f *facts) { f.o.Denied = engine.CouldNot[[]server.Permission](errRead) }},
 		{"journal unknown", func(f *facts) { f.o.Journal = engine.CouldNot[engine.Journal](errRead) }},
 		{"lease unknown", func(f *facts) { f.o.Lease = engine.CouldNot[engine.LeaseHolder](errRead) }},
 	})
@@ -160,7 +161,7 @@ func TestUnknownIsNeverPlannedOn(t *testing.T) {
 func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 	at := time.Date(2026, 11, 22, 1, 0, 0, 0, time.UTC)
 	counts := func(f *facts) map[string]int {
-		c, _ := countsOf(f.o.Workloads.Value)
+		c, _ := server.CountsOf(f.o.Workloads.Value)
 		return c
 	}
 	open := func(f *facts, phase MovePhase) Move {
@@ -176,11 +177,11 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(CredentialsName(mover.PostgreSQL)) }},
 		{"wanted external, is external, our Secret is unknown", func(f *facts) {
 			f.external(CredentialsName(mover.PostgreSQL))
-			f.o.Postgres.Credentials = engine.CouldNot[Credentials](errRead)
+			f.o.Postgres.Credentials = engine.CouldNot[server.Credentials](errRead)
 		}},
 		{"wanted external, adopted, our Secret is unknown", func(f *facts) {
 			f.external("theirs")
-			f.o.Postgres.Credentials = engine.CouldNot[Credentials](errRead)
+			f.o.Postgres.Credentials = engine.CouldNot[server.Credentials](errRead)
 		}},
 		{"wanted external, is another external", func(f *facts) { f.external("theirs"); f.pg().External.Host = "other.example.com" }},
 		{"two truths", func(f *facts) {

@@ -10,17 +10,18 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // run is one apply: the plan, the outside, and the records it keeps.
 type run struct {
 	s    *spec.Spec
-	p    Providers
+	p    server.Providers
 	plan engine.Plan
 	opt  engine.Options
 	ev   engine.Events
-	rel  Release
+	rel  server.Release
 	id   string // installation
 	// steps does the plan's steps with our actions.
 	steps *engine.Run
@@ -67,7 +68,7 @@ type action struct {
 	apply func(ctx context.Context, r *run, st engine.Step) error
 }
 
-func newRun(ctx context.Context, s *spec.Spec, o Observation, plan engine.Plan, p Providers, opt engine.Options, ev engine.Events) (*run, error) {
+func newRun(ctx context.Context, s *spec.Spec, o Observation, plan engine.Plan, p server.Providers, opt engine.Options, ev engine.Events) (*run, error) {
 	r := &run{
 		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, keys: map[mover.Engine][]string{mover.PostgreSQL: credentialKeys(o, mover.PostgreSQL), mover.MongoDB: credentialKeys(o, mover.MongoDB)}, parts: foreseen(s, o, partsWanted(s, &o)),
 		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[mover.Engine]Part{}, proved: map[mover.Engine]bool{}, read: map[mover.Engine]*mover.ReadResult{},
@@ -196,7 +197,7 @@ func (r *run) sides(p Part) sides {
 }
 
 // mover builds the Job of one operation of this attempt.
-func (r *run) mover(op mover.Operation, p Part) MoverJob {
+func (r *run) mover(op mover.Operation, p Part) server.MoverJob {
 	r.mu.Lock()
 	move := r.move // a step beside this one may be writing it
 	r.mu.Unlock()
@@ -222,7 +223,7 @@ const (
 )
 
 // runMover runs a mover and decodes its result.
-func runMover[T any](ctx context.Context, r *run, st engine.Step, job MoverJob) (T, error) {
+func runMover[T any](ctx context.Context, r *run, st engine.Step, job server.MoverJob) (T, error) {
 	var result T
 	if !job.Keep {
 		// One that a killed run left behind says how things were then.

@@ -9,15 +9,8 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
-
-// Starts says why the application does not start.
-type Starts interface {
-	// Ailing explains, for each of these workloads (Workload.Key) that has a pod
-	// which is not ready, the pod that is worst off. What it gives may be shown: no
-	// secret is in it.
-	Ailing(ctx context.Context, workloads []string) engine.Observed[[]engine.Ailment]
-}
 
 // StartError is an application that does not come up: why, and where it is.
 type StartError struct {
@@ -108,12 +101,12 @@ func (s *start) wait(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		why := notUp(ws, s.r.move.Replicas)
+		why := server.NotUp(ws, s.r.move.Replicas)
 		if why == "" {
 			return nil
 		}
 		waited := s.r.p.Now().Sub(s.begun)
-		trouble := troubleOf(ws)
+		trouble := server.TroubleOf(ws)
 		if trouble != "" && waited > troubleTime || waited > resumeTime {
 			return s.failed(ctx, ws, orElse(trouble, why), nil)
 		}
@@ -143,7 +136,7 @@ func nextLook(last time.Duration) time.Duration {
 
 // failed asks once more, for the error and the report. Whoever interrupted is
 // not kept waiting for it.
-func (s *start) failed(ctx context.Context, ws []Workload, why string, stopped error) error {
+func (s *start) failed(ctx context.Context, ws []server.Workload, why string, stopped error) error {
 	out := &StartError{Waited: s.r.p.Now().Sub(s.begun), Why: why, Stopped: stopped}
 	if stopped != nil {
 		return out
@@ -158,10 +151,10 @@ func (s *start) failed(ctx context.Context, ws []Workload, why string, stopped e
 }
 
 // ailingOf are the workloads that are not at their recorded counts.
-func ailingOf(ws []Workload, want map[string]int) []string {
+func ailingOf(ws []server.Workload, want map[string]int) []string {
 	var out []string
 	for _, w := range ws {
-		if !atRecorded([]Workload{w}, want) {
+		if !server.AtRecorded([]server.Workload{w}, want) {
 			out = append(out, w.Key())
 		}
 	}
@@ -169,7 +162,7 @@ func ailingOf(ws []Workload, want map[string]int) []string {
 }
 
 // explain tells what is new about the pods that are not ready.
-func (s *start) explain(ctx context.Context, ws []Workload, waited time.Duration) {
+func (s *start) explain(ctx context.Context, ws []server.Workload, waited time.Duration) {
 	found := s.r.p.Starts.Ailing(ctx, ailingOf(ws, s.r.move.Replicas))
 	if !found.Is() {
 		if found.Why != s.told[""] {
@@ -206,7 +199,7 @@ func (s *start) explain(ctx context.Context, ws []Workload, waited time.Duration
 
 // observeAiling asks about the workloads that have fewer ready pods than they
 // want now.
-func observeAiling(ctx context.Context, p Providers, o Observation) engine.Observed[[]engine.Ailment] {
+func observeAiling(ctx context.Context, p server.Providers, o Observation) engine.Observed[[]engine.Ailment] {
 	var keys []string
 	for _, w := range o.Workloads.Value {
 		if w.Ready < w.Replicas {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -93,7 +94,7 @@ func statusApplication(o Observation) StatusLine {
 	ready, want, zero := 0, 0, 0
 	suspended, counted := 0, 0
 	for _, w := range o.Workloads.Value {
-		if w.Kind == cronJob {
+		if w.Kind == server.KindCronJob {
 			suspended += 1 - w.Replicas
 			continue
 		}
@@ -111,7 +112,7 @@ func statusApplication(o Observation) StatusLine {
 	if suspended > 0 {
 		line.Text += fmt.Sprintf(", %d CronJobs suspended", suspended)
 	}
-	if t := troubleOf(o.Workloads.Value); t != "" {
+	if t := server.TroubleOf(o.Workloads.Value); t != "" {
 		line.Text, line.Alarm = line.Text+"; "+t, true
 	}
 	return line

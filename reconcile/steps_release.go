@@ -9,12 +9,13 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 func recordStep(o Observation) engine.Step {
 	st := engine.NewStep(ActRecord, "application", "Record the replica counts of the application")
-	_, text := countsOf(o.Workloads.Value)
+	_, text := server.CountsOf(o.Workloads.Value)
 	st.Reason = "they come back exactly, also the ones no values file knows"
 	st.Details = []string{strings.Join(text, ", ")}
 	st.Estimate = engine.Estimate{High: 2 * time.Second}
@@ -28,7 +29,7 @@ func quiesceStep(o Observation) engine.Step {
 	pods := 0
 	var crons []string
 	for _, w := range o.Workloads.Value {
-		if w.Kind == cronJob {
+		if w.Kind == server.KindCronJob {
 			crons = append(crons, w.Name)
 			continue
 		}
@@ -39,7 +40,7 @@ func quiesceStep(o Observation) engine.Step {
 		st.Details = append(st.Details, fmt.Sprintf("CronJobs suspended until the end: %s; Jobs that run get %s to end", strings.Join(crons, ", "), jobsTime))
 	}
 	st.Estimate = engine.Estimate{Low: 2 * time.Second, High: 45 * time.Second, Assumption: "pods end within their grace period"}
-	if jobs, _ := jobsAmong(o.Writers.Value); len(jobs) > 0 {
+	if jobs, _ := server.JobsAmong(o.Writers.Value); len(jobs) > 0 {
 		st.Estimate.High += jobsTime
 	}
 	st.Estimate = st.Estimate.Down()
@@ -74,7 +75,7 @@ func switchStep(s *spec.Spec, o Observation, parts []Part) engine.Step {
 	return st
 }
 
-func switchChanges(s *spec.Spec, rel Release, p Part) []engine.Change {
+func switchChanges(s *spec.Spec, rel server.Release, p Part) []engine.Change {
 	live, e := rel.Store(p.Engine), p.Engine
 	out := []engine.Change{{Field: fieldOf(e, "location"), From: string(p.From), To: string(p.To)}}
 	d := declared(s, e)
@@ -95,14 +96,14 @@ func switchChanges(s *spec.Spec, rel Release, p Part) []engine.Change {
 }
 
 // previewLines is the rendered difference, a line for each kind of effect.
-func previewLines(rel Release, o Observation) []string {
+func previewLines(rel server.Release, o Observation) []string {
 	pv := o.Preview
 	if !pv.Is() {
 		return nil
 	}
 	var updated, kept, made []string
 	for _, obj := range pv.Value.Objects {
-		name := obj.ref()
+		name := obj.Ref()
 		switch {
 		case ofStore(rel, obj) && obj.Action == "create":
 			made = append(made, name)
@@ -118,7 +119,7 @@ func previewLines(rel Release, o Observation) []string {
 	var out []string
 	if len(updated) > 0 {
 		what := "database settings"
-		if slices.ContainsFunc(pv.Value.Objects, ObjectPreview.trusts) {
+		if slices.ContainsFunc(pv.Value.Objects, trusts) {
 			what += " and what is trusted"
 		}
 		out = append(out, fmt.Sprintf("changes the %s of %d objects: %s", what, len(updated), strings.Join(names(updated), ", ")))

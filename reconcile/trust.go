@@ -12,6 +12,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -57,7 +58,7 @@ func lacking(list, entries []string) []string {
 // entrusted is tls.certificates with what the parts of a move add to it, what
 // is there as it is; nil when they add nothing. It is the same before and after
 // the upgrade.
-func entrusted(trust Trust, parts []Part) []any {
+func entrusted(trust server.Trust, parts []Part) []any {
 	list, adds := slices.Clone(trust.Certificates), false
 	for _, p := range parts {
 		adds = adds || len(p.Trust) > 0
@@ -87,7 +88,7 @@ func trustOf(s *spec.Spec, o Observation, p Part) []string {
 }
 
 // cannotEntrust says why tls.certificates of a release cannot be added to, or "".
-func cannotEntrust(rel Release) string {
+func cannotEntrust(rel server.Release) string {
 	switch {
 	case rel.ChartVersion != "" && !atLeast(rel.ChartVersion, 4, 1):
 		return "charts before 4.1 have no such value"
@@ -100,7 +101,7 @@ func cannotEntrust(rel Release) string {
 // untold are the certificates of external.tls.ca without which somebody who
 // trusts what trust says would not trust the external server. Without an
 // inspection nobody knows of any.
-func untold(s *spec.Spec, o Observation, e mover.Engine, trust Trust) []string {
+func untold(s *spec.Spec, o Observation, e mover.Engine, trust server.Trust) []string {
 	in, authority := o.store(e).Inspection, o.store(e).Authority
 	if verifies, _ := applicationVerifies(s, e); !verifies || !in.Is() || !authority.Is() {
 		return nil
@@ -112,7 +113,7 @@ func untold(s *spec.Spec, o Observation, e mover.Engine, trust Trust) []string {
 	var out []string
 	for _, shown := range outside.Database.Presented {
 		chain := certificatesOf(shown.Chain)
-		if len(chain) == 0 || shown.System || trust.imports(shown.Host) ||
+		if len(chain) == 0 || shown.System || trust.ImportsOf(shown.Host) ||
 			vouched(chain, poolOf(slices.Concat(out, trust.Certificates)...), o.At) == nil {
 			continue
 		}
@@ -152,20 +153,20 @@ func entrusts(o Observation, p Part) (adds []string, why string) {
 	if why := cannotEntrust(o.Release.Value); why != "" {
 		return nil, why
 	}
-	if pv := o.Preview; len(p.Trust) > 0 && pv.Is() && pv.Value.Faithful && !slices.ContainsFunc(pv.Value.Objects, ObjectPreview.trusts) {
+	if pv := o.Preview; len(p.Trust) > 0 && pv.Is() && pv.Value.Faithful && !slices.ContainsFunc(pv.Value.Objects, trusts) {
 		return nil, "the chart makes nothing of it"
 	}
 	return p.Trust, ""
 }
 
 // trusts tells whether a changed tls.certificates changes the object.
-func (o ObjectPreview) trusts() bool {
-	return o.Trust || slices.ContainsFunc(o.Rendered, func(c RenderedChange) bool { return c.Trust })
+func trusts(o server.ObjectPreview) bool {
+	return o.Trust || slices.ContainsFunc(o.Rendered, func(c server.RenderedChange) bool { return c.Trust })
 }
 
 // notTrusted says what a switched release does not tell the application to
 // trust although the move has it do so, or "".
-func notTrusted(rel Release, p Part) string {
+func notTrusted(rel server.Release, p Part) string {
 	if left := lacking(rel.Trust.Certificates, p.Trust); len(left) > 0 {
 		return fmt.Sprintf("%s of release %s lacks %s", trustPath, rel.Name, strings.Join(namesOf(left), ", "))
 	}
@@ -181,7 +182,7 @@ func trustChanges(p Part) []engine.Change {
 	return out
 }
 
-func trustLines(rel Release, p Part) []string {
+func trustLines(rel server.Release, p Part) []string {
 	if len(p.Trust) == 0 {
 		return nil
 	}

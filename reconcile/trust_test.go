@@ -11,14 +11,15 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // entrusting is an observation of a MongoDB outside that shows what its file
 // names an authority for.
-func entrusting(shown mover.Presented, authority engine.Observed[string], trust Trust) Observation {
+func entrusting(shown mover.Presented, authority engine.Observed[string], trust server.Trust) Observation {
 	o := Observation{At: time.Now()}
-	o.Release = engine.Found(Release{Name: "server", Namespace: "ci", ChartVersion: "4.10.0", Trust: trust, Mongo: ReleaseStore{Internal: true, FullName: "mongodb"}})
+	o.Release = engine.Found(server.Release{Name: "server", Namespace: "ci", ChartVersion: "4.10.0", Trust: trust, Mongo: server.ReleaseStore{Internal: true, FullName: "mongodb"}})
 	o.Mongo.Authority = authority
 	o.Mongo.Inspection = engine.Found(Inspection{InspectResult: mover.InspectResult{Target: &mover.InspectedSide{Database: &mover.Database{Presented: []mover.Presented{shown}}}}})
 	return o
@@ -34,21 +35,21 @@ func TestTheSwitchAddsTheAuthorityThatIsMissing(t *testing.T) {
 		name    string
 		shown   mover.Presented
 		ca      engine.Observed[string]
-		trust   Trust
+		trust   server.Trust
 		version string
 		adds    []string
 		ids     string
 	}{
-		{"nobody was told", m, engine.Found(ours.pem), Trust{}, "4.10.0", []string{entry}, ""},
-		{"one of a bundle", m, engine.Found(other.pem + ours.pem), Trust{Certificates: []string{inBase64(other.pem)}}, "4.10.0", []string{entry}, ""},
-		{"told already, written otherwise", m, engine.Found(ours.pem), Trust{Certificates: []string{ours.pem}}, "4.10.0", nil, ""},
-		{"taken on sight", m, engine.Found(ours.pem), Trust{Imports: []string{"m.example.com:27017"}}, "4.10.0", nil, ""},
-		{"the system vouches for it", public, engine.Found(ours.pem), Trust{}, "4.10.0", nil, ""},
-		{"the file names another", m, engine.Found(other.pem), Trust{}, "4.10.0", nil, "certificate-untrusted"},
-		{"the file names none", m, engine.NotThere[string](), Trust{}, "4.10.0", nil, "certificate-untrusted"},
-		{"the file's could not be read", m, engine.CouldNot[string](errors.New("x")), Trust{}, "4.10.0", nil, "certificate-untrusted"},
-		{"a chart without the value", m, engine.Found(ours.pem), Trust{}, "4.0.6", nil, "certificate-untrusted"},
-		{"no list there", m, engine.Found(ours.pem), Trust{Other: true}, "4.10.0", nil, "certificate-untrusted"},
+		{"nobody was told", m, engine.Found(ours.pem), server.Trust{}, "4.10.0", []string{entry}, ""},
+		{"one of a bundle", m, engine.Found(other.pem + ours.pem), server.Trust{Certificates: []string{inBase64(other.pem)}}, "4.10.0", []string{entry}, ""},
+		{"told already, written otherwise", m, engine.Found(ours.pem), server.Trust{Certificates: []string{ours.pem}}, "4.10.0", nil, ""},
+		{"taken on sight", m, engine.Found(ours.pem), server.Trust{Imports: []string{"m.example.com:27017"}}, "4.10.0", nil, ""},
+		{"the system vouches for it", public, engine.Found(ours.pem), server.Trust{}, "4.10.0", nil, ""},
+		{"the file names another", m, engine.Found(other.pem), server.Trust{}, "4.10.0", nil, "certificate-untrusted"},
+		{"the file names none", m, engine.NotThere[string](), server.Trust{}, "4.10.0", nil, "certificate-untrusted"},
+		{"the file's could not be read", m, engine.CouldNot[string](errors.New("x")), server.Trust{}, "4.10.0", nil, "certificate-untrusted"},
+		{"a chart without the value", m, engine.Found(ours.pem), server.Trust{}, "4.0.6", nil, "certificate-untrusted"},
+		{"no list there", m, engine.Found(ours.pem), server.Trust{Other: true}, "4.10.0", nil, "certificate-untrusted"},
 	} {
 		o := entrusting(row.shown, row.ca, row.trust)
 		o.Release.Value.ChartVersion = row.version
@@ -88,16 +89,16 @@ func TestTheSwitchAddsTheAuthorityThatIsMissing(t *testing.T) {
 // authority: then nothing is set right, and it blocks.
 func TestAChartThatIgnoresTheAuthorityBlocks(t *testing.T) {
 	ours := newAuthority(t, "Our own")
-	o := entrusting(ours.shows(t, "m.example.com:27017", "m.example.com"), engine.Found(ours.pem), Trust{})
+	o := entrusting(ours.shows(t, "m.example.com:27017", "m.example.com"), engine.Found(ours.pem), server.Trust{})
 	p := partsWanted(privateSpec(), &o)[0]
 	check := func() []engine.Finding {
 		return checkTrust(privateSpec(), o, p, *o.Mongo.Inspection.Value.Target.Database)
 	}
-	o.Preview = engine.Found(Preview{Faithful: true, Objects: []ObjectPreview{{Kind: "Deployment", Name: "api", Action: "update", Rendered: []RenderedChange{{Verdict: Verdict{Setting: true}}}}}})
+	o.Preview = engine.Found(server.Preview{Faithful: true, Objects: []server.ObjectPreview{{Kind: "Deployment", Name: "api", Action: "update", Rendered: []server.RenderedChange{{Verdict: server.Verdict{Setting: true}}}}}})
 	if got := check(); len(got) != 1 || !got[0].Blocks || !strings.Contains(got[0].Fix, "the chart makes nothing of it") {
 		t.Errorf("ignored: %+v", got)
 	}
-	o.Preview.Value.Objects = append(o.Preview.Value.Objects, ObjectPreview{Kind: "ConfigMap", Name: "trust", Action: "create", Trust: true})
+	o.Preview.Value.Objects = append(o.Preview.Value.Objects, server.ObjectPreview{Kind: "ConfigMap", Name: "trust", Action: "create", Trust: true})
 	if got := check(); len(got) != 0 {
 		t.Errorf("taken: %+v", got)
 	}
@@ -130,17 +131,17 @@ func TestValuesFilesHaveToNameTheAuthority(t *testing.T) {
 	entry := entryOf(certificatesOf(ours.pem)[0])
 	s := privateSpec()
 	s.Server.Values = []string{"values.yaml"}
-	at := func(o Observation, files DeclaredValues) Observation {
+	at := func(o Observation, files server.DeclaredValues) Observation {
 		o.Values = engine.Found(files)
 		return o
 	}
 	shown := ours.shows(t, "m.example.com:27017", "m.example.com")
-	before := entrusting(shown, engine.Found(ours.pem), Trust{})
-	after := entrusting(shown, engine.Found(ours.pem), Trust{Certificates: []string{entry}})
-	after.Release.Value.Mongo = ReleaseStore{Hosts: []string{"m.example.com:27017"}, Username: "circleci", ExistingSecret: "circleci-dr-mongodb"}
+	before := entrusting(shown, engine.Found(ours.pem), server.Trust{})
+	after := entrusting(shown, engine.Found(ours.pem), server.Trust{Certificates: []string{entry}})
+	after.Release.Value.Mongo = server.ReleaseStore{Hosts: []string{"m.example.com:27017"}, Username: "circleci", ExistingSecret: "circleci-dr-mongodb"}
 	adopted := after
-	adopted.Release.Value.Trust = Trust{}
-	wrote := DeclaredValues{Files: []string{"values.yaml"}, Trust: Trust{Certificates: []string{"x", entry}}, TrustAt: ValuesFact{Path: trustPath, File: "values.yaml", Line: 3}}
+	adopted.Release.Value.Trust = server.Trust{}
+	wrote := server.DeclaredValues{Files: []string{"values.yaml"}, Trust: server.Trust{Certificates: []string{"x", entry}}, TrustAt: server.ValuesFact{Path: trustPath, File: "values.yaml", Line: 3}}
 	lacks := wrote
 	lacks.Trust.Certificates = []string{"x"}
 	for _, row := range []struct {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -41,7 +42,7 @@ func trustDeviations(s *spec.Spec, o Observation, e mover.Engine) []Deviation {
 }
 
 // trustSetting is tls.certificates of the files with entries added.
-func trustSetting(e mover.Engine, files DeclaredValues, entries []string) Setting {
+func trustSetting(e mover.Engine, files server.DeclaredValues, entries []string) Setting {
 	list := []any{}
 	for _, entry := range append(slices.Clone(files.Trust.Certificates), entries...) {
 		list = append(list, entry)
@@ -63,7 +64,7 @@ func AuthorityRef(s *spec.Spec, e mover.Engine) *spec.SecretRef {
 // server, whose certificates a text holds, added where it is not there yet; nil
 // and a note where this cannot be known without the cluster, nil alone where
 // the chart has no such list.
-func WantedTrust(e mover.Engine, version, authority string, files DeclaredValues) (*Setting, string) {
+func WantedTrust(e mover.Engine, version, authority string, files server.DeclaredValues) (*Setting, string) {
 	certificates := certificatesOf(authority)
 	field := fieldOf(e, "external", "tls", "ca")
 	var entries []string

@@ -5,6 +5,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -46,7 +47,7 @@ func unread(s *spec.Spec, o Observation) []string {
 }
 
 // readsOurSecret tells whether the release reads the Secret we keep, or will.
-func readsOurSecret(s *spec.Spec, rel Release, e mover.Engine) bool {
+func readsOurSecret(s *spec.Spec, rel server.Release, e mover.Engine) bool {
 	d, live := declared(s, e), rel.Store(e)
 	return d != nil && d.location == spec.External && (live.Internal || live.ExistingSecret == traitsOf[e].credentials)
 }

@@ -6,18 +6,19 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // A read that is refused for want of a right names every right that is
 // missing, and where rights are complete nothing is said of them.
 func TestAnUnreadableStateNamesTheMissingRights(t *testing.T) {
 	for _, c := range []struct {
-		denied []Permission
+		denied []server.Permission
 		want   []string
 	}{
 		{nil, []string{"application workloads: forbidden"}},
 		{
-			[]Permission{{Verb: "list", Resource: "pods"}, {Verb: "get", Group: "batch", Resource: "jobs"}},
+			[]server.Permission{{Verb: "list", Resource: "pods"}, {Verb: "get", Group: "batch", Resource: "jobs"}},
 			[]string{"application workloads: forbidden", "this user lacks 2 rights the plan uses: get jobs.batch, list pods"},
 		},
 	} {
@@ -25,7 +26,7 @@ func TestAnUnreadableStateNamesTheMissingRights(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Workloads, o.Denied = engine.CouldNot[[]Workload](errors.New("forbidden")), engine.Found(c.denied)
+		o.Workloads, o.Denied = engine.CouldNot[[]server.Workload](errors.New("forbidden")), engine.Found(c.denied)
 		_, err = MakePlan(externalSpec(), o)
 		var unread *UnreadableError
 		if !errors.As(err, &unread) || !slices.Equal(unread.What, c.want) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -91,7 +92,7 @@ func ValueAt(tree map[string]any, names ...string) any {
 // a datastore that comes back from outside leaves nothing of the outside
 // behind. secret is the Secret the release is known or told to read; without
 // one it is ours.
-func WantedValues(s *spec.Spec, datastore mover.Engine, version, secret string, files DeclaredValues) []Setting {
+func WantedValues(s *spec.Spec, datastore mover.Engine, version, secret string, files server.DeclaredValues) []Setting {
 	settings := DatastoreValues(s, datastore, version)
 	if len(settings) == 0 {
 		return nil
@@ -112,7 +113,7 @@ func WantedValues(s *spec.Spec, datastore mover.Engine, version, secret string, 
 
 // namesServer tells whether the files use the settings' server already, with
 // whatever password.
-func namesServer(settings []Setting, files DeclaredValues) bool {
+func namesServer(settings []Setting, files server.DeclaredValues) bool {
 	for _, st := range settings {
 		name := st.Path[strings.Index(st.Path, ".")+1:]
 		if slices.Contains([]string{"internal", "postgresqlHost", "postgresqlPort", "hosts", "auth.username"}, name) && !agrees(st, files) {
@@ -122,7 +123,7 @@ func namesServer(settings []Setting, files DeclaredValues) bool {
 	return true
 }
 
-func hasCredential(datastore mover.Engine, files DeclaredValues) bool {
+func hasCredential(datastore mover.Engine, files server.DeclaredValues) bool {
 	for _, name := range []string{"existingSecret", "password", "rootPassword"} {
 		f, ok := files.Fact(string(datastore) + ".auth." + name)
 		if ok && f.Value != "" && (f.Value != nil || name != "existingSecret") {
@@ -135,7 +136,7 @@ func hasCredential(datastore mover.Engine, files DeclaredValues) bool {
 // leftovers are values that files keep from an external datastore and that the
 // internal one would trip over: the chart reads host and port wherever it lives,
 // and our Secret holds the other server's password.
-func leftovers(datastore mover.Engine, version string, files DeclaredValues) []Setting {
+func leftovers(datastore mover.Engine, version string, files server.DeclaredValues) []Setting {
 	name, ours, field := "postgresql", CredentialsName(mover.PostgreSQL), fieldOf(mover.PostgreSQL, "location")
 	if datastore == mover.MongoDB {
 		name, ours, field = "mongodb", CredentialsName(mover.MongoDB), "datastores.mongodb.location"
@@ -176,13 +177,13 @@ func leftovers(datastore mover.Engine, version string, files DeclaredValues) []S
 type Deviation struct {
 	Setting
 	// Fact is what they say instead, nil when no file sets the value.
-	Fact *ValuesFact
+	Fact *server.ValuesFact
 	// Lacks are what a list lacks, for people.
 	Lacks []string
 }
 
 // Deviations are the settings that the files do not agree with, in order.
-func Deviations(settings []Setting, files DeclaredValues) []Deviation {
+func Deviations(settings []Setting, files server.DeclaredValues) []Deviation {
 	var out []Deviation
 	for _, st := range settings {
 		if agrees(st, files) {
@@ -199,14 +200,14 @@ func Deviations(settings []Setting, files DeclaredValues) []Deviation {
 
 // UnusedPasswords are passwords in the files that nothing reads once the files
 // carry the settings: an existingSecret wins over them.
-func UnusedPasswords(datastore mover.Engine, settings []Setting, files DeclaredValues) []ValuesFact {
+func UnusedPasswords(datastore mover.Engine, settings []Setting, files server.DeclaredValues) []server.ValuesFact {
 	if len(settings) == 0 || settings[0].Value == true {
 		return nil
 	}
 	at := string(datastore) + ".auth.existingSecret"
 	kept, has := files.Fact(at)
 	reads := has && kept.Value != nil && kept.Value != "" || slices.ContainsFunc(settings, func(st Setting) bool { return st.Path == at })
-	var out []ValuesFact
+	var out []server.ValuesFact
 	for _, path := range ValuesSecrets() {
 		f, ok := files.Fact(path)
 		// The superuser's password of the internal server is never an external one's.
@@ -217,7 +218,7 @@ func UnusedPasswords(datastore mover.Engine, settings []Setting, files DeclaredV
 	return out
 }
 
-func agrees(st Setting, files DeclaredValues) bool {
+func agrees(st Setting, files server.DeclaredValues) bool {
 	f, ok := files.Fact(st.Path)
 	if !ok {
 		return st.Default != nil && SameValue(st.Value, st.Default)

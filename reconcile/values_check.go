@@ -10,6 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -19,12 +20,12 @@ const (
 	writeValues  = "circleci-dr values --write"
 )
 
-func observeValues(ctx context.Context, s *spec.Spec, p Providers) engine.Observed[DeclaredValues] {
+func observeValues(ctx context.Context, s *spec.Spec, p server.Providers) engine.Observed[server.DeclaredValues] {
 	switch {
 	case s.Server == nil || len(s.Server.Values) == 0:
-		return engine.NotThere[DeclaredValues]()
+		return engine.NotThere[server.DeclaredValues]()
 	case p.Values == nil:
-		return engine.CouldNot[DeclaredValues](errors.New("they are out of reach of this process"))
+		return engine.CouldNot[server.DeclaredValues](errors.New("they are out of reach of this process"))
 	}
 	return p.Values.Values(ctx)
 }
@@ -38,7 +39,7 @@ func unreadValues(s *spec.Spec, o Observation) []string {
 }
 
 // settled tells whether the release uses a datastore where the spec says.
-func settled(s *spec.Spec, rel Release, e mover.Engine) bool {
+func settled(s *spec.Spec, rel server.Release, e mover.Engine) bool {
 	d := declared(s, e)
 	switch {
 	case d == nil:
@@ -244,7 +245,7 @@ type releasedValue struct {
 	location bool
 }
 
-func releasedValues(live ReleaseStore, e mover.Engine) []releasedValue {
+func releasedValues(live server.ReleaseStore, e mover.Engine) []releasedValue {
 	out := []releasedValue{{"internal", live.Internal, true}}
 	if e == mover.MongoDB {
 		out = append(out, releasedValue{"hosts", live.At(), true})

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -28,7 +29,7 @@ type valueRow[X any] struct {
 	// gives what the spec cannot say. It is nil where that takes more than the value.
 	hear func(x X, v any) string
 	// live takes what the value says of the release, nil where nothing needs it.
-	live func(s *ReleaseStore, v any) error
+	live func(s *server.ReleaseStore, v any) error
 }
 
 var postgresRows = []valueRow[*spec.PostgreSQLExternal]{
@@ -38,11 +39,11 @@ var postgresRows = []valueRow[*spec.PostgreSQLExternal]{
 	{key: "postgresqlHost", standard: "postgresql", field: "external.host",
 		say:  func(x *spec.PostgreSQLExternal) any { return x.Host },
 		hear: func(x *spec.PostgreSQLExternal, v any) string { x.Host = valueText(v); return "" },
-		live: func(s *ReleaseStore, v any) error { return textInto(&s.Host, v) }},
+		live: func(s *server.ReleaseStore, v any) error { return textInto(&s.Host, v) }},
 	{key: "postgresqlPort", standard: 5432, field: "external.port",
 		say:  func(x *spec.PostgreSQLExternal) any { return x.Port },
 		hear: func(x *spec.PostgreSQLExternal, v any) string { return heardPort(x, v) },
-		live: func(s *ReleaseStore, v any) error { return portInto(&s.Port, v) }},
+		live: func(s *server.ReleaseStore, v any) error { return portInto(&s.Port, v) }},
 	{key: "secureMode", standard: false, field: "external.tls.mode",
 		say:  func(x *spec.PostgreSQLExternal) any { return x.TLS.Mode != spec.TLSDisable },
 		hear: func(x *spec.PostgreSQLExternal, v any) string { return heardSecureMode(x, v) },
@@ -64,7 +65,7 @@ var mongoRows = []valueRow[*spec.MongoDBExternal]{
 	{key: "hosts", standard: "mongodb:27017", field: "external.hosts",
 		say:  func(x *spec.MongoDBExternal) any { return strings.Join(x.Hosts, ",") },
 		hear: func(x *spec.MongoDBExternal, v any) string { x.Hosts = itemsOf(valueText(v)); return "" },
-		live: func(s *ReleaseStore, v any) error { s.Hosts = seeds(itemsOf(valueText(v))); return scalar(v) }},
+		live: func(s *server.ReleaseStore, v any) error { s.Hosts = seeds(itemsOf(valueText(v))); return scalar(v) }},
 	{key: "ssl", standard: false, field: "external.tls.enabled",
 		say:  func(x *spec.MongoDBExternal) any { return x.TLS.Enabled == nil || *x.TLS.Enabled },
 		hear: func(x *spec.MongoDBExternal, v any) string { return heardSSL(x, v) },
@@ -117,7 +118,7 @@ func chartKnows(path, version string) bool {
 type remark struct{ field, text string }
 
 // heard fills an external server from what the values of a release say.
-func heard[X any](e mover.Engine, rows []valueRow[X], x X, said DeclaredValues) []remark {
+func heard[X any](e mover.Engine, rows []valueRow[X], x X, said server.DeclaredValues) []remark {
 	var out []remark
 	for _, r := range rows {
 		f, ok := said.Fact(string(e) + "." + r.key)
@@ -133,15 +134,15 @@ func heard[X any](e mover.Engine, rows []valueRow[X], x X, said DeclaredValues) 
 
 // StoreOf is a datastore as the values of a release name it. The chart's
 // defaults have to be in them; what no value says is empty.
-func StoreOf(e mover.Engine, said DeclaredValues) (ReleaseStore, error) {
+func StoreOf(e mover.Engine, said server.DeclaredValues) (server.ReleaseStore, error) {
 	if e == mover.MongoDB {
 		return storeOfRows(e, mongoRows, said)
 	}
 	return storeOfRows(e, postgresRows, said)
 }
 
-func storeOfRows[X any](e mover.Engine, rows []valueRow[X], said DeclaredValues) (ReleaseStore, error) {
-	var out ReleaseStore
+func storeOfRows[X any](e mover.Engine, rows []valueRow[X], said server.DeclaredValues) (server.ReleaseStore, error) {
+	var out server.ReleaseStore
 	for _, r := range rows {
 		f, ok := said.Fact(string(e) + "." + r.key)
 		if r.live == nil || !ok || f.Value == nil {
@@ -166,11 +167,11 @@ func pathsOf[X any](e mover.Engine, rows []valueRow[X]) []string {
 	return out
 }
 
-func isInternal(s *ReleaseStore, v any) error { return boolInto(&s.Internal, v) }
-func isSecure(s *ReleaseStore, v any) error   { return boolInto(&s.SecureMode, v) }
-func isCalled(s *ReleaseStore, v any) error   { return textInto(&s.FullName, v) }
-func isUsedBy(s *ReleaseStore, v any) error   { return textInto(&s.Username, v) }
-func hasSecret(s *ReleaseStore, v any) error  { return textInto(&s.ExistingSecret, v) }
+func isInternal(s *server.ReleaseStore, v any) error { return boolInto(&s.Internal, v) }
+func isSecure(s *server.ReleaseStore, v any) error   { return boolInto(&s.SecureMode, v) }
+func isCalled(s *server.ReleaseStore, v any) error   { return textInto(&s.FullName, v) }
+func isUsedBy(s *server.ReleaseStore, v any) error   { return textInto(&s.Username, v) }
+func hasSecret(s *server.ReleaseStore, v any) error  { return textInto(&s.ExistingSecret, v) }
 
 func boolInto(to *bool, v any) error {
 	b, ok := v.(bool)

@@ -11,21 +11,22 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // said is what one values file says, path by path, each in the line of its
 // place in the list.
-func said(pairs ...any) DeclaredValues {
-	v := DeclaredValues{Files: []string{"values.yaml"}}
+func said(pairs ...any) server.DeclaredValues {
+	v := server.DeclaredValues{Files: []string{"values.yaml"}}
 	for i := 0; i < len(pairs); i += 2 {
-		v.Facts = append(v.Facts, ValuesFact{Path: pairs[i].(string), File: "values.yaml", Line: i/2 + 1, Value: pairs[i+1]})
+		v.Facts = append(v.Facts, server.ValuesFact{Path: pairs[i].(string), File: "values.yaml", Line: i/2 + 1, Value: pairs[i+1]})
 	}
 	return v
 }
 
 // carried is what files say that carry settings in full.
-func carried(settings []Setting) DeclaredValues {
+func carried(settings []Setting) server.DeclaredValues {
 	var pairs []any
 	for _, st := range settings {
 		pairs = append(pairs, st.Path, st.Value)
@@ -93,8 +94,8 @@ func TestTheSwitchSetsWhatTheFilesMustCarry(t *testing.T) {
 		for _, mode := range []spec.TLSMode{spec.TLSDisable, spec.TLSRequire, spec.TLSVerifyFull} {
 			s := externalSpec()
 			s.Datastores.PostgreSQL.External.TLS.Mode = mode
-			set := switchChange(s, Release{ChartVersion: version, Postgres: ReleaseStore{Internal: true, FullName: "postgresql"}}, []Part{{Engine: mover.PostgreSQL, To: spec.External}}).Set
-			settings := WantedValues(s, mover.PostgreSQL, version, "", DeclaredValues{})
+			set := switchChange(s, server.Release{ChartVersion: version, Postgres: server.ReleaseStore{Internal: true, FullName: "postgresql"}}, []Part{{Engine: mover.PostgreSQL, To: spec.External}}).Set
+			settings := WantedValues(s, mover.PostgreSQL, version, "", server.DeclaredValues{})
 			if !reflect.DeepEqual(set, ValuesTree(settings)) {
 				t.Errorf("%s %s: the switch sets %v, the files would carry %v", version, mode, set, settings)
 			}
@@ -125,14 +126,14 @@ func TestAValueIsFoundByItsNames(t *testing.T) {
 }
 
 func TestWantedValuesRespectWhatTheFilesSay(t *testing.T) {
-	pg := func(more ...any) DeclaredValues {
+	pg := func(more ...any) server.DeclaredValues {
 		return said(append([]any{"postgresql.internal", false, "postgresql.postgresqlHost", externalHost, "postgresql.auth.username", "circleci"}, more...)...)
 	}
 	for _, row := range []struct {
 		name   string
 		s      *spec.Spec
 		secret string
-		files  DeclaredValues
+		files  server.DeclaredValues
 		lacks  []string // what has to change
 		unused int      // passwords that nothing reads then
 	}{
@@ -192,10 +193,10 @@ func TestAPlanSaysWhatTheValuesFilesWillDo(t *testing.T) {
 		{"internal, and files that are not", []func(*facts){func(f *facts) { right(f); f.s.Datastores = internalSpec().Datastores }},
 			[]string{"values-trap: would point the application at another PostgreSQL|" + write}},
 		{"unreadable", []func(*facts){func(f *facts) {
-			f.o.Values = engine.CouldNot[DeclaredValues](errors.New("values.yaml:3: is not valid YAML"))
+			f.o.Values = engine.CouldNot[server.DeclaredValues](errors.New("values.yaml:3: is not valid YAML"))
 		}},
 			[]string{"values-unread: values.yaml:3: is not valid YAML|look yourself whether they would undo a move"}},
-		{"out of reach", []func(*facts){func(f *facts) { f.o.Values = engine.Observed[DeclaredValues]{} }}, []string{"values-unread: they were not looked at|look yourself whether they would undo a move"}},
+		{"out of reach", []func(*facts){func(f *facts) { f.o.Values = engine.Observed[server.DeclaredValues]{} }}, []string{"values-unread: they were not looked at|look yourself whether they would undo a move"}},
 		{"another server", []func(*facts){func(f *facts) {
 			f.o.Values = engine.Found(said("postgresql.internal", false, "postgresql.postgresqlHost", "third.example.com"))
 		}}, []string{
@@ -253,7 +254,7 @@ func TestDriftReportsValuesFilesThatWouldUndoTheMove(t *testing.T) {
 		t.Errorf("files in line: %+v, error %v", got, err)
 	}
 
-	f.o.Values = engine.CouldNot[DeclaredValues](errors.New("values.yaml is gone"))
+	f.o.Values = engine.CouldNot[server.DeclaredValues](errors.New("values.yaml is gone"))
 	var unread *UnreadableError
 	if got, err := Drift(f.s, f.o, time.Hour); len(got) != 0 || !errors.As(err, &unread) || !slices.Equal(unread.What, []string{"server.values: values.yaml is gone"}) {
 		t.Errorf("files that cannot be read: %+v, error %v", got, err)

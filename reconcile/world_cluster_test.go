@@ -13,12 +13,13 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-func (w *world) Cluster(ctx context.Context) engine.Observed[Cluster] {
-	return look(ctx, w, "Cluster", func() engine.Observed[Cluster] {
-		return engine.Found(Cluster{UID: "uid-1", Version: "v1.34.0", Server: "https://k8s"})
+func (w *world) Cluster(ctx context.Context) engine.Observed[server.Cluster] {
+	return look(ctx, w, "Cluster", func() engine.Observed[server.Cluster] {
+		return engine.Found(server.Cluster{UID: "uid-1", Version: "v1.34.0", Server: "https://k8s"})
 	})
 }
 
@@ -26,32 +27,32 @@ func (w *world) Holder(ctx context.Context) engine.Observed[engine.LeaseHolder] 
 	return look(ctx, w, "Holder", engine.NotThere[engine.LeaseHolder])
 }
 
-func (w *world) Denied(ctx context.Context, _ []Permission) engine.Observed[[]Permission] {
-	return look(ctx, w, "Denied", func() engine.Observed[[]Permission] { return engine.Found([]Permission(nil)) })
+func (w *world) Denied(ctx context.Context, _ []server.Permission) engine.Observed[[]server.Permission] {
+	return look(ctx, w, "Denied", func() engine.Observed[[]server.Permission] { return engine.Found([]server.Permission(nil)) })
 }
 
-func (w *world) Internal(ctx context.Context, e mover.Engine, name string) engine.Observed[InternalStore] {
-	return look(ctx, w, "Internal", func() engine.Observed[InternalStore] {
+func (w *world) Internal(ctx context.Context, e mover.Engine, name string) engine.Observed[server.InternalStore] {
+	return look(ctx, w, "Internal", func() engine.Observed[server.InternalStore] {
 		shared, w := w.shared, w.of(e)
-		vol := Volume{Claim: "data-" + name + "-0", Name: "pv-1", ReclaimPolicy: "Delete", Bytes: 10 << 30, By: "ebs.csi.aws.com", Disk: true}
+		vol := server.Volume{Claim: "data-" + name + "-0", Name: "pv-1", ReclaimPolicy: "Delete", Bytes: 10 << 30, By: "ebs.csi.aws.com", Disk: true}
 		if shared {
 			vol.By, vol.Disk = "hostPath", false
 		}
 		if w.safe {
 			vol.ReclaimPolicy = "Retain"
 		}
-		in := InternalStore{
-			StatefulSet: engine.NotThere[StatefulSet](), Protected: w.safe, Volumes: []Volume{vol},
-			Secret: engine.Found(SecretInfo{Name: name, Keys: traitsOf[e].chartKeys}),
+		in := server.InternalStore{
+			StatefulSet: engine.NotThere[server.StatefulSet](), Protected: w.safe, Volumes: []server.Volume{vol},
+			Secret: engine.Found(server.SecretInfo{Name: name, Keys: traitsOf[e].chartKeys}),
 		}
 		switch { // the pods name it; without them and the record it is nobody's
 		case w.own != "" && w.store:
 			in.Secret.Value.Name = w.own
 		case w.own != "":
-			in.Secret = engine.NotThere[SecretInfo]()
+			in.Secret = engine.NotThere[server.SecretInfo]()
 		}
 		if w.store {
-			in.StatefulSet = engine.Found(StatefulSet{Name: name, Replicas: 1, Ready: 1})
+			in.StatefulSet = engine.Found(server.StatefulSet{Name: name, Replicas: 1, Ready: 1})
 		}
 		if !w.safe {
 			in.Unprotected = []string{"PersistentVolume pv-1 is not Retain"}
@@ -70,12 +71,12 @@ func (w *world) Remove(ctx context.Context, e mover.Engine, _ string, _ time.Tim
 	return err
 }
 
-func (w *world) Compare(ctx context.Context, name string, _ []string, _ spec.SecretRef) engine.Observed[Credentials] {
-	return look(ctx, w, "Compare", func() engine.Observed[Credentials] {
+func (w *world) Compare(ctx context.Context, name string, _ []string, _ spec.SecretRef) engine.Observed[server.Credentials] {
+	return look(ctx, w, "Compare", func() engine.Observed[server.Credentials] {
 		if !w.ofSecret(name).creds {
-			return engine.NotThere[Credentials]()
+			return engine.NotThere[server.Credentials]()
 		}
-		return engine.Found(Credentials{Name: name, Matches: true})
+		return engine.Found(server.Credentials{Name: name, Matches: true})
 	})
 }
 
@@ -93,24 +94,24 @@ func (w *world) Copy(ctx context.Context, name string, _ []string, _ spec.Secret
 	return err
 }
 
-func (w *world) Info(ctx context.Context, name string) engine.Observed[SecretInfo] {
-	return look(ctx, w, "Info", func() engine.Observed[SecretInfo] {
+func (w *world) Info(ctx context.Context, name string) engine.Observed[server.SecretInfo] {
+	return look(ctx, w, "Info", func() engine.Observed[server.SecretInfo] {
 		if name != w.own {
-			return engine.NotThere[SecretInfo]()
+			return engine.NotThere[server.SecretInfo]()
 		}
-		return engine.Found(SecretInfo{Name: name, Keys: traitsOf[mover.PostgreSQL].chartKeys})
+		return engine.Found(server.SecretInfo{Name: name, Keys: traitsOf[mover.PostgreSQL].chartKeys})
 	})
 }
 
 type workloads struct{ w *world }
 
-func (l workloads) List(ctx context.Context) engine.Observed[[]Workload] {
-	return look(ctx, l.w, "List", func() engine.Observed[[]Workload] { return engine.Found(l.list()) })
+func (l workloads) List(ctx context.Context) engine.Observed[[]server.Workload] {
+	return look(ctx, l.w, "List", func() engine.Observed[[]server.Workload] { return engine.Found(l.list()) })
 }
 
-func (l workloads) Application(ctx context.Context) Application {
-	var writers []Writer
-	ws := look(ctx, l.w, "Application", func() engine.Observed[[]Workload] {
+func (l workloads) Application(ctx context.Context) server.Application {
+	var writers []server.Writer
+	ws := look(ctx, l.w, "Application", func() engine.Observed[[]server.Workload] {
 		out := l.list()
 		for i := range out {
 			out[i].Texts = l.w.apps[out[i].Key()].texts(out[i].Key())
@@ -119,17 +120,17 @@ func (l workloads) Application(ctx context.Context) Application {
 		return engine.Found(out)
 	})
 	if !ws.Is() {
-		return Application{Workloads: ws, Writers: engine.Observed[[]Writer]{Why: ws.Why}}
+		return server.Application{Workloads: ws, Writers: engine.Observed[[]server.Writer]{Why: ws.Why}}
 	}
-	return Application{Workloads: ws, Writers: engine.Found(writers)}
+	return server.Application{Workloads: ws, Writers: engine.Found(writers)}
 }
 
-func (l workloads) list() []Workload {
-	var out []Workload
+func (l workloads) list() []server.Workload {
+	var out []server.Workload
 	for _, key := range slices.Sorted(maps.Keys(l.w.apps)) {
 		a := l.w.apps[key]
-		v := Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded}
-		if a.kind == cronJob {
+		v := server.Workload{Kind: a.kind, Name: a.name, Replicas: a.replicas, Ready: a.ready, Pods: a.pods, Recorded: a.recorded}
+		if a.kind == server.KindCronJob {
 			v.Pods = 0
 		}
 		if a.want > 0 {
@@ -138,35 +139,35 @@ func (l workloads) list() []Workload {
 		out = append(out, v)
 	}
 	// Tables of tests change the first one, and mean what is scaled.
-	at := slices.IndexFunc(out, func(v Workload) bool { return v.Kind != cronJob })
+	at := slices.IndexFunc(out, func(v server.Workload) bool { return v.Kind != server.KindCronJob })
 	return append(out[at:], out[:at]...)
 }
 
-func (w *world) Jobs(ctx context.Context) engine.Observed[[]Writer] {
-	return look(ctx, w, "Jobs", func() engine.Observed[[]Writer] {
-		out := slices.DeleteFunc(slices.Clone(w.writers), func(o Writer) bool { return o.Kind != kindJob })
+func (w *world) Jobs(ctx context.Context) engine.Observed[[]server.Writer] {
+	return look(ctx, w, "Jobs", func() engine.Observed[[]server.Writer] {
+		out := slices.DeleteFunc(slices.Clone(w.writers), func(o server.Writer) bool { return o.Kind != server.KindJob })
 		return engine.Found(append(out, w.started()...))
 	})
 }
 
 // started are the Jobs that CronJobs have started.
-func (w *world) started() []Writer {
-	var out []Writer
+func (w *world) started() []server.Writer {
+	var out []server.Writer
 	for _, key := range slices.Sorted(maps.Keys(w.apps)) {
-		if a := w.apps[key]; a.kind == cronJob && a.pods > 0 {
-			out = append(out, Writer{kindJob, a.name + "-1", a.pods})
+		if a := w.apps[key]; a.kind == server.KindCronJob && a.pods > 0 {
+			out = append(out, server.Writer{Kind: server.KindJob, Name: a.name + "-1", Pods: a.pods})
 		}
 	}
 	return out
 }
 
-func (a *app) texts(key string) Texts {
-	out := Texts{}
+func (a *app) texts(key string) server.Texts {
+	out := server.Texts{}
 	for e, host := range a.hosts {
 		if a.hidden {
 			break
 		}
-		out[Place{key, addressField(e)}] = host
+		out[server.Place{Object: key, Field: addressField(e)}] = host
 	}
 	maps.Copy(out, a.says)
 	return out
@@ -244,20 +245,20 @@ type releases struct{ w *world }
 
 func (w *world) newest() *revision { return &w.history[len(w.history)-1] }
 
-func (r releases) Release(ctx context.Context) engine.Observed[Release] {
-	return look(ctx, r.w, "Release", func() engine.Observed[Release] {
+func (r releases) Release(ctx context.Context) engine.Observed[server.Release] {
+	return look(ctx, r.w, "Release", func() engine.Observed[server.Release] {
 		now := r.w.newest()
-		rel := Release{
+		rel := server.Release{
 			Name: "server", Namespace: "ci", Revision: now.number, Status: now.status, Description: now.description,
 			Chart: "circleci-server", ChartVersion: "4.10.0", ConfigDigest: fmt.Sprint(now.internal, now.secret, now.mongoInside, now.mongoSecret),
-			Postgres: ReleaseStore{Internal: true, Host: internalHost, Port: 5432, Username: "postgres", ExistingSecret: r.w.own, FullName: internalHost},
+			Postgres: server.ReleaseStore{Internal: true, Host: internalHost, Port: 5432, Username: "postgres", ExistingSecret: r.w.own, FullName: internalHost},
 		}
 		if !now.internal {
-			rel.Postgres = ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: now.secret, FullName: internalHost}
+			rel.Postgres = server.ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: now.secret, FullName: internalHost}
 		}
-		rel.Mongo = ReleaseStore{Internal: true, Hosts: []string{r.w.mongo.in + ":27017"}, Username: "root", FullName: r.w.mongo.in}
+		rel.Mongo = server.ReleaseStore{Internal: true, Hosts: []string{r.w.mongo.in + ":27017"}, Username: "root", FullName: r.w.mongo.in}
 		if !now.mongoInside {
-			rel.Mongo = ReleaseStore{Hosts: []string{r.w.mongo.out + ":27017"}, Username: "circleci", ExistingSecret: now.mongoSecret, FullName: r.w.mongo.in}
+			rel.Mongo = server.ReleaseStore{Hosts: []string{r.w.mongo.out + ":27017"}, Username: "circleci", ExistingSecret: now.mongoSecret, FullName: r.w.mongo.in}
 		}
 		rel.Manager, rel.Trust.Certificates = r.w.tool.by, now.trust
 		return engine.Found(rel)
@@ -269,12 +270,12 @@ func addressField(e mover.Engine) string {
 	return "spec.template.spec.containers[app].env[" + strings.ToUpper(string(e)) + "_HOST].value"
 }
 
-func (r releases) Preview(ctx context.Context, change ReleaseChange) engine.Observed[Preview] {
-	return look(ctx, r.w, "Preview", func() engine.Observed[Preview] {
-		pv := Preview{Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:1", Faithful: true}
+func (r releases) Preview(ctx context.Context, change server.ReleaseChange) engine.Observed[server.Preview] {
+	return look(ctx, r.w, "Preview", func() engine.Observed[server.Preview] {
+		pv := server.Preview{Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:1", Faithful: true}
 		for _, key := range slices.Sorted(maps.Keys(r.w.apps)) {
 			a := r.w.apps[key]
-			obj := ObjectPreview{Kind: a.kind, Name: a.name, Action: "update", Layer: "application"}
+			obj := server.ObjectPreview{Kind: a.kind, Name: a.name, Action: "update", Layer: "application"}
 			for _, db := range r.w.databases() {
 				inside, _, given := blockOf(change, db.engine)
 				to := db.out
@@ -282,11 +283,11 @@ func (r releases) Preview(ctx context.Context, change ReleaseChange) engine.Obse
 					to = db.in
 				}
 				if from := a.hosts[db.engine]; given && from != "" && from != to {
-					obj.Rendered = append(obj.Rendered, RenderedChange{Change: engine.Change{Field: addressField(db.engine), From: from, To: to}, Verdict: Verdict{true, []mover.Engine{db.engine}}})
+					obj.Rendered = append(obj.Rendered, server.RenderedChange{Change: engine.Change{Field: addressField(db.engine), From: from, To: to}, Verdict: server.Verdict{Setting: true, Address: []mover.Engine{db.engine}}})
 				}
 			}
 			if list := trustIn(change); list != nil && !slices.Equal(list, r.w.newest().trust) {
-				obj.Rendered = append(obj.Rendered, RenderedChange{Change: engine.Change{Field: "spec.template.spec.volumes[trust].configMap.name", From: "", To: "trust"}, Verdict: Verdict{Setting: true}, Trust: true})
+				obj.Rendered = append(obj.Rendered, server.RenderedChange{Change: engine.Change{Field: "spec.template.spec.volumes[trust].configMap.name", From: "", To: "trust"}, Verdict: server.Verdict{Setting: true}, Trust: true})
 			}
 			if a.hidden {
 				obj.Kind, obj.Layer = "Secret", ""
@@ -299,7 +300,7 @@ func (r releases) Preview(ctx context.Context, change ReleaseChange) engine.Obse
 	})
 }
 
-func (r releases) Upgrade(ctx context.Context, change ReleaseChange) error {
+func (r releases) Upgrade(ctx context.Context, change server.ReleaseChange) error {
 	w := r.w
 	next := revision{internal: w.newest().internal, secret: w.newest().secret, mongoInside: w.newest().mongoInside, mongoSecret: w.newest().mongoSecret, trust: w.newest().trust, held: change.HoldAtZero}
 	if list := trustIn(change); list != nil {
@@ -332,7 +333,7 @@ func (r releases) Upgrade(ctx context.Context, change ReleaseChange) error {
 }
 
 // blockOf is what a change says of one datastore.
-func blockOf(change ReleaseChange, e mover.Engine) (inside bool, secret string, given bool) {
+func blockOf(change server.ReleaseChange, e mover.Engine) (inside bool, secret string, given bool) {
 	block, given := change.Set[string(e)].(map[string]any)
 	inside, _ = block["internal"].(bool)
 	auth, _ := block["auth"].(map[string]any)

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 type movers struct{ w *world }
 
 // Run adopts what the name finds, like the real one: a Job that runs or is
 // complete, whoever started it.
-func (m movers) Run(ctx context.Context, spec MoverJob, progress mover.Progress) (json.RawMessage, error) {
+func (m movers) Run(ctx context.Context, spec server.MoverJob, progress mover.Progress) (json.RawMessage, error) {
 	w := m.w
 	op := string(spec.Request.Operation)
 	if _, err := w.call(ctx, "Run "+op+": start", func() error {
@@ -184,7 +185,7 @@ func (w *world) operate(q mover.Request) (any, error) {
 func (w *world) mayBegin(op mover.Operation) {
 	pods := 0
 	for _, a := range w.apps {
-		if a.kind != cronJob { // a Job that takes too long meets the fence
+		if a.kind != server.KindCronJob { // a Job that takes too long meets the fence
 			pods += a.pods
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -55,10 +56,10 @@ type world struct {
 	// goroutines.
 	turns    turns
 	parallel bool
-	writers  []Writer // what scaling does not stop
+	writers  []server.Writer // what scaling does not stop
 	tool     tool
-	stands   []Stand
-	verdicts []PolicyVerdict
+	stands   []server.Stand
+	verdicts []server.PolicyVerdict
 	cutOff   string // what a pod in the application's place meets
 	private  bool   // MongoDB outside shows a certificate of a private authority
 }
@@ -100,8 +101,8 @@ type app struct {
 	chart          *int // replicas in the chart's manifest, nil without the field
 	manifest       *int // replicas in the newest revision's manifest
 	hosts          map[mover.Engine]string
-	says           Texts // what else its pods are told
-	hidden         bool  // it has its addresses from a Secret that we may not read
+	says           server.Texts // what else its pods are told
+	hidden         bool         // it has its addresses from a Secret that we may not read
 	writesThrough  bool
 	neverGetsReady bool                    // on the other side than home
 	unready        int                     // for so long, although they were ready
@@ -141,7 +142,7 @@ type databaseServer struct {
 }
 
 type job struct {
-	spec    MoverJob
+	spec    server.MoverJob
 	running int // polls until it ends by itself, 0 when complete
 	result  []byte
 	err     error
@@ -175,7 +176,7 @@ func newWorld() *world {
 	for key, a := range w.apps {
 		a.kind, a.name = splitKey(key)
 		a.pods, a.ready, a.manifest = a.replicas, a.replicas, a.chart
-		if a.kind == cronJob {
+		if a.kind == server.KindCronJob {
 			a.pods = 0
 		}
 		a.hosts, a.home = map[mover.Engine]string{}, map[mover.Engine]string{}
@@ -236,7 +237,7 @@ func (w *world) tick() {
 }
 
 func (a *app) tick() {
-	if a.kind == cronJob {
+	if a.kind == server.KindCronJob {
 		a.tickCronJob()
 		return
 	}
@@ -377,7 +378,7 @@ func look[T any](ctx context.Context, w *world, name string, read func() engine.
 	return out
 }
 
-func (w *world) providers() Providers {
+func (w *world) providers() server.Providers {
 	together := w.turns.together
 	if w.parallel {
 		together = nil
@@ -402,7 +403,7 @@ func (w *world) providers() Providers {
 			}
 		},
 	}
-	return Providers{
+	return server.Providers{
 		Outside: outside, Tool: "test",
 		Cluster: w, Releases: releases{w}, Switcher: releases{w}, Workloads: workloads{w}, Neighbours: w, Stores: w,
 		Passwords: w, Movers: movers{w}, Access: w, Leases: w, Starts: starts{w}, Authorities: w, Roads: w, Reconcilers: w,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -20,7 +21,7 @@ type tool struct {
 	// move has gone back.
 	away, careless bool
 	// state is what the tool's own object says; nil for suspended.
-	state func() engine.Observed[Reconciliation]
+	state func() engine.Observed[server.Reconciliation]
 }
 
 // The ticks between two syncs, and until the values are committed.
@@ -29,12 +30,12 @@ const (
 	committedAt = 13
 )
 
-func (w *world) Reconciliation(ctx context.Context, _ Release) engine.Observed[Reconciliation] {
-	return look(ctx, w, "Reconciliation", func() engine.Observed[Reconciliation] {
+func (w *world) Reconciliation(ctx context.Context, _ server.Release) engine.Observed[server.Reconciliation] {
+	return look(ctx, w, "Reconciliation", func() engine.Observed[server.Reconciliation] {
 		if w.tool.state != nil {
 			return w.tool.state()
 		}
-		return engine.Found(Reconciliation{Object: "HelmRelease flux-system/server", Suspended: true, How: "spec.suspend is true"})
+		return engine.Found(server.Reconciliation{Object: "HelmRelease flux-system/server", Suspended: true, How: "spec.suspend is true"})
 	})
 }
 

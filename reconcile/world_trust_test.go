@@ -14,6 +14,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -55,7 +56,7 @@ func privateSpec() *spec.Spec {
 }
 
 // trustIn is what a change sets tls.certificates to, nil when it does not.
-func trustIn(change ReleaseChange) []string {
+func trustIn(change server.ReleaseChange) []string {
 	list, _ := ValueAt(change.Set, TrustBlock, "certificates").([]any)
 	var out []string
 	for _, entry := range list {
@@ -65,10 +66,10 @@ func trustIn(change ReleaseChange) []string {
 }
 
 // Stands and Policies: no place of the world's needs a pod, unless a test says so.
-func (w *world) Stands(ctx context.Context) engine.Observed[[]Stand] {
-	return look(ctx, w, "Stands", func() engine.Observed[[]Stand] { return engine.Found(w.stands) })
+func (w *world) Stands(ctx context.Context) engine.Observed[[]server.Stand] {
+	return look(ctx, w, "Stands", func() engine.Observed[[]server.Stand] { return engine.Found(w.stands) })
 }
 
-func (w *world) Policies(ctx context.Context, _ []Stand, _ []mover.Reached) engine.Observed[[]PolicyVerdict] {
-	return look(ctx, w, "Policies", func() engine.Observed[[]PolicyVerdict] { return engine.Found(w.verdicts) })
+func (w *world) Policies(ctx context.Context, _ []server.Stand, _ []mover.Reached) engine.Observed[[]server.PolicyVerdict] {
+	return look(ctx, w, "Policies", func() engine.Observed[[]server.PolicyVerdict] { return engine.Found(w.verdicts) })
 }

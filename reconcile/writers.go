@@ -8,65 +8,17 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
-
-// Neighbours reads what is in the release's namespace beside the workloads that
-// are scaled.
-type Neighbours interface {
-	// Jobs are the application's Jobs that are not over: a Job belongs to it when
-	// the Job, the pods it starts or the CronJob that made it has
-	// layer=application. It is asked every second while they end.
-	Jobs(ctx context.Context) engine.Observed[[]Writer]
-}
-
-// Application is the application layer as one read of the namespace shows it.
-type Application struct {
-	Workloads engine.Observed[[]Workload]
-	Writers   engine.Observed[[]Writer]
-}
-
-// Writer is one of the application's own Jobs, or another owner of pods with
-// layer=application that scaling does not stop: a DaemonSet, a Rollout, a pod
-// on its own.
-type Writer struct {
-	Kind string `json:"kind"`
-	Name string `json:"name"`
-	Pods int    `json:"pods"`
-}
-
-// String names it with its pods; a Job may have none for a while.
-func (w Writer) String() string {
-	switch w.Pods {
-	case 0:
-		return w.Kind + "/" + w.Name
-	case 1:
-		return w.Kind + "/" + w.Name + " (1 pod)"
-	}
-	return fmt.Sprintf("%s/%s (%d pods)", w.Kind, w.Name, w.Pods)
-}
-
-const kindJob = "Job"
 
 // jobsTime is how long Jobs of the application get to end by themselves.
 const jobsTime = 3 * time.Minute
-
-// jobsAmong names the Jobs among writers, which end by themselves, and the others.
-func jobsAmong(all []Writer) (jobs, others []string) {
-	for _, w := range all {
-		if w.Kind == kindJob {
-			jobs = append(jobs, w.String())
-		} else {
-			others = append(others, w.String())
-		}
-	}
-	return jobs, others
-}
 
 // otherWriters names what goes on running when the application is stopped. The
 // fence refuses their writes; what they do then, and where they write later, is
 // for their owner to know.
 func otherWriters(o Observation) []engine.Finding {
-	jobs, others := jobsAmong(o.Writers.Value)
+	jobs, others := server.JobsAmong(o.Writers.Value)
 	var out []engine.Finding
 	if len(jobs) > 0 {
 		what, brief := sentences("Jobs of the application run: %s; they get %s to end once the application has stopped, and then their writes are refused", some(jobs, 8), jobsTime)
@@ -93,7 +45,7 @@ func (r *run) waitForJobs(ctx context.Context, st engine.Step) error {
 			r.ev.Note("whether Jobs of the application run could not be read (" + seen.Why + "); the fence refuses their writes")
 			return nil
 		}
-		jobs, _ := jobsAmong(seen.Value)
+		jobs, _ := server.JobsAmong(seen.Value)
 		if len(jobs) == 0 {
 			return nil
 		}
@@ -118,6 +70,6 @@ func (r *run) jobsLeft(ctx context.Context) (string, error) {
 	if seen.Unread() {
 		return "", fmt.Errorf("look whether Jobs of the application run: %s", seen.Why)
 	}
-	jobs, _ := jobsAmong(seen.Value)
+	jobs, _ := server.JobsAmong(seen.Value)
 	return strings.Join(clip(jobs, 8), ", "), nil
 }

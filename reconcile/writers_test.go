@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // notes keeps what is said.
@@ -20,7 +21,7 @@ func (n *notes) Note(text string) { n.said = append(n.said, text) }
 
 func TestWritersThatGoOnAreNamedInThePlan(t *testing.T) {
 	w := newWorld()
-	w.writers = []Writer{{"DaemonSet", "agent", 3}, {kindJob, "import", 1}, {"Rollout", "canary", 2}}
+	w.writers = []server.Writer{{Kind: "DaemonSet", Name: "agent", Pods: 3}, {Kind: server.KindJob, Name: "import", Pods: 1}, {Kind: "Rollout", Name: "canary", Pods: 2}}
 	_, plan, err := w.plan(externalSpec())
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +48,7 @@ func TestWritersThatGoOnAreNamedInThePlan(t *testing.T) {
 // A Job that does not end is named and holds nobody up; the CronJob comes back.
 func TestAJobThatDoesNotEndIsNamed(t *testing.T) {
 	w := newWorld()
-	w.writers = []Writer{{kindJob, "import", 1}}
+	w.writers = []server.Writer{{Kind: server.KindJob, Name: "import", Pods: 1}}
 	o, plan, err := w.plan(externalSpec())
 	if err != nil {
 		t.Fatal(err)

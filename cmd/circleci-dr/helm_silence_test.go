@@ -16,7 +16,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/helm"
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/internal/kubetest"
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // smallChart has what a switch changes: an application that reads a host.
@@ -110,7 +110,7 @@ var helmCalls = map[string]func(context.Context, *helm.Client) error{
 	"Rollback": func(ctx context.Context, c *helm.Client) error { return c.Rollback(ctx, 1, true) },
 }
 
-var outside = reconcile.ReleaseChange{Set: map[string]any{"host": "outside"}, HoldAtZero: true, Description: "circleci-dr switch", Keep: []string{"ConfigMap/settings"}}
+var outside = server.ReleaseChange{Set: map[string]any{"host": "outside"}, HoldAtZero: true, Description: "circleci-dr switch", Keep: []string{"ConfigMap/settings"}}
 
 // TestHelmEndsWhenTheAPIServerFallsSilent: each of Helm's calls is made once, to
 // learn what it asks of the API server, and then once for every request, from

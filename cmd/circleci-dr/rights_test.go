@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -84,7 +85,7 @@ func documentedRights(t *testing.T, path, begin string) (out []string) {
 	return out
 }
 
-func compareRights(t *testing.T, documented []string, wanted []reconcile.Permission) {
+func compareRights(t *testing.T, documented []string, wanted []server.Permission) {
 	t.Helper()
 	var asked []string
 	for _, p := range wanted {

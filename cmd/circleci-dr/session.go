@@ -16,8 +16,8 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/internal/process"
 	"github.com/circleci-dr/circleci-dr/internal/values"
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -26,7 +26,7 @@ type session struct {
 	spec      *spec.Spec
 	kube      *kube.Client
 	release   *helm.Client
-	providers reconcile.Providers
+	providers server.Providers
 	// chart packs the release's chart, where it is on this machine.
 	chart    func() ([]byte, error)
 	readOnly bool
@@ -99,7 +99,7 @@ func connect(s *spec.Spec, options kube.Options, chart string) (*session, error)
 	if err != nil {
 		return nil, err
 	}
-	return &session{spec: s, kube: client, release: release, chart: release.Archive, providers: reconcile.Providers{
+	return &session{spec: s, kube: client, release: release, chart: release.Archive, providers: server.Providers{
 		Outside: engine.Outside{Records: client, Now: time.Now, Wait: process.Pause, At: testHook},
 		Cluster: client, Releases: release, Switcher: release, Workloads: client, Neighbours: client, Stores: client, Passwords: client,
 		Movers: client, Access: client, Leases: client, Starts: client, Authorities: client, Roads: client, Reconcilers: client,
@@ -142,7 +142,7 @@ func owner() string {
 
 // patient says why this process is itself a job of the installation it would
 // stop: CircleCI sets CIRCLECI and CIRCLE_BUILD_URL in every job.
-func (p *program) patient(rel reconcile.Release) string {
+func (p *program) patient(rel server.Release) string {
 	if v, ok := p.env("CIRCLECI"); !ok || v == "" || v == "false" {
 		return ""
 	}

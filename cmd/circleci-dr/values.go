@@ -14,6 +14,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/values"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -149,7 +150,7 @@ func (p *program) compareValues(s *spec.Spec, o valuesOptions) (render.Values, *
 }
 
 // wantedValues fills settings, block and notes, and gives the settings to write.
-func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said reconcile.DeclaredValues) []reconcile.Setting {
+func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said server.DeclaredValues) []reconcile.Setting {
 	var write []reconcile.Setting
 	note := func(format string, args ...any) { out.Notes = append(out.Notes, fmt.Sprintf(format, args...)) }
 	for _, datastore := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
@@ -169,7 +170,7 @@ func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said reconc
 
 // wantedTrust fills in what the application has to be told to trust, and gives
 // it to write where the files lack it.
-func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions, said reconcile.DeclaredValues) []reconcile.Setting {
+func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions, said server.DeclaredValues) []reconcile.Setting {
 	var found *reconcile.Setting
 	had := len(said.Trust.Certificates)
 	for _, datastore := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
@@ -232,7 +233,7 @@ func noteEarly(out *render.Values, written []reconcile.Setting) {
 
 // noteUnused names passwords in the files that nothing reads any more, in the
 // lines where they stand when the command is over.
-func noteUnused(out *render.Values, files reconcile.DeclaredValues) {
+func noteUnused(out *render.Values, files server.DeclaredValues) {
 	for _, datastore := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
 		var settings []reconcile.Setting
 		for _, st := range out.Settings {

@@ -99,7 +99,7 @@ func engine(dir string) bool { return dir == "reconcile" || strings.HasPrefix(di
 
 // rooms are the folders of reconcile, each above those that it may import; the
 // folder itself is above all of them. Rooms side by side never import each other.
-var rooms = [][]string{{"reconcile/engine"}, {"reconcile/mover"}, {"reconcile"}}
+var rooms = [][]string{{"reconcile/engine"}, {"reconcile/mover"}, {"reconcile/server"}, {"reconcile"}}
 
 // rank is where a room stands; one that has no place stands nowhere, and may not
 // be imported.
@@ -198,6 +198,11 @@ func TestTheRuleBites(t *testing.T) {
 		{"reconcile/mover", module + "/reconcile/engine", true},
 		{"reconcile/engine", module + "/reconcile/mover", false},
 		{"reconcile/engine", module + "/spec", false},
+		{"reconcile/engine", module + "/reconcile/server", false},
+		{"reconcile/mover", module + "/reconcile/server", false},
+		{"reconcile/server", module + "/reconcile/mover", true},
+		{"reconcile/server", module + "/spec", true},
+		{"reconcile/server", module + "/reconcile", false},
 		{"reconcile/mover", module + "/spec", false},
 		{"internal/postgres", module + "/reconcile/engine", false},
 		{"reconcile/mover", module + "/reconcile", false},

@@ -11,14 +11,15 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 var toExternal = map[string]any{"postgresql": map[string]any{
 	"internal": false, "postgresqlHost": "pg.example.test", "auth": map[string]any{"password": secretValue},
 }}
 
-func switchOver(hold bool) reconcile.ReleaseChange {
-	return reconcile.ReleaseChange{Set: toExternal, HoldAtZero: hold, Description: "circleci-dr: switch postgresql (move m1)"}
+func switchOver(hold bool) server.ReleaseChange {
+	return server.ReleaseChange{Set: toExternal, HoldAtZero: hold, Description: "circleci-dr: switch postgresql (move m1)"}
 }
 
 func replicasOf(t *testing.T, manifest, ref string) string {
@@ -51,7 +52,7 @@ func refs(t *testing.T, manifest string) []string {
 func TestUpgradeKeepsValuesAndSubchartsAndHolds(t *testing.T) {
 	b := newBench(t, fixture)
 	b.install(t, map[string]any{"frontend": map[string]any{"replicas": 5}})
-	keepInside := reconcile.ReleaseChange{Set: map[string]any{"postgresql": map[string]any{"secureMode": true}}, HoldAtZero: true, Description: "one"}
+	keepInside := server.ReleaseChange{Set: map[string]any{"postgresql": map[string]any{"secureMode": true}}, HoldAtZero: true, Description: "one"}
 	if err := b.Upgrade(context.Background(), keepInside); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func TestUpgradeKeepsValuesAndSubchartsAndHolds(t *testing.T) {
 		t.Error(diff)
 	}
 	// The held manifest is ours and must not stand in the way of the next one.
-	if err := b.Upgrade(context.Background(), reconcile.ReleaseChange{Description: "two"}); err != nil {
+	if err := b.Upgrade(context.Background(), server.ReleaseChange{Description: "two"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := replicasOf(t, b.newest(t).Manifest, "Deployment/frontend"); got != "5" {
@@ -184,12 +185,12 @@ func TestUpgradeRefusesAChartThatIsNotTheDeployedOne(t *testing.T) {
 	// A release that went outside has forgotten its subchart's name.
 	forgetful := newBench(t, "")
 	forgetful.install(t, toExternal)
-	back := reconcile.ReleaseChange{Set: map[string]any{"postgresql": map[string]any{"internal": true}}}
+	back := server.ReleaseChange{Set: map[string]any{"postgresql": map[string]any{"internal": true}}}
 	err := forgetful.Upgrade(context.Background(), back)
 	if !errors.Is(err, errNeedsChart) {
 		t.Errorf("got %v, want errNeedsChart", err)
 	}
-	if err := forgetful.Upgrade(context.Background(), reconcile.ReleaseChange{Set: map[string]any{"global": map[string]any{"domainName": "x"}}}); err != nil {
+	if err := forgetful.Upgrade(context.Background(), server.ReleaseChange{Set: map[string]any{"global": map[string]any{"domainName": "x"}}}); err != nil {
 		t.Errorf("a kept chart that gives the release's own manifest is good: %v", err)
 	}
 	b.source.ref, b.opts.Version = fixture, "4.8.0"

@@ -8,6 +8,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // pathReplicas is where a workload's manifest has its count.
@@ -113,16 +114,16 @@ func (d document) place() string { return d.kind() + " of " + d.source }
 // renewals describes leaves that are filled anew. A key that comes with a new
 // certificate belongs to it; everything else that stands where secrets stand
 // may be known to somebody.
-func renewals(show shower, rewriting *reconcile.Rewriting, paths []string, live, result fields) []reconcile.Renewal {
+func renewals(show shower, rewriting *reconcile.Rewriting, paths []string, live, result fields) []server.Renewal {
 	certificate := false
 	for _, path := range paths {
 		certificate = certificate || strings.Contains(show.plain(path, result[path]), "-----BEGIN CERTIFICATE-----")
 	}
-	var out []reconcile.Renewal
+	var out []server.Renewal
 	for _, path := range paths {
 		text := show.plain(path, result[path])
 		pem := strings.Contains(text, "-----BEGIN CERTIFICATE-----") || certificate && strings.Contains(text, "PRIVATE KEY-----")
-		out = append(out, reconcile.Renewal{
+		out = append(out, server.Renewal{
 			Field: path, Credential: show.hides(path) && !pem, Address: rewriting.Readdressed(show.plain(path, live[path]), text),
 		})
 	}

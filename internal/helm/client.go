@@ -14,7 +14,7 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/client-go/rest"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // Options say which release and where its chart is.
@@ -66,8 +66,8 @@ func (c *Client) open() (*operation, error) {
 }
 
 var (
-	_ reconcile.Releases = (*Client)(nil)
-	_ reconcile.Switcher = (*Client)(nil)
+	_ server.Releases = (*Client)(nil)
+	_ server.Switcher = (*Client)(nil)
 )
 
 // New gives a client. It reads nothing from the cluster yet.

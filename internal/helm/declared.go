@@ -13,13 +13,14 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // Declared reads the newest record of the release with what its values say of
 // the datastores. No secret is in it.
-func (c *Client) Declared(ctx context.Context) engine.Observed[reconcile.DeclaredRelease] {
-	got, err := within(ctx, func() (reconcile.DeclaredRelease, error) {
-		var out reconcile.DeclaredRelease
+func (c *Client) Declared(ctx context.Context) engine.Observed[server.DeclaredRelease] {
+	got, err := within(ctx, func() (server.DeclaredRelease, error) {
+		var out server.DeclaredRelease
 		s, err := c.open()
 		if err != nil {
 			return out, err
@@ -36,15 +37,15 @@ func (c *Client) Declared(ctx context.Context) engine.Observed[reconcile.Declare
 	})
 	switch {
 	case errors.Is(err, errNoRelease):
-		return engine.NotThere[reconcile.DeclaredRelease]()
+		return engine.NotThere[server.DeclaredRelease]()
 	case err != nil:
-		return engine.CouldNot[reconcile.DeclaredRelease](err)
+		return engine.CouldNot[server.DeclaredRelease](err)
 	}
 	return engine.Found(got)
 }
 
-func declaredIn(rel *release.Release) (reconcile.DeclaredRelease, error) {
-	var out reconcile.DeclaredRelease
+func declaredIn(rel *release.Release) (server.DeclaredRelease, error) {
+	var out server.DeclaredRelease
 	values, err := chartutil.CoalesceValues(rel.Chart, rel.Config)
 	if err != nil {
 		return out, fmt.Errorf("merge chart defaults: %w", err)
@@ -58,14 +59,14 @@ func declaredIn(rel *release.Release) (reconcile.DeclaredRelease, error) {
 
 // declared finds what values say of the datastores, the chart's defaults in
 // them. Of a password it only tells that there is one.
-func declared(values map[string]any) (reconcile.DeclaredValues, error) {
-	var out reconcile.DeclaredValues
+func declared(values map[string]any) (server.DeclaredValues, error) {
+	var out server.DeclaredValues
 	if _, ok := values["postgresql"].(map[string]any); !ok {
 		return out, errors.New("its values have no postgresql block: is this a CircleCI Server release?")
 	}
 	secrets := reconcile.ValuesSecrets()
 	for _, path := range append(reconcile.ValuesPaths(), secrets...) {
-		fact := reconcile.ValuesFact{Path: path, File: "the release's values", Value: reconcile.ValueAt(values, strings.Split(path, ".")...)}
+		fact := server.ValuesFact{Path: path, File: "the release's values", Value: reconcile.ValueAt(values, strings.Split(path, ".")...)}
 		if fact.Value == nil || fact.Value == "" && slices.Contains(secrets, path) {
 			continue
 		}
@@ -79,9 +80,9 @@ func declared(values map[string]any) (reconcile.DeclaredValues, error) {
 
 // mongo is the release's MongoDB. A chart without a block for it has none of
 // its own to move.
-func mongo(values map[string]any, said reconcile.DeclaredValues) (reconcile.ReleaseStore, error) {
+func mongo(values map[string]any, said server.DeclaredValues) (server.ReleaseStore, error) {
 	if _, ok := values["mongodb"].(map[string]any); !ok {
-		return reconcile.ReleaseStore{Internal: true, FullName: "mongodb"}, nil
+		return server.ReleaseStore{Internal: true, FullName: "mongodb"}, nil
 	}
 	return reconcile.StoreOf(mover.MongoDB, said)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // forms are an object's leaves in the old manifest and in the new one, as it
@@ -14,7 +15,7 @@ type forms struct{ old, young, live, result fields }
 // effectsOn sorts what would happen to a live object into what the manifests
 // changed, what any upgrade would fill anew, and what only undoes somebody's
 // change. A default that the server adds beside a rendered field is none of them.
-func effectsOn(p *reconcile.ObjectPreview, by judging, churning map[string]bool, f forms) {
+func effectsOn(p *server.ObjectPreview, by judging, churning map[string]bool, f forms) {
 	changed := map[string]bool{}
 	for _, path := range differ(f.old, f.young) {
 		changed[path] = true
@@ -47,7 +48,7 @@ type judging struct {
 
 // judged describes changed fields and says of each whether it is a setting of
 // the datastores that move, or changes only because of what is trusted.
-func (j judging) judged(paths []string, from, to fields) []reconcile.RenderedChange {
+func (j judging) judged(paths []string, from, to fields) []server.RenderedChange {
 	without := maps.Clone(to)
 	for path, v := range j.trusting {
 		if without[path] = v; v == nil {
@@ -58,16 +59,16 @@ func (j judging) judged(paths []string, from, to fields) []reconcile.RenderedCha
 	for i, path := range paths {
 		leaves[i] = j.show.leafOf(path, from, without)
 	}
-	var out []reconcile.RenderedChange
+	var out []server.RenderedChange
 	for i, verdict := range j.rewriting.Judge(leaves) {
 		path := paths[i]
 		old, had := from[path]
 		rest, has := without[path]
 		_, trust := j.trusting[path]
 		if trust && had == has && show(old) == show(rest) {
-			verdict = reconcile.Verdict{Setting: true}
+			verdict = server.Verdict{Setting: true}
 		}
-		out = append(out, reconcile.RenderedChange{Change: j.show.change(path, from, to), Verdict: verdict, Trust: trust})
+		out = append(out, server.RenderedChange{Change: j.show.change(path, from, to), Verdict: verdict, Trust: trust})
 	}
 	return out
 }

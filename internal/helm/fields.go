@@ -7,18 +7,18 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // fields are the leaves of an object by their path, such as
 // spec.template.spec.containers[frontend].image.
 type fields map[string]any
 
-func flatten(object map[string]any) fields { return reconcile.Leaves(object) }
+func flatten(object map[string]any) fields { return server.Leaves(object) }
 
 // show writes a leaf. Numbers read by different decoders are written alike.
-func show(v any) string { return reconcile.LeafText(v) }
+func show(v any) string { return server.LeafText(v) }
 
 // differ gives the paths whose leaves are not the same, sorted.
 func differ(a, b fields) []string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 func object(t *testing.T, text string) map[string]any {
@@ -71,10 +72,10 @@ spec:
   replicas: 2
   template: {spec: {containers: [
     {name: web, image: "web:1", terminationMessagePath: /x, ports: [{containerPort: 80, protocol: TCP}], env: [{name: HOST, value: outside}, {name: DB_PASSWORD, value: two}]}]}}`
-	var got reconcile.ObjectPreview
+	var got server.ObjectPreview
 	effectsOn(&got, judging{show: shower{kind: "Deployment"}, rewriting: &reconcile.Rewriting{}}, nil,
 		forms{flatten(object(t, manifest)), flatten(object(t, changed)), flatten(object(t, live)), flatten(object(t, result))})
-	wantRendered := []reconcile.RenderedChange{
+	wantRendered := []server.RenderedChange{
 		{Change: engine.Change{Field: "spec.template.spec.containers[web].env[DB_PASSWORD].value", From: "[redacted]", To: "[redacted] (sha changed)"}},
 		{Change: engine.Change{Field: "spec.template.spec.containers[web].env[HOST].value", From: "inside", To: "outside"}},
 		{Change: engine.Change{Field: "spec.template.spec.containers[web].ports[80].containerPort", From: "", To: "80"}},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -58,7 +59,7 @@ func edited(t *testing.T, edits ...edit) string {
 }
 
 // outwards are the release's values once the datastores live outside.
-func outwards(t *testing.T, engines ...mover.Engine) reconcile.ReleaseChange {
+func outwards(t *testing.T, engines ...mover.Engine) server.ReleaseChange {
 	t.Helper()
 	s := &spec.Spec{Datastores: spec.Datastores{
 		PostgreSQL: &spec.PostgreSQL{Location: spec.External, External: &spec.PostgreSQLExternal{Host: "pg.example.com", Port: 15432, Username: "circleci"}},
@@ -69,7 +70,7 @@ func outwards(t *testing.T, engines ...mover.Engine) reconcile.ReleaseChange {
 	for _, e := range engines {
 		maps.Copy(set, reconcile.ValuesTree(reconcile.DatastoreValues(s, e, "4.10.0")))
 	}
-	return reconcile.ReleaseChange{Set: set, HoldAtZero: true, Description: "circleci-dr switch"}
+	return server.ReleaseChange{Set: set, HoldAtZero: true, Description: "circleci-dr switch"}
 }
 
 // installed is a bench with revision 1 of a chart.
@@ -100,7 +101,7 @@ func installedFrom(t *testing.T, was, dir string, set map[string]any) *bench {
 
 // foresee is the preview of a change in a cluster where every object is as the
 // manifest says, but for what live changes.
-func (b *bench) foresee(t *testing.T, change reconcile.ReleaseChange, live func(map[string]any)) []reconcile.ObjectPreview {
+func (b *bench) foresee(t *testing.T, change server.ReleaseChange, live func(map[string]any)) []server.ObjectPreview {
 	t.Helper()
 	target, err := b.prepare(t.Context(), change)
 	if err != nil {
@@ -124,10 +125,10 @@ func (b *bench) foresee(t *testing.T, change reconcile.ReleaseChange, live func(
 		t.Fatal(err)
 	}
 	old, young := documents(t, target.base.Manifest), documents(t, manifest)
-	var out []reconcile.ObjectPreview
+	var out []server.ObjectPreview
 	for _, key := range slices.Sorted(maps.Keys(young)) {
 		d := young[key]
-		p := reconcile.ObjectPreview{Kind: d.kind(), Name: d.name(), Template: d.source, Layer: d.layer(), Action: "update"}
+		p := server.ObjectPreview{Kind: d.kind(), Name: d.name(), Template: d.source, Layer: d.layer(), Action: "update"}
 		was, there := old[key]
 		if !there {
 			p.Action, p.EveryTime, p.Trust = "create", s.churn.names[key], s.trusting.made[key]
@@ -146,7 +147,7 @@ func (b *bench) foresee(t *testing.T, change reconcile.ReleaseChange, live func(
 	}
 	for _, key := range slices.Sorted(maps.Keys(old)) {
 		if d := old[key]; young[key].object == nil {
-			out = append(out, reconcile.ObjectPreview{Kind: d.kind(), Name: d.name(), Template: d.source, Action: "delete", EveryTime: s.churn.names[key]})
+			out = append(out, server.ObjectPreview{Kind: d.kind(), Name: d.name(), Template: d.source, Action: "delete", EveryTime: s.churn.names[key]})
 		}
 	}
 	return out
@@ -163,7 +164,7 @@ func documents(t *testing.T, manifest string) map[string]document {
 
 // others are the effects that are neither a setting of the datastores that move
 // nor the hold.
-func others(objects []reconcile.ObjectPreview) []string {
+func others(objects []server.ObjectPreview) []string {
 	var out []string
 	for _, o := range objects {
 		if strings.Contains(o.Template, "/charts/") || o.EveryTime || o.Trust {
@@ -189,7 +190,7 @@ func others(objects []reconcile.ObjectPreview) []string {
 // at gives the fields of one object that are settings of a datastore, with a
 // star where its address changes, and those that are filled anew, with a mark
 // where somebody may know what was there.
-func at(objects []reconcile.ObjectPreview, name string) (settings, renewed []string) {
+func at(objects []server.ObjectPreview, name string) (settings, renewed []string) {
 	for _, o := range objects {
 		if o.Kind+"/"+o.Name != name {
 			continue

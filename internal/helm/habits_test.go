@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 const (
@@ -196,11 +197,11 @@ func TestSettingsInEveryDirection(t *testing.T) {
 	}
 	for _, moving := range [][]mover.Engine{postgres, mongo, both} {
 		out := outwards(t, moving...)
-		in := reconcile.ReleaseChange{Set: map[string]any{}, HoldAtZero: true, Description: "circleci-dr switch"}
+		in := server.ReleaseChange{Set: map[string]any{}, HoldAtZero: true, Description: "circleci-dr switch"}
 		for _, e := range moving {
 			in.Set[string(e)] = back[e]
 		}
-		for way, got := range map[string][]reconcile.ObjectPreview{
+		for way, got := range map[string][]server.ObjectPreview{
 			"out":  installedFrom(t, dir, dir, nil).foresee(t, out, nil),
 			"back": installedFrom(t, dir, dir, out.Set).foresee(t, in, nil),
 		} {

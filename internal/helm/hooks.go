@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // hookEvents are those that run in a move: with its upgrade, or with the way
@@ -22,11 +23,11 @@ import (
 var hookEvents = []release.HookEvent{release.HookPreUpgrade, release.HookPostUpgrade, release.HookPreRollback, release.HookPostRollback}
 
 // hooksOf lists the hooks of a move, by the order in which they stand.
-func hooksOf(all rendered) []reconcile.Hook {
-	var out []reconcile.Hook
+func hooksOf(all rendered) []server.Hook {
+	var out []server.Hook
 	app := applicationNames(all.manifest)
 	for _, h := range all.hooks {
-		found := reconcile.Hook{Kind: h.Kind, Name: h.Name, Calls: app.calledBy(h.Manifest)}
+		found := server.Hook{Kind: h.Kind, Name: h.Name, Calls: app.calledBy(h.Manifest)}
 		for _, e := range h.Events {
 			if slices.Contains(hookEvents, e) {
 				found.Events = append(found.Events, string(e))

@@ -22,6 +22,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // hookJob is a Job that is a hook.
@@ -87,7 +88,7 @@ func TestTheRecordIsMeasuredAsHelmStoresIt(t *testing.T) {
 	if _, err := rand.Read(large); err != nil {
 		t.Fatal(err)
 	}
-	measure := func() reconcile.RecordSize {
+	measure := func() server.RecordSize {
 		t.Helper()
 		target, err := b.prepare(t.Context(), outwards(t, mover.PostgreSQL))
 		if err != nil || len(target.unfaithful) > 0 {

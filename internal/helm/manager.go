@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/metadata"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -26,10 +27,10 @@ type labelled struct {
 
 // manager finds who reconciles the release: first in its own manifest (Flux
 // puts its labels there), then on live Deployments and StatefulSets.
-func manager(ctx context.Context, cfg *action.Configuration, namespace string, rel *release.Release) (spec.ManagedBy, string, reconcile.ManagerObject, error) {
+func manager(ctx context.Context, cfg *action.Configuration, namespace string, rel *release.Release) (spec.ManagedBy, string, server.ManagerObject, error) {
 	docs, err := parse(rel.Manifest)
 	if err != nil {
-		return "", "", reconcile.ManagerObject{}, err
+		return "", "", server.ManagerObject{}, err
 	}
 	var objects []labelled
 	for _, d := range docs {
@@ -45,7 +46,7 @@ func manager(ctx context.Context, cfg *action.Configuration, namespace string, r
 
 // judge names the first sure sign. Terraform's provider leaves no label; what
 // betrays it is its name as field manager of the objects it applied last.
-func judge(releaseName string, objects []labelled) (spec.ManagedBy, string, reconcile.ManagerObject) {
+func judge(releaseName string, objects []labelled) (spec.ManagedBy, string, server.ManagerObject) {
 	for _, o := range objects {
 		if id, found := o.annotations["argocd.argoproj.io/tracking-id"]; found {
 			return spec.ManagedByArgoCD, fmt.Sprintf("%s has annotation argocd.argoproj.io/tracking-id=%s", o.ref, id), application(id)
@@ -62,24 +63,24 @@ func judge(releaseName string, objects []labelled) (spec.ManagedBy, string, reco
 			if name, found := o.labels[flux.prefix+"/name"]; found {
 				namespace := o.labels[flux.prefix+"/namespace"]
 				return spec.ManagedByFlux, fmt.Sprintf("%s has labels %s/name=%s and namespace=%s", o.ref, flux.prefix, name, namespace),
-					reconcile.ManagerObject{Kind: flux.kind, Namespace: namespace, Name: name}
+					server.ManagerObject{Kind: flux.kind, Namespace: namespace, Name: name}
 			}
 		}
 	}
 	for _, o := range objects {
 		if m := lastHelm(o.managers); strings.HasPrefix(m, "terraform-provider-helm") {
-			return spec.ManagedByTerraform, fmt.Sprintf("%s was last applied by field manager %s", o.ref, m), reconcile.ManagerObject{}
+			return spec.ManagedByTerraform, fmt.Sprintf("%s was last applied by field manager %s", o.ref, m), server.ManagerObject{}
 		}
 	}
-	return spec.ManagedByHelm, fmt.Sprintf("no sign of Argo CD, Flux or Terraform on release %s (objects looked at: %d); older Terraform providers leave none, so declare server.managedBy if one is used", releaseName, len(objects)), reconcile.ManagerObject{}
+	return spec.ManagedByHelm, fmt.Sprintf("no sign of Argo CD, Flux or Terraform on release %s (objects looked at: %d); older Terraform providers leave none, so declare server.managedBy if one is used", releaseName, len(objects)), server.ManagerObject{}
 }
 
 // application is the Argo CD Application that a mark names: NAME, or
 // NAMESPACE_NAME outside Argo CD's own namespace, with a tracking id's
 // :group/Kind:namespace/name behind it.
-func application(mark string) reconcile.ManagerObject {
+func application(mark string) server.ManagerObject {
 	name, _, _ := strings.Cut(mark, ":")
-	out := reconcile.ManagerObject{Kind: "Application", Name: name}
+	out := server.ManagerObject{Kind: "Application", Name: name}
 	if namespace, name, apart := strings.Cut(name, "_"); apart {
 		out.Namespace, out.Name = namespace, name
 	}

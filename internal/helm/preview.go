@@ -18,16 +18,17 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // Preview says what Upgrade with the same change would do, object by object.
 // Helm's own dry run never shows the objects to the server; this sends the
 // patches that Helm would send, as dry runs. Nothing is changed.
-func (c *Client) Preview(ctx context.Context, change reconcile.ReleaseChange) engine.Observed[reconcile.Preview] {
-	got, err := within(ctx, func() (reconcile.Preview, error) {
+func (c *Client) Preview(ctx context.Context, change server.ReleaseChange) engine.Observed[server.Preview] {
+	got, err := within(ctx, func() (server.Preview, error) {
 		t, err := c.prepare(ctx, change)
 		if err != nil {
-			return reconcile.Preview{}, err
+			return server.Preview{}, err
 		}
 		p, err := preview(t, change)
 		if len(p.Hooks) > 0 {
@@ -36,19 +37,19 @@ func (c *Client) Preview(ctx context.Context, change reconcile.ReleaseChange) en
 		return p, t.scrub.err(err)
 	})
 	if errors.Is(err, errNoRelease) {
-		return engine.NotThere[reconcile.Preview]()
+		return engine.NotThere[server.Preview]()
 	}
 	if err != nil {
-		return engine.CouldNot[reconcile.Preview](fmt.Errorf("preview the upgrade of helm release %s: %w", c.opts.Release, err))
+		return engine.CouldNot[server.Preview](fmt.Errorf("preview the upgrade of helm release %s: %w", c.opts.Release, err))
 	}
 	return engine.Found(got)
 }
 
-func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, error) {
+func preview(t *target, change server.ReleaseChange) (server.Preview, error) {
 	meta := t.base.Chart.Metadata
-	out := reconcile.Preview{
+	out := server.Preview{
 		Chart: meta.Name, ChartVersion: meta.Version, ChartDigest: t.digest,
-		Faithful: len(t.unfaithful) == 0, Objects: []reconcile.ObjectPreview{},
+		Faithful: len(t.unfaithful) == 0, Objects: []server.ObjectPreview{},
 	}
 	for _, line := range t.unfaithful {
 		out.Unfaithful = append(out.Unfaithful, t.scrub.text(line))
@@ -82,7 +83,7 @@ func preview(t *target, change reconcile.ReleaseChange) (reconcile.Preview, erro
 	if sides.rewriting, err = t.rewriting(change.Set); err != nil {
 		return out, err
 	}
-	objects := make([]*reconcile.ObjectPreview, len(sides.young))
+	objects := make([]*server.ObjectPreview, len(sides.young))
 	var group errgroup.Group
 	group.SetLimit(8)
 	for i, info := range sides.young {
@@ -223,9 +224,9 @@ func (s *sides) document(info *resource.Info) document {
 }
 
 // describe starts the preview of one object.
-func (s *sides) describe(info *resource.Info, action string) reconcile.ObjectPreview {
+func (s *sides) describe(info *resource.Info, action string) server.ObjectPreview {
 	d := s.document(info)
-	return reconcile.ObjectPreview{
+	return server.ObjectPreview{
 		Kind: info.Mapping.GroupVersionKind.Kind, Name: info.Name, Action: action, Template: d.source, Layer: d.layer(),
 		EveryTime: action != "update" && s.churn.names[d.key()], Trust: action == "create" && s.trusting.made[d.key()] && !s.churn.names[d.key()],
 	}
@@ -233,7 +234,7 @@ func (s *sides) describe(info *resource.Info, action string) reconcile.ObjectPre
 
 // object previews one object of the new manifest; nil means it would stay as
 // it is.
-func (s *sides) object(info *resource.Info) (*reconcile.ObjectPreview, error) {
+func (s *sides) object(info *resource.Info) (*server.ObjectPreview, error) {
 	target := info.Object.(*unstructured.Unstructured)
 	live := s.live[liveKey(info)]
 	show := shower{kind: target.GetKind(), scrub: s.scrub}
@@ -244,7 +245,7 @@ func (s *sides) object(info *resource.Info) (*reconcile.ObjectPreview, error) {
 		p := s.describe(info, "create")
 		to := flatten(target.Object)
 		for _, path := range to.paths() {
-			p.Rendered = append(p.Rendered, reconcile.RenderedChange{Change: show.change(path, nil, to)})
+			p.Rendered = append(p.Rendered, server.RenderedChange{Change: show.change(path, nil, to)})
 		}
 		return &p, nil
 	}
@@ -269,8 +270,8 @@ func (s *sides) object(info *resource.Info) (*reconcile.ObjectPreview, error) {
 }
 
 // deleted previews what the new manifest lacks.
-func (s *sides) deleted(keep []string) []reconcile.ObjectPreview {
-	var out []reconcile.ObjectPreview
+func (s *sides) deleted(keep []string) []server.ObjectPreview {
+	var out []server.ObjectPreview
 	for _, info := range s.old.Difference(s.young) {
 		live := s.live[liveKey(info)]
 		if live == nil || contains(keep, info) || live.GetAnnotations()[kube.ResourcePolicyAnno] == kube.KeepPolicy {

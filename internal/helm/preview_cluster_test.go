@@ -20,14 +20,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // predicted writes a preview the way happened writes what did.
-func predicted(p reconcile.Preview) []string {
+func predicted(p server.Preview) []string {
 	var out []string
 	for _, o := range p.Objects {
 		name := o.Kind + "/" + o.Name
@@ -48,16 +48,16 @@ func predicted(p reconcile.Preview) []string {
 }
 
 // setting is a changed field that is a setting, and an address of engines.
-func setting(field, from, to string, engines ...mover.Engine) reconcile.RenderedChange {
-	return reconcile.RenderedChange{
-		Change: engine.Change{Field: field, From: from, To: to}, Verdict: reconcile.Verdict{Setting: true, Address: engines},
+func setting(field, from, to string, engines ...mover.Engine) server.RenderedChange {
+	return server.RenderedChange{
+		Change: engine.Change{Field: field, From: from, To: to}, Verdict: server.Verdict{Setting: true, Address: engines},
 	}
 }
 
-func asRendered(changes []engine.Change) []reconcile.RenderedChange {
-	var out []reconcile.RenderedChange
+func asRendered(changes []engine.Change) []server.RenderedChange {
+	var out []server.RenderedChange
 	for _, c := range changes {
-		out = append(out, reconcile.RenderedChange{Change: c})
+		out = append(out, server.RenderedChange{Change: c})
 	}
 	return out
 }
@@ -72,11 +72,11 @@ func TestPreviewChangesNothingAndPredictsTheUpgrade(t *testing.T) {
 		t.Fatalf("the preview changed something: %s", diff)
 	}
 	const app, sub = "fixture/templates/", "fixture/charts/postgresql/templates/all.yaml"
-	want := engine.Found(reconcile.Preview{
+	want := engine.Found(server.Preview{
 		Chart: "fixture", ChartVersion: "4.9.0", ChartDigest: chartDigest(loadChart(t, fixture)), Faithful: true,
-		Objects: []reconcile.ObjectPreview{
+		Objects: []server.ObjectPreview{
 			{Kind: "ConfigMap", Name: "settings", Action: "update", Template: app + "settings.yaml",
-				Rendered: []reconcile.RenderedChange{setting("data.host", "postgresql", "pg.example.test", mover.PostgreSQL)}},
+				Rendered: []server.RenderedChange{setting("data.host", "postgresql", "pg.example.test", mover.PostgreSQL)}},
 			{Kind: "ConfigMap", Name: "external", Action: "create", Template: app + "settings.yaml", Rendered: asRendered([]engine.Change{
 				{Field: "apiVersion", To: "v1"}, {Field: "data.port", To: "5432"}, {Field: "kind", To: "ConfigMap"},
 				{Field: `metadata.annotations["meta.helm.sh/release-name"]`, To: "server"},
@@ -85,7 +85,7 @@ func TestPreviewChangesNothingAndPredictsTheUpgrade(t *testing.T) {
 				{Field: "metadata.name", To: "external"},
 			})},
 			{Kind: "Deployment", Name: "frontend", Action: "update", Template: app + "frontend.yaml", Layer: "application",
-				Rendered: []reconcile.RenderedChange{
+				Rendered: []server.RenderedChange{
 					setting("spec.template.spec.containers[frontend].env[POSTGRES_HOST].value", "postgresql", "pg.example.test", mover.PostgreSQL),
 					setting("spec.template.spec.containers[frontend].env[POSTGRES_PASSWORD].value", "", "[redacted]"),
 				},
@@ -108,7 +108,7 @@ func TestPreviewChangesNothingAndPredictsTheUpgrade(t *testing.T) {
 	if diff := cmp.Diff(predicted(got.Value), happened(before, s.look(t))); diff != "" {
 		t.Errorf("predicted (-) and happened (+): %s", diff)
 	}
-	again := s.Preview(t.Context(), reconcile.ReleaseChange{})
+	again := s.Preview(t.Context(), server.ReleaseChange{})
 	if !again.Is() || len(again.Value.Objects) > 0 {
 		t.Errorf("a second upgrade would still change %+v", again)
 	}
@@ -128,7 +128,7 @@ func TestPreviewNamesTheMissingSubchart(t *testing.T) {
 
 func TestPreviewSaysWhatTheClusterWouldRefuse(t *testing.T) {
 	s := newSite(t, nil)
-	got := s.Preview(t.Context(), reconcile.ReleaseChange{Set: map[string]any{"frontend": map[string]any{"replicas": -3}}})
+	got := s.Preview(t.Context(), server.ReleaseChange{Set: map[string]any{"frontend": map[string]any{"replicas": -3}}})
 	if !got.Unread() || !strings.Contains(got.Why, "the cluster would not accept the change of Deployment/frontend") {
 		t.Errorf("got %+v", got)
 	}
@@ -189,7 +189,7 @@ func TestReleaseNeedsNoMoreThanSecrets(t *testing.T) {
 	if _, err := s.kube.RbacV1().RoleBindings(s.namespace).Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	got := s.until(t, func(ctx context.Context) engine.Observed[reconcile.Release] {
+	got := s.until(t, func(ctx context.Context) engine.Observed[server.Release] {
 		return s.client(t, fixture).Release(ctx)
 	})
 	if got.Value.Revision != 1 || got.Value.Manager != spec.ManagedByHelm || !strings.Contains(got.Value.Evidence, "live workloads could not be read") {
@@ -211,7 +211,7 @@ func TestReleaseIsUnknownWhenARecordCannotBeDecoded(t *testing.T) {
 	if _, err := s.kube.CoreV1().Secrets(s.namespace).Create(t.Context(), record, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	want := engine.Observed[reconcile.Release]{Why: "read helm release server: 1 of its records cannot be decoded; look at the Secrets with label owner=helm,name=server"}
+	want := engine.Observed[server.Release]{Why: "read helm release server: 1 of its records cannot be decoded; look at the Secrets with label owner=helm,name=server"}
 	if diff := cmp.Diff(want, c.Release(t.Context())); diff != "" {
 		t.Error(diff)
 	}
@@ -221,7 +221,7 @@ func TestReleaseIsUnknownWhenARecordCannotBeDecoded(t *testing.T) {
 }
 
 // until asks again while the cluster's authorizer has not seen a new binding.
-func (s *site) until(t *testing.T, read func(context.Context) engine.Observed[reconcile.Release]) engine.Observed[reconcile.Release] {
+func (s *site) until(t *testing.T, read func(context.Context) engine.Observed[server.Release]) engine.Observed[server.Release] {
 	t.Helper()
 	for {
 		got := read(t.Context())

@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // secretReads are the keys of some Secrets that the workloads of a manifest
 // read, whichever way: as a variable, all of them as variables, or as files.
-func secretReads(manifest string, names []string) ([]reconcile.SecretRead, error) {
+func secretReads(manifest string, names []string) ([]server.SecretRead, error) {
 	if !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(manifest, name) }) {
 		return nil, nil
 	}
@@ -18,7 +19,7 @@ func secretReads(manifest string, names []string) ([]reconcile.SecretRead, error
 	if err != nil {
 		return nil, err
 	}
-	var out []reconcile.SecretRead
+	var out []server.SecretRead
 	for _, d := range docs {
 		for _, r := range readsOf(d.podSpec()) {
 			if slices.Contains(names, r.Secret) {
@@ -26,15 +27,15 @@ func secretReads(manifest string, names []string) ([]reconcile.SecretRead, error
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b reconcile.SecretRead) int {
+	slices.SortFunc(out, func(a, b server.SecretRead) int {
 		return cmp.Or(cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Key, b.Key))
 	})
 	return out, nil
 }
 
 // addRead counts a reader; a key is optional where nobody insists on it.
-func addRead(list []reconcile.SecretRead, r reconcile.SecretRead, by string) []reconcile.SecretRead {
-	i := slices.IndexFunc(list, func(o reconcile.SecretRead) bool { return o.Secret == r.Secret && o.Key == r.Key })
+func addRead(list []server.SecretRead, r server.SecretRead, by string) []server.SecretRead {
+	i := slices.IndexFunc(list, func(o server.SecretRead) bool { return o.Secret == r.Secret && o.Key == r.Key })
 	if i < 0 {
 		r.By = []string{by}
 		return append(list, r)
@@ -60,13 +61,13 @@ func (d document) podSpec() map[string]any {
 }
 
 // readsOf are the keys that a pod reads; an empty one stands for all there are.
-func readsOf(pod map[string]any) []reconcile.SecretRead {
-	var out []reconcile.SecretRead
+func readsOf(pod map[string]any) []server.SecretRead {
+	var out []server.SecretRead
 	add := func(from any, name string, key any) {
 		ref, _ := from.(map[string]any)
 		if secret := text(ref[name]); secret != "" {
 			optional, _ := ref["optional"].(bool)
-			out = append(out, reconcile.SecretRead{Secret: secret, Key: text(key), Optional: optional})
+			out = append(out, server.SecretRead{Secret: secret, Key: text(key), Optional: optional})
 		}
 	}
 	files := func(from any, name string) {

@@ -5,8 +5,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // However a pod reads a key, it is known, and of which Secret.
@@ -50,7 +50,7 @@ metadata: {name: pg}
 		t.Fatal(err)
 	}
 	api, report := []string{"Deployment/api"}, []string{"CronJob/report"}
-	want := []reconcile.SecretRead{
+	want := []server.SecretRead{
 		{Secret: "pg", By: report},
 		{Secret: "pg", Key: "ca.pem", By: api},
 		{Secret: "pg", Key: "file-password", By: api},

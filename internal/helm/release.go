@@ -11,25 +11,26 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // Release reads the newest record of the release. It needs the right to list
 // Secrets; who manages the release is also looked for on live workloads, and
 // the evidence says so when those could not be read.
-func (c *Client) Release(ctx context.Context) engine.Observed[reconcile.Release] {
+func (c *Client) Release(ctx context.Context) engine.Observed[server.Release] {
 	got := c.Declared(ctx)
-	return engine.Observed[reconcile.Release]{Known: got.Known, Value: got.Value.Release, Why: got.Why}
+	return engine.Observed[server.Release]{Known: got.Known, Value: got.Value.Release, Why: got.Why}
 }
 
 // detach copies what the engine needs out of a record; values are its own with
 // the chart's defaults in them, and said what they say of the datastores.
-func detach(rel *release.Release, values map[string]any, said reconcile.DeclaredValues) (reconcile.Release, error) {
+func detach(rel *release.Release, values map[string]any, said server.DeclaredValues) (server.Release, error) {
 	sum, err := digest(rel.Config)
 	if err != nil {
-		return reconcile.Release{}, err
+		return server.Release{}, err
 	}
-	out := reconcile.Release{
+	out := server.Release{
 		Name: rel.Name, Namespace: rel.Namespace, Revision: rel.Version,
 		Status:      rel.Info.Status.String(),
 		Description: newScrubber(rel.Config).text(rel.Info.Description),
@@ -53,7 +54,7 @@ func detach(rel *release.Release, values map[string]any, said reconcile.Declared
 
 // trust reads what the application is told to trust. What is no text is what the
 // chart makes of it, and vouches for nobody.
-func trust(values map[string]any) reconcile.Trust {
+func trust(values map[string]any) server.Trust {
 	list := func(name string) (out []string, other bool) {
 		value := reconcile.ValueAt(values, "tls", name)
 		all, isList := value.([]any)
@@ -65,7 +66,7 @@ func trust(values map[string]any) reconcile.Trust {
 		}
 		return out, other || value != nil && !isList
 	}
-	var out reconcile.Trust
+	var out server.Trust
 	out.Certificates, out.Other = list("certificates")
 	out.Imports, _ = list("import")
 	if _, isBlock := values[reconcile.TrustBlock].(map[string]any); !isBlock && values[reconcile.TrustBlock] != nil {
@@ -76,7 +77,7 @@ func trust(values map[string]any) reconcile.Trust {
 
 // placement reads the global values that say where pods run and with which
 // registry logins. The values table has had two shapes for the latter.
-func placement(values map[string]any, out *reconcile.Release) error {
+func placement(values map[string]any, out *server.Release) error {
 	secrets, _ := reconcile.ValueAt(values, "global", "imagePullSecrets").([]any)
 	for _, v := range secrets {
 		name := text(v)

@@ -15,8 +15,8 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 	helmtime "helm.sh/helm/v3/pkg/time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // secretLimit is how much data a Secret holds (k8s.io/api/core/v1,
@@ -25,23 +25,23 @@ const secretLimit = 1 << 20
 
 // stored measures the record that the upgrade will store and lists the hooks in
 // it.
-func (t *target) stored(change reconcile.ReleaseChange) (reconcile.RecordSize, []reconcile.Hook, error) {
+func (t *target) stored(change server.ReleaseChange) (server.RecordSize, []server.Hook, error) {
 	ch, err := t.fresh()
 	if err != nil {
-		return reconcile.RecordSize{}, nil, err
+		return server.RecordSize{}, nil, err
 	}
 	all, err := renderAll(t.Configuration, ch, t.values, chartutil.ReleaseOptions{
 		Name: t.base.Name, Namespace: t.base.Namespace, Revision: t.newest.Version + 1, IsUpgrade: true,
 	})
 	if err != nil {
-		return reconcile.RecordSize{}, nil, fmt.Errorf("render the chart with the new values: %w", err)
+		return server.RecordSize{}, nil, fmt.Errorf("render the chart with the new values: %w", err)
 	}
 	now := helmtime.Time{Time: time.Unix(1<<31, 0)}
 	size, err := encodedSize(&release.Release{
 		Name: t.base.Name, Namespace: t.base.Namespace, Version: t.newest.Version + 1, Chart: ch, Config: t.values, Manifest: all.manifest, Hooks: all.hooks,
 		Info: &release.Info{FirstDeployed: now, LastDeployed: now, Status: release.StatusDeployed, Description: change.Description, Notes: t.base.Info.Notes},
 	})
-	out := reconcile.RecordSize{Bytes: size, Limit: secretLimit}
+	out := server.RecordSize{Bytes: size, Limit: secretLimit}
 	if size > secretLimit {
 		out.Large = largest(ch, all.manifest)
 	}

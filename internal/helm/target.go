@@ -11,7 +11,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/release"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // target is an upgrade made ready: what it starts from, with which chart and
@@ -31,7 +31,7 @@ type target struct {
 }
 
 // prepare reads the release, merges the values and proves the chart.
-func (c *Client) prepare(ctx context.Context, change reconcile.ReleaseChange) (*target, error) {
+func (c *Client) prepare(ctx context.Context, change server.ReleaseChange) (*target, error) {
 	s, err := c.open()
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // trusting is what an upgrade changes only because it changes tls.certificates.
@@ -19,7 +20,7 @@ type trusting struct {
 
 // newTrusting compares the upgrade's manifest with that of the same upgrade
 // without its change of tls.certificates.
-func newTrusting(t *target, manifest string, change reconcile.ReleaseChange) (trusting, error) {
+func newTrusting(t *target, manifest string, change server.ReleaseChange) (trusting, error) {
 	out := trusting{made: map[string]bool{}, fields: map[string]map[string]any{}}
 	if _, changes := change.Set[reconcile.TrustBlock]; !changes {
 		return out, nil

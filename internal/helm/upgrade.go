@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // ErrPending means that another Helm operation holds the release.
@@ -24,7 +24,7 @@ var ErrPending = errors.New("another helm operation holds the release")
 var ErrUnfaithful = errors.New("the chart does not give the release's own manifest")
 
 // Upgrade changes the release's values at its deployed version.
-func (c *Client) Upgrade(ctx context.Context, change reconcile.ReleaseChange) error {
+func (c *Client) Upgrade(ctx context.Context, change server.ReleaseChange) error {
 	t, err := within(ctx, func() (*target, error) { return c.prepare(ctx, change) })
 	if err != nil {
 		return fmt.Errorf("upgrade helm release %s: %w", c.opts.Release, err)
@@ -46,7 +46,7 @@ func (c *Client) Upgrade(ctx context.Context, change reconcile.ReleaseChange) er
 
 // upgrade hands over to Helm. Its context is never cancelled: Helm would
 // return at once, mark the revision failed and go on changing objects.
-func (c *Client) upgrade(ctx context.Context, t *target, change reconcile.ReleaseChange) error {
+func (c *Client) upgrade(ctx context.Context, t *target, change server.ReleaseChange) error {
 	ch, err := t.fresh()
 	if err != nil {
 		return fmt.Errorf("upgrade helm release %s: %w", c.opts.Release, err)

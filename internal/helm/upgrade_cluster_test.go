@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 func configMap(name string) *corev1.ConfigMap {
@@ -204,7 +205,7 @@ func TestUpgradeToBeKilled(t *testing.T) {
 func TestKilledUpgradeIsTakenOver(t *testing.T) {
 	s := newSite(t, map[string]any{"slowHook": true})
 	old := s.killed(t)
-	if err := s.Upgrade(t.Context(), reconcile.ReleaseChange{Description: "another"}); !errors.Is(err, ErrPending) {
+	if err := s.Upgrade(t.Context(), server.ReleaseChange{Description: "another"}); !errors.Is(err, ErrPending) {
 		t.Errorf("got %v, want ErrPending", err)
 	}
 	done := make(chan error, 1)

@@ -10,15 +10,15 @@ import (
 	authv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // Denied returns the wanted rights we do not have, in the order asked. One
 // question lists our rights in the namespace; only what that list does not
 // show, because it need not be complete, is asked for one by one. Asking needs
 // no right itself.
-func (c *Client) Denied(ctx context.Context, wanted []reconcile.Permission) engine.Observed[[]reconcile.Permission] {
+func (c *Client) Denied(ctx context.Context, wanted []server.Permission) engine.Observed[[]server.Permission] {
 	rules, err := c.rules(ctx)
 	if err != nil {
 		// It only saves calls; each right is asked for instead.
@@ -44,9 +44,9 @@ func (c *Client) Denied(ctx context.Context, wanted []reconcile.Permission) engi
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return engine.CouldNot[[]reconcile.Permission](err)
+		return engine.CouldNot[[]server.Permission](err)
 	}
-	denied := []reconcile.Permission{}
+	denied := []server.Permission{}
 	for i, p := range wanted {
 		if !allowed[i] {
 			denied = append(denied, p)
@@ -65,7 +65,7 @@ func (c *Client) rules(ctx context.Context) ([]authv1.ResourceRule, error) {
 }
 
 // grants tells whether one of the rules gives the right for every object.
-func grants(rules []authv1.ResourceRule, p reconcile.Permission) bool {
+func grants(rules []authv1.ResourceRule, p server.Permission) bool {
 	has := func(list []string, want string) bool {
 		return slices.Contains(list, want) || slices.Contains(list, "*")
 	}
@@ -74,7 +74,7 @@ func grants(rules []authv1.ResourceRule, p reconcile.Permission) bool {
 	})
 }
 
-func (c *Client) attributes(p reconcile.Permission) *authv1.ResourceAttributes {
+func (c *Client) attributes(p server.Permission) *authv1.ResourceAttributes {
 	resource, sub, _ := strings.Cut(p.Resource, "/")
 	out := &authv1.ResourceAttributes{Verb: p.Verb, Group: p.Group, Resource: resource, Subresource: sub}
 	if !p.Cluster {

@@ -11,7 +11,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // rights is an API server that lists rules and grants some rights besides.
@@ -31,9 +31,9 @@ func rights(rules []authv1.ResourceRule, fail error, besides ...string) (*Client
 }
 
 func TestRightsThatAreListedAreNotAskedFor(t *testing.T) {
-	get, patch := reconcile.Permission{Verb: "get", Resource: "secrets"}, reconcile.Permission{Verb: "patch", Resource: "secrets"}
-	jobs := reconcile.Permission{Verb: "get", Group: "batch", Resource: "jobs"}
-	volume := reconcile.Permission{Verb: "get", Resource: "persistentvolumes", Cluster: true}
+	get, patch := server.Permission{Verb: "get", Resource: "secrets"}, server.Permission{Verb: "patch", Resource: "secrets"}
+	jobs := server.Permission{Verb: "get", Group: "batch", Resource: "jobs"}
+	volume := server.Permission{Verb: "get", Resource: "persistentvolumes", Cluster: true}
 	rules := []authv1.ResourceRule{
 		{Verbs: []string{"get"}, APIGroups: []string{""}, Resources: []string{"*"}},
 		{Verbs: []string{"patch"}, APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"one"}},
@@ -42,18 +42,18 @@ func TestRightsThatAreListedAreNotAskedFor(t *testing.T) {
 		name          string
 		fail          error
 		besides, want []string
-		denied        []reconcile.Permission
+		denied        []server.Permission
 	}{
-		{"listed", nil, []string{"get jobs"}, []string{"get jobs", "get persistentvolumes", "patch secrets"}, []reconcile.Permission{patch, volume}},
+		{"listed", nil, []string{"get jobs"}, []string{"get jobs", "get persistentvolumes", "patch secrets"}, []server.Permission{patch, volume}},
 		{"no list", errors.New("forbidden"), []string{"get secrets"},
-			[]string{"get jobs", "get persistentvolumes", "get secrets", "patch secrets"}, []reconcile.Permission{patch, jobs, volume}},
+			[]string{"get jobs", "get persistentvolumes", "get secrets", "patch secrets"}, []server.Permission{patch, jobs, volume}},
 	} {
 		given := rules
 		if c.fail != nil {
 			given = nil
 		}
 		client, asked := rights(given, c.fail, c.besides...)
-		got := client.Denied(t.Context(), []reconcile.Permission{get, patch, jobs, volume})
+		got := client.Denied(t.Context(), []server.Permission{get, patch, jobs, volume})
 		slices.Sort(*asked)
 		if !got.Is() || !reflect.DeepEqual(got.Value, c.denied) || !slices.Equal(*asked, c.want) {
 			t.Errorf("%s: denied %v, asked for %v", c.name, got, *asked)

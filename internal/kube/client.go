@@ -17,8 +17,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -88,16 +88,16 @@ type Client struct {
 }
 
 var (
-	_ reconcile.Clusters    = (*Client)(nil)
-	_ reconcile.Workloads   = (*Client)(nil)
-	_ reconcile.Neighbours  = (*Client)(nil)
-	_ reconcile.Stores      = (*Client)(nil)
-	_ reconcile.Passwords   = (*Client)(nil)
-	_ reconcile.Movers      = (*Client)(nil)
-	_ engine.Records        = (*Client)(nil)
-	_ reconcile.Access      = (*Client)(nil)
-	_ engine.LeaseReader    = (*Client)(nil)
-	_ reconcile.Reconcilers = (*Client)(nil)
+	_ server.Clusters    = (*Client)(nil)
+	_ server.Workloads   = (*Client)(nil)
+	_ server.Neighbours  = (*Client)(nil)
+	_ server.Stores      = (*Client)(nil)
+	_ server.Passwords   = (*Client)(nil)
+	_ server.Movers      = (*Client)(nil)
+	_ engine.Records     = (*Client)(nil)
+	_ server.Access      = (*Client)(nil)
+	_ engine.LeaseReader = (*Client)(nil)
+	_ server.Reconcilers = (*Client)(nil)
 )
 
 // The labels and annotations of what the client makes or marks.

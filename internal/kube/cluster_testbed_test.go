@@ -19,8 +19,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -86,11 +86,11 @@ func TestWorkloadsAreRecordedScaledAndForgotten(t *testing.T) {
 	check(b.admin.AutoscalingV2().HorizontalPodAutoscalers(b.namespace).Create(t.Context(), scaler, metav1.CreateOptions{}))
 
 	c := b.client(nil)
-	web := reconcile.Workload{Kind: "Deployment", Name: "web", Replicas: 2, Ready: 2, Pods: 2, Autoscaler: "web-scaler"}
-	queue := reconcile.Workload{Kind: "StatefulSet", Name: "queue", Replicas: 1, Pods: 1,
+	web := server.Workload{Kind: "Deployment", Name: "web", Replicas: 2, Ready: 2, Pods: 2, Autoscaler: "web-scaler"}
+	queue := server.Workload{Kind: "StatefulSet", Name: "queue", Replicas: 1, Pods: 1,
 		Trouble: `ErrImageNeverPull: container postgresql: Container image "tb/none:1" is not present with pull policy of Never`}
-	c.settled(t, []reconcile.Workload{web, queue})
-	at := reconcile.Place{Object: "Deployment/web", Field: "spec.template.spec.containers[" + template.Spec.Containers[0].Name + "].env[POSTGRES_HOST].value"}
+	c.settled(t, []server.Workload{web, queue})
+	at := server.Place{Object: "Deployment/web", Field: "spec.template.spec.containers[" + template.Spec.Containers[0].Name + "].env[POSTGRES_HOST].value"}
 	if got := c.Application(t.Context()).Workloads; !got.Is() || got.Value[0].Texts[at] != "postgresql" {
 		t.Errorf("%s says %q, want postgresql (%s)", at, got.Value[0].Texts[at], got.Why)
 	}
@@ -107,12 +107,12 @@ func TestWorkloadsAreRecordedScaledAndForgotten(t *testing.T) {
 	}
 	two, one := 2, 1
 	web.Replicas, web.Ready, web.Pods, web.Recorded, queue.Recorded = 0, 0, 0, &two, &one
-	c.settled(t, []reconcile.Workload{web, queue})
+	c.settled(t, []server.Workload{web, queue})
 	if err := c.Forget(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	web.Recorded, queue.Recorded = nil, nil
-	c.settled(t, []reconcile.Workload{web, queue})
+	c.settled(t, []server.Workload{web, queue})
 
 	err := c.Scale(t.Context(), "Deployment/gone", 1)
 	want := `patch Deployment/gone in namespace ` + b.namespace + ` it does not exist any more; make a new plan: deployments.apps "gone" not found`
@@ -135,7 +135,7 @@ func TestWorkloadsAreRecordedScaledAndForgotten(t *testing.T) {
 
 // settled waits until the workloads are what is wanted; the test's own deadline
 // ends it.
-func (c *Client) settled(t *testing.T, want []reconcile.Workload) {
+func (c *Client) settled(t *testing.T, want []server.Workload) {
 	t.Helper()
 	err := c.waitFor(t.Context(), "the workloads", func(ctx context.Context) (string, error) {
 		got := c.List(ctx)
@@ -202,11 +202,11 @@ func TestPasswordsAreCopiedAndCompared(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	matches := engine.Found(reconcile.Credentials{Name: "pg", Matches: true})
+	matches := engine.Found(server.Credentials{Name: "pg", Matches: true})
 	if got := c.Compare(t.Context(), "pg", keys, ref); !reflect.DeepEqual(got, matches) {
 		t.Errorf("got %+v, want %+v", got, matches)
 	}
-	info := engine.Found(reconcile.SecretInfo{Name: "pg", Keys: keys, Ours: true})
+	info := engine.Found(server.SecretInfo{Name: "pg", Keys: keys, Ours: true})
 	if got := c.Info(t.Context(), "pg"); !reflect.DeepEqual(got, info) {
 		t.Errorf("got %+v, want %+v", got, info)
 	}
@@ -216,8 +216,8 @@ func TestPasswordsAreCopiedAndCompared(t *testing.T) {
 	}
 	must(t)(b.admin.CoreV1().Secrets(b.namespace).Create(t.Context(), theirs, metav1.CreateOptions{}))
 	const problem = "key password of Secret theirs holds another password than the one referred to; key postgres-password of Secret theirs is not there; it has: password, user"
-	differs := engine.Found(reconcile.Credentials{Name: "theirs", Problem: problem, Owner: "External Secrets",
-		Others: map[string]reconcile.KeyContent{"user": reconcile.HoldsElse}})
+	differs := engine.Found(server.Credentials{Name: "theirs", Problem: problem, Owner: "External Secrets",
+		Others: map[string]server.KeyContent{"user": server.HoldsElse}})
 	if got := c.Compare(t.Context(), "theirs", keys, ref); !reflect.DeepEqual(got, differs) {
 		t.Errorf("got %+v, want %+v", got, differs)
 	}
@@ -246,13 +246,13 @@ func TestDeniedNamesMissingRights(t *testing.T) {
 		}
 	})
 	c := b.client(func(o *Options) { o.Kubeconfig, o.ReadOnly = path, true })
-	allowed := []reconcile.Permission{
+	allowed := []server.Permission{
 		{Verb: "get", Resource: "secrets"}, {Verb: "get", Resource: "pods/log"}, {Verb: "patch", Group: "apps", Resource: "deployments"},
 	}
-	denied := []reconcile.Permission{
+	denied := []server.Permission{
 		{Verb: "create", Resource: "secrets"}, {Verb: "get", Resource: "pods"}, {Verb: "patch", Resource: "persistentvolumes", Cluster: true},
 	}
-	wanted := []reconcile.Permission{denied[0], allowed[0], denied[1], allowed[1], allowed[2], denied[2]}
+	wanted := []server.Permission{denied[0], allowed[0], denied[1], allowed[1], allowed[2], denied[2]}
 	err := c.waitFor(t.Context(), "RBAC to be known", func(ctx context.Context) (string, error) {
 		got := c.Denied(ctx, wanted)
 		if got.Is() && reflect.DeepEqual(got.Value, denied) {

@@ -16,8 +16,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -37,7 +37,7 @@ type EngineWork struct {
 	// References are looked up here, where they point at something.
 	References []spec.SecretRef
 	// Rights are what the engine may do.
-	Rights []reconcile.Permission
+	Rights []server.Permission
 }
 
 // Where the engine's pod finds its work.

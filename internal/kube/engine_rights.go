@@ -9,14 +9,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // putRights makes the engine's ServiceAccount and what it may do. The binding
 // and the account belong to the Role, the cluster's binding to the ClusterRole:
 // removing the two roles removes everything, and an engine can take its own
 // rights away as the last thing it does.
-func (c *Client) putRights(ctx context.Context, rights []reconcile.Permission) error {
+func (c *Client) putRights(ctx context.Context, rights []server.Permission) error {
 	ns, rbac := c.options.Namespace, c.kube.RbacV1()
 	role, err := renewed(ctx, rbac.Roles(ns), &rbacv1.Role{ObjectMeta: c.rightsMeta(engineName, nil),
 		Rules: append(rulesOf(rights, false), ownRole("roles", engineName))}, "Role")

@@ -20,7 +20,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"sigs.k8s.io/yaml"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -32,7 +32,7 @@ func engineWork() EngineWork {
 		References: []spec.SecretRef{
 			{Secret: &spec.SecretKey{Name: "pg", Key: "password"}}, {Env: "PG_PASSWORD"}, {File: "ca.pem"}, {Env: "NOT_SET"},
 		},
-		Rights: []reconcile.Permission{
+		Rights: []server.Permission{
 			{Verb: "get", Resource: "secrets"}, {Verb: "list", Resource: "secrets"}, {Verb: "get", Group: "batch", Resource: "jobs"},
 			{Verb: "get", Resource: "namespaces", Cluster: true},
 		},

@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -24,7 +24,7 @@ var errGone = errors.New("the Job was deleted while it was followed")
 
 // Run starts a mover Job or adopts the one of its name, follows it and
 // returns its result. Cancelling ctx ends the following, not the Job.
-func (c *Client) Run(ctx context.Context, job reconcile.MoverJob, progress mover.Progress) (json.RawMessage, error) {
+func (c *Client) Run(ctx context.Context, job server.MoverJob, progress mover.Progress) (json.RawMessage, error) {
 	if problems := validation.IsDNS1123Label(job.Name); len(problems) > 0 {
 		return nil, fmt.Errorf("run Job %q: %s", job.Name, problems[0])
 	}
@@ -71,7 +71,7 @@ func (c *Client) runUntilAnswered(ctx context.Context, once func() (json.RawMess
 	}
 }
 
-func (c *Client) runOnce(ctx context.Context, job reconcile.MoverJob, request mover.Request, files []moverFile, digest string, progress mover.Progress) (json.RawMessage, error) {
+func (c *Client) runOnce(ctx context.Context, job server.MoverJob, request mover.Request, files []moverFile, digest string, progress mover.Progress) (json.RawMessage, error) {
 	live, err := c.adopt(ctx, job.Name, digest)
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (c *Client) adopt(ctx context.Context, name, digest string) (*batchv1.Job, 
 // start makes the Job's Secret, the Job, and ties the one to the other, in
 // this order: a Job without its Secret would hang, a Secret without its Job
 // is found by the next run.
-func (c *Client) start(ctx context.Context, job reconcile.MoverJob, request mover.Request, files []moverFile, digest string) (*batchv1.Job, error) {
+func (c *Client) start(ctx context.Context, job server.MoverJob, request mover.Request, files []moverFile, digest string) (*batchv1.Job, error) {
 	shape, err := c.shape(ctx)
 	if err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func (c *Client) shape(ctx context.Context) (spec.Mover, error) {
 }
 
 // conclude turns the last line into the result and cleans up.
-func (c *Client) conclude(ctx context.Context, job reconcile.MoverJob, last mover.Event) (json.RawMessage, error) {
+func (c *Client) conclude(ctx context.Context, job server.MoverJob, last mover.Event) (json.RawMessage, error) {
 	var err error
 	if job.Keep {
 		// The password has done its work; the Job and its log may stay.

@@ -16,8 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -39,7 +39,7 @@ type moverFile struct {
 }
 
 // moverFiles puts the paths into a copy of the request and lists the files.
-func moverFiles(job reconcile.MoverJob) (mover.Request, []moverFile, error) {
+func moverFiles(job server.MoverJob) (mover.Request, []moverFile, error) {
 	request := job.Request
 	request.Source, request.Target = clone(request.Source), clone(request.Target)
 	source, errSource := sideFiles("source", request.Source, job.Source)
@@ -48,7 +48,7 @@ func moverFiles(job reconcile.MoverJob) (mover.Request, []moverFile, error) {
 }
 
 // sideFiles lists the files of one side, and tells its endpoint where they are.
-func sideFiles(side string, endpoint *mover.Endpoint, refs reconcile.MoverSide) ([]moverFile, error) {
+func sideFiles(side string, endpoint *mover.Endpoint, refs server.MoverSide) ([]moverFile, error) {
 	var files []moverFile
 	for _, f := range []struct {
 		ref  *spec.SecretRef
@@ -102,7 +102,7 @@ func requestDigest(request mover.Request, files []moverFile) (string, error) {
 }
 
 // manifest is the Job of a mover run.
-func (c *Client) manifest(job reconcile.MoverJob, files []moverFile, digest string, shape spec.Mover) (*batchv1.Job, error) {
+func (c *Client) manifest(job server.MoverJob, files []moverFile, digest string, shape spec.Mover) (*batchv1.Job, error) {
 	resources, err := requirements(shape.Resources)
 	if err != nil {
 		return nil, err

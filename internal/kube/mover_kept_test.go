@@ -18,9 +18,9 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // meshed is a cluster whose mesh adds a container to every pod: ours ends with
@@ -100,7 +100,7 @@ func TestAContainerOfAMeshKeepsNobodyWaiting(t *testing.T) {
 			client := m.client()
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			got, err := client.Run(ctx, reconcile.MoverJob{Name: "copy", Keep: true, Deadline: time.Hour}, nil)
+			got, err := client.Run(ctx, server.MoverJob{Name: "copy", Keep: true, Deadline: time.Hour}, nil)
 			if text := string(got); err != nil && !strings.Contains(err.Error(), c.want) || err == nil && text != c.want {
 				t.Errorf("got %q and error %v, want %q", text, err, c.want)
 			}
@@ -134,8 +134,8 @@ func TestAPodOnItsWayOutIsNotGivenUp(t *testing.T) {
 	}
 }
 
-func plainMover(name string) reconcile.MoverJob {
-	return reconcile.MoverJob{Name: name, Request: mover.Request{Operation: mover.OpCopy}}
+func plainMover(name string) server.MoverJob {
+	return server.MoverJob{Name: name, Request: mover.Request{Operation: mover.OpCopy}}
 }
 
 // An engine's pod is replaced by its Job, once the one that died is out of the

@@ -15,8 +15,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -24,16 +24,16 @@ func event(format string, args ...any) string {
 	return fmt.Sprintf("echo '%s'\n", fmt.Sprintf(format, args...))
 }
 
-func twoSides(name string) reconcile.MoverJob {
-	return reconcile.MoverJob{
+func twoSides(name string) server.MoverJob {
+	return server.MoverJob{
 		Name: name,
 		Request: mover.Request{
 			Operation: mover.OpInspect, Engine: mover.PostgreSQL,
 			Source: &mover.Endpoint{Host: "postgresql", Port: 5432, Username: "postgres"},
 			Target: &mover.Endpoint{Host: "pg.example.com", Port: 5432, Username: "circleci"},
 		},
-		Source: reconcile.MoverSide{Password: &spec.SecretRef{Secret: &spec.SecretKey{Name: "postgresql", Key: "postgres-password"}}},
-		Target: reconcile.MoverSide{Password: &spec.SecretRef{Env: "TARGET_PASSWORD"}, CA: &spec.SecretRef{Secret: &spec.SecretKey{Name: "target-ca", Key: "ca.pem"}}},
+		Source: server.MoverSide{Password: &spec.SecretRef{Secret: &spec.SecretKey{Name: "postgresql", Key: "postgres-password"}}},
+		Target: server.MoverSide{Password: &spec.SecretRef{Env: "TARGET_PASSWORD"}, CA: &spec.SecretRef{Secret: &spec.SecretKey{Name: "target-ca", Key: "ca.pem"}}},
 	}
 }
 
@@ -85,8 +85,8 @@ func secretError(b *bed, name string) error {
 	return err
 }
 
-func plainJob(name string) reconcile.MoverJob {
-	return reconcile.MoverJob{Name: name, Request: mover.Request{Operation: mover.OpCopy, Engine: mover.PostgreSQL}}
+func plainJob(name string) server.MoverJob {
+	return server.MoverJob{Name: name, Request: mover.Request{Operation: mover.OpCopy, Engine: mover.PostgreSQL}}
 }
 
 func TestMoverIsAdopted(t *testing.T) {
@@ -202,14 +202,14 @@ func TestMoverLacksSomething(t *testing.T) {
 	b.secret("postgresql", map[string]string{"password": "x", "username": "y"})
 	cases := []struct {
 		name   string
-		change func(*reconcile.MoverJob)
+		change func(*server.MoverJob)
 		want   string
 	}{
-		{"no Secret", func(j *reconcile.MoverJob) { j.Source.Password.Secret.Name = "nothing" },
+		{"no Secret", func(j *server.MoverJob) { j.Source.Password.Secret.Name = "nothing" },
 			"run Job lacks: the mover needs source/password: read Secret nothing: it is not there in namespace " + b.namespace},
-		{"no key", func(*reconcile.MoverJob) {},
+		{"no key", func(*server.MoverJob) {},
 			"run Job lacks: the mover needs source/password: key postgres-password of Secret postgresql is not there; it has: password, username"},
-		{"no variable", func(j *reconcile.MoverJob) { j.Source.Password.Secret.Key = "password" },
+		{"no variable", func(j *server.MoverJob) { j.Source.Password.Secret.Key = "password" },
 			"run Job lacks: the mover needs target/password: environment variable TARGET_PASSWORD is not set"},
 	}
 	for _, c := range cases {

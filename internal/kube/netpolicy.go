@@ -14,35 +14,35 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // Policies judges whether network policies keep the pods of workloads, and our
 // own, from hosts. It reads policies of the kind every cluster knows; what a
 // network plugin has beside it is out of sight.
-func (c *Client) Policies(ctx context.Context, stands []reconcile.Stand, hosts []mover.Reached) engine.Observed[[]reconcile.PolicyVerdict] {
+func (c *Client) Policies(ctx context.Context, stands []server.Stand, hosts []mover.Reached) engine.Observed[[]server.PolicyVerdict] {
 	g, err := c.policed(ctx)
 	if err != nil {
-		return engine.CouldNot[[]reconcile.PolicyVerdict](err)
+		return engine.CouldNot[[]server.PolicyVerdict](err)
 	}
 	if len(g.policies) == 0 {
-		return engine.Found([]reconcile.PolicyVerdict(nil))
+		return engine.Found([]server.PolicyVerdict(nil))
 	}
 	shape, err := c.shape(ctx)
 	if err != nil {
-		return engine.CouldNot[[]reconcile.PolicyVerdict](err)
+		return engine.CouldNot[[]server.PolicyVerdict](err)
 	}
 	subjects := map[string]map[string]string{"": c.labelsOf(shape)}
 	for _, w := range g.workloads {
 		onNode := w.template.Spec.HostNetwork // no policy is about its pods
-		if !onNode && slices.ContainsFunc(stands, func(s reconcile.Stand) bool { return slices.Contains(s.Workloads, w.key()) }) {
+		if !onNode && slices.ContainsFunc(stands, func(s server.Stand) bool { return slices.Contains(s.Workloads, w.key()) }) {
 			subjects[w.key()] = w.template.Labels
 		}
 	}
 	net := network{namespace: c.options.Namespace, services: g.services, dns: c.dnsOnce(ctx)}
-	var out []reconcile.PolicyVerdict
+	var out []server.PolicyVerdict
 	for _, subject := range keysOf(subjects) {
 		over := governing(g.policies, subjects[subject])
 		for _, host := range hosts {
@@ -100,11 +100,11 @@ const (
 
 // judgeHost says what policies make of the way to one host, nil where they let
 // it pass or there are none. One rule of one policy is enough to let it pass.
-func (n network) judgeHost(over []networkingv1.NetworkPolicy, host mover.Reached) *reconcile.PolicyVerdict {
+func (n network) judgeHost(over []networkingv1.NetworkPolicy, host mover.Reached) *server.PolicyVerdict {
 	if len(over) == 0 {
 		return nil
 	}
-	v := &reconcile.PolicyVerdict{Host: host.Host}
+	v := &server.PolicyVerdict{Host: host.Host}
 	for _, p := range over {
 		v.Policies = append(v.Policies, p.Name)
 	}

@@ -6,12 +6,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // secretInfo is what may be told of a Secret.
-func secretInfo(s corev1.Secret) reconcile.SecretInfo {
-	return reconcile.SecretInfo{Name: s.Name, Keys: keysOf(s.Data), Owner: ownerOf(s.ObjectMeta), Ours: isOurs(s.ObjectMeta)}
+func secretInfo(s corev1.Secret) server.SecretInfo {
+	return server.SecretInfo{Name: s.Name, Keys: keysOf(s.Data), Owner: ownerOf(s.ObjectMeta), Ours: isOurs(s.ObjectMeta)}
 }
 
 func isOurs(m metav1.ObjectMeta) bool { return m.Labels[labelManagedBy] == manager }

@@ -13,19 +13,19 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // Info reads a Secret's keys and owner.
-func (c *Client) Info(ctx context.Context, name string) engine.Observed[reconcile.SecretInfo] {
+func (c *Client) Info(ctx context.Context, name string) engine.Observed[server.SecretInfo] {
 	got, err := c.kube.CoreV1().Secrets(c.options.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return engine.NotThere[reconcile.SecretInfo]()
+		return engine.NotThere[server.SecretInfo]()
 	}
 	if err != nil {
-		return engine.CouldNot[reconcile.SecretInfo](fmt.Errorf("read Secret %s: %w", name, err))
+		return engine.CouldNot[server.SecretInfo](fmt.Errorf("read Secret %s: %w", name, err))
 	}
 	return engine.Found(secretInfo(*got))
 }
@@ -33,45 +33,45 @@ func (c *Client) Info(ctx context.Context, name string) engine.Observed[reconcil
 // Compare tells whether every key of the Secret named name holds what ref
 // points at. A reference that points at nothing is a problem, not a failed
 // read.
-func (c *Client) Compare(ctx context.Context, name string, keys []string, ref spec.SecretRef) engine.Observed[reconcile.Credentials] {
+func (c *Client) Compare(ctx context.Context, name string, keys []string, ref spec.SecretRef) engine.Observed[server.Credentials] {
 	wanted, err := c.resolve(ctx, ref)
 	if errors.Is(err, errMissing) {
-		return engine.Found(reconcile.Credentials{Name: name, Problem: err.Error()})
+		return engine.Found(server.Credentials{Name: name, Problem: err.Error()})
 	}
 	if err != nil {
-		return engine.CouldNot[reconcile.Credentials](fmt.Errorf("compare Secret %s: %w", name, err))
+		return engine.CouldNot[server.Credentials](fmt.Errorf("compare Secret %s: %w", name, err))
 	}
 	got, err := c.kube.CoreV1().Secrets(c.options.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return engine.NotThere[reconcile.Credentials]()
+		return engine.NotThere[server.Credentials]()
 	}
 	if err != nil {
-		return engine.CouldNot[reconcile.Credentials](fmt.Errorf("read Secret %s: %w", name, err))
+		return engine.CouldNot[server.Credentials](fmt.Errorf("read Secret %s: %w", name, err))
 	}
 	problem := differs(*got, keys, wanted)
-	return engine.Found(reconcile.Credentials{Name: name, Matches: problem == "", Problem: problem, Owner: keeperOf(*got), Others: others(*got, keys, wanted)})
+	return engine.Found(server.Credentials{Name: name, Matches: problem == "", Problem: problem, Owner: keeperOf(*got), Others: others(*got, keys, wanted)})
 }
 
 // others says what the keys hold that are not asked for: whoever reads one of
 // them may get the password out of a connection string.
-func others(got corev1.Secret, keys []string, wanted secret) map[string]reconcile.KeyContent {
-	var out map[string]reconcile.KeyContent
+func others(got corev1.Secret, keys []string, wanted secret) map[string]server.KeyContent {
+	var out map[string]server.KeyContent
 	for key, content := range got.Data {
 		if slices.Contains(keys, key) {
 			continue
 		}
 		if out == nil {
-			out = map[string]reconcile.KeyContent{}
+			out = map[string]server.KeyContent{}
 		}
-		out[key] = reconcile.HoldsElse
+		out[key] = server.HoldsElse
 		u, err := url.Parse(strings.TrimSpace(string(content)))
 		if err != nil || u.Scheme == "" || u.User == nil {
 			continue
 		}
 		if password, has := u.User.Password(); has {
-			out[key] = reconcile.HoldsOtherPassword
+			out[key] = server.HoldsOtherPassword
 			if subtle.ConstantTimeCompare([]byte(password), wanted) == 1 {
-				out[key] = reconcile.HoldsPassword
+				out[key] = server.HoldsPassword
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // RoleOptions say for whom roles are written.
@@ -27,7 +28,7 @@ type RoleOptions struct {
 // Roles writes rights as Kubernetes objects: a Role for what has a namespace,
 // a ClusterRole for what has none and, for a service account, the account
 // itself and both bindings. It asks no cluster.
-func Roles(rights []reconcile.Permission, o RoleOptions) ([]runtime.Object, error) {
+func Roles(rights []server.Permission, o RoleOptions) ([]runtime.Object, error) {
 	if problems := validation.IsDNS1123Subdomain(o.ServiceAccount); o.ServiceAccount != "" && len(problems) > 0 {
 		return nil, fmt.Errorf("name service account %q: %s", o.ServiceAccount, strings.Join(problems, "; "))
 	}
@@ -69,10 +70,10 @@ func kindOfRBAC(version, kind string) metav1.TypeMeta {
 
 // rulesOf collects rights into rules: one for each set of verbs on kinds of one
 // group, in the order of the rights.
-func rulesOf(rights []reconcile.Permission, cluster bool) []rbacv1.PolicyRule {
+func rulesOf(rights []server.Permission, cluster bool) []rbacv1.PolicyRule {
 	var out []rbacv1.PolicyRule
 	verbs := map[string][]string{}
-	var order []reconcile.Permission
+	var order []server.Permission
 	for _, p := range rights {
 		if p.Cluster != cluster {
 			continue

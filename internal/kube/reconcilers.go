@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // argoNamespace is where Argo CD lives unless somebody chose another place.
@@ -32,30 +32,30 @@ var reconcilers = map[string]struct {
 }
 
 // Reconciliation reads the object by which a tool reconciles the release.
-func (c *Client) Reconciliation(ctx context.Context, rel reconcile.Release) engine.Observed[reconcile.Reconciliation] {
+func (c *Client) Reconciliation(ctx context.Context, rel server.Release) engine.Observed[server.Reconciliation] {
 	m := rel.ManagerObject
 	kind, ok := reconcilers[m.Kind]
 	if !ok || m.Name == "" {
-		return engine.CouldNot[reconcile.Reconciliation](errors.New("the marks on the release's objects do not name the tool's own object"))
+		return engine.CouldNot[server.Reconciliation](errors.New("the marks on the release's objects do not name the tool's own object"))
 	}
 	found, err := c.reconciler(ctx, m)
 	if apierrors.IsNotFound(err) {
-		return engine.NotThere[reconcile.Reconciliation]()
+		return engine.NotThere[server.Reconciliation]()
 	}
 	if err != nil {
-		return engine.CouldNot[reconcile.Reconciliation](fmt.Errorf("read %s: %w", m, err))
+		return engine.CouldNot[server.Reconciliation](fmt.Errorf("read %s: %w", m, err))
 	}
 	m.Namespace = found.GetNamespace()
 	suspended, how, err := kind.suspended(*found)
 	if err != nil {
-		return engine.CouldNot[reconcile.Reconciliation](fmt.Errorf("read %s: %w", m, err))
+		return engine.CouldNot[server.Reconciliation](fmt.Errorf("read %s: %w", m, err))
 	}
-	return engine.Found(reconcile.Reconciliation{Object: m.String(), Suspended: suspended, How: how})
+	return engine.Found(server.Reconciliation{Object: m.String(), Suspended: suspended, How: how})
 }
 
 // reconciler reads the object at the first version that the cluster serves. A
 // version it does not serve is not found, as the object itself is.
-func (c *Client) reconciler(ctx context.Context, m reconcile.ManagerObject) (*unstructured.Unstructured, error) {
+func (c *Client) reconciler(ctx context.Context, m server.ManagerObject) (*unstructured.Unstructured, error) {
 	objects, err := c.objects()
 	if err != nil {
 		return nil, err

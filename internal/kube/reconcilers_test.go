@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 func foreign(version, kind, namespace, name string, spec, annotations map[string]any) *unstructured.Unstructured {
@@ -24,8 +24,8 @@ func foreign(version, kind, namespace, name string, spec, annotations map[string
 }
 
 func TestReconciliationOfTheToolsOwnObject(t *testing.T) {
-	argo := reconcile.ManagerObject{Kind: "Application", Name: "ci"}
-	flux := reconcile.ManagerObject{Kind: "HelmRelease", Namespace: "flux-system", Name: "ci"}
+	argo := server.ManagerObject{Kind: "Application", Name: "ci"}
+	flux := server.ManagerObject{Kind: "HelmRelease", Namespace: "flux-system", Name: "ci"}
 	sync := func(automated any) map[string]any {
 		return map[string]any{"syncPolicy": map[string]any{"automated": automated}}
 	}
@@ -35,15 +35,15 @@ func TestReconciliationOfTheToolsOwnObject(t *testing.T) {
 	release := func(version string, spec map[string]any) *unstructured.Unstructured {
 		return foreign("helm.toolkit.fluxcd.io/"+version, "HelmRelease", "flux-system", "ci", spec, nil)
 	}
-	found := func(object string, suspended bool, how string) engine.Observed[reconcile.Reconciliation] {
-		return engine.Found(reconcile.Reconciliation{Object: object, Suspended: suspended, How: how})
+	found := func(object string, suspended bool, how string) engine.Observed[server.Reconciliation] {
+		return engine.Found(server.Reconciliation{Object: object, Suspended: suspended, How: how})
 	}
 	inArgo, inFlux := "Application argocd/ci", "HelmRelease flux-system/ci"
 	for _, tc := range []struct {
 		name   string
-		tool   reconcile.ManagerObject
+		tool   server.ManagerObject
 		object *unstructured.Unstructured
-		want   engine.Observed[reconcile.Reconciliation]
+		want   engine.Observed[server.Reconciliation]
 	}{
 		{"no automated sync", argo, app(map[string]any{"syncPolicy": map[string]any{}}, nil), found(inArgo, true, "spec.syncPolicy.automated is absent")},
 		{"no sync policy", argo, app(nil, nil), found(inArgo, true, "spec.syncPolicy.automated is absent")},
@@ -54,8 +54,8 @@ func TestReconciliationOfTheToolsOwnObject(t *testing.T) {
 		{"Flux, active", flux, release("v2", map[string]any{"suspend": false}), found(inFlux, false, "spec.suspend is not true")},
 		{"Flux, silent", flux, release("v2", nil), found(inFlux, false, "spec.suspend is not true")},
 		{"an older Flux", flux, release("v2beta1", map[string]any{"suspend": true}), found(inFlux, true, "spec.suspend is true")},
-		{"another name", flux, foreign("helm.toolkit.fluxcd.io/v2", "HelmRelease", "flux-system", "other", nil, nil), engine.NotThere[reconcile.Reconciliation]()},
-		{"no name known", reconcile.ManagerObject{}, nil, engine.CouldNot[reconcile.Reconciliation](errors.New("the marks on the release's objects do not name the tool's own object"))},
+		{"another name", flux, foreign("helm.toolkit.fluxcd.io/v2", "HelmRelease", "flux-system", "other", nil, nil), engine.NotThere[server.Reconciliation]()},
+		{"no name known", server.ManagerObject{}, nil, engine.CouldNot[server.Reconciliation](errors.New("the marks on the release's objects do not name the tool's own object"))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var objects []runtime.Object
@@ -64,7 +64,7 @@ func TestReconciliationOfTheToolsOwnObject(t *testing.T) {
 			}
 			c := newClient(Options{Namespace: "ci"}, kubernetes.Interface(nil))
 			c.foreign = fakeForeign(objects...)
-			if got := c.Reconciliation(t.Context(), reconcile.Release{ManagerObject: tc.tool}); got != tc.want {
+			if got := c.Reconciliation(t.Context(), server.Release{ManagerObject: tc.tool}); got != tc.want {
 				t.Errorf("got %+v, want %+v", got, tc.want)
 			}
 		})
@@ -86,7 +86,7 @@ func TestReconciliationThatIsForbidden(t *testing.T) {
 		return true, nil, apierrors.NewForbidden(schema.GroupResource{Group: "argoproj.io", Resource: "applications"}, "ci", errors.New("no"))
 	}
 	client.PrependReactor("list", "*", forbidden)
-	rel := reconcile.Release{ManagerObject: reconcile.ManagerObject{Kind: "Application", Name: "ci"}}
+	rel := server.Release{ManagerObject: server.ManagerObject{Kind: "Application", Name: "ci"}}
 	if got := c.Reconciliation(t.Context(), rel); !got.Is() || !got.Value.Suspended {
 		t.Errorf("with get in argocd: %+v", got)
 	}

@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -20,7 +20,7 @@ func TestOtherKeysAreToldByWhatTheyHold(t *testing.T) {
 	}}
 	c := newClient(Options{Namespace: "ci"}, fake.NewClientset(secret))
 	got := c.Compare(t.Context(), "pg", []string{"password"}, spec.SecretRef{Secret: &spec.SecretKey{Name: "pg", Key: "password"}})
-	want := map[string]reconcile.KeyContent{"uri": reconcile.HoldsPassword, "old": reconcile.HoldsOtherPassword, "username": reconcile.HoldsElse, "host": reconcile.HoldsElse}
+	want := map[string]server.KeyContent{"uri": server.HoldsPassword, "old": server.HoldsOtherPassword, "username": server.HoldsElse, "host": server.HoldsElse}
 	if !got.Value.Matches || !maps.Equal(got.Value.Others, want) {
 		t.Errorf("got %+v", got)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -74,7 +75,7 @@ var outageCalls = map[string]func(context.Context, *Client) error{
 	"Movers.Stop": func(ctx context.Context, c *Client) error { return c.Stop(ctx, "old") },
 	"Movers.Run":  runFence,
 	"Reconcilers.Reconciliation": func(ctx context.Context, c *Client) error {
-		return unreadOf(c.Reconciliation(ctx, reconcile.Release{Manager: spec.ManagedByArgoCD, ManagerObject: reconcile.ManagerObject{Kind: "Application", Namespace: "argo", Name: "app"}}))
+		return unreadOf(c.Reconciliation(ctx, server.Release{Manager: spec.ManagedByArgoCD, ManagerObject: server.ManagerObject{Kind: "Application", Namespace: "argo", Name: "app"}}))
 	},
 }
 
@@ -91,14 +92,14 @@ func unreadOf[T any](o engine.Observed[T]) error {
 }
 
 func runFence(ctx context.Context, c *Client) error {
-	_, err := c.Run(ctx, reconcile.MoverJob{Name: "fence", Deadline: time.Minute, Request: mover.Request{Operation: mover.OpFence}}, nil)
+	_, err := c.Run(ctx, server.MoverJob{Name: "fence", Deadline: time.Minute, Request: mover.Request{Operation: mover.OpFence}}, nil)
 	return err
 }
 
 // TestEveryCallOfAnOutageIsInTheTable: a port that gets a method gets a row, and
 // with it a limit that is tried.
 func TestEveryCallOfAnOutageIsInTheTable(t *testing.T) {
-	providers := reflect.TypeFor[reconcile.Providers]()
+	providers := reflect.TypeFor[server.Providers]()
 	mine := reflect.TypeFor[*Client]()
 	found := 0
 	for _, field := range reflect.VisibleFields(providers) {

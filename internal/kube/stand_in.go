@@ -10,11 +10,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // standIn has the pod of a Job stand in the place of a workload's.
-func (c *Client) standIn(ctx context.Context, template *corev1.PodTemplateSpec, job string, s reconcile.Stand) error {
+func (c *Client) standIn(ctx context.Context, template *corev1.PodTemplateSpec, job string, s server.Stand) error {
 	like, err := c.likeOf(ctx, s.Workload)
 	if err != nil {
 		return err

@@ -17,8 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // taker is somebody who takes pods for its own by their labels.
@@ -39,14 +39,14 @@ type grounds struct {
 // pod of ours can stand there: the policies select it as they select the
 // workload's pods, and no Service, workload or PodDisruptionBudget does. A Service
 // may publish pods that are not ready.
-func (c *Client) Stands(ctx context.Context) engine.Observed[[]reconcile.Stand] {
+func (c *Client) Stands(ctx context.Context) engine.Observed[[]server.Stand] {
 	c.stood.Store(nil)
 	g, err := c.grounds(ctx)
 	if err != nil {
-		return engine.CouldNot[[]reconcile.Stand](err)
+		return engine.CouldNot[[]server.Stand](err)
 	}
 	c.stood.Store(&g) // whoever stands there, and what policies say, is the same
-	places := map[string]*reconcile.Stand{}
+	places := map[string]*server.Stand{}
 	var order []string
 	for _, w := range g.workloads {
 		if w.kind == kindCronJob { // it stands where the others do, and rests meanwhile
@@ -54,7 +54,7 @@ func (c *Client) Stands(ctx context.Context) engine.Observed[[]reconcile.Stand] 
 		}
 		found, err := g.stand(w, c.ours())
 		if err != nil {
-			return engine.CouldNot[[]reconcile.Stand](err)
+			return engine.CouldNot[[]server.Stand](err)
 		}
 		place := g.place(w)
 		known := places[place]
@@ -69,7 +69,7 @@ func (c *Client) Stands(ctx context.Context) engine.Observed[[]reconcile.Stand] 
 			known.Workloads = append(known.Workloads, found.Workloads...)
 		}
 	}
-	out := make([]reconcile.Stand, 0, len(order))
+	out := make([]server.Stand, 0, len(order))
 	for _, place := range order {
 		out = append(out, *places[place])
 	}
@@ -231,9 +231,9 @@ const most = 12
 
 // stand leaves out of a workload's labels as few as it takes that nobody takes
 // the pod for one of theirs.
-func (g *grounds) stand(w workload, ours map[string]string) (reconcile.Stand, error) {
+func (g *grounds) stand(w workload, ours map[string]string) (server.Stand, error) {
 	own := w.template.Labels
-	out := reconcile.Stand{Workload: w.key(), Workloads: []string{w.key()}}
+	out := server.Stand{Workload: w.key(), Workloads: []string{w.key()}}
 	keys := slices.Sorted(maps.Keys(own))
 	if len(keys) > most {
 		return out, fmt.Errorf("%s has more than %d labels on its pods", w.key(), most)

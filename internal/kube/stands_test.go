@@ -19,8 +19,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"sigs.k8s.io/yaml"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -142,7 +142,7 @@ func TestThePodHasTheWorkloadsPlaceAndAccount(t *testing.T) {
 	c := newClient(Options{Namespace: "ci", Name: "ci-prod", Image: "circleci-dr:1"}, fake.NewClientset(frontend(), service(map[string]string{"app": "frontend"})))
 	c.options.Defaults = nil
 	stand := c.Stands(t.Context()).Value[0]
-	job := reconcile.MoverJob{Name: "reach", Request: mover.Request{Operation: mover.OpReach, Target: &mover.Endpoint{Host: "pg", Port: 5432}}, Stand: &stand}
+	job := server.MoverJob{Name: "reach", Request: mover.Request{Operation: mover.OpReach, Target: &mover.Endpoint{Host: "pg", Port: 5432}}, Stand: &stand}
 	live, err := c.start(t.Context(), job, job.Request, nil, "digest")
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func policiesIn(t *testing.T, path string) []runtime.Object {
 // Where everything is denied and the application is let out by its label, our
 // own pods are cut off, and the labels of the spec let them out.
 func TestADefaultDenyNamesWhomItCutsOff(t *testing.T) {
-	stands := []reconcile.Stand{{Workload: "Deployment/frontend", Workloads: []string{"Deployment/frontend"}}}
+	stands := []server.Stand{{Workload: "Deployment/frontend", Workloads: []string{"Deployment/frontend"}}}
 	host := []mover.Reached{{Host: "pg.example.com:5432"}}
 	for _, own := range []map[string]string{nil, {"layer": "tools"}} {
 		c := newClient(Options{Namespace: "ci", Name: "ci-prod", Mover: spec.Mover{Labels: own}}, fake.NewClientset(append(policiesIn(t, "testdata/default-deny.yaml"), frontend())...))
@@ -232,7 +232,7 @@ func TestWhereAPodStandsIsReadOnce(t *testing.T) {
 	}
 	k.ClearActions()
 	for i, s := range stands.Value {
-		job := reconcile.MoverJob{Name: fmt.Sprint("reach-", i), Request: mover.Request{Operation: mover.OpReach}, Stand: &s}
+		job := server.MoverJob{Name: fmt.Sprint("reach-", i), Request: mover.Request{Operation: mover.OpReach}, Stand: &s}
 		if _, err := c.start(t.Context(), job, job.Request, nil, "digest"); err != nil {
 			t.Fatal(err)
 		}

@@ -12,9 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // store is everything of one datastore in the release, as Kubernetes has it.
@@ -42,19 +42,19 @@ type volume struct {
 
 // Internal reads a datastore's own objects. What is in it may be absent; the
 // whole is only ever present or unknown.
-func (c *Client) Internal(ctx context.Context, datastore mover.Engine, name string) engine.Observed[reconcile.InternalStore] {
+func (c *Client) Internal(ctx context.Context, datastore mover.Engine, name string) engine.Observed[server.InternalStore] {
 	s, err := c.store(ctx, datastore, name)
 	if err != nil {
-		return engine.CouldNot[reconcile.InternalStore](err)
+		return engine.CouldNot[server.InternalStore](err)
 	}
-	out := reconcile.InternalStore{
-		StatefulSet: engine.NotThere[reconcile.StatefulSet](),
-		Secret:      engine.NotThere[reconcile.SecretInfo](),
+	out := server.InternalStore{
+		StatefulSet: engine.NotThere[server.StatefulSet](),
+		Secret:      engine.NotThere[server.SecretInfo](),
 		Unprotected: s.unprotected(),
 	}
 	out.Protected = len(out.Unprotected) == 0
 	if s.set != nil {
-		out.StatefulSet = engine.Found(reconcile.StatefulSet{
+		out.StatefulSet = engine.Found(server.StatefulSet{
 			Name: s.set.Name, Replicas: ofStatefulSet(*s.set).count(), Ready: int(ofStatefulSet(*s.set).ready), Image: s.image(),
 		})
 	}
@@ -108,8 +108,8 @@ func (s store) password() *corev1.Secret {
 	return named
 }
 
-func (v volume) view() reconcile.Volume {
-	out := reconcile.Volume{Claim: v.claim.Name, Name: v.claim.Spec.VolumeName, ReclaimPolicy: "unknown"}
+func (v volume) view() server.Volume {
+	out := server.Volume{Claim: v.claim.Name, Name: v.claim.Spec.VolumeName, ReclaimPolicy: "unknown"}
 	size, ok := v.claim.Status.Capacity[corev1.ResourceStorage]
 	if !ok {
 		size = v.claim.Spec.Resources.Requests[corev1.ResourceStorage]

@@ -14,9 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 func TestStoreIsProtectedAndRemoved(t *testing.T) {
@@ -88,11 +88,11 @@ func TestStoreIsProtectedAndRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	present := reconcile.InternalStore{
-		StatefulSet: engine.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1, Image: "tb/pause:1"}),
-		Secret:      engine.Found(reconcile.SecretInfo{Name: "postgresql", Keys: []string{"postgres-password"}, Owner: "Helm release ci"}),
+	present := server.InternalStore{
+		StatefulSet: engine.Found(server.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1, Image: "tb/pause:1"}),
+		Secret:      engine.Found(server.SecretInfo{Name: "postgresql", Keys: []string{"postgres-password"}, Owner: "Helm release ci"}),
 		Services:    []string{"postgresql"}, Protected: true,
-		Volumes: []reconcile.Volume{{Claim: "data-postgresql-0", Name: volumeName, ReclaimPolicy: "Retain", Bytes: 1 << 20, By: "local"}},
+		Volumes: []server.Volume{{Claim: "data-postgresql-0", Name: volumeName, ReclaimPolicy: "Retain", Bytes: 1 << 20, By: "local"}},
 	}
 	if got := c.Internal(t.Context(), mover.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, engine.Found(present)) {
 		t.Errorf("protected: got  %+v\nwant %+v", got, present)
@@ -103,7 +103,7 @@ func TestStoreIsProtectedAndRemoved(t *testing.T) {
 		}
 	}
 	gone := present
-	gone.StatefulSet, gone.Services = engine.NotThere[reconcile.StatefulSet](), nil
+	gone.StatefulSet, gone.Services = engine.NotThere[server.StatefulSet](), nil
 	gone.Volumes[0].KeptSince = at
 	if got := c.Internal(t.Context(), mover.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, engine.Found(gone)) {
 		t.Errorf("removed: got  %+v\nwant %+v", got, gone)

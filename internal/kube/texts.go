@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // notOfHelm leaves out Helm's records, which are the largest Secrets.
@@ -21,7 +21,7 @@ const notOfHelm = "type!=helm.sh/release.v1"
 
 // Application is List with what the workloads are told and what else runs pods
 // of the application, in three lists more.
-func (c *Client) Application(ctx context.Context) reconcile.Application {
+func (c *Client) Application(ctx context.Context) server.Application {
 	var (
 		seen    listed
 		maps    []corev1.ConfigMap
@@ -46,11 +46,11 @@ func (c *Client) Application(ctx context.Context) reconcile.Application {
 	}
 	switch {
 	case err != nil:
-		return reconcile.Application{Workloads: engine.CouldNot[[]reconcile.Workload](err), Writers: engine.CouldNot[[]reconcile.Writer](err)}
+		return server.Application{Workloads: engine.CouldNot[[]server.Workload](err), Writers: engine.CouldNot[[]server.Writer](err)}
 	case noJobs != nil:
-		return reconcile.Application{Workloads: engine.Found(seen.counts), Writers: engine.CouldNot[[]reconcile.Writer](noJobs)}
+		return server.Application{Workloads: engine.Found(seen.counts), Writers: engine.CouldNot[[]server.Writer](noJobs)}
 	}
-	return reconcile.Application{Workloads: engine.Found(seen.counts), Writers: engine.Found(c.writers(ctx, seen, jobs))}
+	return server.Application{Workloads: engine.Found(seen.counts), Writers: engine.Found(c.writers(ctx, seen, jobs))}
 }
 
 // read gives each workload what it is told.
@@ -100,18 +100,18 @@ func holdersOf(maps []corev1.ConfigMap, secrets []corev1.Secret) holders {
 // textsOf gives what a workload's pods are told, by the place where it stands:
 // the fields of the pod template, and what ConfigMaps and Secrets hold that it
 // uses. It is for comparing with addresses, never for showing.
-func textsOf(w workload, held holders) (reconcile.Texts, error) {
+func textsOf(w workload, held holders) (server.Texts, error) {
 	template, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&w.template)
 	if err != nil {
 		return nil, fmt.Errorf("read the pod template of %s: %w", w.key(), err)
 	}
-	out := reconcile.Texts{}
-	for path, v := range reconcile.Leaves(w.templateIn(template)) {
-		out[reconcile.Place{Object: w.key(), Field: path}] = reconcile.LeafText(v)
+	out := server.Texts{}
+	for path, v := range server.Leaves(w.templateIn(template)) {
+		out[server.Place{Object: w.key(), Field: path}] = server.LeafText(v)
 	}
 	for _, name := range usedBy(w.template.Spec) {
-		for path, v := range reconcile.Leaves(map[string]any{"data": anyValues(held[name])}) {
-			out[reconcile.Place{Object: name, Field: path}] = reconcile.LeafText(v)
+		for path, v := range server.Leaves(map[string]any{"data": anyValues(held[name])}) {
+			out[server.Place{Object: name, Field: path}] = server.LeafText(v)
 		}
 	}
 	return out, nil

@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 func named(name string) corev1.LocalObjectReference { return corev1.LocalObjectReference{Name: name} }
@@ -53,7 +53,7 @@ func TestTextsOfAWorkload(t *testing.T) {
 		t.Fatal(err)
 	}
 	const pod = "spec.template.spec."
-	want := reconcile.Texts{}
+	want := server.Texts{}
 	for field, text := range map[string]string{
 		`spec.template.metadata.annotations["example.com/db"]`:       "postgresql",
 		pod + "initContainers[wait].name":                            "wait",
@@ -71,13 +71,13 @@ func TestTextsOfAWorkload(t *testing.T) {
 		pod + "volumes[all].name":                                    "all",
 		pod + "volumes[all].projected.sources[0].secret.name":        "projected",
 	} {
-		want[reconcile.Place{Object: "Deployment/api", Field: field}] = text
+		want[server.Place{Object: "Deployment/api", Field: field}] = text
 	}
-	want[reconcile.Place{Object: "ConfigMap/settings", Field: "data.SERVER"}] = "one"
-	want[reconcile.Place{Object: "ConfigMap/file", Field: `data["app.ini"]`}] = "two"
-	want[reconcile.Place{Object: "Secret/url", Field: "data.url"}] = "three"
-	want[reconcile.Place{Object: "Secret/projected", Field: "data.url"}] = "four"
-	if !reflect.DeepEqual(map[reconcile.Place]string(got), map[reconcile.Place]string(want)) {
+	want[server.Place{Object: "ConfigMap/settings", Field: "data.SERVER"}] = "one"
+	want[server.Place{Object: "ConfigMap/file", Field: `data["app.ini"]`}] = "two"
+	want[server.Place{Object: "Secret/url", Field: "data.url"}] = "three"
+	want[server.Place{Object: "Secret/projected", Field: "data.url"}] = "four"
+	if !reflect.DeepEqual(map[server.Place]string(got), map[server.Place]string(want)) {
 		for place, text := range want {
 			if got[place] != text {
 				t.Errorf("%s says %q, want %q", place, got[place], text)
@@ -91,10 +91,10 @@ func TestTextsOfAWorkload(t *testing.T) {
 	}
 	// Nobody prints them by mistake.
 	data, err := json.Marshal(struct {
-		W reconcile.Workload
-		T reconcile.Texts
-	}{reconcile.Workload{Texts: got}, got})
-	if shown := fmt.Sprintf("%v %+v %#v %s", got, reconcile.Workload{Texts: got}, got, data); err != nil || strings.Contains(shown, "three") {
+		W server.Workload
+		T server.Texts
+	}{server.Workload{Texts: got}, got})
+	if shown := fmt.Sprintf("%v %+v %#v %s", got, server.Workload{Texts: got}, got, data); err != nil || strings.Contains(shown, "three") {
 		t.Errorf("%s, error %v", shown, err)
 	}
 }

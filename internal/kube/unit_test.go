@@ -18,9 +18,9 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"sigs.k8s.io/yaml"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -109,15 +109,15 @@ func TestOwnerOf(t *testing.T) {
 
 func TestMoverManifest(t *testing.T) {
 	c := newClient(Options{Namespace: "ci", Name: "ci-prod", Image: "registry.example.com/circleci-dr:1"}, fake.NewClientset())
-	job := reconcile.MoverJob{
+	job := server.MoverJob{
 		Name: "ci-prod-copy-a1",
 		Request: mover.Request{
 			Operation: mover.OpCopy, Engine: mover.PostgreSQL,
 			Source: &mover.Endpoint{Host: "postgresql", Port: 5432, Username: "postgres"},
 			Target: &mover.Endpoint{Host: "pg.example.com", Port: 5432, Username: "circleci"},
 		},
-		Source:   reconcile.MoverSide{Password: &spec.SecretRef{Secret: &spec.SecretKey{Name: "postgresql", Key: "postgres-password"}}},
-		Target:   reconcile.MoverSide{Password: &spec.SecretRef{Env: "TARGET_PASSWORD"}, CA: &spec.SecretRef{File: "ca.pem"}},
+		Source:   server.MoverSide{Password: &spec.SecretRef{Secret: &spec.SecretKey{Name: "postgresql", Key: "postgres-password"}}},
+		Target:   server.MoverSide{Password: &spec.SecretRef{Env: "TARGET_PASSWORD"}, CA: &spec.SecretRef{File: "ca.pem"}},
 		Deadline: 2 * time.Hour,
 	}
 	request, files, err := moverFiles(job)
@@ -156,18 +156,18 @@ func TestMoverManifest(t *testing.T) {
 
 func TestMoverManifestRefuses(t *testing.T) {
 	c := newClient(Options{Namespace: "ci"}, fake.NewClientset())
-	_, err := c.manifest(reconcile.MoverJob{Name: "x"}, nil, "", spec.Mover{})
+	_, err := c.manifest(server.MoverJob{Name: "x"}, nil, "", spec.Mover{})
 	if !errors.Is(err, errNoImage) {
 		t.Errorf("without an image: %v", err)
 	}
 	if _, err = c.engineManifest(EngineWork{Plan: "x"}, workParts{}, spec.Mover{}); !errors.Is(err, errNoImage) {
 		t.Errorf("an engine without an image: %v", err)
 	}
-	_, err = c.manifest(reconcile.MoverJob{Name: "x"}, nil, "", spec.Mover{Image: "i", Resources: spec.Resources{Limits: map[string]string{"memory": "lots"}}})
+	_, err = c.manifest(server.MoverJob{Name: "x"}, nil, "", spec.Mover{Image: "i", Resources: spec.Resources{Limits: map[string]string{"memory": "lots"}}})
 	if err == nil || err.Error() != `mover.resources.limits.memory: "lots" is no quantity such as 500m or 256Mi` {
 		t.Errorf("with a bad quantity: %v", err)
 	}
-	_, _, err = moverFiles(reconcile.MoverJob{Source: reconcile.MoverSide{Password: &spec.SecretRef{Env: "X"}}})
+	_, _, err = moverFiles(server.MoverJob{Source: server.MoverSide{Password: &spec.SecretRef{Env: "X"}}})
 	if err == nil || err.Error() != "a secret for the source is given, but no source" {
 		t.Errorf("with a secret for nothing: %v", err)
 	}
@@ -252,9 +252,9 @@ func TestForbiddenVolumeIsNeitherProtectedNorAbsent(t *testing.T) {
 		return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "persistentvolumes"}, "pv-1", errors.New("no"))
 	})
 	c := newClient(Options{Namespace: "ci", Release: "ci"}, k)
-	want := engine.Found(reconcile.InternalStore{
-		StatefulSet: engine.NotThere[reconcile.StatefulSet](), Secret: engine.NotThere[reconcile.SecretInfo](),
-		Volumes:     []reconcile.Volume{{Claim: "data-postgresql-0", Name: "pv-1", ReclaimPolicy: "unknown"}},
+	want := engine.Found(server.InternalStore{
+		StatefulSet: engine.NotThere[server.StatefulSet](), Secret: engine.NotThere[server.SecretInfo](),
+		Volumes:     []server.Volume{{Claim: "data-postgresql-0", Name: "pv-1", ReclaimPolicy: "unknown"}},
 		Unprotected: []string{`PersistentVolume pv-1: its reclaim policy could not be read (persistentvolumes "pv-1" is forbidden: no)`},
 	})
 	if got := c.Internal(t.Context(), mover.PostgreSQL, "postgresql"); !reflect.DeepEqual(got, want) {

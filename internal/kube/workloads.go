@@ -15,8 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // application selects what a quiesce stops (the product's own label).
@@ -54,10 +54,10 @@ func (w workload) count() int {
 
 // List reads the application layer in five lists, however many workloads
 // there are.
-func (c *Client) List(ctx context.Context) engine.Observed[[]reconcile.Workload] {
+func (c *Client) List(ctx context.Context) engine.Observed[[]server.Workload] {
 	seen, err := c.lists(ctx)
 	if err != nil {
-		return engine.CouldNot[[]reconcile.Workload](err)
+		return engine.CouldNot[[]server.Workload](err)
 	}
 	return engine.Found(seen.counts)
 }
@@ -66,7 +66,7 @@ func (c *Client) List(ctx context.Context) engine.Observed[[]reconcile.Workload]
 // told of it.
 type listed struct {
 	found  []workload
-	counts []reconcile.Workload
+	counts []server.Workload
 	crons  []batchv1.CronJob // of the application or not
 	pods   []corev1.Pod      // likewise
 }
@@ -181,12 +181,12 @@ func readyNow(meta metav1.ObjectMeta, observed int64, ready int32) int32 {
 	return ready
 }
 
-func view(w workload, pods []corev1.Pod, scalers []autoscalingv2.HorizontalPodAutoscaler) (reconcile.Workload, error) {
+func view(w workload, pods []corev1.Pod, scalers []autoscalingv2.HorizontalPodAutoscaler) (server.Workload, error) {
 	mine, err := podsOf(w, pods)
 	if err != nil {
-		return reconcile.Workload{}, err
+		return server.Workload{}, err
 	}
-	out := reconcile.Workload{
+	out := server.Workload{
 		Kind: w.kind, Name: w.meta.Name, Replicas: w.count(), Ready: int(w.ready), Pods: len(mine),
 		Trouble: trouble(mine),
 	}

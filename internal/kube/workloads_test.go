@@ -17,8 +17,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // ofApplication is the metadata of an object of the application layer.
@@ -64,7 +64,7 @@ func TestCountsReadNoSecret(t *testing.T) {
 	if got = app.Workloads; !app.Writers.Is() {
 		t.Errorf("the writers: %s", app.Writers.Why)
 	}
-	if at := (reconcile.Place{Object: "Secret/url", Field: "data.url"}); !got.Is() || got.Value[0].Texts[at] != "canary" || got.Value[0].Replicas != 2 {
+	if at := (server.Place{Object: "Secret/url", Field: "data.url"}); !got.Is() || got.Value[0].Texts[at] != "canary" || got.Value[0].Replicas != 2 {
 		t.Errorf("got %d workloads, %s", len(got.Value), got.Why)
 	}
 	texts := slices.Sorted(slices.Values(append(counts, "list configmaps", "list jobs", "list secrets")))
@@ -127,7 +127,7 @@ func TestCronJobsAreSuspendedAndBroughtBack(t *testing.T) {
 		t.Errorf("afterwards: %s", got)
 	}
 	texts := c.Application(t.Context()).Workloads
-	at := reconcile.Place{Object: "CronJob/report", Field: "spec.jobTemplate.spec.template.spec.containers[report].env[HOST].value"}
+	at := server.Place{Object: "CronJob/report", Field: "spec.jobTemplate.spec.template.spec.containers[report].env[HOST].value"}
 	if !texts.Is() || texts.Value[1].Texts[at] != "postgresql" {
 		t.Errorf("%s is not read: %s", at, texts.Why)
 	}
@@ -162,7 +162,7 @@ func TestWritersThatScalingDoesNotStop(t *testing.T) {
 		owned("ours", "Job", "ours", corev1.PodRunning, map[string]string{labelManagedBy: manager}),
 	)
 	c := newClient(Options{Namespace: "ci"}, k)
-	want := engine.Found([]reconcile.Writer{
+	want := engine.Found([]server.Writer{
 		{Kind: "DaemonSet", Name: "agent", Pods: 2}, {Kind: "Job", Name: "report-29", Pods: 1}, {Kind: "Job.batch.volcano.sh", Name: "training", Pods: 1}, {Kind: "Pod", Name: "bare", Pods: 1},
 		{Kind: "ReplicaSet", Name: "lost-1", Pods: 1}, {Kind: "Rollout", Name: "canary", Pods: 1},
 	})
@@ -212,7 +212,7 @@ func TestJobsOfTheApplicationAreFoundByAnyLabel(t *testing.T) {
 		jobOf("ending", "", ending, ofApplication(""), none), jobOf("over", "", over, ofApplication(""), none),
 		jobOf("not-ours-to-wait-for", "other", runs, metav1.ObjectMeta{}, none), jobOf("mover", "", runs, ours, none))
 	c := newClient(Options{Namespace: "ci"}, k)
-	want := engine.Found([]reconcile.Writer{{Kind: "Job", Name: "between-two-tries"}, {Kind: "Job", Name: "by-cronjob", Pods: 1},
+	want := engine.Found([]server.Writer{{Kind: "Job", Name: "between-two-tries"}, {Kind: "Job", Name: "by-cronjob", Pods: 1},
 		{Kind: "Job", Name: "by-itself", Pods: 1}, {Kind: "Job", Name: "by-pods", Pods: 1}, {Kind: "Job", Name: "ending", Pods: 2}})
 	if got := c.Jobs(t.Context()); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -13,8 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // ofLayer tells whether an object belongs to the application: it says so, or the
@@ -47,14 +47,14 @@ func (w workload) templateIn(template map[string]any) map[string]any {
 }
 
 // Jobs reads the application's Jobs that are not over, in two lists.
-func (c *Client) Jobs(ctx context.Context) engine.Observed[[]reconcile.Writer] {
+func (c *Client) Jobs(ctx context.Context) engine.Observed[[]server.Writer] {
 	var jobs []batchv1.Job
 	var crons []batchv1.CronJob
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { jobs, err = c.jobs(gctx); return })
 	group.Go(func() (err error) { crons, err = c.cronJobs(gctx); return })
 	if err := group.Wait(); err != nil {
-		return engine.CouldNot[[]reconcile.Writer](err)
+		return engine.CouldNot[[]server.Writer](err)
 	}
 	return engine.Found(sortedWriters(jobsOf(jobs, crons)))
 }
@@ -71,17 +71,17 @@ func (c *Client) cronJobs(ctx context.Context) ([]batchv1.CronJob, error) {
 
 // jobsOf are the application's Jobs that are not over. One that waits to try
 // again has no pod for a while.
-func jobsOf(jobs []batchv1.Job, crons []batchv1.CronJob) []reconcile.Writer {
+func jobsOf(jobs []batchv1.Job, crons []batchv1.CronJob) []server.Writer {
 	byCron := map[types.UID]bool{}
 	for _, j := range crons {
 		byCron[j.UID] = cronOfLayer(j)
 	}
-	var out []reconcile.Writer
+	var out []server.Writer
 	for _, j := range jobs {
 		owner := metav1.GetControllerOf(&j)
 		started := owner != nil && byCron[owner.UID]
 		if n, runs := podsOfJob(j); runs && !isOurs(j.ObjectMeta) && (started || ofLayer(j.Labels, j.Spec.Template.Labels)) {
-			out = append(out, reconcile.Writer{Kind: kindJob, Name: j.Name, Pods: n})
+			out = append(out, server.Writer{Kind: kindJob, Name: j.Name, Pods: n})
 		}
 	}
 	return out
@@ -102,8 +102,8 @@ func podsOfJob(j batchv1.Job) (n int, runs bool) {
 // writers are the application's Jobs and, by their owner, its pods that no
 // workload owns which can be scaled. What owns a ReplicaSet is named where that
 // may be read.
-func (c *Client) writers(ctx context.Context, seen listed, jobs []batchv1.Job) []reconcile.Writer {
-	owners, count := map[string]reconcile.Writer{}, map[reconcile.Writer]int{}
+func (c *Client) writers(ctx context.Context, seen listed, jobs []batchv1.Job) []server.Writer {
+	owners, count := map[string]server.Writer{}, map[server.Writer]int{}
 	for _, p := range seen.pods {
 		owner := metav1.GetControllerOf(&p)
 		scaled := slices.ContainsFunc(seen.found, func(w workload) bool { return w.kind != kindCronJob && controls(w, p) })
@@ -132,19 +132,19 @@ func ofJob(owner *metav1.OwnerReference) bool {
 	return owner != nil && owner.Kind == kindJob && owner.APIVersion == batchv1.SchemeGroupVersion.String()
 }
 
-func sortedWriters(out []reconcile.Writer) []reconcile.Writer {
-	slices.SortFunc(out, func(a, b reconcile.Writer) int {
+func sortedWriters(out []server.Writer) []server.Writer {
+	slices.SortFunc(out, func(a, b server.Writer) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 	})
 	return out
 }
 
-func (c *Client) writerOf(ctx context.Context, p corev1.Pod) reconcile.Writer {
+func (c *Client) writerOf(ctx context.Context, p corev1.Pod) server.Writer {
 	owner := metav1.GetControllerOf(&p)
 	if owner == nil {
-		return reconcile.Writer{Kind: "Pod", Name: p.Name}
+		return server.Writer{Kind: "Pod", Name: p.Name}
 	}
-	out := reconcile.Writer{Kind: owner.Kind, Name: owner.Name}
+	out := server.Writer{Kind: owner.Kind, Name: owner.Name}
 	if group, _, ok := strings.Cut(owner.APIVersion, "/"); ok && owner.Kind == kindJob { // not one that we wait for
 		out.Kind += "." + group
 	}
@@ -158,14 +158,14 @@ func (c *Client) writerOf(ctx context.Context, p corev1.Pod) reconcile.Writer {
 		return out
 	}
 	if above := metav1.GetControllerOf(set); above != nil {
-		return reconcile.Writer{Kind: above.Kind, Name: above.Name}
+		return server.Writer{Kind: above.Kind, Name: above.Name}
 	}
 	return out
 }
 
 // scaled is the change that gives a workload so many replicas.
 func scaled(key string, replicas int) object {
-	if reconcile.IsCronJob(key) {
+	if server.IsCronJob(key) {
 		return object{"spec": object{"suspend": replicas == 0}}
 	}
 	return object{"spec": object{"replicas": replicas}}

@@ -10,6 +10,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -30,10 +31,10 @@ func loadSpec(t *testing.T, file string) *spec.Spec {
 	return s
 }
 
-func workload(kind, name string, replicas int) reconcile.Workload {
-	w := reconcile.Workload{Kind: kind, Name: name, Replicas: replicas, Ready: replicas, Pods: replicas}
+func workload(kind, name string, replicas int) server.Workload {
+	w := server.Workload{Kind: kind, Name: name, Replicas: replicas, Ready: replicas, Pods: replicas}
 	if slices.Contains(switching, name) {
-		w.Texts = reconcile.Texts{{Object: w.Key(), Field: addressField}: "postgresql"}
+		w.Texts = server.Texts{{Object: w.Key(), Field: addressField}: "postgresql"}
 	}
 	return w
 }
@@ -43,15 +44,15 @@ func workload(kind, name string, replicas int) reconcile.Workload {
 func installation() reconcile.Observation {
 	o := reconcile.Observation{
 		At: t0, Tool: "v0.1.0",
-		Cluster: engine.Found(reconcile.Cluster{UID: "6f9d6b8e-41f3-4f0c-9a52-0c2ce1b6a0f4", Version: "v1.33.2", Server: "https://prod.example.com"}),
-		Release: engine.Found(reconcile.Release{
+		Cluster: engine.Found(server.Cluster{UID: "6f9d6b8e-41f3-4f0c-9a52-0c2ce1b6a0f4", Version: "v1.33.2", Server: "https://prod.example.com"}),
+		Release: engine.Found(server.Release{
 			Name: "circleci-server", Namespace: "circleci-server", Revision: 7, Status: "deployed",
 			Chart: "circleci-server", ChartVersion: "4.10.0", AppVersion: "4.10.0", ConfigDigest: "c0ffee", Manager: spec.ManagedByHelm,
-			Postgres: reconcile.ReleaseStore{Internal: true, Host: "postgresql", Port: 5432, Username: "postgres", FullName: "postgresql"},
-			Mongo:    reconcile.ReleaseStore{Internal: true, Hosts: []string{"mongodb:27017"}, Username: "root", FullName: "mongodb"},
+			Postgres: server.ReleaseStore{Internal: true, Host: "postgresql", Port: 5432, Username: "postgres", FullName: "postgresql"},
+			Mongo:    server.ReleaseStore{Internal: true, Hosts: []string{"mongodb:27017"}, Username: "root", FullName: "mongodb"},
 		}),
-		Writers: engine.Found([]reconcile.Writer(nil)),
-		Workloads: engine.Found([]reconcile.Workload{
+		Writers: engine.Found([]server.Writer(nil)),
+		Workloads: engine.Found([]server.Workload{
 			workload("Deployment", "api-service", 1), workload("Deployment", "builds-service", 2), workload("Deployment", "contexts-service", 1),
 			workload("Deployment", "cron-service", 1), workload("Deployment", "frontend", 3), workload("Deployment", "insights-service", 1),
 			workload("Deployment", "orb-service", 1), workload("Deployment", "output-processor", 2), workload("Deployment", "workflows-conductor", 1),
@@ -61,39 +62,39 @@ func installation() reconcile.Observation {
 		Values:  engine.Found(valuesFiles(true)),
 		Journal: engine.NotThere[engine.Journal](), Measured: engine.NotThere[engine.Measured](),
 		Lease:  engine.NotThere[engine.LeaseHolder](),
-		Denied: engine.Found[[]reconcile.Permission](nil),
+		Denied: engine.Found[[]server.Permission](nil),
 	}
 	o.Postgres = reconcile.DatastoreObservation{
-		Internal: engine.Found(reconcile.InternalStore{
-			StatefulSet: engine.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1, Image: "postgresql:12.22"}),
-			Secret:      engine.Found(reconcile.SecretInfo{Name: "postgresql", Keys: []string{"password", "postgres-password"}}),
+		Internal: engine.Found(server.InternalStore{
+			StatefulSet: engine.Found(server.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1, Image: "postgresql:12.22"}),
+			Secret:      engine.Found(server.SecretInfo{Name: "postgresql", Keys: []string{"password", "postgres-password"}}),
 			Services:    []string{"postgresql", "postgresql-hl"},
-			Volumes:     []reconcile.Volume{{Claim: "data-postgresql-0", Name: "pvc-2c6f41d0", ReclaimPolicy: "Delete", Bytes: 100 << 30}},
+			Volumes:     []server.Volume{{Claim: "data-postgresql-0", Name: "pvc-2c6f41d0", ReclaimPolicy: "Delete", Bytes: 100 << 30}},
 			Unprotected: []string{"volume pvc-2c6f41d0 would be deleted with its claim"},
 		}),
 		Inspection:  engine.Found(inspection()),
-		Credentials: engine.NotThere[reconcile.Credentials](),
+		Credentials: engine.NotThere[server.Credentials](),
 		Rehearsal:   engine.NotThere[reconcile.Rehearsed](),
 		Lineage:     engine.NotThere[reconcile.Lineage](),
 	}
 	o.Mongo = reconcile.DatastoreObservation{
-		Internal: engine.Found(reconcile.InternalStore{
-			StatefulSet: engine.Found(reconcile.StatefulSet{Name: "mongodb", Replicas: 1, Ready: 1, Image: "mongodb:7.0.15"}),
-			Secret:      engine.Found(reconcile.SecretInfo{Name: "mongodb", Keys: []string{"mongodb-password", "mongodb-root-password"}}),
+		Internal: engine.Found(server.InternalStore{
+			StatefulSet: engine.Found(server.StatefulSet{Name: "mongodb", Replicas: 1, Ready: 1, Image: "mongodb:7.0.15"}),
+			Secret:      engine.Found(server.SecretInfo{Name: "mongodb", Keys: []string{"mongodb-password", "mongodb-root-password"}}),
 			Services:    []string{"mongodb"},
-			Volumes:     []reconcile.Volume{{Claim: "datadir-mongodb-0", Name: "pvc-71d0c2aa", ReclaimPolicy: "Delete", Bytes: 100 << 30}},
+			Volumes:     []server.Volume{{Claim: "datadir-mongodb-0", Name: "pvc-71d0c2aa", ReclaimPolicy: "Delete", Bytes: 100 << 30}},
 		}),
 		Inspection: engine.Found(reconcile.Inspection{InspectResult: mover.InspectResult{
 			At: t0.Add(-4 * time.Second),
 			Source: &mover.InspectedSide{Database: &mover.Database{ServerVersion: "7.0.15", VersionNum: 70015,
 				Databases: []mover.DatabaseInfo{{Name: "circle_ghe", Bytes: 3 << 30, Tables: 41}}}},
 		}}),
-		Credentials: engine.NotThere[reconcile.Credentials](),
+		Credentials: engine.NotThere[server.Credentials](),
 		Rehearsal:   engine.NotThere[reconcile.Rehearsed](),
 		Lineage:     engine.NotThere[reconcile.Lineage](),
 	}
 	o.Move = engine.NotThere[reconcile.Move]()
-	o.Preview = engine.Found(reconcile.Preview{
+	o.Preview = engine.Found(server.Preview{
 		Chart: "circleci-server", ChartVersion: "4.10.0", ChartDigest: "sha256:5d1c", Faithful: true,
 		Objects: append(switchedObjects(switching...),
 			storeObject("StatefulSet"), storeObject("Service"), storeObject("Secret")),
@@ -107,20 +108,20 @@ var switching = []string{"api-service", "builds-service", "contexts-service", "c
 
 const addressField = "spec.template.spec.containers[0].env[2].value"
 
-func switchedObjects(names ...string) []reconcile.ObjectPreview {
-	var out []reconcile.ObjectPreview
+func switchedObjects(names ...string) []server.ObjectPreview {
+	var out []server.ObjectPreview
 	for _, name := range names {
-		out = append(out, reconcile.ObjectPreview{Kind: "Deployment", Name: name, Layer: "application", Action: "update",
-			Rendered: []reconcile.RenderedChange{{
+		out = append(out, server.ObjectPreview{Kind: "Deployment", Name: name, Layer: "application", Action: "update",
+			Rendered: []server.RenderedChange{{
 				Change:  engine.Change{Field: addressField, From: "postgresql", To: "pg.example.com"},
-				Verdict: reconcile.Verdict{Setting: true, Address: []mover.Engine{mover.PostgreSQL}},
+				Verdict: server.Verdict{Setting: true, Address: []mover.Engine{mover.PostgreSQL}},
 			}}})
 	}
 	return out
 }
 
-func storeObject(kind string) reconcile.ObjectPreview {
-	return reconcile.ObjectPreview{Kind: kind, Name: "postgresql", Action: "delete", Template: "circleci-server/charts/postgresql/templates/x.yaml"}
+func storeObject(kind string) server.ObjectPreview {
+	return server.ObjectPreview{Kind: kind, Name: "postgresql", Action: "delete", Template: "circleci-server/charts/postgresql/templates/x.yaml"}
 }
 
 func inspection() reconcile.Inspection {
@@ -178,7 +179,7 @@ func stopped() reconcile.Observation {
 	}
 	o.Postgres.Internal.Value.Protected = true
 	o.Postgres.Internal.Value.Volumes[0].ReclaimPolicy = "Retain"
-	o.Postgres.Credentials = engine.Found(reconcile.Credentials{Name: "circleci-dr-postgresql", Matches: true})
+	o.Postgres.Credentials = engine.Found(server.Credentials{Name: "circleci-dr-postgresql", Matches: true})
 	o.Move = engine.Found(reconcile.Move{
 		ID: "postgresql-e1", Attempt: 1, Phase: reconcile.MoveOpen, Opened: t0.Add(-6 * time.Minute), Quiesced: t0.Add(-5 * time.Minute),
 		Replicas: counts, Revision: 7,
@@ -197,17 +198,17 @@ func moved() reconcile.Observation {
 	o := installation()
 	rel := &o.Release.Value
 	rel.Revision = 9
-	rel.Postgres = reconcile.ReleaseStore{Host: "pg.example.com", Port: 5432, Username: "circleci", ExistingSecret: "circleci-dr-postgresql", SecureMode: true, FullName: "postgresql"}
+	rel.Postgres = server.ReleaseStore{Host: "pg.example.com", Port: 5432, Username: "circleci", ExistingSecret: "circleci-dr-postgresql", SecureMode: true, FullName: "postgresql"}
 	counts := map[string]int{}
 	for _, w := range o.Workloads.Value {
 		counts[w.Key()] = w.Replicas
 	}
 	pg := &o.Postgres
-	pg.Internal = engine.Found(reconcile.InternalStore{
-		StatefulSet: engine.NotThere[reconcile.StatefulSet](), Secret: pg.Internal.Value.Secret, Protected: true,
-		Volumes: []reconcile.Volume{{Claim: "data-postgresql-0", Name: "pvc-2c6f41d0", ReclaimPolicy: "Retain", Bytes: 100 << 30, KeptSince: t0.Add(-26 * time.Hour)}},
+	pg.Internal = engine.Found(server.InternalStore{
+		StatefulSet: engine.NotThere[server.StatefulSet](), Secret: pg.Internal.Value.Secret, Protected: true,
+		Volumes: []server.Volume{{Claim: "data-postgresql-0", Name: "pvc-2c6f41d0", ReclaimPolicy: "Retain", Bytes: 100 << 30, KeptSince: t0.Add(-26 * time.Hour)}},
 	})
-	pg.Credentials = engine.Found(reconcile.Credentials{Name: "circleci-dr-postgresql", Matches: true})
+	pg.Credentials = engine.Found(server.Credentials{Name: "circleci-dr-postgresql", Matches: true})
 	pg.Lineage = engine.Found(reconcile.Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: "pg.example.com:5432", At: t0.Add(-26 * time.Hour)})
 	o.Move = engine.Found(reconcile.Move{ID: "postgresql-e1", Phase: reconcile.MoveFinished})
 	insp := inspection()
@@ -233,7 +234,7 @@ func makePlan(t *testing.T, s *spec.Spec, o reconcile.Observation) engine.Plan {
 func blockedInstallation() reconcile.Observation {
 	o := installation()
 	o.Postgres.Inspection.Value.Target = &mover.InspectedSide{Code: mover.CodeCredentials, Error: `role "circleci" of pg.example.com:5432 was refused: password authentication failed`}
-	o.Preview = engine.CouldNot[reconcile.Preview](errors.New("chart circleci-server 4.10.0 in ./chart lacks its subchart postgresql"))
+	o.Preview = engine.CouldNot[server.Preview](errors.New("chart circleci-server 4.10.0 in ./chart lacks its subchart postgresql"))
 	o.Release.Value.Manager, o.Release.Value.Evidence = spec.ManagedBy("argocd"), "label argocd.argoproj.io/instance"
 	return o
 }

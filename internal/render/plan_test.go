@@ -15,6 +15,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -50,8 +51,8 @@ func TestPlanTextWithDetails(t *testing.T) {
 func TestPlanTextOfAHandOff(t *testing.T) {
 	s, o := loadSpec(t, specFile), installation()
 	s.Server.ManagedBy, o.Release.Value.Manager = spec.ManagedByFlux, spec.ManagedByFlux
-	o.Release.Value.ManagerObject = reconcile.ManagerObject{Kind: "HelmRelease", Namespace: "flux-system", Name: "ci"}
-	o.Reconciliation = engine.CouldNot[reconcile.Reconciliation](errors.New("helmreleases.helm.toolkit.fluxcd.io is forbidden"))
+	o.Release.Value.ManagerObject = server.ManagerObject{Kind: "HelmRelease", Namespace: "flux-system", Name: "ci"}
+	o.Reconciliation = engine.CouldNot[server.Reconciliation](errors.New("helmreleases.helm.toolkit.fluxcd.io is forbidden"))
 	plan := makePlan(t, s, o)
 	golden(t, "plan-hand-off.txt", func(w io.Writer) error {
 		return render.PlanText(w, plan, options(s), "circleci-dr apply --accept "+strings.Join(plan.Dangers(), ","))

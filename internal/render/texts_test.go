@@ -11,6 +11,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 func TestStatusText(t *testing.T) {
@@ -31,8 +32,8 @@ func drifted() reconcile.Observation {
 	o := moved()
 	o.Release.Value.ConfigDigest, o.Release.Value.Revision, o.Release.Value.Description = "badf00d", 10, "Upgrade complete"
 	o.Workloads.Value[4].Replicas = 0
-	o.Postgres.Credentials.Value = reconcile.Credentials{Name: "circleci-dr-postgresql", Problem: "key postgres-password differs from the referenced password"}
-	o.Postgres.Internal.Value.StatefulSet = engine.Found(reconcile.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1})
+	o.Postgres.Credentials.Value = server.Credentials{Name: "circleci-dr-postgresql", Problem: "key postgres-password differs from the referenced password"}
+	o.Postgres.Internal.Value.StatefulSet = engine.Found(server.StatefulSet{Name: "postgresql", Replicas: 1, Ready: 1})
 	return o
 }
 

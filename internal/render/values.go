@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // ValuesFormat is the format of what values prints as JSON.
@@ -19,7 +20,7 @@ type Values struct {
 	Files []string
 	// Agree tells that the files carry the block, now.
 	Agree bool
-	Edits []reconcile.ValuesEdit
+	Edits []server.ValuesEdit
 	// Written are the files that were changed.
 	Written []string
 	// Notes are worth knowing and ask for nothing.
@@ -28,7 +29,7 @@ type Values struct {
 
 // ValuesDiff draws edits as a unified diff without context: a line that does
 // not change may hold a password.
-func ValuesDiff(w io.Writer, edits []reconcile.ValuesEdit, o Options) error {
+func ValuesDiff(w io.Writer, edits []server.ValuesEdit, o Options) error {
 	p := newPage(o)
 	for _, e := range edits {
 		p.line(p.paint(bold, "--- "+clean(e.File)))
@@ -61,14 +62,14 @@ func (p *page) exact(t tone, text string) {
 }
 
 type valuesDoc struct {
-	Format   string                 `json:"format"`
-	Agree    bool                   `json:"agree"`
-	Settings []reconcile.Setting    `json:"settings"`
-	Block    string                 `json:"block"`
-	Files    []string               `json:"files"`
-	Edits    []reconcile.ValuesEdit `json:"edits"`
-	Written  []string               `json:"written"`
-	Notes    []string               `json:"notes"`
+	Format   string              `json:"format"`
+	Agree    bool                `json:"agree"`
+	Settings []reconcile.Setting `json:"settings"`
+	Block    string              `json:"block"`
+	Files    []string            `json:"files"`
+	Edits    []server.ValuesEdit `json:"edits"`
+	Written  []string            `json:"written"`
+	Notes    []string            `json:"notes"`
 }
 
 // ValuesJSON writes the same as versioned JSON.
@@ -76,6 +77,6 @@ func ValuesJSON(w io.Writer, v Values) error {
 	return writeJSON(w, valuesDoc{
 		Format: ValuesFormat, Agree: v.Agree, Block: v.Block,
 		Settings: append([]reconcile.Setting{}, v.Settings...), Files: append([]string{}, v.Files...),
-		Edits: append([]reconcile.ValuesEdit{}, v.Edits...), Written: append([]string{}, v.Written...), Notes: append([]string{}, v.Notes...),
+		Edits: append([]server.ValuesEdit{}, v.Edits...), Written: append([]string{}, v.Written...), Notes: append([]string{}, v.Notes...),
 	})
 }

@@ -6,13 +6,14 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // valuesFiles is what the user's file says, before or after the move.
-func valuesFiles(internal bool) reconcile.DeclaredValues {
-	v := reconcile.DeclaredValues{Files: []string{"values.yaml"}}
+func valuesFiles(internal bool) server.DeclaredValues {
+	v := server.DeclaredValues{Files: []string{"values.yaml"}}
 	add := func(line int, path string, value any) {
-		v.Facts = append(v.Facts, reconcile.ValuesFact{Path: "postgresql." + path, File: "values.yaml", Line: line, Value: value})
+		v.Facts = append(v.Facts, server.ValuesFact{Path: "postgresql." + path, File: "values.yaml", Line: line, Value: value})
 	}
 	add(12, "internal", internal)
 	if internal {
@@ -29,7 +30,7 @@ func changedValues() render.Values {
 	return render.Values{
 		Settings: []reconcile.Setting{{Path: "postgresql.internal", Value: false, Field: "datastores.postgresql.location"}},
 		Block:    "postgresql:\n  internal: false\n", Files: []string{"base.yaml", "values.yaml"}, Agree: true,
-		Edits: []reconcile.ValuesEdit{{File: "values.yaml", Hunks: []reconcile.ValuesHunk{
+		Edits: []server.ValuesEdit{{File: "values.yaml", Hunks: []server.ValuesHunk{
 			{Path: "postgresql", Line: 12, Lines: 1, NewLine: 12, NewLines: 2, Old: []string{"  internal: true  # \x1b[31mours"}, New: []string{"  internal: false  # \x1b[31mours", "  postgresqlHost: pg.example.com "}},
 			{Path: "postgresql.auth.existingSecret", Line: 14, NewLine: 16, NewLines: 1, New: []string{"    existingSecret: circleci-dr-postgresql"}},
 		}}},

@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // Edit is what has to change in the files; nothing is written yet.
 type Edit struct {
 	// Changes are the files that change, in the order Helm reads them.
-	Changes []reconcile.ValuesEdit
+	Changes []server.ValuesEdit
 	before  []*document
 	after   []*document
 }
@@ -28,7 +29,7 @@ func (f *Files) Plan(settings []reconcile.Setting) (*Edit, error) {
 }
 
 // Facts is what the files say once they are written.
-func (e *Edit) Facts() (reconcile.DeclaredValues, error) { return facts(e.after) }
+func (e *Edit) Facts() (server.DeclaredValues, error) { return facts(e.after) }
 
 func plan(docs []*document, settings []reconcile.Setting) (*Edit, error) {
 	e := &Edit{before: slices.Clone(docs), after: slices.Clone(docs)}
@@ -61,7 +62,7 @@ func plan(docs []*document, settings []reconcile.Setting) (*Edit, error) {
 	}
 	for i, d := range docs {
 		if hunks := traces[i].hunks(); len(hunks) > 0 {
-			e.Changes = append(e.Changes, reconcile.ValuesEdit{File: d.path, Hunks: hunks})
+			e.Changes = append(e.Changes, server.ValuesEdit{File: d.path, Hunks: hunks})
 		}
 	}
 	return e, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // folder writes files, name by name, and gives their folder.
@@ -40,7 +41,7 @@ func TestFactsAreWhatHelmReads(t *testing.T) {
 	})
 	got := New(dir, []string{"a.yaml", "b.yaml"}).Values(t.Context())
 	a, b := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "b.yaml")
-	want := engine.Found(reconcile.DeclaredValues{Files: []string{a, b}, Facts: []reconcile.ValuesFact{
+	want := engine.Found(server.DeclaredValues{Files: []string{a, b}, Facts: []server.ValuesFact{
 		{Path: "postgresql.internal", File: a, Line: 2, Value: true},
 		{Path: "postgresql.postgresqlHost", File: b, Line: 3, Value: "b.example.com"},
 		{Path: "postgresql.postgresqlPort", File: a, Line: 3, Value: 5433.0},

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // trace remembers where each line of a document comes from while edits shift
@@ -64,8 +64,8 @@ func (t *trace) original(err error) error {
 
 // hunks gives the changes in the order of the file. Lines that follow each
 // other are one hunk.
-func (t *trace) hunks() []reconcile.ValuesHunk {
-	var out []reconcile.ValuesHunk
+func (t *trace) hunks() []server.ValuesHunk {
+	var out []server.ValuesHunk
 	var paths []string
 	last, prev := 0, -2 // line of the original so far; index of the last changed line
 	for i, l := range t.lines {
@@ -76,7 +76,7 @@ func (t *trace) hunks() []reconcile.ValuesHunk {
 			continue
 		}
 		if prev != i-1 {
-			out, paths = append(out, reconcile.ValuesHunk{Line: last, NewLine: i + 1}), nil
+			out, paths = append(out, server.ValuesHunk{Line: last, NewLine: i + 1}), nil
 		}
 		h := &out[len(out)-1]
 		if h.NewLines++; l.from > 0 {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // Files are values files in the order Helm reads them; later ones win.
@@ -59,23 +60,23 @@ func (r *Refusal) Error() string {
 }
 
 // Values reads the files for a plan or a drift.
-func (f *Files) Values(context.Context) engine.Observed[reconcile.DeclaredValues] {
+func (f *Files) Values(context.Context) engine.Observed[server.DeclaredValues] {
 	if len(f.paths) == 0 {
-		return engine.NotThere[reconcile.DeclaredValues]()
+		return engine.NotThere[server.DeclaredValues]()
 	}
 	got, err := f.Read()
 	if err != nil {
-		return engine.CouldNot[reconcile.DeclaredValues](err)
+		return engine.CouldNot[server.DeclaredValues](err)
 	}
 	return engine.Found(got)
 }
 
 // Read gives what the files say. The error joins everything that is wrong with
 // any of them.
-func (f *Files) Read() (reconcile.DeclaredValues, error) {
+func (f *Files) Read() (server.DeclaredValues, error) {
 	docs, err := f.load()
 	if err != nil {
-		return reconcile.DeclaredValues{}, err
+		return server.DeclaredValues{}, err
 	}
 	return facts(docs)
 }
@@ -91,8 +92,8 @@ func (f *Files) load() ([]*document, error) {
 }
 
 // facts finds for every path the line that decides it.
-func facts(docs []*document) (reconcile.DeclaredValues, error) {
-	var out reconcile.DeclaredValues
+func facts(docs []*document) (server.DeclaredValues, error) {
+	var out server.DeclaredValues
 	var failed []error
 	for _, d := range docs {
 		out.Files = append(out.Files, d.path)
@@ -108,7 +109,7 @@ func facts(docs []*document) (reconcile.DeclaredValues, error) {
 			failed = append(failed, d.scalar(names))
 			continue
 		}
-		fact := reconcile.ValuesFact{Path: path, File: d.path, Line: d.line(names), Value: reconcile.ValueAt(d.tree, names...)}
+		fact := server.ValuesFact{Path: path, File: d.path, Line: d.line(names), Value: reconcile.ValueAt(d.tree, names...)}
 		if slices.Contains(secrets, path) {
 			if text, _ := fact.Value.(string); fact.Value == nil || fact.Value == "" || d.sealed() && strings.HasPrefix(text, "ENC[") {
 				continue
@@ -122,7 +123,7 @@ func facts(docs []*document) (reconcile.DeclaredValues, error) {
 }
 
 // trusted fills in what the files tell the application to trust.
-func trusted(out *reconcile.DeclaredValues, docs []*document) {
+func trusted(out *server.DeclaredValues, docs []*document) {
 	list := func(name string) (texts []string, other bool, at *document) {
 		names := []string{reconcile.TrustBlock, name}
 		d, how := decider(docs, names)
@@ -143,7 +144,7 @@ func trusted(out *reconcile.DeclaredValues, docs []*document) {
 	out.Trust.Certificates, out.Trust.Other, at = list("certificates")
 	if at != nil {
 		names := []string{reconcile.TrustBlock, "certificates"}
-		out.TrustAt = reconcile.ValuesFact{Path: strings.Join(names, "."), File: at.path, Line: at.line(names)}
+		out.TrustAt = server.ValuesFact{Path: strings.Join(names, "."), File: at.path, Line: at.line(names)}
 	}
 	out.Trust.Imports, _, _ = list("import")
 }

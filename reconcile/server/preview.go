@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"time"
@@ -66,8 +66,8 @@ type ObjectPreview struct {
 	Renewed []Renewal `json:"renewed,omitempty"`
 }
 
-// ref names the object for people: Kind/name.
-func (o ObjectPreview) ref() string { return o.Kind + "/" + o.Name }
+// Ref names the object for people: Kind/name.
+func (o ObjectPreview) Ref() string { return o.Kind + "/" + o.Name }
 
 // RenderedChange is a field that the upgrade changes. Its texts are shortened
 // and without secrets; what it is was judged on all of it.

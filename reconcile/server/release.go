@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
