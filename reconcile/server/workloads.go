@@ -48,6 +48,8 @@ func (w Workload) AsItIs() string {
 	return fmt.Sprintf("%s has %d replicas and %d pods", w.Key(), w.Replicas, w.Pods)
 }
 
+// CountsOf are the replicas of each workload (Workload.Key) as they are when the
+// application is up, and the same in words, in the order of the keys.
 func CountsOf(ws []Workload) (counts map[string]int, text []string) {
 	counts = map[string]int{}
 	for _, w := range ws {
@@ -71,6 +73,7 @@ func CountsOf(ws []Workload) (counts map[string]int, text []string) {
 	return counts, text
 }
 
+// Stopped tells whether no workload wants a pod or has one.
 func Stopped(ws []Workload) bool {
 	for _, w := range ws {
 		if w.Replicas != 0 || w.Pods != 0 {
@@ -118,6 +121,8 @@ func NotUp(ws []Workload, want map[string]int) string {
 	return first
 }
 
+// TroubleOf is what Kubernetes says is wrong with the first workload that has
+// trouble, "" where none has.
 func TroubleOf(ws []Workload) string {
 	for _, w := range ws {
 		if w.Trouble != "" && w.Ready < w.Replicas {

@@ -42,6 +42,7 @@ func (w Writer) String() string {
 	return fmt.Sprintf("%s/%s (%d pods)", w.Kind, w.Name, w.Pods)
 }
 
+// KindJob is the kind of writers that end by themselves.
 const KindJob = "Job"
 
 // JobsAmong names the Jobs among writers, which end by themselves, and the others.
