@@ -33,7 +33,7 @@ func (p *program) applyCommand() *cli.Command {
 	return &cli.Command{
 		Name: "apply", Usage: "do the missing steps; can be killed anywhere and run again",
 		Description: "Without --plan it makes the plan anew; off a terminal --accept must then name it.\n" +
-			"Exit codes: 0 fine, 1 failed, 4 live state unreadable, 5 stale plan, 6 lease held by someone else, 7 blocked by preflight, 64 usage, 130 interrupted.\n" +
+			exitsOf("apply") + "\n" +
 			"In the cluster the exit code is the engine's; 130 means that it goes on without being followed.",
 		Flags: append(append(p.clusterFlags(&o.common), choiceFlags(&o.choice)...),
 			&cli.StringFlag{Name: "plan", Usage: "apply the plan in `FILE`, written by plan --out", Destination: &o.plan},

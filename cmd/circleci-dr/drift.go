@@ -16,7 +16,7 @@ func (p *program) driftCommand() *cli.Command {
 	return &cli.Command{
 		Name: "drift", Usage: "read-only: has reality moved away from the file?",
 		Description: "Creates nothing; its client refuses every mutating request. Uses the newest recorded inspection.\n" +
-			"Exit codes: 0 no drift, 1 failed, 2 drift, 4 live state unreadable or the inspection too old, 64 usage.",
+			exitsOf("drift"),
 		Flags: append(p.clusterFlags(&o),
 			&cli.DurationFlag{Name: "max-inspection-age", Usage: "how old the recorded inspection may be", Value: 7 * 24 * time.Hour, Destination: &maxAge}),
 		Action: func(c *cli.Context) error { return p.runDrift(c.Context, o, maxAge) },

@@ -9,22 +9,8 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/internal/kube"
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/spec"
-)
-
-// The exit codes; docs/exit-codes.md says what each one means.
-const (
-	codeFine        = 0
-	codeFailed      = 1
-	codeChanges     = 2
-	codeUnreadable  = 4
-	codeStale       = 5
-	codeHeld        = 6
-	codeBlocked     = 7
-	codeUsage       = 64
-	codeInterrupted = 130
 )
 
 // usageError is a mistake in how the command was called.
@@ -65,68 +51,6 @@ type verdict struct {
 // Error gives the verdict in words.
 func (e *verdict) Error() string { return e.text }
 
-// codeOf is the one place that maps an outcome to an exit code.
-func codeOf(ctx context.Context, err error) int {
-	var (
-		v          *verdict
-		usage      *usageError
-		problems   *spec.Problems
-		unreadable *reconcile.UnreadableError
-		away       *unreachable
-		stale      *engine.StaleError
-		blocked    *engine.BlockedError
-		held       *kube.HeldError
-		other      *kube.OtherEngineError
-		ended      *engineError
-	)
-	switch {
-	case err == nil:
-		return codeFine
-	case errors.As(err, &v):
-		return v.code
-	case errors.As(err, &ended):
-		return ended.outcome.Exit
-	case errors.As(err, &usage):
-		return codeUsage
-	case errors.As(err, &problems):
-		return codeFailed
-	case errors.As(err, &held), errors.As(err, &other):
-		return codeHeld
-	case errors.Is(context.Cause(ctx), errInterrupted):
-		return codeInterrupted
-	case errors.As(err, &unreadable), errors.As(err, &away):
-		return codeUnreadable
-	case errors.As(err, &stale):
-		return codeStale
-	case errors.As(err, &blocked):
-		return codeBlocked
-	}
-	return codeFailed
-}
-
-// class is the code's meaning as a word for scripts.
-func class(code int) string {
-	switch code {
-	case codeFine:
-		return "fine"
-	case codeChanges:
-		return "changes"
-	case codeUnreadable:
-		return "unreadable"
-	case codeStale:
-		return "stale"
-	case codeHeld:
-		return "lease-held"
-	case codeBlocked:
-		return "blocked"
-	case codeUsage:
-		return "usage"
-	case codeInterrupted:
-		return "interrupted"
-	}
-	return "failed"
-}
-
 // result is what --result writes: CI wrappers eat exit codes.
 type result struct {
 	Format  string `json:"format"`
@@ -155,7 +79,7 @@ func (p *program) exit(ctx context.Context, err error) int {
 		return code
 	}
 	r := p.result
-	r.Format, r.Exit, r.Verdict, r.Error = "circleci-dr/result/v1", code, class(code), text
+	r.Format, r.Exit, r.Verdict, r.Error = "circleci-dr/result/v1", code, rowOf(code).verdict, text
 	data, jerr := json.MarshalIndent(r, "", "  ")
 	if jerr == nil {
 		jerr = os.WriteFile(p.resultFile, append(data, '\n'), 0o644)
@@ -189,14 +113,9 @@ func (p *program) say(err error) {
 
 func nextStep(err error) string {
 	var (
-		h          *hint
-		unreadable *reconcile.UnreadableError
-		away       *unreachable
-		stale      *engine.StaleError
-		held       *kube.HeldError
-		usage      *usageError
-		other      *kube.OtherEngineError
-		ended      *engineError
+		h     *hint
+		other *kube.OtherEngineError
+		ended *engineError
 	)
 	switch {
 	case errors.As(err, &h):
@@ -205,16 +124,13 @@ func nextStep(err error) string {
 		return ended.outcome.Hint
 	case errors.As(err, &other):
 		return "circleci-dr status --follow shows what it does; it works on another file than this one"
-	case errors.As(err, &usage):
-		return "circleci-dr help lists the commands, and circleci-dr COMMAND --help its flags"
-	case errors.As(err, &held):
-		return "wait for it with --wait 10m; circleci-dr unlock shows the holder and removes the lease of one that is dead"
-	case errors.As(err, &unreadable), errors.As(err, &away):
-		return "nothing was changed; repair the access and run it again"
-	case errors.As(err, &stale):
-		return "make a new plan and have it reviewed"
 	case errors.Is(err, engine.ErrDeadline):
 		return "find out what took so long, or give it more time with --deadline"
+	}
+	for _, row := range exitRows {
+		if row.is != nil && row.is(err) {
+			return row.next
+		}
 	}
 	return ""
 }

@@ -30,7 +30,7 @@ func (p *program) initCommand() *cli.Command {
 		Description: "Finds the Helm release of CircleCI Server and writes where its data lives today, with comments on what was found\n" +
 			"and what is yours to decide. A plan of the file has no steps. Nothing is written over, and no secret is written.\n" +
 			"Without --namespace it looks in the context's own namespace, then in every namespace.\n" +
-			"Exit codes: 0 written, 1 failed or no release, 4 live state unreadable, 64 usage, or several releases.",
+			exitsOf("init"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "write the spec to `FILE`, which is not there yet, or - for standard output", Value: "circleci-dr.yaml", Destination: &o.file, EnvVars: []string{"CIRCLECI_DR_FILE"}},
 			kubeconfigFlag(&o.kubeconfig),

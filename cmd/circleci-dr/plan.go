@@ -29,7 +29,7 @@ func (p *program) planCommand() *cli.Command {
 	return &cli.Command{
 		Name: "plan", Usage: "show what is missing, step by step; changes nothing",
 		Description: "Looks at both databases with a Job in the cluster, whose result is recorded. Nothing else is created.\n" +
-			"Exit codes: 0 fine, 1 failed, 2 there are steps (with --detailed-exitcode), 4 live state unreadable, 7 blocked by preflight, 64 usage.",
+			exitsOf("plan"),
 		Flags: append(append(p.clusterFlags(&o.common), choiceFlags(&o.choice)...),
 			&cli.StringFlag{Name: "out", Usage: "write the plan to `FILE`, for apply --plan", Destination: &o.out},
 			&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit 2 when there are steps", Destination: &o.detailed},

@@ -16,7 +16,7 @@ func (p *program) proveCommand() *cli.Command {
 	return &cli.Command{
 		Name: "prove", Usage: "compare the internal and the external database again, now, both read whole",
 		Description: "Runs a Job in the cluster; changes no data.\n" +
-			"Exit codes: 0 equal, 1 different or failed, 4 one side cannot be read, 6 lease held by someone else, 64 usage.",
+			exitsOf("prove"),
 		Flags: append(p.clusterFlags(&o.common),
 			&cli.StringFlag{Name: "datastore", Usage: "which `ENGINE` to compare: postgresql or mongodb", Value: string(mover.PostgreSQL), Destination: &o.datastore}),
 		Action: func(c *cli.Context) error { return p.runProve(c.Context, o) },

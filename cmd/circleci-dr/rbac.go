@@ -34,7 +34,7 @@ func (p *program) rbacCommand() *cli.Command {
 	return &cli.Command{
 		Name: "rbac", Usage: "print the Kubernetes roles that commands need for this spec",
 		Description: "Asks no cluster: circleci-dr rbac --command drift --service-account nightly | kubectl apply -f -\n" +
-			"Exit codes: 0 fine, 1 failed, 64 usage.",
+			exitsOf("rbac"),
 		Flags: append(p.rbacFlags(&o.common),
 			&cli.StringFlag{Name: "command", Usage: "only what this `COMMAND` needs: " + names, Destination: &o.command},
 			&cli.StringFlag{Name: "service-account", Usage: "add a service account `NAME` and its bindings; wants --command", Destination: &o.account}),

@@ -36,7 +36,7 @@ func (p *program) rehearseCommand() *cli.Command {
 		Description: "Finds before a move what the target would refuse or make differently. Runs a Job in the cluster; rows are carried only with --with-data.\n" +
 			"That is the whole copy then: it finds rows that break what they are held to, and measures what the copy of the move will take.\n" +
 			"That reads every row once and writes it to the target; vacuum removes nothing on the source meanwhile, and what was copied reaches the target's backups.\n" +
-			"Exit codes: 0 fine, 1 failed, 4 live state unreadable, 6 lease held by someone else, 7 it found something, 64 usage.",
+			exitsOf("rehearse"),
 		Flags: append(p.clusterFlags(&o.common),
 			&cli.BoolFlag{Name: "with-data", Usage: "carry and compare the rows too", Destination: &o.withData},
 			&cli.DurationFlag{Name: "time-limit", Usage: "end a rehearsal with data after `DURATION`", Value: defaultTimeLimit, Destination: &o.timeLimit},

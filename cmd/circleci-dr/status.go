@@ -15,7 +15,7 @@ func (p *program) statusCommand() *cli.Command {
 	var follow bool
 	return &cli.Command{
 		Name: "status", Usage: "say in ten lines where things are; what needs attention comes first",
-		Description: "Read-only. Exit codes: 0 fine, 1 failed, 4 something could not be read (its line says what), 64 usage.\n" +
+		Description: "Read-only. " + exitsOf("status") + "\n" +
 			"With --follow and an engine at work in the cluster: its progress, its report and its exit code, those of apply.",
 		Flags: append(p.clusterFlags(&o),
 			&cli.BoolFlag{Name: "follow", Usage: "show the progress of an apply that runs in the cluster, until it ends", Destination: &follow}),

@@ -31,7 +31,7 @@ func (p *program) supportCommand() *cli.Command {
 	return &cli.Command{
 		Name: "support", Usage: "write what a helper needs to one file, without any secret",
 		Description: "Read-only. What could not be read stands in unread.json of the bundle, with the reason.\n" +
-			"Exit codes: 0 fine, 1 failed, 4 written, but something could not be read, 64 usage.",
+			exitsOf("support"),
 		Flags: append(p.clusterFlags(&o.common),
 			&cli.StringFlag{Name: "out", Usage: "write the bundle to `FILE`, a .tar.gz that is not there yet", Destination: &o.out}),
 		Action: func(c *cli.Context) error { return p.runSupport(c.Context, o) },

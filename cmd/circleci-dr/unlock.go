@@ -15,7 +15,7 @@ func (p *program) unlockCommand() *cli.Command {
 	return &cli.Command{
 		Name: "unlock", Usage: "show who holds the lease; remove it with --holder",
 		Description: "The lease of a run that died is taken over by itself after 15 seconds; this is for one that hangs.\n" +
-			"Exit codes: 0 fine, 1 failed, 4 the lease could not be read, 64 usage.",
+			exitsOf("unlock"),
 		Flags: append(p.reachFlags(&o),
 			&cli.StringFlag{Name: "holder", Usage: "remove the lease of this `OWNER`, as shown without the flag", Destination: &owner}),
 		Action: func(c *cli.Context) error { return p.runUnlock(c.Context, o, owner) },

@@ -16,7 +16,7 @@ func (p *program) validateCommand() *cli.Command {
 	var o common
 	return &cli.Command{
 		Name: "validate", Usage: "check the spec: every problem at once, with file, line and column",
-		Description: "Exit codes: 0 valid, 1 invalid, 64 usage.",
+		Description: exitsOf("validate"),
 		Flags:       p.specFlags(&o),
 		Action: func(*cli.Context) error {
 			asJSON, err := o.json()

@@ -30,7 +30,7 @@ func (p *program) valuesCommand() *cli.Command {
 		Name: "values", Usage: "print the datastore block for your own Helm values files, or write it into them",
 		Description: "Needs no cluster. --write edits the files of server.values in place and shows the difference; comments, order and\n" +
 			"quoting stay. No secret is written or shown.\n" +
-			"Exit codes: 0 fine, 1 failed or refused, 2 the files would change (with --check), 64 usage.",
+			exitsOf("values"),
 		Flags: append(p.specFlags(&o.common),
 			&cli.BoolFlag{Name: "write", Usage: "edit the files of server.values", Destination: &o.write},
 			&cli.BoolFlag{Name: "check", Usage: "show what --write would change, change nothing, exit 2 when there is something", Destination: &o.check},
