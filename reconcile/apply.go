@@ -93,11 +93,11 @@ func (r *run) fail(ctx context.Context, rep engine.Report, st engine.Step, cause
 	}
 	var waiting *HandOffError
 	if errors.As(cause, &waiting) {
-		rep.StillDown = r.isDown() // the values may be on their way
+		rep.Application = r.stillDown() // the values may be on their way
 		return rep, err
 	}
 	if engine.LeaseLost(ctx) != nil || errors.Is(cause, engine.ErrConflict) {
-		rep.StillDown = r.isDown() // another run may be bringing it back already
+		rep.Application = r.stillDown() // another run may be bringing it back already
 		return rep, err
 	}
 	if st.Action == ActResume && r.move.Phase == MoveCommitted && ctx.Err() != nil {
@@ -112,15 +112,22 @@ func (r *run) fail(ctx context.Context, rep engine.Report, st engine.Step, cause
 	rep.Ailing = r.ailing
 	var forward *forwardError
 	if errors.As(backErr, &forward) {
-		rep.StillDown, rep.StartedOn = !forward.up && !forward.started, r.startedOn(forward.started, r.move.Target())
+		switch {
+		case forward.started:
+			rep.Application = engine.Application{State: engine.AppStarting, On: r.move.Target()}
+		case !forward.up:
+			rep.Application = engine.Application{State: engine.AppStopped}
+		}
 		return rep, errors.Join(err, backErr)
 	}
 	if backErr != nil {
-		started := startFailed(backErr)
-		rep.StillDown, rep.StartedOn = r.isDown() && !started, r.startedOn(started, r.move.Source())
+		rep.Application = r.stillDown()
+		if startFailed(backErr) {
+			rep.Application = engine.Application{State: engine.AppStarting, On: r.move.Source()}
+		}
 		return rep, errors.Join(err, fmt.Errorf("bring the application back: %w", backErr))
 	}
-	rep.WentBack = true
+	rep.Application = engine.Application{State: engine.AppBack}
 	return rep, err
 }
 

@@ -40,7 +40,7 @@ func TestApplyMovesOutAndLeavesNothingToDo(t *testing.T) {
 			t.Errorf("unexpected finding %+v", f)
 		}
 	}
-	if a.rep.Downtime <= 0 || a.rep.WentBack || a.rep.StillDown {
+	if a.rep.Downtime <= 0 || a.rep.Left(engine.AppBack) || a.rep.Left(engine.AppStopped) {
 		t.Errorf("report %+v", a.rep)
 	}
 	w.moved(t, s, "after apply")
@@ -65,7 +65,7 @@ func TestEveryCallMayFail(t *testing.T) {
 				if w.fired != 1 {
 					t.Fatalf("%s: the fault did not fire", where)
 				}
-				if rep.StillDown {
+				if rep.Left(engine.AppStopped) {
 					t.Errorf("%s: one failed call leaves the application down: %v", where, err)
 				}
 				w.settledWell(t, s, where, rep, err)
@@ -126,9 +126,9 @@ func (w *world) settledWell(t *testing.T, s *spec.Spec, where string, rep engine
 	}
 	w.calm()
 	switch {
-	case err != nil && rep.WentBack:
+	case err != nil && rep.Left(engine.AppBack):
 		w.home(t, where+": went back")
-	case err != nil && !rep.StillDown && down():
+	case err != nil && !rep.Left(engine.AppStopped) && down():
 		t.Errorf("%s: the application is down and the report does not say so: %v", where, err)
 	case err == nil && down():
 		t.Errorf("%s: the application is down and there is no error", where)
@@ -162,8 +162,8 @@ func TestEveryStepBeforeTheFirstWriteGoesBack(t *testing.T) {
 				if !errors.Is(a.err, errInjected) {
 					t.Fatalf("error is %v", a.err)
 				}
-				if touched := slices.Index(f.steps, kind) >= slices.Index(f.steps, ActRecord); a.rep.WentBack != touched {
-					t.Errorf("went back: %t", a.rep.WentBack)
+				if touched := slices.Index(f.steps, kind) >= slices.Index(f.steps, ActRecord); a.rep.Left(engine.AppBack) != touched {
+					t.Errorf("went back: %t", a.rep.Left(engine.AppBack))
 				}
 				w.home(t, string(kind))
 				_, plan, err := w.plan(s)
@@ -201,7 +201,7 @@ func TestAfterTheFirstWriteThereIsOnlyForward(t *testing.T) {
 		if f.handsOff() {
 			why = "Flux has switched the release"
 		}
-		if a.err == nil || !strings.Contains(a.err.Error(), "there is only forward: "+why) || a.rep.WentBack || a.rep.StillDown {
+		if a.err == nil || !strings.Contains(a.err.Error(), "there is only forward: "+why) || a.rep.Left(engine.AppBack) || a.rep.Left(engine.AppStopped) {
 			t.Fatalf("report %+v, error %v", a.rep, a.err)
 		}
 		if w.isHome() {
@@ -220,7 +220,7 @@ func TestResumeThatFailsBeforeAWriteIsWithdrawn(t *testing.T) {
 			a.writesThrough = false
 		}
 		a := w.process(t.Context(), s)
-		if a.err == nil || !a.rep.WentBack {
+		if a.err == nil || !a.rep.Left(engine.AppBack) {
 			t.Fatalf("report %+v, error %v", a.rep, a.err)
 		}
 		w.home(t, "withdrawn")
@@ -264,7 +264,7 @@ func TestInterruptionAnywhereRestoresServiceOrFinishes(t *testing.T) {
 			}
 			rep, err, _ := w.apply(ctx, s, o, plan)
 			cancel(nil)
-			if rep.StillDown {
+			if rep.Left(engine.AppStopped) {
 				t.Errorf("interrupted at call %d, %s: still down: %v", n, w.calls[n-1], err)
 			}
 			w.settledWell(t, s, "interrupted at "+w.calls[n-1]+" (call "+strconv.Itoa(n)+")", rep, err)
@@ -302,8 +302,8 @@ func TestLosingTheLeaseBringsNothingBack(t *testing.T) {
 			rep, err, _ := w.apply(ctx, s, o, plan)
 			cancel(nil)
 			where := "lease lost at " + w.calls[n-1] + " (call " + strconv.Itoa(n) + ")"
-			if len(after) > 0 || rep.WentBack {
-				t.Errorf("%s: afterwards %v, went back %t", where, after, rep.WentBack)
+			if len(after) > 0 || rep.Left(engine.AppBack) {
+				t.Errorf("%s: afterwards %v, went back %t", where, after, rep.Left(engine.AppBack))
 			}
 			w.settledWell(t, s, where, rep, err)
 		})

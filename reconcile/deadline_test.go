@@ -80,7 +80,7 @@ func TestDeadlineBeforeTheCommitGoesBackAndAfterItForward(t *testing.T) {
 					t.Errorf("%s: it went back after the commit: %v", where, err)
 				default:
 					back++
-					if rep.StillDown || rep.WentBack == (recordOf(w).AttemptID() == was) {
+					if rep.Left(engine.AppStopped) || rep.Left(engine.AppBack) == (recordOf(w).AttemptID() == was) {
 						t.Errorf("%s: report %+v", where, rep)
 					}
 					w.home(t, where)
@@ -119,7 +119,7 @@ func TestAProcessThatComesAfterTheDeadlineGoesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		rep, err := w.applyWithin(&timer{past: true}, s, o, plan)
-		if !errors.Is(err, engine.ErrDeadline) || !rep.WentBack || rep.StillDown {
+		if !errors.Is(err, engine.ErrDeadline) || !rep.Left(engine.AppBack) || rep.Left(engine.AppStopped) {
 			t.Errorf("%s: report %+v, error %v", point, rep, err)
 		}
 		w.home(t, point)
@@ -140,7 +140,7 @@ func TestAProcessThatComesAfterTheDeadlineAndTheCommitGoesForward(t *testing.T) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rep, err := w.applyWithin(&timer{past: true}, s, o, plan); err != nil || rep.WentBack {
+		if rep, err := w.applyWithin(&timer{past: true}, s, o, plan); err != nil || rep.Left(engine.AppBack) {
 			t.Errorf("%s: report %+v, error %v", point, rep, err)
 		}
 		w.moved(t, s, point)
@@ -160,7 +160,7 @@ func TestAWayBackHasNoDeadline(t *testing.T) {
 		t.Fatalf("the plan is %v", got)
 	}
 	rep, err := w.applyWithin(&timer{past: true}, s, o, plan)
-	if !errors.Is(err, engine.ErrDeadline) || rep.StillDown || len(rep.Steps) != 2 || rep.Steps[0].Outcome != "settled" {
+	if !errors.Is(err, engine.ErrDeadline) || rep.Left(engine.AppStopped) || len(rep.Steps) != 2 || rep.Steps[0].Outcome != "settled" {
 		t.Errorf("report %+v, error %v", rep, err)
 	}
 	w.home(t, "after the way back")

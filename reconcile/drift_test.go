@@ -196,7 +196,7 @@ func TestACommitThatWentBackEarlyIsNoDrift(t *testing.T) {
 		if f.handsOff() { // the tool has switched by then: there is only forward
 			return
 		}
-		if a.err == nil || !a.rep.WentBack {
+		if a.err == nil || !a.rep.Left(engine.AppBack) {
 			t.Fatalf("report %+v, error %v", a.rep, a.err)
 		}
 		o, _, err = w.plan(s)

@@ -129,7 +129,7 @@ func TestAWorkloadThatTurnsUpWhileStoppingComesBack(t *testing.T) {
 	actionsByKind[ActFence] = action{broken.look, func(context.Context, *run, engine.Step) error { return errInjected }}
 	a := w.process(t.Context(), s)
 	actionsByKind[ActFence] = broken
-	if !a.rep.WentBack {
+	if !a.rep.Left(engine.AppBack) {
 		t.Fatalf("report %+v, error %v", a.rep, a.err)
 	}
 	w.rest()
@@ -201,7 +201,7 @@ func TestAConflictBringsNothingBack(t *testing.T) {
 		}
 	}
 	rep, err, _ := w.apply(t.Context(), s, o, plan)
-	if !errors.Is(err, engine.ErrConflict) || rep.WentBack || !rep.StillDown || w.src.fence == "" {
+	if !errors.Is(err, engine.ErrConflict) || rep.Left(engine.AppBack) || !rep.Left(engine.AppStopped) || w.src.fence == "" {
 		t.Errorf("report %+v, fence %q, error %v", rep, w.src.fence, err)
 	}
 	w.converge(t, s)

@@ -39,7 +39,7 @@ func TestHandOffThatNobodyAnswersHoldsTheApplicationAtZero(t *testing.T) {
 	w.tool.away = true
 	a := w.process(t.Context(), s)
 	var waiting *HandOffError
-	if !errors.As(a.err, &waiting) || !a.rep.StillDown || a.rep.WentBack {
+	if !errors.As(a.err, &waiting) || !a.rep.Left(engine.AppStopped) || a.rep.Left(engine.AppBack) {
 		t.Fatalf("report %+v, error %v", a.rep, a.err)
 	}
 	want := HandOffError{By: spec.ManagedByFlux,
@@ -137,9 +137,9 @@ func TestHandOffInterruptedGoesBackUntilTheToolHasSwitched(t *testing.T) {
 		where := "interrupted at " + w.calls[n-1] + " (call " + strconv.Itoa(n) + ")"
 		w.calm()
 		switch switched := !w.newest().internal; {
-		case rep.StillDown:
+		case rep.Left(engine.AppStopped):
 			t.Errorf("%s: the application is down: %v", where, err)
-		case rep.WentBack:
+		case rep.Left(engine.AppBack):
 			back++
 			w.home(t, where)
 		case switched && err != nil:
@@ -173,7 +173,7 @@ func TestValuesAppliedAfterTheWayBackAreNamed(t *testing.T) {
 		}
 	}
 	a := w.process(ctx, s)
-	if !a.rep.WentBack {
+	if !a.rep.Left(engine.AppBack) {
 		t.Fatalf("report %+v, error %v", a.rep, a.err)
 	}
 	w.calm()
@@ -227,7 +227,7 @@ func TestALookThatFailsDoesNotEndAHandOff(t *testing.T) {
 		}
 		w.calm()
 		if w.tool.away {
-			if a.err == nil || !a.rep.WentBack {
+			if a.err == nil || !a.rep.Left(engine.AppBack) {
 				t.Errorf("%d failures: report %+v, error %v", tries, a.rep, a.err)
 			}
 			w.home(t, "went back")

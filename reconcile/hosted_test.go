@@ -27,7 +27,7 @@ func TestWentBackSince(t *testing.T) {
 		broken := actionsByKind[ActCopy]
 		defer func() { actionsByKind[ActCopy] = broken }()
 		actionsByKind[ActCopy] = action{broken.look, applyNothing}
-		if a := w.process(t.Context(), s); !a.rep.WentBack {
+		if a := w.process(t.Context(), s); !a.rep.Left(engine.AppBack) {
 			t.Fatalf("report %+v, error %v", a.rep, a.err)
 		}
 		o, _, err := w.plan(s)
@@ -80,7 +80,7 @@ func TestBackPlanBringsBackWhatIsNotCommitted(t *testing.T) {
 			t.Errorf("%s: unfinished %t, %v", point, open, err)
 		}
 		rep, err := w.applyWithin(&timer{past: true}, s, o, plan)
-		if err != nil || rep.StillDown {
+		if err != nil || rep.Left(engine.AppStopped) {
 			t.Errorf("%s: report %+v, error %v", point, rep, err)
 		}
 		w.home(t, point)

@@ -222,7 +222,7 @@ func TestAnOldAnswerIsNotTakenForANewOne(t *testing.T) {
 		w.calm() // the Job completes without us
 		w.writes(true)
 		a := w.process(t.Context(), s)
-		if a.err == nil || a.rep.WentBack || w.isHome() {
+		if a.err == nil || a.rep.Left(engine.AppBack) || w.isHome() {
 			t.Fatalf("report %+v, error %v", a.rep, a.err)
 		}
 		for _, a := range w.apps {

@@ -35,19 +35,11 @@ func (r *run) leaveStarting(ctx context.Context, rep engine.Report, cause error)
 	quick, cancel := engine.Uninterrupted(ctx, leaveTime)
 	defer cancel()
 	if err := r.scaleUp(quick); err != nil {
-		rep.StillDown = r.isDown()
+		rep.Application = r.stillDown()
 		return rep, errors.Join(cause, fmt.Errorf("start the application on %s: %w", r.move.Target(), err))
 	}
-	rep.StartedOn = r.move.Target()
+	rep.Application = engine.Application{State: engine.AppStarting, On: r.move.Target()}
 	return rep, cause
-}
-
-// startedOn is a side, where the application was started there.
-func (r *run) startedOn(started bool, side string) string {
-	if !started {
-		return ""
-	}
-	return side
 }
 
 // noWayBack says why an application that was started on the target after the

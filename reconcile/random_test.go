@@ -151,11 +151,11 @@ func (w *world) broken(a attempt) string {
 	down := w.apps["Deployment/frontend"].replicas == 0
 	switch {
 	case a.dead || len(a.plan.Steps) == 0:
-	case a.rep.WentBack && (down || w.newest().status != "deployed"):
+	case a.rep.Left(engine.AppBack) && (down || w.newest().status != "deployed"):
 		out = append(out, "the report says the application is back, and it is not")
-	case a.rep.WentBack:
+	case a.rep.Left(engine.AppBack):
 		out = append(out, w.notBack()...)
-	case a.rep.Steps != nil && down && !a.rep.StillDown:
+	case a.rep.Steps != nil && down && !a.rep.Left(engine.AppStopped):
 		out = append(out, fmt.Sprintf("the application is down and nobody says so: %v", a.err))
 	}
 	return strings.Join(out, "; ")

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // The fence holds the source only. Whoever changes the target between the
@@ -15,8 +17,8 @@ func TestATargetThatChangedSinceAKilledRunsProofIsNoticed(t *testing.T) {
 			w.dst.rows[1] += 5
 			a := w.process(t.Context(), s)
 			var different *DifferentError
-			if !errors.As(a.err, &different) || len(different.Proof.Differences) != 1 || !a.rep.WentBack {
-				t.Fatalf("error %v, went back %v", a.err, a.rep.WentBack)
+			if !errors.As(a.err, &different) || len(different.Proof.Differences) != 1 || !a.rep.Left(engine.AppBack) {
+				t.Fatalf("error %v, went back %v", a.err, a.rep.Left(engine.AppBack))
 			}
 			w.home(t, point)
 			w.converge(t, s) // a new attempt copies anew

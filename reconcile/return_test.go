@@ -162,7 +162,7 @@ func TestAToolThatSwitchesBeforeTheProofIsNotFollowed(t *testing.T) {
 		}
 	}
 	rep, err, _ := w.apply(t.Context(), s, o, plan)
-	if err == nil || !rep.StillDown || !strings.Contains(err.Error(), "before the copy was proven") {
+	if err == nil || !rep.Left(engine.AppStopped) || !strings.Contains(err.Error(), "before the copy was proven") {
 		t.Errorf("report %+v, error %v", rep, err)
 	}
 	w.calm()
@@ -198,7 +198,7 @@ func TestASecondAttemptOutAgainLiftsTheFence(t *testing.T) {
 	actionsByKind[ActSwitch] = action{broken.look, func(context.Context, *run, engine.Step) error { return errInjected }}
 	rep, _, _ := w.apply(t.Context(), s, o, plan)
 	actionsByKind[ActSwitch] = broken
-	if !rep.WentBack {
+	if !rep.Left(engine.AppBack) {
 		t.Fatalf("report %+v", rep)
 	}
 	w.calm()

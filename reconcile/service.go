@@ -13,13 +13,24 @@ func (r *run) service() engine.Service {
 	return out
 }
 
-// reportService says in the report what became of the application, as far as this
-// run knows it.
+// stillDown is the application that a failure left stopped, where it is.
+func (r *run) stillDown() engine.Application {
+	if r.isDown() {
+		return engine.Application{State: engine.AppStopped}
+	}
+	return engine.Application{}
+}
+
+// reportService says in the report what became of the application where no failure
+// said it.
 func (r *run) reportService(rep *engine.Report) {
-	switch {
-	case rep.StillDown:
-		rep.StoppedSince = r.move.Quiesced
-	case !r.isDown() && rep.Downtime == 0 && !rep.WentBack && rep.StartedOn == "":
-		rep.NotStopped = true
+	switch app := &rep.Application; {
+	case app.State == engine.AppStopped:
+		app.Since = r.move.Quiesced
+	case app.State != engine.AppUnseen || r.isDown():
+	case rep.Downtime > 0:
+		app.State = engine.AppUp
+	default:
+		app.State = engine.AppLeftAlone
 	}
 }

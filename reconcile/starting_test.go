@@ -73,7 +73,7 @@ func TestAFailedStartIsGoneOnWithAndNotStopped(t *testing.T) {
 		if resumed := slices.Index(w.calls, "Ailing"); slices.Contains(w.calls[resumed:], "Scale") || slices.Contains(w.calls, "Run withdraw: start") {
 			t.Errorf("what ran was stopped: %v", w.calls[resumed:])
 		}
-		if len(rep.Ailing) != 1 || rep.StillDown || rep.WentBack || rep.StartedOn == "" || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
+		if len(rep.Ailing) != 1 || rep.Left(engine.AppStopped) || rep.Left(engine.AppBack) || !rep.Left(engine.AppStarting) || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
 			t.Errorf("report %+v, error %v", rep, err)
 		}
 		w.goneOnWith(t, f)
@@ -109,7 +109,7 @@ func TestAFailedStartThatWroteNothingGoesBack(t *testing.T) {
 		w.apps[key].writesThrough = false
 	}
 	ev, rep, err := w.told(t, t.Context(), f)
-	if err == nil || !rep.WentBack || !slices.Contains(ev.notes, "bringing the application back on the internal PostgreSQL") || len(rep.Ailing) != 4 {
+	if err == nil || !rep.Left(engine.AppBack) || !slices.Contains(ev.notes, "bringing the application back on the internal PostgreSQL") || len(rep.Ailing) != 4 {
 		t.Errorf("report %+v, error %v, said %q", rep, err, ev.notes)
 	}
 	w.home(t, "went back")
@@ -123,7 +123,7 @@ func TestAFailedStartWithATargetThatIsGoneStaysStarted(t *testing.T) {
 	w.crashes("Deployment/api")
 	w.at = func(name string) { w.noTarget = w.noTarget || name == "resume-service:before-effect" }
 	_, rep, err := w.told(t, t.Context(), f)
-	if err == nil || rep.WentBack || rep.StillDown || rep.StartedOn != "pg.example.com:5432" || w.apps["Deployment/api"].pods == 0 ||
+	if err == nil || rep.Left(engine.AppBack) || rep.Left(engine.AppStopped) || rep.Application.On != "pg.example.com:5432" || w.apps["Deployment/api"].pods == 0 ||
 		!strings.Contains(err.Error(), "whether the target holds writes of the application could not be found out") {
 		t.Errorf("report %+v, error %v", rep, err)
 	}
@@ -157,7 +157,7 @@ func TestAnInterruptedStartEndsAtOnce(t *testing.T) {
 		if took := w.clock.Sub(at); at.IsZero() || took > 10*time.Second {
 			t.Errorf("again %t: ended %s after the interruption", again, took)
 		}
-		if !errors.Is(err, pressed) || rep.StartedOn != "pg.example.com:5432" || rep.StillDown || rep.WentBack || strings.Contains(strings.Join(ev.notes, "\n"), "bringing") {
+		if !errors.Is(err, pressed) || rep.Application.On != "pg.example.com:5432" || rep.Left(engine.AppStopped) || rep.Left(engine.AppBack) || strings.Contains(strings.Join(ev.notes, "\n"), "bringing") {
 			t.Errorf("again %t: report %+v, error %v, said %q", again, rep, err, ev.notes)
 		}
 		w.goneOnWith(t, f)
@@ -190,7 +190,7 @@ func TestAnInterruptionAfterTheFailureEndsTheWait(t *testing.T) {
 	_, rep, err := w.told(t, ctx, f)
 	actionsByKind[ActResume] = broken
 	w.hook = nil
-	if took := w.clock.Sub(at); at.IsZero() || took > 10*time.Second || rep.StartedOn == "" || err == nil {
+	if took := w.clock.Sub(at); at.IsZero() || took > 10*time.Second || !rep.Left(engine.AppStarting) || err == nil {
 		t.Errorf("ended %s after the interruption, report %+v, error %v", took, rep, err)
 	}
 	w.goneOnWith(t, f)

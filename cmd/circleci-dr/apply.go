@@ -169,9 +169,9 @@ func (p *program) report(report engine.Report, err error, asJSON bool) error {
 	var waiting *reconcile.HandOffError
 	if errors.As(err, &waiting) {
 		err = &hint{err, "the application is stopped until the values are applied; to give up, set the location back in the file and apply"}
-	} else if report.StartedOn != "" {
+	} else if report.Left(engine.AppStarting) {
 		err = &hint{err, startedHint(report)}
-	} else if report.StillDown {
+	} else if report.Left(engine.AppStopped) {
 		err = &hint{err, "the application is stopped: repair the cause and run the same command again; circleci-dr status tells how things are"}
 	}
 	return errors.Join(err, shown)
@@ -180,7 +180,7 @@ func (p *program) report(report engine.Report, err error, asJSON bool) error {
 // startedHint says how to go on with an application that was started and was not
 // seen ready.
 func startedHint(report engine.Report) string {
-	text := "the application is started on " + report.StartedOn + " and stays so; "
+	text := "the application is started on " + report.Application.On + " and stays so; "
 	if len(report.Ailing) > 0 {
 		text += "mend what keeps it from getting ready: "
 	}

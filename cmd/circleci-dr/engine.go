@@ -139,7 +139,7 @@ func (e *hosted) apply(ctx context.Context, rec engine.HostedRecord, began bool)
 		return e.heldBack(ctx, began, err)
 	}
 	if why, back := reconcile.WentBackSince(rec.Attempt, seen); began && back {
-		return e.record(held, rec, e.ended(held, engine.Report{Plan: e.work.plan.ID, WentBack: true}, errors.New(why)))
+		return e.record(held, rec, e.ended(held, engine.Report{Plan: e.work.plan.ID, Application: engine.Application{State: engine.AppBack}}, errors.New(why)))
 	}
 	if !began {
 		rec = engine.HostedRecord{Job: e.run.Job, UID: e.run.UID, Plan: e.work.plan.ID, By: e.work.By, Begun: time.Now().UTC(), Attempt: reconcile.AttemptOf(seen)}
@@ -192,7 +192,7 @@ func (e *hosted) carryOut(ctx context.Context, rec engine.HostedRecord, seen rec
 		return engine.HostedOutcome{}, err
 	}
 	if err == nil && back != nil {
-		err, report.WentBack = back, true
+		err, report.Application = back, engine.Application{State: engine.AppBack}
 	}
 	return e.record(ctx, rec, e.ended(ctx, report, err))
 }

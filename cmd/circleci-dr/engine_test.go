@@ -122,7 +122,7 @@ func TestAFollowerThatComesLateDrawsWithoutAPlan(t *testing.T) {
 func TestAnEnginesFailureIsShownAsIfItWereHere(t *testing.T) {
 	here := &hint{&reconcile.DifferentError{Proof: mover.Proof{Differences: []mover.Difference{{Kind: "table", Object: "public.builds", What: "value differs"}}}}, "look who writes"}
 	e := &hosted{}
-	out := e.ended(t.Context(), engine.Report{Plan: "p", WentBack: true}, here)
+	out := e.ended(t.Context(), engine.Report{Plan: "p", Application: engine.Application{State: engine.AppBack}}, here)
 	data, err := json.Marshal(out)
 	if err != nil {
 		t.Fatal(err)

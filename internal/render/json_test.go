@@ -149,7 +149,7 @@ func TestResultsFitTheirSchema(t *testing.T) {
 	plan := makePlan(t, s, installation())
 	different := &reconcile.DifferentError{Proof: mover.Proof{At: t0, Compared: map[string]int{"databases": 4}, Differences: tenDifferences()}}
 	back := reportOf(plan, reconcile.ActProve, different)
-	back.WentBack, back.Downtime = true, 97*time.Second
+	back.Application, back.Downtime = engine.Application{State: engine.AppBack}, 97*time.Second
 	items, err := reconcile.Drift(s, drifted(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestResultsFitTheirSchema(t *testing.T) {
 		"report-back":    func(w io.Writer) error { return render.ReportJSON(w, back, different) },
 		"report-starting": func(w io.Writer) error {
 			rep := reportOf(plan, reconcile.ActResume, crash)
-			rep.StartedOn, rep.Ailing = "pg.example.com:5432", crash.Ailing
+			rep.Application, rep.Ailing = engine.Application{State: engine.AppStarting, On: "pg.example.com:5432"}, crash.Ailing
 			return render.ReportJSON(w, rep, crash)
 		},
 		"report-nothing": func(w io.Writer) error { return render.ReportJSON(w, engine.Report{}, errors.New("x")) },

@@ -43,15 +43,15 @@ func ReportText(w io.Writer, rep engine.Report, cause error, o Options) error {
 		p.line("Nothing to do.")
 	case cause == nil:
 		p.line(p.paint(green, fmt.Sprintf("Done: plan %s is applied, and %s.", clean(rep.Plan), Verdict(rep))))
-	case rep.StillDown:
+	case rep.Left(engine.AppStopped):
 		since := ""
-		if !rep.StoppedSince.IsZero() { // an older engine does not say
-			since = ", since " + when(rep.StoppedSince) + ","
+		if !rep.Application.Since.IsZero() { // nobody said
+			since = ", since " + when(rep.Application.Since) + ","
 		}
 		p.para("", "", red, "THE APPLICATION IS STILL STOPPED"+since+" and could not be brought back. circleci-dr status says where things are; the same apply goes on from here.")
-	case rep.StartedOn != "":
-		p.para("", "", bold, fmt.Sprintf("The application is started on %s, and not all of it was seen ready. Nothing of it is stopped: circleci-dr status shows how far it is, and the same apply goes on from here.", rep.StartedOn))
-	case rep.WentBack:
+	case rep.Left(engine.AppStarting):
+		p.para("", "", bold, fmt.Sprintf("The application is started on %s, and not all of it was seen ready. Nothing of it is stopped: circleci-dr status shows how far it is, and the same apply goes on from here.", rep.Application.On))
+	case rep.Left(engine.AppBack):
 		p.para("", "", bold, "Failed, and the application is back on its source, as it was before: it takes writes again and nothing was removed.")
 	default:
 		p.line(p.paint(bold, "Failed; "+Verdict(rep)+"."))
@@ -105,19 +105,21 @@ func reportStep(p *page, n int, st engine.StepReport) {
 
 // Verdict says whether the application is up after an apply, as its last word.
 func Verdict(rep engine.Report) string {
-	switch {
-	case rep.StillDown && !rep.StoppedSince.IsZero():
-		return "the application has been STOPPED since " + when(rep.StoppedSince)
-	case rep.StillDown:
-		return "the application is STOPPED"
-	case rep.StartedOn != "":
-		return "the application is STARTING on " + clean(rep.StartedOn)
-	case rep.WentBack:
+	switch app := rep.Application; app.State {
+	case engine.AppStopped:
+		if app.Since.IsZero() {
+			return "the application is STOPPED"
+		}
+		return "the application has been STOPPED since " + when(app.Since)
+	case engine.AppStarting:
+		return "the application is STARTING on " + clean(app.On)
+	case engine.AppBack:
 		return "the application is UP on its source"
-	case rep.Downtime > 0:
+	case engine.AppUp:
 		return "the application is UP"
-	case rep.NotStopped:
+	case engine.AppLeftAlone:
 		return "the application was not stopped by this apply"
+	case engine.AppUnseen:
 	}
 	return "nobody looked whether the application is up: circleci-dr status tells"
 }

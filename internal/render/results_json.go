@@ -91,7 +91,7 @@ func ReportJSON(w io.Writer, rep engine.Report, cause error) error {
 			return stepReportDoc{string(s.Step), s.Title, s.Outcome, seconds(s.Duration), estimateOf(s.Announced), s.Error}
 		}, true),
 		Differences: each(differencesOf(cause), differenceOf, false),
-		StartedOn:   rep.StartedOn,
+		StartedOn:   rep.Application.On,
 	}
 	if cause != nil {
 		doc.Ailing = rep.Ailing
@@ -105,11 +105,11 @@ func verdict(rep engine.Report, cause error) string {
 	switch {
 	case cause == nil:
 		return "applied"
-	case rep.StillDown:
+	case rep.Left(engine.AppStopped):
 		return "failed-still-down"
-	case rep.StartedOn != "":
+	case rep.Left(engine.AppStarting):
 		return "failed-starting"
-	case rep.WentBack:
+	case rep.Left(engine.AppBack):
 		return "failed-went-back"
 	}
 	return "failed"

@@ -79,17 +79,17 @@ func TestReportText(t *testing.T) {
 	cause := fmt.Errorf("%s: %w", "Prove that both sides are equal", different)
 
 	done := reportOf(plan, "", nil)
-	done.Downtime = 134*time.Second + 400*time.Millisecond
+	done.Downtime, done.Application.State = 134*time.Second+400*time.Millisecond, engine.AppUp
 	back := reportOf(plan, reconcile.ActProve, different)
-	back.WentBack, back.Downtime = true, 97*time.Second
+	back.Application, back.Downtime = engine.Application{State: engine.AppBack}, 97*time.Second
 	down := reportOf(plan, reconcile.ActProve, different)
-	down.StillDown = true
-	down.StoppedSince = t0.Add(-time.Hour)
+	down.Application.State = engine.AppStopped
+	down.Application.Since = t0.Add(-time.Hour)
 	starting := reportOf(plan, reconcile.ActResume, crash)
-	starting.StartedOn, starting.Ailing = "pg.example.com:5432", crash.Ailing
+	starting.Application, starting.Ailing = engine.Application{State: engine.AppStarting, On: "pg.example.com:5432"}, crash.Ailing
 	forbidden := errors.New("patch PersistentVolume pvc-2c6f41d0: forbidden")
 	early := reportOf(plan, reconcile.ActProtect, forbidden)
-	early.NotStopped = true
+	early.Application.State = engine.AppLeftAlone
 
 	for name, c := range map[string]struct {
 		rep   engine.Report

@@ -46,21 +46,36 @@ type Report struct {
 	// Announced is what the plan said; its downtime is that of the plan which
 	// opened the move.
 	Announced Estimate `json:"announced"`
-	// WentBack tells that a failure brought the application back on the
-	// source; StillDown that it could not.
-	WentBack  bool `json:"wentBack,omitempty"`
-	StillDown bool `json:"stillDown,omitempty"`
-	// StoppedSince is when it was stopped, when it is still down.
-	StoppedSince time.Time `json:"stoppedSince,omitzero"`
-	// NotStopped tells that this apply left the application as it was. Without it
-	// and all of the above nobody looked.
-	NotStopped bool `json:"notStopped,omitempty"`
-	// StartedOn is the side on which the application was started and left
-	// starting: not all of it was seen ready.
-	StartedOn string `json:"startedOn,omitempty"`
+	// Application is what became of the application.
+	Application Application `json:"application,omitzero"`
 	// Ailing are the pods that kept it from coming up.
 	Ailing []Ailment `json:"ailing,omitempty"`
 }
+
+// Application is what became of the application in an apply, as far as it knows.
+type Application struct {
+	State ApplicationState `json:"state,omitempty"`
+	// On is the side on which it was started, of one that is starting.
+	On string `json:"on,omitempty"`
+	// Since is when it was stopped, of one that is stopped; zero where nobody said.
+	Since time.Time `json:"since,omitzero"`
+}
+
+// ApplicationState is one of the ways in which an apply leaves the application.
+type ApplicationState string
+
+// The states. The zero value is that nobody looked.
+const (
+	AppUnseen    ApplicationState = ""
+	AppLeftAlone ApplicationState = "left-alone" // this apply did not stop it
+	AppUp        ApplicationState = "up"         // it was stopped, and is up where the plan wants it
+	AppBack      ApplicationState = "back"       // a failure brought it back to its source
+	AppStarting  ApplicationState = "starting"   // it was started, and not all of it was seen ready
+	AppStopped   ApplicationState = "stopped"    // it could not be brought back
+)
+
+// Left tells whether the apply left the application so.
+func (r Report) Left(as ApplicationState) bool { return r.Application.State == as }
 
 // BlockedError carries the findings of preflight that stand in the way.
 type BlockedError struct{ Findings []Finding }

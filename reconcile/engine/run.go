@@ -53,7 +53,7 @@ func (r *Run) Do(ctx context.Context, flow Flow) (Report, error) {
 		rep.Steps = append(rep.Steps, done...)
 		if err != nil {
 			rep, err = flow.Failed(ctx, rep, st, err)
-			if rep.WentBack { // also an attempt that failed tells how fast its copy was
+			if rep.Left(AppBack) { // also an attempt that failed tells how fast its copy was
 				r.keepMeasured(ctx)
 			}
 			return rep, err
