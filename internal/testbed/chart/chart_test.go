@@ -74,7 +74,7 @@ func TestRenderedObjects(t *testing.T) {
 		"mongodb-external": mongodb,
 		"mongodb-external-password": withInternal(map[string]any{
 			"internal": false, "hosts": "m.example.test:27017", "auth": map[string]any{"rootPassword": "m0ngo", "password": "other"}}),
-		"by-hand": byHand,
+		"by-hand":            byHand,
 		"mongodb-deployment": withInternal(map[string]any{"useStatefulSet": false, "auth": map[string]any{"rootPassword": "m0ngo"}}),
 	}
 	for name, values := range cases {
