@@ -55,7 +55,7 @@ func (s *site) stranger(p page) *stranger {
 		}
 	}
 	for name, text := range map[string]string{"skopeo": fmt.Sprintf(skopeo, socket), "helm": fmt.Sprintf(helm, bed)} {
-		if err := os.WriteFile(filepath.Join(tools, name), []byte(text), 0o700); err != nil { //nolint:gosec // it is run
+		if err := os.WriteFile(filepath.Join(tools, name), []byte(text), 0o700); err != nil {
 			s.t.Fatal(err)
 		}
 	}
