@@ -97,7 +97,7 @@ func WantedValues(s *spec.Spec, engine mover.Engine, version, secret string, fil
 		return nil
 	}
 	if settings[0].Value == true {
-		return append(settings, leftovers(engine, version, files)...)
+		return append(settings, leftovers(engine, s.Server.Release, version, files)...)
 	}
 	at := string(engine) + ".auth.existingSecret"
 	own := slices.IndexFunc(settings, func(st Setting) bool { return st.Path == at })
@@ -135,7 +135,7 @@ func hasCredential(engine mover.Engine, files DeclaredValues) bool {
 // leftovers are values that files keep from an external datastore and that the
 // internal one would trip over: the chart reads host and port wherever it lives,
 // and our Secret holds the other server's password.
-func leftovers(engine mover.Engine, version string, files DeclaredValues) []Setting {
+func leftovers(engine mover.Engine, release, version string, files DeclaredValues) []Setting {
 	name, ours, field := "postgresql", CredentialsName(mover.PostgreSQL), fieldOf(mover.PostgreSQL, "location")
 	if engine == mover.MongoDB {
 		name, ours, field = "mongodb", CredentialsName(mover.MongoDB), "datastores.mongodb.location"
@@ -145,10 +145,7 @@ func leftovers(engine mover.Engine, version string, files DeclaredValues) []Sett
 	if (!set || internal.Value == true) && secret.Value != ours {
 		return nil
 	}
-	store := name
-	if f, ok := files.Fact(name + ".fullnameOverride"); ok && f.Value != nil && f.Value != "" {
-		store = valueText(f.Value)
-	}
+	store := fullNameIn(release, files, engine)
 	var out []Setting
 	add := func(key string, value, standard any) {
 		out = append(out, Setting{Path: name + "." + key, Value: value, Default: standard, Field: field})

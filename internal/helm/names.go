@@ -12,13 +12,13 @@ import (
 	"helm.sh/helm/v3/pkg/releaseutil"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 
 // A datastore inside is called what its subchart makes of the values: what
 // fullnameOverride says, and without it a name made of the release's and the
-// subchart's (common.names.fullname of Bitnami's charts, which the vendor's are
-// made from). Everything else goes by one value, so what the rule gives, or what
-// the release has rendered, is put there.
+// subchart's (reconcile.FullName). Everything else goes by one value, so what the
+// release has rendered, or else what the rule gives, is put there.
 
 const fullnameOverride = "fullnameOverride"
 
@@ -54,26 +54,12 @@ func calledIn(rel *release.Release, store string, block map[string]any) (string,
 	if name, err := workloadOf(rel.Manifest, store); name != "" || err != nil {
 		return name, err
 	}
-	if full := text(block[fullnameOverride]); full != "" {
-		return nameOfObject(full), nil
+	full, part := text(block[fullnameOverride]), text(block["nameOverride"])
+	// A user may have taken the chart's own value away.
+	if full == "" && part == "" && reconcile.ValueAt(rel.Chart.Values, store, fullnameOverride) == nil {
+		return "", nil
 	}
-	part := text(block["nameOverride"])
-	if part == "" {
-		// A user may have taken the chart's own value away.
-		if reconcile.ValueAt(rel.Chart.Values, store, fullnameOverride) == nil {
-			return "", nil
-		}
-		part = store
-	}
-	if strings.Contains(rel.Name, part) {
-		return nameOfObject(rel.Name), nil
-	}
-	return nameOfObject(rel.Name + "-" + part), nil
-}
-
-// nameOfObject cuts a name as the charts do.
-func nameOfObject(name string) string {
-	return strings.TrimSuffix(name[:min(len(name), 63)], "-")
+	return reconcile.FullName(rel.Name, full, part, mover.Engine(store)), nil
 }
 
 // workloadOf finds the workload of a datastore among what its subchart has
@@ -97,7 +83,7 @@ func workloadOf(manifest, store string) (string, error) {
 	if len(names) == 0 {
 		return "", nil
 	}
-	return slices.MinFunc(names, func(a, b string) int { return len(a) - len(b) }), nil
+	return slices.MinFunc(names, func(a, b string) int { return cmp.Or(len(a)-len(b), cmp.Compare(a, b)) }), nil
 }
 
 // storeName is what a datastore of a release is called.
