@@ -166,6 +166,9 @@ func internalBlock(e mover.Engine, chartVersion string, prior ReleaseStore) map[
 // which it reads wherever the data lives: nothing where the server has the name
 // of the chart's default.
 func addressInside(e mover.Engine, prior ReleaseStore) any {
+	if !prior.Internal { // nobody knows what it said then
+		prior = ReleaseStore{FullName: prior.FullName}
+	}
 	address, standard := orElse(prior.Host, prior.FullName), string(e)
 	if e == mover.MongoDB {
 		address, standard = orElse(strings.Join(prior.Hosts, ","), prior.FullName+":27017"), standard+":27017"

@@ -14,14 +14,15 @@ func TestTheWayBackNamesTheServerInside(t *testing.T) {
 		prior  ReleaseStore
 		want   any
 	}{
-		{mover.PostgreSQL, ReleaseStore{FullName: "postgresql", Host: "postgresql"}, nil},
+		{mover.PostgreSQL, ReleaseStore{Internal: true, FullName: "postgresql", Host: "postgresql"}, nil},
 		{mover.PostgreSQL, ReleaseStore{FullName: "postgresql"}, nil}, // nobody knows what the release said
 		{mover.PostgreSQL, ReleaseStore{}, nil},
 		{mover.PostgreSQL, ReleaseStore{FullName: "ci-db"}, "ci-db"},
-		{mover.PostgreSQL, ReleaseStore{FullName: "ci-db", Host: "ci-db.ci.svc"}, "ci-db.ci.svc"},
-		{mover.MongoDB, ReleaseStore{FullName: "mongodb", Hosts: []string{"mongodb:27017"}}, nil},
+		{mover.PostgreSQL, ReleaseStore{Internal: true, FullName: "ci-db", Host: "ci-db.ci.svc"}, "ci-db.ci.svc"},
+		{mover.MongoDB, ReleaseStore{Internal: true, FullName: "mongodb", Hosts: []string{"mongodb:27017"}}, nil},
+		{mover.PostgreSQL, ReleaseStore{FullName: "ci-db", Host: "pg.example.com"}, "ci-db"}, // said of the outside
 		{mover.MongoDB, ReleaseStore{FullName: "documents"}, "documents:27017"},
-		{mover.MongoDB, ReleaseStore{FullName: "documents", Hosts: []string{"documents.ci:27017"}}, "documents.ci:27017"},
+		{mover.MongoDB, ReleaseStore{Internal: true, FullName: "documents", Hosts: []string{"documents.ci:27017"}}, "documents.ci:27017"},
 	} {
 		key := "postgresqlHost"
 		if row.engine == mover.MongoDB {
