@@ -41,7 +41,7 @@ build: ## build bin/circleci-dr
 	go build -o bin/circleci-dr ./cmd/circleci-dr
 
 image: ## the product's image as an OCI archive in dist/, without Docker (VERSION=1.2.3 for a release)
-	@GOTOOLCHAIN=$(IMAGE_GO) $(IMAGE) -version '$(VERSION)' -out '$(CURDIR)/$(OUT)/circleci-dr-image.tar'
+	@GOTOOLCHAIN=$(IMAGE_GO) $(IMAGE) $(IMAGE_FLAGS) -version '$(VERSION)' -out '$(CURDIR)/$(OUT)/circleci-dr-image.tar'
 
 image-pins: ## pin the newest packages that go into the image; read the diff before you commit it
 	@$(IMAGE) -renew-pins

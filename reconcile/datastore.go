@@ -152,13 +152,31 @@ func internalBlock(e mover.Engine, chartVersion string, prior server.ReleaseStor
 	if prior.ExistingSecret != "" && prior.ExistingSecret != traitsOf[e].credentials {
 		auth["existingSecret"] = prior.ExistingSecret
 	}
+	address := addressInside(e, prior)
 	if e == mover.MongoDB {
 		auth["database"], auth["mechanism"] = nil, nil
-		return map[string]any{"internal": true, "hosts": nil, "ssl": nil, "tlsInsecure": nil, "options": nil, "auth": auth}
+		return map[string]any{"internal": true, "hosts": address, "ssl": nil, "tlsInsecure": nil, "options": nil, "auth": auth}
 	}
-	block := map[string]any{"internal": true, "postgresqlHost": nil, "postgresqlPort": nil, "auth": auth}
+	block := map[string]any{"internal": true, "postgresqlHost": address, "postgresqlPort": nil, "auth": auth}
 	if atLeast(chartVersion, 4, 9) {
 		block["secureMode"] = nil
 	}
 	return block
+}
+
+// addressInside is what the chart is told of the internal server's address,
+// which it reads wherever the data lives: nothing where the server has the name
+// of the chart's default.
+func addressInside(e mover.Engine, prior server.ReleaseStore) any {
+	if !prior.Internal { // nobody knows what it said then
+		prior = server.ReleaseStore{FullName: prior.FullName}
+	}
+	address, standard := orElse(prior.Host, prior.FullName), string(e)
+	if e == mover.MongoDB {
+		address, standard = orElse(strings.Join(prior.Hosts, ","), prior.FullName+":27017"), standard+":27017"
+	}
+	if address == standard || prior.FullName == "" {
+		return nil
+	}
+	return address
 }

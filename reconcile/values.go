@@ -98,7 +98,7 @@ func WantedValues(s *spec.Spec, datastore mover.Engine, version, secret string, 
 		return nil
 	}
 	if settings[0].Value == true {
-		return append(settings, leftovers(datastore, version, files)...)
+		return append(settings, leftovers(datastore, s.Server.Release, version, files)...)
 	}
 	at := string(datastore) + ".auth.existingSecret"
 	own := slices.IndexFunc(settings, func(st Setting) bool { return st.Path == at })
@@ -136,7 +136,7 @@ func hasCredential(datastore mover.Engine, files server.DeclaredValues) bool {
 // leftovers are values that files keep from an external datastore and that the
 // internal one would trip over: the chart reads host and port wherever it lives,
 // and our Secret holds the other server's password.
-func leftovers(datastore mover.Engine, version string, files server.DeclaredValues) []Setting {
+func leftovers(datastore mover.Engine, release, version string, files server.DeclaredValues) []Setting {
 	name, ours, field := "postgresql", CredentialsName(mover.PostgreSQL), fieldOf(mover.PostgreSQL, "location")
 	if datastore == mover.MongoDB {
 		name, ours, field = "mongodb", CredentialsName(mover.MongoDB), "datastores.mongodb.location"
@@ -146,10 +146,7 @@ func leftovers(datastore mover.Engine, version string, files server.DeclaredValu
 	if (!set || internal.Value == true) && secret.Value != ours {
 		return nil
 	}
-	store := name
-	if f, ok := files.Fact(name + ".fullnameOverride"); ok && f.Value != nil && f.Value != "" {
-		store = valueText(f.Value)
-	}
+	store := fullNameIn(release, files, datastore)
 	var out []Setting
 	add := func(key string, value, standard any) {
 		out = append(out, Setting{Path: name + "." + key, Value: value, Default: standard, Field: field})

@@ -152,6 +152,8 @@ func TestWantedValuesRespectWhatTheFilesSay(t *testing.T) {
 		{"internal, as the chart made it", internalSpec(), "", said("postgresql.internal", true, "postgresql.auth.postgresPassword", nil), nil, 0},
 		{"back from outside", internalSpec(), "", pg("postgresql.secureMode", true, "postgresql.fullnameOverride", "db", "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)),
 			[]string{"postgresql.internal=true", "postgresql.postgresqlHost=db", "postgresql.secureMode=false", "postgresql.auth.existingSecret=db"}, 0},
+		{"back, under a name that the release's is in", internalSpec(), "", pg("postgresql.fullnameOverride", nil, "postgresql.nameOverride", "db", "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)),
+			[]string{"postgresql.internal=true", "postgresql.postgresqlHost=" + internalSpec().Server.Release + "-db", "postgresql.auth.existingSecret=" + internalSpec().Server.Release + "-db"}, 0},
 		{"back, but for our Secret", internalSpec(), "", said("postgresql.internal", true, "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)), []string{"postgresql.auth.existingSecret=postgresql"}, 0},
 		{"null is not the default", internalSpec(), "", said("postgresql.internal", nil), []string{"postgresql.internal=true"}, 0},
 	} {

@@ -149,6 +149,12 @@ var drafts = map[string]installed{
 	"fullname-override": installedServer(tree{"postgresql": tree{"fullnameOverride": "ci-db"},
 		"mongodb": tree{"fullnameOverride": "ci-documents", "internal": false, "hosts": "m.example.com:27017", "ssl": true, "auth": tree{"username": "root", "password": ofTheValues}}},
 		withSecret("ci-documents", "mongodb-root-password")),
+	"named-after-the-release": installedServer(tree{"postgresql": tree{"fullnameOverride": "", "nameOverride": "db", "postgresqlHost": "server-db", "auth": tree{"existingSecret": "made-by-hand"}},
+		"mongodb": tree{"fullnameOverride": nil, "internal": false, "hosts": "m.example.com:27017", "ssl": true, "auth": tree{"username": "root", "password": ofTheValues}}},
+		withSecret("made-by-hand", "postgres-password"), withSecret("server-mongodb", "mongodb-root-password")),
+	"named-by-the-chart": installedServer(merged(insidePostgres, insideMongo), func(in *installed) {
+		in.manifest = "---\n# Source: circleci-server/charts/postgresql/templates/primary/statefulset.yaml\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: server-pg}\nspec: {serviceName: server-pg-hl}\n"
+	}),
 	"before-secure-mode": installedServer(merged(tree{"postgresql": tree{"internal": false, "postgresqlHost": "pg.example.com", "auth": tree{"username": "circleci", "existingSecret": "pg-credentials"}}}, insideMongo),
 		func(in *installed) { in.version, in.lacks = "4.8.2", [][]string{{"postgresql", "secureMode"}} }, withSecret("pg-credentials", "password")),
 	"version-unknown": installedServer(merged(insidePostgres, insideMongo), func(in *installed) { in.version = "4.17.1" }),

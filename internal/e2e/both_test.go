@@ -20,9 +20,18 @@ func (s *site) bothOn(postgres, mongo string, before map[string]int32) {
 	}
 }
 
-// TestBoth moves PostgreSQL and MongoDB out in one outage, and back in one.
+// otherNames are values of a release that names its datastores otherwise; their
+// data can come back.
+const otherNames = `postgresql: {image: {tag: "14"}, fullnameOverride: "", nameOverride: db, postgresqlHost: circleci-server-db}
+mongodb: {fullnameOverride: documents, hosts: "documents:27017"}
+`
+
+// TestBoth moves PostgreSQL and MongoDB out in one outage, and back in one,
+// under names that are not the chart's.
 func TestBoth(t *testing.T) {
-	s := roundTrip(t, "e2e-both", "10MB")
+	s := prepared(t, "e2e-both", "circleci-server")
+	s.words = acceptOut
+	s.install(otherNames, "--size", "10MB", "--plain")
 	before := s.replicas()
 	s.declareBoth("external", "external")
 	_, steps := s.plan()
@@ -48,7 +57,7 @@ func TestBoth(t *testing.T) {
 	}
 	s.bothOn(s.out.host(), s.out.mongoHost(), before)
 	s.lookAtObjects()
-	for _, name := range []string{"postgresql", "mongodb"} {
+	for _, name := range []string{"circleci-server-db", "documents"} {
 		if _, err := s.kube.AppsV1().StatefulSets(s.ns).Get(t.Context(), name, metav1.GetOptions{}); err == nil {
 			t.Errorf("the internal StatefulSet %s is still there", name)
 		}
@@ -57,13 +66,13 @@ func TestBoth(t *testing.T) {
 		defer s.as(t)()
 		s.declareBoth("internal", "internal")
 		s.carryOut(backWords)
-		s.bothOn("postgresql", "mongodb", before)
+		s.bothOn("circleci-server-db", "documents", before)
 	})
 	t.Run("MongoDB alone, out again", func(t *testing.T) {
 		defer s.as(t)()
 		s.declareBoth("internal", "external")
 		s.carryOut("outage,remove-internal-database,replace-external-data")
-		s.bothOn("postgresql", s.out.mongoHost(), before)
+		s.bothOn("circleci-server-db", s.out.mongoHost(), before)
 	})
 }
 

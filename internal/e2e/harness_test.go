@@ -64,6 +64,7 @@ func env(t *testing.T, name string) string {
 type site struct {
 	t       *testing.T
 	ns, dir string
+	release string
 	out     outside
 	kube    kubernetes.Interface
 	chart   string
@@ -80,7 +81,7 @@ name: e2e
 server:
   kubeContext: testbed
   namespace: %s
-  release: circleci-server
+  release: %s
 datastores:
   postgresql:
     location: %s
@@ -129,11 +130,19 @@ func roundTrip(t *testing.T, ns, size string) *site {
 
 func installed(t *testing.T, ns, size string, major int, options ...string) *site {
 	t.Helper()
-	t.Parallel()
-	s := &site{t: t, ns: ns, dir: t.TempDir(), out: borrow(t), chart: env(t, "CIRCLECI_DR_TESTBED_CHART"), image: env(t, "CIRCLECI_DR_TESTBED_IMAGE"), words: acceptAll}
+	s := prepared(t, ns, "circleci-server")
 	if major >= 14 { // what the servers outside are
 		s.words = acceptOut
 	}
+	s.install(fmt.Sprintf("postgresql: {image: {tag: %q}}\n", strconv.Itoa(major)), append([]string{"--size", size}, options...)...)
+	return s
+}
+
+// prepared is a site with nothing installed, and servers outside that are empty.
+func prepared(t *testing.T, ns, release string) *site {
+	t.Helper()
+	t.Parallel()
+	s := &site{t: t, ns: ns, release: release, dir: t.TempDir(), out: borrow(t), chart: env(t, "CIRCLECI_DR_TESTBED_CHART"), image: env(t, "CIRCLECI_DR_TESTBED_IMAGE"), words: acceptAll}
 	config, err := clientcmd.BuildConfigFromFlags("", env(t, "KUBECONFIG"))
 	if err != nil {
 		t.Fatal(err)
@@ -150,12 +159,18 @@ func installed(t *testing.T, ns, size string, major int, options ...string) *sit
 	s.declare("external")
 	s.testbed("uninstall", "--namespace", ns) // of a test that was killed
 	s.testbed("reset", s.out.postgres, s.out.mongo)
-	// What an external MongoDB shows is signed by the testbed's own authority.
-	values := s.write("trust.yaml", fmt.Sprintf("tls: {certificates: [%s]}\npostgresql: {image: {tag: %q}}\n", base64.StdEncoding.EncodeToString(ca), strconv.Itoa(major)))
-	s.testbed(append([]string{"install", "--namespace", ns, "--size", size, "--values", values}, options...)...)
-	t.Cleanup(func() { s.testbed("uninstall", "--namespace", ns, "--leave") })
-	s.secrets = s.secretValues()
 	return s
+}
+
+// install installs the fixture with these values. What an external MongoDB
+// shows is signed by the testbed's own authority.
+func (s *site) install(values string, options ...string) {
+	s.t.Helper()
+	trust := base64.StdEncoding.EncodeToString([]byte(s.read("ca.pem")))
+	file := s.write("trust.yaml", fmt.Sprintf("tls: {certificates: [%s]}\n%s", trust, values))
+	s.testbed(append([]string{"install", "--namespace", s.ns, "--release", s.release, "--values", file}, options...)...)
+	s.t.Cleanup(func() { s.testbed("uninstall", "--namespace", s.ns, "--leave") })
+	s.secrets = s.secretValues()
 }
 
 // declare writes the spec: where PostgreSQL should live.
@@ -165,7 +180,7 @@ func (s *site) declare(location string) {
 }
 
 func (s *site) specOf(location string) string {
-	return fmt.Sprintf(specText, s.ns, location, s.out.host(), s.out.port)
+	return fmt.Sprintf(specText, s.ns, s.release, location, s.out.host(), s.out.port)
 }
 
 func (s *site) write(name, text string) string {

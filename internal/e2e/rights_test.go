@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"testing"
 
 	authv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -116,10 +115,10 @@ func (s *site) decode(data []byte, into any) {
 	}
 }
 
-// TestRights: every command works with exactly the rights that rbac prints for
-// it, from the first look to the finished move.
-func TestRights(t *testing.T) {
-	s := newSite(t, "e2e-rights", "5MB")
+// everyCommandWithItsRights demands that every command works with exactly the
+// rights that rbac prints for it, from the first look to the finished move.
+func (s *site) everyCommandWithItsRights() {
+	s.t.Helper()
 	drift, support, plan, apply, prove := s.grant("drift"), s.grant("support"), s.grant("plan"), s.grant("apply"), s.grant("prove")
 	s.want(0, "status", "--kubeconfig", drift)
 	o := s.want(0, "plan", "--out", "plan.json", "--output", "json", "--kubeconfig", plan)
@@ -129,7 +128,7 @@ func TestRights(t *testing.T) {
 	s.noSecrets("the support bundle", s.unpacked("support.tar.gz"))
 	o = s.run(nil, "apply", "--plan", "plan.json", "--accept", acceptAll, "--kubeconfig", plan)
 	if o.code == 0 {
-		t.Fatalf("applied with the rights of a plan: %s", o)
+		s.t.Fatalf("applied with the rights of a plan: %s", o)
 	}
 	// Nothing is on the target yet; that it is the Job that says so is enough.
 	o = s.want(1, "prove", "--kubeconfig", prove)
@@ -137,7 +136,7 @@ func TestRights(t *testing.T) {
 	before := s.replicas()
 	o = s.run(nil, "apply", "--plan", "plan.json", "--accept", acceptAll, "--kubeconfig", apply)
 	if o.code != 0 {
-		t.Fatalf("apply: %s", o)
+		s.t.Fatalf("apply: %s", o)
 	}
 	s.settled(before)
 	s.want(0, "plan", "--detailed-exitcode", "--no-inspect", "--kubeconfig", drift)

@@ -50,6 +50,9 @@ func declaredIn(rel *release.Release) (server.DeclaredRelease, error) {
 	if err != nil {
 		return out, fmt.Errorf("merge chart defaults: %w", err)
 	}
+	if values, err = named(rel, values); err != nil {
+		return out, err
+	}
 	if out.Values, err = declared(values); err != nil {
 		return out, err
 	}

@@ -67,7 +67,11 @@ func preview(t *target, change server.ReleaseChange) (server.Preview, error) {
 			return out, err
 		}
 	}
-	if out.Reads, err = secretReads(manifest, t.secretsOf(change.Set)); err != nil {
+	secrets, err := t.secretsOf(change.Set)
+	if err != nil {
+		return out, err
+	}
+	if out.Reads, err = secretReads(manifest, secrets); err != nil {
 		return out, err
 	}
 	sides, err := build(t, manifest)
@@ -133,6 +137,9 @@ func (t *target) rewriting(set map[string]any) (*reconcile.Rewriting, error) {
 		}
 		if values[i], err = chartutil.CoalesceValues(ch, config); err != nil {
 			return nil, fmt.Errorf("put the chart's defaults under the values: %w", err)
+		}
+		if values[i], err = named(t.base, values[i]); err != nil {
+			return nil, err
 		}
 	}
 	var moving []mover.Engine

@@ -112,7 +112,7 @@ func tables(v any) []map[string]any {
 
 // secretsOf are the Secrets from which the application of an upgraded release
 // reads the passwords of the datastores that move.
-func (t *target) secretsOf(set map[string]any) []string {
+func (t *target) secretsOf(set map[string]any) ([]string, error) {
 	var out []string
 	for name := range set {
 		if name == reconcile.TrustBlock {
@@ -120,7 +120,13 @@ func (t *target) secretsOf(set map[string]any) []string {
 		}
 		block, _ := t.values[name].(map[string]any)
 		secret := text(reconcile.ValueAt(block, "auth", "existingSecret"))
-		out = append(out, cmp.Or(secret, text(block["fullnameOverride"]), name))
+		if secret == "" {
+			var err error
+			if secret, err = storeName(t.base, name); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, secret)
 	}
-	return out
+	return out, nil
 }

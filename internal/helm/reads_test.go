@@ -74,7 +74,11 @@ func TestTheUpgradedApplicationReadsOurSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := secretReads(manifest, target.secretsOf(change.Set))
+	secrets, err := target.secretsOf(change.Set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := secretReads(manifest, secrets)
 	if err != nil || len(got) != 2 || got[0].Secret != "circleci-dr-mongodb" || got[0].Key != "mongodb-root-password" ||
 		got[1].Secret != "circleci-dr-postgresql" || got[1].Key != "password" || len(got[0].By) < 10 {
 		t.Errorf("got %+v, %v", got, err)

@@ -37,6 +37,18 @@ func withInternal(mongodb map[string]any) map[string]any {
 	}
 }
 
+// byHand are values of somebody who names things, makes Secrets by hand and
+// leaves the number of pods to Kubernetes: one datastore is called what it is
+// told, the other after the release.
+var byHand = map[string]any{
+	"postgresql": map[string]any{"fullnameOverride": "ci-db", "postgresqlHost": "ci-db", "replicaCount": nil, "auth": map[string]any{"existingSecret": "ci-db-login"}},
+	"mongodb": map[string]any{"fullnameOverride": "", "nameOverride": "documents", "hosts": "circleci-server-documents:27017", "replicaCount": nil,
+		"auth": map[string]any{"rootPassword": "m0ngo"}},
+	"keyset":   map[string]any{"signing": "", "encryption": ""},
+	"pusher":   map[string]any{"secret": ""},
+	"services": map[string]any{"frontend": map[string]any{"replicas": nil}, "vm-scaler": map[string]any{"replicas": nil}},
+}
+
 func TestRenderedObjects(t *testing.T) {
 	mongodb := withInternal(map[string]any{
 		"internal": false, "hosts": "m0.example.test:27017,m1.example.test:27017", "ssl": true, "options": "replicaSet=rs0",
@@ -62,6 +74,7 @@ func TestRenderedObjects(t *testing.T) {
 		"mongodb-external": mongodb,
 		"mongodb-external-password": withInternal(map[string]any{
 			"internal": false, "hosts": "m.example.test:27017", "auth": map[string]any{"rootPassword": "m0ngo", "password": "other"}}),
+		"by-hand":            byHand,
 		"mongodb-deployment": withInternal(map[string]any{"useStatefulSet": false, "auth": map[string]any{"rootPassword": "m0ngo"}}),
 	}
 	for name, values := range cases {

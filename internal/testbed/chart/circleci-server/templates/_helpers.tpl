@@ -10,6 +10,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ with $c.registry }}{{ . }}/{{ end }}{{ with $c.org }}{{ . }}/{{ end }}{{ .Values.image.name }}:{{ .Values.image.tag }}
 {{- end }}
 
+{{/* What a datastore is called; the subcharts have the same rule and are not there when the data is outside. */}}
+{{- define "circleci.store.name" -}}
+{{- $v := index .root.Values .store -}}
+{{- $name := $v.nameOverride | default .store -}}
+{{- $full := ternary .root.Release.Name (printf "%s-%s" .root.Release.Name $name) (contains $name .root.Release.Name) -}}
+{{ $v.fullnameOverride | default $full | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
 {{/* The rule of the values table: postgres-password when internal, password when external. */}}
 {{- define "circleci.postgres.env" -}}
 {{- $pg := .Values.postgresql -}}
@@ -24,7 +32,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - name: POSTGRES_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ $pg.auth.existingSecret | default "postgresql" }}
+      name: {{ $pg.auth.existingSecret | default (include "circleci.store.name" (dict "root" . "store" "postgresql")) }}
       key: {{ ternary "postgres-password" "password" $pg.internal }}
 {{- end }}
 
@@ -48,7 +56,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - name: MONGO_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ $m.auth.existingSecret | default "mongodb" }}
+      name: {{ $m.auth.existingSecret | default (include "circleci.store.name" (dict "root" . "store" "mongodb")) }}
       key: mongodb-root-password
 - name: MONGO_DATABASE
   value: circle_ghe

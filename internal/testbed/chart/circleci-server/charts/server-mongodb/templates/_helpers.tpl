@@ -1,9 +1,17 @@
+{{/* The rule of Bitnami's charts, which the vendor's are made from; .Chart.Name is the alias. */}}
 {{- define "server-mongodb.name" -}}
-{{ .Values.fullnameOverride | default "mongodb" }}
+{{- $name := .Values.nameOverride | default .Chart.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name -}}
+{{ .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
 {{- end }}
 
 {{- define "server-mongodb.selector" -}}
-app.kubernetes.io/name: mongodb
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: mongodb
 {{- end }}

@@ -1,9 +1,17 @@
+{{/* The rule of Bitnami's charts, which the vendor's are made from; .Chart.Name is the alias. */}}
 {{- define "server-postgres.name" -}}
-{{ .Values.fullnameOverride | default "postgresql" }}
+{{- $name := .Values.nameOverride | default .Chart.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name -}}
+{{ .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
 {{- end }}
 
 {{- define "server-postgres.selector" -}}
-app.kubernetes.io/name: postgresql
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: primary
 {{- end }}
