@@ -19,7 +19,9 @@ func CoverageOf(s *spec.Spec) []Coverage {
 		add("server", Enforced, fmt.Sprintf("release %s in %s", s.Server.Release, s.Server.Namespace))
 	}
 	if s.Server != nil && len(s.Server.Values) > 0 {
-		add("server.values", Enforced, "compared with the spec; values --write brings them into line")
+		add(valuesField, Enforced, "compared with the spec; values --write brings them into line")
+	} else if s.Server != nil {
+		add(valuesField, Uncovered, valuesUncovered(s))
 	}
 	if s.ServicesMachine != nil {
 		add("servicesMachine", Declared, "images and restore of the VM generation")

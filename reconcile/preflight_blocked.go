@@ -49,7 +49,8 @@ func checkOmitted(e mover.Engine, left []mover.UnsupportedObject) []Finding {
 	var out []Finding
 	for _, key := range order {
 		what, brief := sentences("%s will not be on the target: %s", some(named[key], 8), key.reason)
-		out = append(out, Finding{ID: "left-out", Field: fieldOf(e), Source: docsOf(e), Fix: key.fix, What: what, Brief: brief})
+		out = append(out, Finding{ID: "left-out", Field: fieldOf(e), Source: docsOf(e), Fix: key.fix, What: what, Brief: brief,
+			Left: &Left{What: "this will not be on the target: " + key.reason, Objects: named[key]}})
 	}
 	return out
 }

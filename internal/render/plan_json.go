@@ -86,15 +86,17 @@ type findingDoc struct {
 	Fix    string `json:"fix"`
 	Field  string `json:"field,omitempty"`
 	Source string `json:"source,omitempty"`
+	// Left is what the move leaves behind.
+	Left *reconcile.Left `json:"left,omitempty"`
 }
 
 // findingOf leaves out the short sentence: a document has the whole one.
 func findingOf(f reconcile.Finding) findingDoc {
-	return findingDoc{ID: f.ID, Blocks: f.Blocks, What: f.What, Fix: f.Fix, Field: f.Field, Source: f.Source}
+	return findingDoc{ID: f.ID, Blocks: f.Blocks, What: f.What, Fix: f.Fix, Field: f.Field, Source: f.Source, Left: f.Left}
 }
 
 func (d findingDoc) finding() reconcile.Finding {
-	return reconcile.Finding{ID: d.ID, Blocks: d.Blocks, What: d.What, Fix: d.Fix, Field: d.Field, Source: d.Source}
+	return reconcile.Finding{ID: d.ID, Blocks: d.Blocks, What: d.What, Fix: d.Fix, Field: d.Field, Source: d.Source, Left: d.Left}
 }
 
 type coverageDoc struct {

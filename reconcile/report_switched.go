@@ -1,0 +1,15 @@
+package reconcile
+
+import "strings"
+
+// Switched tells whether an apply that was done whole upgraded the release to
+// another database: then the user's own values files say the old one. A release
+// that another tool reconciles is switched by that tool, from its own values.
+func (r Report) Switched() bool {
+	for _, st := range r.Steps {
+		if strings.HasPrefix(string(st.Step), string(ActSwitch)+"/") {
+			return true
+		}
+	}
+	return false
+}
