@@ -43,6 +43,10 @@ build: ## build bin/circleci-dr
 image: ## the product's image as an OCI archive in dist/, without Docker (VERSION=1.2.3 for a release)
 	@GOTOOLCHAIN=$(IMAGE_GO) $(IMAGE) $(IMAGE_FLAGS) -version '$(VERSION)' -out '$(CURDIR)/$(OUT)/circleci-dr-image.tar'
 
+release: ## the binaries of a release for Linux and macOS with their checksums, in dist/release-VERSION (VERSION=1.2.3): the same bytes from every clone
+	@test -n '$(VERSION)' || { echo "name the version: make release VERSION=1.2.3" >&2; exit 1; }
+	@GOTOOLCHAIN=$(IMAGE_GO) $(IMAGE) -version '$(VERSION)' -binaries '$(CURDIR)/$(OUT)/release-$(VERSION)'
+
 image-pins: ## pin the newest packages that go into the image; read the diff before you commit it
 	@$(IMAGE) -renew-pins
 
@@ -170,4 +174,4 @@ bench-memory: ## peak memory of both movers at 100 MB and at MEMORY_SIZE=10240 M
 clean: ## remove what was built
 	rm -rf bin $(OUT)
 
-.PHONY: help build image image-pins demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed lint-image servers unit unit-product unit-testbed unit-image race services faults test matrix random silences fuzz golden bench bench-mongo bench-memory prove-corpus prove-corpus-postgres prove-corpus-mongodb clean
+.PHONY: help build image release image-pins demo demo-back testbed-up testbed-down check vet lint lint-product lint-testbed lint-image servers unit unit-product unit-testbed unit-image race services faults test matrix random silences fuzz golden bench bench-mongo bench-memory prove-corpus prove-corpus-postgres prove-corpus-mongodb clean

@@ -20,7 +20,9 @@ func CoverageOf(s *spec.Spec) []engine.Coverage {
 		add("server", engine.Enforced, fmt.Sprintf("release %s in %s", s.Server.Release, s.Server.Namespace))
 	}
 	if s.Server != nil && len(s.Server.Values) > 0 {
-		add("server.values", engine.Enforced, "compared with the spec; values --write brings them into line")
+		add(valuesField, engine.Enforced, "compared with the spec; values --write brings them into line")
+	} else if s.Server != nil {
+		add(valuesField, engine.Uncovered, valuesUncovered(s))
 	}
 	if s.ServicesMachine != nil {
 		add("servicesMachine", engine.Declared, "images and restore of the VM generation")

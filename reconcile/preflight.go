@@ -50,6 +50,7 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []engine.Finding {
 		case mover.MongoDB:
 			out = append(out, preflightMongo(s, o, p)...)
 		}
+		out = append(out, checkAdapted(o, p.Engine)...)
 		out = append(out, preflightValues(s, o, p.Engine)...)
 		out = append(out, rehearsalFindings(s, o, p)...)
 		out = append(out, dressFindings(s, o, p)...)

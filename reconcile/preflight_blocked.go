@@ -50,7 +50,8 @@ func checkOmitted(e mover.Engine, left []mover.UnsupportedObject) []engine.Findi
 	var out []engine.Finding
 	for _, key := range order {
 		what, brief := sentences("%s will not be on the target: %s", some(named[key], 8), key.reason)
-		out = append(out, engine.Finding{ID: "left-out", Field: fieldOf(e), Source: docsOf(e), Fix: key.fix, What: what, Brief: brief})
+		out = append(out, engine.Finding{ID: "left-out", Field: fieldOf(e), Source: docsOf(e), Fix: key.fix, What: what, Brief: brief,
+			Left: &engine.Left{What: "this will not be on the target: " + key.reason, Objects: named[key]}})
 	}
 	return out
 }

@@ -67,9 +67,9 @@ func checkServerSettings(src, dst mover.Database) []engine.Finding {
 	}
 	var out []engine.Finding
 	for _, line := range felt {
-		out = append(out, engine.Finding{ID: "server-setting", Field: postgresField, Source: sourceDocs,
-			What: "what is set for the whole server is not carried, and the application can feel it: " + line,
-			Fix:  "set it on the target's server, or on the source for the databases that need it (ALTER DATABASE … SET …), which is carried"})
+		what, left := leaving("what is set for the whole server is not carried, and the application can feel it", []string{line})
+		out = append(out, engine.Finding{ID: "server-setting", Field: postgresField, Source: sourceDocs, What: what, Left: left,
+			Fix: "set it on the target's server, or on the source for the databases that need it (ALTER DATABASE … SET …), which is carried"})
 	}
 	if len(hidden) > 0 {
 		out = append(out, engine.Finding{ID: "server-setting-hidden", Field: postgresField, Source: sourceDocs,
@@ -77,9 +77,9 @@ func checkServerSettings(src, dst mover.Database) []engine.Finding {
 			Fix:  "compare them on both servers yourself"})
 	}
 	for chunk := range slices.Chunk(others, namedAtOnce) {
-		out = append(out, engine.Finding{ID: "server-settings", Field: postgresField, Source: sourceDocs,
-			What: "settings of the whole server differ and are not carried: " + strings.Join(chunk, "; "),
-			Fix:  "nothing, if they fit the target's machine; else set them there"})
+		what, left := leaving("settings of the whole server differ and are not carried", chunk)
+		out = append(out, engine.Finding{ID: "server-settings", Field: postgresField, Source: sourceDocs, What: what, Left: left,
+			Fix: "nothing, if they fit the target's machine; else set them there"})
 	}
 	return out
 }

@@ -11,13 +11,10 @@ import (
 
 // unread lists what MakePlan needs and could not be read.
 func unread(s *spec.Spec, o Observation) []string {
-	var out []string
+	var out reasons
 	add := func(what string, k engine.Knowledge, why string) {
 		if k == engine.Unknown {
-			if why == "" {
-				why = "it was not looked at"
-			}
-			out = append(out, what+": "+why)
+			out = out.with(what, orElse(why, "it was not looked at"))
 		}
 	}
 	add("cluster", o.Cluster.Known, o.Cluster.Why)
@@ -26,7 +23,7 @@ func unread(s *spec.Spec, o Observation) []string {
 	add("other writers of the application", o.Writers.Known, o.Writers.Why)
 	add("last-applied record", o.Applied.Known, o.Applied.Why)
 	if !o.Release.Is() {
-		return out
+		return out.texts()
 	}
 	add("move record", o.Move.Known, o.Move.Why)
 	for _, e := range engines {
@@ -43,6 +40,28 @@ func unread(s *spec.Spec, o Observation) []string {
 			add("StatefulSet "+o.Release.Value.Store(e).FullName, d.Internal.Value.StatefulSet.Known, d.Internal.Value.StatefulSet.Why)
 		}
 	}
+	return out.texts()
+}
+
+// reasons are why things could not be read, each reason once: one list that is
+// refused leaves more than one thing unread.
+type reasons []struct{ what, why string }
+
+func (r reasons) with(what, why string) reasons {
+	for i := range r {
+		if r[i].why == why {
+			r[i].what += ", " + what
+			return r
+		}
+	}
+	return append(r, struct{ what, why string }{what, why})
+}
+
+func (r reasons) texts() []string {
+	var out []string
+	for _, one := range r {
+		out = append(out, one.what+": "+one.why)
+	}
 	return out
 }
 
@@ -52,11 +71,11 @@ func readsOurSecret(s *spec.Spec, rel server.Release, e mover.Engine) bool {
 	return d != nil && d.location == spec.External && (live.Internal || live.ExistingSecret == traitsOf[e].credentials)
 }
 
-// UnreadableError means that live state could not be read, so that there can
-// be no plan.
+// UnreadableError means that live state could not be read, so that nothing can
+// be said about it.
 type UnreadableError struct{ What []string }
 
 // Error lists everything that could not be read.
 func (e *UnreadableError) Error() string {
-	return "cannot plan on live state that could not be read: " + strings.Join(e.What, "; ")
+	return "live state could not be read: " + strings.Join(e.What, "; ")
 }

@@ -17,6 +17,8 @@ func (r *reporter) badRef(p path, n *node) {
 	switch {
 	case n == nil || n.kind == kindNull:
 		r.add(p, CodeSecret, "must be a reference to a secret", string(kindNull), refHint)
+	case n.kind == kindString && p[len(p)-1] == "ca":
+		r.badAuthority(p, n)
 	case n.kind != kindMap:
 		r.add(p, CodeSecret, "must be a reference to a secret, never the secret itself", string(n.kind)+" that is not shown",
 			refHint+"; if the value was a real secret, change it: it has been in this file")
@@ -29,11 +31,7 @@ func (r *reporter) badRef(p path, n *node) {
 				known++
 				continue
 			}
-			hint := refHint
-			if near := nearest(f.name, kinds, 2); near != "" {
-				hint = fmt.Sprintf("did you mean %q? %s", near, refHint)
-			}
-			r.add(p, CodeSecret, "must be a reference to a secret, with exactly one of secret, env and file", "another key, which is not shown", hint)
+			r.add(p, CodeSecret, "must be a reference to a secret, with exactly one of secret, env and file", "another key, which is not shown", refKeyHint(f.name, kinds))
 		}
 		if known > 1 {
 			r.add(p, CodeSecret, "must have exactly one of secret, env and file", fmt.Sprintf("%d of them", known), "keep the one that is meant")
@@ -81,6 +79,9 @@ func (r *reporter) unknownKeys(p path, n *node, f *schemaField) {
 func unknownHint(name string, parent path, siblings []string) string {
 	if near := nearest(name, siblings, 1); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if hint := meantHint(name, parent, siblings); hint != "" {
+		return hint
 	}
 	if homes := homesOf(name, parent); len(homes) > 0 {
 		return fmt.Sprintf("it belongs to another block: %s", strings.Join(homes, ", "))

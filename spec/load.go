@@ -24,7 +24,7 @@ func Load(path string) (*Spec, error) {
 	// A pipe nobody writes to would otherwise never be opened at all.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("read spec: %w (name another file with --file)", err)
+		return nil, fmt.Errorf("read spec: %w (name another file with --file, or write one with circleci-dr init)", err)
 	}
 	defer f.Close() //nolint:errcheck // read only: nothing is lost when closing fails
 	if err := f.SetReadDeadline(time.Now().Add(pipeTime)); err != nil && !errors.Is(err, os.ErrNoDeadline) {
@@ -41,6 +41,9 @@ func Read(name string, r io.Reader) (*Spec, error) {
 	}
 	return Parse(name, data)
 }
+
+// emptyHint needs nothing but the program itself.
+const emptyHint = "circleci-dr init --kube-context NAME writes one from the installation that is there, once this one is removed"
 
 // pipeTime is how long a pipe, such as the shell's <(…), may take to give the
 // whole file. Other files know no deadline.
@@ -91,12 +94,12 @@ func (r *reporter) read(data []byte) *fault {
 		return stop
 	}
 	if body == nil {
-		return &fault{place{1, 1}, CodeFile, "the file is empty", "start from a file in examples/"}
+		return &fault{place{1, 1}, CodeFile, "the file is empty", emptyHint}
 	}
 	b := builder{report: r}
 	root := b.build(body, startOf(body, place{1, 1}), nil)
 	if root != nil && root.kind == kindNull {
-		return &fault{place{1, 1}, CodeFile, "the file is empty", "start from a file in examples/"}
+		return &fault{place{1, 1}, CodeFile, "the file is empty", emptyHint}
 	}
 	if root == nil || root.kind != kindMap {
 		return &fault{startOf(body, place{1, 1}), CodeType, "the file must be a mapping of fields", "it begins with apiVersion: " + APIVersion}

@@ -41,7 +41,7 @@ func oneGeneration(r *reporter, _ *Spec) {
 	switch {
 	case r.has(server) && r.has(machine):
 		r.add(machine, CodeRule, "must not be given together with server", "both", "keep the block of the installation this file is about; another installation gets a file of its own")
-	case !r.has(server) && !r.has(machine):
+	case !r.has(server) && !r.has(machine) && !wrapped(nil, r.root, "server") && !wrapped(nil, r.root, "servicesMachine"):
 		r.add(server, CodeMissing, "is required, or servicesMachine", "", `server for a Helm release (4.x), for example server: {namespace: circleci-server, release: circleci-server}; servicesMachine for a VM (1.x, 2.x)`)
 	}
 }

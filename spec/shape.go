@@ -195,7 +195,7 @@ func wantFor(keyword string, f *schemaField) string {
 
 func (r *reporter) missing(p path, n *node, f *schemaField) {
 	for _, name := range f.Required {
-		if n.field(name) == nil && !misspelt(name, n, f) {
+		if n.field(name) == nil && !misspelt(name, n, f) && !wrapped(p, n, name) {
 			child := p.key(name)
 			r.at(r.placeOf(p), child, CodeMissing, "is required", "", exampleHint(child))
 		}
@@ -206,7 +206,7 @@ func (r *reporter) missing(p path, n *node, f *schemaField) {
 // error: the unknown key is reported, and once is enough.
 func misspelt(name string, n *node, f *schemaField) bool {
 	for _, c := range n.fields[:min(len(n.fields), maxProblems)] {
-		if f.Properties[c.name] == nil && nearest(c.name, []string{name}, 2) != "" {
+		if f.Properties[c.name] == nil && (nearest(c.name, []string{name}, 2) != "" || otherNames[fold(c.name)] == name) {
 			return true
 		}
 	}

@@ -31,7 +31,7 @@ type common struct {
 
 func (p *program) app() *cli.App {
 	commands := []*cli.Command{
-		p.initCommand(), p.validateCommand(), p.schemaCommand(), p.planCommand(), p.applyCommand(), p.driftCommand(),
+		p.initCommand(), p.validateCommand(), p.schemaCommand(), p.planCommand(), p.showCommand(), p.applyCommand(), p.driftCommand(),
 		p.statusCommand(), p.proveCommand(), p.rehearseCommand(), p.valuesCommand(), p.rbacCommand(), p.supportCommand(), p.unlockCommand(), p.versionCommand(), p.completionCommand(), p.moverCommand(), p.engineCommand(),
 	}
 	app := &cli.App{
@@ -43,7 +43,6 @@ func (p *program) app() *cli.App {
 		Commands:                  commands,
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true,
-		EnableBashCompletion:      true,
 		ExitErrHandler:            func(*cli.Context, error) {}, // realMain maps errors to codes
 		Flags:                     []cli.Flag{&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "print the version"}},
 		Action: func(c *cli.Context) error {
@@ -60,6 +59,7 @@ func (p *program) app() *cli.App {
 	for _, cmd := range commands {
 		p.finishCommand(cmd)
 	}
+	app.Commands = append(app.Commands, p.completeCommand(commands))
 	return app
 }
 
@@ -143,6 +143,12 @@ func (p *program) clusterFlags(o *common) []cli.Flag {
 		&cli.StringFlag{Name: "chart", Usage: "overrides server.chart: an oci:// reference, a directory or a .tgz", Destination: &o.chart, EnvVars: []string{"CIRCLECI_DR_CHART"}},
 		&cli.StringFlag{Name: "mover-image", Usage: "overrides mover.image", Destination: &o.image, EnvVars: []string{"CIRCLECI_DR_MOVER_IMAGE"}},
 	)
+}
+
+// reach are the flags that say where things are, for a command that runs no pod.
+func (o common) reach() common {
+	o.chart, o.image = "", ""
+	return o
 }
 
 func (o common) json() (bool, error) {

@@ -69,7 +69,7 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 			return err
 		}
 	}
-	ses, err := p.open(o.common, access{here: o.place == wishHere})
+	ses, err := p.open(ctx, o.common, access{here: o.place == wishHere, patience: restartTime})
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (p *program) runApply(ctx context.Context, o applyOptions) error {
 		return err
 	}
 	if !p.choosePlace(o.place, plan) {
-		return p.carryOut(held, ses, seen, plan, o.deadline, asJSON)
+		return p.carryOut(held, ses, seen, plan, o, asJSON)
 	}
 	run, err := p.submit(held, ses, plan, o.deadline)
 	release() // the engine waits for it
@@ -137,15 +137,15 @@ func (p *program) consent(ses *session, plan engine.Plan, given *engine.Plan, o 
 	return accepted(plan, o.accept, given)
 }
 
-func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Observation, plan engine.Plan, deadline time.Duration, asJSON bool) error {
+func (p *program) carryOut(ctx context.Context, ses *session, seen reconcile.Observation, plan engine.Plan, o applyOptions, asJSON bool) error {
 	events, done := p.events(plan.Steps...)
 	options := engine.Options{By: owner()}
-	if deadline > 0 {
-		options.Limit = limitAt(time.Now().Add(deadline))
+	if o.deadline > 0 {
+		options.Limit = limitAt(time.Now().Add(o.deadline))
 	}
 	report, err := reconcile.Apply(ctx, ses.spec, seen, plan, ses.providers, options, events)
 	done()
-	return p.report(report, err, asJSON)
+	return p.report(ses, report, err, o.common, asJSON)
 }
 
 // limitAt is the deadline of an apply as a moment.
@@ -156,15 +156,19 @@ func limitAt(at time.Time) engine.Limit {
 }
 
 // report shows what an apply did, and gives its error with the way on.
-func (p *program) report(report engine.Report, err error, asJSON bool) error {
+func (p *program) report(ses *session, report engine.Report, err error, o common, asJSON bool) error {
+	var next render.Next
 	if err != nil {
 		p.last = render.Verdict(report)
+	} else {
+		next = p.nextAfter(ses.spec, report, o)
 	}
 	var shown error
 	if asJSON {
-		shown = render.ReportJSON(p.out, report, err)
+		shown = render.ReportJSON(p.out, report, err, next)
 	} else {
-		shown = render.ReportText(p.out, report, err, render.Options{Color: p.color})
+		options := render.Options{Color: p.color}
+		shown = errors.Join(render.ReportText(p.out, report, err, options), render.NextText(p.out, next, options))
 	}
 	var waiting *reconcile.HandOffError
 	if errors.As(err, &waiting) {
@@ -199,7 +203,7 @@ func (p *program) events(steps ...engine.Step) (engine.Events, func()) {
 // openHeld opens a session with the cluster of a Server and takes the lease at
 // once, as what runs a Job by itself does.
 func (p *program) openHeld(ctx context.Context, o common, purpose string) (*session, context.Context, func(), error) {
-	ses, err := p.open(o, access{})
+	ses, err := p.open(ctx, o, access{patience: restartTime})
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -6,34 +6,30 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// The scripts ask the program itself, so that they never fall behind. What
-// follows --file and its like is the shell's own business.
+// The scripts ask the program itself, so that they never fall behind: complete
+// gets the words of the line up to the cursor and prints what may stand there,
+// or the one line :files, which is the shell's own business.
 const bashCompletion = `_circleci_dr() {
   local cur="${COMP_WORDS[COMP_CWORD]}" words
-  case "${COMP_WORDS[COMP_CWORD-1]}" in
-    -f|--file|--plan|--out|--result|--kubeconfig) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    -o|--output) COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+  words=$("${COMP_WORDS[0]}" complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+  [[ "$cur" == "=" ]] && cur=
+  case "$words" in
+    :files) COMPREPLY=($(compgen -f -- "$cur")) ;;
+    *) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
   esac
-  if [[ "$cur" == -* ]]; then
-    words=$("${COMP_WORDS[@]:0:COMP_CWORD}" "$cur" --generate-bash-completion 2>/dev/null)
-  else
-    words=$("${COMP_WORDS[@]:0:COMP_CWORD}" --generate-bash-completion 2>/dev/null)
-  fi
-  COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 complete -o default -F _circleci_dr circleci-dr
 `
 
 const zshCompletion = `#compdef circleci-dr
 _circleci_dr() {
-  local cur=${words[CURRENT]}
-  case ${words[CURRENT-1]} in
-    -f|--file|--plan|--out|--result|--kubeconfig) _files; return ;;
-    -o|--output) compadd -- text json; return ;;
-  esac
-  local -a given=("${(Q)words[@]:0:$((CURRENT-1))}")
-  [[ $cur == -* ]] && given+=($cur)
-  compadd -- ${(f)"$("${given[@]}" --generate-bash-completion 2>/dev/null)"}
+  local -a given=("${(Q)words[@]:1:$((CURRENT-1))}")
+  local -a found=("${(f)"$("${(Q)words[1]}" complete "${given[@]}" 2>/dev/null)"}")
+  if [[ $found == ":files" ]]; then
+    _files
+  elif [[ -n "$found" ]]; then
+    compadd -- $found
+  fi
 }
 if [[ ${funcstack[1]} == _circleci-dr ]]; then
   _circleci_dr "$@"
@@ -45,16 +41,12 @@ fi
 const fishCompletion = `function __circleci_dr_complete
     set -l given (commandline -opc)
     set -l cur (commandline -ct)
-    switch $given[-1]
-        case -f --file --plan --out --result --kubeconfig
-            __fish_complete_path $cur
-            return
-        case -o --output
-            printf '%s\n' text json
-            return
+    set -l found (command $given[1] complete $given[2..] "$cur" 2>/dev/null)
+    if test "$found" = ":files"
+        __fish_complete_path $cur
+    else
+        printf '%s\n' $found
     end
-    string match -q -- '-*' $cur; and set -a given $cur
-    command $given --generate-bash-completion 2>/dev/null
 end
 complete -c circleci-dr -f -a '(__circleci_dr_complete)'
 `

@@ -17,7 +17,7 @@ func (p *program) driftCommand() *cli.Command {
 		Name: "drift", Usage: "read-only: has reality moved away from the file?",
 		Description: "Creates nothing; its client refuses every mutating request. Uses the newest recorded inspection.\n" +
 			exitsOf("drift"),
-		Flags: append(p.clusterFlags(&o),
+		Flags: append(p.reachFlags(&o),
 			&cli.DurationFlag{Name: "max-inspection-age", Usage: "how old the recorded inspection may be", Value: 7 * 24 * time.Hour, Destination: &maxAge}),
 		Action: func(c *cli.Context) error { return p.runDrift(c.Context, o, maxAge) },
 	}
@@ -31,7 +31,7 @@ func (p *program) runDrift(ctx context.Context, o common, maxAge time.Duration) 
 	if maxAge < 0 {
 		return usagef("--max-inspection-age must not be negative (got %s)", maxAge)
 	}
-	ses, err := p.open(o, access{readOnly: true})
+	ses, err := p.open(ctx, o, access{readOnly: true})
 	if err != nil {
 		return err
 	}

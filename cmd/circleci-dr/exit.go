@@ -100,7 +100,9 @@ func (p *program) say(err error) {
 		return // validate has printed them
 	}
 	var joined interface{ Unwrap() []error }
-	if errors.As(err, &joined) && len(joined.Unwrap()) > 1 {
+	if lines := unreadLines(err); len(lines) > 1 {
+		fmt.Fprintln(p.err, "circleci-dr: error: live state could not be read:\n  "+strings.Join(lines, "\n  "))
+	} else if errors.As(err, &joined) && len(joined.Unwrap()) > 1 {
 		lines := strings.Split(err.Error(), "\n")
 		fmt.Fprintln(p.err, "circleci-dr: error: "+strings.Join(lines, "\n  and: "))
 	} else {

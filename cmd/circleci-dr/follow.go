@@ -71,7 +71,7 @@ func (p *program) follow(ctx context.Context, ses *session, run engine.HostedRun
 	t.close()
 	switch {
 	case errors.Is(context.Cause(ctx), errInterrupted):
-		return &hint{errors.New("stopped following; the engine in the cluster goes on"), commandLine("status --follow", o) + " follows it again"}
+		return &hint{errors.New("stopped following; the engine in the cluster goes on"), commandLine("status --follow", o.reach()) + " follows it again"}
 	case errors.Is(err, kube.ErrEngineSilent):
 		raw, err = recorded(ctx, ses, run)
 	}
@@ -87,7 +87,7 @@ func (p *program) follow(ctx context.Context, ses *session, run engine.HostedRun
 	if out.Exit != codeFine {
 		failed = &engineError{out}
 	}
-	return p.report(out.Report, failed, asJSON)
+	return p.report(ses, out.Report, failed, o, asJSON)
 }
 
 // withdraw removes what is left of an engine that died for good, where this

@@ -37,6 +37,9 @@ func (p *program) findRelease(ctx context.Context, o initOptions) (helm.Listed, 
 	if err != nil {
 		return helm.Listed{}, err
 	}
+	if err := p.reach(ctx, client, o.kubeconfig, o.kubeContext, 0); err != nil {
+		return helm.Listed{}, err
+	}
 	s := &search{release: o.release}
 	list := func(namespace string) (denied bool, err error) {
 		all, err := helm.List(ctx, client.Config(), namespace)

@@ -24,7 +24,11 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("KUBECONFIG", e.WorkDir+"/no-kubeconfig")
 			e.Setenv("HOME", e.WorkDir)
-			return nil
+			plan, err := os.ReadFile("../../internal/render/testdata/plan-move.json")
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(e.WorkDir+"/plan.json", plan, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})

@@ -48,7 +48,7 @@ func (p *program) runPlan(ctx context.Context, o planOptions) error {
 	if err := o.choice.check(); err != nil {
 		return err
 	}
-	ses, err := p.open(o.common, access{})
+	ses, err := p.open(ctx, o.common, access{})
 	if err != nil {
 		return err
 	}

@@ -36,10 +36,13 @@ type session struct {
 type access struct {
 	readOnly bool // refuses every mutating verb
 	here     bool // what the plan says would be done by this very process
+	// patience is how long an API server may be away.
+	patience time.Duration
 }
 
-// open loads the spec and connects. No call is made yet.
-func (p *program) open(o common, a access) (*session, error) {
+// open loads the spec, connects, and finds out whether the API server can be
+// asked anything.
+func (p *program) open(ctx context.Context, o common, a access) (*session, error) {
 	s, err := p.load(o, o.output == "json")
 	if err != nil {
 		return nil, err
@@ -55,8 +58,8 @@ func (p *program) open(o common, a access) (*session, error) {
 		return nil, usagef("%s names no server.kubeContext and there is no --kube-context; whatever is current is never used", o.file)
 	}
 	chart := s.Server.Chart
-	if chart != "" && o.chart == "" && !strings.Contains(chart, "://") && !filepath.IsAbs(chart) {
-		chart = filepath.Join(filepath.Dir(o.file), chart)
+	if chart != "" && o.chart == "" && !strings.Contains(chart, "://") {
+		chart = besideSpec(chart, o.file)
 	}
 	ses, err := connect(s, p.kubeOptions(s, o, a), chart)
 	if err != nil {
@@ -67,7 +70,7 @@ func (p *program) open(o common, a access) (*session, error) {
 	if a.here {
 		ses.providers.Patient = p.patient
 	}
-	return ses, nil
+	return ses, p.reach(ctx, ses.kube, o.kubeconfig, s.Server.KubeContext, a.patience)
 }
 
 // connect ties the adapters together for a spec.

@@ -49,7 +49,7 @@ func (p *program) runSupport(ctx context.Context, o supportOptions) error {
 	if _, err := os.Lstat(o.out); !errors.Is(err, fs.ErrNotExist) {
 		return usagef("--out %s is there already, and support writes over nothing", o.out)
 	}
-	ses, err := p.open(o.common, access{readOnly: true})
+	ses, err := p.open(ctx, o.common, access{readOnly: true})
 	var away *unreachable
 	if err != nil && !errors.As(err, &away) {
 		return err

@@ -23,7 +23,7 @@ func (p *program) unlockCommand() *cli.Command {
 }
 
 func (p *program) runUnlock(ctx context.Context, o common, owner string) error {
-	ses, err := p.open(o, access{readOnly: owner == ""})
+	ses, err := p.open(ctx, o, access{readOnly: owner == ""})
 	if err != nil {
 		return err
 	}

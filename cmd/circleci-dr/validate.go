@@ -30,8 +30,10 @@ func (p *program) validateCommand() *cli.Command {
 			for _, n := range s.Notes() {
 				fmt.Fprintln(p.err, n.String())
 			}
-			_, err = fmt.Fprintf(p.out, "%s is valid\n", o.file)
-			return err
+			if _, err = fmt.Fprintf(p.out, "%s is valid\n", o.file); err != nil {
+				return err
+			}
+			return p.showNeeds(p.planNeeds(s, o.file))
 		},
 	}
 }
@@ -52,7 +54,7 @@ func (p *program) load(o common, asJSON bool) (*spec.Spec, error) {
 		}
 		fmt.Fprintf(p.err, "circleci-dr: %s has %d %s; nothing was changed\n", o.file, len(problems.Items), noun)
 	case err == nil && asJSON && p.result.Command == "validate":
-		return s, p.printProblems(s.Notes())
+		return s, p.printProblems(s.Notes(), p.planNeeds(s, o.file)...)
 	}
 	return s, err
 }
@@ -65,7 +67,7 @@ func readSpec(file string) (*spec.Spec, error) {
 	return spec.Read("stdin", os.Stdin)
 }
 
-func (p *program) printProblems(items []spec.Problem) error {
+func (p *program) printProblems(items []spec.Problem, needs ...string) error {
 	enc := json.NewEncoder(p.out)
 	enc.SetIndent("", "  ")
 	if items == nil {
@@ -74,7 +76,9 @@ func (p *program) printProblems(items []spec.Problem) error {
 	return enc.Encode(struct {
 		Format   string         `json:"format"`
 		Problems []spec.Problem `json:"problems"`
-	}{"circleci-dr/problems/v1", items})
+		// PlanNeeds are what a plan of a valid file will also ask for.
+		PlanNeeds []string `json:"planNeeds,omitempty"`
+	}{"circleci-dr/problems/v1", items, needs})
 }
 
 func (p *program) schemaCommand() *cli.Command {

@@ -71,6 +71,9 @@ func (s *chartSource) fetch(ctx context.Context, version string) (*chart.Chart, 
 		return s.pull(ctx, version)
 	}
 	info, err := os.Stat(s.ref)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no such file or directory; if it is a chart of a repository that helm repo add knows, fetch it (helm pull REPOSITORY/CHART --version %s) and name the .tgz", version)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // clientDirs are where packages of PostgreSQL put their client tools, besides
@@ -146,23 +144,6 @@ func dumpEnv(s *server, d database) []string {
 // escapeOption spells a value for PGOPTIONS, in which a space ends an option.
 func escapeOption(value string) string {
 	return strings.NewReplacer(`\`, `\\`, " ", `\ `).Replace(value)
-}
-
-// passFile is a .pgpass in memory.
-func passFile(password string) (*os.File, error) {
-	fd, err := unix.MemfdCreate("pgpass", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("make password file in memory: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "pgpass")
-	if err := f.Chmod(0o600); err != nil { // libpq ignores a file that others may read
-		return nil, errors.Join(fmt.Errorf("make password file in memory: %w", err), f.Close())
-	}
-	line := "*:*:*:*:" + strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(password) + "\n"
-	if _, err := f.WriteString(line); err != nil {
-		return nil, errors.Join(fmt.Errorf("write password file in memory: %w", err), f.Close())
-	}
-	return f, nil
 }
 
 // limitedBuffer keeps the start of what a child says.

@@ -161,14 +161,18 @@ func TestResultsFitTheirSchema(t *testing.T) {
 		"status-nothing": func(w io.Writer) error { return render.StatusJSON(w, nil, nil) },
 		"drift":          func(w io.Writer) error { return render.DriftJSON(w, items) },
 		"drift-none":     func(w io.Writer) error { return render.DriftJSON(w, nil) },
-		"report":         func(w io.Writer) error { return render.ReportJSON(w, reportOf(plan, "", nil), nil) },
-		"report-back":    func(w io.Writer) error { return render.ReportJSON(w, back, different) },
+		"report": func(w io.Writer) error {
+			return render.ReportJSON(w, reportOf(plan, "", nil), nil, render.Next{Command: "circleci-dr values", Why: "because"})
+		},
+		"report-back": func(w io.Writer) error { return render.ReportJSON(w, back, different, render.Next{}) },
 		"report-starting": func(w io.Writer) error {
 			rep := reportOf(plan, reconcile.ActResume, crash)
 			rep.Application, rep.Ailing = engine.Application{State: engine.AppStarting, On: "pg.example.com:5432"}, crash.Ailing
-			return render.ReportJSON(w, rep, crash)
+			return render.ReportJSON(w, rep, crash, render.Next{})
 		},
-		"report-nothing": func(w io.Writer) error { return render.ReportJSON(w, engine.Report{}, errors.New("x")) },
+		"report-nothing": func(w io.Writer) error {
+			return render.ReportJSON(w, engine.Report{}, errors.New("x"), render.Next{})
+		},
 		"proof":          func(w io.Writer) error { return render.ProofJSON(w, different.Proof) },
 		"values":         func(w io.Writer) error { return render.ValuesJSON(w, changedValues()) },
 		"values-nothing": func(w io.Writer) error { return render.ValuesJSON(w, render.Values{}) },

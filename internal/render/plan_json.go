@@ -12,7 +12,7 @@ import (
 // describes it.
 const PlanFormat = "circleci-dr/plan/v1"
 
-// planDoc is the published shape of a plan. It is apart from reconcile.Plan,
+// planDoc is the published shape of a plan. It is apart from engine.Plan,
 // so that a renamed Go field is no new format.
 type planDoc struct {
 	Format   string       `json:"format"`
@@ -84,15 +84,17 @@ type findingDoc struct {
 	Fix    string `json:"fix"`
 	Field  string `json:"field,omitempty"`
 	Source string `json:"source,omitempty"`
+	// Left is what the move leaves behind.
+	Left *engine.Left `json:"left,omitempty"`
 }
 
 // findingOf leaves out the short sentence: a document has the whole one.
 func findingOf(f engine.Finding) findingDoc {
-	return findingDoc{ID: f.ID, Blocks: f.Blocks, What: f.What, Fix: f.Fix, Field: f.Field, Source: f.Source}
+	return findingDoc{ID: f.ID, Blocks: f.Blocks, What: f.What, Fix: f.Fix, Field: f.Field, Source: f.Source, Left: f.Left}
 }
 
 func (d findingDoc) finding() engine.Finding {
-	return engine.Finding{ID: d.ID, Blocks: d.Blocks, What: d.What, Fix: d.Fix, Field: d.Field, Source: d.Source}
+	return engine.Finding{ID: d.ID, Blocks: d.Blocks, What: d.What, Fix: d.Fix, Field: d.Field, Source: d.Source, Left: d.Left}
 }
 
 type coverageDoc struct {

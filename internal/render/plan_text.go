@@ -24,11 +24,13 @@ func PlanText(w io.Writer, plan engine.Plan, o Options, command string) error {
 			planStepTitle(p, i+1, st)
 			continue
 		}
+		st.Details = unlisted(st.Details, plan)
 		planStep(p, o, i+1, st)
 	}
 	if len(plan.Steps) > 0 {
 		p.blank()
 	}
+	planLeft(p, plan)
 	planNotices(p, o, plan)
 	coverage(p, plan.Coverage, o.Details)
 	switch {
@@ -223,7 +225,7 @@ func planNotices(p *page, o Options, plan engine.Plan) {
 		some = true
 	}
 	for _, f := range plan.Findings {
-		if !f.Blocks && (f.ID != engine.FindingNoWayBack || len(plan.Blocked()) > 0) { // that one stands above the totals
+		if !f.Blocks && f.Left == nil && (f.ID != engine.FindingNoWayBack || len(plan.Blocked()) > 0) { // that one stands above the totals
 			p.para("Note: ", "      ", plain, noteOf(o, f))
 			some = true
 		}

@@ -58,6 +58,8 @@ type reportDoc struct {
 	// StartedOn is set where the application was started and left starting.
 	StartedOn string           `json:"startedOn,omitempty"`
 	Ailing    []engine.Ailment `json:"ailing,omitempty"`
+	// Next is the command that is due after it.
+	Next string `json:"next,omitempty"`
 }
 
 type stepReportDoc struct {
@@ -83,8 +85,8 @@ type differenceDoc struct {
 func differenceOf(d mover.Difference) differenceDoc { return differenceDoc(d) }
 
 // ReportJSON writes what an apply did as versioned JSON. cause is the error
-// Apply returned, nil when it succeeded.
-func ReportJSON(w io.Writer, rep engine.Report, cause error) error {
+// Apply returned, nil when it succeeded; next is what is due then.
+func ReportJSON(w io.Writer, rep engine.Report, cause error, next Next) error {
 	doc := reportDoc{
 		Format: ReportFormat, Plan: rep.Plan, Verdict: verdict(rep, cause), Downtime: seconds(rep.Downtime), Announced: estimateOf(rep.Announced),
 		Steps: each(rep.Steps, func(s engine.StepReport) stepReportDoc {
@@ -92,6 +94,7 @@ func ReportJSON(w io.Writer, rep engine.Report, cause error) error {
 		}, true),
 		Differences: each(differencesOf(cause), differenceOf, false),
 		StartedOn:   rep.Application.On,
+		Next:        next.Command,
 	}
 	if cause != nil {
 		doc.Ailing = rep.Ailing

@@ -183,10 +183,13 @@ func (d demonstration) move(ctx context.Context, accept string) error {
 
 // circleci runs the product the way a person would, in the demo's directory.
 func (d demonstration) circleci(ctx context.Context, args ...string) error {
-	args = append(args, "--kubeconfig", cluster.Kubeconfig(), "--chart", d.chart, "--mover-image", d.image)
+	fmt.Printf("$ circleci-dr %s\n", strings.Join(args, " "))
+	args = append(args, "--kubeconfig", cluster.Kubeconfig())
+	if args[0] != "drift" { // it runs no pod and upgrades nothing
+		args = append(args, "--chart", d.chart, "--mover-image", d.image)
+	}
 	cmd := exec.CommandContext(ctx, d.tool, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, os.Stdout, os.Stderr
-	fmt.Printf("$ circleci-dr %s\n", strings.Join(args[:len(args)-6], " "))
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("circleci-dr %s: %w", args[0], err)
 	}

@@ -72,6 +72,8 @@ type Finding struct {
 	Field string `json:"field,omitempty"`
 	// Source is where the rule comes from.
 	Source string `json:"source,omitempty"`
+	// Left is what the move leaves behind, when the finding is about that.
+	Left *Left `json:"left,omitempty"`
 }
 
 // CoverageState is how much of a block of the spec this version acts on.
@@ -82,6 +84,8 @@ const (
 	Enforced  CoverageState = "enforced"
 	Declared  CoverageState = "declared, not enforced by this version"
 	Uncovered CoverageState = "uncovered"
+	// Unseen is what would be enforced, had it been looked at.
+	Unseen CoverageState = "not looked at"
 )
 
 // Coverage is one line per block of the spec.

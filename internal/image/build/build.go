@@ -25,7 +25,7 @@ func build(ctx context.Context, o options, source debian.Source, pins debian.Pin
 	}
 	defer os.RemoveAll(dir) // a leftover is nothing anybody reads
 	binary := filepath.Join(dir, "circleci-dr")
-	if err := compile(ctx, o, binary); err != nil {
+	if err := compile(ctx, o, imagePlatform, binary); err != nil {
 		return err
 	}
 	says, err := ask(ctx, binary)
@@ -75,7 +75,7 @@ func (o options) unpack(ctx context.Context, source debian.Source, pins debian.P
 
 // compile makes the binary as every release is made: static, stripped, and the
 // same bytes wherever it is made.
-func compile(ctx context.Context, o options, out string) error {
+func compile(ctx context.Context, o options, p platform, out string) error {
 	ldflags := "-s -w -buildid="
 	if o.version != "" {
 		ldflags += " -X main.version=" + o.version
@@ -86,7 +86,7 @@ func compile(ctx context.Context, o options, out string) error {
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-mod=readonly", stamp, "-ldflags", ldflags, "-o", out, "./cmd/circleci-dr")
 	cmd.Dir = o.repository
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.system, "GOARCH="+p.machine, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("build the product: %w", err)

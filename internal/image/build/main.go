@@ -27,8 +27,8 @@ func main() {
 
 // options are the flags.
 type options struct {
-	repository, out, tree, tools, version string
-	newest, renew                         bool
+	repository, out, tree, tools, binaries, version string
+	newest, renew                                   bool
 }
 
 // tag is what a tag may be, as the distribution specification of OCI has it.
@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.out, "out", "", "write the image to this archive")
 	flags.StringVar(&o.tree, "tree", "", "write what is in the image to this folder, for a Dockerfile")
 	flags.StringVar(&o.tools, "tools", "", "write what is in it beside the product to this folder, and build nothing; for tests")
+	flags.StringVar(&o.binaries, "binaries", "", "write the binaries of a release and their checksums to this folder, and no image")
 	flags.StringVar(&o.version, "version", "", "the version to release; empty makes a development build")
 	flags.BoolVar(&o.newest, "newest-if-stale", false, "take the newest packages where the pinned ones are gone; for tests")
 	flags.BoolVar(&o.renew, "renew-pins", false, "pin the newest packages and build nothing")
@@ -54,13 +55,16 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("the version is the image's tag too, and %q cannot be one: letters, digits, '.', '_' and '-'", o.version)
 	}
 	asked := 0
-	for _, is := range []bool{o.out != "" || o.tree != "", o.tools != "", o.renew} {
+	for _, is := range []bool{o.out != "" || o.tree != "", o.tools != "", o.binaries != "", o.renew} {
 		if is {
 			asked++
 		}
 	}
 	if asked != 1 {
-		return errors.New("say what to make: -out and -tree, or -tools, or -renew-pins")
+		return errors.New("say what to make: -out and -tree, or -tools, or -binaries, or -renew-pins")
+	}
+	if o.binaries != "" {
+		return release(ctx, o, compile)
 	}
 	cache, err := debian.DefaultCache()
 	if err != nil {

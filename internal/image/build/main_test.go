@@ -16,6 +16,8 @@ func TestUsage(t *testing.T) {
 		{nil, "say what to make"},
 		{[]string{"-renew-pins", "-out", out}, "say what to make"},
 		{[]string{"-tools", out, "-tree", out}, "say what to make"},
+		{[]string{"-binaries", out, "-out", out}, "say what to make"},
+		{[]string{"-binaries", out}, "VERSION"},
 		{[]string{"-out", out, "there"}, `there are no arguments (got "there")`},
 		{[]string{"-out", out, "-version", "1.0.0+meta"}, `"1.0.0+meta" cannot be one`},
 		{[]string{"-out", out, "-version", "1 -X main.other=2"}, "cannot be one"},
