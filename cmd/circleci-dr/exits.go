@@ -82,6 +82,7 @@ var commandEnds = map[string]ends{
 	"values":     {codeFine: "", codeFailed: "failed or refused", codeChanges: "the files would change (with --check)", codeUsage: ""},
 	"unlock":     {codeFine: "", codeFailed: "", codeUnreadable: "the lease could not be read", codeUsage: "", codeInterrupted: ""},
 	"support":    {codeFine: "", codeFailed: "", codeUnreadable: "written, but something could not be read", codeUsage: "", codeInterrupted: ""},
+	"show":       {codeFine: "", codeFailed: "the file cannot be read", codeUsage: ""},
 	"rbac":       {codeFine: "", codeFailed: "", codeUsage: ""},
 	"schema":     {codeFine: "", codeUsage: ""},
 	"version":    {codeFine: "", codeUsage: ""},

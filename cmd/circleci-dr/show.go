@@ -16,7 +16,7 @@ func (p *program) showCommand() *cli.Command {
 	return &cli.Command{
 		Name: "show", Usage: "print a plan file as plan printed it; asks no cluster",
 		Description: "It shows what the file says, as of when the plan was made; whether that still holds only apply finds out.\n" +
-			"Exit codes: 0 fine, 1 the file cannot be read, 64 usage.",
+			exitsOf("show"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "plan", Usage: "print the plan in `FILE`, written by plan --out", Destination: &o.plan},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "text or json", Value: "text", Destination: &o.output},
