@@ -112,7 +112,7 @@ const removeBroken = `do $$ declare broken oid := (select oid from pg_class wher
 // the tests are those of a newer release, which know of faults of the older.
 func (s *Server) awaitRecovery(t testing.TB, database string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		conn, err := s.Connect(t.Context(), database)
 		if err == nil {
 			err = conn.Close(t.Context())

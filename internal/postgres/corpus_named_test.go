@@ -16,7 +16,8 @@ import (
 // in namedKinds.
 func dropNamed(t *testing.T, p pair) int {
 	t.Helper()
-	blocked := p.inspect(t).Blocked
+	inspected := p.inspect(t)
+	blocked := inspected.Blocked
 	for _, o := range blocked {
 		if o.Database != "regression" {
 			t.Errorf("a false finding: %+v", o)
@@ -24,7 +25,27 @@ func dropNamed(t *testing.T, p pair) int {
 		}
 		p.source.Exec(t, o.Database, "set client_min_messages = error; "+dropOf(t, o))
 	}
-	return len(blocked)
+	return len(blocked) + dropRestricted(t, p, inspected)
+}
+
+// dropRestricted drops extensions that the target's role may not make, which the
+// plan refuses to move: on a server older than 13 none is trusted.
+func dropRestricted(t *testing.T, p pair, in mover.InspectResult) (dropped int) {
+	t.Helper()
+	target := in.Target.Database
+	for _, db := range in.Source.Database.Databases {
+		for name, version := range db.Extensions {
+			if !slices.Contains(target.Restricted[name], version) {
+				continue
+			}
+			if target.VersionNum >= 130000 {
+				t.Errorf("a false finding: extension %s %s is restricted", name, version)
+			}
+			p.source.Exec(t, db.Name, "drop extension "+name+" cascade")
+			dropped++
+		}
+	}
+	return dropped
 }
 
 // namedKinds are how findings begin, and how such an object is dropped.
@@ -63,7 +84,7 @@ var refused = []struct {
 	database, object, mended string
 }{
 	{16, 16, "regression", "create table public.gtest_normal_child: ERROR: column \"b\" in child table must not be a generated column", "drop table gtest_normal_child, gtest_normal_child2"},
-	{14, 14, "regression", "create table public.gtest_parent: ERROR: cannot use generated column in partition key", "drop table gtest_parent"},
+	{14, 12, "regression", "create table public.gtest_parent: ERROR: cannot use generated column in partition key", "drop table gtest_parent"},
 	{17, 17, "texts", "create index odd.by_leaning: ERROR: function calm(text) does not exist", "alter function odd.lean(text) set search_path = odd, public"},
 	{17, 17, "time_zone", "refresh materialized view public.stale_number: ERROR: relation \"later\" does not exist", "alter function how_many() set search_path = public"},
 }
