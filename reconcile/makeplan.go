@@ -54,7 +54,7 @@ func MakePlan(s *spec.Spec, o Observation) (Plan, error) {
 		p.Resumes = o.Move.Value.ID
 	}
 	p.Notices = notices(s, o)
-	p.Binding = bindingOf(s, o)
+	p.Binding, p.Names = bindingOf(s, o), NamesOf(s, o)
 	p.Total = total(steps)
 	if p.Total.DownHigh > 0 {
 		p.Total.Assumption = joinNonEmpty("; ", p.Total.Assumption, o.Measured.Value.lastDowntime(directionOf(parts)))

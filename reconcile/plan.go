@@ -128,6 +128,9 @@ type Plan struct {
 	// Resumes names the move a former apply left unfinished.
 	Resumes string   `json:"resumes,omitempty"`
 	Total   Estimate `json:"total"`
+	// Names are for whoever does its steps by hand; nil in a plan of an older
+	// version.
+	Names *Names `json:"names,omitempty"`
 }
 
 // Blocked gives the findings that stand in the way.

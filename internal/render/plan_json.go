@@ -33,6 +33,7 @@ type planDoc struct {
 	// Authoritative is the chosen side, by datastore.
 	Authoritative map[mover.Engine]spec.Location `json:"authoritative,omitempty"`
 	Coverage      []coverageDoc                  `json:"coverage"`
+	Names         *reconcile.Names               `json:"names,omitempty"`
 }
 
 type bindingDoc struct {
@@ -123,6 +124,7 @@ func docOf(p reconcile.Plan) planDoc {
 		Moves:         p.Moves,
 		Authoritative: p.Authoritative,
 		Coverage:      each(p.Coverage, coverageOf, true),
+		Names:         p.Names,
 	}
 }
 
@@ -182,6 +184,6 @@ func (d planDoc) plan() reconcile.Plan {
 		Coverage: each(d.Coverage, func(c coverageDoc) reconcile.Coverage {
 			return reconcile.Coverage{Block: c.Block, State: reconcile.CoverageState(c.State), Note: c.Note}
 		}, false),
-		Notices: d.Notices, Moves: d.Moves, Authoritative: d.Authoritative, Resumes: d.Resumes, Total: d.Total.estimate(),
+		Notices: d.Notices, Moves: d.Moves, Authoritative: d.Authoritative, Resumes: d.Resumes, Total: d.Total.estimate(), Names: d.Names,
 	}
 }
