@@ -11,7 +11,7 @@ import (
 const bashCompletion = `_circleci_dr() {
   local cur="${COMP_WORDS[COMP_CWORD]}" words
   case "${COMP_WORDS[COMP_CWORD-1]}" in
-    -f|--file|--plan|--out|--result|--kubeconfig) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    -f|--file|--plan|--out|--runbook|--result|--kubeconfig) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     -o|--output) COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
   esac
   if [[ "$cur" == -* ]]; then
@@ -28,7 +28,7 @@ const zshCompletion = `#compdef circleci-dr
 _circleci_dr() {
   local cur=${words[CURRENT]}
   case ${words[CURRENT-1]} in
-    -f|--file|--plan|--out|--result|--kubeconfig) _files; return ;;
+    -f|--file|--plan|--out|--runbook|--result|--kubeconfig) _files; return ;;
     -o|--output) compadd -- text json; return ;;
   esac
   local -a given=("${(Q)words[@]:0:$((CURRENT-1))}")
@@ -46,7 +46,7 @@ const fishCompletion = `function __circleci_dr_complete
     set -l given (commandline -opc)
     set -l cur (commandline -ct)
     switch $given[-1]
-        case -f --file --plan --out --result --kubeconfig
+        case -f --file --plan --out --runbook --result --kubeconfig
             __fish_complete_path $cur
             return
         case -o --output

@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
@@ -29,20 +30,20 @@ var byHand = map[reconcile.ActionKind]func(*teller, reconcile.Step) Section{
 	reconcile.ActAdopt:       (*teller).adopt,
 }
 
-// newTeller writes about a plan with the names that it carries; a plan of an
-// older version carries namespace and release only.
-func newTeller(p reconcile.Plan) *teller {
-	t := &teller{inwards: inwards(p)}
+func newTeller(p reconcile.Plan) *teller { return &teller{n: NamesOf(p), inwards: inwards(p)} }
+
+// NamesOf are the names that a plan carries: one of an older version those of
+// namespace and release only.
+func NamesOf(p reconcile.Plan) reconcile.Names {
 	if p.Names != nil {
-		t.n = *p.Names
-		return t
+		return *p.Names
 	}
-	t.n.Namespace, t.n.Release = splitRelease(p.Binding.Release)
-	t.n.Revision = p.Binding.Revision
-	if p.Resumes != "" { // the revision of now is not the one to go back to
-		t.n.Revision = 0
+	var n reconcile.Names
+	n.Namespace, n.Release, _ = strings.Cut(p.Binding.Release, "/")
+	if p.Resumes == "" { // else the revision of now is not the one to go back to
+		n.Revision = p.Binding.Revision
 	}
-	return t
+	return n
 }
 
 // StepByHand tells how one step of a plan is done by hand.

@@ -11,11 +11,6 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
-func splitRelease(full string) (namespace, name string) {
-	namespace, name, _ = strings.Cut(full, "/")
-	return namespace, name
-}
-
 // kinds are the four questions of a section, in order.
 func (s Section) kinds() []Chapter {
 	return []Chapter{{"Is it so already?", s.Already}, {"Do it", s.Do}, {"Is it done?", s.Done}, {"Undo it", s.Undo}}
