@@ -128,6 +128,8 @@ func (w *world) settledWell(t *testing.T, s *spec.Spec, where string, rep Report
 		w.home(t, where+": went back")
 	case err != nil && !rep.StillDown && down():
 		t.Errorf("%s: the application is down and the report does not say so: %v", where, err)
+	case rep.StillDown != (rep.WhyDown != ""):
+		t.Errorf("%s: still down is %t, and why it is %q", where, rep.StillDown, rep.WhyDown)
 	case err == nil && down():
 		t.Errorf("%s: the application is down and there is no error", where)
 	}

@@ -57,6 +57,8 @@ type Report struct {
 	// source; StillDown that it could not.
 	WentBack  bool `json:"wentBack,omitempty"`
 	StillDown bool `json:"stillDown,omitempty"`
+	// WhyDown says why it is still down.
+	WhyDown string `json:"whyDown,omitempty"`
 	// StoppedSince is when it was stopped, when it is still down.
 	StoppedSince time.Time `json:"stoppedSince,omitzero"`
 	// NotStopped tells that this apply left the application as it was. Without it
@@ -126,6 +128,7 @@ func Apply(ctx context.Context, s *spec.Spec, o Observation, plan Plan, p Provid
 		if err != nil {
 			r.reportDowntime(&rep)
 			rep, err = r.fail(ctx, rep, st, err)
+			rep.WhyDown = whyDown(ctx, rep, err)
 			r.reportService(&rep)
 			return rep, err
 		}
@@ -251,7 +254,7 @@ func (r *run) fail(ctx context.Context, rep Report, st Step, cause error) (Repor
 	if backErr != nil {
 		started := startFailed(backErr)
 		rep.StillDown, rep.StartedOn = r.isDown() && !started, r.startedOn(started, r.move.Source())
-		return rep, errors.Join(err, fmt.Errorf("bring the application back: %w", backErr))
+		return rep, errors.Join(err, &notBackError{backErr})
 	}
 	rep.WentBack = true
 	r.keepMeasured(back) // also an attempt that failed tells how fast its copy was

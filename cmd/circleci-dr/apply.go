@@ -171,7 +171,7 @@ func (p *program) report(report reconcile.Report, err error, asJSON bool) error 
 	} else if report.StartedOn != "" {
 		err = &hint{err, startedHint(report)}
 	} else if report.StillDown {
-		err = &hint{err, "the application is stopped: repair the cause and run the same command again; circleci-dr status tells how things are"}
+		err = &hint{err, "the application is stopped: repair the cause and run the same command again; circleci-dr status tells how things are, and circleci-dr explain --break-glass how to bring it back by hand"}
 	}
 	return errors.Join(err, shown)
 }

@@ -56,6 +56,7 @@ type reportDoc struct {
 	Differences []differenceDoc `json:"differences,omitempty"`
 	// StartedOn is set where the application was started and left starting.
 	StartedOn string              `json:"startedOn,omitempty"`
+	WhyDown   string              `json:"whyDown,omitempty"`
 	Ailing    []reconcile.Ailment `json:"ailing,omitempty"`
 }
 
@@ -90,7 +91,7 @@ func ReportJSON(w io.Writer, rep reconcile.Report, cause error) error {
 			return stepReportDoc{string(s.Step), s.Title, s.Outcome, seconds(s.Duration), estimateOf(s.Announced), s.Error}
 		}, true),
 		Differences: each(differencesOf(cause), differenceOf, false),
-		StartedOn:   rep.StartedOn,
+		StartedOn:   rep.StartedOn, WhyDown: rep.WhyDown,
 	}
 	if cause != nil {
 		doc.Ailing = rep.Ailing

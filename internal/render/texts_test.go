@@ -81,7 +81,7 @@ func TestReportText(t *testing.T) {
 	back := reportOf(plan, reconcile.ActProve, different)
 	back.WentBack, back.Downtime = true, 97*time.Second
 	down := reportOf(plan, reconcile.ActProve, different)
-	down.StillDown = true
+	down.StillDown, down.WhyDown = true, "it could not be brought back: let the internal PostgreSQL take writes again: the cluster does not answer"
 	down.StoppedSince = t0.Add(-time.Hour)
 	starting := reportOf(plan, reconcile.ActResume, crash)
 	starting.StartedOn, starting.Ailing = "pg.example.com:5432", crash.Ailing
