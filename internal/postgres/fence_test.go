@@ -59,6 +59,11 @@ func TestFenceHoldsAndIsLiftedExactly(t *testing.T) {
 				t.Errorf("settings after the fence:\n%s\nbefore:\n%s", after, before)
 			}
 			p.source.Exec(t, "main", "insert into t values (2)")
+
+			req.Operation = mover.OpFence
+			runAs[mover.FenceResult](t, req)
+			byThePage(t, p.source, req.Source.Username, before)
+			p.source.Exec(t, "main", "insert into t values (3)")
 		})
 	}
 }

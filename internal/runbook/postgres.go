@@ -144,7 +144,8 @@ select case when prior->>'autovacuum' is null then 'alter system reset autovacuu
     else format('alter system set autovacuum = %L', prior->>'autovacuum') end
   from dr.fence where how = 'system'
 \gexec
-select pg_reload_conf() from dr.fence where how = 'system';
+select 'select pg_reload_conf()' from dr.fence where how = 'system'
+\gexec
 begin;
 insert into dr.own_xid values (txid_current()) on conflict do nothing;
 delete from dr.fence;
