@@ -65,6 +65,7 @@ func TestFenceStopsWrites(t *testing.T) {
 				if now := do[mover.InspectResult](t, p, mover.OpInspect).Source.Database; now.Fence != nil || maps.Equal(now.Counters, first.Counters) {
 					t.Errorf("after the write: fence %+v, counters still %v", now.Fence, now.Counters)
 				}
+				liftedByThePage(t, s, p)
 			})
 		}
 	}

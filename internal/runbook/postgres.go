@@ -36,25 +36,24 @@ func (t *teller) postgresWay(s side) []Part {
 	return parts(run("How "+s.title()+" is reached: "+where+". "+passwordNote, strings.Join(lines, "\n")))
 }
 
-// client is a client of PostgreSQL on one database of a side.
+// client is a client of PostgreSQL on one database of a side. The name goes into
+// the environment: inside a connection string it would have to be quoted once more.
 func client(s side, program, database string) string {
-	p, flag := s.prefix(), "--dbname"
+	p, flag, name := s.prefix(), "--dbname", `"$database"`
 	if program == "createdb" { // its own dbname is the one it makes
 		flag = "--maintenance-db"
 	}
-	return `PGPASSWORD="$` + p + `_PASSWORD" ` + program + " " + flag + `="$` + p + " dbname=" + connName(database) + `"`
+	switch database {
+	case "$database":
+	case "rehearsal_$database":
+		name = `"rehearsal_$database"`
+	default:
+		name = word(database)
+	}
+	return `PGPASSWORD="$` + p + `_PASSWORD" PGDATABASE=` + name + " " + program + " " + flag + `="$` + p + `"`
 }
 
 func psql(s side, database string) string { return client(s, "psql", database) + " -X" }
-
-// connName is a database's name inside a quoted connection string of the shell:
-// the loops of a text put a variable there.
-func connName(name string) string {
-	if strings.HasSuffix(name, "$database") {
-		return name
-	}
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(strings.TrimPrefix(setting("dbname", name), "dbname="))
-}
 
 // sql runs statements that stop at the first error.
 func sql(s side, database, text string) string {
@@ -70,10 +69,6 @@ func (t *teller) eachDatabase(s side, command string) string {
 	names := t.n.Store(s.engine).Databases
 	list := ""
 	for _, name := range names {
-		if strings.ContainsAny(name, `'\" `) || word(name) != name { // quoting would have to pass through a connection string
-			names = nil
-			break
-		}
 		list += " " + word(name)
 	}
 	if len(names) > 0 {

@@ -54,6 +54,7 @@ var ForCluster = append([]Need{
 	{"/usr/lib/cni/bridge", "containernetworking-plugins"},
 	{"/usr/sbin/nft", "nftables"},
 	{"ip", "iproute2"},
+	{"kubectl", "kubernetes-client"}, // the commands of docs/break-glass.md
 	{"/etc/ssl/certs/ca-certificates.crt", "ca-certificates"},
 }, ForServers...)
 
