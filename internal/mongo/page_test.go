@@ -77,7 +77,7 @@ func liftedByThePage(t *testing.T, s *mongotest.Server, p pair) {
 	if err := s.Client(t).Database(ownDatabase).RunCommand(t.Context(), commands[2]).Decode(&removed); err != nil || removed.N != 1 {
 		t.Errorf("remove the record: %v, %d removed", err, removed.N)
 	}
-	if _, err := s.Client(t).Database("circle_ghe").Collection("jobs").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "by hand"}}); err != nil {
+	if _, err := s.Client(t).Database("circle_ghe").Collection("jobs").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "by hand"}, {Key: "name", Value: "by hand"}}); err != nil {
 		t.Errorf("a write afterwards: %v", err)
 	}
 	if twice := do[mover.UnfenceResult](t, p, mover.OpUnfence); twice.Lifted != nil || locked() {

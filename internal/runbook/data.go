@@ -18,7 +18,7 @@ func (t *teller) rehearse(st reconcile.Step) Section {
 		Already: parts(run("When it was last done and how it ended stands in the tool's record.", t.record("rehearsal-"+string(engineOf(st))))),
 		Do:      parts(run("The schema of every database, without its rows, under another name on the target. What the target refuses ends it with an error.", t.eachDatabase(s, try))),
 		Done:    parts(run("A database for each, and no error.", list)),
-		Undo:    parts(run("", psql(d, "postgres")+` -Atc "select format('drop database %I', datname) from pg_database where datname like 'rehearsal\_%'" | `+psql(d, "postgres")+" -v ON_ERROR_STOP=1")),
+		Undo:    parts(run("", psql(d, "postgres")+` -Atc "select format('drop database %I;', datname) from pg_database where datname like 'rehearsal\_%'" | `+psql(d, "postgres")+" -v ON_ERROR_STOP=1")),
 	}
 }
 
@@ -35,9 +35,9 @@ func (t *teller) unrehearsed(st reconcile.Step) Section {
 func (t *teller) read(st reconcile.Step) Section {
 	e := engineOf(st)
 	s := t.source(e)
-	do := t.eachDatabase(s, client(s, "pg_dump", "$database")+" --format=custom --compress=0 --file=/dev/null && echo \"$database was read\"")
+	do := t.eachDatabase(s, client(s, "pg_dump", "$database")+" --format=custom --compress=0 > /dev/null && echo \"$database was read\"")
 	if e == mover.MongoDB {
-		do = mongoTool(s, "mongodump") + " --archive=/dev/null"
+		do = mongoTool(s, "mongodump") + " --archive > /dev/null"
 	}
 	return Section{
 		Already: parts(say("Only a reading that is no older than the outage it was made for counts: do it anew.")),

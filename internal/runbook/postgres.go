@@ -64,17 +64,22 @@ func sql(s side, database, text string) string {
 // every server has, and ours.
 const ownDatabases = "select datname from pg_database where datallowconn and not datistemplate and datname not in ('postgres', '" + ownDatabase + "') order by datname"
 
-// eachDatabase runs a command for every database of a side, as $database.
-func (t *teller) eachDatabase(s side, command string) string {
-	names := t.n.Store(s.engine).Databases
+// overDatabases begins a loop over every database of a side, as $database.
+func (t *teller) overDatabases(s side) string {
 	list := ""
-	for _, name := range names {
+	for _, name := range t.n.Store(s.engine).Databases {
 		list += " " + word(name)
 	}
-	if len(names) > 0 {
-		return "for database in" + list + "; do\n" + indent(command) + "\ndone"
+	if list != "" {
+		return "for database in" + list + "; do\n"
 	}
-	return psql(s, "postgres") + ` -Atc "` + ownDatabases + `" |` + "\nwhile read -r database; do\n" + indent(command+" </dev/null") + "\ndone"
+	return psql(s, "postgres") + ` -Atc "` + ownDatabases + `" |` + "\nwhile read -r database; do\n"
+}
+
+// eachDatabase runs a command for every database of a side. It must not read the
+// list that the loop reads.
+func (t *teller) eachDatabase(s side, command string) string {
+	return t.overDatabases(s) + "  {\n" + indent(indent(command)) + "\n  } </dev/null\ndone"
 }
 
 func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
@@ -161,16 +166,5 @@ func (t *teller) compare(source, target side) string {
 		return heredoc(client(s, "psql", "$database")+" -X -At -v ON_ERROR_STOP=1 >> "+file, digests)
 	}
 	body := "echo \"database $database\" | tee -a source.txt >> target.txt\n" + one(source, "source.txt") + "\n" + one(target, "target.txt")
-	return ": > source.txt; : > target.txt\n" + unindented(t.eachDatabase(source, "@"), body) + "\ndiff source.txt target.txt && echo 'the rows are equal'"
-}
-
-// unindented puts a body with here documents into a loop: their ends have to
-// stand at the beginning of a line.
-func unindented(loop, body string) string {
-	for _, marker := range []string{"  @ </dev/null", "  @"} {
-		if strings.Contains(loop, marker) {
-			return strings.Replace(loop, marker, body, 1)
-		}
-	}
-	return loop
+	return ": > source.txt; : > target.txt\n" + t.overDatabases(source) + body + "\ndone\ndiff source.txt target.txt && echo 'the rows are equal'"
 }
