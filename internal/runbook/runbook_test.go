@@ -238,3 +238,31 @@ func TestThePageHasTheseCommands(t *testing.T) {
 		}
 	}
 }
+
+// Adapters never import each other, so their names stand here once more: they are
+// those by which the product writes.
+func TestTheNamesAreTheProducts(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ file, constant, value string }{
+		{"kube/lease.go", "leaseName", leaseName},
+		{"kube/records.go", "recordPrefix", recordName},
+		{"kube/records.go", "recordKey", recordKey},
+		{"kube/client.go", "annotReplicas", replicasKey},
+		{"kube/workloads.go", "application", layerLabel},
+		{"postgres/connect.go", "ownDatabase", ownDatabase},
+		{"mongo/connect.go", "ownDatabase", ownDatabase},
+	} {
+		source, err := os.ReadFile("../" + row.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(`\b` + row.constant + `\s*= "([^"]*)"`).FindStringSubmatch(string(source))
+		if found == nil || found[1] != row.value {
+			t.Errorf("%s of %s is %q, here it is %q", row.constant, row.file, found, row.value)
+		}
+	}
+	label, err := os.ReadFile("../kube/client.go")
+	if key, value, _ := strings.Cut(oursLabel, "="); err != nil || !strings.Contains(string(label), `= "`+key+`"`) || !strings.Contains(string(label), `"`+value+`"`) {
+		t.Errorf("%v: nothing of the product is labelled %s", err, oursLabel)
+	}
+}

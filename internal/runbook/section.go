@@ -16,7 +16,6 @@ type Section struct {
 func say(text string) Part        { return Part{Text: text} }
 func run(text, shell string) Part { return Part{Text: text, Shell: shell} }
 func parts(all ...Part) []Part    { return all }
-func (s Section) all() []Part     { return join(s.Before, s.Already, s.Do, s.Done, s.Undo) }
 func join(lists ...[]Part) []Part {
 	var out []Part
 	for _, l := range lists {

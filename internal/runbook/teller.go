@@ -9,8 +9,7 @@ import (
 )
 
 // The names of the engine's own objects in the release's namespace, in which a
-// person looks. Their tests hold them against those of the adapters that write
-// them.
+// person looks. A test holds them against those of the adapters that write them.
 const (
 	leaseName   = "circleci-dr"
 	recordName  = "circleci-dr-"
