@@ -53,6 +53,16 @@ func (b byHandOn) section(kind reconcile.ActionKind) Section {
 	return s
 }
 
+// fill makes two databases, one of them with a name that wants quoting.
+func fill(t *testing.T, s *pgtest.Server) {
+	t.Helper()
+	s.Exec(t, "postgres", `create role app login password 'x'`)
+	s.Exec(t, "postgres", `create database main owner app`)
+	s.Exec(t, "postgres", `create database "an ""odd"" name" owner app`)
+	s.Exec(t, "main", "create table t (id int primary key, v text); insert into t select i, repeat('x', i) from generate_series(1, 500) i; create schema s; create table s.u (j jsonb); insert into s.u values ('{}')")
+	s.Exec(t, `an "odd" name`, "create table only_here (id int); insert into only_here values (7)")
+}
+
 // The commands for the data of PostgreSQL move two databases between two real
 // servers: rehearsed, read-only, copied, proven equal, with each step undone.
 func TestPostgreSQLMovesByHand(t *testing.T) {
@@ -60,11 +70,7 @@ func TestPostgreSQLMovesByHand(t *testing.T) {
 	b := byHandOn{t: t, inside: pgtest.New(t, 12), outside: pgtest.New(t, 14), dir: t.TempDir()}
 	b.plan.Names = &reconcile.Names{Namespace: "ci", Release: "server", KubeContext: "prod",
 		Stores: []reconcile.StoreNames{{Engine: mover.PostgreSQL, To: spec.External, Epoch: 2}}}
-	b.inside.Exec(t, "postgres", `create role app login password 'x'`)
-	b.inside.Exec(t, "postgres", `create database main owner app`)
-	b.inside.Exec(t, "postgres", `create database "an ""odd"" name" owner app`)
-	b.inside.Exec(t, "main", "create table t (id int primary key, v text); insert into t select i, repeat('x', i) from generate_series(1, 500) i; create schema s; create table s.u (j jsonb); insert into s.u values ('{}')")
-	b.inside.Exec(t, `an "odd" name`, "create table only_here (id int); insert into only_here values (7)")
+	fill(t, b.inside)
 	writes := func() bool {
 		conn, err := b.inside.Connect(t.Context(), "main")
 		if err != nil {
