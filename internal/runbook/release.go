@@ -118,7 +118,7 @@ func (t *teller) rollBack() []Part {
 	)
 }
 
-func (t *teller) handOff(st reconcile.Step) Section {
+func (t *teller) handOff(reconcile.Step) Section {
 	look := t.reads()
 	return Section{
 		Already: parts(run("Every workload names the target.", look)),
