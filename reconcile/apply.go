@@ -73,6 +73,7 @@ func (r *run) Action(kind engine.ActionKind) (engine.Action, bool) {
 func (r *run) Failed(ctx context.Context, rep engine.Report, st engine.Step, cause error) (engine.Report, error) {
 	r.reportDowntime(&rep)
 	rep, err := r.fail(ctx, rep, st, cause)
+	rep.Application.Why = whyDown(ctx, rep, err)
 	r.reportService(&rep)
 	r.measuredDowntime()
 	return rep, err
@@ -125,7 +126,7 @@ func (r *run) fail(ctx context.Context, rep engine.Report, st engine.Step, cause
 		if startFailed(backErr) {
 			rep.Application = engine.Application{State: engine.AppStarting, On: r.move.Source()}
 		}
-		return rep, errors.Join(err, fmt.Errorf("bring the application back: %w", backErr))
+		return rep, errors.Join(err, &notBackError{backErr})
 	}
 	rep.Application = engine.Application{State: engine.AppBack}
 	return rep, err

@@ -130,6 +130,8 @@ func (w *world) settledWell(t *testing.T, s *spec.Spec, where string, rep engine
 		w.home(t, where+": went back")
 	case err != nil && !rep.Left(engine.AppStopped) && down():
 		t.Errorf("%s: the application is down and the report does not say so: %v", where, err)
+	case rep.Left(engine.AppStopped) != (rep.Application.Why != ""):
+		t.Errorf("%s: still down is %t, and why it is %q", where, rep.Left(engine.AppStopped), rep.Application.Why)
 	case err == nil && down():
 		t.Errorf("%s: the application is down and there is no error", where)
 	}

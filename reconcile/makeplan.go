@@ -52,7 +52,7 @@ func MakePlan(s *spec.Spec, o Observation) (engine.Plan, error) {
 		p.Resumes = o.Move.Value.ID
 	}
 	p.Notices = notices(s, o)
-	p.Binding = bindingOf(s, o)
+	p.Binding, p.Names = bindingOf(s, o), NamesOf(s, o).InPlan()
 	p.Total = total(steps)
 	if p.Total.DownHigh > 0 {
 		p.Total.Assumption = joinNonEmpty("; ", p.Total.Assumption, lastDowntime(o.Measured.Value, directionOf(parts)))

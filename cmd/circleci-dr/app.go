@@ -31,7 +31,7 @@ type common struct {
 
 func (p *program) app() *cli.App {
 	commands := []*cli.Command{
-		p.initCommand(), p.validateCommand(), p.schemaCommand(), p.planCommand(), p.showCommand(), p.applyCommand(), p.driftCommand(),
+		p.initCommand(), p.validateCommand(), p.schemaCommand(), p.planCommand(), p.showCommand(), p.explainCommand(), p.applyCommand(), p.driftCommand(),
 		p.statusCommand(), p.proveCommand(), p.rehearseCommand(), p.valuesCommand(), p.rbacCommand(), p.supportCommand(), p.unlockCommand(), p.versionCommand(), p.completionCommand(), p.moverCommand(), p.engineCommand(),
 	}
 	app := &cli.App{
@@ -97,7 +97,7 @@ func (p *program) finishCommand(cmd *cli.Command) {
 // overwrites refuses a file to write that is a file to read: a spec that was
 // not committed yet would be gone.
 func (p *program) overwrites(c *cli.Context) error {
-	for _, out := range []string{"result", "out"} {
+	for _, out := range []string{"result", "out", "runbook"} {
 		name := c.String(out)
 		to, err := os.Stat(name)
 		if err != nil || !to.Mode().IsRegular() {

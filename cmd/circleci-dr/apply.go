@@ -176,7 +176,7 @@ func (p *program) report(ses *session, report engine.Report, err error, o common
 	} else if report.Left(engine.AppStarting) {
 		err = &hint{err, startedHint(report)}
 	} else if report.Left(engine.AppStopped) {
-		err = &hint{err, "the application is stopped: repair the cause and run the same command again; circleci-dr status tells how things are"}
+		err = &hint{err, "the application is stopped: repair the cause and run the same command again; circleci-dr status tells how things are, and circleci-dr explain --break-glass how to bring it back by hand"}
 	}
 	return errors.Join(err, shown)
 }

@@ -83,6 +83,7 @@ var commandEnds = map[string]ends{
 	"unlock":     {codeFine: "", codeFailed: "", codeUnreadable: "the lease could not be read", codeUsage: "", codeInterrupted: ""},
 	"support":    {codeFine: "", codeFailed: "", codeUnreadable: "written, but something could not be read", codeUsage: "", codeInterrupted: ""},
 	"show":       {codeFine: "", codeFailed: "the file cannot be read", codeUsage: ""},
+	"explain":    {codeFine: "", codeFailed: "", codeUnreadable: "", codeUsage: "usage, also a step that the plan does not have", codeInterrupted: ""},
 	"rbac":       {codeFine: "", codeFailed: "", codeUsage: ""},
 	"schema":     {codeFine: "", codeUsage: ""},
 	"version":    {codeFine: "", codeUsage: ""},

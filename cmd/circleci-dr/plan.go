@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
+	"github.com/circleci-dr/circleci-dr/internal/runbook"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
@@ -19,6 +21,7 @@ type planOptions struct {
 	common
 	choice    choice
 	out       string
+	runbook   string
 	detailed  bool
 	noInspect bool
 	details   bool
@@ -32,6 +35,7 @@ func (p *program) planCommand() *cli.Command {
 			exitsOf("plan"),
 		Flags: append(append(p.clusterFlags(&o.common), choiceFlags(&o.choice)...),
 			&cli.StringFlag{Name: "out", Usage: "write the plan to `FILE`, for apply --plan", Destination: &o.out},
+			&cli.StringFlag{Name: "runbook", Usage: "write the commands for every step by hand to `FILE`, as Markdown", Destination: &o.runbook},
 			&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit 2 when there are steps", Destination: &o.detailed},
 			&cli.BoolFlag{Name: "details", Usage: "show every detail of every step", Destination: &o.details},
 			&cli.BoolFlag{Name: "no-inspect", Usage: "use the newest recorded inspection instead of a Job", Destination: &o.noInspect},
@@ -63,6 +67,11 @@ func (p *program) runPlan(ctx context.Context, o planOptions) error {
 	p.result.Plan, p.result.Steps = plan.ID, len(plan.Steps)
 	if o.out != "" {
 		if err := writePlanFile(o.out, plan); err != nil {
+			return err
+		}
+	}
+	if o.runbook != "" {
+		if err := writeRunbook(o.runbook, plan); err != nil {
 			return err
 		}
 	}
@@ -132,16 +141,25 @@ func commandLine(command string, o common) string {
 }
 
 func writePlanFile(path string, plan engine.Plan) error {
+	return writeTo("plan file", path, func(w io.Writer) error { return render.PlanJSON(w, plan) })
+}
+
+func writeRunbook(path string, plan engine.Plan) error {
+	return writeTo("runbook", path, func(w io.Writer) error { return runbook.Markdown(w, plan) })
+}
+
+// writeTo writes a file of a plan, for the person who made it alone.
+func writeTo(what, path string, write func(io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return fmt.Errorf("write plan file: %w", err)
+		return fmt.Errorf("write %s: %w", what, err)
 	}
-	if err := render.PlanJSON(f, plan); err != nil {
+	if err := write(f); err != nil {
 		_ = f.Close() // the write failed already, and says why
-		return fmt.Errorf("write plan file %s: %w", path, err)
+		return fmt.Errorf("write %s %s: %w", what, path, err)
 	}
 	if err := f.Close(); err != nil {
-		return fmt.Errorf("write plan file %s: %w", path, err)
+		return fmt.Errorf("write %s %s: %w", what, path, err)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 
 // useOf says which rights a command needs.
 var useOf = map[string]reconcile.Use{
-	"apply": reconcile.UseApply, "drift": reconcile.UseRead, "init": reconcile.UseRead, "plan": reconcile.UsePlan, "prove": reconcile.UseProve,
+	"apply": reconcile.UseApply, "drift": reconcile.UseRead, "explain": reconcile.UsePlan, "init": reconcile.UseRead, "plan": reconcile.UsePlan, "prove": reconcile.UseProve,
 	"rehearse": reconcile.UseRehearse,
 	"status":   reconcile.UseRead, "support": reconcile.UseSupport, "unlock": reconcile.UseUnlock,
 }

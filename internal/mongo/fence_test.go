@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/bson"
+
 	"github.com/circleci-dr/circleci-dr/internal/mongotest"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"go.mongodb.org/mongo-driver/bson"
 )
 
 // TestFenceStopsWrites holds a write back until the fence is lifted, through
@@ -65,6 +66,7 @@ func TestFenceStopsWrites(t *testing.T) {
 				if now := do[mover.InspectResult](t, p, mover.OpInspect).Source.Database; now.Fence != nil || maps.Equal(now.Counters, first.Counters) {
 					t.Errorf("after the write: fence %+v, counters still %v", now.Fence, now.Counters)
 				}
+				liftedByThePage(t, s, p)
 			})
 		}
 	}

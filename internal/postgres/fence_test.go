@@ -7,9 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/circleci-dr/circleci-dr/internal/pgtest"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const whatStood = `select (select coalesce(string_agg(name || '=' || setting, ',' order by name), '') from pg_file_settings where sourcefile like '%auto.conf')
@@ -59,6 +60,11 @@ func TestFenceHoldsAndIsLiftedExactly(t *testing.T) {
 				t.Errorf("settings after the fence:\n%s\nbefore:\n%s", after, before)
 			}
 			p.source.Exec(t, "main", "insert into t values (2)")
+
+			req.Operation = mover.OpFence
+			runAs[mover.FenceResult](t, req)
+			byThePage(t, p.source, req.Source.Username, before)
+			p.source.Exec(t, "main", "insert into t values (3)")
 		})
 	}
 }

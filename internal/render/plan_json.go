@@ -31,6 +31,7 @@ type planDoc struct {
 	// Authoritative is the chosen side, by datastore.
 	Authoritative map[string]string `json:"authoritative,omitempty"`
 	Coverage      []coverageDoc     `json:"coverage"`
+	Names         json.RawMessage   `json:"names,omitempty"`
 }
 
 type bindingDoc struct {
@@ -123,6 +124,7 @@ func docOf(p engine.Plan) planDoc {
 		Moves:         p.Moves,
 		Authoritative: p.Authoritative,
 		Coverage:      each(p.Coverage, coverageOf, true),
+		Names:         p.Names,
 	}
 }
 
@@ -182,6 +184,6 @@ func (d planDoc) plan() engine.Plan {
 		Coverage: each(d.Coverage, func(c coverageDoc) engine.Coverage {
 			return engine.Coverage{Block: c.Block, State: engine.CoverageState(c.State), Note: c.Note}
 		}, false),
-		Notices: d.Notices, Moves: d.Moves, Authoritative: d.Authoritative, Resumes: d.Resumes, Total: d.Total.estimate(),
+		Notices: d.Notices, Moves: d.Moves, Authoritative: d.Authoritative, Resumes: d.Resumes, Total: d.Total.estimate(), Names: d.Names,
 	}
 }

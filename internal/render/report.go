@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -48,7 +49,9 @@ func ReportText(w io.Writer, rep engine.Report, cause error, o Options) error {
 		if !rep.Application.Since.IsZero() { // nobody said
 			since = ", since " + when(rep.Application.Since) + ","
 		}
-		p.para("", "", red, "THE APPLICATION IS STILL STOPPED"+since+" and could not be brought back. circleci-dr status says where things are; the same apply goes on from here.")
+		why := cmp.Or(rep.Application.Why, "it could not be brought back") // an older engine does not say more
+		p.para("", "", red, "THE APPLICATION IS STILL STOPPED"+strings.TrimSuffix(since, ",")+": "+strings.TrimRight(why, ".")+".")
+		p.para("", "", plain, "circleci-dr status says where things are; the same apply goes on from here. To bring it back by hand: circleci-dr explain --break-glass (docs/break-glass.md).")
 	case rep.Left(engine.AppStarting):
 		p.para("", "", bold, fmt.Sprintf("The application is started on %s, and not all of it was seen ready. Nothing of it is stopped: circleci-dr status shows how far it is, and the same apply goes on from here.", rep.Application.On))
 	case rep.Left(engine.AppBack):

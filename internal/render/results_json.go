@@ -57,6 +57,7 @@ type reportDoc struct {
 	Differences []differenceDoc `json:"differences,omitempty"`
 	// StartedOn is set where the application was started and left starting.
 	StartedOn string           `json:"startedOn,omitempty"`
+	WhyDown   string           `json:"whyDown,omitempty"`
 	Ailing    []engine.Ailment `json:"ailing,omitempty"`
 	// Next is the command that is due after it.
 	Next string `json:"next,omitempty"`
@@ -94,6 +95,7 @@ func ReportJSON(w io.Writer, rep engine.Report, cause error, next Next) error {
 		}, true),
 		Differences: each(differencesOf(cause), differenceOf, false),
 		StartedOn:   rep.Application.On,
+		WhyDown:     rep.Application.Why,
 		Next:        next.Command,
 	}
 	if cause != nil {

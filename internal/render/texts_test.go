@@ -85,6 +85,7 @@ func TestReportText(t *testing.T) {
 	down := reportOf(plan, reconcile.ActProve, different)
 	down.Application.State = engine.AppStopped
 	down.Application.Since = t0.Add(-time.Hour)
+	down.Application.Why = "it could not be brought back: let the internal PostgreSQL take writes again: the cluster does not answer"
 	starting := reportOf(plan, reconcile.ActResume, crash)
 	starting.Application, starting.Ailing = engine.Application{State: engine.AppStarting, On: "pg.example.com:5432"}, crash.Ailing
 	forbidden := errors.New("patch PersistentVolume pvc-2c6f41d0: forbidden")

@@ -33,7 +33,7 @@ func TestNoDateIsShownThatNobodySaid(t *testing.T) {
 	if err := render.ReportText(&out, engine.Report{Application: engine.Application{State: engine.AppStopped}}, errors.New("no"), render.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if text := out.String(); !strings.Contains(text, "STILL STOPPED and could not") || strings.Contains(text, "0001") {
+	if text := out.String(); !strings.Contains(text, "STILL STOPPED: it could not") || strings.Contains(text, "0001") {
 		t.Errorf("the report says\n%s", text)
 	}
 }

@@ -129,6 +129,9 @@ type Plan struct {
 	// Resumes names the move a former apply left unfinished.
 	Resumes string   `json:"resumes,omitempty"`
 	Total   Estimate `json:"total"`
+	// Names are the flow's words for whoever does its steps by hand: how things are
+	// called here. Nil in a plan of an older version.
+	Names json.RawMessage `json:"names,omitempty"`
 }
 
 // Blocked gives the findings that stand in the way.

@@ -57,6 +57,8 @@ type Application struct {
 	State ApplicationState `json:"state,omitempty"`
 	// On is the side on which it was started, of one that is starting.
 	On string `json:"on,omitempty"`
+	// Why is why it is stopped still, of one that is stopped.
+	Why string `json:"why,omitempty"`
 	// Since is when it was stopped, of one that is stopped; zero where nobody said.
 	Since time.Time `json:"since,omitzero"`
 }
