@@ -28,10 +28,10 @@ func TestWhyItIsStillDown(t *testing.T) {
 		"another run wrote":         {t.Context(), fmt.Errorf("write ConfigMap x: %w", engine.ErrConflict), "another run may be bringing it back: the lease, or a record, is no longer this one's"},
 		"anything else":             {t.Context(), step, "Copy every database: the disk is full"},
 	} {
-		if got := whyDown(row.ctx, Report{Application: engine.Application{State: engine.AppStopped}}, row.err); got != row.want {
+		if got := whyDown(row.ctx, engine.Report{Application: engine.Application{State: engine.AppStopped}}, row.err); got != row.want {
 			t.Errorf("%s: got %q, want %q", name, got, row.want)
 		}
-		if got := whyDown(row.ctx, Report{Application: engine.Application{State: engine.AppBack}}, row.err); got != "" {
+		if got := whyDown(row.ctx, engine.Report{Application: engine.Application{State: engine.AppBack}}, row.err); got != "" {
 			t.Errorf("%s, and it is up: got %q", name, got)
 		}
 	}

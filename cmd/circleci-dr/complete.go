@@ -101,7 +101,7 @@ func startingWith(typed, before string, all []string) []string {
 // valuesOf are the values a flag knows.
 func (p *program) valuesOf(flag, typed string, before []string) []string {
 	switch strings.TrimLeft(flag, "-") {
-	case "f", "file", "plan", "out", "result", "kubeconfig", "chart":
+	case "f", "file", "plan", "out", "runbook", "result", "kubeconfig", "chart":
 		return []string{filesFollow}
 	case "o", "output":
 		if slices.Contains(p.args, "rbac") {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"time"
@@ -184,6 +185,15 @@ func (d planDoc) plan() engine.Plan {
 		Coverage: each(d.Coverage, func(c coverageDoc) engine.Coverage {
 			return engine.Coverage{Block: c.Block, State: engine.CoverageState(c.State), Note: c.Note}
 		}, false),
-		Notices: d.Notices, Moves: d.Moves, Authoritative: d.Authoritative, Resumes: d.Resumes, Total: d.Total.estimate(), Names: d.Names,
+		Notices: d.Notices, Moves: d.Moves, Authoritative: d.Authoritative, Resumes: d.Resumes, Total: d.Total.estimate(), Names: compact(d.Names),
 	}
+}
+
+// compact is JSON without the spaces that were put into it for people.
+func compact(raw json.RawMessage) json.RawMessage {
+	var out bytes.Buffer
+	if len(raw) == 0 || json.Compact(&out, raw) != nil {
+		return raw
+	}
+	return out.Bytes()
 }
