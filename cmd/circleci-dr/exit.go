@@ -126,13 +126,10 @@ func nextStep(err error) string {
 		return ended.outcome.Hint
 	case errors.As(err, &other):
 		return "circleci-dr status --follow shows what it does; it works on another file than this one"
-	case errors.Is(err, engine.ErrDeadline):
+	}
+	row, known := rowFor(err)
+	if !known && errors.Is(err, engine.ErrDeadline) {
 		return "find out what took so long, or give it more time with --deadline"
 	}
-	for _, row := range exitRows {
-		if row.is != nil && row.is(err) {
-			return row.next
-		}
-	}
-	return ""
+	return row.next
 }

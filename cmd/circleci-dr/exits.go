@@ -40,6 +40,9 @@ type exit struct {
 	meaning, then string
 	// is tells errors that end so; nil where a command says so itself.
 	is func(error) bool
+	// sure tells that it is so whatever else the error says, and also when somebody
+	// interrupted meanwhile: a lease that is held is also one that was not read.
+	sure bool
 	// next is the hint that such an error brings, "" for none.
 	next string
 }
@@ -47,7 +50,7 @@ type exit struct {
 var exitRows = []exit{
 	{code: codeFine, verdict: "fine", brief: "fine", meaning: "fine: valid, nothing to do, applied, no drift, equal"},
 	{code: codeFailed, verdict: "failed", brief: "failed", meaning: "failed; also an invalid file, and a proof that found a difference",
-		then: "read the message; `status` says where things are", is: isA[*spec.Problems]},
+		then: "read the message; `status` says where things are", is: isA[*spec.Problems], sure: true},
 	{code: codeChanges, verdict: "changes", brief: "there are changes",
 		meaning: "there are changes: `drift` found some, `plan --detailed-exitcode` has steps, or `values --check` would edit a file", then: "read them"},
 	{code: codePolicy, verdict: "policy", brief: "a policy is violated", meaning: "a policy is violated; reserved, no command of this version returns it"},
@@ -57,12 +60,12 @@ var exitRows = []exit{
 	{code: codeStale, verdict: "stale", brief: "stale plan", meaning: "the plan is stale: a fact it was made on has moved",
 		then: "make a new plan and have it reviewed", is: isA[*engine.StaleError], next: "make a new plan and have it reviewed"},
 	{code: codeHeld, verdict: "lease-held", brief: "lease held by someone else", meaning: "somebody else holds the lease, or an engine in the cluster works on another file",
-		then: "wait with `--wait 10m`; `unlock` and `status` show who it is", is: either(isA[*kube.HeldError], isA[*kube.OtherEngineError]),
+		then: "wait with `--wait 10m`; `unlock` and `status` show who it is", is: either(isA[*kube.HeldError], isA[*kube.OtherEngineError]), sure: true,
 		next: "wait for it with --wait 10m; circleci-dr unlock shows the holder and removes the lease of one that is dead"},
 	{code: codeBlocked, verdict: "blocked", brief: "blocked by preflight", meaning: "blocked by preflight", then: "each finding says how to fix it; nothing was changed",
 		is: isA[*engine.BlockedError]},
 	{code: codeUsage, verdict: "usage", brief: "usage", meaning: "the command line is wrong, a danger was not accepted, or `init` found several releases and was told none",
-		is: isA[*usageError], next: "circleci-dr help lists the commands, and circleci-dr COMMAND --help its flags"},
+		is: isA[*usageError], sure: true, next: "circleci-dr help lists the commands, and circleci-dr COMMAND --help its flags"},
 	{code: codeInterrupted, verdict: "interrupted", brief: "interrupted", meaning: "interrupted by a signal", then: "`status`, then the same command again"},
 }
 
@@ -138,16 +141,28 @@ func codeOf(ctx context.Context, err error) int {
 	case errors.As(err, &ended):
 		return ended.outcome.Exit
 	}
-	interrupted := errors.Is(context.Cause(ctx), errInterrupted)
-	for _, row := range exitRows {
-		if row.is != nil && row.is(err) && (!interrupted || slices.Contains([]int{codeFailed, codeHeld, codeUsage}, row.code)) {
-			return row.code
-		}
-	}
-	if interrupted {
+	row, known := rowFor(err)
+	switch {
+	case known && row.sure:
+		return row.code
+	case errors.Is(context.Cause(ctx), errInterrupted):
 		return codeInterrupted
+	case known:
+		return row.code
 	}
 	return codeFailed
+}
+
+// rowFor finds the way in which an error ends a command, those first that are sure.
+func rowFor(err error) (row exit, known bool) {
+	for _, sure := range []bool{true, false} {
+		for _, row := range exitRows {
+			if row.sure == sure && row.is != nil && row.is(err) {
+				return row, true
+			}
+		}
+	}
+	return exit{}, false
 }
 
 func isA[T error](err error) bool {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -8,6 +10,10 @@ import (
 	"testing"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/circleci-dr/circleci-dr/internal/kube"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // The page of exit codes says what the rows say, code by code and command by
@@ -63,5 +69,36 @@ func checkCommandEnds(t *testing.T, page string, c *cli.Command) {
 	}
 	if !strings.Contains(c.Description, exitsOf(c.Name)) {
 		t.Errorf("the help of %s does not say %q", c.Name, exitsOf(c.Name))
+	}
+}
+
+// An error can be of two kinds: what is sure counts, for the code and the hint.
+func TestASureKindOfErrorCounts(t *testing.T) {
+	interrupted, cancel := context.WithCancelCause(t.Context())
+	cancel(errInterrupted)
+	held := &unreachable{&kube.HeldError{}}
+	for _, row := range []struct {
+		ctx  context.Context
+		err  error
+		want int
+		hint string
+	}{
+		{t.Context(), held, codeHeld, "wait for it"},
+		{interrupted, held, codeHeld, "wait for it"},
+		{t.Context(), &unreachable{errors.New("no route")}, codeUnreadable, "nothing was changed; repair"},
+		{interrupted, &unreachable{errors.New("no route")}, codeInterrupted, "nothing was changed; repair"},
+		{t.Context(), errors.Join(&unreachable{errors.New("no route")}, &usageError{"no such flag"}), codeUsage, "circleci-dr help"},
+		{t.Context(), &spec.Problems{}, codeFailed, ""},
+		{t.Context(), &engine.BlockedError{}, codeBlocked, ""},
+		{t.Context(), &engine.StaleError{}, codeStale, "make a new plan"},
+		{t.Context(), errors.New("broke"), codeFailed, ""},
+		{t.Context(), nil, codeFine, ""},
+	} {
+		if got := codeOf(row.ctx, row.err); got != row.want {
+			t.Errorf("%T %v: exit %d, want %d", row.err, row.err, got, row.want)
+		}
+		if row.err != nil && (!strings.HasPrefix(nextStep(row.err), row.hint) || row.hint == "" && nextStep(row.err) != "") {
+			t.Errorf("%T %v: hint %q, want %q", row.err, row.err, nextStep(row.err), row.hint)
+		}
 	}
 }
