@@ -75,11 +75,7 @@ func (n *Names) InPlan() json.RawMessage {
 	if n == nil {
 		return nil
 	}
-	raw, err := json.Marshal(n)
-	if err != nil { // plain structs of strings and numbers always marshal
-		panic(err)
-	}
-	return raw
+	return engine.JSON(n)
 }
 
 // NamesIn are the names that a plan carries, nil where it has none: one of an older

@@ -1,12 +1,10 @@
 package reconcile
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"slices"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -118,13 +116,8 @@ func inspectJob(in sides, installation string) server.MoverJob {
 
 // subjectOf is the digest of what an inspection would look at.
 func subjectOf(in sides, installation string) string {
-	data, err := json.Marshal(struct {
+	return engine.Fingerprint(struct {
 		S            sides
 		Installation string
 	}{in, installation})
-	if err != nil { // plain structs of strings and numbers always marshal
-		panic(err)
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
 }

@@ -2,9 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -79,12 +76,7 @@ func restsOn(s *spec.Spec, o Observation, p Part) string {
 		rests.Server = p.External + " " + dst.Database.SystemIdentifier
 	}
 	rests.PgDump = dumpFor(in.PgDump, rests.From, rests.To)
-	data, err := json.Marshal(rests)
-	if err != nil { // plain structs of strings and numbers always marshal
-		panic(err)
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:8])
+	return engine.Fingerprint(rests)[:16]
 }
 
 // carries tells a role that the source has too.

@@ -2,14 +2,13 @@ package reconcile
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -126,15 +125,11 @@ const reachTime = time.Minute
 // reachJob is the pod that stands in a workload's place. One that a killed run
 // left behind is found by its name, or ends by itself.
 func reachJob(in sides, s server.Stand) server.MoverJob {
-	data, err := json.Marshal(struct {
+	id := engine.Fingerprint(struct {
 		To server.MoverSide
 		At server.Stand
-	}{in.Target, s})
-	if err != nil { // plain structs of strings always marshal
-		panic(err)
-	}
-	sum := sha256.Sum256(data)
-	job := sides{Engine: in.Engine, Target: in.Target}.job("circleci-dr-reach-"+hex.EncodeToString(sum[:5]), mover.Request{Operation: mover.OpReach})
+	}{in.Target, s})[:10]
+	job := sides{Engine: in.Engine, Target: in.Target}.job("circleci-dr-reach-"+id, mover.Request{Operation: mover.OpReach})
 	job.Deadline, job.Stand = reachTime, &s
 	return job
 }

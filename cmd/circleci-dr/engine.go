@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -214,19 +213,11 @@ func (e *hosted) heldBack(ctx context.Context, began bool, err error) (engine.Ho
 	return e.ended(ctx, engine.Report{Plan: e.work.plan.ID}, err), nil
 }
 
-func encoded(found []mover.Difference) json.RawMessage {
-	raw, err := json.Marshal(found)
-	if err != nil { // plain structs of strings always marshal
-		panic(err)
-	}
-	return raw
-}
-
 func (e *hosted) ended(ctx context.Context, report engine.Report, err error) engine.HostedOutcome {
 	out := engine.HostedOutcome{At: time.Now().UTC(), Exit: codeOf(ctx, err), Hint: nextStep(err), Report: report}
 	var different *reconcile.DifferentError
 	if errors.As(err, &different) {
-		out.Differences = encoded(different.Proof.Differences)
+		out.Differences = engine.JSON(different.Proof.Differences)
 	}
 	if err != nil {
 		out.Error = err.Error()

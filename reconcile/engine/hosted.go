@@ -49,11 +49,7 @@ type HostedEvent struct {
 // Line is the event as a line of the engine's log, which is written and followed
 // like a mover's.
 func (e HostedEvent) Line() Event {
-	raw, err := json.Marshal(e)
-	if err != nil { // plain structs of strings and numbers always marshal
-		panic(err)
-	}
-	return Event{Engine: raw}
+	return Event{Engine: JSON(e)}
 }
 
 // HostedEventOf is what a line of an engine's log tells; ok is false of other

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"time"
 )
@@ -180,13 +178,8 @@ func PlanID(p Plan) string {
 	for _, s := range p.Steps {
 		ids = append(ids, string(s.ID))
 	}
-	data, err := json.Marshal(struct {
+	return Fingerprint(struct {
 		B Binding
 		S []string
-	}{p.Binding, ids})
-	if err != nil { // plain structs of strings and numbers always marshal
-		panic(err)
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])[:10]
+	}{p.Binding, ids})[:10]
 }
