@@ -75,7 +75,6 @@ func (r *run) Failed(ctx context.Context, rep engine.Report, st engine.Step, cau
 	rep, err := r.fail(ctx, rep, st, cause)
 	rep.Application.Why = whyDown(ctx, rep, err)
 	r.reportService(&rep)
-	r.measuredDowntime()
 	return rep, err
 }
 

@@ -171,7 +171,7 @@ func lastDowntime(m engine.Measured, direction string) string {
 func total(steps []engine.Step) engine.Estimate {
 	var t engine.Estimate
 	for len(steps) > 0 {
-		n := engine.SideBySide(steps, beside)
+		n := engine.GroupSize(steps, beside)
 		var longest engine.Estimate
 		for _, s := range steps[:n] {
 			e := s.Estimate

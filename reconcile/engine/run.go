@@ -48,7 +48,7 @@ func (r *Run) Do(ctx context.Context, flow Flow) (Report, error) {
 	r.flow = flow
 	rep := Report{Plan: r.plan.ID, Announced: r.plan.Total}
 	for left := r.plan.Steps; len(left) > 0; {
-		n := SideBySide(left, func(kind ActionKind) bool { act, _ := flow.Action(kind); return act.Beside })
+		n := GroupSize(left, func(kind ActionKind) bool { act, _ := flow.Action(kind); return act.Beside })
 		done, st, err := r.group(ctx, left[:n])
 		rep.Steps = append(rep.Steps, done...)
 		if err != nil {
@@ -65,8 +65,8 @@ func (r *Run) Do(ctx context.Context, flow Flow) (Report, error) {
 	return rep, err
 }
 
-// SideBySide counts how many of the first steps run at the same time.
-func SideBySide(steps []Step, may func(ActionKind) bool) int {
+// GroupSize counts how many of the first steps run at the same time.
+func GroupSize(steps []Step, may func(ActionKind) bool) int {
 	n := 1
 	for n < len(steps) && steps[n].Action == steps[0].Action && may(steps[0].Action) {
 		n++

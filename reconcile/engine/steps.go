@@ -5,7 +5,7 @@ package engine
 func Chain(steps []Step, beside func(ActionKind) bool) []Step {
 	var before []StepID
 	for i := 0; i < len(steps); {
-		n := SideBySide(steps[i:], beside)
+		n := GroupSize(steps[i:], beside)
 		var group []StepID
 		for j := i; j < i+n; j++ {
 			steps[j].Needs = before
