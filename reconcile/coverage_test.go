@@ -4,10 +4,8 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
-
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 

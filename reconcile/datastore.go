@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,6 +45,10 @@ var traitsOf = map[mover.Engine]traits{
 // CredentialsName is the Secret that the switched release reads an engine's
 // password from.
 func CredentialsName(e mover.Engine) string { return traitsOf[e].credentials }
+
+// CredentialsKeys are the keys of that Secret which the chart may read, where nobody
+// has looked at the release.
+func CredentialsKeys(e mover.Engine) []string { return slices.Clone(traitsOf[e].keys) }
 
 // docsOf is where the rules of moving an engine out are explained.
 func docsOf(e mover.Engine) string { return "docs/moving-" + string(e) + ".md" }

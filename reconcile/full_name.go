@@ -3,9 +3,8 @@ package reconcile
 import (
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
-
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // FullName is what the charts call a datastore of a release: what

@@ -3,9 +3,8 @@ package reconcile
 import (
 	"testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
-
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // The chart reads the address wherever the data lives, so on the way back it is

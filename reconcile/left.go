@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 )
 

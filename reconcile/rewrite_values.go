@@ -139,7 +139,7 @@ func spellings(host, namespace string, internal bool) []string {
 
 func escaped(text string) []string {
 	out := filled(text)
-	if other := escapeQuery(text); other != text {
+	if other := EscapeQuery(text); other != text {
 		out = append(out, other)
 	}
 	return out

@@ -42,8 +42,8 @@ func DatastoreValues(s *spec.Spec, datastore mover.Engine, version string) []Set
 	return nil
 }
 
-// escapeQuery makes text a part of a URL's query (RFC 3986, unreserved).
-func escapeQuery(text string) string {
+// EscapeQuery makes text a part of a URL's query (RFC 3986, unreserved).
+func EscapeQuery(text string) string {
 	var b strings.Builder
 	for _, c := range []byte(text) {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0 {

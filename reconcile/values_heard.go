@@ -54,7 +54,7 @@ func sayOptions(x *spec.MongoDBExternal) any {
 	if x.ReplicaSet == "" {
 		return x.Options
 	}
-	return strings.TrimSuffix("replicaSet="+escapeQuery(x.ReplicaSet)+"&"+x.Options, "&")
+	return strings.TrimSuffix("replicaSet="+EscapeQuery(x.ReplicaSet)+"&"+x.Options, "&")
 }
 
 func heardOptions(x *spec.MongoDBExternal, v any) string {

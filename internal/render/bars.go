@@ -50,7 +50,7 @@ func (r *running) show(e mover.Event) {
 func (r *running) text(decor.Statistics) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.down.clock(time.Now()) + clean(progress(r.event))
+	return r.down.clock(time.Now()) + reconcile.OneLine(progress(r.event))
 }
 
 var _ engine.Events = (*Bars)(nil)
@@ -138,7 +138,7 @@ func (b *Bars) start(st engine.Step) *running {
 		}
 		return style.Fill(w, s)
 	})
-	r := &running{down: b.down, title: clean(b.place.of(st)+st.Title) + "  "}
+	r := &running{down: b.down, title: reconcile.OneLine(b.place.of(st)+st.Title) + "  "}
 	bar, err := b.p.Add(0, moving, mpb.BarFillerTrim(), mpb.BarWidth(barWidth),
 		mpb.PrependDecorators(decor.Name(r.title)), mpb.AppendDecorators(decor.Any(r.text)))
 	if err != nil && b.err == nil { // the terminal went away; the apply goes on
@@ -169,7 +169,7 @@ func (b *Bars) stop(over func(engine.StepID) bool) {
 
 // line writes above the bar.
 func (b *Bars) line(text string) {
-	if _, err := fmt.Fprintln(b.p, clean(text)); err != nil {
+	if _, err := fmt.Fprintln(b.p, reconcile.OneLine(text)); err != nil {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if b.err == nil {

@@ -3,6 +3,7 @@ package render
 import (
 	"io"
 
+	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
@@ -28,9 +29,9 @@ func (o Options) what(f engine.Finding) string {
 func findings(p *page, o Options, list []engine.Finding) {
 	for _, f := range list {
 		p.blank()
-		head := clean(f.ID)
+		head := reconcile.OneLine(f.ID)
 		if f.Field != "" {
-			head += "  " + p.paint(dim, clean(f.Field))
+			head += "  " + p.paint(dim, reconcile.OneLine(f.Field))
 		}
 		if at := o.where(f.Field); at != "" {
 			head += p.paint(dim, " ("+at+")")

@@ -150,7 +150,7 @@ func (l *Lines) say(st engine.Step, text string) {
 }
 
 func (l *Lines) print(text string) {
-	if _, err := fmt.Fprintln(l.w, l.now().UTC().Format("15:04:05Z")+"  "+clean(text)); err != nil && l.err == nil {
+	if _, err := fmt.Fprintln(l.w, l.now().UTC().Format("15:04:05Z")+"  "+reconcile.OneLine(text)); err != nil && l.err == nil {
 		l.err = err
 	}
 }

@@ -1,6 +1,10 @@
 package render
 
-import "io"
+import (
+	"io"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
+)
 
 // Next is the command that is due after an apply, and why; empty where nothing
 // is.
@@ -13,7 +17,7 @@ func NextText(w io.Writer, n Next, o Options) error {
 	}
 	p := newPage(o)
 	p.blank()
-	p.line("Next: " + p.paint(bold, clean(n.Command)))
+	p.line("Next: " + p.paint(bold, reconcile.OneLine(n.Command)))
 	p.para("      ", "      ", plain, n.Why)
 	return p.flush(w)
 }

@@ -4,8 +4,9 @@ import (
 	"io"
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/circleci-dr/circleci-dr/reconcile"
 )
 
 // defaultWidth is the width of a line when the caller knows none.
@@ -34,7 +35,7 @@ func (o Options) where(path string) string {
 	if o.Where == nil || path == "" {
 		return ""
 	}
-	if at := clean(o.Where(path)); lineAtEnd.MatchString(at) {
+	if at := reconcile.OneLine(o.Where(path)); lineAtEnd.MatchString(at) {
 		return at
 	}
 	return ""
@@ -89,7 +90,7 @@ func (p *page) blank() { p.b.WriteByte('\n') }
 // para writes text wrapped, first line after head, the others after indent.
 // Head and indent are taken as equally wide.
 func (p *page) para(head, indent string, t tone, text string) {
-	for i, l := range wrap(clean(text), p.width-utf8.RuneCountInString(indent)) {
+	for i, l := range wrap(reconcile.OneLine(text), p.width-utf8.RuneCountInString(indent)) {
 		before := indent
 		if i == 0 {
 			before = head
@@ -122,22 +123,6 @@ func wrap(text string, width int) []string {
 		}
 	}
 	return append(lines, line)
-}
-
-// clean makes text from a server, a cluster or a plan file harmless for a
-// terminal: one line, no control characters, nothing that turns the writing
-// direction.
-func clean(text string) string {
-	safe := func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			return ' '
-		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError:
-			return '?'
-		}
-		return r
-	}
-	return strings.Map(safe, text)
 }
 
 // pad fills text with spaces up to width columns.

@@ -44,7 +44,7 @@ func PlanText(w io.Writer, plan engine.Plan, o Options, command string) error {
 			p.para("NO WAY BACK  ", "             ", red, noteOf(o, f))
 		}
 		planTotal(p, plan)
-		p.line("Run      " + p.paint(bold, clean(command)))
+		p.line("Run      " + p.paint(bold, reconcile.OneLine(command)))
 	}
 	return p.flush(w)
 }
@@ -58,10 +58,10 @@ func standing(n int) string {
 
 func planHead(p *page, plan engine.Plan) {
 	b := plan.Binding
-	title := fmt.Sprintf("Plan %s for %s: ", clean(plan.ID), clean(plan.Name))
+	title := fmt.Sprintf("Plan %s for %s: ", reconcile.OneLine(plan.ID), reconcile.OneLine(plan.Name))
 	switch {
 	case len(plan.Steps) > 0 && plan.Resumes != "":
-		title += fmt.Sprintf("%s left of move %s", count(len(plan.Steps), "step"), clean(plan.Resumes))
+		title += fmt.Sprintf("%s left of move %s", count(len(plan.Steps), "step"), reconcile.OneLine(plan.Resumes))
 	case len(plan.Steps) > 0:
 		title += count(len(plan.Steps), "step")
 	case len(plan.Blocked()) > 0:
@@ -75,7 +75,7 @@ func planHead(p *page, plan engine.Plan) {
 	}
 	if b.Release != "" {
 		chart, _, _ := strings.Cut(b.Chart, "@")
-		p.line(p.paint(dim, clean(fmt.Sprintf("release %s revision %d · chart %s · seen %s", b.Release, b.Revision, chart, when(plan.MadeAt)))))
+		p.line(p.paint(dim, reconcile.OneLine(fmt.Sprintf("release %s revision %d · chart %s · seen %s", b.Release, b.Revision, chart, when(plan.MadeAt)))))
 	}
 	p.blank()
 }
@@ -108,7 +108,7 @@ func planStepTitle(p *page, n int, st engine.Step) {
 	if st.Estimate.DownHigh > 0 {
 		gutter = "┃ "
 	}
-	title := clean(st.Title)
+	title := reconcile.OneLine(st.Title)
 	right := pad(string(st.Risk), 11) + "  " + span(st.Estimate.Low, st.Estimate.High)
 	const rightWidth = 29
 	gap := max(2, p.width-rightWidth-len(gutterUp)-utf8.RuneCountInString(title))
@@ -205,11 +205,11 @@ func planChange(p *page, o Options, c engine.Change) {
 	if c.From == c.To {
 		return // the JSON has it; a person looks for what changes
 	}
-	field := clean(c.Field)
+	field := reconcile.OneLine(c.Field)
 	if at := o.where(c.Field); at != "" {
 		field += " (" + at + ")"
 	}
-	change := fmt.Sprintf("%s → %s", orNothing(clean(c.From)), orNothing(clean(c.To)))
+	change := fmt.Sprintf("%s → %s", orNothing(reconcile.OneLine(c.From)), orNothing(reconcile.OneLine(c.To)))
 	if utf8.RuneCountInString(field)+utf8.RuneCountInString(change)+4 <= p.width {
 		p.line("  " + p.paint(dim, field) + "  " + p.paint(green, change))
 		return
@@ -254,8 +254,8 @@ func coverage(p *page, blocks []engine.Coverage, whole bool) {
 		width = max(width, utf8.RuneCountInString(c.Block))
 	}
 	for _, c := range blocks {
-		head, text := pad(clean(c.Block), width)+"  ", string(c.State)
-		long := text + ": " + clean(c.Note)
+		head, text := pad(reconcile.OneLine(c.Block), width)+"  ", string(c.State)
+		long := text + ": " + reconcile.OneLine(c.Note)
 		if c.Note != "" && (whole || utf8.RuneCountInString(head+long) <= p.width) {
 			text = long
 		}

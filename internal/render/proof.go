@@ -54,9 +54,9 @@ func byWeight(a, b string) int {
 }
 
 func difference(p *page, d mover.Difference) {
-	head := p.paint(bold, strings.TrimSpace(clean(d.Kind+" "+d.Object)))
+	head := p.paint(bold, strings.TrimSpace(reconcile.OneLine(d.Kind+" "+d.Object)))
 	if d.Database != "" {
-		head += "  " + p.paint(dim, "database "+clean(d.Database))
+		head += "  " + p.paint(dim, "database "+reconcile.OneLine(d.Database))
 	}
 	p.line(p.paint(red, "✗ ") + head)
 	p.para("  ", "  ", plain, d.What)

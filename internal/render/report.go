@@ -43,7 +43,7 @@ func ReportText(w io.Writer, rep engine.Report, cause error, o Options) error {
 	case cause == nil && len(rep.Steps) == 0:
 		p.line("Nothing to do.")
 	case cause == nil:
-		p.line(p.paint(green, fmt.Sprintf("Done: plan %s is applied, and %s.", clean(rep.Plan), Verdict(rep))))
+		p.line(p.paint(green, fmt.Sprintf("Done: plan %s is applied, and %s.", reconcile.OneLine(rep.Plan), Verdict(rep))))
 	case rep.Left(engine.AppStopped):
 		since := ""
 		if !rep.Application.Since.IsZero() { // nobody said
@@ -67,7 +67,7 @@ func ailments(p *page, all []engine.Ailment) {
 	for _, a := range all {
 		p.para(p.paint(red, "✗ "), "  ", plain, a.String())
 		for _, line := range a.Log {
-			p.line("  " + p.paint(dim, "| "+clean(line)))
+			p.line("  " + p.paint(dim, "| "+reconcile.OneLine(line)))
 		}
 		if a.NoLog != "" {
 			p.para("  ", "  ", dim, "its log is not shown: "+a.NoLog)
@@ -100,7 +100,7 @@ func reportStep(p *page, n int, st engine.StepReport) {
 	case "failed":
 		mark, t, text = "✗", red, "failed after "+reconcile.Took(st.Duration)
 	}
-	p.line(fmt.Sprintf("%2d %s %s  %s", n, p.paint(t, mark), pad(clean(st.Title), reportTitle), text))
+	p.line(fmt.Sprintf("%2d %s %s  %s", n, p.paint(t, mark), pad(reconcile.OneLine(st.Title), reportTitle), text))
 	if st.Error != "" {
 		p.para("     ", "     ", red, st.Error)
 	}
@@ -115,7 +115,7 @@ func Verdict(rep engine.Report) string {
 		}
 		return "the application has been STOPPED since " + when(app.Since)
 	case engine.AppStarting:
-		return "the application is STARTING on " + clean(app.On)
+		return "the application is STARTING on " + reconcile.OneLine(app.On)
 	case engine.AppBack:
 		return "the application is UP on its source"
 	case engine.AppUp:

@@ -23,9 +23,9 @@ func StatusText(w io.Writer, lines []reconcile.StatusLine, blocks []engine.Cover
 		if l.Alarm {
 			mark, t = p.paint(red, "! "), red
 		}
-		p.para(mark+pad(clean(l.Topic), width)+"  ", indent, t, l.Text)
+		p.para(mark+pad(reconcile.OneLine(l.Topic), width)+"  ", indent, t, l.Text)
 		if l.Command != "" {
-			p.line(indent + "run: " + p.paint(bold, clean(l.Command)))
+			p.line(indent + "run: " + p.paint(bold, reconcile.OneLine(l.Command)))
 		}
 	}
 	if len(lines) > 0 {
@@ -43,11 +43,11 @@ func DriftText(w io.Writer, items []reconcile.DriftItem, o Options) error {
 		if i > 0 {
 			p.blank()
 		}
-		head := p.paint(red, "✗ ") + p.paint(bold, clean(d.Object))
+		head := p.paint(red, "✗ ") + p.paint(bold, reconcile.OneLine(d.Object))
 		if at := o.where(d.Object); at != "" {
 			head += p.paint(dim, " ("+at+")")
 		}
-		p.line(head + "  " + p.paint(dim, clean(d.Class)))
+		p.line(head + "  " + p.paint(dim, reconcile.OneLine(d.Class)))
 		p.para("  ", "  ", plain, d.What)
 		switch {
 		case d.From != "" && d.To != "":

@@ -32,10 +32,10 @@ type Values struct {
 func ValuesDiff(w io.Writer, edits []server.ValuesEdit, o Options) error {
 	p := newPage(o)
 	for _, e := range edits {
-		p.line(p.paint(bold, "--- "+clean(e.File)))
-		p.line(p.paint(bold, "+++ "+clean(e.File)))
+		p.line(p.paint(bold, "--- "+reconcile.OneLine(e.File)))
+		p.line(p.paint(bold, "+++ "+reconcile.OneLine(e.File)))
 		for _, h := range e.Hunks {
-			p.line(p.paint(dim, fmt.Sprintf("@@ -%s +%s @@ %s", lines(h.Line, h.Lines), lines(h.NewLine, h.NewLines), clean(h.Path))))
+			p.line(p.paint(dim, fmt.Sprintf("@@ -%s +%s @@ %s", lines(h.Line, h.Lines), lines(h.NewLine, h.NewLines), reconcile.OneLine(h.Path))))
 			for _, l := range h.Old {
 				p.exact(red, "-"+l)
 			}
@@ -57,7 +57,7 @@ func lines(first, n int) string {
 
 // exact writes a line with the spaces at its end, which belong to the file.
 func (p *page) exact(t tone, text string) {
-	p.b.WriteString(p.paint(t, clean(text)))
+	p.b.WriteString(p.paint(t, reconcile.OneLine(text)))
 	p.b.WriteByte('\n')
 }
 

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -93,7 +92,7 @@ func (t *teller) resume(engine.Step) Section {
 	if len(t.n.Workloads) > 0 {
 		var lines []string
 		for _, key := range t.workloads() {
-			lines = append(lines, "# "+clean(key)+": "+itoa(t.n.Workloads[key]))
+			lines = append(lines, "# "+reconcile.OneLine(key)+": "+itoa(t.n.Workloads[key]))
 		}
 		do = append(parts(run("The counts when the plan was made, to compare:", strings.Join(lines, "\n"))), do...)
 	}

@@ -3,9 +3,8 @@ package runbook
 import (
 	"slices"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )

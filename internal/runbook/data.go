@@ -4,8 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -99,7 +99,7 @@ func (t *teller) copyData(st engine.Step) Section {
 	note := "Roles with their passwords, then one database after the other, each streamed to the target."
 	for _, from := range slices.Sorted(maps.Keys(t.n.Store(e).Owners)) {
 		to := t.n.Store(e).Owners[from]
-		note += " What " + clean(from) + " owns becomes " + clean(to) + "'s."
+		note += " What " + reconcile.OneLine(from) + " owns becomes " + reconcile.OneLine(to) + "'s."
 		restore += " --no-owner --role=" + word(to)
 		break // pg_restore knows one role
 	}

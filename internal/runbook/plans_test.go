@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -75,7 +74,7 @@ func texts(t *testing.T, name string, p engine.Plan) map[string]string {
 		if err := WriteStep(&b, p, st); err != nil {
 			t.Fatal(err)
 		}
-		out[fmt.Sprintf("a plan %s, %s", name, clean(string(st.ID)))] = b.String()
+		out[fmt.Sprintf("a plan %s, %s", name, reconcile.OneLine(string(st.ID)))] = b.String()
 	}
 	var n reconcile.Names
 	if has := reconcile.NamesIn(p); has != nil {

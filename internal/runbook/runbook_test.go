@@ -10,9 +10,8 @@ import (
 	"testing"
 	"text/template"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 func TestEveryActionHasItsCommands(t *testing.T) {

@@ -4,9 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -27,7 +26,7 @@ func (t *teller) credentials(st engine.Step) Section {
 		name = reconcile.CredentialsName(e)
 	}
 	if len(keys) == 0 {
-		keys = map[mover.Engine][]string{mover.PostgreSQL: {"password", "postgres-password"}, mover.MongoDB: {"mongodb-password", "mongodb-root-password"}}[e]
+		keys = reconcile.CredentialsKeys(e)
 	}
 	variable := `"$` + t.on(e, spec.External).prefix() + `_PASSWORD"`
 	var files []string

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 // kinds are the four questions of a section, in order.
@@ -73,7 +72,7 @@ const lineWidth = 100
 
 func comment(b *strings.Builder, text string) {
 	line := "#"
-	for word := range strings.FieldsSeq(clean(text)) {
+	for word := range strings.FieldsSeq(reconcile.OneLine(text)) {
 		if len(line)+1+len(word) > lineWidth && line != "#" {
 			b.WriteString(line + "\n")
 			line = "#"
@@ -151,12 +150,12 @@ func head(b *strings.Builder, p engine.Plan) {
 }
 
 func stepHead(b *strings.Builder, n int, st engine.Step) {
-	fmt.Fprintf(b, "\n## %d. %s\n\n`%s` · %s · %s\n\n%s.\n", n, prose(st.Title), strings.ReplaceAll(clean(string(st.ID)), "`", "'"), prose(string(st.Risk)), took(st.Estimate), prose(upper(st.Reason)))
+	fmt.Fprintf(b, "\n## %d. %s\n\n`%s` · %s · %s\n\n%s.\n", n, prose(st.Title), strings.ReplaceAll(reconcile.OneLine(string(st.ID)), "`", "'"), prose(string(st.Risk)), took(st.Estimate), prose(upper(st.Reason)))
 	switch {
 	case slices.Contains(closing, st.Accept):
 		b.WriteString("\n**No way leads back from here** (`" + st.Accept + "`).\n")
 	case st.Risk == engine.Destructive:
-		b.WriteString("\n**Destructive** (`" + strings.ReplaceAll(clean(st.Accept), "`", "'") + "`): read how to undo it first.\n")
+		b.WriteString("\n**Destructive** (`" + strings.ReplaceAll(reconcile.OneLine(st.Accept), "`", "'") + "`): read how to undo it first.\n")
 	}
 	for _, c := range st.Changes {
 		if c.From != c.To {
@@ -186,7 +185,7 @@ func (p Part) markdown(b *strings.Builder) {
 
 // prose is text from outside as Markdown that means nothing but itself.
 func prose(text string) string {
-	return strings.NewReplacer("`", "'", "<", "&lt;", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "#", `\#`, "|", `\|`).Replace(clean(text))
+	return strings.NewReplacer("`", "'", "<", "&lt;", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "#", `\#`, "|", `\|`).Replace(reconcile.OneLine(text))
 }
 
 // cost is a step's risk and the word that accepts it, once where both are one.
