@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/circleci-dr/circleci-dr/internal/runbook"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 )
 
 type explainOptions struct {
