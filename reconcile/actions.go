@@ -44,7 +44,7 @@ func init() { // an initialiser would be a cycle: go-back is an action and ends 
 
 func lookCredentials(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	e := engineOf(st)
-	t := traitsOf[e]
+	t := kindOf(e)
 	c := r.p.Passwords.Compare(ctx, t.credentials, r.keys[e], declared(r.s, e).external.password)
 	switch {
 	case c.Unread():
@@ -57,7 +57,7 @@ func lookCredentials(ctx context.Context, r *run, st engine.Step) (engine.Look, 
 
 func applyCredentials(ctx context.Context, r *run, st engine.Step) error {
 	e := engineOf(st)
-	return r.p.Passwords.Copy(ctx, traitsOf[e].credentials, r.keys[e], declared(r.s, e).external.password)
+	return r.p.Passwords.Copy(ctx, kindOf(e).credentials, r.keys[e], declared(r.s, e).external.password)
 }
 
 // store is the name of a datastore's StatefulSet and Service.

@@ -83,7 +83,7 @@ func (r *run) fenceID(p Part) string {
 
 func applyCopy(ctx context.Context, r *run, st engine.Step) error {
 	p := r.part(st)
-	if p.Engine == mover.MongoDB { // its fence may be a lock, behind which nothing could be written
+	if kindOf(p.Engine).unfencedCopy {
 		if err := r.lift(ctx, st, p); err != nil {
 			return err
 		}
@@ -237,7 +237,7 @@ func (r *run) commit(ctx context.Context, st engine.Step, p Part) error {
 	if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {
 		return err
 	}
-	if p.Engine == mover.PostgreSQL {
+	if kindOf(p.Engine).unfencedCommit {
 		if err := r.lift(ctx, st, p); err != nil {
 			return err
 		}

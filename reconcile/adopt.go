@@ -21,7 +21,7 @@ import (
 func adoptable(s *spec.Spec, o Observation, e mover.Engine) string {
 	d := declared(s, e)
 	switch {
-	case e != mover.PostgreSQL:
+	case !kindOf(e).setsAside:
 		return "only PostgreSQL's databases can be set aside where they are"
 	case !o.Release.Value.Store(e).Internal:
 		return "the release reads the external side"

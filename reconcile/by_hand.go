@@ -143,7 +143,7 @@ func partsByHand(s *spec.Spec, o *Observation) []Part {
 }
 
 func storeNames(o Observation, e mover.Engine, d declaration, parts []Part) StoreNames {
-	n := StoreNames{Engine: e, Credentials: traitsOf[e].credentials, Keys: traitsOf[e].keys}
+	n := StoreNames{Engine: e, Credentials: kindOf(e).credentials, Keys: kindOf(e).keys}
 	if x := d.external; x != nil {
 		at := x.endpoint
 		n.Outside = &OutsideNames{Host: at.Host, Port: at.Port, Hosts: at.Hosts, Username: at.Username, Password: x.password,

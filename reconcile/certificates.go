@@ -94,18 +94,7 @@ func checkTrust(s *spec.Spec, o Observation, p Part, dst mover.Database) []engin
 // an engine, and whether that is documented: mongodb.tlsInsecure says so, while of
 // postgresql.secureMode only encryption is said.
 func applicationVerifies(s *spec.Spec, e mover.Engine) (verifies, sure bool) {
-	switch pg, mg := s.Datastores.PostgreSQL, s.Datastores.MongoDB; {
-	case e == mover.PostgreSQL && pg != nil && pg.External != nil:
-		return pg.External.TLS.Mode != spec.TLSDisable, false
-	case e == mover.MongoDB && mg != nil && mg.External != nil:
-		on := mg.External.TLS.Enabled == nil || *mg.External.TLS.Enabled
-		options := strings.ToLower(mg.External.Options)
-		for _, blind := range []string{"tlsinsecure=true", "tlsallowinvalidcertificates=true", "sslinvalidcertificatesallowed=true"} {
-			on = on && !strings.Contains(options, blind)
-		}
-		return on, true
-	}
-	return false, false
+	return kindOf(e).verifies(s)
 }
 
 func nameOf(p mover.Presented) string {

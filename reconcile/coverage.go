@@ -2,10 +2,8 @@ package reconcile
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -27,14 +25,12 @@ func CoverageOf(s *spec.Spec) []engine.Coverage {
 	if s.ServicesMachine != nil {
 		add("servicesMachine", engine.Declared, "images and restore of the VM generation")
 	}
-	for _, e := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
+	for _, e := range engines {
 		switch d := declared(s, e); {
 		case d == nil:
 			add(fieldOf(e), engine.Uncovered, "not in the file: nobody decided where it lives")
 		case s.Server == nil:
 			add(fieldOf(e), engine.Declared, "on a services machine")
-		case !slices.Contains(engines, e):
-			add(fieldOf(e), engine.Declared, "location "+string(d.location)+" is neither checked nor changed")
 		default:
 			add(fieldOf(e), engine.Enforced, "location "+string(d.location))
 		}

@@ -81,8 +81,9 @@ func MakeDraft(in Installation) (Draft, error) {
 	}
 	d.remark("name", "decide: names and labels everything circleci-dr creates")
 	d.server(rel)
-	d.postgres(in)
-	d.mongo(in)
+	for _, k := range storeKinds {
+		k.draft(&d, in)
+	}
 	d.rest()
 	return d, nil
 }
@@ -132,51 +133,6 @@ func (d *Draft) server(rel server.Release) {
 	}
 }
 
-func (d *Draft) postgres(in Installation) {
-	live := in.Release.Postgres
-	if live.Internal {
-		d.Spec.Datastores.PostgreSQL = &spec.PostgreSQL{Location: spec.Internal}
-		d.internal(mover.PostgreSQL, live)
-		d.offer(fieldOf(mover.PostgreSQL, "external"), "host", "port", "username", "password", "tls.mode", "tls.ca", "diskGiB")
-		return
-	}
-	x := &spec.PostgreSQLExternal{}
-	d.Spec.Datastores.PostgreSQL = &spec.PostgreSQL{Location: spec.External, External: x}
-	d.heard(heard(mover.PostgreSQL, postgresRows, x, in.Values))
-	x.Password = d.external(in, mover.PostgreSQL, &x.Username)
-	if x.TLS.Mode == "" {
-		d.remark(fieldOf(mover.PostgreSQL, "external.tls.mode"), "decide: no value of this release says whether the application encrypts; verify-full is what holds without this field")
-		d.offer(fieldOf(mover.PostgreSQL, "external"), "tls.mode")
-	}
-	d.trust(in.Release, mover.PostgreSQL, x.TLS.Mode != spec.TLSDisable)
-}
-
-func (d *Draft) mongo(in Installation) {
-	live := in.Release.Mongo
-	if _, has := in.Values.Fact("mongodb.internal"); !has {
-		d.Head = append(d.Head, "The release has no values of MongoDB, so this file says nothing of one.")
-		return
-	}
-	if live.Internal {
-		d.Spec.Datastores.MongoDB = &spec.MongoDB{Location: spec.Internal}
-		d.internal(mover.MongoDB, live)
-		d.offer(fieldOf(mover.MongoDB, "external"), "hosts", "username", "password", "authSource", "mechanism", "replicaSet", "tls.ca", "diskGiB")
-		return
-	}
-	x := &spec.MongoDBExternal{}
-	d.Spec.Datastores.MongoDB = &spec.MongoDB{Location: spec.External, External: x}
-	d.heard(heard(mover.MongoDB, mongoRows, x, in.Values))
-	x.Password = d.external(in, mover.MongoDB, &x.Username)
-	if x.Mechanism == "" {
-		d.offer(fieldOf(mover.MongoDB, "external"), "mechanism")
-	}
-	encrypts := x.TLS.Enabled != nil && *x.TLS.Enabled
-	if encrypts { // also where the options alone say so
-		delete(d.Remarks, fieldOf(mover.MongoDB, "external.tls.enabled"))
-	}
-	d.trust(in.Release, mover.MongoDB, encrypts)
-}
-
 func (d *Draft) heard(remarks []remark) {
 	for _, r := range remarks {
 		d.remark(r.field, r.text)
@@ -195,7 +151,7 @@ func (d *Draft) internal(e mover.Engine, live server.ReleaseStore) {
 func (d *Draft) external(in Installation, e mover.Engine, username *string) spec.SecretRef {
 	field := fieldOf(e, "external")
 	if *username == "" {
-		*username = traitsOf[e].superuser
+		*username = kindOf(e).superuser
 		d.remark(field+".username", "decide: the release names no user. plan refuses this file until both name the same one")
 	}
 	d.offer(field, "diskGiB")

@@ -11,19 +11,6 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// passwordKeys are the keys under which the application reads the password of
-// an external server, the likeliest first. For PostgreSQL the values table says
-// password and the page on external services postgres-password. For MongoDB the
-// page fills mongodb-password with a word that means nothing.
-var passwordKeys = map[mover.Engine][]string{
-	mover.PostgreSQL: {"password", "postgres-password"},
-	mover.MongoDB:    {"mongodb-root-password", "mongodb-password"},
-}
-
-// ownSecret is how the examples call a Secret that somebody makes for an
-// external server.
-var ownSecret = map[mover.Engine]string{mover.PostgreSQL: "pg-external", mover.MongoDB: "mongodb-external"}
-
 // secretsWithPassword names the Secrets that may hold the password of an
 // external server: the one the release is told to read, or those that the chart
 // makes of a password in its values.
@@ -59,14 +46,14 @@ func passwordOf(in Installation, e mover.Engine) (spec.SecretRef, []string) {
 			return ref, nonEmpty(append([]string{plain}, remarks...))
 		}
 	}
-	ref := spec.SecretRef{Secret: &spec.SecretKey{Name: orElse(live.ExistingSecret, ownSecret[e]), Key: passwordKeys[e][0]}}
+	ref := spec.SecretRef{Secret: &spec.SecretKey{Name: orElse(live.ExistingSecret, kindOf(e).ownSecret), Key: kindOf(e).passwordKeys[0]}}
 	if len(unread) > 0 {
 		ref.Secret.Name = secretsWithPassword(e, live)[0]
 		return ref, nonEmpty([]string{plain, "decide: " + strings.Join(unread, "; ")})
 	}
 	if own := in.Secrets[live.ExistingSecret]; live.ExistingSecret != "" && own.Is() {
 		return ref, []string{fmt.Sprintf("decide: the release reads Secret %s, which has no key %s (its keys: %s). Name the key with the password",
-			ref.Secret.Name, strings.Join(passwordKeys[e], " or "), orElse(strings.Join(own.Value.Keys, ", "), "none"))}
+			ref.Secret.Name, strings.Join(kindOf(e).passwordKeys, " or "), orElse(strings.Join(own.Value.Keys, ", "), "none"))}
 	}
 	command := fmt.Sprintf("kubectl --context %s --namespace %s create secret generic %s --from-file=%s=FILE", shellWord(in.Context), in.Release.Namespace, ref.Secret.Name, ref.Secret.Key)
 	what := "the release names neither a Secret nor a password. Write the password to FILE, without a line break, and make the Secret"
@@ -94,7 +81,7 @@ func keyIn(got engine.Observed[server.SecretInfo], e mover.Engine) (spec.SecretR
 		return spec.SecretRef{}, nil
 	}
 	var has []string
-	for _, key := range passwordKeys[e] {
+	for _, key := range kindOf(e).passwordKeys {
 		if slices.Contains(got.Value.Keys, key) {
 			has = append(has, key)
 		}

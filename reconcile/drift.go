@@ -90,7 +90,7 @@ func driftMove(o Observation) []DriftItem {
 
 func driftLocation(o Observation, e mover.Engine, d declaration) []DriftItem {
 	rel, store := o.Release.Value, o.store(e)
-	live, l, t := rel.Store(e), store.Lineage, traitsOf[e]
+	live, l, t := rel.Store(e), store.Lineage, kindOf(e)
 	apply := "run circleci-dr plan"
 	switch {
 	case wrongSide(o, e):

@@ -56,11 +56,9 @@ func oriented(e mover.Engine, to spec.Location, in, out server.MoverSide) sides 
 // internalSide is the server in the release. Its TLS is the chart's own affair
 // (postgresql.tls); inside the cluster it is used where it is offered.
 func internalSide(live server.ReleaseStore, e mover.Engine, key spec.SecretKey) server.MoverSide {
-	t := traitsOf[e]
+	t := kindOf(e)
 	endpoint := &mover.Endpoint{Host: live.FullName, Port: t.port, Username: t.superuser, TLSMode: "prefer"}
-	if e == mover.MongoDB {
-		endpoint.Hosts, endpoint.AuthSource, endpoint.TLSMode = []string{live.FullName + ":27017"}, "admin", string(spec.TLSDisable)
-	}
+	t.inside(endpoint, live.FullName)
 	return server.MoverSide{Endpoint: endpoint, Password: &spec.SecretRef{Secret: &key}}
 }
 
@@ -79,7 +77,7 @@ func internalSecret(o *Observation, e mover.Engine) spec.SecretKey {
 			return p.InternalSecret
 		}
 	}
-	live, t := o.Release.Value.Store(e), traitsOf[e]
+	live, t := o.Release.Value.Store(e), kindOf(e)
 	if l := o.store(e).Lineage; !live.Internal && l.Is() && l.Value.InternalSecret.Name != "" {
 		return l.Value.InternalSecret
 	}

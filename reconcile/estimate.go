@@ -30,10 +30,7 @@ type sizes struct {
 // sizesOf is what one part's copy and proof have to carry, as its source was
 // last seen.
 func sizesOf(o Observation, p Part) sizes {
-	z := sizes{noun: "tables"}
-	if p.Engine == mover.MongoDB {
-		z.noun = "collections"
-	}
+	z := sizes{noun: kindOf(p.Engine).words.tables}
 	if in := o.store(p.Engine).Inspection; in.Is() && in.Value.Source != nil && in.Value.Source.Database != nil {
 		for _, db := range in.Value.Source.Database.Databases {
 			z.bytes += db.Bytes

@@ -120,7 +120,7 @@ func forkOf(o *Observation, e mover.Engine, to spec.Location) bool {
 func forkable(o Observation, e mover.Engine) string {
 	l := o.store(e).Lineage
 	switch {
-	case e != mover.PostgreSQL:
+	case !kindOf(e).setsAside:
 		return "only PostgreSQL's databases can be set aside where they are"
 	case !o.Release.Value.Store(e).Internal || l.Value.Authoritative != spec.External:
 		return "only an internal database can be set aside"

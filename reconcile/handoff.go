@@ -222,13 +222,11 @@ func asRun(s *spec.Spec, rel server.Release, ws []server.Workload, move Move) se
 			continue
 		}
 		x := d.external.endpoint
-		store := server.ReleaseStore{Host: x.Host, Port: x.Port, Hosts: x.Hosts, Username: x.Username, ExistingSecret: traitsOf[e].credentials, FullName: rel.Store(e).FullName}
-		if e == mover.MongoDB {
-			store.Host, store.Port = "", 0
-			rel.Mongo = store
-			continue
+		store := server.ReleaseStore{Hosts: x.Hosts, Username: x.Username, ExistingSecret: kindOf(e).credentials, FullName: rel.Store(e).FullName}
+		if len(x.Hosts) == 0 {
+			store.Host, store.Port = x.Host, x.Port
 		}
-		rel.Postgres = store
+		*kindOf(e).released(&rel) = store
 	}
 	return rel
 }

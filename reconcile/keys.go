@@ -29,9 +29,9 @@ func readsNow(o Observation) []server.SecretRead {
 // password: those that are documented and those by which this chart asks for a
 // password.
 func credentialKeys(o Observation, e mover.Engine) []string {
-	out := slices.Clone(traitsOf[e].keys)
+	out := slices.Clone(kindOf(e).keys)
 	for _, r := range readsNow(o) {
-		if r.Secret == traitsOf[e].credentials && strings.Contains(strings.ToLower(r.Key), "password") && !slices.Contains(out, r.Key) {
+		if r.Secret == kindOf(e).credentials && strings.Contains(strings.ToLower(r.Key), "password") && !slices.Contains(out, r.Key) {
 			out = append(out, r.Key)
 		}
 	}
@@ -43,8 +43,8 @@ func credentialKeys(o Observation, e mover.Engine) []string {
 func observeKeys(ctx context.Context, s *spec.Spec, p server.Providers, o *Observation) {
 	for _, e := range engines {
 		keys, d := credentialKeys(*o, e), declared(s, e)
-		if d != nil && d.external != nil && len(keys) > len(traitsOf[e].keys) {
-			o.store(e).Credentials = p.Passwords.Compare(ctx, traitsOf[e].credentials, keys, d.external.password)
+		if d != nil && d.external != nil && len(keys) > len(kindOf(e).keys) {
+			o.store(e).Credentials = p.Passwords.Compare(ctx, kindOf(e).credentials, keys, d.external.password)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func checkKeys(o Observation, p Part) []engine.Finding {
 	if p.To != spec.External {
 		return checkInternalKeys(o, p)
 	}
-	t, c := traitsOf[p.Engine], o.store(p.Engine).Credentials
+	t, c := kindOf(p.Engine), o.store(p.Engine).Credentials
 	if c.Unread() {
 		return nil // which is refused by itself
 	}

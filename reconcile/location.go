@@ -111,7 +111,7 @@ func settledExternal(s *spec.Spec, o Observation, e mover.Engine, d declaration)
 		return nil, []engine.Finding{block("other-external", fieldOf(e, "external"), sourceDocs, "write the server the release uses into the spec; moving between external servers is not in this version",
 			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.external.endpoint.Username, d.external.at())}
 	}
-	if live.ExistingSecret == traitsOf[e].credentials && needsCredentials(o, e) {
+	if live.ExistingSecret == kindOf(e).credentials && needsCredentials(o, e) {
 		return []engine.Step{credentialsStep(s, o, e)}, nil
 	}
 	return nil, nil

@@ -86,7 +86,7 @@ func acceptNoWayBack(plan engine.Plan, parts []Part) {
 		return
 	}
 	for _, p := range parts {
-		if i := commitOf(p, plan.Steps); p.Engine == mover.PostgreSQL && i >= 0 {
+		if i := commitOf(p, plan.Steps); kindOf(p.Engine).closes && i >= 0 {
 			plan.Steps[i].Accept = AcceptNoWayBack
 			plan.Steps[i].Reason += "; there is no way back from a newer major version"
 		}

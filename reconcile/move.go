@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,6 +48,16 @@ func (m *Move) part(e mover.Engine) *Part {
 	for i := range m.Parts {
 		if m.Parts[i].Engine == e {
 			return &m.Parts[i]
+		}
+	}
+	return nil
+}
+
+// Check refuses a move of datastores that this version does not know.
+func (m Move) Check() error {
+	for _, p := range m.Parts {
+		if !slices.Contains(engines, p.Engine) {
+			return fmt.Errorf("it is of datastore %q, which this version does not know: go on with the version of circleci-dr that wrote it", p.Engine)
 		}
 	}
 	return nil

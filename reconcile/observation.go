@@ -65,10 +65,7 @@ type DatastoreObservation struct {
 
 // store is what was observed of one engine.
 func (o *Observation) store(e mover.Engine) *DatastoreObservation {
-	if e == mover.MongoDB {
-		return &o.Mongo
-	}
-	return &o.Postgres
+	return kindOf(e).observed(o)
 }
 
 // Inspection is the newest look at both sides, made in the cluster.

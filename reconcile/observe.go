@@ -154,7 +154,7 @@ func observeCredentials(ctx context.Context, s *spec.Spec, p server.Providers, e
 	if d == nil || d.external == nil {
 		return engine.NotThere[server.Credentials]()
 	}
-	return p.Passwords.Compare(ctx, traitsOf[e].credentials, traitsOf[e].keys, d.external.password)
+	return p.Passwords.Compare(ctx, kindOf(e).credentials, kindOf(e).keys, d.external.password)
 }
 
 // observeAuthority reads the authority that the file names for the external

@@ -80,10 +80,10 @@ func nextEpoch(l engine.Observed[Lineage]) int { return l.Value.Epoch + 1 }
 // external admin role is no superuser, as a managed service gives it.
 func ownerMap(x externalServer, o *Observation, e mover.Engine, to spec.Location) map[string]string {
 	in := o.store(e).Inspection
-	if e != mover.PostgreSQL || !in.Is() {
+	if !kindOf(e).renames || !in.Is() {
 		return nil
 	}
-	outside, from, into := in.Value.Target, traitsOf[e].superuser, x.endpoint.Username
+	outside, from, into := in.Value.Target, kindOf(e).superuser, x.endpoint.Username
 	if to == spec.Internal {
 		outside, from, into = in.Value.Source, into, from
 	}

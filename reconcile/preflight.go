@@ -41,15 +41,7 @@ func preflight(s *spec.Spec, o Observation, parts []Part) []engine.Finding {
 		}
 		out = append(out, checkKeys(o, p)...)
 		out = append(out, checkRoad(o, p)...)
-		switch p.Engine {
-		case mover.PostgreSQL:
-			if p.To == spec.External {
-				out = append(out, preflightSecureMode(s, o.Release.Value)...)
-			}
-			out = append(out, preflightPostgres(s, o, p)...)
-		case mover.MongoDB:
-			out = append(out, preflightMongo(s, o, p)...)
-		}
+		out = append(out, kindOf(p.Engine).check(s, o, p)...)
 		out = append(out, checkAdapted(o, p.Engine)...)
 		out = append(out, preflightValues(s, o, p.Engine)...)
 		out = append(out, rehearsalFindings(s, o, p)...)

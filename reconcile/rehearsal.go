@@ -47,7 +47,7 @@ func RecordRehearsal(e mover.Engine) string { return "rehearsal-" + string(e) }
 // that had its turn tells by its transaction numbers whether anybody wrote there
 // since; a rehearsal would take some.
 func rehearsable(p Part) bool {
-	return p.Engine == mover.PostgreSQL && p.To == spec.External && !p.Fork && p.Replaces == 0
+	return kindOf(p.Engine).rehearses && p.To == spec.External && !p.Fork && p.Replaces == 0
 }
 
 // restsOn is the fingerprint of what a rehearsal rests on beside the schema: both

@@ -86,7 +86,7 @@ const (
 // left out are applied (values table of Server 4.x).
 func settingsOf(e mover.Engine, namespace string, block map[string]any) map[string][]string {
 	out := map[string][]string{}
-	t := traitsOf[e]
+	t := kindOf(e)
 	internal := block["internal"] == true
 	name := orElse(textAt(block, "fullnameOverride"), string(e))
 	out["internal"] = []string{valueText(internal)}
@@ -95,11 +95,8 @@ func settingsOf(e mover.Engine, namespace string, block map[string]any) map[stri
 	if internal {
 		out["user"], out["key"] = append(out["user"], escaped(t.superuser)...), t.chartKeys
 	}
-	port := orElse(textAt(block, "postgresqlPort"), strconv.Itoa(t.port))
-	hosts := []string{hostPort(orElse(textAt(block, "postgresqlHost"), name), port)}
-	secure := block["secureMode"] == true
-	if e == mover.MongoDB {
-		hosts, secure = strings.Split(textAt(block, "hosts"), ","), block["ssl"] == true
+	hosts, secure := t.values.hosts(block, name)
+	if t.values.listed {
 		for _, sep := range []string{",", ", ", `","`, `", "`, " "} {
 			out[addressPrefix+" list"] = append(out[addressPrefix+" list"], strings.Join(hosts, sep))
 		}

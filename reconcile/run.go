@@ -70,10 +70,13 @@ type action struct {
 
 func newRun(ctx context.Context, s *spec.Spec, o Observation, plan engine.Plan, p server.Providers, opt engine.Options, ev engine.Events) (*run, error) {
 	r := &run{
-		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, keys: map[mover.Engine][]string{mover.PostgreSQL: credentialKeys(o, mover.PostgreSQL), mover.MongoDB: credentialKeys(o, mover.MongoDB)}, parts: foreseen(s, o, partsWanted(s, &o)),
+		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, keys: map[mover.Engine][]string{}, parts: foreseen(s, o, partsWanted(s, &o)),
 		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[mover.Engine]Part{}, proved: map[mover.Engine]bool{}, read: map[mover.Engine]*mover.ReadResult{},
 		carried: map[mover.Engine]sizes{},
 		lost:    func() bool { return engine.LeaseLost(ctx) != nil },
+	}
+	for _, e := range engines {
+		r.keys[e] = credentialKeys(o, e)
 	}
 	for _, p := range adopted(s, &o) {
 		r.adopt[p.Engine] = p

@@ -34,7 +34,7 @@ func Status(s *spec.Spec, o Observation, file string) []StatusLine {
 	out = append(out, statusRelease(o), statusApplication(o))
 	out = append(out, statusAiling(o)...)
 	for _, e := range engines {
-		if declared(s, e) != nil || e == mover.PostgreSQL {
+		if declared(s, e) != nil || kindOf(e).words.plain {
 			out = append(out, statusStore(o, e), statusServers(o, e))
 		}
 	}

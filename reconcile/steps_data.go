@@ -13,7 +13,7 @@ import (
 )
 
 func credentialsStep(s *spec.Spec, o Observation, e mover.Engine) engine.Step {
-	t := traitsOf[e]
+	t := kindOf(e)
 	st := ofEngine(e, engine.NewStep(ActCredentials, t.credentials, "Write the Secret the application will read"))
 	ref := declared(s, e).external.password
 	st.Reason = fmt.Sprintf("the chart reads the password there, as %s", strings.Join(credentialKeys(o, e), " and as "))
@@ -42,7 +42,7 @@ func describeRef(r spec.SecretRef) string {
 func protectStep(o Observation, p Part) engine.Step {
 	name := o.Release.Value.Store(p.Engine).FullName
 	title := "Protect the internal database and its volume"
-	if p.Engine != mover.PostgreSQL {
+	if !kindOf(p.Engine).words.plain {
 		title = "Protect the internal " + p.Engine.Title() + " and its volume"
 	}
 	st := engine.NewStep(ActProtect, name, title)
@@ -66,18 +66,15 @@ func readStep(o Observation, p Part) engine.Step {
 }
 
 func fenceStep(o Observation, p Part) engine.Step {
-	object, title := o.Release.Value.Store(p.Engine).FullName, "Make the internal database read-only"
+	words := kindOf(p.Engine).words
+	object, title := o.Release.Value.Store(p.Engine).FullName, fmt.Sprintf(words.fenceTitle, p.From)
 	if p.From == spec.External {
-		object, title = p.External, "Make the external database read-only"
+		object = p.External
 	}
 	st := engine.NewStep(ActFence, object, title)
 	st.Risk, st.Accept = engine.Outage, AcceptOutage
 	st.Reason = "scaling to zero is not enough: any helm upgrade starts the application again, so the database itself refuses writes"
-	st.Details = []string{"default_transaction_read_only = on, sessions ended, write counters read"}
-	if p.Engine == mover.MongoDB {
-		st.Title = "Stop writes to the " + string(p.From) + " MongoDB"
-		st.Details = []string{"sessions ended, write counters read; locked with fsyncLock where its user may, so that every write waits, elsewhere a write is noticed and stops the move"}
-	}
+	st.Details = []string{words.fence}
 	st.Estimate = engine.Estimate{Low: 2 * time.Second, High: 10 * time.Second}.Down()
 	return st
 }
@@ -85,7 +82,7 @@ func fenceStep(o Observation, p Part) engine.Step {
 func copyStep(o Observation, p Part) engine.Step {
 	z := sizesOf(o, p)
 	title := "Copy every database"
-	if p.Engine != mover.PostgreSQL {
+	if !kindOf(p.Engine).words.plain {
 		title = "Copy every " + p.Engine.Title() + " database"
 	}
 	st := engine.NewStep(ActCopy, p.Target(), title)
@@ -148,22 +145,19 @@ func adaptations(o Observation, e mover.Engine) []string {
 
 func proveStep(o Observation, p Part) engine.Step {
 	st := engine.NewStep(ActProve, string(p.Engine), "Prove that both sides are equal")
-	if p.Engine != mover.PostgreSQL {
+	if !kindOf(p.Engine).words.plain {
 		st.Title = "Prove that both sides of " + p.Engine.Title() + " are equal"
 	}
 	st.Risk, st.Accept = engine.Outage, AcceptOutage
 	st.Reason = "a copy is done when it was compared, not when a command ended"
-	st.Details = []string{"schemas, every row, indexes, constraints, sequences, large objects, owners and grants; a trial write as the application's role"}
-	if p.Engine == mover.MongoDB {
-		st.Details = []string{"collections, options, indexes, views, validators, number of documents and content hash of every collection; a trial write as the application's user"}
-	}
+	st.Details = []string{kindOf(p.Engine).words.proof}
 	st.Estimate = sizesOf(o, p).proving().Down()
 	return st
 }
 
 func commitStep(p Part) engine.Step {
 	st := engine.NewStep(ActCommit, p.ID(), "Commit: the target is authoritative")
-	if p.Engine != mover.PostgreSQL {
+	if !kindOf(p.Engine).words.plain {
 		st.Title = "Commit: the target's " + p.Engine.Title() + " is authoritative"
 	}
 	st.Risk, st.Accept = engine.Outage, AcceptOutage

@@ -3,12 +3,10 @@ package reconcile
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -84,15 +82,8 @@ func switchChanges(s *spec.Spec, rel server.Release, p Part) []engine.Change {
 	}
 	x := d.external.endpoint
 	out = append(out, trustChanges(p)...)
-	if e == mover.MongoDB {
-		return append(out,
-			engine.Change{Field: hostFieldOf(e), From: live.At(), To: x.At()},
-			engine.Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
-	}
-	return append(out,
-		engine.Change{Field: hostFieldOf(e), From: live.Host, To: x.Host},
-		engine.Change{Field: fieldOf(e, "external", "port"), From: strconv.Itoa(live.Port), To: strconv.Itoa(x.Port)},
-		engine.Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
+	out = append(out, kindOf(e).values.changes(live, x)...)
+	return append(out, engine.Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
 }
 
 // previewLines is the rendered difference, a line for each kind of effect.

@@ -29,17 +29,12 @@ type Setting struct {
 // the user's own files must carry it: both take it from here. A missing
 // version means the newest. Nil means that the spec does not say.
 func DatastoreValues(s *spec.Spec, datastore mover.Engine, version string) []Setting {
-	switch pg, mg := s.Datastores.PostgreSQL, s.Datastores.MongoDB; {
-	case datastore == mover.PostgreSQL && pg != nil && pg.Location == spec.External && pg.External != nil:
-		return wantedOf(datastore, postgresRows, pg.External, version)
-	case datastore == mover.PostgreSQL && pg != nil && pg.Location == spec.Internal:
-		return []Setting{{Path: "postgresql.internal", Value: true, Default: true, Field: fieldOf(mover.PostgreSQL, "location")}}
-	case datastore == mover.MongoDB && mg != nil && mg.Location == spec.External && mg.External != nil:
-		return wantedOf(datastore, mongoRows, mg.External, version)
-	case datastore == mover.MongoDB && mg != nil && mg.Location == spec.Internal:
-		return []Setting{{Path: "mongodb.internal", Value: true, Default: true, Field: "datastores.mongodb.location"}}
-	}
-	return nil
+	return kindOf(datastore).values.wanted(s, version)
+}
+
+// wantedInside is what says that a datastore lives in the release.
+func wantedInside(e mover.Engine) []Setting {
+	return []Setting{{Path: string(e) + ".internal", Value: true, Default: true, Field: fieldOf(e, "location")}}
 }
 
 // EscapeQuery makes text a part of a URL's query (RFC 3986, unreserved).
@@ -137,35 +132,19 @@ func hasCredential(datastore mover.Engine, files server.DeclaredValues) bool {
 // internal one would trip over: the chart reads host and port wherever it lives,
 // and our Secret holds the other server's password.
 func leftovers(datastore mover.Engine, release, version string, files server.DeclaredValues) []Setting {
-	name, ours, field := "postgresql", CredentialsName(mover.PostgreSQL), fieldOf(mover.PostgreSQL, "location")
-	if datastore == mover.MongoDB {
-		name, ours, field = "mongodb", CredentialsName(mover.MongoDB), "datastores.mongodb.location"
-	}
+	name, ours, field := string(datastore), CredentialsName(datastore), fieldOf(datastore, "location")
 	internal, set := files.Fact(name + ".internal")
 	secret, _ := files.Fact(name + ".auth.existingSecret")
 	if (!set || internal.Value == true) && secret.Value != ours {
 		return nil
 	}
 	store := fullNameIn(release, files, datastore)
-	var out []Setting
-	add := func(key string, value, standard any) {
-		out = append(out, Setting{Path: name + "." + key, Value: value, Default: standard, Field: field})
-	}
-	if datastore == mover.PostgreSQL {
-		add("postgresqlHost", store, "postgresql")
-		add("postgresqlPort", 5432, 5432)
-		if version == "" || atLeast(version, 4, 9) {
-			add("secureMode", false, false)
-		}
-	} else {
-		add("hosts", store+":27017", "mongodb:27017")
-		add("ssl", false, false)
-		add("options", "", "")
-		add("auth.database", "admin", "admin")
-		add("auth.username", "root", "root")
-	}
+	out := kindOf(datastore).values.leftover(store, version)
 	if secret.Value == ours {
-		add("auth.existingSecret", store, nil) // the chart's own, which the move keeps
+		out = append(out, Setting{Path: "auth.existingSecret", Value: store}) // the chart's own, which the move keeps
+	}
+	for i := range out {
+		out[i].Path, out[i].Field = name+"."+out[i].Path, field
 	}
 	return out
 }

@@ -247,10 +247,6 @@ type releasedValue struct {
 
 func releasedValues(live server.ReleaseStore, e mover.Engine) []releasedValue {
 	out := []releasedValue{{"internal", live.Internal, true}}
-	if e == mover.MongoDB {
-		out = append(out, releasedValue{"hosts", live.At(), true})
-	} else {
-		out = append(out, releasedValue{"postgresqlHost", live.Host, true}, releasedValue{"postgresqlPort", live.Port, true})
-	}
+	out = append(out, kindOf(e).values.named(live)...)
 	return append(out, releasedValue{"auth.username", live.Username, false}, releasedValue{"auth.existingSecret", live.ExistingSecret, false})
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
-	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // valueRow is all that is known of one Helm value of a datastore: what the spec
@@ -30,68 +29,6 @@ type valueRow[X any] struct {
 	hear func(x X, v any) string
 	// live takes what the value says of the release, nil where nothing needs it.
 	live func(s *server.ReleaseStore, v any) error
-}
-
-var postgresRows = []valueRow[*spec.PostgreSQLExternal]{
-	{key: "internal", standard: true, field: "location",
-		say:  func(*spec.PostgreSQLExternal) any { return false },
-		live: isInternal},
-	{key: "postgresqlHost", standard: "postgresql", field: "external.host",
-		say:  func(x *spec.PostgreSQLExternal) any { return x.Host },
-		hear: func(x *spec.PostgreSQLExternal, v any) string { x.Host = valueText(v); return "" },
-		live: func(s *server.ReleaseStore, v any) error { return textInto(&s.Host, v) }},
-	{key: "postgresqlPort", standard: 5432, field: "external.port",
-		say:  func(x *spec.PostgreSQLExternal) any { return x.Port },
-		hear: func(x *spec.PostgreSQLExternal, v any) string { return heardPort(x, v) },
-		live: func(s *server.ReleaseStore, v any) error { return portInto(&s.Port, v) }},
-	{key: "secureMode", standard: false, field: "external.tls.mode",
-		say:  func(x *spec.PostgreSQLExternal) any { return x.TLS.Mode != spec.TLSDisable },
-		hear: func(x *spec.PostgreSQLExternal, v any) string { return heardSecureMode(x, v) },
-		live: isSecure},
-	{key: "fullnameOverride", live: isCalled},
-	{key: "nameOverride"},
-	{key: "auth.username", field: "external.username",
-		say:  func(x *spec.PostgreSQLExternal) any { return x.Username },
-		hear: func(x *spec.PostgreSQLExternal, v any) string { x.Username = valueText(v); return "" },
-		live: isUsedBy},
-	{key: "auth.existingSecret", field: "external.password",
-		say:  func(*spec.PostgreSQLExternal) any { return CredentialsName(mover.PostgreSQL) },
-		live: hasSecret},
-}
-
-var mongoRows = []valueRow[*spec.MongoDBExternal]{
-	{key: "internal", standard: true, field: "location",
-		say:  func(*spec.MongoDBExternal) any { return false },
-		live: isInternal},
-	{key: "hosts", standard: "mongodb:27017", field: "external.hosts",
-		say:  func(x *spec.MongoDBExternal) any { return strings.Join(x.Hosts, ",") },
-		hear: func(x *spec.MongoDBExternal, v any) string { x.Hosts = itemsOf(valueText(v)); return "" },
-		live: func(s *server.ReleaseStore, v any) error { s.Hosts = seeds(itemsOf(valueText(v))); return scalar(v) }},
-	{key: "ssl", standard: false, field: "external.tls.enabled",
-		say:  func(x *spec.MongoDBExternal) any { return x.TLS.Enabled == nil || *x.TLS.Enabled },
-		hear: func(x *spec.MongoDBExternal, v any) string { return heardSSL(x, v) },
-		live: isSecure},
-	{key: "tlsInsecure", standard: false, field: "external.tls",
-		say:  func(*spec.MongoDBExternal) any { return false },
-		hear: func(_ *spec.MongoDBExternal, v any) string { return heardInsecure(v) }},
-	{key: "options", standard: "", field: "external.options",
-		say:  sayOptions,
-		hear: func(x *spec.MongoDBExternal, v any) string { return heardOptions(x, v) }},
-	{key: "fullnameOverride", live: isCalled},
-	{key: "nameOverride"},
-	{key: "auth.database", standard: "admin", field: "external.authSource",
-		say:  func(x *spec.MongoDBExternal) any { return x.AuthSource },
-		hear: func(x *spec.MongoDBExternal, v any) string { return heardAuthSource(x, v) }},
-	{key: "auth.mechanism", standard: "SCRAM-SHA-1", field: "external.mechanism",
-		say:  func(x *spec.MongoDBExternal) any { return x.Mechanism },
-		hear: func(x *spec.MongoDBExternal, v any) string { return heardMechanism(x, v) }},
-	{key: "auth.username", standard: "root", field: "external.username",
-		say:  func(x *spec.MongoDBExternal) any { return x.Username },
-		hear: func(x *spec.MongoDBExternal, v any) string { x.Username = valueText(v); return "" },
-		live: isUsedBy},
-	{key: "auth.existingSecret", field: "external.password",
-		say:  func(*spec.MongoDBExternal) any { return CredentialsName(mover.MongoDB) },
-		live: hasSecret},
 }
 
 // wantedOf is what the spec makes of each value that a chart version has.
@@ -137,10 +74,7 @@ func heard[X any](e mover.Engine, rows []valueRow[X], x X, said server.DeclaredV
 // StoreOf is a datastore as the values of a release name it. The chart's
 // defaults have to be in them; what no value says is empty.
 func StoreOf(e mover.Engine, said server.DeclaredValues) (server.ReleaseStore, error) {
-	if e == mover.MongoDB {
-		return storeOfRows(e, mongoRows, said)
-	}
-	return storeOfRows(e, postgresRows, said)
+	return kindOf(e).values.read(said)
 }
 
 func storeOfRows[X any](e mover.Engine, rows []valueRow[X], said server.DeclaredValues) (server.ReleaseStore, error) {

@@ -45,11 +45,10 @@ func (c choice) made(s *spec.Spec, given *engine.Plan) (map[mover.Engine]spec.Lo
 		return nil, nil
 	}
 	var declared []string
-	if s.Datastores.PostgreSQL != nil {
-		declared = append(declared, string(mover.PostgreSQL))
-	}
-	if s.Datastores.MongoDB != nil {
-		declared = append(declared, string(mover.MongoDB))
+	for _, e := range reconcile.Engines() {
+		if reconcile.Declares(s, e) {
+			declared = append(declared, string(e))
+		}
 	}
 	if c.datastore == "" && len(declared) == 1 {
 		c.datastore = declared[0]

@@ -10,7 +10,6 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/reconcile"
-	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -113,7 +112,7 @@ func (p *program) valuesOf(flag, typed string, before []string) []string {
 	case "authoritative":
 		return []string{string(spec.External), string(spec.Internal)}
 	case "datastore":
-		return []string{string(mover.MongoDB), string(mover.PostgreSQL)}
+		return slices.Sorted(slices.Values(engineNames()))
 	case "command":
 		return slices.Sorted(maps.Keys(useOf))
 	case "kube-context":

@@ -4,7 +4,6 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -19,7 +18,7 @@ func (p *program) nextAfter(s *spec.Spec, rep engine.Report, o common) render.Ne
 	if len(s.Server.Values) == 0 {
 		return render.Next{Command: command, Why: "prints what your own Helm values files have to say from now on. With the old ones the next helm upgrade -f points the application back at the old database."}
 	}
-	out, _, err := p.compareValues(s, valuesOptions{common: o, secrets: map[mover.Engine]*string{mover.PostgreSQL: new(string), mover.MongoDB: new(string)}})
+	out, _, err := p.compareValues(s, valuesOptions{common: o, secrets: noSecrets()})
 	switch {
 	case err != nil || len(out.Files) == 0:
 		return render.Next{Command: command, Why: "prints what your own Helm values files have to say from now on; those of server.values could not be read."}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,7 +20,7 @@ func (p *program) proveCommand() *cli.Command {
 		Description: "Runs a Job in the cluster; changes no data.\n" +
 			exitsOf("prove"),
 		Flags: append(p.clusterFlags(&o.common),
-			&cli.StringFlag{Name: "datastore", Usage: "which `ENGINE` to compare: postgresql or mongodb", Value: string(mover.PostgreSQL), Destination: &o.datastore}),
+			&cli.StringFlag{Name: "datastore", Usage: "which `ENGINE` to compare: " + strings.Join(engineNames(), " or "), Value: string(mover.PostgreSQL), Destination: &o.datastore}),
 		Action: func(c *cli.Context) error { return p.runProve(c.Context, o) },
 	}
 }
@@ -30,8 +32,8 @@ type proveOptions struct {
 
 func (p *program) runProve(ctx context.Context, o proveOptions) error {
 	datastore := mover.Engine(o.datastore)
-	if datastore != mover.PostgreSQL && datastore != mover.MongoDB {
-		return usagef("--datastore must be postgresql or mongodb (got %q)", o.datastore)
+	if !slices.Contains(reconcile.Engines(), datastore) {
+		return usagef("--datastore must be %s (got %q)", strings.Join(engineNames(), " or "), o.datastore)
 	}
 	asJSON, err := o.json()
 	if err != nil {

@@ -24,8 +24,26 @@ type valuesOptions struct {
 	secrets      map[mover.Engine]*string
 }
 
+// noSecrets has room for the name of each datastore's Secret.
+func noSecrets() map[mover.Engine]*string {
+	out := map[mover.Engine]*string{}
+	for _, e := range reconcile.Engines() {
+		out[e] = new(string)
+	}
+	return out
+}
+
+// engineNames are the datastores as flags name them.
+func engineNames() []string {
+	var out []string
+	for _, e := range reconcile.Engines() {
+		out = append(out, string(e))
+	}
+	return out
+}
+
 func (p *program) valuesCommand() *cli.Command {
-	o := valuesOptions{secrets: map[mover.Engine]*string{mover.PostgreSQL: new(string), mover.MongoDB: new(string)}}
+	o := valuesOptions{secrets: noSecrets()}
 	return &cli.Command{
 		Name: "values", Usage: "print the datastore block for your own Helm values files, or write it into them",
 		Description: "Needs no cluster. --write edits the files of server.values in place and shows the difference; comments, order and\n" +
@@ -153,7 +171,7 @@ func (p *program) compareValues(s *spec.Spec, o valuesOptions) (render.Values, *
 func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said server.DeclaredValues) []reconcile.Setting {
 	var write []reconcile.Setting
 	note := func(format string, args ...any) { out.Notes = append(out.Notes, fmt.Sprintf(format, args...)) }
-	for _, datastore := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
+	for _, datastore := range reconcile.Engines() {
 		settings := reconcile.WantedValues(s, datastore, s.Server.Version, *o.secrets[datastore], said)
 		// A block that has to change is written in full: it reads better than
 		// one that leans on the chart's defaults.
@@ -173,7 +191,7 @@ func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said server
 func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions, said server.DeclaredValues) []reconcile.Setting {
 	var found *reconcile.Setting
 	had := len(said.Trust.Certificates)
-	for _, datastore := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
+	for _, datastore := range reconcile.Engines() {
 		ref := reconcile.AuthorityRef(s, datastore)
 		if ref == nil {
 			continue
@@ -234,7 +252,7 @@ func noteEarly(out *render.Values, written []reconcile.Setting) {
 // noteUnused names passwords in the files that nothing reads any more, in the
 // lines where they stand when the command is over.
 func noteUnused(out *render.Values, files server.DeclaredValues) {
-	for _, datastore := range []mover.Engine{mover.PostgreSQL, mover.MongoDB} {
+	for _, datastore := range reconcile.Engines() {
 		var settings []reconcile.Setting
 		for _, st := range out.Settings {
 			if strings.HasPrefix(st.Path, string(datastore)+".") {

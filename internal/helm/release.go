@@ -45,7 +45,10 @@ func detach(rel *release.Release, values map[string]any, said server.DeclaredVal
 		return out, err
 	}
 	out.Trust = trust(values)
-	ours := []string{reconcile.CredentialsName(mover.PostgreSQL), reconcile.CredentialsName(mover.MongoDB)}
+	var ours []string
+	for _, e := range reconcile.Engines() {
+		ours = append(ours, reconcile.CredentialsName(e))
+	}
 	if out.Reads, err = secretReads(rel.Manifest, ours); err != nil {
 		return out, err
 	}

@@ -35,6 +35,10 @@ func RecordIn[T any](all Observed[map[string]Observed[Record]], name string) Obs
 	return out
 }
 
+// Checked is a record that tells whether this version can go by it: a newer one may
+// have written what it knows nothing of.
+type Checked interface{ Check() error }
+
 // decoded gives a document and its version. A garbled one is unknown, never
 // absent.
 func decoded[T any](raw Observed[Record], name string) (Observed[T], string) {
@@ -45,6 +49,11 @@ func decoded[T any](raw Observed[Record], name string) (Observed[T], string) {
 		var v T
 		if err := json.Unmarshal(raw.Value.Data, &v); err != nil {
 			return CouldNot[T](fmt.Errorf("read record %s: %w", name, err)), raw.Value.Version
+		}
+		if c, ok := any(v).(Checked); ok {
+			if err := c.Check(); err != nil {
+				return CouldNot[T](fmt.Errorf("read record %s: %w", name, err)), raw.Value.Version
+			}
 		}
 		return Found(v), raw.Value.Version
 	case Unknown:

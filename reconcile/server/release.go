@@ -47,10 +47,13 @@ func (r Release) Pending() bool {
 
 // Store is the release's values of one engine.
 func (r Release) Store(e mover.Engine) ReleaseStore {
-	if e == mover.MongoDB {
+	switch e {
+	case mover.PostgreSQL:
+		return r.Postgres
+	case mover.MongoDB:
 		return r.Mongo
 	}
-	return r.Postgres
+	return ReleaseStore{} // of a kind that the chart does not have
 }
 
 // ReleaseStore is one datastore in the release's values, with chart defaults
