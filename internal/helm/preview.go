@@ -144,10 +144,9 @@ func (t *target) rewriting(set map[string]any) (*reconcile.Rewriting, error) {
 	}
 	var moving []mover.Engine
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		if name == reconcile.TrustBlock {
-			continue
+		if e := mover.Engine(name); slices.Contains(reconcile.Engines(), e) { // else a block of something else
+			moving = append(moving, e)
 		}
-		moving = append(moving, mover.Engine(name))
 	}
 	return reconcile.NewRewriting(t.base.Namespace, moving, values[0], values[1]), nil
 }

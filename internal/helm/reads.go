@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
@@ -115,8 +116,8 @@ func tables(v any) []map[string]any {
 func (t *target) secretsOf(set map[string]any) ([]string, error) {
 	var out []string
 	for name := range set {
-		if name == reconcile.TrustBlock {
-			continue
+		if !slices.Contains(reconcile.Engines(), mover.Engine(name)) {
+			continue // a block of something else
 		}
 		block, _ := t.values[name].(map[string]any)
 		secret := text(reconcile.ValueAt(block, "auth", "existingSecret"))
