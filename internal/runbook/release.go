@@ -50,6 +50,9 @@ func (t *teller) ownValues() string {
 
 func (t *teller) history() string { return t.helm("history " + t.release()) }
 
+// noPasswords takes the user and the password out of connection strings.
+const noPasswords = `sed -E 's,://[^/@ ]*@,://…@,g'`
+
 // reads shows which server the release and its workloads name.
 func (t *teller) reads() string {
 	var hosts []string
@@ -67,7 +70,7 @@ func (t *teller) reads() string {
 		}
 	}
 	return t.helm("get values "+t.release()+" --all -o yaml") + ` | grep -E '^(postgresql|mongodb):|^  (internal|postgresqlHost|postgresqlPort|hosts):'` + "\n" +
-		t.kubectl("get deployments,statefulsets -l "+layerLabel+" -o yaml") + " | grep ' value: ' | " + search + " | sort | uniq -c"
+		t.kubectl("get deployments,statefulsets -l "+layerLabel+" -o yaml") + " | grep ' value: ' | " + search + " | " + noPasswords + " | sort | uniq -c"
 }
 
 func (t *teller) values() []Part {

@@ -267,3 +267,13 @@ func TestTheNamesAreTheProducts(t *testing.T) {
 		t.Errorf("%v: nothing of the product is labelled %s", err, oursLabel)
 	}
 }
+
+// What a workload is told may be a connection string with its password.
+func TestAConnectionStringIsShownWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	told := (&teller{n: reconcile.Names{Namespace: "ci", Release: "server"}}).reads()
+	out, err := shell(t, t.TempDir(), "helm() { :; }\nkubectl() { echo '  value: postgres://circleci:planted@pg.example.com/db'; }\n"+told)
+	if err != nil || strings.Contains(out, "planted") || !strings.Contains(out, "postgres://…@pg.example.com/db") {
+		t.Errorf("error %v, shown:\n%s", err, out)
+	}
+}
