@@ -26,7 +26,8 @@ const fullnameOverride = "fullnameOverride"
 // it is called.
 func named(rel *release.Release, values map[string]any) (map[string]any, error) {
 	out := maps.Clone(values)
-	for _, store := range stores {
+	for _, e := range reconcile.Engines() {
+		store := string(e) // the alias of its subchart, and the name of its block
 		block, ok := values[store].(map[string]any)
 		if !ok {
 			continue
@@ -43,10 +44,6 @@ func named(rel *release.Release, values map[string]any) (map[string]any, error) 
 	}
 	return out, nil
 }
-
-// stores are the aliases of the datastores' subcharts, which are the names of
-// their blocks too.
-var stores = []string{"postgresql", "mongodb"}
 
 // calledIn is the name of a datastore's workload and Service, or empty where
 // neither the manifest nor the values tell.
