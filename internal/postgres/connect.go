@@ -43,6 +43,9 @@ type server struct {
 	// token, so that a newer mover can find and end an older one's sessions.
 	label string
 
+	// names are the addresses of the host, as they were last found.
+	names *hostNames
+
 	version   int
 	superuser bool
 	// rehearsal is what the names of our own rehearsal here begin with; empty
@@ -58,7 +61,7 @@ func newServer(side string, endpoint *mover.Endpoint, label string) (*server, er
 	if endpoint == nil {
 		return nil, fail(side, mover.CodeFailed, errors.New("no endpoint was given"))
 	}
-	s := &server{side: side, endpoint: *endpoint, label: label}
+	s := &server{side: side, endpoint: *endpoint, label: label, names: &hostNames{}}
 	if endpoint.PasswordFile != "" {
 		raw, err := os.ReadFile(endpoint.PasswordFile)
 		if err != nil {
@@ -92,6 +95,9 @@ func (s *server) config(database string) (*pgx.ConnConfig, error) {
 	// A server that is gone while we wait for its rows is noticed within about
 	// answerTime.
 	alive := net.KeepAliveConfig{Enable: true, Idle: answerTime / 4, Interval: answerTime / 4, Count: 3}
+	if s.names != nil {
+		cfg.LookupFunc = s.names.find
+	}
 	cfg.DialFunc = (&net.Dialer{Timeout: connectTimeout, KeepAliveConfig: alive}).DialContext
 	return cfg, nil
 }

@@ -81,7 +81,7 @@ func (d *databaseCopy) makeSchema(ctx context.Context) error {
 		return err
 	}
 	d.progress.Enter("schema", d.database.name, 0)
-	if d.entries, err = dumpSchema(ctx, d.job.source, d.dump, d.database, d.snapshot); err != nil {
+	if d.entries, err = dumpSchema(ctx, d.job.source, d.dump, d.database, exported{d.snapshot, addressOf(d.source)}); err != nil {
 		return fail(sourceSide, codeOfError(err), err)
 	}
 	plainSequences(d.entries, d.job.target.version)

@@ -88,19 +88,26 @@ func dumpPaths() []string {
 	return paths
 }
 
+// exported is a snapshot of a session of ours, and the address at which: a name
+// may have several, and only one server has the snapshot.
+type exported struct{ id, at string }
+
 // dumpSchema runs pg_dump for the schema of one database, as the exported
 // snapshot sees it, and reads the archive from a pipe. The password goes
 // through a file in memory that only the child sees: not through argv or
 // environment, and not through a disk.
-func dumpSchema(ctx context.Context, s *server, tool dumpTool, d database, snapshot string) ([]entry, error) {
+func dumpSchema(ctx context.Context, s *server, tool dumpTool, d database, seen exported) ([]entry, error) {
 	pass, err := passFile(s.password)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = pass.Close() }()
 	cmd := exec.CommandContext(ctx, tool.path, "--format=custom", "--schema-only", "--no-password",
-		"--snapshot="+snapshot, "--no-tablespaces", "--compress=0")
+		"--snapshot="+seen.id, "--no-tablespaces", "--compress=0")
 	cmd.Env = dumpEnv(s, d)
+	if seen.at != "" {
+		cmd.Env = append(cmd.Env, "PGHOSTADDR="+seen.at)
+	}
 	cmd.ExtraFiles = []*os.File{pass} // becomes descriptor 3
 	cmd.WaitDelay = connectTimeout
 	var stderr limitedBuffer

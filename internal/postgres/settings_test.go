@@ -210,7 +210,7 @@ func printed(t *testing.T, s *pgtest.Server) (lines []string) {
 		if err := conn.QueryRow(t.Context(), "select pg_export_snapshot()").Scan(&snapshot); err != nil {
 			return err
 		}
-		entries, err := dumpSchema(t.Context(), side, tool, database{name: "printed", encoding: "UTF8"}, snapshot)
+		entries, err := dumpSchema(t.Context(), side, tool, database{name: "printed", encoding: "UTF8"}, exported{id: snapshot})
 		if err != nil {
 			return err
 		}
