@@ -16,7 +16,7 @@ func CredentialsName(e mover.Engine) string { return kindOf(e).credentials }
 
 // CredentialsKeys are the keys of that Secret which the chart may read, where nobody
 // has looked at the release.
-func CredentialsKeys(e mover.Engine) []string { return slices.Clone(traitsOf[e].keys) }
+func CredentialsKeys(e mover.Engine) []string { return slices.Clone(kindOf(e).keys) }
 
 // docsOf is where the rules of moving an engine out are explained.
 func docsOf(e mover.Engine) string { return "docs/moving-" + string(e) + ".md" }
