@@ -41,7 +41,7 @@ func dropRestricted(t *testing.T, p pair, in mover.InspectResult) (dropped int) 
 			if target.VersionNum >= 130000 {
 				t.Errorf("a false finding: extension %s %s is restricted", name, version)
 			}
-			p.source.Exec(t, db.Name, "drop extension "+name+" cascade")
+			p.source.Exec(t, db.Name, "drop extension "+ident(name)+" cascade")
 			dropped++
 		}
 	}
