@@ -31,6 +31,7 @@ func (p *program) explainCommand() *cli.Command {
 			&cli.StringFlag{Name: "plan", Usage: "a step of the plan in `FILE`, written by plan --out", Destination: &o.plan},
 			&cli.BoolFlag{Name: "break-glass", Usage: "bring the application back by hand", Destination: &o.breakGlass},
 			p.fileFlag(&o.common),
+			p.outputFlag(&o.common),
 			kubeconfigFlag(&o.kubeconfig),
 			&cli.StringFlag{Name: "kube-context", Usage: "overrides server.kubeContext", Destination: &o.kubeContext},
 			&cli.StringFlag{Name: "chart", Usage: "overrides server.chart: an oci:// reference, a directory or a .tgz", Destination: &o.chart, EnvVars: []string{"CIRCLECI_DR_CHART"}},
@@ -68,10 +69,17 @@ func (p *program) unheard(c *cli.Context, o explainOptions) error {
 }
 
 func (p *program) runExplain(ctx context.Context, o explainOptions) error {
+	asJSON, err := o.json()
+	if err != nil {
+		return err
+	}
 	if o.breakGlass {
 		names, err := p.breakGlassNames(o)
 		if err != nil {
 			return err
+		}
+		if asJSON {
+			return runbook.BreakGlassJSON(p.out, names)
 		}
 		return runbook.WriteBreakGlass(p.out, names)
 	}
@@ -82,6 +90,9 @@ func (p *program) runExplain(ctx context.Context, o explainOptions) error {
 	p.result.Plan, p.result.Steps = plan.ID, len(plan.Steps)
 	for _, st := range plan.Steps {
 		if string(st.ID) == o.step {
+			if asJSON {
+				return runbook.StepJSON(p.out, plan, st)
+			}
 			return runbook.WriteStep(p.out, plan, st)
 		}
 	}

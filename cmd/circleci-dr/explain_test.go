@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/circleci-dr/circleci-dr/internal/runbook"
 )
 
 // aPlan is the plan file of an ordinary move out.
@@ -24,6 +26,34 @@ func TestExplainAStepOfAPlan(t *testing.T) {
 		if !strings.Contains(out, part) {
 			t.Errorf("%q is not said:\n%s", part, out)
 		}
+	}
+}
+
+// For a program the same text comes in chapters.
+func TestExplainAsJSON(t *testing.T) {
+	for _, args := range [][]string{{"--plan", aPlan, "--step", "fence-source/postgresql"}, {"--plan", aPlan, "--break-glass"}} {
+		_, text, _ := runTool(t, append([]string{"explain"}, args...)...)
+		code, out, errs := runTool(t, append([]string{"explain", "--output", "json"}, args...)...)
+		var got runbook.ByHand
+		if err := json.Unmarshal([]byte(out), &got); code != 0 || err != nil || len(got.Chapters) < 4 {
+			t.Fatalf("%v: exit %d, %v: %s%s", args, code, err, out, errs)
+		}
+		if wantStep := args[2] == "--step"; (got.Step == "fence-source/postgresql") != wantStep || (got.Title != "") != wantStep {
+			t.Errorf("%v: it is of step %q, %q", args, got.Step, got.Title)
+		}
+		for _, c := range got.Chapters {
+			if !strings.Contains(text, "# == "+c.Title) {
+				t.Errorf("%v: the text has no chapter %q", args, c.Title)
+			}
+			for _, part := range c.Parts {
+				if !strings.Contains(text, part.Shell) {
+					t.Errorf("%v: the text does not have\n%s", args, part.Shell)
+				}
+			}
+		}
+	}
+	if code, _, errs := runTool(t, "explain", "--output", "yaml", "--plan", aPlan); code != codeUsage || !strings.Contains(errs, "text or json") {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 
 // Chapter is a heading with what stands below it.
 type Chapter struct {
-	Title string
-	Parts []Part
+	Title string `json:"title"`
+	Parts []Part `json:"parts"`
 }
 
 // BreakGlass is what brings the application back by hand when the tool cannot:

@@ -2,7 +2,10 @@ package runbook
 
 // Part is a sentence or two, and the commands that go with them. Either may be
 // empty.
-type Part struct{ Text, Shell string }
+type Part struct {
+	Text  string `json:"text,omitempty"`
+	Shell string `json:"shell,omitempty"`
+}
 
 // Section is a step by hand.
 type Section struct {

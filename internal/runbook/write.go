@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -28,30 +29,67 @@ func WriteStep(w io.Writer, p engine.Plan, st engine.Step) error {
 	comment(&b, fmt.Sprintf("Step %s of plan %s, by hand: %s", st.ID, p.ID, st.Title))
 	comment(&b, "Why: "+st.Reason)
 	comment(&b, "It takes "+took(st.Estimate)+".")
-	chapters := s.kinds()
-	if len(s.Before) > 0 {
-		chapters = append([]Chapter{{"Before", s.Before}}, chapters...)
-	}
-	for _, c := range chapters {
-		b.WriteString("\n# == " + c.Title + "\n")
-		for _, p := range c.Parts {
-			p.script(&b)
-		}
-	}
+	chaptersAsScript(&b, s.chapters())
 	_, err = io.WriteString(w, b.String())
 	return err
+}
+
+// chapters are the questions of a section that is told alone, with what they need.
+func (s Section) chapters() []Chapter {
+	if len(s.Before) > 0 {
+		return append([]Chapter{{"Before", s.Before}}, s.kinds()...)
+	}
+	return s.kinds()
+}
+
+func chaptersAsScript(b *strings.Builder, all []Chapter) {
+	for _, c := range all {
+		b.WriteString("\n# == " + strings.TrimSpace(c.Title) + "\n")
+		for _, p := range c.Parts {
+			p.script(b)
+		}
+	}
+}
+
+// ByHand is a step by hand, or all of the way back, as JSON has it.
+type ByHand struct {
+	Plan     string    `json:"plan,omitempty"`
+	Step     string    `json:"step,omitempty"`
+	Title    string    `json:"title,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Chapters []Chapter `json:"chapters"`
+}
+
+// StepJSON writes what WriteStep writes, for a program.
+func StepJSON(w io.Writer, p engine.Plan, st engine.Step) error {
+	s, err := StepByHand(p, st)
+	if err != nil {
+		return err
+	}
+	return encode(w, ByHand{Plan: p.ID, Step: string(st.ID), Title: st.Title, Reason: st.Reason, Chapters: s.chapters()})
+}
+
+// BreakGlassJSON writes what WriteBreakGlass writes, for a program.
+func BreakGlassJSON(w io.Writer, n reconcile.Names) error {
+	chapters := BreakGlass(n)
+	for i := range chapters {
+		chapters[i].Title = strings.TrimSpace(chapters[i].Title)
+	}
+	return encode(w, ByHand{Chapters: chapters})
+}
+
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 // WriteBreakGlass writes the way back by hand for a terminal.
 func WriteBreakGlass(w io.Writer, n reconcile.Names) error {
 	var b strings.Builder
 	comment(&b, "By hand what circleci-dr does when it brings the application back. Read each part before you run it; docs/break-glass.md says more.")
-	for _, c := range BreakGlass(n) {
-		b.WriteString("\n# == " + strings.TrimSpace(c.Title) + "\n")
-		for _, p := range c.Parts {
-			p.script(&b)
-		}
-	}
+	chaptersAsScript(&b, BreakGlass(n))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
