@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,7 +120,7 @@ func (r *run) counted(ws []server.Workload) []server.Workload {
 	if h := r.move.HandOff; h != nil && r.move.Phase == MoveCommitted {
 		ws = slices.Clone(ws)
 		for i := range ws {
-			ws[i].Autoscaler = orElse(ws[i].Autoscaler, string(h.By))
+			ws[i].Autoscaler = cmp.Or(ws[i].Autoscaler, string(h.By))
 		}
 	}
 	return ws
@@ -195,7 +196,7 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 		p := &parts[i]
 		if live := rel.Store(p.Engine); live.Internal != (p.From == spec.Internal) || rel.Status != "deployed" {
 			return fmt.Errorf("open the move: revision %d of release %s is %s and reads %s %s; there is no revision to go back to",
-				rel.Revision, rel.Name, rel.Status, p.Engine.Title(), orElse(live.At(), "nowhere"))
+				rel.Revision, rel.Name, rel.Status, p.Engine.Title(), cmp.Or(live.At(), "nowhere"))
 		}
 		lineage, _ := engine.ReadRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
 		if lineage.Unread() {

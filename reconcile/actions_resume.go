@@ -132,10 +132,3 @@ func sideError(side *mover.InspectedSide) string {
 	}
 	return side.Error
 }
-
-func orElse(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -108,7 +109,7 @@ func NamesOf(s *spec.Spec, o Observation) *Names {
 	var parts []Part
 	if o.Release.Is() {
 		rel := o.Release.Value
-		n.ChartVersion, n.Revision, parts = orElse(n.ChartVersion, rel.ChartVersion), rel.Revision, partsByHand(s, &o)
+		n.ChartVersion, n.Revision, parts = cmp.Or(n.ChartVersion, rel.ChartVersion), rel.Revision, partsByHand(s, &o)
 		if len(parts) > 0 {
 			n.Values = valuesText(s, rel, parts)
 		}

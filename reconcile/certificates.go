@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -74,7 +75,7 @@ func checkTrust(s *spec.Spec, o Observation, p Part, dst mover.Database) []engin
 		switch {
 		case len(chain) == 0:
 			out = append(out, engine.Finding{ID: "host-unseen", Field: hostFieldOf(p.Engine), Source: sourceTrust,
-				What: fmt.Sprintf("%s could not be asked for its certificate from inside the cluster: %s", nameOf(shown), orElse(shown.Error, "it showed none")),
+				What: fmt.Sprintf("%s could not be asked for its certificate from inside the cluster: %s", nameOf(shown), cmp.Or(shown.Error, "it showed none")),
 				Fix:  "see that the name can be resolved and reached from the cluster: the application connects to every member of the replica set by the name the set has for it"})
 			continue
 		case trust.ImportsOf(shown.Host):
@@ -125,7 +126,7 @@ func untrusted(o Observation, p Part, shown mover.Presented, chain []*x509.Certi
 	field := fieldOf(p.Engine, "external", "tls", "ca")
 	fix := "add the certificate of that authority, as base64 of its PEM, to tls.certificates in the release's values and helm upgrade, or name it in " + field + ": then the move adds it"
 	if authority := o.store(p.Engine).Authority; authority.Is() && vouched(chain, poolOf(authority.Value), o.At) == nil {
-		fix = "have the application trust the authority in " + field + ", which the move cannot add to tls.certificates: " + orElse(unset, "it is not there yet")
+		fix = "have the application trust the authority in " + field + ", which the move cannot add to tls.certificates: " + cmp.Or(unset, "it is not there yet")
 	}
 	what := fmt.Sprintf("the application would not trust %s: its certificate comes from %s, which neither tls.certificates of the release's values nor the system's authorities have (%s)",
 		nameOf(shown), issuer, strings.TrimPrefix(why.Error(), "x509: "))

@@ -92,7 +92,7 @@ func (d *Draft) remark(field, text string) { d.Remarks[field] = append(d.Remarks
 
 func (d *Draft) offer(below string, fields ...string) {
 	for _, f := range fields {
-		d.Offers = append(d.Offers, joinNonEmpty(".", below, f))
+		d.Offers = append(d.Offers, strings.TrimPrefix(below+"."+f, "."))
 	}
 }
 

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,21 +40,21 @@ func passwordOf(in Installation, e mover.Engine) (spec.SecretRef, []string) {
 	for _, name := range secretsWithPassword(e, live) {
 		got := in.Secrets[name]
 		if got.Unread() {
-			unread = append(unread, fmt.Sprintf("whether Secret %s has the key could not be read: %s", name, orElse(got.Why, "it was not looked at")))
+			unread = append(unread, fmt.Sprintf("whether Secret %s has the key could not be read: %s", name, cmp.Or(got.Why, "it was not looked at")))
 			continue
 		}
 		if ref, remarks := keyIn(got, e); !ref.IsZero() {
 			return ref, nonEmpty(append([]string{plain}, remarks...))
 		}
 	}
-	ref := spec.SecretRef{Secret: &spec.SecretKey{Name: orElse(live.ExistingSecret, kindOf(e).ownSecret), Key: kindOf(e).passwordKeys[0]}}
+	ref := spec.SecretRef{Secret: &spec.SecretKey{Name: cmp.Or(live.ExistingSecret, kindOf(e).ownSecret), Key: kindOf(e).passwordKeys[0]}}
 	if len(unread) > 0 {
 		ref.Secret.Name = secretsWithPassword(e, live)[0]
 		return ref, nonEmpty([]string{plain, "decide: " + strings.Join(unread, "; ")})
 	}
 	if own := in.Secrets[live.ExistingSecret]; live.ExistingSecret != "" && own.Is() {
 		return ref, []string{fmt.Sprintf("decide: the release reads Secret %s, which has no key %s (its keys: %s). Name the key with the password",
-			ref.Secret.Name, strings.Join(kindOf(e).passwordKeys, " or "), orElse(strings.Join(own.Value.Keys, ", "), "none"))}
+			ref.Secret.Name, strings.Join(kindOf(e).passwordKeys, " or "), cmp.Or(strings.Join(own.Value.Keys, ", "), "none"))}
 	}
 	command := fmt.Sprintf("kubectl --context %s --namespace %s create secret generic %s --from-file=%s=FILE", shellWord(in.Context), in.Release.Namespace, ref.Secret.Name, ref.Secret.Key)
 	what := "the release names neither a Secret nor a password. Write the password to FILE, without a line break, and make the Secret"

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -94,7 +95,7 @@ func dressFinding(p Part, r mover.Rehearsal, d mover.Difference) engine.Finding 
 			What: fmt.Sprintf("the rehearsal of %s with the rows met a limit (%s): %s", when(r.At), d.Object, d.What)}
 	}
 	return block("dress-rehearsal", fieldOf(p.Engine, "external"), sourceRehearsal,
-		orElse(d.Fix, "change the source or the target, then run circleci-dr rehearse --with-data")+"; rehearse --with-data --waive goes on in spite of it",
+		cmp.Or(d.Fix, "change the source or the target, then run circleci-dr rehearse --with-data")+"; rehearse --with-data --waive goes on in spite of it",
 		"the rehearsal of %s with the rows found: %s", when(r.At), d)
 }
 

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,7 +68,7 @@ func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, erro
 func uninspected(o Observation, e mover.Engine, d declaration, maxAge time.Duration) (missing []string) {
 	store, what := o.store(e), e.Title()+" servers: "
 	if in := store.Inspection; in.Unread() {
-		missing = append(missing, what+orElse(in.Why, "they were not looked at"))
+		missing = append(missing, what+cmp.Or(in.Why, "they were not looked at"))
 	} else if in.IsNot() && (store.Internal.Value.StatefulSet.Is() || d.external != nil) {
 		missing = append(missing, what+"never inspected; run circleci-dr plan")
 	} else if in.Is() && o.At.Sub(in.Value.At) > maxAge {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
@@ -12,7 +13,7 @@ import (
 // subchart's behind it, unless that is in it already (common.names.fullname of
 // Bitnami's charts, which the vendor's are made from).
 func FullName(release, fullnameOverride, nameOverride string, e mover.Engine) string {
-	part := orElse(nameOverride, string(e))
+	part := cmp.Or(nameOverride, string(e))
 	name := release + "-" + part
 	switch {
 	case fullnameOverride != "":

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,7 +88,7 @@ func preflightManager(s *spec.Spec, o Observation) []engine.Finding {
 	default:
 		return []engine.Finding{{ID: "reconciliation-unknown", Field: "server.managedBy", Source: sourceHandOff,
 			Fix:  suspendHint(by, rel.ManagerObject) + "; then accept with the word " + AcceptSuspended,
-			What: fmt.Sprintf("whether %s is suspended could not be checked: %s", orElse(rel.ManagerObject.String(), toolName(by)), orElse(r.Why, "there is no such object in this cluster"))}}
+			What: fmt.Sprintf("whether %s is suspended could not be checked: %s", cmp.Or(rel.ManagerObject.String(), toolName(by)), cmp.Or(r.Why, "there is no such object in this cluster"))}}
 	}
 }
 
@@ -112,7 +113,7 @@ func unmanaged(s *spec.Spec, rel server.Release) []engine.Finding {
 	case toolNames[rel.Manager] != "":
 		fix = "declare server.managedBy: " + string(rel.Manager) + " to hand the switch off to it"
 	case toolNames[declared] != "":
-		manager, evidence = declared, "server.managedBy says so, and "+orElse(rel.Evidence, "the release shows no sign of it")
+		manager, evidence = declared, "server.managedBy says so, and "+cmp.Or(rel.Evidence, "the release shows no sign of it")
 		fix = "correct server.managedBy, or see that the tool marks the release's objects"
 	default:
 		return nil
@@ -122,11 +123,11 @@ func unmanaged(s *spec.Spec, rel server.Release) []engine.Finding {
 }
 
 func suspendHint(by spec.ManagedBy, m server.ManagerObject) string {
-	name := orElse(m.Name, "NAME")
+	name := cmp.Or(m.Name, "NAME")
 	if by == spec.ManagedByArgoCD {
 		return "argocd app set " + name + " --sync-policy none"
 	}
-	return "flux suspend " + strings.ToLower(orElse(m.Kind, "HelmRelease")) + " " + name + " -n " + orElse(m.Namespace, "NAMESPACE")
+	return "flux suspend " + strings.ToLower(cmp.Or(m.Kind, "HelmRelease")) + " " + name + " -n " + cmp.Or(m.Namespace, "NAMESPACE")
 }
 
 // handOffStep takes the place of the switch where a tool has to do it.

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -170,7 +171,7 @@ func notices(s *spec.Spec, o Observation) []string {
 		out = append(out, "the last attempt went back to "+m.Value.Source()+": "+m.Value.LastError)
 	}
 	if o.Measured.Unread() {
-		out = append(out, "how long steps took here before could not be read, so the estimates are wide: "+orElse(o.Measured.Why, "it was not looked at"))
+		out = append(out, "how long steps took here before could not be read, so the estimates are wide: "+cmp.Or(o.Measured.Why, "it was not looked at"))
 	}
 	if !openMove(o) {
 		for _, p := range partsWanted(s, &o) {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,7 +34,7 @@ func preflightBack(o Observation, p Part) []engine.Finding {
 		switch has := in.Secret; {
 		case has.Unread():
 			out = append(out, block("secret-unread", fieldOf(e, "location"), sourceBack, "let this role read Secrets in the release's namespace, and plan again",
-				"whether Secret %s still has the password of the kept volume could not be read: %s", secret.Name, orElse(has.Why, "it was not looked at")))
+				"whether Secret %s still has the password of the kept volume could not be read: %s", secret.Name, cmp.Or(has.Why, "it was not looked at")))
 		case !has.Is() || !slices.Contains(has.Value.Keys, secret.Key):
 			out = append(out, block("secret-lost", fieldOf(e, "location"), sourceBack,
 				fmt.Sprintf("put Secret %s with key %s back: the kept volume was initialised with that password", secret.Name, secret.Key),

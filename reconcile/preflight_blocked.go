@@ -23,7 +23,7 @@ func byReason(objects []mover.UnsupportedObject) (order []why, named map[why][]s
 		if u.Database != "" && object != "database "+u.Database && !strings.HasSuffix(object, " database "+u.Database) {
 			object += " in database " + u.Database
 		}
-		key := why{u.Reason, orElse(u.Fix, onlyRemoved)}
+		key := why{u.Reason, cmp.Or(u.Fix, onlyRemoved)}
 		if named[key] == nil {
 			order = append(order, key)
 		}

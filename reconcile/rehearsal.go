@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,7 +120,7 @@ func changedSince(s *spec.Spec, o Observation, p Part, r Rehearsed) string {
 }
 
 func recordUnread(rec engine.Observed[Rehearsed]) string {
-	return "its record could not be read: " + orElse(rec.Why, "it was not looked at")
+	return "its record could not be read: " + cmp.Or(rec.Why, "it was not looked at")
 }
 
 // rehearsalSteps are the steps that a part needs before the application stops:
@@ -145,7 +146,7 @@ func rehearsalSteps(s *spec.Spec, o Observation, p Part) []engine.Step {
 
 func rehearseStep(o Observation, p Part, not string) engine.Step {
 	st := engine.NewStep(ActRehearse, p.Target(), "Rehearse the schema on the target, with the application up")
-	st.Reason = "what the target would refuse or make differently is found before the application stops; " + orElse(not, "the last one found something")
+	st.Reason = "what the target would refuse or make differently is found before the application stops; " + cmp.Or(not, "the last one found something")
 	st.Details = []string{"databases and roles under names of our own, compared with the source and removed again; no rows are copied",
 		"nobody waits on it for longer than 3 s: it lets go and begins again"}
 	tables := time.Duration(sizesOf(o, p).tables)

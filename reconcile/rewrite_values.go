@@ -88,9 +88,9 @@ func settingsOf(e mover.Engine, namespace string, block map[string]any) map[stri
 	out := map[string][]string{}
 	t := kindOf(e)
 	internal := block["internal"] == true
-	name := orElse(textAt(block, "fullnameOverride"), string(e))
+	name := cmp.Or(textAt(block, "fullnameOverride"), string(e))
 	out["internal"] = []string{valueText(internal)}
-	out["secret"] = []string{orElse(textAt(block, "auth", "existingSecret"), name)}
+	out["secret"] = []string{cmp.Or(textAt(block, "auth", "existingSecret"), name)}
 	out["user"], out["key"] = escaped(textAt(block, "auth", "username")), t.keys
 	if internal {
 		out["user"], out["key"] = append(out["user"], escaped(t.superuser)...), t.chartKeys

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -63,7 +64,7 @@ func (r roads) stand(ctx context.Context, p server.Providers) {
 	stands := p.Roads.Stands(ctx)
 	for _, road := range r {
 		if !stands.Is() {
-			road.Untried = []string{orElse(stands.Why, "nothing of the application is there")}
+			road.Untried = []string{cmp.Or(stands.Why, "nothing of the application is there")}
 		}
 		tried := 0
 		for _, s := range stands.Value {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -157,7 +158,7 @@ func statusServers(o Observation, e mover.Engine) StatusLine {
 	case in.IsNot():
 		line.Text = "never inspected: run circleci-dr plan"
 	case in.Unread():
-		line.Text = "unknown: " + orElse(in.Why, "never inspected")
+		line.Text = "unknown: " + cmp.Or(in.Why, "never inspected")
 	default:
 		inside, outside := in.Value.sides()
 		line.Text = fmt.Sprintf("inspected %s ago: ", o.At.Sub(in.Value.At).Round(time.Second))

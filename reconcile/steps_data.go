@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -173,7 +174,7 @@ func removeStep(o Observation, p Part) engine.Step {
 	st.Reason = "nothing reads it any more; a running second database is a trap"
 	st.Changes = []engine.Change{{Field: "StatefulSet/" + name, From: "running", To: "removed"}}
 	for _, v := range o.store(p.Engine).Internal.Value.Volumes {
-		st.Details = append(st.Details, fmt.Sprintf("volume %s (claim %s, %s) and Secret %s stay until you delete them", v.Name, v.Claim, mover.Bytes(v.Bytes), orElse(p.InternalSecret.Name, name)))
+		st.Details = append(st.Details, fmt.Sprintf("volume %s (claim %s, %s) and Secret %s stay until you delete them", v.Name, v.Claim, mover.Bytes(v.Bytes), cmp.Or(p.InternalSecret.Name, name)))
 	}
 	st.Estimate = engine.Estimate{Low: 2 * time.Second, High: 60 * time.Second}
 	return st

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
@@ -88,7 +89,7 @@ func valuesOfMongoDB() storeValues {
 			return map[string]any{"internal": true, "hosts": address, "ssl": nil, "tlsInsecure": nil, "options": nil, "auth": auth}
 		},
 		address: func(prior server.ReleaseStore) (address, standard string) {
-			return orElse(strings.Join(prior.Hosts, ","), prior.FullName+":27017"), string(e) + ":27017"
+			return cmp.Or(strings.Join(prior.Hosts, ","), prior.FullName+":27017"), string(e) + ":27017"
 		},
 		named: func(live server.ReleaseStore) []releasedValue { return []releasedValue{{"hosts", live.At(), true}} },
 		hosts: func(block map[string]any, _ string) (hosts []string, secure bool) {

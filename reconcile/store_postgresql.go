@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"strconv"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
@@ -91,14 +92,14 @@ func valuesOfPostgreSQL() storeValues {
 			return block
 		},
 		address: func(prior server.ReleaseStore) (address, standard string) {
-			return orElse(prior.Host, prior.FullName), string(e)
+			return cmp.Or(prior.Host, prior.FullName), string(e)
 		},
 		named: func(live server.ReleaseStore) []releasedValue {
 			return []releasedValue{{"postgresqlHost", live.Host, true}, {"postgresqlPort", live.Port, true}}
 		},
 		hosts: func(block map[string]any, name string) (hosts []string, secure bool) {
-			port := orElse(textAt(block, "postgresqlPort"), "5432")
-			return []string{hostPort(orElse(textAt(block, "postgresqlHost"), name), port)}, block["secureMode"] == true
+			port := cmp.Or(textAt(block, "postgresqlPort"), "5432")
+			return []string{hostPort(cmp.Or(textAt(block, "postgresqlHost"), name), port)}, block["secureMode"] == true
 		},
 		changes: func(live server.ReleaseStore, to mover.Endpoint) []engine.Change {
 			return []engine.Change{

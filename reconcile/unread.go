@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
@@ -14,7 +15,7 @@ func unread(s *spec.Spec, o Observation) []string {
 	var out reasons
 	add := func(what string, k engine.Knowledge, why string) {
 		if k == engine.Unknown {
-			out = out.with(what, orElse(why, "it was not looked at"))
+			out = out.with(what, cmp.Or(why, "it was not looked at"))
 		}
 	}
 	add("cluster", o.Cluster.Known, o.Cluster.Why)

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func observeValues(ctx context.Context, s *spec.Spec, p server.Providers) engine
 // unreadValues says why files that are declared tell nothing.
 func unreadValues(s *spec.Spec, o Observation) []string {
 	if len(s.Server.Values) > 0 && o.Values.Unread() {
-		return []string{"server.values: " + orElse(o.Values.Why, "they were not looked at")}
+		return []string{"server.values: " + cmp.Or(o.Values.Why, "they were not looked at")}
 	}
 	return nil
 }
@@ -111,7 +112,7 @@ func describeDeviations(devs []Deviation) string {
 			}
 			out = append(out, d.Path+at+" lacks "+strings.Join(d.Lacks, ", "))
 		case d.Fact != nil:
-			out = append(out, fmt.Sprintf("%s is %s (%s)", d.Path, orElse(valueText(d.Fact.Value), `""`), d.Fact.Where()))
+			out = append(out, fmt.Sprintf("%s is %s (%s)", d.Path, cmp.Or(valueText(d.Fact.Value), `""`), d.Fact.Where()))
 		case strings.HasSuffix(d.Path, ".internal"):
 			out = append(out, fmt.Sprintf("%s is not set, which means %v", d.Path, d.Default))
 		default:
@@ -219,7 +220,7 @@ func preflightValues(s *spec.Spec, o Observation, e mover.Engine) []engine.Findi
 		if !ok || SameValue(f.Value, v.value) || SameValue(f.Value, ValueAt(wanted, strings.Split(v.name, ".")...)) {
 			continue
 		}
-		text := fmt.Sprintf("%s is %s in %s and %s in the release", f.Path, valueText(f.Value), f.Where(), orElse(valueText(v.value), `""`))
+		text := fmt.Sprintf("%s is %s in %s and %s in the release", f.Path, valueText(f.Value), f.Where(), cmp.Or(valueText(v.value), `""`))
 		if v.location {
 			elsewhere = append(elsewhere, text)
 		} else {
