@@ -95,7 +95,7 @@ func checkTrust(s *spec.Spec, o Observation, p Part, dst mover.Database) []engin
 // an engine, and whether that is documented: mongodb.tlsInsecure says so, while of
 // postgresql.secureMode only encryption is said.
 func applicationVerifies(s *spec.Spec, e mover.Engine) (verifies, sure bool) {
-	return kindOf(e).verifies(s)
+	return KindOf(e).verifies(s)
 }
 
 func nameOf(p mover.Presented) string {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -12,14 +13,11 @@ import (
 
 // CredentialsName is the Secret that the switched release reads an engine's
 // password from.
-func CredentialsName(e mover.Engine) string { return kindOf(e).credentials }
+func CredentialsName(e mover.Engine) string { return KindOf(e).credentials }
 
 // CredentialsKeys are the keys of that Secret which the chart may read, where nobody
 // has looked at the release.
-func CredentialsKeys(e mover.Engine) []string { return slices.Clone(kindOf(e).keys) }
-
-// docsOf is where the rules of moving an engine out are explained.
-func docsOf(e mover.Engine) string { return "docs/moving-" + string(e) + ".md" }
+func CredentialsKeys(e mover.Engine) []string { return slices.Clone(KindOf(e).keys) }
 
 // fieldOf is the spec's path of the engine's block, or of something in it.
 func fieldOf(e mover.Engine, below ...string) string {
@@ -27,7 +25,7 @@ func fieldOf(e mover.Engine, below ...string) string {
 }
 
 // hostFieldOf is where the external server's address is declared.
-func hostFieldOf(e mover.Engine) string { return fieldOf(e, "external", kindOf(e).hostField) }
+func hostFieldOf(e mover.Engine) string { return fieldOf(e, "external", KindOf(e).hostField) }
 
 // declaration is one datastore's block of the spec, whichever engine's.
 type declaration struct {
@@ -48,7 +46,7 @@ type externalServer struct {
 func (x externalServer) at() string { return x.endpoint.At() }
 
 // declared is an engine's block of the spec, nil when there is none.
-func declared(s *spec.Spec, e mover.Engine) *declaration { return kindOf(e).declared(s) }
+func declared(s *spec.Spec, e mover.Engine) *declaration { return KindOf(e).declared(s) }
 
 // seeds are hosts of MongoDB with their ports, as the release and the spec are
 // compared.
@@ -69,22 +67,22 @@ func (x externalServer) isReadBy(live server.ReleaseStore) bool {
 	return !live.Internal && live.At() == x.at() && live.Username == x.endpoint.Username
 }
 
-// isOf tells whether it is the external side that a part of a move was begun
-// with: the same server, reached as the same user.
-func (x externalServer) isOf(p Part) bool {
-	return x.at() == p.External && (p.Outside.Endpoint == nil || p.Outside.Endpoint.Username == x.endpoint.Username)
-}
-
 // internalBlock is an engine's block of the chart's values on the way back. A
 // nil leaf takes the user's override away, so that the chart's default speaks.
 // prior is what the release said while the datastore was internal, if known.
 func internalBlock(e mover.Engine, chartVersion string, prior server.ReleaseStore) map[string]any {
 	auth := map[string]any{"username": nil, "existingSecret": nil}
-	if prior.ExistingSecret != "" && prior.ExistingSecret != kindOf(e).credentials {
+	if prior.ExistingSecret != "" && prior.ExistingSecret != KindOf(e).credentials {
 		auth["existingSecret"] = prior.ExistingSecret
 	}
 	address := addressInside(e, prior)
-	return kindOf(e).values.back(chartVersion, address, auth)
+	return KindOf(e).values.back(chartVersion, address, auth)
+}
+
+// AddressChanges are those of an external server's address, from what the release
+// names to what the spec does.
+func AddressChanges(e mover.Engine, live server.ReleaseStore, to mover.Endpoint) []engine.Change {
+	return KindOf(e).values.changes(live, to)
 }
 
 // addressInside is what the chart is told of the internal server's address,
@@ -94,7 +92,7 @@ func addressInside(e mover.Engine, prior server.ReleaseStore) any {
 	if !prior.Internal { // nobody knows what it said then
 		prior = server.ReleaseStore{FullName: prior.FullName}
 	}
-	address, standard := kindOf(e).values.address(prior)
+	address, standard := KindOf(e).values.address(prior)
 	if address == standard || prior.FullName == "" {
 		return nil
 	}

@@ -47,14 +47,14 @@ func passwordOf(in Installation, e mover.Engine) (spec.SecretRef, []string) {
 			return ref, nonEmpty(append([]string{plain}, remarks...))
 		}
 	}
-	ref := spec.SecretRef{Secret: &spec.SecretKey{Name: cmp.Or(live.ExistingSecret, kindOf(e).ownSecret), Key: kindOf(e).passwordKeys[0]}}
+	ref := spec.SecretRef{Secret: &spec.SecretKey{Name: cmp.Or(live.ExistingSecret, KindOf(e).ownSecret), Key: KindOf(e).passwordKeys[0]}}
 	if len(unread) > 0 {
 		ref.Secret.Name = secretsWithPassword(e, live)[0]
 		return ref, nonEmpty([]string{plain, "decide: " + strings.Join(unread, "; ")})
 	}
 	if own := in.Secrets[live.ExistingSecret]; live.ExistingSecret != "" && own.Is() {
 		return ref, []string{fmt.Sprintf("decide: the release reads Secret %s, which has no key %s (its keys: %s). Name the key with the password",
-			ref.Secret.Name, strings.Join(kindOf(e).passwordKeys, " or "), cmp.Or(strings.Join(own.Value.Keys, ", "), "none"))}
+			ref.Secret.Name, strings.Join(KindOf(e).passwordKeys, " or "), cmp.Or(strings.Join(own.Value.Keys, ", "), "none"))}
 	}
 	command := fmt.Sprintf("kubectl --context %s --namespace %s create secret generic %s --from-file=%s=FILE", shellWord(in.Context), in.Release.Namespace, ref.Secret.Name, ref.Secret.Key)
 	what := "the release names neither a Secret nor a password. Write the password to FILE, without a line break, and make the Secret"
@@ -82,7 +82,7 @@ func keyIn(got engine.Observed[server.SecretInfo], e mover.Engine) (spec.SecretR
 		return spec.SecretRef{}, nil
 	}
 	var has []string
-	for _, key := range kindOf(e).passwordKeys {
+	for _, key := range KindOf(e).passwordKeys {
 		if slices.Contains(got.Value.Keys, key) {
 			has = append(has, key)
 		}

@@ -63,7 +63,7 @@ func TestADraftSaysWhatASpecMadeOfTheValues(t *testing.T) {
 		}),
 	} {
 		rel := declaring(t, s, "4.10.0")
-		d, err := MakeDraft(Installation{Context: "prod", DeclaredRelease: rel})
+		d, err := MakeDraft(Undescribed{Installation: Installation{Context: "prod", DeclaredRelease: rel}})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -113,7 +113,7 @@ func TestAPlanOfADraftHasNoSteps(t *testing.T) {
 }
 
 func TestNoDraftWhileAMoveIsOpen(t *testing.T) {
-	in := Installation{DeclaredRelease: declaring(t, internalSpec(), "4.10.0"), Move: engine.Found(Move{ID: "m", Phase: MoveCommitted, Parts: []Part{{Engine: mover.PostgreSQL, To: spec.External, External: "pg:5432"}}})}
+	in := Undescribed{Installation: Installation{DeclaredRelease: declaring(t, internalSpec(), "4.10.0")}, Move: engine.Found(Move{ID: "m", Phase: MoveCommitted, Parts: []Part{{Engine: mover.PostgreSQL, To: spec.External, External: "pg:5432"}}})}
 	var open *OpenMoveError
 	if _, err := MakeDraft(in); !errors.As(err, &open) || !strings.Contains(err.Error(), "move m to ") {
 		t.Errorf("got %v", err)

@@ -24,7 +24,7 @@ func planOpen(s *spec.Spec, o Observation) ([]engine.Step, []engine.Finding) {
 		}
 	}
 	for _, p := range m.Parts {
-		if d := declared(s, p.Engine); d == nil || d.location != p.To || d.external == nil || !d.external.isOf(p) {
+		if d := declared(s, p.Engine); d == nil || d.location != p.To || d.external == nil || !p.begunWith(*d.external) {
 			return planOtherWay(o)
 		}
 		if chosen := o.Authoritative[p.Engine]; chosen != "" && (!p.Fork || chosen != p.To) {
@@ -118,4 +118,10 @@ func settledInRecord(o Observation, m Move, st engine.Step) bool {
 	default:
 		return false
 	}
+}
+
+// begunWith tells whether an external server is the one that a part of a move was
+// begun with: the same server, reached as the same user.
+func (p Part) begunWith(x externalServer) bool {
+	return x.at() == p.External && (p.Outside.Endpoint == nil || p.Outside.Endpoint.Username == x.endpoint.Username)
 }

@@ -86,7 +86,7 @@ const (
 // left out are applied (values table of Server 4.x).
 func settingsOf(e mover.Engine, namespace string, block map[string]any) map[string][]string {
 	out := map[string][]string{}
-	t := kindOf(e)
+	t := KindOf(e)
 	internal := block["internal"] == true
 	name := cmp.Or(textAt(block, "fullnameOverride"), string(e))
 	out["internal"] = []string{valueText(internal)}

@@ -82,7 +82,7 @@ func switchChanges(s *spec.Spec, rel server.Release, p Part) []engine.Change {
 	}
 	x := d.external.endpoint
 	out = append(out, trustChanges(p)...)
-	out = append(out, kindOf(e).values.changes(live, x)...)
+	out = append(out, AddressChanges(e, live, x)...)
 	return append(out, engine.Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
 }
 

@@ -10,11 +10,11 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// storeKind is what there is to know of one kind of datastore that is not so of every
+// StoreKind is what there is to know of one kind of datastore that is not so of every
 // kind. Each kind has a file of its own that makes one; nobody else asks which kind
 // it is, and what is not registered is nobody's. Sources: values table and operator
 // guide (configuring external services) of Server 4.x.
-type storeKind struct {
+type StoreKind struct {
 	engine mover.Engine
 	// superuser is the internal server's own; chartKeys are the keys of the
 	// chart's Secret with its password, the newest release's first.
@@ -36,41 +36,18 @@ type storeKind struct {
 	port           int
 	// hostField is the field of the external block with the address.
 	hostField string
-	words     storeWords
 
 	// declared is its block of the spec, nil when there is none.
 	declared func(*spec.Spec) *declaration
 	// verifies tells whether the application looks at certificates, and whether
 	// that is documented.
 	verifies func(*spec.Spec) (verifies, sure bool)
-	observed func(*Observation) *DatastoreObservation
 	// released is its part of the release.
 	released func(*server.Release) *server.ReleaseStore
 	// inside completes the endpoint of the server in the release.
 	inside func(at *mover.Endpoint, fullName string)
 	values storeValues
 	draft  func(*Draft, Installation)
-	check  func(*spec.Spec, Observation, Part) []engine.Finding
-
-	// setsAside tells that its databases can be set aside where they are, renames
-	// that owners may need another name on the other side, rehearses that its schema
-	// can be rehearsed, closes that there is no way back from a newer major version.
-	setsAside, renames, rehearses, closes bool
-	// unfencedCopy tells that its fence may stop our own writes too and is lifted for
-	// the copy, unfencedCommit that it is lifted once the commit is made.
-	unfencedCopy, unfencedCommit bool
-}
-
-// storeWords are what plans say of a kind of datastore.
-type storeWords struct {
-	// tables is what holds the rows.
-	tables string
-	// fence says how writes are stopped: the step's title with %s for the side, and
-	// its detail; proof is what is compared.
-	fenceTitle, fence, proof string
-	// plain tells that titles need not name it: it is the datastore that is meant
-	// where there is only one.
-	plain bool
 }
 
 // storeValues are the Helm values of a kind of datastore.
@@ -101,28 +78,29 @@ type storeValues struct {
 }
 
 // storeKinds are the registered kinds, in the order in which plans list them.
-var storeKinds []*storeKind
+var storeKinds []*StoreKind
 
-// engines names them.
-var engines []mover.Engine
-
-func init() { // an initialiser would be a cycle: what a store checks looks stores up
-	for _, s := range []*storeKind{postgreSQL(), mongoDB()} {
-		storeKinds, engines = append(storeKinds, s), append(engines, s.engine)
-	}
+func init() { // an initialiser would be a cycle: the tables of values look kinds up
+	storeKinds = []*StoreKind{postgreSQL(), mongoDB()}
 }
 
 // Engines are the datastores that this version knows, in the order in which plans
 // list them.
-func Engines() []mover.Engine { return slices.Clone(engines) }
+func Engines() []mover.Engine {
+	out := make([]mover.Engine, 0, len(storeKinds))
+	for _, k := range storeKinds {
+		out = append(out, k.engine)
+	}
+	return out
+}
 
 // Declares tells whether a spec has a block of a datastore.
 func Declares(s *spec.Spec, e mover.Engine) bool { return declared(s, e) != nil }
 
-// kindOf is the kind of an engine. Specs, records and plans are checked when they
+// KindOf is the kind of an engine. Specs, records and plans are checked when they
 // are read, so that one which is not registered is a mistake of ours.
-func kindOf(e mover.Engine) *storeKind {
-	if i := slices.IndexFunc(storeKinds, func(s *storeKind) bool { return s.engine == e }); i >= 0 {
+func KindOf(e mover.Engine) *StoreKind {
+	if i := slices.IndexFunc(storeKinds, func(s *StoreKind) bool { return s.engine == e }); i >= 0 {
 		return storeKinds[i]
 	}
 	panic(fmt.Sprintf("%q is no kind of datastore that this version knows", e))

@@ -10,20 +10,15 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-func mongoDB() *storeKind {
+func mongoDB() *StoreKind {
 	const e = mover.MongoDB
-	return &storeKind{
+	return &StoreKind{
 		engine: e, superuser: "root", port: mover.StandardMongoPort, hostField: "hosts",
 		chartKeys:   []string{"mongodb-root-password"},
 		credentials: "circleci-dr-mongodb", keys: []string{"mongodb-password", "mongodb-root-password"},
 		// The page on external services fills mongodb-password with a word that means nothing.
 		passwordKeys: []string{"mongodb-root-password", "mongodb-password"}, ownSecret: "mongodb-external",
 		plainPasswords: []string{"mongodb.auth.rootPassword", "mongodb.auth.password"},
-		words: storeWords{
-			tables: "collections", fenceTitle: "Stop writes to the %s MongoDB",
-			fence: "sessions ended, write counters read; locked with fsyncLock where its user may, so that every write waits, elsewhere a write is noticed and stops the move",
-			proof: "collections, options, indexes, views, validators, number of documents and content hash of every collection; a trial write as the application's user",
-		},
 		declared: func(s *spec.Spec) *declaration {
 			mg := s.Datastores.MongoDB
 			if mg == nil {
@@ -36,16 +31,12 @@ func mongoDB() *storeKind {
 			return d
 		},
 		verifies: mongoVerifies,
-		observed: func(o *Observation) *DatastoreObservation { return &o.Mongo },
 		released: func(r *server.Release) *server.ReleaseStore { return &r.Mongo },
 		inside: func(at *mover.Endpoint, fullName string) {
 			at.Hosts, at.AuthSource, at.TLSMode = []string{fullName + ":27017"}, "admin", string(spec.TLSDisable)
 		},
 		values: valuesOfMongoDB(),
 		draft:  (*Draft).mongo,
-		check:  preflightMongo,
-		// Its fence may be a lock, behind which nothing could be written.
-		unfencedCopy: true,
 	}
 }
 

@@ -10,39 +10,25 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-func postgreSQL() *storeKind {
+func postgreSQL() *StoreKind {
 	const e = mover.PostgreSQL
-	return &storeKind{
+	return &StoreKind{
 		engine: e, superuser: "postgres", port: 5432, hostField: "host",
 		chartKeys:   []string{"postgres-password", "postgresql-password"}, // 4.x, 3.x
 		credentials: "circleci-dr-postgresql", keys: []string{"password", "postgres-password"},
 		// The values table says password and the page on external services postgres-password.
 		passwordKeys: []string{"password", "postgres-password"}, ownSecret: "pg-external",
 		plainPasswords: []string{"postgresql.auth.password", "postgresql.auth.postgresPassword"},
-		words: storeWords{
-			tables: "tables", plain: true, fenceTitle: "Make the %s database read-only",
-			fence: "default_transaction_read_only = on, sessions ended, write counters read",
-			proof: "schemas, every row, indexes, constraints, sequences, large objects, owners and grants; a trial write as the application's role",
-		},
-		declared: declaredPostgreSQL,
+		declared:       declaredPostgreSQL,
 		// Of postgresql.secureMode only encryption is said.
 		verifies: func(s *spec.Spec) (verifies, sure bool) {
 			pg := s.Datastores.PostgreSQL
 			return pg != nil && pg.External != nil && pg.External.TLS.Mode != spec.TLSDisable, false
 		},
-		observed: func(o *Observation) *DatastoreObservation { return &o.Postgres },
 		released: func(r *server.Release) *server.ReleaseStore { return &r.Postgres },
 		inside:   func(*mover.Endpoint, string) {},
 		values:   valuesOfPostgreSQL(),
 		draft:    (*Draft).postgres,
-		check: func(s *spec.Spec, o Observation, p Part) []engine.Finding {
-			var out []engine.Finding
-			if p.To == spec.External {
-				out = preflightSecureMode(s, o.Release.Value)
-			}
-			return append(out, preflightPostgres(s, o, p)...)
-		},
-		setsAside: true, renames: true, rehearses: true, closes: true, unfencedCommit: true,
 	}
 }
 

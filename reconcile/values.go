@@ -29,7 +29,7 @@ type Setting struct {
 // the user's own files must carry it: both take it from here. A missing
 // version means the newest. Nil means that the spec does not say.
 func DatastoreValues(s *spec.Spec, datastore mover.Engine, version string) []Setting {
-	return kindOf(datastore).values.wanted(s, version)
+	return KindOf(datastore).values.wanted(s, version)
 }
 
 // wantedInside is what says that a datastore lives in the release.
@@ -139,7 +139,7 @@ func leftovers(datastore mover.Engine, release, version string, files server.Dec
 		return nil
 	}
 	store := fullNameIn(release, files, datastore)
-	out := kindOf(datastore).values.leftover(store, version)
+	out := KindOf(datastore).values.leftover(store, version)
 	if secret.Value == ours {
 		out = append(out, Setting{Path: "auth.existingSecret", Value: store}) // the chart's own, which the move keeps
 	}

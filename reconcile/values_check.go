@@ -248,6 +248,6 @@ type releasedValue struct {
 
 func releasedValues(live server.ReleaseStore, e mover.Engine) []releasedValue {
 	out := []releasedValue{{"internal", live.Internal, true}}
-	out = append(out, kindOf(e).values.named(live)...)
+	out = append(out, KindOf(e).values.named(live)...)
 	return append(out, releasedValue{"auth.username", live.Username, false}, releasedValue{"auth.existingSecret", live.ExistingSecret, false})
 }

@@ -74,7 +74,7 @@ func heard[X any](e mover.Engine, rows []valueRow[X], x X, said server.DeclaredV
 // StoreOf is a datastore as the values of a release name it. The chart's
 // defaults have to be in them; what no value says is empty.
 func StoreOf(e mover.Engine, said server.DeclaredValues) (server.ReleaseStore, error) {
-	return kindOf(e).values.read(said)
+	return KindOf(e).values.read(said)
 }
 
 func storeOfRows[X any](e mover.Engine, rows []valueRow[X], said server.DeclaredValues) (server.ReleaseStore, error) {
