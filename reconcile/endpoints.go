@@ -56,7 +56,7 @@ func oriented(e mover.Engine, to spec.Location, in, out server.MoverSide) sides 
 // internalSide is the server in the release. Its TLS is the chart's own affair
 // (postgresql.tls); inside the cluster it is used where it is offered.
 func internalSide(live server.ReleaseStore, e mover.Engine, key spec.SecretKey) server.MoverSide {
-	t := kindOf(e)
+	t := KindOf(e)
 	endpoint := &mover.Endpoint{Host: live.FullName, Port: t.port, Username: t.superuser, TLSMode: "prefer"}
 	t.inside(endpoint, live.FullName)
 	return server.MoverSide{Endpoint: endpoint, Password: &spec.SecretRef{Secret: &key}}
@@ -69,23 +69,30 @@ func externalSide(x externalServer) server.MoverSide {
 
 // internalSecret finds the key with the internal superuser's password: the one
 // on record where a move is open or over, else the one that the chart's Secret
-// has. 4.x Secrets hold postgres-password, 3.x ones postgresql-password, and
-// the vendor's page reads the wrong one of the two.
+// has.
 func internalSecret(o *Observation, e mover.Engine) spec.SecretKey {
 	if m := o.Move; m.Is() && m.Value.Open() {
 		if p := m.Value.part(e); p != nil && p.InternalSecret.Name != "" {
 			return p.InternalSecret
 		}
 	}
-	live, t := o.Release.Value.Store(e), kindOf(e)
+	live := o.Release.Value.Store(e)
 	if l := o.store(e).Lineage; !live.Internal && l.Is() && l.Value.InternalSecret.Name != "" {
 		return l.Value.InternalSecret
 	}
+	return secretInside(live, o.store(e).Internal.Value.Secret, e)
+}
+
+// secretInside is the key of the chart's Secret with the internal superuser's
+// password, as far as the Secret was seen. 4.x Secrets hold postgres-password, 3.x
+// ones postgresql-password, and the vendor's page reads the wrong one of the two.
+func secretInside(live server.ReleaseStore, secret engine.Observed[server.SecretInfo], e mover.Engine) spec.SecretKey {
+	t := KindOf(e)
 	key := spec.SecretKey{Name: live.FullName, Key: t.chartKeys[0]}
 	if live.Internal && live.ExistingSecret != "" {
 		key.Name = live.ExistingSecret
 	}
-	if secret := o.store(e).Internal.Value.Secret; secret.Is() {
+	if secret.Is() {
 		for _, k := range t.chartKeys {
 			if slices.Contains(secret.Value.Keys, k) {
 				key.Key = k

@@ -311,3 +311,7 @@ func ids(steps []engine.Step) []engine.StepID {
 }
 
 func kinds() []engine.ActionKind { return slices.Sorted(maps.Keys(actionsByKind)) }
+
+func onDay(year int, month time.Month, d int) time.Time {
+	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC)
+}

@@ -43,6 +43,10 @@ func (s named) namedBy(text string) naming {
 	return best
 }
 
+// isMeantBy tells whether a text names nothing but the server, and not with a word
+// that is also its host.
+func (s named) isMeantBy(text string) bool { return s.namedBy(text) == asServer }
+
 // standsIn tells whether a host of the server is in a text, whatever for.
 func (s named) standsIn(text string) bool {
 	found := false

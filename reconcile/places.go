@@ -119,7 +119,7 @@ func foreseenIn(w server.Workload, p Part, source, target named) (why string, na
 		case !seen && place.Object == w.Key():
 			return "has no " + place.Field, false
 		case seen && !target.standsIn(text):
-			return says(source, text), false
+			return source.says(text), false
 		case seen:
 			names = true
 		}
@@ -134,13 +134,13 @@ func namedIn(w server.Workload, p Part, source, target named) (why string, names
 		}
 	}
 	if old := placesNaming(w, source); len(old) > 0 {
-		return says(source, w.Texts[old[0]]), false
+		return source.says(w.Texts[old[0]]), false
 	}
 	return "", false
 }
 
 // says names the host that a text names; the text itself may be a secret.
-func says(s named, text string) string {
+func (s named) says(text string) string {
 	for _, host := range s.hosts {
 		if (named{hosts: []string{host}, namespace: s.namespace}).standsIn(text) {
 			return "names " + host

@@ -49,7 +49,7 @@ func addressesThatStay(o Observation, p Part, source named, places []server.Plac
 			text := place.String()
 			switch {
 			case changed[place]:
-			case !switches && w.Kind != server.KindCronJob && source.namedBy(w.Texts[place]) == asServer:
+			case !switches && w.Kind != server.KindCronJob && source.isMeantBy(w.Texts[place]):
 				stuck = append(stuck, text)
 			default:
 				left = append(left, text)

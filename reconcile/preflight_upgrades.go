@@ -20,10 +20,8 @@ func upgradesAhead(s *spec.Spec, o Observation) []engine.Finding {
 	}
 	postgres := stayingPostgres(s, o)
 	var what, fix, sources []string
-	for _, t := range upgradeTraps {
-		if t.concerns(deployed.Server, postgres) {
-			what, fix, sources = append(what, t.What), append(fix, t.Fix), append(sources, t.Source)
-		}
+	for _, t := range trapsAhead(deployed.Server, postgres) {
+		what, fix, sources = append(what, t.What), append(fix, t.Fix), append(sources, t.Source)
 	}
 	if len(what) == 0 {
 		return nil

@@ -104,7 +104,7 @@ func TestAnElementIsASettingAsAWhole(t *testing.T) {
 
 // A long text with many occurrences is judged in one pass.
 func TestLongTextsAreJudged(t *testing.T) {
-	r := NewRewriting("ci", engines, releaseValues(true), releaseValues(false))
+	r := NewRewriting("ci", Engines(), releaseValues(true), releaseValues(false))
 	from := strings.Repeat("server postgresql:5432 of postgresql;\n", 20000)
 	to := strings.ReplaceAll(from, "postgresql:5432", "[fd00::1]:5433")
 	got := r.Judge([]Leaf{{Field: "data.list", From: from, To: to}, {Field: "data.more", From: from, To: to + "x"}})

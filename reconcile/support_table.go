@@ -127,6 +127,18 @@ var upgradeTraps = []upgradeTrap{
 		Fix:  "snapshot the volume first, or move to an external 14, which copies"},
 }
 
+// trapsAhead are those ahead of a release with an internal PostgreSQL of that major
+// version, 0 for none.
+func trapsAhead(deployed Version, postgres int) []upgradeTrap {
+	var out []upgradeTrap
+	for _, t := range upgradeTraps {
+		if t.concerns(deployed, postgres) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
 // Key is a key of a Secret or of the values, with the releases that have it.
 type Key struct {
 	// Of is the Secret's name, empty for a key of the values.

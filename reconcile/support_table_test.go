@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -73,6 +74,8 @@ func TestTheSupportTableAgreesWithTheCode(t *testing.T) {
 	}
 }
 
+var anew = flag.Bool("update", false, "write the page anew")
+
 const tablePage = "../docs/support-table.md"
 
 // The page is written from the table: go test ./reconcile -update.
@@ -122,7 +125,7 @@ What is noticed too late when it is forgotten, not all that the guides ask. ` + 
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", releasesOf(u.Since, u.Until, "before"), postgres, u.What, u.Fix, u.Source)
 	}
-	if *update {
+	if *anew {
 		if err := os.WriteFile(tablePage, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
