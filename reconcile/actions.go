@@ -46,19 +46,19 @@ func init() { // an initialiser would be a cycle: go-back is an action and ends 
 func lookCredentials(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	e := engineOf(st)
 	t := kindOf(e)
-	c := r.p.Passwords.Compare(ctx, t.credentials, r.keys[e], declared(r.s, e).external.password)
+	c := r.p.Passwords.Compare(ctx, t.Credentials, r.keys[e], server.Declared(r.s, e).External.Password)
 	switch {
 	case c.Unread():
-		return engine.Look{}, fmt.Errorf("read Secret %s: %s", t.credentials, c.Why)
+		return engine.Look{}, fmt.Errorf("read Secret %s: %s", t.Credentials, c.Why)
 	case c.Is() && c.Value.Matches:
-		return engine.Look{Settled: true, Why: "Secret " + t.credentials + " is already right"}, nil
+		return engine.Look{Settled: true, Why: "Secret " + t.Credentials + " is already right"}, nil
 	}
-	return engine.Look{Why: "Secret " + t.credentials + " does not hold the referenced password"}, nil
+	return engine.Look{Why: "Secret " + t.Credentials + " does not hold the referenced password"}, nil
 }
 
 func applyCredentials(ctx context.Context, r *run, st engine.Step) error {
 	e := engineOf(st)
-	return r.p.Passwords.Copy(ctx, kindOf(e).credentials, r.keys[e], declared(r.s, e).external.password)
+	return r.p.Passwords.Copy(ctx, kindOf(e).Credentials, r.keys[e], server.Declared(r.s, e).External.Password)
 }
 
 // store is the name of a datastore's StatefulSet and Service.

@@ -105,7 +105,7 @@ func (r *run) lift(ctx context.Context, st engine.Step, p Part) error {
 	}
 	in := r.sides(p)
 	in.Source, in.Target = in.Target, server.MoverSide{}
-	job := in.job("circleci-dr-lift-"+r.fenceID(p), mover.Request{Operation: mover.OpUnfence, Installation: r.id, Move: p.ID(), Epoch: p.Epoch})
+	job := in.Job("circleci-dr-lift-"+r.fenceID(p), mover.Request{Operation: mover.OpUnfence, Installation: r.id, Move: p.ID(), Epoch: p.Epoch})
 	job.Deadline = quickTime
 	if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {
 		return fmt.Errorf("let %s take writes again: %w", p.Target(), err)

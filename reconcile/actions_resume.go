@@ -100,7 +100,7 @@ func (r *run) seeSessions(ctx context.Context, st engine.Step) error {
 }
 
 func (r *run) seeSessionsOf(ctx context.Context, st engine.Step, p Part, until time.Time) error {
-	in := sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: p.To == spec.Internal}
+	in := server.Sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: p.To == spec.Internal}
 	role := in.Target.Endpoint.Username
 	for {
 		found := inspect(ctx, r.p, in, r.id, func(mover.Event) {})

@@ -11,7 +11,7 @@ import (
 // Undescribed is an installation that no file describes yet, and what this program
 // may have begun there.
 type Undescribed struct {
-	Installation
+	server.Installation
 	// Move is the record of a move that was begun here with another file.
 	Move engine.Observed[Move]
 }
@@ -19,7 +19,7 @@ type Undescribed struct {
 // ObserveInstallation reads what a first file is written from, besides the
 // release. It changes nothing and sees no password.
 func ObserveInstallation(ctx context.Context, kubeContext string, rel server.DeclaredRelease, p server.Passwords, r engine.Records) Undescribed {
-	out := Undescribed{Installation: ReadInstallation(ctx, kubeContext, rel, p)}
+	out := Undescribed{Installation: server.ReadInstallation(ctx, kubeContext, rel, p)}
 	out.Move, _ = engine.ReadRecord[Move](ctx, r, RecordMove)
 	return out
 }
@@ -35,12 +35,12 @@ func (e *OpenMoveError) Error() string {
 
 // MakeDraft writes down where the datastores live today, so that a plan of the
 // file has no steps. It is pure.
-func MakeDraft(in Undescribed) (Draft, error) {
+func MakeDraft(in Undescribed) (server.Draft, error) {
 	if in.Move.Is() && in.Move.Value.Open() {
-		return Draft{}, &OpenMoveError{in.Move.Value}
+		return server.Draft{}, &OpenMoveError{in.Move.Value}
 	}
 	if in.Move.Unread() {
-		return DraftOf(in.Installation, "decide: whether a move of circleci-dr is under way here could not be read: "+in.Move.Why), nil
+		return server.DraftOf(in.Installation, "decide: whether a move of circleci-dr is under way here could not be read: "+in.Move.Why), nil
 	}
-	return DraftOf(in.Installation), nil
+	return server.DraftOf(in.Installation), nil
 }

@@ -43,7 +43,7 @@ func TestDriftReportsWhatMattersAndNothingElse(t *testing.T) {
 			f.o.Workloads.Value = slices.DeleteFunc(f.o.Workloads.Value, func(w server.Workload) bool { return w.Name == "frontend" })
 		}, []DriftItem{{Class: "changed", Object: "Deployment/frontend", What: "is gone", From: "3 replicas", Fix: "helm upgrade brings it back"}}},
 		{"our Secret is gone", func(f *facts) { f.o.Postgres.Credentials = engine.NotThere[server.Credentials]() }, []DriftItem{{Class: "changed",
-			Object: "Secret " + CredentialsName(mover.PostgreSQL), What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
+			Object: "Secret " + server.CredentialsName(mover.PostgreSQL), What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
 		{"the internal database runs again", func(f *facts) {
 			f.o.Postgres.Internal.Value.StatefulSet = engine.Found(server.StatefulSet{Name: internalHost})
 		},
@@ -99,7 +99,7 @@ func TestDriftNamesAnUnfinishedMoveAndThePendingOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []DriftItem{{Class: "pending", Object: fieldOf(mover.PostgreSQL, "location"), What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: "run circleci-dr plan"}}
+	want := []DriftItem{{Class: "pending", Object: server.FieldOf(mover.PostgreSQL, "location"), What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: "run circleci-dr plan"}}
 	if got, err := Drift(s, o, time.Hour); err != nil || !slices.Equal(got, want) {
 		t.Errorf("pending: %+v, error %v", got, err)
 	}
@@ -134,7 +134,7 @@ func TestAnInspectionCountsOnlyForWhatAndWhenItLooked(t *testing.T) {
 		t.Error("an inspection of another server was taken for this one")
 	}
 	in := sidesOf(s, &o, mover.PostgreSQL)
-	old := inspectJob(in, InstallationID(o.Cluster.Value, s.Server))
+	old := server.InspectJob(in, InstallationID(o.Cluster.Value, s.Server))
 	w.jobs[old.Name] = &job{spec: old, running: 1}
 	w.clock = w.clock.Add(-time.Hour)
 	w.tick()

@@ -80,23 +80,23 @@ func twoTruths(o Observation, e mover.Engine, l Lineage) engine.Finding {
 	goOn := ""
 	if forkable(o, e) == "" {
 		goOn = "; " + choose(e, spec.External) + " goes on with " + rightName + " and sets aside what the other side took"
-		goOn += " (or internal, with " + fieldOf(e, "location") + ": internal in the file)"
+		goOn += " (or internal, with " + server.FieldOf(e, "location") + ": internal in the file)"
 	}
 	back := fmt.Sprintf("point the release at %s again: helm get values %s -n %s --revision N shows the block of a revision that did", rightName, rel.Name, rel.Namespace)
 	switch writtenTo(wrongSide) {
 	case mover.WrittenNone:
-		return block("two-truths", fieldOf(e, "location"), sourceForks, back,
+		return block("two-truths", server.FieldOf(e, "location"), sourceForks, back,
 			"%s; nothing is forked: %s", what, writesText(wrongName, wrongSide))
 	case mover.WrittenSome:
 		forked := "FORKED"
 		if writtenTo(rightSide) == mover.WrittenNone {
 			forked = "all writes since are on the wrong side"
 		}
-		return block("two-truths", fieldOf(e, "location"), sourceForks, "stop the application, and choose a side: "+back+goOn,
+		return block("two-truths", server.FieldOf(e, "location"), sourceForks, "stop the application, and choose a side: "+back+goOn,
 			"%s; %s: %s; %s", what, forked, writesText(wrongName, wrongSide), writesText(rightName, rightSide))
 	case mover.WrittenUnknown:
 	}
-	return block("two-truths", fieldOf(e, "location"), sourceForks, "stop the application, find out what was written, and "+back+goOn,
+	return block("two-truths", server.FieldOf(e, "location"), sourceForks, "stop the application, find out what was written, and "+back+goOn,
 		"%s; it may be forked: %s; %s", what, writesText(wrongName, wrongSide), writesText(rightName, rightSide))
 }
 
@@ -175,20 +175,20 @@ func keptText(kept, leftAlone []string) string {
 
 // judgeFork is what stands in the way while the release reads the wrong side:
 // that nobody chose, or that the choice cannot be carried out.
-func judgeFork(s *spec.Spec, o Observation, e mover.Engine, d declaration, l Lineage) []engine.Finding {
+func judgeFork(s *spec.Spec, o Observation, e mover.Engine, d server.Declaration, l Lineage) []engine.Finding {
 	chosen, why := o.Authoritative[e], forkable(o, e)
 	switch {
 	case chosen == "":
 		return []engine.Finding{twoTruths(o, e, l)}
 	case chosen == spec.Internal:
 		why = adoptable(s, o, e)
-	case d.location != spec.External:
+	case d.Location != spec.External:
 		why = "the spec wants it internal"
 	}
 	if why == "" {
 		return nil
 	}
-	return []engine.Finding{twoTruths(o, e, l), block("fork-choice", fieldOf(e, "location"), sourceForks, "end the fork by hand, or give what is missing, as the page says",
+	return []engine.Finding{twoTruths(o, e, l), block("fork-choice", server.FieldOf(e, "location"), sourceForks, "end the fork by hand, or give what is missing, as the page says",
 		"%s cannot be carried out: %s", choose(e, chosen), why)}
 }
 
@@ -198,10 +198,10 @@ func superfluousChoice(s *spec.Spec, o Observation) []engine.Finding {
 	var out []engine.Finding
 	for _, e := range engines {
 		chosen := o.Authoritative[e]
-		if chosen == "" || wrongSide(o, e) || declared(s, e) != nil && (chosen == spec.Internal) == o.Release.Value.Store(e).Internal {
+		if chosen == "" || wrongSide(o, e) || server.Declared(s, e) != nil && (chosen == spec.Internal) == o.Release.Value.Store(e).Internal {
 			continue
 		}
-		out = append(out, block("fork-choice", fieldOf(e, "location"), sourceForks, "leave "+choose(e, chosen)+" out; "+fieldOf(e, "location")+" says where the data are to be",
+		out = append(out, block("fork-choice", server.FieldOf(e, "location"), sourceForks, "leave "+choose(e, chosen)+" out; "+server.FieldOf(e, "location")+" says where the data are to be",
 			"there is no fork of %s to end", e.Title()))
 	}
 	return out

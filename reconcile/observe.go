@@ -101,7 +101,7 @@ func observeStores(ctx context.Context, s *spec.Spec, p server.Providers, opt Ob
 	}
 	p.SideBySide(reads...)
 	var looks []func()
-	at := map[mover.Engine]sides{}
+	at := map[mover.Engine]server.Sides{}
 	for _, e := range engines {
 		if observed(s, o, e) && o.Cluster.Is() && s.Server != nil {
 			in, installation := sidesOf(s, o, e), InstallationID(o.Cluster.Value, s.Server)
@@ -150,31 +150,31 @@ func observeInternal(ctx context.Context, p server.Providers, o *Observation, e 
 }
 
 func observeCredentials(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Engine) engine.Observed[server.Credentials] {
-	d := declared(s, e)
-	if d == nil || d.external == nil {
+	d := server.Declared(s, e)
+	if d == nil || d.External == nil {
 		return engine.NotThere[server.Credentials]()
 	}
-	return p.Passwords.Compare(ctx, kindOf(e).credentials, kindOf(e).keys, d.external.password)
+	return p.Passwords.Compare(ctx, kindOf(e).Credentials, kindOf(e).Keys, d.External.Password)
 }
 
 // observeAuthority reads the authority that the file names for the external
 // server, which the application may have to be told.
 func observeAuthority(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Engine) engine.Observed[string] {
-	d := declared(s, e)
-	if d == nil || d.external == nil || d.external.ca == nil {
+	d := server.Declared(s, e)
+	if d == nil || d.External == nil || d.External.CA == nil {
 		return engine.NotThere[string]()
 	}
-	return p.Authorities.Authority(ctx, *d.external.ca)
+	return p.Authorities.Authority(ctx, *d.External.CA)
 }
 
 // observeDatabases runs the inspect Job, or holds the recorded inspection
 // against what would be asked now.
-func observeDatabases(ctx context.Context, p server.Providers, opt ObserveOptions, d *DatastoreObservation, in sides, installation string) {
+func observeDatabases(ctx context.Context, p server.Providers, opt ObserveOptions, d *DatastoreObservation, in server.Sides, installation string) {
 	if in.Source.Endpoint == nil && in.Target.Endpoint == nil {
 		d.Inspection = engine.NotThere[Inspection]()
 		return
 	}
-	subject := subjectOf(in, installation)
+	subject := server.SubjectOf(in, installation)
 	if !opt.Inspect {
 		if d.Inspection.Is() && d.Inspection.Value.Subject != subject {
 			d.Inspection = engine.CouldNot[Inspection](errors.New(otherServers))
@@ -186,7 +186,7 @@ func observeDatabases(ctx context.Context, p server.Providers, opt ObserveOption
 
 // keep records an inspection that was just made, with what was tried of the
 // application's road.
-func (d *DatastoreObservation) keep(ctx context.Context, p server.Providers, in sides, road *Road) {
+func (d *DatastoreObservation) keep(ctx context.Context, p server.Providers, in server.Sides, road *Road) {
 	if !d.Inspection.Is() {
 		return
 	}
@@ -202,11 +202,11 @@ func (d *DatastoreObservation) keep(ctx context.Context, p server.Providers, in 
 // observed tells whether a datastore is this spec's business: it is declared,
 // or an open move has it on its way.
 func observed(s *spec.Spec, o *Observation, e mover.Engine) bool {
-	return declared(s, e) != nil || openMove(*o) && o.Move.Value.part(e) != nil
+	return server.Declared(s, e) != nil || openMove(*o) && o.Move.Value.part(e) != nil
 }
 
-func inspect(ctx context.Context, p server.Providers, in sides, installation string, progress mover.Progress) engine.Observed[Inspection] {
-	job := inspectJob(in, installation)
+func inspect(ctx context.Context, p server.Providers, in server.Sides, installation string, progress mover.Progress) engine.Observed[Inspection] {
+	job := server.InspectJob(in, installation)
 	rec, err := inspectOnce(ctx, p, job, progress)
 	if err == nil && p.Now().Sub(rec.At) > freshTime {
 		// A Job that a killed run left behind was adopted: it tells of then.
@@ -217,7 +217,7 @@ func inspect(ctx context.Context, p server.Providers, in sides, installation str
 	if err != nil {
 		return engine.CouldNot[Inspection](fmt.Errorf("inspect the databases from inside the cluster: %w", err))
 	}
-	rec.Subject = subjectOf(in, installation)
+	rec.Subject = server.SubjectOf(in, installation)
 	rec.Inwards = in.Inwards
 	return engine.Found(rec)
 }

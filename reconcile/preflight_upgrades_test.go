@@ -57,7 +57,7 @@ func TestAPlanNamesWhatLaterUpgradesAsk(t *testing.T) {
 // What is ahead comes once, whatever it is, and never in the middle of a move.
 func TestWhatIsAheadIsOneNote(t *testing.T) {
 	for minor := 0; ; minor++ {
-		s, known := SupportOf(fmt.Sprintf("4.%d", minor))
+		s, known := server.SupportOf(fmt.Sprintf("4.%d", minor))
 		if !known {
 			break
 		}

@@ -33,7 +33,7 @@ func Prove(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Engine
 	if part := o.Move.Value.part(e); part != nil && (part.To == spec.Internal) == in.Inwards {
 		req.Move, req.Epoch, req.OwnerMap = part.ID(), part.Epoch, part.OwnerMap
 	}
-	job := in.job("circleci-dr-prove-again-"+subjectOf(in, req.Installation)[:10], req)
+	job := in.Job("circleci-dr-prove-again-"+server.SubjectOf(in, req.Installation)[:10], req)
 	job.Deadline = longTime
 	raw, err := p.Movers.Run(ctx, job, progress)
 	if err != nil {

@@ -172,7 +172,7 @@ func rehearsalFindings(s *spec.Spec, o Observation, p Part) []engine.Finding {
 	case not != "":
 		return nil
 	case last.CouldNot != "" && !last.Waived:
-		return []engine.Finding{{ID: "rehearsal-impossible", Field: fieldOf(p.Engine, "external"), Source: sourceRehearsal,
+		return []engine.Finding{{ID: "rehearsal-impossible", Field: server.FieldOf(p.Engine, "external"), Source: sourceRehearsal,
 			What: fmt.Sprintf("the rehearsal of %s could not be made: %s", when(last.At), last.CouldNot),
 			Fix:  "mend the cause and run circleci-dr rehearse, or accept " + AcceptUnrehearsed}}
 	}
@@ -191,7 +191,7 @@ func foundBy(p Part, r mover.Rehearsal) []engine.Finding {
 			out = append(out, dressFinding(p, r, d))
 			continue
 		}
-		out = append(out, block("rehearsal", fieldOf(p.Engine, "external"), sourceRehearsal,
+		out = append(out, block("rehearsal", server.FieldOf(p.Engine, "external"), sourceRehearsal,
 			"change the source or the target, then run circleci-dr rehearse; rehearse --waive goes on in spite of it",
 			"the rehearsal of %s found: %s", when(r.At), d))
 	}

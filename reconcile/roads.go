@@ -80,7 +80,7 @@ func (r roads) stand(ctx context.Context, p server.Providers) {
 
 // tries has a pod connect to the target from each place that the application
 // speaks from.
-func (r roads) tries(ctx context.Context, p server.Providers, in sides) []func() {
+func (r roads) tries(ctx context.Context, p server.Providers, in server.Sides) []func() {
 	road := r[in.Engine]
 	if road == nil {
 		return nil
@@ -95,7 +95,7 @@ func (r roads) tries(ctx context.Context, p server.Providers, in sides) []func()
 }
 
 // judge reads what network policies say of the same way.
-func (r *Road) judge(ctx context.Context, p server.Providers, in sides) {
+func (r *Road) judge(ctx context.Context, p server.Providers, in server.Sides) {
 	var stands []server.Stand
 	for _, t := range r.Tries {
 		stands = append(stands, t.Stand)
@@ -107,7 +107,7 @@ func (r *Road) judge(ctx context.Context, p server.Providers, in sides) {
 	r.Verdicts = verdicts.Value
 }
 
-func tryRoad(ctx context.Context, p server.Providers, in sides, t *RoadTry) {
+func tryRoad(ctx context.Context, p server.Providers, in server.Sides, t *RoadTry) {
 	raw, err := p.Movers.Run(ctx, reachJob(in, t.Stand), func(mover.Event) {})
 	var res mover.ReachResult
 	if err == nil {
@@ -125,18 +125,18 @@ const reachTime = time.Minute
 
 // reachJob is the pod that stands in a workload's place. One that a killed run
 // left behind is found by its name, or ends by itself.
-func reachJob(in sides, s server.Stand) server.MoverJob {
+func reachJob(in server.Sides, s server.Stand) server.MoverJob {
 	id := engine.Fingerprint(struct {
 		To server.MoverSide
 		At server.Stand
 	}{in.Target, s})[:10]
-	job := sides{Engine: in.Engine, Target: in.Target}.job("circleci-dr-reach-"+id, mover.Request{Operation: mover.OpReach})
+	job := server.Sides{Engine: in.Engine, Target: in.Target}.Job("circleci-dr-reach-"+id, mover.Request{Operation: mover.OpReach})
 	job.Deadline, job.Stand = reachTime, &s
 	return job
 }
 
 // hostsOf are the target's hosts with the addresses that any pod saw of them.
-func hostsOf(in sides, tries []RoadTry) []mover.Reached {
+func hostsOf(in server.Sides, tries []RoadTry) []mover.Reached {
 	var out []mover.Reached
 	add := func(r mover.Reached) {
 		i := slices.IndexFunc(out, func(o mover.Reached) bool { return o.Host == r.Host })

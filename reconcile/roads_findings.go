@@ -37,7 +37,7 @@ func checkRoad(o Observation, p Part) []engine.Finding {
 
 func untried(p Part, whose string, workloads []string, why string) engine.Finding {
 	what, brief := sentences("whether %s%s can reach %s from where they stand was not tried: %s", whose, some(workloads, 4), p.External, why)
-	return engine.Finding{ID: "road-untried", Field: hostFieldOf(p.Engine), Source: sourceRoad, What: what, Brief: brief,
+	return engine.Finding{ID: "road-untried", Field: server.HostFieldOf(p.Engine), Source: sourceRoad, What: what, Brief: brief,
 		Fix: "try it from one of their pods, or see that nothing keeps them from it"}
 }
 
@@ -93,9 +93,9 @@ func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) en
 	few := t.Result.Login == "" && 2*failed < len(t.Result.Hosts)
 	if few || len(t.Dropped) > 0 && !explained {
 		what, brief := sentences(format, args...)
-		return engine.Finding{ID: "application-road", Field: hostFieldOf(p.Engine), Source: sourceRoad, Fix: fix, What: what, Brief: brief}
+		return engine.Finding{ID: "application-road", Field: server.HostFieldOf(p.Engine), Source: sourceRoad, Fix: fix, What: what, Brief: brief}
 	}
-	return block("application-road", hostFieldOf(p.Engine), sourceRoad, fix, format, args...)
+	return block("application-road", server.HostFieldOf(p.Engine), sourceRoad, fix, format, args...)
 }
 
 // likeness says how the pod is like the workload's.
@@ -128,5 +128,5 @@ func verdictFinding(v server.PolicyVerdict, p Part) engine.Finding {
 		what = fmt.Sprintf("whether NetworkPolicy %s lets %s reach %s cannot be told: %s", strings.Join(v.Policies, ", "), whose, v.Host, v.Undecided)
 		fix = "see that it does"
 	}
-	return engine.Finding{ID: "network-policy", Field: hostFieldOf(p.Engine), Source: sourceRoad, What: what, Fix: fix}
+	return engine.Finding{ID: "network-policy", Field: server.HostFieldOf(p.Engine), Source: sourceRoad, What: what, Fix: fix}
 }

@@ -174,9 +174,9 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"not in the spec", func(f *facts) { f.s.Datastores.PostgreSQL = nil }},
 		{"wanted external, is internal", func(*facts) {}},
 		{"wanted external, adopted", func(f *facts) { f.external("theirs") }},
-		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(CredentialsName(mover.PostgreSQL)) }},
+		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(server.CredentialsName(mover.PostgreSQL)) }},
 		{"wanted external, is external, our Secret is unknown", func(f *facts) {
-			f.external(CredentialsName(mover.PostgreSQL))
+			f.external(server.CredentialsName(mover.PostgreSQL))
 			f.o.Postgres.Credentials = engine.CouldNot[server.Credentials](errRead)
 		}},
 		{"wanted external, adopted, our Secret is unknown", func(f *facts) {
@@ -227,12 +227,12 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"proven", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveOpen), at)) }},
 		{"committed", func(f *facts) {
 			f.stopped()
-			f.external(CredentialsName(mover.PostgreSQL))
+			f.external(server.CredentialsName(mover.PostgreSQL))
 			f.move(proven(open(f, MoveCommitted), at))
 		}},
 		{"committed, in doubt", func(f *facts) {
 			f.stopped()
-			f.external(CredentialsName(mover.PostgreSQL))
+			f.external(server.CredentialsName(mover.PostgreSQL))
 			m := proven(open(f, MoveCommitted), at)
 			m.Deciding = true
 			f.move(m)
@@ -240,7 +240,7 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"committed, release internal again", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveCommitted), at)) }},
 		{"committed, wanted internal", func(f *facts) {
 			f.s = internalSpec()
-			f.external(CredentialsName(mover.PostgreSQL))
+			f.external(server.CredentialsName(mover.PostgreSQL))
 			f.move(proven(open(f, MoveCommitted), at))
 		}},
 		{"returning", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveReturning), at)) }},

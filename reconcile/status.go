@@ -35,7 +35,7 @@ func Status(s *spec.Spec, o Observation, file string) []StatusLine {
 	out = append(out, statusRelease(o), statusApplication(o))
 	out = append(out, statusAiling(o)...)
 	for _, e := range engines {
-		if declared(s, e) != nil || kindOf(e).words.plain {
+		if server.Declared(s, e) != nil || kindOf(e).words.plain {
 			out = append(out, statusStore(o, e), statusServers(o, e))
 		}
 	}

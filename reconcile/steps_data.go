@@ -10,13 +10,14 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 func credentialsStep(s *spec.Spec, o Observation, e mover.Engine) engine.Step {
 	t := kindOf(e)
-	st := ofEngine(e, engine.NewStep(ActCredentials, t.credentials, "Write the Secret the application will read"))
-	ref := declared(s, e).external.password
+	st := ofEngine(e, engine.NewStep(ActCredentials, t.Credentials, "Write the Secret the application will read"))
+	ref := server.Declared(s, e).External.Password
 	st.Reason = fmt.Sprintf("the chart reads the password there, as %s", strings.Join(credentialKeys(o, e), " and as "))
 	from := "absent"
 	if c := o.store(e).Credentials; c.Is() {
@@ -25,7 +26,7 @@ func credentialsStep(s *spec.Spec, o Observation, e mover.Engine) engine.Step {
 			from = c.Value.Problem
 		}
 	}
-	st.Changes = []engine.Change{{Field: fieldOf(e, "external", "password"), From: "Secret " + t.credentials + " " + from, To: "copied from " + describeRef(ref)}}
+	st.Changes = []engine.Change{{Field: server.FieldOf(e, "external", "password"), From: "Secret " + t.Credentials + " " + from, To: "copied from " + describeRef(ref)}}
 	st.Estimate = engine.Estimate{High: time.Second}
 	return st
 }
@@ -89,9 +90,9 @@ func copyStep(o Observation, p Part) engine.Step {
 	st := engine.NewStep(ActCopy, p.Target(), title)
 	st.Reason = "the data has to be on the target before the application is"
 	st.Risk, st.Accept = engine.Outage, AcceptOutage
-	before, field := "nothing of this installation", hostFieldOf(p.Engine)
+	before, field := "nothing of this installation", server.HostFieldOf(p.Engine)
 	if p.To == spec.Internal {
-		before, field = "nothing", fieldOf(p.Engine, "location")
+		before, field = "nothing", server.FieldOf(p.Engine, "location")
 	}
 	if p.Replaces > 0 {
 		before = fmt.Sprintf("the old data, superseded at epoch %d", p.Replaces)

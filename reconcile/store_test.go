@@ -18,24 +18,24 @@ import (
 func TestEveryKindOfDatastoreIsWhole(t *testing.T) {
 	var moved []mover.Engine
 	for _, k := range moves {
-		moved = append(moved, k.engine)
+		moved = append(moved, k.Engine)
 		v := reflect.ValueOf(*k)
 		for i := range v.NumField() {
 			if f := v.Field(i); f.Kind() != reflect.Bool && f.IsZero() {
-				t.Errorf("%s has no %s", k.engine, v.Type().Field(i).Name)
+				t.Errorf("%s has no %s", k.Engine, v.Type().Field(i).Name)
 			}
 		}
-		if k.engine.Title() == "" || k.words.fence == "" || k.words.proof == "" || k.words.tables == "" || !strings.Contains(k.words.fenceTitle, "%s") {
-			t.Errorf("%s lacks words: %+v", k.engine, k.words)
+		if k.Engine.Title() == "" || k.words.fence == "" || k.words.proof == "" || k.words.tables == "" || !strings.Contains(k.words.fenceTitle, "%s") {
+			t.Errorf("%s lacks words: %+v", k.Engine, k.words)
 		}
 		var o Observation
 		for _, other := range moves {
 			if other != k && k.observed(&o) == other.observed(&o) {
-				t.Errorf("%s and %s are observed in one place", k.engine, other.engine)
+				t.Errorf("%s and %s are observed in one place", k.Engine, other.Engine)
 			}
 		}
 	}
-	if want := Engines(); !slices.Equal(moved, want) {
+	if want := server.Engines(); !slices.Equal(moved, want) {
 		t.Errorf("what a move does is known of %v, and there are %v", moved, want)
 	}
 }

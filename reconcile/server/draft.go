@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -16,16 +15,16 @@ import (
 type Installation struct {
 	// Context is the kubeconfig context it was read by.
 	Context string
-	server.DeclaredRelease
+	DeclaredRelease
 	// Secrets are those that may hold the password of an external server, by
 	// name.
-	Secrets map[string]engine.Observed[server.SecretInfo]
+	Secrets map[string]engine.Observed[SecretInfo]
 }
 
 // ReadInstallation reads what a first file is written from, besides the
 // release. It changes nothing and sees no password.
-func ReadInstallation(ctx context.Context, kubeContext string, rel server.DeclaredRelease, p server.Passwords) Installation {
-	out := Installation{Context: kubeContext, DeclaredRelease: rel, Secrets: map[string]engine.Observed[server.SecretInfo]{}}
+func ReadInstallation(ctx context.Context, kubeContext string, rel DeclaredRelease, p Passwords) Installation {
+	out := Installation{Context: kubeContext, DeclaredRelease: rel, Secrets: map[string]engine.Observed[SecretInfo]{}}
 	for _, e := range Engines() {
 		for _, name := range secretsWithPassword(e, rel.Release.Store(e)) {
 			out.Secrets[name] = p.Info(ctx, name)
@@ -90,7 +89,7 @@ func nameFor(release string) string {
 	return strings.Trim(name[:min(40, len(name))], "-")
 }
 
-func (d *Draft) server(rel server.Release) {
+func (d *Draft) server(rel Release) {
 	if rel.Status != "deployed" {
 		d.remark("server.release", fmt.Sprintf("decide: the newest revision, %d, is %s and not deployed, so what runs may be an older one, with other values. To see them:\n  helm --kube-context %s --namespace %s history %s",
 			rel.Revision, rel.Status, shellWord(d.Spec.Server.KubeContext), rel.Namespace, rel.Name))
@@ -121,19 +120,19 @@ func (d *Draft) heard(remarks []remark) {
 	}
 }
 
-func (d *Draft) internal(e mover.Engine, live server.ReleaseStore) {
+func (d *Draft) internal(e mover.Engine, live ReleaseStore) {
 	name := ""
 	if live.FullName != string(e) {
 		name = ", under the name " + live.FullName
 	}
-	d.remark(fieldOf(e, "location"), "in the release"+name+". To move it out, fill the block below and write external here")
+	d.remark(FieldOf(e, "location"), "in the release"+name+". To move it out, fill the block below and write external here")
 }
 
 // external is what both engines have to say of a server outside the release.
 func (d *Draft) external(in Installation, e mover.Engine, username *string) spec.SecretRef {
-	field := fieldOf(e, "external")
+	field := FieldOf(e, "external")
 	if *username == "" {
-		*username = KindOf(e).superuser
+		*username = KindOf(e).Superuser
 		d.remark(field+".username", "decide: the release names no user. plan refuses this file until both name the same one")
 	}
 	d.offer(field, "diskGiB")
@@ -145,11 +144,11 @@ func (d *Draft) external(in Installation, e mover.Engine, username *string) spec
 }
 
 // trust offers the authority of a server that has one of its own.
-func (d *Draft) trust(rel server.Release, e mover.Engine, encrypts bool) {
+func (d *Draft) trust(rel Release, e mover.Engine, encrypts bool) {
 	if !encrypts {
 		return
 	}
-	field := fieldOf(e, "external.tls.ca")
+	field := FieldOf(e, "external.tls.ca")
 	if n := len(rel.Trust.Certificates); n > 0 {
 		d.remark(field, fmt.Sprintf("decide: the application trusts %d certificates of its own (tls.certificates). If the authority of this server is one of them, put it into a file and name that here", n))
 	}

@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"cmp"
@@ -8,14 +8,13 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // secretsWithPassword names the Secrets that may hold the password of an
 // external server: the one the release is told to read, or those that the chart
 // makes of a password in its values.
-func secretsWithPassword(e mover.Engine, live server.ReleaseStore) []string {
+func secretsWithPassword(e mover.Engine, live ReleaseStore) []string {
 	switch {
 	case live.Internal:
 		return nil
@@ -69,7 +68,7 @@ func passwordOf(in Installation, e mover.Engine) (spec.SecretRef, []string) {
 
 // hasPlainPassword tells whether the values hold the password of an external
 // server.
-func hasPlainPassword(e mover.Engine, said server.DeclaredValues) bool {
+func hasPlainPassword(e mover.Engine, said DeclaredValues) bool {
 	return slices.ContainsFunc(ValuesSecrets(), func(path string) bool {
 		_, set := said.Fact(path)
 		return set && strings.HasPrefix(path, string(e)+".") && !strings.HasSuffix(path, ".postgresPassword") // the internal superuser's
@@ -77,7 +76,7 @@ func hasPlainPassword(e mover.Engine, said server.DeclaredValues) bool {
 }
 
 // keyIn finds the key of a Secret with the password.
-func keyIn(got engine.Observed[server.SecretInfo], e mover.Engine) (spec.SecretRef, []string) {
+func keyIn(got engine.Observed[SecretInfo], e mover.Engine) (spec.SecretRef, []string) {
 	if !got.Is() {
 		return spec.SecretRef{}, nil
 	}

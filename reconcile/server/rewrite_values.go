@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"cmp"
@@ -89,11 +89,11 @@ func settingsOf(e mover.Engine, namespace string, block map[string]any) map[stri
 	t := KindOf(e)
 	internal := block["internal"] == true
 	name := cmp.Or(textAt(block, "fullnameOverride"), string(e))
-	out["internal"] = []string{valueText(internal)}
+	out["internal"] = []string{ValueText(internal)}
 	out["secret"] = []string{cmp.Or(textAt(block, "auth", "existingSecret"), name)}
-	out["user"], out["key"] = escaped(textAt(block, "auth", "username")), t.keys
+	out["user"], out["key"] = escaped(textAt(block, "auth", "username")), t.Keys
 	if internal {
-		out["user"], out["key"] = append(out["user"], escaped(t.superuser)...), t.chartKeys
+		out["user"], out["key"] = append(out["user"], escaped(t.Superuser)...), t.ChartKeys
 	}
 	hosts, secure := t.values.hosts(block, name)
 	if t.values.listed {
@@ -161,5 +161,5 @@ func textAt(block map[string]any, names ...string) string {
 	if v == nil {
 		return ""
 	}
-	return valueText(v)
+	return ValueText(v)
 }
