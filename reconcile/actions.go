@@ -198,9 +198,9 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 			return fmt.Errorf("open the move: revision %d of release %s is %s and reads %s %s; there is no revision to go back to",
 				rel.Revision, rel.Name, rel.Status, p.Engine.Title(), cmp.Or(live.At(), "nowhere"))
 		}
-		lineage, _ := engine.ReadRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
+		lineage, _ := engine.ReadRecord[server.Lineage](ctx, r.p.Records, server.RecordLineage(p.Engine))
 		if lineage.Unread() {
-			return fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), lineage.Why)
+			return fmt.Errorf("read record %s: %s", server.RecordLineage(p.Engine), lineage.Why)
 		}
 		p.Epoch = nextEpoch(lineage)
 		p.Fence, p.Copy, p.Proof, p.Committed = nil, nil, nil, false

@@ -108,10 +108,10 @@ func adoptStep(o Observation, p Part) engine.Step {
 
 func lookAdopt(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	p := r.adopt[engineOf(st)]
-	l, _ := engine.ReadRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
+	l, _ := engine.ReadRecord[server.Lineage](ctx, r.p.Records, server.RecordLineage(p.Engine))
 	switch {
 	case l.Unread():
-		return engine.Look{}, fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), l.Why)
+		return engine.Look{}, fmt.Errorf("read record %s: %s", server.RecordLineage(p.Engine), l.Why)
 	case l.Is() && l.Value.Authoritative == spec.Internal && l.Value.Epoch == p.Epoch && !l.Value.Adopting:
 		why := fmt.Sprintf("the internal %s is authoritative at epoch %d", p.Engine.Title(), p.Epoch)
 		return engine.Look{Settled: true, Why: why + "; kept outside as " + keptText(l.Value.SetAside, l.Value.LeftAlone)}, nil
@@ -130,9 +130,9 @@ func applyAdopt(ctx context.Context, r *run, st engine.Step) error {
 	if _, err := runMover[json.RawMessage](ctx, r, st, ask(mover.OpCommit, both)); err != nil {
 		return err
 	}
-	l := Lineage{Epoch: p.Epoch, Authoritative: spec.Internal, Endpoint: p.External, Move: p.ID() + chosen, At: r.p.Now(), Adopting: true,
+	l := server.Lineage{Epoch: p.Epoch, Authoritative: spec.Internal, Endpoint: p.External, Move: p.ID() + chosen, At: r.p.Now(), Adopting: true,
 		Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret}
-	if err := engine.ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
+	if err := engine.ReplaceRecord(ctx, r.p.Records, server.RecordLineage(p.Engine), l); err != nil {
 		return err
 	}
 	kept, err := runMover[mover.SetAsideResult](ctx, r, st, ask(mover.OpSetAside, server.Sides{Engine: p.Engine, Source: both.Source, Inwards: true}))
@@ -145,5 +145,5 @@ func applyAdopt(ctx context.Context, r *run, st engine.Step) error {
 		return fmt.Errorf("let the internal side take writes again: %w", err)
 	}
 	l.Adopting, l.SetAside, l.LeftAlone = false, kept.Databases, kept.LeftAlone
-	return engine.ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l)
+	return engine.ReplaceRecord(ctx, r.p.Records, server.RecordLineage(p.Engine), l)
 }

@@ -181,7 +181,7 @@ func driftDatabases(o Observation, e mover.Engine) []DriftItem {
 	if !in.Is() || openMove(o) {
 		return nil
 	}
-	inside, outside := in.Value.sides()
+	inside, outside := in.Value.Sides()
 	side, where, object := outside, spec.External, "external "+e.Title()
 	if o.Release.Value.Store(e).Internal {
 		side, where, object = inside, spec.Internal, "internal "+e.Title()

@@ -18,22 +18,13 @@ import (
 // took writes meanwhile decides whether there are really two; who cannot tell
 // is treated as if it had.
 
-// inAndOut are both sides of an inspection by where they are; nil where a side
-// was not there to look at.
-func (in Inspection) inAndOut() (inside, outside *mover.InspectedSide) {
-	if in.Inwards {
-		return in.Target, in.Source
-	}
-	return in.Source, in.Target
-}
-
 // inspected is one side of a datastore as it was inspected, nil when it was not.
 func (o *Observation) inspected(e mover.Engine, at spec.Location) *mover.InspectedSide {
 	in := o.store(e).Inspection
 	if !in.Is() {
 		return nil
 	}
-	inside, outside := in.Value.inAndOut()
+	inside, outside := in.Value.Sides()
 	if at == spec.Internal {
 		return inside
 	}
@@ -42,7 +33,7 @@ func (o *Observation) inspected(e mover.Engine, at spec.Location) *mover.Inspect
 
 // contradicts tells whether the release reads another side than the one that
 // is authoritative.
-func contradicts(live server.ReleaseStore, l Lineage) bool {
+func contradicts(live server.ReleaseStore, l server.Lineage) bool {
 	return (l.Authoritative == spec.Internal) != live.Internal
 }
 
@@ -55,7 +46,7 @@ func wrongSide(o Observation, e mover.Engine) bool {
 }
 
 // sideName names a side of a lineage for people.
-func sideName(e mover.Engine, l Lineage, at spec.Location) string {
+func sideName(e mover.Engine, l server.Lineage, at spec.Location) string {
 	if at == spec.External {
 		return l.Endpoint
 	}
@@ -64,7 +55,7 @@ func sideName(e mover.Engine, l Lineage, at spec.Location) string {
 
 // twoTruths is the release that reads the side that lost its turn. It says
 // what both sides know of their last writes, and nobody chooses silently.
-func twoTruths(o Observation, e mover.Engine, l Lineage) engine.Finding {
+func twoTruths(o Observation, e mover.Engine, l server.Lineage) engine.Finding {
 	rel, right := o.Release.Value, l.Authoritative
 	wrong := spec.Internal
 	if right == spec.Internal {
@@ -175,7 +166,7 @@ func keptText(kept, leftAlone []string) string {
 
 // judgeFork is what stands in the way while the release reads the wrong side:
 // that nobody chose, or that the choice cannot be carried out.
-func judgeFork(s *spec.Spec, o Observation, e mover.Engine, d server.Declaration, l Lineage) []engine.Finding {
+func judgeFork(s *spec.Spec, o Observation, e mover.Engine, d server.Declaration, l server.Lineage) []engine.Finding {
 	chosen, why := o.Authoritative[e], forkable(o, e)
 	switch {
 	case chosen == "":

@@ -80,7 +80,7 @@ type closedError struct {
 func (r *run) askWrites(ctx context.Context, p Part) (*mover.SideWrites, error) {
 	in := server.Sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: r.move.Back()}
 	for try := 1; ; try++ {
-		found := inspect(ctx, r.p, in, r.id, func(mover.Event) {})
+		found := server.Inspect(ctx, r.p, in, r.id, func(mover.Event) {})
 		var err error
 		switch {
 		case found.Unread():

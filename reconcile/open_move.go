@@ -37,8 +37,8 @@ func planOpen(s *spec.Spec, o Observation) ([]engine.Step, []engine.Finding) {
 
 // committedLineage is what a committed move wrote, for a cluster whose record
 // may have been lost since.
-func committedLineage(m Move, p Part) Lineage {
-	return Lineage{Epoch: p.Epoch, Authoritative: p.To, Endpoint: p.External, Move: m.ID, At: m.Opened}
+func committedLineage(m Move, p Part) server.Lineage {
+	return server.Lineage{Epoch: p.Epoch, Authoritative: p.To, Endpoint: p.External, Move: m.ID, At: m.Opened}
 }
 
 // planOtherWay handles an unfinished move that the spec no longer wants.

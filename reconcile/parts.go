@@ -74,7 +74,7 @@ func replaces(o *Observation, e mover.Engine, to spec.Location) int {
 
 func keptVolume(store server.InternalStore) bool { return len(store.Volumes) > 0 }
 
-func nextEpoch(l engine.Observed[Lineage]) int { return l.Value.Epoch + 1 }
+func nextEpoch(l engine.Observed[server.Lineage]) int { return l.Value.Epoch + 1 }
 
 // ownerMap renames the superuser of one side to that of the other, where the
 // external admin role is no superuser, as a managed service gives it.

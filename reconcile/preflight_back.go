@@ -59,7 +59,7 @@ func ours(o Observation, p Part) bool {
 // preflightPostgresBack judges the external side as a source. A managed
 // service's admin role is no superuser: what it may not read is in the way, and
 // passwords of roles stay what they are on the kept volume.
-func preflightPostgresBack(p Part, insp Inspection) []engine.Finding {
+func preflightPostgresBack(p Part, insp server.Inspection) []engine.Finding {
 	out := sideTrouble(mover.PostgreSQL, "source", spec.External, insp.Source)
 	if len(out) > 0 {
 		return out

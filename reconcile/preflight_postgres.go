@@ -68,7 +68,7 @@ const otherServers = "the recorded inspection looked at other servers; run circl
 
 // unreadFinding says what to do: look for the first time or again, or mend what
 // kept the mover from looking.
-func unreadFinding(e mover.Engine, insp engine.Observed[Inspection]) engine.Finding {
+func unreadFinding(e mover.Engine, insp engine.Observed[server.Inspection]) engine.Finding {
 	why, fix := insp.Why, "repair what the message names, then plan again"
 	switch why {
 	case "":

@@ -15,7 +15,7 @@ import (
 func checkTargetFree(o Observation, p Part, dst mover.Database) []engine.Finding {
 	if o.Cluster.Is() && dst.Lineage != nil {
 		l := dst.Lineage
-		if l.Installation != InstallationID(o.Cluster.Value, &spec.Server{Namespace: o.Release.Value.Namespace, Release: o.Release.Value.Name}) {
+		if l.Installation != server.InstallationID(o.Cluster.Value, &spec.Server{Namespace: o.Release.Value.Namespace, Release: o.Release.Value.Name}) {
 			return []engine.Finding{block("target-of-other", server.HostFieldOf(p.Engine), docsOf(p.Engine), "use another server",
 				"the target belongs to another installation (%s)", l.Installation)}
 		}

@@ -29,7 +29,7 @@ func Prove(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Engine
 	case inside.Endpoint == nil:
 		return proof, &UnreadableError{What: []string{"internal " + e.Title() + ": it does not run, so there is nothing to compare with" + lastProof(o, e)}}
 	}
-	req := mover.Request{Operation: mover.OpProve, Installation: InstallationID(o.Cluster.Value, s.Server), Streams: s.Mover.Streams, Thorough: true}
+	req := mover.Request{Operation: mover.OpProve, Installation: server.InstallationID(o.Cluster.Value, s.Server), Streams: s.Mover.Streams, Thorough: true}
 	if part := o.Move.Value.part(e); part != nil && (part.To == spec.Internal) == in.Inwards {
 		req.Move, req.Epoch, req.OwnerMap = part.ID(), part.Epoch, part.OwnerMap
 	}

@@ -73,16 +73,11 @@ func restsOn(s *spec.Spec, o Observation, p Part) string {
 	if dst := in.Target; dst != nil && dst.Database != nil {
 		rests.To, rests.Role, rests.Extensions = dst.Database.VersionNum, dst.Database.Role, dst.Database.Extensions
 		// A copy makes it a member of what it carries, also one that went back.
-		rests.Role.MemberOf = slices.DeleteFunc(slices.Clone(rests.Role.MemberOf), func(role string) bool { return in.carries(role) })
+		rests.Role.MemberOf = slices.DeleteFunc(slices.Clone(rests.Role.MemberOf), func(role string) bool { return in.Carries(role) })
 		rests.Server = p.External + " " + dst.Database.SystemIdentifier
 	}
 	rests.PgDump = dumpFor(in.PgDump, rests.From, rests.To)
 	return engine.Fingerprint(rests)[:16]
-}
-
-// carries tells a role that the source has too.
-func (i Inspection) carries(role string) bool {
-	return i.Source != nil && i.Source.Database != nil && slices.ContainsFunc(i.Source.Database.Roles, func(r mover.RoleInfo) bool { return r.Name == role })
 }
 
 // schemaNow is the fingerprint of the source's schema, empty when it is unknown.

@@ -48,7 +48,7 @@ func Rehearse(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Eng
 	}
 	part := newPart(&o, e, *d, spec.External)
 	job := sidesOf(s, &o, e).Job("circleci-dr-rehearse-"+part.ID(), mover.Request{
-		Operation: mover.OpRehearse, Installation: InstallationID(o.Cluster.Value, s.Server), Move: part.ID(), Epoch: part.Epoch,
+		Operation: mover.OpRehearse, Installation: server.InstallationID(o.Cluster.Value, s.Server), Move: part.ID(), Epoch: part.Epoch,
 		Streams: s.Mover.Streams, OwnerMap: part.OwnerMap,
 	})
 	job.Deadline = quickTime

@@ -71,7 +71,7 @@ type action struct {
 func newRun(ctx context.Context, s *spec.Spec, o Observation, plan engine.Plan, p server.Providers, opt engine.Options, ev engine.Events) (*run, error) {
 	r := &run{
 		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, keys: map[mover.Engine][]string{}, parts: foreseen(s, o, partsWanted(s, &o)),
-		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[mover.Engine]Part{}, proved: map[mover.Engine]bool{}, read: map[mover.Engine]*mover.ReadResult{},
+		id: server.InstallationID(o.Cluster.Value, s.Server), adopt: map[mover.Engine]Part{}, proved: map[mover.Engine]bool{}, read: map[mover.Engine]*mover.ReadResult{},
 		carried: map[mover.Engine]sizes{},
 		lost:    func() bool { return engine.LeaseLost(ctx) != nil },
 	}
@@ -257,13 +257,13 @@ func (r *run) writeApplied(ctx context.Context) error {
 	if !rel.Is() || !ws.Is() {
 		return fmt.Errorf("record what was applied: %s%s", rel.Why, ws.Why)
 	}
-	a := Applied{
+	a := server.Applied{
 		At: r.p.Now(), By: r.opt.By, SpecDigest: r.s.Digest(), Plan: r.plan.ID, Revision: rel.Value.Revision,
-		ChartVersion: rel.Value.ChartVersion, ConfigDigest: rel.Value.ConfigDigest, Replicas: map[string]int{}, Stores: map[mover.Engine]AppliedStore{},
+		ChartVersion: rel.Value.ChartVersion, ConfigDigest: rel.Value.ConfigDigest, Replicas: map[string]int{}, Stores: map[mover.Engine]server.AppliedStore{},
 	}
 	for _, e := range engines {
 		if d := server.Declared(r.s, e); d != nil {
-			at := AppliedStore{Location: d.Location}
+			at := server.AppliedStore{Location: d.Location}
 			if d.Location == spec.External {
 				at.Endpoint = d.External.At()
 			}
@@ -273,5 +273,5 @@ func (r *run) writeApplied(ctx context.Context) error {
 	for _, w := range ws.Value {
 		a.Replicas[w.Key()] = w.Replicas
 	}
-	return engine.ReplaceRecord(ctx, r.p.Records, RecordApplied, a)
+	return engine.ReplaceRecord(ctx, r.p.Records, server.RecordApplied, a)
 }

@@ -160,7 +160,7 @@ func statusServers(o Observation, e mover.Engine) StatusLine {
 	case in.Unread():
 		line.Text = "unknown: " + cmp.Or(in.Why, "never inspected")
 	default:
-		inside, outside := in.Value.sides()
+		inside, outside := in.Value.Sides()
 		line.Text = fmt.Sprintf("inspected %s ago: ", o.At.Sub(in.Value.At).Round(time.Second))
 		line.Text += describeSide(e, "internal", inside) + ", " + describeSide(e, "external", outside)
 	}

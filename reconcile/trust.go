@@ -51,7 +51,7 @@ func untold(s *spec.Spec, o Observation, e mover.Engine, trust server.Trust) []s
 	if verifies, _ := server.ApplicationVerifies(s, e); !verifies || !in.Is() || !authority.Is() {
 		return nil
 	}
-	_, outside := in.Value.sides()
+	_, outside := in.Value.Sides()
 	if outside == nil || outside.Database == nil {
 		return nil
 	}

@@ -21,7 +21,7 @@ func entrusting(shown mover.Presented, authority engine.Observed[string], trust 
 	o := Observation{At: time.Now()}
 	o.Release = engine.Found(server.Release{Name: "server", Namespace: "ci", ChartVersion: "4.10.0", Trust: trust, Mongo: server.ReleaseStore{Internal: true, FullName: "mongodb"}})
 	o.Mongo.Authority = authority
-	o.Mongo.Inspection = engine.Found(Inspection{InspectResult: mover.InspectResult{Target: &mover.InspectedSide{Database: &mover.Database{Presented: []mover.Presented{shown}}}}})
+	o.Mongo.Inspection = engine.Found(server.Inspection{InspectResult: mover.InspectResult{Target: &mover.InspectedSide{Database: &mover.Database{Presented: []mover.Presented{shown}}}}})
 	return o
 }
 

@@ -192,7 +192,7 @@ func TestAPlanSaysWhatTheValuesFilesWillDo(t *testing.T) {
 		{"after the move, in line", []func(*facts){moved, right}, nil},
 		{"nothing in the files", []func(*facts){moved, func(f *facts) { f.o.Values = engine.Found(said()) }},
 			[]string{"values-trap: postgresql.internal is not set, which means true, 4 more not set|" + write}},
-		{"pointed back with old files", []func(*facts){wrong, func(f *facts) { f.lineage(Lineage{Epoch: 1, Authoritative: spec.External}) }},
+		{"pointed back with old files", []func(*facts){wrong, func(f *facts) { f.lineage(server.Lineage{Epoch: 1, Authoritative: spec.External}) }},
 			[]string{"values-trap: would bring the internal PostgreSQL back|" + write}},
 		{"internal, and files that are not", []func(*facts){func(f *facts) { right(f); f.s.Datastores = internalSpec().Datastores }},
 			[]string{"values-trap: would point the application at another PostgreSQL|" + write}},
@@ -275,7 +275,7 @@ func TestDriftAsksForTheReleasesOwnSecret(t *testing.T) {
 	_, f := after(t)
 	f.s.Server.Values = []string{"values.yaml"}
 	f.external("mine")
-	f.o.Applied = engine.NotThere[Applied]()
+	f.o.Applied = engine.NotThere[server.Applied]()
 	files := func(secret string) {
 		f.o.Values = engine.Found(said("postgresql.internal", false, "postgresql.postgresqlHost", externalHost, "postgresql.secureMode", true,
 			"postgresql.auth.username", "circleci", "postgresql.auth.existingSecret", secret))
