@@ -10,8 +10,9 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// storeKind is a kind of datastore with what it is for a move. Each kind has a
-// file of its own in this room too.
+// storeKind is a kind of datastore with what is so of it when it moves. Each kind
+// has a file of its own in this room too that makes one, and what is not registered
+// is nobody's.
 type storeKind struct {
 	*server.StoreKind
 	words    storeWords
