@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,19 +46,19 @@ func init() { // an initialiser would be a cycle: go-back is an action and ends 
 func lookCredentials(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	e := engineOf(st)
 	t := kindOf(e)
-	c := r.p.Passwords.Compare(ctx, t.credentials, r.keys[e], declared(r.s, e).external.password)
+	c := r.p.Passwords.Compare(ctx, t.Credentials, r.keys[e], server.Declared(r.s, e).External.Password)
 	switch {
 	case c.Unread():
-		return engine.Look{}, fmt.Errorf("read Secret %s: %s", t.credentials, c.Why)
+		return engine.Look{}, fmt.Errorf("read Secret %s: %s", t.Credentials, c.Why)
 	case c.Is() && c.Value.Matches:
-		return engine.Look{Settled: true, Why: "Secret " + t.credentials + " is already right"}, nil
+		return engine.Look{Settled: true, Why: "Secret " + t.Credentials + " is already right"}, nil
 	}
-	return engine.Look{Why: "Secret " + t.credentials + " does not hold the referenced password"}, nil
+	return engine.Look{Why: "Secret " + t.Credentials + " does not hold the referenced password"}, nil
 }
 
 func applyCredentials(ctx context.Context, r *run, st engine.Step) error {
 	e := engineOf(st)
-	return r.p.Passwords.Copy(ctx, kindOf(e).credentials, r.keys[e], declared(r.s, e).external.password)
+	return r.p.Passwords.Copy(ctx, kindOf(e).Credentials, r.keys[e], server.Declared(r.s, e).External.Password)
 }
 
 // store is the name of a datastore's StatefulSet and Service.
@@ -119,7 +120,7 @@ func (r *run) counted(ws []server.Workload) []server.Workload {
 	if h := r.move.HandOff; h != nil && r.move.Phase == MoveCommitted {
 		ws = slices.Clone(ws)
 		for i := range ws {
-			ws[i].Autoscaler = orElse(ws[i].Autoscaler, string(h.By))
+			ws[i].Autoscaler = cmp.Or(ws[i].Autoscaler, string(h.By))
 		}
 	}
 	return ws
@@ -195,11 +196,11 @@ func (r *run) openMove(ctx context.Context, counts map[string]int) error {
 		p := &parts[i]
 		if live := rel.Store(p.Engine); live.Internal != (p.From == spec.Internal) || rel.Status != "deployed" {
 			return fmt.Errorf("open the move: revision %d of release %s is %s and reads %s %s; there is no revision to go back to",
-				rel.Revision, rel.Name, rel.Status, p.Engine.Title(), orElse(live.At(), "nowhere"))
+				rel.Revision, rel.Name, rel.Status, p.Engine.Title(), cmp.Or(live.At(), "nowhere"))
 		}
-		lineage, _ := engine.ReadRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
+		lineage, _ := engine.ReadRecord[server.Lineage](ctx, r.p.Records, server.RecordLineage(p.Engine))
 		if lineage.Unread() {
-			return fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), lineage.Why)
+			return fmt.Errorf("read record %s: %s", server.RecordLineage(p.Engine), lineage.Why)
 		}
 		p.Epoch = nextEpoch(lineage)
 		p.Fence, p.Copy, p.Proof, p.Committed = nil, nil, nil, false

@@ -105,7 +105,7 @@ func (r *run) lift(ctx context.Context, st engine.Step, p Part) error {
 	}
 	in := r.sides(p)
 	in.Source, in.Target = in.Target, server.MoverSide{}
-	job := in.job("circleci-dr-lift-"+r.fenceID(p), mover.Request{Operation: mover.OpUnfence, Installation: r.id, Move: p.ID(), Epoch: p.Epoch})
+	job := in.Job("circleci-dr-lift-"+r.fenceID(p), mover.Request{Operation: mover.OpUnfence, Installation: r.id, Move: p.ID(), Epoch: p.Epoch})
 	job.Deadline = quickTime
 	if _, err := runMover[json.RawMessage](ctx, r, st, job); err != nil {
 		return fmt.Errorf("let %s take writes again: %w", p.Target(), err)
@@ -200,8 +200,8 @@ func applyProve(ctx context.Context, r *run, st engine.Step) error {
 
 func lookCommit(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	p := r.part(st)
-	name := RecordLineage(p.Engine)
-	l, _ := engine.ReadRecord[Lineage](ctx, r.p.Records, name)
+	name := server.RecordLineage(p.Engine)
+	l, _ := engine.ReadRecord[server.Lineage](ctx, r.p.Records, name)
 	switch {
 	case l.Unread():
 		return engine.Look{}, fmt.Errorf("read record %s: %s", name, l.Why)
@@ -242,11 +242,11 @@ func (r *run) commit(ctx context.Context, st engine.Step, p Part) error {
 			return err
 		}
 	}
-	l := Lineage{
+	l := server.Lineage{
 		Epoch: p.Epoch, Authoritative: p.To, Endpoint: p.External, Move: r.move.ID, At: r.p.Now(),
 		Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret,
 	}
-	if err := engine.ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
+	if err := engine.ReplaceRecord(ctx, r.p.Records, server.RecordLineage(p.Engine), l); err != nil {
 		return err
 	}
 	return r.saveMove(ctx, func(m *Move) {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,7 +153,7 @@ func (r *run) handedOver(ctx context.Context) (bool, error) {
 		why := r.referenced(ws, p)
 		if why != "" {
 			all = false
-			first = orElse(first, why)
+			first = cmp.Or(first, why)
 		}
 		_, target := p.servers(r.s, rel)
 		begun = begun || why == "" || !rel.Store(p.Engine).Internal || namesAny(ws, p, target)

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +38,8 @@ func lookSwitch(ctx context.Context, r *run, _ engine.Step) (engine.Look, error)
 	}
 	for _, p := range r.move.Parts {
 		live := rel.Store(p.Engine)
-		if !switched(r.s, rel, p) || p.To == spec.External && live.ExistingSecret != kindOf(p.Engine).credentials {
-			return engine.Look{Why: fmt.Sprintf("release %s reads %s %s", rel.Name, p.Engine.Title(), orElse(live.At(), "nowhere"))}, nil
+		if !switched(r.s, rel, p) || p.To == spec.External && live.ExistingSecret != kindOf(p.Engine).Credentials {
+			return engine.Look{Why: fmt.Sprintf("release %s reads %s %s", rel.Name, p.Engine.Title(), cmp.Or(live.At(), "nowhere"))}, nil
 		}
 		if why := notTrusted(rel, p); why != "" {
 			return engine.Look{Why: why}, nil

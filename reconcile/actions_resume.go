@@ -100,10 +100,10 @@ func (r *run) seeSessions(ctx context.Context, st engine.Step) error {
 }
 
 func (r *run) seeSessionsOf(ctx context.Context, st engine.Step, p Part, until time.Time) error {
-	in := sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: p.To == spec.Internal}
+	in := server.Sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: p.To == spec.Internal}
 	role := in.Target.Endpoint.Username
 	for {
-		found := inspect(ctx, r.p, in, r.id, func(mover.Event) {})
+		found := server.Inspect(ctx, r.p, in, r.id, func(mover.Event) {})
 		switch {
 		case found.Unread():
 			return fmt.Errorf("look for the application's sessions on the target: %s", found.Why)
@@ -114,7 +114,7 @@ func (r *run) seeSessionsOf(ctx context.Context, st engine.Step, p Part, until t
 			if p.To == spec.Internal {
 				return nil // drift will ask about both sides: finish looks at them
 			}
-			return engine.ReplaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
+			return engine.ReplaceRecord(ctx, r.p.Records, server.RecordInspection(p.Engine), found.Value)
 		}
 		if r.p.Now().After(until) {
 			return fmt.Errorf("the application is up, but has no session as %s on %s after %s", role, p.Target(), sessionsTime)
@@ -131,11 +131,4 @@ func sideError(side *mover.InspectedSide) string {
 		return "it was not inspected"
 	}
 	return side.Error
-}
-
-func orElse(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -19,15 +19,15 @@ import (
 
 // adoptable says why the internal side cannot be gone on with, or "".
 func adoptable(s *spec.Spec, o Observation, e mover.Engine) string {
-	d := declared(s, e)
+	d := server.Declared(s, e)
 	switch {
 	case !kindOf(e).setsAside:
 		return "only PostgreSQL's databases can be set aside where they are"
 	case !o.Release.Value.Store(e).Internal:
 		return "the release reads the external side"
-	case d == nil || d.location != spec.Internal:
+	case d == nil || d.Location != spec.Internal:
 		return "the spec wants it external"
-	case d.external == nil || d.external.at() != o.store(e).Lineage.Value.Endpoint:
+	case d.External == nil || d.External.At() != o.store(e).Lineage.Value.Endpoint:
 		return "the spec has to say how " + o.store(e).Lineage.Value.Endpoint + " is reached, because its databases are set aside"
 	}
 	for _, at := range []spec.Location{spec.Internal, spec.External} {
@@ -60,7 +60,7 @@ func adopting(o Observation, e mover.Engine) bool {
 const chosen = "-chosen"
 
 // partAdopted is what goes from outside to inside by choice.
-func partAdopted(o *Observation, e mover.Engine, d declaration) Part {
+func partAdopted(o *Observation, e mover.Engine, d server.Declaration) Part {
 	p := newPart(o, e, d, spec.Internal)
 	p.Fork, p.Replaces, p.OwnerMap = true, 0, nil
 	if l := o.store(e).Lineage.Value; l.Adopting {
@@ -73,8 +73,8 @@ func partAdopted(o *Observation, e mover.Engine, d declaration) Part {
 func adopted(s *spec.Spec, o *Observation) []Part {
 	var parts []Part
 	for _, e := range engines {
-		d := declared(s, e)
-		if d == nil || d.external == nil || openMove(*o) {
+		d := server.Declared(s, e)
+		if d == nil || d.External == nil || openMove(*o) {
 			continue
 		}
 		if adopting(*o, e) || wrongSide(*o, e) && o.Authoritative[e] == spec.Internal && adoptable(s, *o, e) == "" {
@@ -108,10 +108,10 @@ func adoptStep(o Observation, p Part) engine.Step {
 
 func lookAdopt(ctx context.Context, r *run, st engine.Step) (engine.Look, error) {
 	p := r.adopt[engineOf(st)]
-	l, _ := engine.ReadRecord[Lineage](ctx, r.p.Records, RecordLineage(p.Engine))
+	l, _ := engine.ReadRecord[server.Lineage](ctx, r.p.Records, server.RecordLineage(p.Engine))
 	switch {
 	case l.Unread():
-		return engine.Look{}, fmt.Errorf("read record %s: %s", RecordLineage(p.Engine), l.Why)
+		return engine.Look{}, fmt.Errorf("read record %s: %s", server.RecordLineage(p.Engine), l.Why)
 	case l.Is() && l.Value.Authoritative == spec.Internal && l.Value.Epoch == p.Epoch && !l.Value.Adopting:
 		why := fmt.Sprintf("the internal %s is authoritative at epoch %d", p.Engine.Title(), p.Epoch)
 		return engine.Look{Settled: true, Why: why + "; kept outside as " + keptText(l.Value.SetAside, l.Value.LeftAlone)}, nil
@@ -121,8 +121,8 @@ func lookAdopt(ctx context.Context, r *run, st engine.Step) (engine.Look, error)
 
 func applyAdopt(ctx context.Context, r *run, st engine.Step) error {
 	p := r.adopt[engineOf(st)]
-	ask := func(op mover.Operation, in sides) server.MoverJob {
-		job := in.job(fmt.Sprintf("circleci-dr-adopt-%s-%s", op, p.ID()), mover.Request{Operation: op, Installation: r.id, Move: p.ID() + chosen, Epoch: p.Epoch, Fork: true})
+	ask := func(op mover.Operation, in server.Sides) server.MoverJob {
+		job := in.Job(fmt.Sprintf("circleci-dr-adopt-%s-%s", op, p.ID()), mover.Request{Operation: op, Installation: r.id, Move: p.ID() + chosen, Epoch: p.Epoch, Fork: true})
 		job.Deadline = quickTime
 		return job
 	}
@@ -130,20 +130,20 @@ func applyAdopt(ctx context.Context, r *run, st engine.Step) error {
 	if _, err := runMover[json.RawMessage](ctx, r, st, ask(mover.OpCommit, both)); err != nil {
 		return err
 	}
-	l := Lineage{Epoch: p.Epoch, Authoritative: spec.Internal, Endpoint: p.External, Move: p.ID() + chosen, At: r.p.Now(), Adopting: true,
+	l := server.Lineage{Epoch: p.Epoch, Authoritative: spec.Internal, Endpoint: p.External, Move: p.ID() + chosen, At: r.p.Now(), Adopting: true,
 		Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret}
-	if err := engine.ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
+	if err := engine.ReplaceRecord(ctx, r.p.Records, server.RecordLineage(p.Engine), l); err != nil {
 		return err
 	}
-	kept, err := runMover[mover.SetAsideResult](ctx, r, st, ask(mover.OpSetAside, sides{Engine: p.Engine, Source: both.Source, Inwards: true}))
+	kept, err := runMover[mover.SetAsideResult](ctx, r, st, ask(mover.OpSetAside, server.Sides{Engine: p.Engine, Source: both.Source, Inwards: true}))
 	if err != nil {
 		return fmt.Errorf("set the external databases aside: %w", err)
 	}
-	lift := ask(mover.OpUnfence, sides{Engine: p.Engine, Source: both.Target})
+	lift := ask(mover.OpUnfence, server.Sides{Engine: p.Engine, Source: both.Target})
 	lift.Request.Fork = false // whatever stands there ends
 	if _, err := runMover[json.RawMessage](ctx, r, st, lift); err != nil {
 		return fmt.Errorf("let the internal side take writes again: %w", err)
 	}
 	l.Adopting, l.SetAside, l.LeftAlone = false, kept.Databases, kept.LeftAlone
-	return engine.ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l)
+	return engine.ReplaceRecord(ctx, r.p.Records, server.RecordLineage(p.Engine), l)
 }

@@ -185,9 +185,9 @@ func (r *run) inspectBoth(ctx context.Context, p Part) error {
 	}
 	o := Observation{Release: engine.Found(rel)}
 	o.store(p.Engine).Internal = observeInternal(ctx, r.p, &o, p.Engine)
-	found := inspect(ctx, r.p, sidesOf(r.s, &o, p.Engine), r.id, func(mover.Event) {})
+	found := server.Inspect(ctx, r.p, sidesOf(r.s, &o, p.Engine), r.id, func(mover.Event) {})
 	if !found.Is() {
 		return nil // the move is good without it: drift says that it needs a plan
 	}
-	return engine.ReplaceRecord(ctx, r.p.Records, RecordInspection(p.Engine), found.Value)
+	return engine.ReplaceRecord(ctx, r.p.Records, server.RecordInspection(p.Engine), found.Value)
 }

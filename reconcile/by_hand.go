@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -108,7 +109,7 @@ func NamesOf(s *spec.Spec, o Observation) *Names {
 	var parts []Part
 	if o.Release.Is() {
 		rel := o.Release.Value
-		n.ChartVersion, n.Revision, parts = orElse(n.ChartVersion, rel.ChartVersion), rel.Revision, partsByHand(s, &o)
+		n.ChartVersion, n.Revision, parts = cmp.Or(n.ChartVersion, rel.ChartVersion), rel.Revision, partsByHand(s, &o)
 		if len(parts) > 0 {
 			n.Values = valuesText(s, rel, parts)
 		}
@@ -124,7 +125,7 @@ func NamesOf(s *spec.Spec, o Observation) *Names {
 		}
 	}
 	for _, e := range engines {
-		if d := declared(s, e); d != nil {
+		if d := server.Declared(s, e); d != nil {
 			n.Stores = append(n.Stores, storeNames(o, e, *d, parts))
 		}
 	}
@@ -142,14 +143,14 @@ func partsByHand(s *spec.Spec, o *Observation) []Part {
 	return adopted(s, o)
 }
 
-func storeNames(o Observation, e mover.Engine, d declaration, parts []Part) StoreNames {
-	n := StoreNames{Engine: e, Credentials: kindOf(e).credentials, Keys: kindOf(e).keys}
-	if x := d.external; x != nil {
-		at := x.endpoint
-		n.Outside = &OutsideNames{Host: at.Host, Port: at.Port, Hosts: at.Hosts, Username: at.Username, Password: x.password,
+func storeNames(o Observation, e mover.Engine, d server.Declaration, parts []Part) StoreNames {
+	n := StoreNames{Engine: e, Credentials: kindOf(e).Credentials, Keys: kindOf(e).Keys}
+	if x := d.External; x != nil {
+		at := x.Endpoint
+		n.Outside = &OutsideNames{Host: at.Host, Port: at.Port, Hosts: at.Hosts, Username: at.Username, Password: x.Password,
 			TLSMode: at.TLSMode, AuthSource: at.AuthSource, ReplicaSet: at.ReplicaSet}
-		if x.ca != nil {
-			n.Outside.CA = *x.ca
+		if x.CA != nil {
+			n.Outside.CA = *x.CA
 		}
 	}
 	if !o.Release.Is() {

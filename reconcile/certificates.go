@@ -1,68 +1,26 @@
 package reconcile
 
 import (
+	"cmp"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // sourceTrust is where the values that decide on trust are documented.
 const sourceTrust = "CircleCI Server 4.10 installation reference, values tls.certificates and tls.import"
 
-// certificatesOf are the certificates in a text: PEM, or base64 of PEM or of
-// DER. What is none is left out: a private key beside them is nobody's business.
-func certificatesOf(text string) []*x509.Certificate {
-	if raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), "")); err == nil {
-		if c, err := x509.ParseCertificate(raw); err == nil {
-			return []*x509.Certificate{c}
-		}
-		text = string(raw)
-	}
-	var out []*x509.Certificate
-	for rest := []byte(text); ; {
-		var b *pem.Block
-		if b, rest = pem.Decode(rest); b == nil {
-			return out
-		}
-		if c, err := x509.ParseCertificate(b.Bytes); b.Type == mover.CertificateLabel && err == nil {
-			out = append(out, c)
-		}
-	}
-}
-
-func poolOf(texts ...string) *x509.CertPool {
-	pool := x509.NewCertPool()
-	for _, text := range texts {
-		for _, c := range certificatesOf(text) {
-			pool.AddCert(c)
-		}
-	}
-	return pool
-}
-
-// vouched says why nobody in a pool vouches for a chain at a time, or nil.
-func vouched(chain []*x509.Certificate, roots *x509.CertPool, at time.Time) error {
-	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		between.AddCert(c)
-	}
-	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: at})
-	return err
-}
-
 // checkTrust holds the chains that the target's hosts really show against what
 // the application will trust. The mover trusts external.tls.ca and the system; the
 // application knows the release's values and the system only.
 func checkTrust(s *spec.Spec, o Observation, p Part, dst mover.Database) []engine.Finding {
-	verifies, sure := applicationVerifies(s, p.Engine)
+	verifies, sure := server.ApplicationVerifies(s, p.Engine)
 	if !verifies {
 		return nil
 	}
@@ -70,11 +28,11 @@ func checkTrust(s *spec.Spec, o Observation, p Part, dst mover.Database) []engin
 	trust := o.Release.Value.Trust
 	adds, why := entrusts(o, p)
 	for _, shown := range dst.Presented {
-		chain := certificatesOf(shown.Chain)
+		chain := server.CertificatesOf(shown.Chain)
 		switch {
 		case len(chain) == 0:
-			out = append(out, engine.Finding{ID: "host-unseen", Field: hostFieldOf(p.Engine), Source: sourceTrust,
-				What: fmt.Sprintf("%s could not be asked for its certificate from inside the cluster: %s", nameOf(shown), orElse(shown.Error, "it showed none")),
+			out = append(out, engine.Finding{ID: "host-unseen", Field: server.HostFieldOf(p.Engine), Source: sourceTrust,
+				What: fmt.Sprintf("%s could not be asked for its certificate from inside the cluster: %s", nameOf(shown), cmp.Or(shown.Error, "it showed none")),
 				Fix:  "see that the name can be resolved and reached from the cluster: the application connects to every member of the replica set by the name the set has for it"})
 			continue
 		case trust.ImportsOf(shown.Host):
@@ -83,18 +41,11 @@ func checkTrust(s *spec.Spec, o Observation, p Part, dst mover.Database) []engin
 		if sure {
 			out = append(out, checkName(p, shown, chain[0])...)
 		}
-		if err := vouched(chain, poolOf(slices.Concat(adds, trust.Certificates)...), o.At); err != nil && !shown.System {
+		if err := server.Vouched(chain, server.PoolOf(slices.Concat(adds, trust.Certificates)...), o.At); err != nil && !shown.System {
 			out = append(out, untrusted(o, p, shown, chain, err, why, sure))
 		}
 	}
 	return out
-}
-
-// applicationVerifies tells whether the application looks at certificates of
-// an engine, and whether that is documented: mongodb.tlsInsecure says so, while of
-// postgresql.secureMode only encryption is said.
-func applicationVerifies(s *spec.Spec, e mover.Engine) (verifies, sure bool) {
-	return kindOf(e).verifies(s)
 }
 
 func nameOf(p mover.Presented) string {
@@ -116,22 +67,22 @@ func checkName(p Part, shown mover.Presented, leaf *x509.Certificate) []engine.F
 	if shown.Announced {
 		fix = "have a certificate issued that is for that name too, or reconfigure the replica set with names its certificates are for (rs.reconfig)"
 	}
-	return []engine.Finding{block("certificate-name", hostFieldOf(p.Engine), sourceTrust, fix,
+	return []engine.Finding{block("certificate-name", server.HostFieldOf(p.Engine), sourceTrust, fix,
 		"the application would refuse %s: %s", nameOf(shown), strings.TrimPrefix(err.Error(), "x509: "))}
 }
 
 func untrusted(o Observation, p Part, shown mover.Presented, chain []*x509.Certificate, why error, unset string, sure bool) engine.Finding {
 	issuer := chain[len(chain)-1].Issuer.String()
-	field := fieldOf(p.Engine, "external", "tls", "ca")
+	field := server.FieldOf(p.Engine, "external", "tls", "ca")
 	fix := "add the certificate of that authority, as base64 of its PEM, to tls.certificates in the release's values and helm upgrade, or name it in " + field + ": then the move adds it"
-	if authority := o.store(p.Engine).Authority; authority.Is() && vouched(chain, poolOf(authority.Value), o.At) == nil {
-		fix = "have the application trust the authority in " + field + ", which the move cannot add to tls.certificates: " + orElse(unset, "it is not there yet")
+	if authority := o.store(p.Engine).Authority; authority.Is() && server.Vouched(chain, server.PoolOf(authority.Value), o.At) == nil {
+		fix = "have the application trust the authority in " + field + ", which the move cannot add to tls.certificates: " + cmp.Or(unset, "it is not there yet")
 	}
 	what := fmt.Sprintf("the application would not trust %s: its certificate comes from %s, which neither tls.certificates of the release's values nor the system's authorities have (%s)",
 		nameOf(shown), issuer, strings.TrimPrefix(why.Error(), "x509: "))
 	if !sure {
-		return engine.Finding{ID: "certificate-untrusted", Field: fieldOf(p.Engine, "external", "tls"), Source: sourceTrust, Fix: fix,
+		return engine.Finding{ID: "certificate-untrusted", Field: server.FieldOf(p.Engine, "external", "tls"), Source: sourceTrust, Fix: fix,
 			What: what + "; whether its PostgreSQL clients verify is not documented"}
 	}
-	return block("certificate-untrusted", fieldOf(p.Engine, "external", "tls"), sourceTrust, fix, "%s", what)
+	return block("certificate-untrusted", server.FieldOf(p.Engine, "external", "tls"), sourceTrust, fix, "%s", what)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -26,13 +27,13 @@ func CoverageOf(s *spec.Spec) []engine.Coverage {
 		add("servicesMachine", engine.Declared, "images and restore of the VM generation")
 	}
 	for _, e := range engines {
-		switch d := declared(s, e); {
+		switch d := server.Declared(s, e); {
 		case d == nil:
-			add(fieldOf(e), engine.Uncovered, "not in the file: nobody decided where it lives")
+			add(server.FieldOf(e), engine.Uncovered, "not in the file: nobody decided where it lives")
 		case s.Server == nil:
-			add(fieldOf(e), engine.Declared, "on a services machine")
+			add(server.FieldOf(e), engine.Declared, "on a services machine")
 		default:
-			add(fieldOf(e), engine.Enforced, "location "+string(d.location))
+			add(server.FieldOf(e), engine.Enforced, "location "+string(d.Location))
 		}
 	}
 	if s.Backup == nil {

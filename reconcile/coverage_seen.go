@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -36,7 +37,7 @@ func valuesUncovered(s *spec.Spec) string {
 		return "nothing compares the values that " + toolName(by) + " applies with this file"
 	}
 	for _, e := range engines {
-		if d := declared(s, e); d != nil && d.location == spec.External {
+		if d := server.Declared(s, e); d != nil && d.Location == spec.External {
 			return "your next helm upgrade -f may bring the old database back"
 		}
 	}

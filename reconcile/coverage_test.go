@@ -55,7 +55,7 @@ func TestCoverageOfWhatWasLookedAt(t *testing.T) {
 func TestAReasonIsSaidOnce(t *testing.T) {
 	s := &spec.Spec{Server: &spec.Server{}}
 	no := errors.New("secrets is forbidden")
-	o := Observation{Release: engine.CouldNot[server.Release](errors.New("other")), Workloads: engine.CouldNot[[]server.Workload](no), Writers: engine.CouldNot[[]server.Writer](no), Cluster: engine.Found(server.Cluster{}), Applied: engine.NotThere[Applied]()}
+	o := Observation{Release: engine.CouldNot[server.Release](errors.New("other")), Workloads: engine.CouldNot[[]server.Workload](no), Writers: engine.CouldNot[[]server.Writer](no), Cluster: engine.Found(server.Cluster{}), Applied: engine.NotThere[server.Applied]()}
 	_, err := MakePlan(s, o)
 	const want = "live state could not be read: release: other; application workloads, other writers of the application: secrets is forbidden"
 	if err == nil || err.Error() != want {

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -21,18 +20,18 @@ func declaring(t *testing.T, s *spec.Spec, version string) server.DeclaredReleas
 	t.Helper()
 	var said server.DeclaredValues
 	for _, e := range engines {
-		settings := DatastoreValues(s, e, version)
+		settings := server.DatastoreValues(s, e, version)
 		if len(settings) == 0 {
-			settings = []Setting{{Path: string(e) + ".internal", Value: true}}
+			settings = []server.Setting{{Path: string(e) + ".internal", Value: true}}
 		}
 		said.Facts = append(said.Facts, carried(settings).Facts...)
 	}
 	out := server.DeclaredRelease{Values: said, Release: server.Release{Name: "server", Namespace: "ci", Revision: 7, Status: "deployed", Chart: "circleci-server", ChartVersion: version}}
 	var err error
-	if out.Release.Postgres, err = StoreOf(mover.PostgreSQL, said); err != nil {
+	if out.Release.Postgres, err = server.StoreOf(mover.PostgreSQL, said); err != nil {
 		t.Fatal(err)
 	}
-	if out.Release.Mongo, err = StoreOf(mover.MongoDB, said); err != nil {
+	if out.Release.Mongo, err = server.StoreOf(mover.MongoDB, said); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -63,15 +62,15 @@ func TestADraftSaysWhatASpecMadeOfTheValues(t *testing.T) {
 		}),
 	} {
 		rel := declaring(t, s, "4.10.0")
-		d, err := MakeDraft(Installation{Context: "prod", DeclaredRelease: rel})
+		d, err := MakeDraft(Undescribed{Installation: server.Installation{Context: "prod", DeclaredRelease: rel}})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		got := d.Spec.WithDefaults()
 		for _, e := range engines {
-			again, want := DatastoreValues(got, e, "4.10.0"), DatastoreValues(s, e, "4.10.0")
+			again, want := server.DatastoreValues(got, e, "4.10.0"), server.DatastoreValues(s, e, "4.10.0")
 			if len(want) == 0 { // left out means inside
-				want = []Setting{{Path: "mongodb.internal", Value: true, Default: true, Field: "datastores.mongodb.location"}}
+				want = []server.Setting{{Path: "mongodb.internal", Value: true, Default: true, Field: "datastores.mongodb.location"}}
 			}
 			if diff := cmp.Diff(want, again); diff != "" {
 				t.Errorf("%s, %s: %s", name, e, diff)
@@ -113,7 +112,7 @@ func TestAPlanOfADraftHasNoSteps(t *testing.T) {
 }
 
 func TestNoDraftWhileAMoveIsOpen(t *testing.T) {
-	in := Installation{DeclaredRelease: declaring(t, internalSpec(), "4.10.0"), Move: engine.Found(Move{ID: "m", Phase: MoveCommitted, Parts: []Part{{Engine: mover.PostgreSQL, To: spec.External, External: "pg:5432"}}})}
+	in := Undescribed{Installation: server.Installation{DeclaredRelease: declaring(t, internalSpec(), "4.10.0")}, Move: engine.Found(Move{ID: "m", Phase: MoveCommitted, Parts: []Part{{Engine: mover.PostgreSQL, To: spec.External, External: "pg:5432"}}})}
 	var open *OpenMoveError
 	if _, err := MakeDraft(in); !errors.As(err, &open) || !strings.Contains(err.Error(), "move m to ") {
 		t.Errorf("got %v", err)
@@ -124,80 +123,8 @@ func TestNoDraftWhileAMoveIsOpen(t *testing.T) {
 	}
 }
 
-// The Secret is the one that has the password, under the key that has it.
-func TestTheReferenceToAPassword(t *testing.T) {
-	secret := func(name string, keys ...string) map[string]engine.Observed[server.SecretInfo] {
-		return map[string]engine.Observed[server.SecretInfo]{name: engine.Found(server.SecretInfo{Name: name, Keys: keys})}
-	}
-	for _, row := range []struct {
-		name    string
-		e       mover.Engine
-		live    server.ReleaseStore
-		plain   string // the value that holds a password
-		secrets map[string]engine.Observed[server.SecretInfo]
-		want    string
-		says    []string
-	}{
-		{"the values table's key", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "password"), "key password of Secret mine", nil},
-		{"the manual's key", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "postgres-password"), "key postgres-password of Secret mine", nil},
-		{"both", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "postgres-password", "password"), "key password of Secret mine", []string{"postgres-password as well"}},
-		{"MongoDB logs in with the root key", mover.MongoDB, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "mongodb-password", "mongodb-root-password"), "key mongodb-root-password of Secret mine", []string{"mongodb-password as well"}},
-		{"another key only", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine", "pw"), "key password of Secret mine", []string{"decide: the release reads Secret mine, which has no key password or postgres-password (its keys: pw). Name the key"}},
-		{"no key at all", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", secret("mine"), "key password of Secret mine", []string{"(its keys: none)"}},
-		{"not there", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", map[string]engine.Observed[server.SecretInfo]{"mine": engine.NotThere[server.SecretInfo]()}, "key password of Secret mine", []string{"create secret generic mine --from-file=password=FILE"}},
-		{"not to be read", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: "mine"}, "", map[string]engine.Observed[server.SecretInfo]{"mine": engine.CouldNot[server.SecretInfo](errors.New("forbidden"))}, "key password of Secret mine", []string{"decide: whether Secret mine has the key could not be read: forbidden"}},
-		{"in the values, and the chart's Secret", mover.PostgreSQL, server.ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("db", "password"), "key password of Secret db", []string{"in plain text"}},
-		{"in the values, and the chart's Secret under the usual name", mover.PostgreSQL, server.ReleaseStore{FullName: "db"}, "postgresql.auth.password", secret("postgresql", "password"), "key password of Secret postgresql", []string{"in plain text"}},
-		{"in the values, and no Secret", mover.MongoDB, server.ReleaseStore{FullName: "mongodb"}, "mongodb.auth.rootPassword", nil, "key mongodb-root-password of Secret mongodb", []string{"in plain text", "could not be read: it was not looked at"}},
-		{"the superuser's in the values is not this one", mover.PostgreSQL, server.ReleaseStore{FullName: "postgresql"}, "postgresql.auth.postgresPassword", map[string]engine.Observed[server.SecretInfo]{"postgresql": engine.NotThere[server.SecretInfo]()},
-			"key password of Secret pg-external", []string{"names neither a Secret nor a password"}},
-		{"ours", mover.PostgreSQL, server.ReleaseStore{ExistingSecret: CredentialsName(mover.PostgreSQL)}, "", secret(CredentialsName(mover.PostgreSQL), "password"), "key password of Secret circleci-dr-postgresql", []string{"decide: circleci-dr made this Secret"}},
-	} {
-		in := Installation{Context: "a context", Secrets: row.secrets}
-		in.Release.Namespace, in.Release.Postgres, in.Release.Mongo = "ci", row.live, row.live
-		if row.plain != "" {
-			in.Values.Facts = []server.ValuesFact{{Path: row.plain}}
-		}
-		ref, remarks := passwordOf(in, row.e)
-		if ref.String() != row.want {
-			t.Errorf("%s: %s, want %s", row.name, ref, row.want)
-		}
-		text := strings.Join(remarks, "\n")
-		for _, part := range row.says {
-			if !strings.Contains(text, part) {
-				t.Errorf("%s: %q does not say %q", row.name, text, part)
-			}
-		}
-		if row.says == nil && text != "" {
-			t.Errorf("%s: says %q", row.name, text)
-		}
-		if strings.Contains(text, "kubectl") && !strings.Contains(text, "kubectl --context 'a context' --namespace ci ") {
-			t.Errorf("%s: %s", row.name, text)
-		}
-	}
-}
-
-// No two rows are of one value, and the tables of both engines have what the
-// documented list has.
-func TestTheTableOfValues(t *testing.T) {
-	paths := ValuesPaths()
-	for i, p := range paths {
-		if slices.Contains(paths[:i], p) {
-			t.Errorf("%s stands there twice", p)
-		}
-		known := slices.ContainsFunc(valuesKeys, func(k Key) bool { return k.Name == p })
-		if !known && !strings.HasSuffix(p, ".fullnameOverride") && !strings.HasSuffix(p, ".nameOverride") {
-			t.Errorf("no source documents %s", p)
-		}
-	}
-	if chartKnows("postgresql.secureMode", "4.8.9") || !chartKnows("postgresql.secureMode", "4.10.0") || !chartKnows("postgresql.secureMode", "") || chartKnows("postgresql.secureMode", "latest") ||
-		!chartKnows("postgresql.internal", "latest") || !chartKnows("mongodb.hosts", "3.4.1") {
-		t.Error("the versions of a value are not those of the table")
-	}
-}
-
 func TestWhatValuesSayOfTheRelease(t *testing.T) {
-	got, err := StoreOf(mover.MongoDB, said("mongodb.internal", false, "mongodb.hosts", " a ,[fd00::1]:27018,,b:1", "mongodb.ssl", true, "mongodb.fullnameOverride", nil, "mongodb.auth.username", 7))
+	got, err := server.StoreOf(mover.MongoDB, said("mongodb.internal", false, "mongodb.hosts", " a ,[fd00::1]:27018,,b:1", "mongodb.ssl", true, "mongodb.fullnameOverride", nil, "mongodb.auth.username", 7))
 	want := server.ReleaseStore{Hosts: []string{"a:27017", "[fd00::1]:27018", "b:1"}, SecureMode: true, FullName: "mongodb", Username: "7"}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v: %s", err, diff)
@@ -209,7 +136,7 @@ func TestWhatValuesSayOfTheRelease(t *testing.T) {
 		{said("mongodb.hosts", []any{"a"}), "mongodb.hosts is a list or a block, not one value"},
 		{said("mongodb.internal", "false"), "mongodb.internal is not true or false"},
 	} {
-		if _, err := StoreOf(mover.MongoDB, row.values); err == nil || err.Error() != row.want {
+		if _, err := server.StoreOf(mover.MongoDB, row.values); err == nil || err.Error() != row.want {
 			t.Errorf("got %v, want %s", err, row.want)
 		}
 	}
@@ -229,14 +156,14 @@ func TestTheOrderOfOptionsIsNoDeviation(t *testing.T) {
 		{"", "w=1", false},
 	} {
 		s := bothOutside(func(_ *spec.PostgreSQLExternal, mg *spec.MongoDBExternal) { mg.ReplicaSet, mg.Options = "", row.a })
-		settings := DatastoreValues(s, mover.MongoDB, "4.10.0")
+		settings := server.DatastoreValues(s, mover.MongoDB, "4.10.0")
 		files := carried(settings)
 		for i := range files.Facts {
 			if files.Facts[i].Path == "mongodb.options" {
 				files.Facts[i].Value = row.b
 			}
 		}
-		if devs := Deviations(settings, files); (len(devs) == 0) != row.same {
+		if devs := server.Deviations(settings, files); (len(devs) == 0) != row.same {
 			t.Errorf("%s and %s: %v", row.a, row.b, devs)
 		}
 	}

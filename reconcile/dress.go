@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -28,8 +29,8 @@ type RehearseOptions struct {
 // says why nobody does.
 func (opt RehearseOptions) limits(s *spec.Spec, o Observation, e mover.Engine) (l *mover.RehearsalLimits, unsized string) {
 	l = &mover.RehearsalLimits{Time: opt.Time, XminAge: opt.XminAge}
-	if d := declared(s, e); d != nil && d.external != nil {
-		l.TargetDisk = int64(d.external.diskGiB) << 30
+	if d := server.Declared(s, e); d != nil && d.External != nil {
+		l.TargetDisk = int64(d.External.DiskGiB) << 30
 	}
 	l.SourceDisk, unsized = diskOf(o.store(e).Internal.Value.Volumes, sizesOf(o, Part{Engine: e}).bytes)
 	return l, unsized
@@ -90,11 +91,11 @@ func dressFindings(s *spec.Spec, o Observation, p Part) []engine.Finding {
 // that was met says nothing of the move, but for a target's disk.
 func dressFinding(p Part, r mover.Rehearsal, d mover.Difference) engine.Finding {
 	if d.Kind == mover.KindLimit && d.Object != mover.LimitTargetDisk {
-		return engine.Finding{ID: "dress-rehearsal-limit", Field: fieldOf(p.Engine, "external"), Source: sourceRehearsal, Fix: d.Fix,
+		return engine.Finding{ID: "dress-rehearsal-limit", Field: server.FieldOf(p.Engine, "external"), Source: sourceRehearsal, Fix: d.Fix,
 			What: fmt.Sprintf("the rehearsal of %s with the rows met a limit (%s): %s", when(r.At), d.Object, d.What)}
 	}
-	return block("dress-rehearsal", fieldOf(p.Engine, "external"), sourceRehearsal,
-		orElse(d.Fix, "change the source or the target, then run circleci-dr rehearse --with-data")+"; rehearse --with-data --waive goes on in spite of it",
+	return block("dress-rehearsal", server.FieldOf(p.Engine, "external"), sourceRehearsal,
+		cmp.Or(d.Fix, "change the source or the target, then run circleci-dr rehearse --with-data")+"; rehearse --with-data --waive goes on in spite of it",
 		"the rehearsal of %s with the rows found: %s", when(r.At), d)
 }
 

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,14 +44,14 @@ func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, erro
 	var missing []string
 	out = append(out, driftMove(o)...)
 	for _, e := range engines {
-		if d := declared(s, e); d != nil && !openMove(o) {
+		if d := server.Declared(s, e); d != nil && !openMove(o) {
 			out = append(out, driftLocation(o, e, *d)...)
 		}
 	}
 	out = append(out, driftRelease(s, o)...)
 	out = append(out, driftReplicas(o)...)
 	for _, e := range engines {
-		if d := declared(s, e); d != nil {
+		if d := server.Declared(s, e); d != nil {
 			out = append(out, driftDatabases(o, e)...)
 			out = append(out, driftValues(s, o, e)...)
 			missing = append(missing, uninspected(o, e, *d, maxAge)...)
@@ -64,11 +65,11 @@ func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, erro
 }
 
 // uninspected says why the recorded inspection tells nothing about now.
-func uninspected(o Observation, e mover.Engine, d declaration, maxAge time.Duration) (missing []string) {
+func uninspected(o Observation, e mover.Engine, d server.Declaration, maxAge time.Duration) (missing []string) {
 	store, what := o.store(e), e.Title()+" servers: "
 	if in := store.Inspection; in.Unread() {
-		missing = append(missing, what+orElse(in.Why, "they were not looked at"))
-	} else if in.IsNot() && (store.Internal.Value.StatefulSet.Is() || d.external != nil) {
+		missing = append(missing, what+cmp.Or(in.Why, "they were not looked at"))
+	} else if in.IsNot() && (store.Internal.Value.StatefulSet.Is() || d.External != nil) {
 		missing = append(missing, what+"never inspected; run circleci-dr plan")
 	} else if in.Is() && o.At.Sub(in.Value.At) > maxAge {
 		missing = append(missing, fmt.Sprintf("%sthe newest inspection is %s old; run circleci-dr plan", what, o.At.Sub(in.Value.At).Round(time.Minute)))
@@ -88,7 +89,7 @@ func driftMove(o Observation) []DriftItem {
 	return []DriftItem{{Class: "unfinished", Object: "move " + m.ID, What: what, Fix: "run circleci-dr apply again"}}
 }
 
-func driftLocation(o Observation, e mover.Engine, d declaration) []DriftItem {
+func driftLocation(o Observation, e mover.Engine, d server.Declaration) []DriftItem {
 	rel, store := o.Release.Value, o.store(e)
 	live, l, t := rel.Store(e), store.Lineage, kindOf(e)
 	apply := "run circleci-dr plan"
@@ -100,25 +101,25 @@ func driftLocation(o Observation, e mover.Engine, d declaration) []DriftItem {
 			from, to = l.Value.Endpoint, "internal"
 		}
 		return []DriftItem{{Class: "changed", Object: "release " + rel.Name, What: f.What, From: from, To: to, Fix: f.Fix}}
-	case d.location == spec.External && live.Internal:
-		return []DriftItem{{Class: "pending", Object: fieldOf(e, "location"), What: e.Title() + " is still internal", From: "internal", To: "external", Fix: apply}}
-	case d.location == spec.Internal && !live.Internal && l.Is():
-		return []DriftItem{{Class: "pending", Object: fieldOf(e, "location"), What: e.Title() + " is still external", From: live.At(), To: "internal", Fix: apply}}
-	case d.location == spec.Internal && !live.Internal:
-		return []DriftItem{{Class: "changed", Object: fieldOf(e, "location"), What: e.Title() + " is external", From: "internal", To: live.At(), Fix: apply}}
-	case d.location == spec.Internal:
+	case d.Location == spec.External && live.Internal:
+		return []DriftItem{{Class: "pending", Object: server.FieldOf(e, "location"), What: e.Title() + " is still internal", From: "internal", To: "external", Fix: apply}}
+	case d.Location == spec.Internal && !live.Internal && l.Is():
+		return []DriftItem{{Class: "pending", Object: server.FieldOf(e, "location"), What: e.Title() + " is still external", From: live.At(), To: "internal", Fix: apply}}
+	case d.Location == spec.Internal && !live.Internal:
+		return []DriftItem{{Class: "changed", Object: server.FieldOf(e, "location"), What: e.Title() + " is external", From: "internal", To: live.At(), Fix: apply}}
+	case d.Location == spec.Internal:
 		return nil
 	}
 	var out []DriftItem
-	if !d.external.isReadBy(live) {
-		out = append(out, DriftItem{Class: "changed", Object: "release " + rel.Name, What: "uses another server than the spec", From: d.external.at(), To: live.At(), Fix: apply})
+	if !d.External.IsReadBy(live) {
+		out = append(out, DriftItem{Class: "changed", Object: "release " + rel.Name, What: "uses another server than the spec", From: d.External.At(), To: live.At(), Fix: apply})
 	}
-	if live.ExistingSecret == t.credentials && needsCredentials(o, e) {
+	if live.ExistingSecret == t.Credentials && needsCredentials(o, e) {
 		problem := "is gone"
 		if store.Credentials.Is() {
 			problem = store.Credentials.Value.Problem
 		}
-		out = append(out, DriftItem{Class: "changed", Object: "Secret " + t.credentials, What: problem, Fix: "run circleci-dr apply: it writes the referenced password again"})
+		out = append(out, DriftItem{Class: "changed", Object: "Secret " + t.Credentials, What: problem, Fix: "run circleci-dr apply: it writes the referenced password again"})
 	}
 	if st := store.Internal.Value.StatefulSet; st.Is() && l.Is() {
 		out = append(out, DriftItem{Class: "changed", Object: "StatefulSet " + st.Value.Name,
@@ -180,7 +181,7 @@ func driftDatabases(o Observation, e mover.Engine) []DriftItem {
 	if !in.Is() || openMove(o) {
 		return nil
 	}
-	inside, outside := in.Value.sides()
+	inside, outside := in.Value.Sides()
 	side, where, object := outside, spec.External, "external "+e.Title()
 	if o.Release.Value.Store(e).Internal {
 		side, where, object = inside, spec.Internal, "internal "+e.Title()

@@ -43,7 +43,7 @@ func TestDriftReportsWhatMattersAndNothingElse(t *testing.T) {
 			f.o.Workloads.Value = slices.DeleteFunc(f.o.Workloads.Value, func(w server.Workload) bool { return w.Name == "frontend" })
 		}, []DriftItem{{Class: "changed", Object: "Deployment/frontend", What: "is gone", From: "3 replicas", Fix: "helm upgrade brings it back"}}},
 		{"our Secret is gone", func(f *facts) { f.o.Postgres.Credentials = engine.NotThere[server.Credentials]() }, []DriftItem{{Class: "changed",
-			Object: "Secret " + CredentialsName(mover.PostgreSQL), What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
+			Object: "Secret " + server.CredentialsName(mover.PostgreSQL), What: "is gone", Fix: "run circleci-dr apply: it writes the referenced password again"}}},
 		{"the internal database runs again", func(f *facts) {
 			f.o.Postgres.Internal.Value.StatefulSet = engine.Found(server.StatefulSet{Name: internalHost})
 		},
@@ -55,7 +55,7 @@ func TestDriftReportsWhatMattersAndNothingElse(t *testing.T) {
 			What: "runs another chart version than the spec", From: "4.9.0", To: "4.10.0", Fix: "set server.version to what is deployed"}}},
 		{"the release is gone", func(f *facts) { f.o.Release = engine.NotThere[server.Release]() }, []DriftItem{{Class: "changed", Object: "release server",
 			What: "is not there", Fix: "check server.namespace and server.release"}}},
-		{"never applied", func(f *facts) { f.o.Applied = engine.NotThere[Applied]() }, nil},
+		{"never applied", func(f *facts) { f.o.Applied = engine.NotThere[server.Applied]() }, nil},
 	} {
 		_, f := after(t)
 		row.change(f)
@@ -76,12 +76,12 @@ func TestDriftIsInconclusiveWhereItCouldNotLook(t *testing.T) {
 		{"release", func(f *facts) { f.o.Release = engine.CouldNot[server.Release](errRead) }, "release: connection refused"},
 		{"workloads", func(f *facts) { f.o.Workloads = engine.CouldNot[[]server.Workload](errRead) }, "application workloads: connection refused"},
 		{"Secret", func(f *facts) { f.o.Postgres.Credentials = engine.CouldNot[server.Credentials](errRead) }, "Secret circleci-dr-postgresql: connection refused"},
-		{"inspection", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[Inspection](errRead) }, "PostgreSQL servers: connection refused"},
-		{"no inspection", func(f *facts) { f.o.Postgres.Inspection = engine.NotThere[Inspection]() }, "PostgreSQL servers: never inspected; run circleci-dr plan"},
+		{"inspection", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[server.Inspection](errRead) }, "PostgreSQL servers: connection refused"},
+		{"no inspection", func(f *facts) { f.o.Postgres.Inspection = engine.NotThere[server.Inspection]() }, "PostgreSQL servers: never inspected; run circleci-dr plan"},
 		{"old inspection", func(f *facts) { f.o.At = f.o.Postgres.Inspection.Value.At.Add(2 * time.Hour) }, "PostgreSQL servers: the newest inspection is 2h0m0s old; run circleci-dr plan"},
-		{"lineage", func(f *facts) { f.o.Postgres.Lineage = engine.CouldNot[Lineage](errRead) }, "lineage record of PostgreSQL: connection refused"},
+		{"lineage", func(f *facts) { f.o.Postgres.Lineage = engine.CouldNot[server.Lineage](errRead) }, "lineage record of PostgreSQL: connection refused"},
 		{"move", func(f *facts) { f.o.Move = engine.CouldNot[Move](errRead) }, "move record: connection refused"},
-		{"applied", func(f *facts) { f.o.Applied = engine.CouldNot[Applied](errRead) }, "last-applied record: connection refused"},
+		{"applied", func(f *facts) { f.o.Applied = engine.CouldNot[server.Applied](errRead) }, "last-applied record: connection refused"},
 	} {
 		_, f := after(t)
 		row.change(f)
@@ -99,7 +99,7 @@ func TestDriftNamesAnUnfinishedMoveAndThePendingOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []DriftItem{{Class: "pending", Object: fieldOf(mover.PostgreSQL, "location"), What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: "run circleci-dr plan"}}
+	want := []DriftItem{{Class: "pending", Object: server.FieldOf(mover.PostgreSQL, "location"), What: "PostgreSQL is still internal", From: "internal", To: "external", Fix: "run circleci-dr plan"}}
 	if got, err := Drift(s, o, time.Hour); err != nil || !slices.Equal(got, want) {
 		t.Errorf("pending: %+v, error %v", got, err)
 	}
@@ -134,7 +134,7 @@ func TestAnInspectionCountsOnlyForWhatAndWhenItLooked(t *testing.T) {
 		t.Error("an inspection of another server was taken for this one")
 	}
 	in := sidesOf(s, &o, mover.PostgreSQL)
-	old := inspectJob(in, InstallationID(o.Cluster.Value, s.Server))
+	old := server.InspectJob(in, server.InstallationID(o.Cluster.Value, s.Server))
 	w.jobs[old.Name] = &job{spec: old, running: 1}
 	w.clock = w.clock.Add(-time.Hour)
 	w.tick()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -322,7 +323,7 @@ func TestAfterTheWayBackAReleasePointedOutByHandStops(t *testing.T) {
 		w := newWorld()
 		w.converge(t, externalSpec())
 		w.converge(t, backSpec())
-		w.newest().internal, w.newest().secret = false, CredentialsName(mover.PostgreSQL)
+		w.newest().internal, w.newest().secret = false, server.CredentialsName(mover.PostgreSQL)
 		o, plan, err := w.plan(s)
 		if err != nil || len(plan.Steps) != 0 || !slices.Equal(blocks(plan), []string{"two-truths"}) {
 			t.Errorf("wanted %s: steps %v, blocked by %v, error %v", s.Datastores.PostgreSQL.Location, actions(plan.Steps), blocks(plan), err)

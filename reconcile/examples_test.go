@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -36,7 +37,7 @@ func TestExamplesArePlanned(t *testing.T) {
 			}
 			moves := 0
 			for _, e := range engines {
-				if d := declared(s, e); s.Server != nil && d != nil && d.location == spec.External {
+				if d := server.Declared(s, e); s.Server != nil && d != nil && d.Location == spec.External {
 					moves++
 				}
 			}

@@ -18,22 +18,13 @@ import (
 // took writes meanwhile decides whether there are really two; who cannot tell
 // is treated as if it had.
 
-// inAndOut are both sides of an inspection by where they are; nil where a side
-// was not there to look at.
-func (in Inspection) inAndOut() (inside, outside *mover.InspectedSide) {
-	if in.Inwards {
-		return in.Target, in.Source
-	}
-	return in.Source, in.Target
-}
-
 // inspected is one side of a datastore as it was inspected, nil when it was not.
 func (o *Observation) inspected(e mover.Engine, at spec.Location) *mover.InspectedSide {
 	in := o.store(e).Inspection
 	if !in.Is() {
 		return nil
 	}
-	inside, outside := in.Value.inAndOut()
+	inside, outside := in.Value.Sides()
 	if at == spec.Internal {
 		return inside
 	}
@@ -42,7 +33,7 @@ func (o *Observation) inspected(e mover.Engine, at spec.Location) *mover.Inspect
 
 // contradicts tells whether the release reads another side than the one that
 // is authoritative.
-func contradicts(live server.ReleaseStore, l Lineage) bool {
+func contradicts(live server.ReleaseStore, l server.Lineage) bool {
 	return (l.Authoritative == spec.Internal) != live.Internal
 }
 
@@ -55,7 +46,7 @@ func wrongSide(o Observation, e mover.Engine) bool {
 }
 
 // sideName names a side of a lineage for people.
-func sideName(e mover.Engine, l Lineage, at spec.Location) string {
+func sideName(e mover.Engine, l server.Lineage, at spec.Location) string {
 	if at == spec.External {
 		return l.Endpoint
 	}
@@ -64,7 +55,7 @@ func sideName(e mover.Engine, l Lineage, at spec.Location) string {
 
 // twoTruths is the release that reads the side that lost its turn. It says
 // what both sides know of their last writes, and nobody chooses silently.
-func twoTruths(o Observation, e mover.Engine, l Lineage) engine.Finding {
+func twoTruths(o Observation, e mover.Engine, l server.Lineage) engine.Finding {
 	rel, right := o.Release.Value, l.Authoritative
 	wrong := spec.Internal
 	if right == spec.Internal {
@@ -80,23 +71,23 @@ func twoTruths(o Observation, e mover.Engine, l Lineage) engine.Finding {
 	goOn := ""
 	if forkable(o, e) == "" {
 		goOn = "; " + choose(e, spec.External) + " goes on with " + rightName + " and sets aside what the other side took"
-		goOn += " (or internal, with " + fieldOf(e, "location") + ": internal in the file)"
+		goOn += " (or internal, with " + server.FieldOf(e, "location") + ": internal in the file)"
 	}
 	back := fmt.Sprintf("point the release at %s again: helm get values %s -n %s --revision N shows the block of a revision that did", rightName, rel.Name, rel.Namespace)
 	switch writtenTo(wrongSide) {
 	case mover.WrittenNone:
-		return block("two-truths", fieldOf(e, "location"), sourceForks, back,
+		return block("two-truths", server.FieldOf(e, "location"), sourceForks, back,
 			"%s; nothing is forked: %s", what, writesText(wrongName, wrongSide))
 	case mover.WrittenSome:
 		forked := "FORKED"
 		if writtenTo(rightSide) == mover.WrittenNone {
 			forked = "all writes since are on the wrong side"
 		}
-		return block("two-truths", fieldOf(e, "location"), sourceForks, "stop the application, and choose a side: "+back+goOn,
+		return block("two-truths", server.FieldOf(e, "location"), sourceForks, "stop the application, and choose a side: "+back+goOn,
 			"%s; %s: %s; %s", what, forked, writesText(wrongName, wrongSide), writesText(rightName, rightSide))
 	case mover.WrittenUnknown:
 	}
-	return block("two-truths", fieldOf(e, "location"), sourceForks, "stop the application, find out what was written, and "+back+goOn,
+	return block("two-truths", server.FieldOf(e, "location"), sourceForks, "stop the application, find out what was written, and "+back+goOn,
 		"%s; it may be forked: %s; %s", what, writesText(wrongName, wrongSide), writesText(rightName, rightSide))
 }
 
@@ -175,20 +166,20 @@ func keptText(kept, leftAlone []string) string {
 
 // judgeFork is what stands in the way while the release reads the wrong side:
 // that nobody chose, or that the choice cannot be carried out.
-func judgeFork(s *spec.Spec, o Observation, e mover.Engine, d declaration, l Lineage) []engine.Finding {
+func judgeFork(s *spec.Spec, o Observation, e mover.Engine, d server.Declaration, l server.Lineage) []engine.Finding {
 	chosen, why := o.Authoritative[e], forkable(o, e)
 	switch {
 	case chosen == "":
 		return []engine.Finding{twoTruths(o, e, l)}
 	case chosen == spec.Internal:
 		why = adoptable(s, o, e)
-	case d.location != spec.External:
+	case d.Location != spec.External:
 		why = "the spec wants it internal"
 	}
 	if why == "" {
 		return nil
 	}
-	return []engine.Finding{twoTruths(o, e, l), block("fork-choice", fieldOf(e, "location"), sourceForks, "end the fork by hand, or give what is missing, as the page says",
+	return []engine.Finding{twoTruths(o, e, l), block("fork-choice", server.FieldOf(e, "location"), sourceForks, "end the fork by hand, or give what is missing, as the page says",
 		"%s cannot be carried out: %s", choose(e, chosen), why)}
 }
 
@@ -198,10 +189,10 @@ func superfluousChoice(s *spec.Spec, o Observation) []engine.Finding {
 	var out []engine.Finding
 	for _, e := range engines {
 		chosen := o.Authoritative[e]
-		if chosen == "" || wrongSide(o, e) || declared(s, e) != nil && (chosen == spec.Internal) == o.Release.Value.Store(e).Internal {
+		if chosen == "" || wrongSide(o, e) || server.Declared(s, e) != nil && (chosen == spec.Internal) == o.Release.Value.Store(e).Internal {
 			continue
 		}
-		out = append(out, block("fork-choice", fieldOf(e, "location"), sourceForks, "leave "+choose(e, chosen)+" out; "+fieldOf(e, "location")+" says where the data are to be",
+		out = append(out, block("fork-choice", server.FieldOf(e, "location"), sourceForks, "leave "+choose(e, chosen)+" out; "+server.FieldOf(e, "location")+" says where the data are to be",
 			"there is no fork of %s to end", e.Title()))
 	}
 	return out

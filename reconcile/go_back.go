@@ -257,9 +257,9 @@ func (r *run) withdraw(ctx context.Context, st engine.Step) error {
 		if p.Fork { // it was the target's turn before, and the record says so
 			continue
 		}
-		l := Lineage{Epoch: p.Epoch, Authoritative: p.From, Endpoint: p.External, Move: r.move.ID, At: r.p.Now(),
+		l := server.Lineage{Epoch: p.Epoch, Authoritative: p.From, Endpoint: p.External, Move: r.move.ID, At: r.p.Now(),
 			Internal: p.Internal, InternalVersion: p.InternalVersion, InternalSecret: p.InternalSecret}
-		if err := engine.ReplaceRecord(ctx, r.p.Records, RecordLineage(p.Engine), l); err != nil {
+		if err := engine.ReplaceRecord(ctx, r.p.Records, server.RecordLineage(p.Engine), l); err != nil {
 			return err
 		}
 	}

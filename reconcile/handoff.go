@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,7 +88,7 @@ func preflightManager(s *spec.Spec, o Observation) []engine.Finding {
 	default:
 		return []engine.Finding{{ID: "reconciliation-unknown", Field: "server.managedBy", Source: sourceHandOff,
 			Fix:  suspendHint(by, rel.ManagerObject) + "; then accept with the word " + AcceptSuspended,
-			What: fmt.Sprintf("whether %s is suspended could not be checked: %s", orElse(rel.ManagerObject.String(), toolName(by)), orElse(r.Why, "there is no such object in this cluster"))}}
+			What: fmt.Sprintf("whether %s is suspended could not be checked: %s", cmp.Or(rel.ManagerObject.String(), toolName(by)), cmp.Or(r.Why, "there is no such object in this cluster"))}}
 	}
 }
 
@@ -98,7 +99,7 @@ func checkCredentials(o Observation, e mover.Engine) []engine.Finding {
 	if !c.Is() || c.Value.Matches || c.Value.Owner == "" {
 		return nil
 	}
-	return []engine.Finding{block("secret-owned", fieldOf(e, "external", "password"), sourceHandOff,
+	return []engine.Finding{block("secret-owned", server.FieldOf(e, "external", "password"), sourceHandOff,
 		"add to the source of Secret "+c.Value.Name+" what is missing, under the keys "+strings.Join(credentialKeys(o, e), " and "),
 		"%s keeps Secret %s, so it is not written, and it does not fit: %s", c.Value.Owner, c.Value.Name, c.Value.Problem)}
 }
@@ -112,7 +113,7 @@ func unmanaged(s *spec.Spec, rel server.Release) []engine.Finding {
 	case toolNames[rel.Manager] != "":
 		fix = "declare server.managedBy: " + string(rel.Manager) + " to hand the switch off to it"
 	case toolNames[declared] != "":
-		manager, evidence = declared, "server.managedBy says so, and "+orElse(rel.Evidence, "the release shows no sign of it")
+		manager, evidence = declared, "server.managedBy says so, and "+cmp.Or(rel.Evidence, "the release shows no sign of it")
 		fix = "correct server.managedBy, or see that the tool marks the release's objects"
 	default:
 		return nil
@@ -122,11 +123,11 @@ func unmanaged(s *spec.Spec, rel server.Release) []engine.Finding {
 }
 
 func suspendHint(by spec.ManagedBy, m server.ManagerObject) string {
-	name := orElse(m.Name, "NAME")
+	name := cmp.Or(m.Name, "NAME")
 	if by == spec.ManagedByArgoCD {
 		return "argocd app set " + name + " --sync-policy none"
 	}
-	return "flux suspend " + strings.ToLower(orElse(m.Kind, "HelmRelease")) + " " + name + " -n " + orElse(m.Namespace, "NAMESPACE")
+	return "flux suspend " + strings.ToLower(cmp.Or(m.Kind, "HelmRelease")) + " " + name + " -n " + cmp.Or(m.Namespace, "NAMESPACE")
 }
 
 // handOffStep takes the place of the switch where a tool has to do it.
@@ -205,7 +206,7 @@ func scalarYAML(v any) string {
 	if text, ok := v.(string); ok {
 		return strconv.Quote(text)
 	}
-	return valueText(v)
+	return server.ValueText(v)
 }
 
 // asRun is the release as it runs. Argo CD renders charts itself and keeps no
@@ -217,16 +218,16 @@ func asRun(s *spec.Spec, rel server.Release, ws []server.Workload, move Move) se
 		return rel
 	}
 	for _, e := range engines {
-		d := declared(s, e)
-		if d == nil || d.external == nil || !rel.Store(e).Internal || !runsOutside(s, rel, ws, move, e, *d) {
+		d := server.Declared(s, e)
+		if d == nil || d.External == nil || !rel.Store(e).Internal || !runsOutside(s, rel, ws, move, e, *d) {
 			continue
 		}
-		x := d.external.endpoint
-		store := server.ReleaseStore{Hosts: x.Hosts, Username: x.Username, ExistingSecret: kindOf(e).credentials, FullName: rel.Store(e).FullName}
+		x := d.External.Endpoint
+		store := server.ReleaseStore{Hosts: x.Hosts, Username: x.Username, ExistingSecret: kindOf(e).Credentials, FullName: rel.Store(e).FullName}
 		if len(x.Hosts) == 0 {
 			store.Host, store.Port = x.Host, x.Port
 		}
-		*kindOf(e).released(&rel) = store
+		*kindOf(e).Released(&rel) = store
 	}
 	return rel
 }
@@ -234,12 +235,12 @@ func asRun(s *spec.Spec, rel server.Release, ws []server.Workload, move Move) se
 // runsOutside tells whether the workloads name the external server and not the
 // internal one. What named it before is on the record of the move that pointed
 // them there; without one, no workload may name the internal server at all.
-func runsOutside(s *spec.Spec, rel server.Release, ws []server.Workload, move Move, e mover.Engine, d declaration) bool {
-	p := Part{Engine: e, To: spec.External, External: d.external.at(), Outside: externalSide(*d.external), Internal: rel.Store(e)}
+func runsOutside(s *spec.Spec, rel server.Release, ws []server.Workload, move Move, e mover.Engine, d server.Declaration) bool {
+	p := Part{Engine: e, To: spec.External, External: d.External.At(), Outside: server.ExternalSide(*d.External), Internal: rel.Store(e)}
 	source, target := p.servers(s, rel)
 	if was := move.part(e); was != nil && was.To == spec.External {
 		p.Named = was.Named
-	} else if slices.ContainsFunc(ws, func(w server.Workload) bool { return len(placesNaming(w, source)) > 0 }) {
+	} else if slices.ContainsFunc(ws, func(w server.Workload) bool { return len(server.PlacesNaming(w, source)) > 0 }) {
 		return false
 	}
 	return notSwitched(ws, p, source, target) == ""
@@ -253,7 +254,7 @@ func lateHandOff(o Observation, e mover.Engine) []engine.Finding {
 	if !o.Move.Is() || m.Phase != MoveReverted || m.HandOff == nil || p == nil || rel.Store(e).Internal {
 		return nil
 	}
-	return []engine.Finding{block("handed-off-late", fieldOf(e, "location"), sourceHandOff,
+	return []engine.Finding{block("handed-off-late", server.FieldOf(e, "location"), sourceHandOff,
 		"stop the application, take the values of the move back, let "+toolName(m.HandOff.By)+" apply that, look at both sides, then plan again",
 		"move %s went back on %s, and the release was pointed at %s all the same: it holds the copy of then, and writes may be on both sides",
 		m.ID, when(m.Resumed), p.External)}

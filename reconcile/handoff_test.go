@@ -261,7 +261,7 @@ func TestHandOffToArgoCDNeedsNoHelmRecord(t *testing.T) {
 	if err != nil || len(plan.Steps)+len(plan.Findings) != 0 {
 		t.Errorf("the next plan has %v, findings %v, error %v", ids(plan.Steps), plan.Findings, err)
 	}
-	want := server.ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: CredentialsName(mover.PostgreSQL), FullName: internalHost}
+	want := server.ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: server.CredentialsName(mover.PostgreSQL), FullName: internalHost}
 	if !w.newest().internal || o.Release.Value.Postgres.At() != want.At() || o.Release.Value.Postgres.ExistingSecret != want.ExistingSecret {
 		t.Errorf("the record says internal %t, the release is %+v", w.newest().internal, o.Release.Value.Postgres)
 	}
@@ -333,7 +333,7 @@ func TestAForeignSecretIsNamedBeforeTheOutage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Postgres.Credentials = engine.Found(server.Credentials{Name: CredentialsName(mover.PostgreSQL), Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
+	o.Postgres.Credentials = engine.Found(server.Credentials{Name: server.CredentialsName(mover.PostgreSQL), Problem: "Secret circleci-dr-postgresql has no key postgres-password", Owner: "ExternalSecret pg"})
 	plan, err := MakePlan(s, o)
 	want := []engine.Finding{{
 		ID: "secret-owned", Blocks: true, Field: "datastores.postgresql.external.password", Source: sourceHandOff,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -298,8 +299,8 @@ func (w *world) home(t *testing.T, where string) {
 // wantsInside tells whether a spec wants a datastore in the cluster, or says
 // nothing of it.
 func wantsInside(s *spec.Spec, e mover.Engine) bool {
-	d := declared(s, e)
-	return d == nil || d.location == spec.Internal
+	d := server.Declared(s, e)
+	return d == nil || d.Location == spec.Internal
 }
 
 func ids(steps []engine.Step) []engine.StepID {
@@ -311,3 +312,7 @@ func ids(steps []engine.Step) []engine.StepID {
 }
 
 func kinds() []engine.ActionKind { return slices.Sorted(maps.Keys(actionsByKind)) }
+
+func onDay(year int, month time.Month, d int) time.Time {
+	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC)
+}

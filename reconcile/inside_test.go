@@ -29,7 +29,7 @@ func TestTheWayBackNamesTheServerInside(t *testing.T) {
 		if row.engine == mover.MongoDB {
 			key = "hosts"
 		}
-		got, said := internalBlock(row.engine, "4.10.0", row.prior)[key]
+		got, said := server.InternalBlock(row.engine, "4.10.0", row.prior)[key]
 		if got != row.want || !said {
 			t.Errorf("%s %+v: %s is %v, want %v", row.engine, row.prior, key, got, row.want)
 		}

@@ -29,9 +29,9 @@ func readsNow(o Observation) []server.SecretRead {
 // password: those that are documented and those by which this chart asks for a
 // password.
 func credentialKeys(o Observation, e mover.Engine) []string {
-	out := slices.Clone(kindOf(e).keys)
+	out := slices.Clone(kindOf(e).Keys)
 	for _, r := range readsNow(o) {
-		if r.Secret == kindOf(e).credentials && strings.Contains(strings.ToLower(r.Key), "password") && !slices.Contains(out, r.Key) {
+		if r.Secret == kindOf(e).Credentials && strings.Contains(strings.ToLower(r.Key), "password") && !slices.Contains(out, r.Key) {
 			out = append(out, r.Key)
 		}
 	}
@@ -42,9 +42,9 @@ func credentialKeys(o Observation, e mover.Engine) []string {
 // under a key that is not documented.
 func observeKeys(ctx context.Context, s *spec.Spec, p server.Providers, o *Observation) {
 	for _, e := range engines {
-		keys, d := credentialKeys(*o, e), declared(s, e)
-		if d != nil && d.external != nil && len(keys) > len(kindOf(e).keys) {
-			o.store(e).Credentials = p.Passwords.Compare(ctx, kindOf(e).credentials, keys, d.external.password)
+		keys, d := credentialKeys(*o, e), server.Declared(s, e)
+		if d != nil && d.External != nil && len(keys) > len(kindOf(e).Keys) {
+			o.store(e).Credentials = p.Passwords.Compare(ctx, kindOf(e).Credentials, keys, d.External.Password)
 		}
 	}
 }
@@ -62,18 +62,18 @@ func checkKeys(o Observation, p Part) []engine.Finding {
 	}
 	var out []engine.Finding
 	for _, r := range readsNow(o) {
-		if r.Secret != t.credentials || r.Key == "" || slices.Contains(credentialKeys(o, p.Engine), r.Key) {
+		if r.Secret != t.Credentials || r.Key == "" || slices.Contains(credentialKeys(o, p.Engine), r.Key) {
 			continue
 		}
 		what := fmt.Sprintf("%s reads key %s of Secret %s", strings.Join(clip(r.By, 3), ", "), r.Key, r.Secret)
 		switch holds, there := c.Value.Others[r.Key]; {
 		case !there && !r.Optional:
-			out = append(out, block("secret-key", fieldOf(p.Engine, "external", "password"), sourceKeys,
+			out = append(out, block("secret-key", server.FieldOf(p.Engine, "external", "password"), sourceKeys,
 				fmt.Sprintf("put it there, beside the password under %s: what else is in the Secret is left alone", strings.Join(credentialKeys(o, p.Engine), " and ")),
 				"%s, which is not there and which the move does not know how to fill: its pods would not start", what))
 		case holds == server.HoldsOtherPassword:
-			out = append(out, block("secret-key", fieldOf(p.Engine, "external", "password"), sourceKeys,
-				"write the connection string anew, with the password that "+fieldOf(p.Engine, "external", "password")+" refers to",
+			out = append(out, block("secret-key", server.FieldOf(p.Engine, "external", "password"), sourceKeys,
+				"write the connection string anew, with the password that "+server.FieldOf(p.Engine, "external", "password")+" refers to",
 				"%s, and the connection string there holds another password than the one that logs in to %s", what, p.External))
 		}
 	}
@@ -92,7 +92,7 @@ func checkInternalKeys(o Observation, p Part) []engine.Finding {
 		if !has.Is() || r.Secret != has.Value.Name || r.Key == "" || r.Optional || made(r.Secret) || slices.Contains(has.Value.Keys, r.Key) {
 			continue
 		}
-		out = append(out, block("secret-key", fieldOf(p.Engine, "location"), sourceKeys, "put the password of the internal server there under that key",
+		out = append(out, block("secret-key", server.FieldOf(p.Engine, "location"), sourceKeys, "put the password of the internal server there under that key",
 			"%s reads key %s of Secret %s, which is not there: its pods would not start", strings.Join(clip(r.By, 3), ", "), r.Key, r.Secret))
 	}
 	return out

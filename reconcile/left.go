@@ -5,6 +5,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // leaving is what a finding says of what is left behind: all of it in one
@@ -20,6 +21,6 @@ func checkAdapted(o Observation, e mover.Engine) []engine.Finding {
 		return nil
 	}
 	what, left := leaving("this is changed on the way, because the target or its role takes it no other way", adapted)
-	return []engine.Finding{{ID: "adapted", Field: fieldOf(e), Source: docsOf(e), What: what, Left: left,
+	return []engine.Finding{{ID: "adapted", Field: server.FieldOf(e), Source: docsOf(e), What: what, Left: left,
 		Fix: "nothing, if the application does without; else change it on the target after the move, as a role that may"}}
 }

@@ -31,7 +31,7 @@ func planLocation(s *spec.Spec, o Observation) ([]engine.Step, []engine.Finding)
 	var steps []engine.Step
 	var findings []engine.Finding
 	for _, e := range engines {
-		d := declared(s, e)
+		d := server.Declared(s, e)
 		if d == nil {
 			continue
 		}
@@ -51,7 +51,7 @@ func planLocation(s *spec.Spec, o Observation) ([]engine.Step, []engine.Finding)
 
 // planStore judges one datastore that no open move is about: what forbids a
 // move, and the small repairs where none is wanted.
-func planStore(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]engine.Step, []engine.Finding) {
+func planStore(s *spec.Spec, o Observation, e mover.Engine, d server.Declaration) ([]engine.Step, []engine.Finding) {
 	rel, l := o.Release.Value, o.store(e).Lineage
 	live := rel.Store(e)
 	switch {
@@ -59,15 +59,15 @@ func planStore(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]en
 		if steps := adoptSteps(s, o, e); len(steps) > 0 {
 			return steps, nil
 		}
-		return nil, []engine.Finding{block("fork-choice", fieldOf(e, "external"), sourceForks, "keep "+fieldOf(e, "external")+" in the file until that is done",
+		return nil, []engine.Finding{block("fork-choice", server.FieldOf(e, "external"), sourceForks, "keep "+server.FieldOf(e, "external")+" in the file until that is done",
 			"the internal %s was chosen and the external side not set aside yet: the file has to say how it is reached", e.Title())}
 	case wrongSide(o, e):
 		return adoptSteps(s, o, e), judgeFork(s, o, e, d, l.Value)
-	case d.location == spec.External && len(lateHandOff(o, e)) > 0:
+	case d.Location == spec.External && len(lateHandOff(o, e)) > 0:
 		return nil, lateHandOff(o, e)
-	case d.location == spec.External && !live.Internal:
+	case d.Location == spec.External && !live.Internal:
 		return settledExternal(s, o, e, d)
-	case d.location == spec.Internal && !live.Internal:
+	case d.Location == spec.Internal && !live.Internal:
 		return nil, wayBackKnown(rel, e, d)
 	}
 	return nil, nil
@@ -75,16 +75,16 @@ func planStore(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]en
 
 // wayBackKnown asks that the file still says how to reach the server the data
 // come back from.
-func wayBackKnown(rel server.Release, e mover.Engine, d declaration) []engine.Finding {
+func wayBackKnown(rel server.Release, e mover.Engine, d server.Declaration) []engine.Finding {
 	live := rel.Store(e)
 	switch {
-	case d.external == nil:
-		return []engine.Finding{block("external-block-missing", fieldOf(e, "external"), sourceBack,
-			fmt.Sprintf("keep %s in the file until the data are back: it says how to reach %s", fieldOf(e, "external"), live.At()),
+	case d.External == nil:
+		return []engine.Finding{block("external-block-missing", server.FieldOf(e, "external"), sourceBack,
+			fmt.Sprintf("keep %s in the file until the data are back: it says how to reach %s", server.FieldOf(e, "external"), live.At()),
 			"%s lives at %s and the spec wants it internal, but says nothing about the server it has to be copied from", e.Title(), live.At())}
-	case !d.external.isReadBy(live):
-		return []engine.Finding{block("other-external", fieldOf(e, "external"), sourceBack, "write the server the release uses into the spec",
-			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.external.endpoint.Username, d.external.at())}
+	case !d.External.IsReadBy(live):
+		return []engine.Finding{block("other-external", server.FieldOf(e, "external"), sourceBack, "write the server the release uses into the spec",
+			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.External.Endpoint.Username, d.External.At())}
 	}
 	return nil
 }
@@ -92,26 +92,26 @@ func wayBackKnown(rel server.Release, e mover.Engine, d declaration) []engine.Fi
 // oneDirection refuses a move of one datastore out and another in at once.
 func oneDirection(s *spec.Spec, o Observation, parts []Part) []engine.Finding {
 	for _, e := range engines {
-		d := declared(s, e)
-		if d == nil || d.external == nil || (d.location == spec.Internal) == o.Release.Value.Store(e).Internal {
+		d := server.Declared(s, e)
+		if d == nil || d.External == nil || (d.Location == spec.Internal) == o.Release.Value.Store(e).Internal {
 			continue
 		}
-		if d.location != parts[0].To {
-			return []engine.Finding{block("two-directions", fieldOf(e, "location"), sourceBack, "move one of them first, then the other",
-				"the spec wants %s %s and %s %s: one move goes in one direction", parts[0].Engine.Title(), parts[0].To, e.Title(), d.location)}
+		if d.Location != parts[0].To {
+			return []engine.Finding{block("two-directions", server.FieldOf(e, "location"), sourceBack, "move one of them first, then the other",
+				"the spec wants %s %s and %s %s: one move goes in one direction", parts[0].Engine.Title(), parts[0].To, e.Title(), d.Location)}
 		}
 	}
 	return nil
 }
 
 // settledExternal is the state after a move, or an adopted external server.
-func settledExternal(s *spec.Spec, o Observation, e mover.Engine, d declaration) ([]engine.Step, []engine.Finding) {
+func settledExternal(s *spec.Spec, o Observation, e mover.Engine, d server.Declaration) ([]engine.Step, []engine.Finding) {
 	live := o.Release.Value.Store(e)
-	if !d.external.isReadBy(live) {
-		return nil, []engine.Finding{block("other-external", fieldOf(e, "external"), sourceDocs, "write the server the release uses into the spec; moving between external servers is not in this version",
-			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.external.endpoint.Username, d.external.at())}
+	if !d.External.IsReadBy(live) {
+		return nil, []engine.Finding{block("other-external", server.FieldOf(e, "external"), sourceDocs, "write the server the release uses into the spec; moving between external servers is not in this version",
+			"the release uses %s@%s, the spec says %s@%s", live.Username, live.At(), d.External.Endpoint.Username, d.External.At())}
 	}
-	if live.ExistingSecret == kindOf(e).credentials && needsCredentials(o, e) {
+	if live.ExistingSecret == kindOf(e).Credentials && needsCredentials(o, e) {
 		return []engine.Step{credentialsStep(s, o, e)}, nil
 	}
 	return nil, nil
@@ -128,15 +128,15 @@ func switchChange(s *spec.Spec, rel server.Release, parts []Part) server.Release
 	change := server.ReleaseChange{Set: map[string]any{}, HoldAtZero: true, Description: "circleci-dr switch " + MoveID(parts)}
 	for _, p := range parts {
 		if p.To == spec.Internal {
-			change.Set[string(p.Engine)] = internalBlock(p.Engine, rel.ChartVersion, p.Internal)
+			change.Set[string(p.Engine)] = server.InternalBlock(p.Engine, rel.ChartVersion, p.Internal)
 			continue
 		}
-		change.Set[string(p.Engine)] = ValuesTree(DatastoreValues(s, p.Engine, rel.ChartVersion))[string(p.Engine)]
+		change.Set[string(p.Engine)] = server.ValuesTree(server.DatastoreValues(s, p.Engine, rel.ChartVersion))[string(p.Engine)]
 		name := rel.Store(p.Engine).FullName
 		change.Keep = append(change.Keep, "StatefulSet/"+name, "Service/"+name, "Secret/"+name)
 	}
 	if list := entrusted(rel.Trust, parts); len(list) > 0 {
-		change.Set[TrustBlock] = map[string]any{"certificates": list}
+		change.Set[server.TrustBlock] = map[string]any{"certificates": list}
 	}
 	return change
 }
@@ -147,6 +147,6 @@ func switched(s *spec.Spec, rel server.Release, p Part) bool {
 	if p.To == spec.Internal {
 		return live.Internal
 	}
-	d := declared(s, p.Engine)
-	return d != nil && d.external != nil && d.external.isReadBy(live)
+	d := server.Declared(s, p.Engine)
+	return d != nil && d.External != nil && d.External.IsReadBy(live)
 }

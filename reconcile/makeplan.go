@@ -1,12 +1,14 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -125,18 +127,18 @@ func bindingOf(s *spec.Spec, o Observation) engine.Binding {
 	adds := map[mover.Engine][]string{}
 	if !openMove(o) {
 		for _, p := range partsWanted(s, &o) {
-			adds[p.Engine] = namesOf(p.Trust)
+			adds[p.Engine] = server.CertificateNames(p.Trust)
 		}
 	}
 	for _, e := range engines {
-		d := declared(s, e)
+		d := server.Declared(s, e)
 		if d == nil {
 			continue
 		}
 		b.Epoch += o.store(e).Lineage.Value.Epoch
-		if d.external != nil {
-			b.Target = joinNonEmpty(" ", b.Target, d.external.endpoint.Username+"@"+d.external.at())
-			b.Secret = joinNonEmpty(", ", b.Secret, describeRef(d.external.password))
+		if d.External != nil {
+			b.Target = joinNonEmpty(" ", b.Target, d.External.Endpoint.Username+"@"+d.External.At())
+			b.Secret = joinNonEmpty(", ", b.Secret, describeRef(d.External.Password))
 		}
 		if in := o.store(e).Inspection; in.Is() {
 			b.Source = joinNonEmpty(" ", b.Source, identityOf(in.Value.Source))
@@ -170,7 +172,7 @@ func notices(s *spec.Spec, o Observation) []string {
 		out = append(out, "the last attempt went back to "+m.Value.Source()+": "+m.Value.LastError)
 	}
 	if o.Measured.Unread() {
-		out = append(out, "how long steps took here before could not be read, so the estimates are wide: "+orElse(o.Measured.Why, "it was not looked at"))
+		out = append(out, "how long steps took here before could not be read, so the estimates are wide: "+cmp.Or(o.Measured.Why, "it was not looked at"))
 	}
 	if !openMove(o) {
 		for _, p := range partsWanted(s, &o) {
@@ -183,8 +185,8 @@ func notices(s *spec.Spec, o Observation) []string {
 	}
 	out = append(out, choicesMade(o)...)
 	for _, e := range engines {
-		d := declared(s, e)
-		if d != nil && d.location == spec.External && o.Release.Is() && !o.Release.Value.Store(e).Internal && !o.store(e).Lineage.Is() {
+		d := server.Declared(s, e)
+		if d != nil && d.Location == spec.External && o.Release.Is() && !o.Release.Value.Store(e).Internal && !o.store(e).Lineage.Is() {
 			out = append(out, e.Title()+" was already external when first seen: settled, unproven")
 		}
 	}

@@ -5,27 +5,10 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
-	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// The names of records in the release's namespace. Lineage and
-// inspection have one for each datastore.
-const (
-	RecordApplied = "applied"
-	RecordMove    = "move"
-)
-
-// RecordLineage names the lineage record of a datastore.
-func RecordLineage(e mover.Engine) string { return "lineage-" + string(e) }
-
-// RecordInspection names the record of the newest look at a datastore.
-func RecordInspection(e mover.Engine) string { return "inspection-" + string(e) }
-
-// InstallationID names an installation across clusters and namespaces.
-func InstallationID(c server.Cluster, s *spec.Server) string {
-	return fmt.Sprintf("%s/%s/%s", c.UID, s.Namespace, s.Release)
-}
+// RecordMove names the record of the newest move.
+const RecordMove = "move"
 
 // MoveID names the move of some parts: their engines and epochs.
 func MoveID(parts []Part) string {

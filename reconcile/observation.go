@@ -30,7 +30,7 @@ type Observation struct {
 	Move engine.Observed[Move] `json:"move"`
 	// Preview is the Helm upgrade that would switch; only read when needed.
 	Preview engine.Observed[server.Preview]     `json:"preview"`
-	Applied engine.Observed[Applied]            `json:"applied"`
+	Applied engine.Observed[server.Applied]     `json:"applied"`
 	Journal engine.Observed[engine.Journal]     `json:"journal"`
 	Lease   engine.Observed[engine.LeaseHolder] `json:"lease"`
 	// Measured is how long steps took here before; a plan needs it not.
@@ -51,7 +51,7 @@ type Observation struct {
 // DatastoreObservation is everything about one datastore.
 type DatastoreObservation struct {
 	Internal   engine.Observed[server.InternalStore] `json:"internal"`
-	Inspection engine.Observed[Inspection]           `json:"inspection"`
+	Inspection engine.Observed[server.Inspection]    `json:"inspection"`
 	// Rehearsal is the newest one of a move out.
 	Rehearsal engine.Observed[Rehearsed] `json:"rehearsal"`
 	// Credentials is the Secret the switched release reads.
@@ -60,73 +60,10 @@ type DatastoreObservation struct {
 	// absent where the file names none.
 	Authority engine.Observed[string] `json:"authority,omitzero"`
 	// Lineage is the cluster's own record of whose turn it is.
-	Lineage engine.Observed[Lineage] `json:"lineage"`
+	Lineage engine.Observed[server.Lineage] `json:"lineage"`
 }
 
 // store is what was observed of one engine.
 func (o *Observation) store(e mover.Engine) *DatastoreObservation {
 	return kindOf(e).observed(o)
-}
-
-// Inspection is the newest look at both sides, made in the cluster.
-type Inspection struct {
-	mover.InspectResult
-	// Subject is the digest of what was asked, so that a record of other
-	// endpoints is never taken for this one.
-	Subject string `json:"subject"`
-	// Inwards tells that the source is the external side.
-	Inwards bool `json:"inwards,omitempty"`
-	// Road is the application's own way to the target, where it is to move there.
-	Road *Road `json:"road,omitempty"`
-}
-
-// sides are what was seen of the server in the cluster and the one outside.
-func (i Inspection) sides() (inside, outside *mover.InspectedSide) {
-	if i.Inwards {
-		return i.Target, i.Source
-	}
-	return i.Source, i.Target
-}
-
-// Lineage is the cluster's record of which side of a datastore is
-// authoritative.
-type Lineage struct {
-	Epoch         int           `json:"epoch"`
-	Authoritative spec.Location `json:"authoritative"`
-	// Endpoint is the address of the external side of this epoch.
-	Endpoint string    `json:"endpoint,omitempty"`
-	Move     string    `json:"move,omitempty"`
-	At       time.Time `json:"at"`
-	// Internal is what the release said while the datastore was internal, and
-	// InternalVersion what its server was: both are needed on the way back.
-	Internal        server.ReleaseStore `json:"internal"`
-	InternalVersion int                 `json:"internalVersion,omitempty"`
-	// InternalSecret is the key with the internal superuser's password.
-	InternalSecret spec.SecretKey `json:"internalSecret"`
-	// Adopting stands while the internal side of a fork was chosen and not
-	// everything followed; SetAside is what is kept of the external one, and
-	// LeftAlone what no move had carried there.
-	Adopting  bool     `json:"adopting,omitempty"`
-	SetAside  []string `json:"setAside,omitempty"`
-	LeftAlone []string `json:"leftAlone,omitempty"`
-}
-
-// Applied is what the last successful apply left behind; drift is measured
-// against it.
-type Applied struct {
-	At           time.Time                     `json:"at"`
-	By           string                        `json:"by"`
-	SpecDigest   string                        `json:"specDigest"`
-	Plan         string                        `json:"plan"`
-	Revision     int                           `json:"revision"`
-	ChartVersion string                        `json:"chartVersion"`
-	ConfigDigest string                        `json:"configDigest"`
-	Stores       map[mover.Engine]AppliedStore `json:"stores,omitempty"`
-	Replicas     map[string]int                `json:"replicas,omitempty"`
-}
-
-// AppliedStore is where a datastore lived after the last apply.
-type AppliedStore struct {
-	Location spec.Location `json:"location"`
-	Endpoint string        `json:"endpoint,omitempty"`
 }

@@ -2,11 +2,8 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
-	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
@@ -71,14 +68,14 @@ func Observe(ctx context.Context, s *spec.Spec, p server.Providers, opt ObserveO
 // observeRecords reads what earlier runs wrote, in one go.
 func observeRecords(ctx context.Context, p server.Providers, o *Observation) {
 	all := p.Records.ReadAll(ctx)
-	o.Applied = engine.RecordIn[Applied](all, RecordApplied)
+	o.Applied = engine.RecordIn[server.Applied](all, server.RecordApplied)
 	o.Journal = engine.RecordIn[engine.Journal](all, engine.RecordJournal)
 	o.Move = engine.RecordIn[Move](all, RecordMove)
 	o.Measured = engine.RecordIn[engine.Measured](all, engine.RecordMeasured)
 	for _, e := range engines {
 		d := o.store(e)
-		d.Lineage = engine.RecordIn[Lineage](all, RecordLineage(e))
-		d.Inspection = engine.RecordIn[Inspection](all, RecordInspection(e))
+		d.Lineage = engine.RecordIn[server.Lineage](all, server.RecordLineage(e))
+		d.Inspection = engine.RecordIn[server.Inspection](all, server.RecordInspection(e))
 		d.Rehearsal = engine.RecordIn[Rehearsed](all, RecordRehearsal(e))
 	}
 }
@@ -97,16 +94,16 @@ func observeStores(ctx context.Context, s *spec.Spec, p server.Providers, opt Ob
 	}
 	ways := roadsOut(s, o, opt)
 	if len(ways) > 0 {
-		reads = append(reads, func() { ways.stand(ctx, p) })
+		reads = append(reads, func() { ways.Stand(ctx, p) })
 	}
 	p.SideBySide(reads...)
 	var looks []func()
-	at := map[mover.Engine]sides{}
+	at := map[mover.Engine]server.Sides{}
 	for _, e := range engines {
 		if observed(s, o, e) && o.Cluster.Is() && s.Server != nil {
-			in, installation := sidesOf(s, o, e), InstallationID(o.Cluster.Value, s.Server)
+			in, installation := sidesOf(s, o, e), server.InstallationID(o.Cluster.Value, s.Server)
 			looks = append(looks, func() { observeDatabases(ctx, p, opt, o.store(e), in, installation) })
-			looks = append(looks, ways.tries(ctx, p, in)...)
+			looks = append(looks, ways.Tries(ctx, p, in)...)
 			at[e] = in
 		}
 	}
@@ -150,90 +147,57 @@ func observeInternal(ctx context.Context, p server.Providers, o *Observation, e 
 }
 
 func observeCredentials(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Engine) engine.Observed[server.Credentials] {
-	d := declared(s, e)
-	if d == nil || d.external == nil {
+	d := server.Declared(s, e)
+	if d == nil || d.External == nil {
 		return engine.NotThere[server.Credentials]()
 	}
-	return p.Passwords.Compare(ctx, kindOf(e).credentials, kindOf(e).keys, d.external.password)
+	return p.Passwords.Compare(ctx, kindOf(e).Credentials, kindOf(e).Keys, d.External.Password)
 }
 
 // observeAuthority reads the authority that the file names for the external
 // server, which the application may have to be told.
 func observeAuthority(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Engine) engine.Observed[string] {
-	d := declared(s, e)
-	if d == nil || d.external == nil || d.external.ca == nil {
+	d := server.Declared(s, e)
+	if d == nil || d.External == nil || d.External.CA == nil {
 		return engine.NotThere[string]()
 	}
-	return p.Authorities.Authority(ctx, *d.external.ca)
+	return p.Authorities.Authority(ctx, *d.External.CA)
 }
 
 // observeDatabases runs the inspect Job, or holds the recorded inspection
 // against what would be asked now.
-func observeDatabases(ctx context.Context, p server.Providers, opt ObserveOptions, d *DatastoreObservation, in sides, installation string) {
+func observeDatabases(ctx context.Context, p server.Providers, opt ObserveOptions, d *DatastoreObservation, in server.Sides, installation string) {
 	if in.Source.Endpoint == nil && in.Target.Endpoint == nil {
-		d.Inspection = engine.NotThere[Inspection]()
+		d.Inspection = engine.NotThere[server.Inspection]()
 		return
 	}
-	subject := subjectOf(in, installation)
+	subject := server.SubjectOf(in, installation)
 	if !opt.Inspect {
 		if d.Inspection.Is() && d.Inspection.Value.Subject != subject {
-			d.Inspection = engine.CouldNot[Inspection](errors.New(otherServers))
+			d.Inspection = engine.CouldNot[server.Inspection](errors.New(otherServers))
 		}
 		return
 	}
-	d.Inspection = inspect(ctx, p, in, installation, opt.Progress)
+	d.Inspection = server.Inspect(ctx, p, in, installation, opt.Progress)
 }
 
 // keep records an inspection that was just made, with what was tried of the
 // application's road.
-func (d *DatastoreObservation) keep(ctx context.Context, p server.Providers, in sides, road *Road) {
+func (d *DatastoreObservation) keep(ctx context.Context, p server.Providers, in server.Sides, road *server.Road) {
 	if !d.Inspection.Is() {
 		return
 	}
 	if road != nil {
-		road.judge(ctx, p, in)
+		road.Judge(ctx, p, in)
 		d.Inspection.Value.Road = road
 	}
-	if err := engine.ReplaceRecord(ctx, p.Records, RecordInspection(in.Engine), d.Inspection.Value); err != nil {
-		d.Inspection = engine.CouldNot[Inspection](err)
+	if err := engine.ReplaceRecord(ctx, p.Records, server.RecordInspection(in.Engine), d.Inspection.Value); err != nil {
+		d.Inspection = engine.CouldNot[server.Inspection](err)
 	}
 }
 
 // observed tells whether a datastore is this spec's business: it is declared,
 // or an open move has it on its way.
 func observed(s *spec.Spec, o *Observation, e mover.Engine) bool {
-	return declared(s, e) != nil || openMove(*o) && o.Move.Value.part(e) != nil
-}
-
-func inspect(ctx context.Context, p server.Providers, in sides, installation string, progress mover.Progress) engine.Observed[Inspection] {
-	job := inspectJob(in, installation)
-	rec, err := inspectOnce(ctx, p, job, progress)
-	if err == nil && p.Now().Sub(rec.At) > freshTime {
-		// A Job that a killed run left behind was adopted: it tells of then.
-		if err = p.Movers.Stop(ctx, job.Name); err == nil {
-			rec, err = inspectOnce(ctx, p, job, progress)
-		}
-	}
-	if err != nil {
-		return engine.CouldNot[Inspection](fmt.Errorf("inspect the databases from inside the cluster: %w", err))
-	}
-	rec.Subject = subjectOf(in, installation)
-	rec.Inwards = in.Inwards
-	return engine.Found(rec)
-}
-
-// freshTime is how old the result of an inspection just run may be. Clocks
-// that differ more cost a second run, no more.
-const freshTime = 5 * time.Minute
-
-func inspectOnce(ctx context.Context, p server.Providers, job server.MoverJob, progress mover.Progress) (Inspection, error) {
-	raw, err := p.Movers.Run(ctx, job, progress)
-	if err != nil {
-		return Inspection{}, err
-	}
-	var rec Inspection
-	if err := json.Unmarshal(raw, &rec.InspectResult); err != nil {
-		return Inspection{}, fmt.Errorf("read the result: %w", err)
-	}
-	return rec, nil
+	return server.Declared(s, e) != nil || openMove(*o) && o.Move.Value.part(e) != nil
 }

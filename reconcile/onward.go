@@ -78,9 +78,9 @@ type closedError struct {
 // askWrites asks a part's target, with the application running, what it took
 // since the commit. One answer may be lost in passing.
 func (r *run) askWrites(ctx context.Context, p Part) (*mover.SideWrites, error) {
-	in := sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: r.move.Back()}
+	in := server.Sides{Engine: p.Engine, Target: r.sides(p).Target, Inwards: r.move.Back()}
 	for try := 1; ; try++ {
-		found := inspect(ctx, r.p, in, r.id, func(mover.Event) {})
+		found := server.Inspect(ctx, r.p, in, r.id, func(mover.Event) {})
 		var err error
 		switch {
 		case found.Unread():

@@ -24,11 +24,11 @@ func planOpen(s *spec.Spec, o Observation) ([]engine.Step, []engine.Finding) {
 		}
 	}
 	for _, p := range m.Parts {
-		if d := declared(s, p.Engine); d == nil || d.location != p.To || d.external == nil || !d.external.isOf(p) {
+		if d := server.Declared(s, p.Engine); d == nil || d.Location != p.To || d.External == nil || !p.begunWith(*d.External) {
 			return planOtherWay(o)
 		}
 		if chosen := o.Authoritative[p.Engine]; chosen != "" && (!p.Fork || chosen != p.To) {
-			return nil, []engine.Finding{block("fork-choice", fieldOf(p.Engine, "location"), sourceForks, "leave "+choose(p.Engine, chosen)+" out, or end the move first",
+			return nil, []engine.Finding{block("fork-choice", server.FieldOf(p.Engine, "location"), sourceForks, "leave "+choose(p.Engine, chosen)+" out, or end the move first",
 				"move %s of %s to %s is not over, and %s would end it another way", m.ID, p.Engine.Title(), p.Target(), choose(p.Engine, chosen))}
 		}
 	}
@@ -37,15 +37,15 @@ func planOpen(s *spec.Spec, o Observation) ([]engine.Step, []engine.Finding) {
 
 // committedLineage is what a committed move wrote, for a cluster whose record
 // may have been lost since.
-func committedLineage(m Move, p Part) Lineage {
-	return Lineage{Epoch: p.Epoch, Authoritative: p.To, Endpoint: p.External, Move: m.ID, At: m.Opened}
+func committedLineage(m Move, p Part) server.Lineage {
+	return server.Lineage{Epoch: p.Epoch, Authoritative: p.To, Endpoint: p.External, Move: m.ID, At: m.Opened}
 }
 
 // planOtherWay handles an unfinished move that the spec no longer wants.
 func planOtherWay(o Observation) ([]engine.Step, []engine.Finding) {
 	m := o.Move.Value
 	if m.Phase == MoveCommitted {
-		return nil, []engine.Finding{block("move-committed", fieldOf(m.Parts[0].Engine, "location"), sourceDocs,
+		return nil, []engine.Finding{block("move-committed", server.FieldOf(m.Parts[0].Engine, "location"), sourceDocs,
 			fmt.Sprintf("finish it: set the spec to %s %s and apply", m.Parts[0].To, m.Target()),
 			"move %s is committed to %s and can only go forward", m.ID, m.Target())}
 	}
@@ -118,4 +118,10 @@ func settledInRecord(o Observation, m Move, st engine.Step) bool {
 	default:
 		return false
 	}
+}
+
+// begunWith tells whether an external server is the one that a part of a move was
+// begun with: the same server, reached as the same user.
+func (p Part) begunWith(x server.ExternalServer) bool {
+	return x.At() == p.External && (p.Outside.Endpoint == nil || p.Outside.Endpoint.Username == x.Endpoint.Username)
 }

@@ -13,11 +13,11 @@ import (
 func partsWanted(s *spec.Spec, o *Observation) []Part {
 	var parts []Part
 	for _, e := range engines {
-		d, live, to := declared(s, e), o.Release.Value.Store(e), spec.External
-		if d == nil || d.external == nil || (d.location == spec.Internal) == live.Internal {
+		d, live, to := server.Declared(s, e), o.Release.Value.Store(e), spec.External
+		if d == nil || d.External == nil || (d.Location == spec.Internal) == live.Internal {
 			continue
 		}
-		if d.location == spec.Internal {
+		if d.Location == spec.Internal {
 			to = spec.Internal
 		}
 		if len(parts) > 0 && parts[0].To != to {
@@ -30,10 +30,10 @@ func partsWanted(s *spec.Spec, o *Observation) []Part {
 	return parts
 }
 
-func newPart(o *Observation, e mover.Engine, d declaration, to spec.Location) Part {
+func newPart(o *Observation, e mover.Engine, d server.Declaration, to spec.Location) Part {
 	lineage, live := o.store(e).Lineage, o.Release.Value.Store(e)
 	p := Part{
-		Engine: e, From: spec.Internal, To: to, Epoch: nextEpoch(lineage), External: d.external.at(), Outside: externalSide(*d.external),
+		Engine: e, From: spec.Internal, To: to, Epoch: nextEpoch(lineage), External: d.External.At(), Outside: server.ExternalSide(*d.External),
 		InternalSecret: internalSecret(o, e), Internal: live, Replaces: replaces(o, e, to),
 	}
 	if to == spec.Internal {
@@ -47,7 +47,7 @@ func newPart(o *Observation, e mover.Engine, d declaration, to spec.Location) Pa
 		p.InternalVersion = in.Value.Source.Database.VersionNum
 	}
 	p.Fork = forkOf(o, e, to)
-	p.OwnerMap = ownerMap(*d.external, o, e, to)
+	p.OwnerMap = ownerMap(*d.External, o, e, to)
 	return p
 }
 
@@ -74,16 +74,16 @@ func replaces(o *Observation, e mover.Engine, to spec.Location) int {
 
 func keptVolume(store server.InternalStore) bool { return len(store.Volumes) > 0 }
 
-func nextEpoch(l engine.Observed[Lineage]) int { return l.Value.Epoch + 1 }
+func nextEpoch(l engine.Observed[server.Lineage]) int { return l.Value.Epoch + 1 }
 
 // ownerMap renames the superuser of one side to that of the other, where the
 // external admin role is no superuser, as a managed service gives it.
-func ownerMap(x externalServer, o *Observation, e mover.Engine, to spec.Location) map[string]string {
+func ownerMap(x server.ExternalServer, o *Observation, e mover.Engine, to spec.Location) map[string]string {
 	in := o.store(e).Inspection
 	if !kindOf(e).renames || !in.Is() {
 		return nil
 	}
-	outside, from, into := in.Value.Target, kindOf(e).superuser, x.endpoint.Username
+	outside, from, into := in.Value.Target, kindOf(e).Superuser, x.Endpoint.Username
 	if to == spec.Internal {
 		outside, from, into = in.Value.Source, into, from
 	}

@@ -43,7 +43,7 @@ func foreseen(s *spec.Spec, o Observation, parts []Part) []Part {
 		}
 		_, target := p.servers(s, o.Release.Value)
 		for _, w := range o.Workloads.Value {
-			for _, place := range placesNaming(w, target) {
+			for _, place := range server.PlacesNaming(w, target) {
 				if !slices.Contains(p.Named, place) {
 					p.Named = append(p.Named, place)
 				}
@@ -54,14 +54,14 @@ func foreseen(s *spec.Spec, o Observation, parts []Part) []Part {
 }
 
 // servers are both sides of a part as texts may name them.
-func (p Part) servers(s *spec.Spec, rel server.Release) (source, target named) {
-	inside := insideServer(rel, p.Internal)
-	outside := named{}
+func (p Part) servers(s *spec.Spec, rel server.Release) (source, target server.NamedServer) {
+	inside := server.InsideServer(rel, p.Internal)
+	outside := server.NamedServer{}
 	if e := p.Outside.Endpoint; e != nil {
-		outside.hosts = e.HostNames()
+		outside.Hosts = e.HostNames()
 	}
-	if d := declared(s, p.Engine); d != nil && d.external != nil && d.external.at() == p.External {
-		outside.hosts = d.external.endpoint.HostNames()
+	if d := server.Declared(s, p.Engine); d != nil && d.External != nil && d.External.At() == p.External {
+		outside.Hosts = d.External.Endpoint.HostNames()
 	}
 	if p.To == spec.Internal {
 		return outside, inside
@@ -69,24 +69,12 @@ func (p Part) servers(s *spec.Spec, rel server.Release) (source, target named) {
 	return inside, outside
 }
 
-// placesNaming are the places of a workload whose text names a server, sorted.
-func placesNaming(w server.Workload, s named) []server.Place {
-	var out []server.Place
-	for place, text := range w.Texts {
-		if place.IsContent() && s.namedBy(text) != unnamed {
-			out = append(out, place)
-		}
-	}
-	slices.SortFunc(out, func(a, b server.Place) int { return strings.Compare(a.String(), b.String()) })
-	return out
-}
-
 // notSwitched names the workloads that do not reference the target of a part,
 // or says that none does; "" when all do. Where the upgrade was foreseen, the
 // places decide in which it changes the address. Else a workload is not
 // switched that names the source and nowhere the target, but for places that
 // named the target before.
-func notSwitched(ws []server.Workload, p Part, source, target named) string {
+func notSwitched(ws []server.Workload, p Part, source, target server.NamedServer) string {
 	var wrong []string
 	found := 0
 	for _, w := range ws {
@@ -112,14 +100,14 @@ func notSwitched(ws []server.Workload, p Part, source, target named) string {
 	return ""
 }
 
-func foreseenIn(w server.Workload, p Part, source, target named) (why string, names bool) {
+func foreseenIn(w server.Workload, p Part, source, target server.NamedServer) (why string, names bool) {
 	for _, place := range p.Places {
 		text, seen := w.Texts[place]
 		switch {
 		case !seen && place.Object == w.Key():
 			return "has no " + place.Field, false
-		case seen && !target.standsIn(text):
-			return says(source, text), false
+		case seen && !target.StandsIn(text):
+			return source.Says(text), false
 		case seen:
 			names = true
 		}
@@ -127,31 +115,21 @@ func foreseenIn(w server.Workload, p Part, source, target named) (why string, na
 	return "", names
 }
 
-func namedIn(w server.Workload, p Part, source, target named) (why string, names bool) {
-	for _, place := range placesNaming(w, target) {
+func namedIn(w server.Workload, p Part, source, target server.NamedServer) (why string, names bool) {
+	for _, place := range server.PlacesNaming(w, target) {
 		if !slices.Contains(p.Named, place) {
 			return "", true
 		}
 	}
-	if old := placesNaming(w, source); len(old) > 0 {
-		return says(source, w.Texts[old[0]]), false
+	if old := server.PlacesNaming(w, source); len(old) > 0 {
+		return source.Says(w.Texts[old[0]]), false
 	}
 	return "", false
 }
 
-// says names the host that a text names; the text itself may be a secret.
-func says(s named, text string) string {
-	for _, host := range s.hosts {
-		if (named{hosts: []string{host}, namespace: s.namespace}).standsIn(text) {
-			return "names " + host
-		}
-	}
-	return "does not name it"
-}
-
 // namesAny tells whether a workload names the server where it did not before.
-func namesAny(ws []server.Workload, p Part, s named) bool {
+func namesAny(ws []server.Workload, p Part, s server.NamedServer) bool {
 	return slices.ContainsFunc(ws, func(w server.Workload) bool {
-		return slices.ContainsFunc(placesNaming(w, s), func(place server.Place) bool { return !slices.Contains(p.Named, place) })
+		return slices.ContainsFunc(server.PlacesNaming(w, s), func(place server.Place) bool { return !slices.Contains(p.Named, place) })
 	})
 }

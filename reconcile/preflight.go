@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -140,7 +141,7 @@ func preflightChart(rel server.Release, pv engine.Observed[server.Preview], part
 	if !pv.Is() {
 		return []engine.Finding{block("chart-unread", "server.chart", "helm/helm#8421: a release keeps no subcharts",
 			"set server.chart (or --chart) to the release's chart: an oci:// reference, a directory or a .tgz",
-			"the release's chart could not be read: %s", orElse(pv.Why, "it was not looked at"))}
+			"the release's chart could not be read: %s", cmp.Or(pv.Why, "it was not looked at"))}
 	}
 	var out []engine.Finding
 	if !pv.Value.Faithful {

@@ -16,8 +16,8 @@ func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []engine.Find
 	for _, p := range parts {
 		source, _ := p.servers(s, rel)
 		if handsOff(s, o) != "" {
-			if !slices.ContainsFunc(o.Workloads.Value, func(w server.Workload) bool { return len(placesNaming(w, source)) > 0 }) {
-				out = append(out, block("switch-unseen", fieldOf(p.Engine, "location"), sourceHandOff,
+			if !slices.ContainsFunc(o.Workloads.Value, func(w server.Workload) bool { return len(server.PlacesNaming(w, source)) > 0 }) {
+				out = append(out, block("switch-unseen", server.FieldOf(p.Engine, "location"), sourceHandOff,
 					"see that the release's workloads name "+p.Engine.Title()+" in their pod templates or in ConfigMaps or Secrets that this role may read",
 					"no workload is seen to name %s, so it could not be seen when it is switched", p.Source()))
 			}
@@ -40,16 +40,16 @@ func preflightAddresses(s *spec.Spec, o Observation, parts []Part) []engine.Find
 
 // addressesThatStay names the places that say the source's address and would go on
 // saying it. It blocks where they are all that a workload has.
-func addressesThatStay(o Observation, p Part, source named, places []server.Place) []engine.Finding {
+func addressesThatStay(o Observation, p Part, source server.NamedServer, places []server.Place) []engine.Finding {
 	var left, stuck []string
 	changed := changing(o.Preview.Value)
 	for _, w := range o.Workloads.Value {
 		switches := slices.ContainsFunc(places, func(place server.Place) bool { _, seen := w.Texts[place]; return seen })
-		for _, place := range placesNaming(w, source) {
+		for _, place := range server.PlacesNaming(w, source) {
 			text := place.String()
 			switch {
 			case changed[place]:
-			case !switches && w.Kind != server.KindCronJob && source.namedBy(w.Texts[place]) == asServer:
+			case !switches && w.Kind != server.KindCronJob && source.IsMeantBy(w.Texts[place]):
 				stuck = append(stuck, text)
 			default:
 				left = append(left, text)

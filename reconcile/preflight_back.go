@@ -1,12 +1,14 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -17,7 +19,7 @@ func preflightBack(o Observation, p Part) []engine.Finding {
 	in := store.Internal.Value
 	var out []engine.Finding
 	if in.StatefulSet.Is() {
-		out = append(out, block("internal-runs", fieldOf(e, "location"), sourceBack, "find out who started it and what wrote to it; remove the StatefulSet, keep its volume, and plan again",
+		out = append(out, block("internal-runs", server.FieldOf(e, "location"), sourceBack, "find out who started it and what wrote to it; remove the StatefulSet, keep its volume, and plan again",
 			"StatefulSet %s runs although the release reads %s", in.StatefulSet.Value.Name, p.External))
 	}
 	if len(in.Volumes) > 0 && p.Replaces == 0 && !ours(o, p) {
@@ -25,17 +27,17 @@ func preflightBack(o Observation, p Part) []engine.Finding {
 		for _, v := range in.Volumes {
 			claims = append(claims, v.Claim)
 		}
-		out = append(out, block("volume-unknown", fieldOf(e, "location"), sourceBack, "look what is on it; if nobody needs it, delete the claim and plan again",
+		out = append(out, block("volume-unknown", server.FieldOf(e, "location"), sourceBack, "look what is on it; if nobody needs it, delete the claim and plan again",
 			"claim %s is there and no move of ours left it: it may hold data nobody else has", strings.Join(claims, ", ")))
 	}
 	if p.Replaces > 0 {
 		secret := p.InternalSecret
 		switch has := in.Secret; {
 		case has.Unread():
-			out = append(out, block("secret-unread", fieldOf(e, "location"), sourceBack, "let this role read Secrets in the release's namespace, and plan again",
-				"whether Secret %s still has the password of the kept volume could not be read: %s", secret.Name, orElse(has.Why, "it was not looked at")))
+			out = append(out, block("secret-unread", server.FieldOf(e, "location"), sourceBack, "let this role read Secrets in the release's namespace, and plan again",
+				"whether Secret %s still has the password of the kept volume could not be read: %s", secret.Name, cmp.Or(has.Why, "it was not looked at")))
 		case !has.Is() || !slices.Contains(has.Value.Keys, secret.Key):
-			out = append(out, block("secret-lost", fieldOf(e, "location"), sourceBack,
+			out = append(out, block("secret-lost", server.FieldOf(e, "location"), sourceBack,
 				fmt.Sprintf("put Secret %s with key %s back: the kept volume was initialised with that password", secret.Name, secret.Key),
 				"the Secret with the password of the kept volume is not there"))
 		}
@@ -57,7 +59,7 @@ func ours(o Observation, p Part) bool {
 // preflightPostgresBack judges the external side as a source. A managed
 // service's admin role is no superuser: what it may not read is in the way, and
 // passwords of roles stay what they are on the kept volume.
-func preflightPostgresBack(p Part, insp Inspection) []engine.Finding {
+func preflightPostgresBack(p Part, insp server.Inspection) []engine.Finding {
 	out := sideTrouble(mover.PostgreSQL, "source", spec.External, insp.Source)
 	if len(out) > 0 {
 		return out
@@ -81,7 +83,7 @@ func preflightPostgresBack(p Part, insp Inspection) []engine.Finding {
 	}
 	if len(logins) > 0 {
 		what, brief := sentences("there is no kept volume, and role %s of the external PostgreSQL is no superuser: the roles %s arrive without a password", src.Role.Name, some(logins, 8))
-		out = append(out, engine.Finding{ID: "role-passwords", Field: fieldOf(mover.PostgreSQL, "location"), Source: sourceBack, What: what, Brief: brief,
+		out = append(out, engine.Finding{ID: "role-passwords", Field: server.FieldOf(mover.PostgreSQL, "location"), Source: sourceBack, What: what, Brief: brief,
 			Fix: "set their passwords after the move; the application itself logs in as the internal superuser"})
 	}
 	return out
@@ -93,11 +95,11 @@ func checkWayBack(p Part, src mover.Database) []engine.Finding {
 	from, to := major(src.VersionNum), major(p.InternalVersion)
 	switch {
 	case p.InternalVersion == 0:
-		return []engine.Finding{{ID: "internal-version-unknown", Field: fieldOf(p.Engine, "location"), Source: sourceBack,
+		return []engine.Finding{{ID: "internal-version-unknown", Field: server.FieldOf(p.Engine, "location"), Source: sourceBack,
 			What: fmt.Sprintf("which version the internal %s will have is not on record; %s runs %s", p.Engine.Title(), p.External, src.ServerVersion),
 			Fix:  "check the image of the chart: an older version than the external one stops the move, and it goes back by itself"}}
 	case to < from:
-		return []engine.Finding{block("internal-older", fieldOf(p.Engine, "location"), sourceBack,
+		return []engine.Finding{block("internal-older", server.FieldOf(p.Engine, "location"), sourceBack,
 			"upgrade the internal server first (its image in the chart's values), or stay outside",
 			"%s runs version %s, and the internal %s was %d: there is no way back to an older major version", p.External, src.ServerVersion, p.Engine.Title(), to)}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // onlyRemoved is what helps with an object that has no better fix.
@@ -23,7 +24,7 @@ func byReason(objects []mover.UnsupportedObject) (order []why, named map[why][]s
 		if u.Database != "" && object != "database "+u.Database && !strings.HasSuffix(object, " database "+u.Database) {
 			object += " in database " + u.Database
 		}
-		key := why{u.Reason, orElse(u.Fix, onlyRemoved)}
+		key := why{u.Reason, cmp.Or(u.Fix, onlyRemoved)}
 		if named[key] == nil {
 			order = append(order, key)
 		}
@@ -39,7 +40,7 @@ func checkBlocked(e mover.Engine, blocked []mover.UnsupportedObject) []engine.Fi
 	order, named := byReason(blocked)
 	var out []engine.Finding
 	for _, key := range order {
-		out = append(out, block("unsupported", fieldOf(e), docsOf(e), key.fix, "%s cannot be carried: %s", some(named[key], 8), key.reason))
+		out = append(out, block("unsupported", server.FieldOf(e), docsOf(e), key.fix, "%s cannot be carried: %s", some(named[key], 8), key.reason))
 	}
 	return out
 }
@@ -50,7 +51,7 @@ func checkOmitted(e mover.Engine, left []mover.UnsupportedObject) []engine.Findi
 	var out []engine.Finding
 	for _, key := range order {
 		what, brief := sentences("%s will not be on the target: %s", some(named[key], 8), key.reason)
-		out = append(out, engine.Finding{ID: "left-out", Field: fieldOf(e), Source: docsOf(e), Fix: key.fix, What: what, Brief: brief,
+		out = append(out, engine.Finding{ID: "left-out", Field: server.FieldOf(e), Source: docsOf(e), Fix: key.fix, What: what, Brief: brief,
 			Left: &engine.Left{What: "this will not be on the target: " + key.reason, Objects: named[key]}})
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // dumpFor is the pg_dump that a copy would run: the oldest that is at least as
@@ -21,7 +22,7 @@ func dumpFor(have []int, servers ...int) int {
 
 // checkDump refuses a move that no pg_dump of the mover's image could make: the
 // copy would notice with the application stopped.
-func checkDump(insp Inspection, servers ...int) []engine.Finding {
+func checkDump(insp server.Inspection, servers ...int) []engine.Finding {
 	newest := strconv.Itoa(major(slices.Max(servers)))
 	const field, fix = "mover.image", "name an image in mover.image that holds pg_dump "
 	switch have := insp.PgDump; {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // otherLocks is what the system catalogs of a dump and other sessions hold
@@ -26,7 +27,7 @@ func checkLocks(src, dst mover.Database) []engine.Finding {
 	for _, side := range []struct {
 		name, does, field string
 		db                mover.Database
-	}{{"the internal server", "dumping it locks all of them in one transaction", fieldOf(mover.PostgreSQL), src}, {"the target", "comparing it locks all of them in one transaction", postgresField, dst}} {
+	}{{"the internal server", "dumping it locks all of them in one transaction", server.FieldOf(mover.PostgreSQL), src}, {"the target", "comparing it locks all of them in one transaction", postgresField, dst}} {
 		sessions, each, known := lockRoom(side.db)
 		if !known || need <= sessions*each {
 			continue

@@ -37,7 +37,7 @@ func TestPreflightOfMongoDB(t *testing.T) {
 	dst := func(f *facts) *mover.Database { return f.o.Mongo.Inspection.Value.Target.Database }
 	goldenFrom(t, "preflight-mongodb.golden", factsOf("MongoDB out"), []row{
 		{"nothing", func(*facts) {}},
-		{"not inspected", func(f *facts) { f.o.Mongo.Inspection = engine.CouldNot[Inspection](errRead) }},
+		{"not inspected", func(f *facts) { f.o.Mongo.Inspection = engine.CouldNot[server.Inspection](errRead) }},
 		{"the target cannot be reached", func(f *facts) {
 			f.o.Mongo.Inspection.Value.Target = &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "no reachable servers"}
 		}},
@@ -89,7 +89,7 @@ func TestPreflightOfTheWayBack(t *testing.T) {
 	src := func(f *facts) *mover.Database { return f.o.Postgres.Inspection.Value.Source.Database }
 	goldenFrom(t, "preflight-back.golden", factsOf("back"), []row{
 		{"nothing", func(*facts) {}},
-		{"not inspected", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[Inspection](errRead) }},
+		{"not inspected", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[server.Inspection](errRead) }},
 		{"the external server cannot be reached", func(f *facts) {
 			f.o.Postgres.Inspection.Value.Source = &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "dial tcp: timeout"}
 		}},
@@ -101,9 +101,12 @@ func TestPreflightOfTheWayBack(t *testing.T) {
 		}},
 		{"the Secret is lost", func(f *facts) { f.o.Postgres.Internal.Value.Secret = engine.NotThere[server.SecretInfo]() }},
 		{"the Secret cannot be read", func(f *facts) { f.o.Postgres.Internal.Value.Secret = engine.CouldNot[server.SecretInfo](errRead) }},
-		{"a volume nobody knows", func(f *facts) { f.o.Postgres.Lineage = engine.NotThere[Lineage](); f.o.Move = engine.NotThere[Move]() }},
+		{"a volume nobody knows", func(f *facts) {
+			f.o.Postgres.Lineage = engine.NotThere[server.Lineage]()
+			f.o.Move = engine.NotThere[Move]()
+		}},
 		{"a volume of a way back that was finished, and its record is lost", func(f *facts) {
-			f.o.Postgres.Lineage = engine.NotThere[Lineage]()
+			f.o.Postgres.Lineage = engine.NotThere[server.Lineage]()
 			f.move(Move{ID: "postgresql-e1", Phase: MoveFinished, Parts: []Part{{Engine: mover.PostgreSQL, From: spec.External, To: spec.Internal, Epoch: 1}}})
 		}},
 		{"a release without secureMode", func(f *facts) { f.o.Release.Value.ChartVersion = "4.8.2" }},

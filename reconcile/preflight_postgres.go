@@ -13,7 +13,7 @@ import (
 )
 
 // postgresField is where the external PostgreSQL is declared.
-var postgresField = fieldOf(mover.PostgreSQL, "external")
+var postgresField = server.FieldOf(mover.PostgreSQL, "external")
 
 // preflightPostgres judges what the inspect Job found on both sides. On the
 // way back there is no internal server yet: what can only be asked of it is
@@ -68,7 +68,7 @@ const otherServers = "the recorded inspection looked at other servers; run circl
 
 // unreadFinding says what to do: look for the first time or again, or mend what
 // kept the mover from looking.
-func unreadFinding(e mover.Engine, insp engine.Observed[Inspection]) engine.Finding {
+func unreadFinding(e mover.Engine, insp engine.Observed[server.Inspection]) engine.Finding {
 	why, fix := insp.Why, "repair what the message names, then plan again"
 	switch why {
 	case "":
@@ -76,14 +76,14 @@ func unreadFinding(e mover.Engine, insp engine.Observed[Inspection]) engine.Find
 	case otherServers:
 		fix = "run plan without --no-inspect"
 	}
-	return block("databases-unread", fieldOf(e), docsOf(e), fix, "both %s servers must be looked at from inside the cluster: %s", e.Title(), why)
+	return block("databases-unread", server.FieldOf(e), docsOf(e), fix, "both %s servers must be looked at from inside the cluster: %s", e.Title(), why)
 }
 
 // sideTrouble says why a side could not be looked at.
 func sideTrouble(e mover.Engine, side string, where spec.Location, in *mover.InspectedSide) []engine.Finding {
-	field := fieldOf(e)
+	field := server.FieldOf(e)
 	if where == spec.External {
-		field = fieldOf(e, "external")
+		field = server.FieldOf(e, "external")
 	}
 	if in == nil {
 		return []engine.Finding{block(side+"-missing", field, docsOf(e), "check that the StatefulSet of the internal "+e.Title()+" runs",
@@ -157,12 +157,12 @@ func checkSourceFree(p Part, src mover.Database) []engine.Finding {
 	name := string(p.From) + " database"
 	var out []engine.Finding
 	if l := src.Lineage; l != nil && l.State == "superseded" {
-		out = append(out, block("source-superseded", fieldOf(p.Engine), docsOf(p.Engine),
+		out = append(out, block("source-superseded", server.FieldOf(p.Engine), docsOf(p.Engine),
 			"point the release at the other side again, or restore the cluster's records; nothing may be copied from here",
 			"the %s was superseded at epoch %d by move %s, and the cluster's records do not know", name, l.Epoch, l.Move))
 	}
 	if f := src.Fence; f != nil {
-		out = append(out, block("source-fenced", fieldOf(p.Engine), docsOf(p.Engine),
+		out = append(out, block("source-fenced", server.FieldOf(p.Engine), docsOf(p.Engine),
 			"find out who made it read-only and let them lift it; no move of this installation stands open",
 			"the %s is %s under fence %s since %s", name, f.Says(), f.ID, f.Since.UTC().Format("2006-01-02 15:04:05 MST")))
 	}
@@ -175,7 +175,7 @@ func checkTLS(s *spec.Spec, rel server.Release, dst mover.Database) []engine.Fin
 		return []engine.Finding{{ID: "tls-off", Field: postgresField + ".tls.mode", Source: sourceDocs,
 			What: "the connection to the external database is not encrypted", Fix: "use verify-full"}}
 	}
-	if doc, known := SupportOf(rel.ChartVersion); (doc.TLS13 || !known && atLeast(rel.ChartVersion, 4, 9)) && dst.TLSVersion != "TLS 1.3" && dst.TLSVersion != "TLSv1.3" {
+	if doc, known := server.SupportOf(rel.ChartVersion); (doc.TLS13 || !known && server.AtLeast(rel.ChartVersion, 4, 9)) && dst.TLSVersion != "TLS 1.3" && dst.TLSVersion != "TLSv1.3" {
 		return []engine.Finding{block("tls-version", postgresField, "CircleCI Server 4.9 operator guide, configuring external services", "enable TLS 1.3 on the target",
 			"Server %s needs TLS 1.3; the target offers %s", rel.ChartVersion, orNone(dst.TLSVersion))}
 	}
@@ -187,21 +187,6 @@ func orNone(s string) string {
 		return "none"
 	}
 	return s
-}
-
-// atLeast compares a chart version with major.minor; what is no version is
-// taken for an old one.
-func atLeast(version string, wantMajor, wantMinor int) bool {
-	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
-	if len(parts) < 2 {
-		return false
-	}
-	maj, err1 := strconv.Atoi(parts[0])
-	minor, err2 := strconv.Atoi(parts[1])
-	if err1 != nil || err2 != nil {
-		return false
-	}
-	return maj > wantMajor || maj == wantMajor && minor >= wantMinor
 }
 
 func checkPrivileges(src, dst mover.Database) []engine.Finding {
@@ -239,7 +224,7 @@ func checkDisk(s *spec.Spec, src mover.Database) []engine.Finding {
 // diskFinding compares the disk the file declares with what the data need:
 // no database can be asked for free disk.
 func diskFinding(e mover.Engine, disk, need int64) []engine.Finding {
-	field := fieldOf(e, "external", "diskGiB")
+	field := server.FieldOf(e, "external", "diskGiB")
 	switch {
 	case disk == 0:
 		return []engine.Finding{{ID: "disk-unknown", Field: field, Source: docsOf(e),

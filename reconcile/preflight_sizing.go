@@ -8,6 +8,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -79,7 +80,7 @@ func checkPreload(src, dst mover.Database) []engine.Finding {
 	if !uses || !known || !preloads(src.Settings["shared_preload_libraries"], worker) || preloads(have, worker) {
 		return nil
 	}
-	return []engine.Finding{{ID: "partman-worker", Field: postgresField, Source: guide("4.10", "configuring external services"),
+	return []engine.Finding{{ID: "partman-worker", Field: postgresField, Source: server.Guide("4.10", "configuring external services"),
 		What: "the internal database runs pg_partman's background worker (" + worker + "), and the target does not load it",
 		Fix:  "add " + worker + " to shared_preload_libraries of the target and restart it, or run partman.run_maintenance_proc() on a schedule"}}
 }

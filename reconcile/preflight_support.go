@@ -17,12 +17,12 @@ import (
 // agreed with the vendor.
 func preflightSupport(o Observation) []engine.Finding {
 	rel := o.Release.Value
-	s, known := SupportOf(rel.ChartVersion)
+	s, known := server.SupportOf(rel.ChartVersion)
 	if !known {
 		return nil
 	}
 	var out []engine.Finding
-	if v, ok := versionOf(o.Cluster.Value.Version); ok && (v.Less(s.From) || s.To.Less(v)) {
+	if v, ok := server.VersionOf(o.Cluster.Value.Version); ok && (v.Less(s.From) || s.To.Less(v)) {
 		out = append(out, engine.Finding{ID: "kubernetes-version", Field: "server.version", Source: s.Source,
 			What: fmt.Sprintf("the cluster runs Kubernetes %s; Server %s is documented for %s to %s", o.Cluster.Value.Version, rel.ChartVersion, s.From, s.To),
 			Fix:  "bring Server and Kubernetes to releases that fit, or ask the vendor"})
@@ -42,7 +42,7 @@ func preflightSupport(o Observation) []engine.Finding {
 // checkDocumentedMajor reports a target whose major version the release's
 // guide does not name.
 func checkDocumentedMajor(rel server.Release, dst mover.Database) []engine.Finding {
-	s, known := SupportOf(rel.ChartVersion)
+	s, known := server.SupportOf(rel.ChartVersion)
 	have := major(dst.VersionNum)
 	if !known || have >= s.PostgresFrom && (s.PostgresTo == 0 || have <= s.PostgresTo) {
 		return nil
@@ -65,7 +65,7 @@ func checkSourceSecret(o Observation, e mover.Engine) []engine.Finding {
 	if !rel.Store(e).Internal || !secret.Is() {
 		return nil
 	}
-	documented := DocumentedKeys(string(e), rel.ChartVersion)
+	documented := server.DocumentedKeys(string(e), rel.ChartVersion)
 	if len(documented) == 0 {
 		return nil
 	}
@@ -77,22 +77,22 @@ func checkSourceSecret(o Observation, e mover.Engine) []engine.Finding {
 	used := internalSecret(&o, e)
 	what := fmt.Sprintf("Secret %s has no key %s, only %s", secret.Value.Name, strings.Join(documented, ", "), orNone(strings.Join(secret.Value.Keys, ", ")))
 	if slices.Contains(secret.Value.Keys, used.Key) {
-		return []engine.Finding{{ID: "source-secret-key", Field: fieldOf(e), Source: phase2, What: what + "; " + used.Key + " is used",
+		return []engine.Finding{{ID: "source-secret-key", Field: server.FieldOf(e), Source: server.SourcePhase2, What: what + "; " + used.Key + " is used",
 			Fix: "add the documented key with the same value, so that the manual's commands find it too"}}
 	}
-	return []engine.Finding{block("source-secret-key", fieldOf(e), phase2, "put the superuser's password there under that key", "%s", what)}
+	return []engine.Finding{block("source-secret-key", server.FieldOf(e), server.SourcePhase2, "put the superuser's password there under that key", "%s", what)}
 }
 
 // preflightSecureMode reports a chart that does not know a value the switch sets.
 func preflightSecureMode(s *spec.Spec, rel server.Release) []engine.Finding {
 	pg := s.Datastores.PostgreSQL
-	if pg == nil || pg.External == nil || pg.External.TLS.Mode == spec.TLSDisable || HasValue("postgresql.secureMode", rel.ChartVersion) {
+	if pg == nil || pg.External == nil || pg.External.TLS.Mode == spec.TLSDisable || server.HasValue("postgresql.secureMode", rel.ChartVersion) {
 		return nil
 	}
-	if _, known := SupportOf(rel.ChartVersion); !known {
+	if _, known := server.SupportOf(rel.ChartVersion); !known {
 		return nil
 	}
-	return []engine.Finding{{ID: "secure-mode", Field: postgresField + ".tls.mode", Source: values,
+	return []engine.Finding{{ID: "secure-mode", Field: postgresField + ".tls.mode", Source: server.SourceValues,
 		What: fmt.Sprintf("Server %s has no postgresql.secureMode: whether the application encrypts its connections is the server's to demand", rel.ChartVersion),
 		Fix:  "let the target refuse connections without TLS (hostssl), or upgrade to 4.9 first"}}
 }

@@ -131,13 +131,13 @@ func TestPreflightNamesEverythingInTheWay(t *testing.T) {
 			f.src().ServerVersion, f.src().VersionNum, f.dst().ServerVersion, f.dst().VersionNum = "11.22", 110022, "11.22", 110022
 		}},
 		{"target newer than documented, of a release that names no limit", func(f *facts) {
-			f.dst().ServerVersion, f.dst().VersionNum, f.o.Release.Value.ChartVersion, f.o.At = "15.4", 150004, "4.7.15", day(2025, 1, 1)
+			f.dst().ServerVersion, f.dst().VersionNum, f.o.Release.Value.ChartVersion, f.o.At = "15.4", 150004, "4.7.15", onDay(2025, 1, 1)
 			f.o.Cluster.Value.Version = "v1.32.0"
 		}},
 		{"Kubernetes newer than documented", func(f *facts) { f.o.Cluster.Value.Version = "v1.36.1-gke.100" }},
 		{"Kubernetes older than documented", func(f *facts) { f.o.Cluster.Value.Version = "v1.9.0" }},
-		{"the last day of support", func(f *facts) { f.o.At = day(2027, 5, 13).Add(23 * time.Hour) }},
-		{"support ended, as was announced", func(f *facts) { f.o.At = day(2027, 5, 14) }},
+		{"the last day of support", func(f *facts) { f.o.At = onDay(2027, 5, 13).Add(23 * time.Hour) }},
+		{"support ended, as was announced", func(f *facts) { f.o.At = onDay(2027, 5, 14) }},
 		{"support ended", func(f *facts) { f.o.Release.Value.ChartVersion = "4.8.2" }},
 		{"a release nobody knows yet", func(f *facts) { f.o.Release.Value.ChartVersion, f.o.Cluster.Value.Version = "4.11.0", "v1.40.0" }},
 		{"the Secret has the key of 3.x", func(f *facts) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -14,16 +15,14 @@ import (
 // still ahead of the deployed release. No step here makes one; who makes it by
 // hand has read a plan before.
 func upgradesAhead(s *spec.Spec, o Observation) []engine.Finding {
-	deployed, known := SupportOf(o.Release.Value.ChartVersion)
+	deployed, known := server.SupportOf(o.Release.Value.ChartVersion)
 	if !known || openMove(o) {
 		return nil
 	}
 	postgres := stayingPostgres(s, o)
 	var what, fix, sources []string
-	for _, t := range upgradeTraps {
-		if t.concerns(deployed.Server, postgres) {
-			what, fix, sources = append(what, t.What), append(fix, t.Fix), append(sources, t.Source)
-		}
+	for _, t := range server.TrapsAhead(deployed.Server, postgres) {
+		what, fix, sources = append(what, t.What), append(fix, t.Fix), append(sources, t.Source)
 	}
 	if len(what) == 0 {
 		return nil

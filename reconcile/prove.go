@@ -29,11 +29,11 @@ func Prove(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Engine
 	case inside.Endpoint == nil:
 		return proof, &UnreadableError{What: []string{"internal " + e.Title() + ": it does not run, so there is nothing to compare with" + lastProof(o, e)}}
 	}
-	req := mover.Request{Operation: mover.OpProve, Installation: InstallationID(o.Cluster.Value, s.Server), Streams: s.Mover.Streams, Thorough: true}
+	req := mover.Request{Operation: mover.OpProve, Installation: server.InstallationID(o.Cluster.Value, s.Server), Streams: s.Mover.Streams, Thorough: true}
 	if part := o.Move.Value.part(e); part != nil && (part.To == spec.Internal) == in.Inwards {
 		req.Move, req.Epoch, req.OwnerMap = part.ID(), part.Epoch, part.OwnerMap
 	}
-	job := in.job("circleci-dr-prove-again-"+subjectOf(in, req.Installation)[:10], req)
+	job := in.Job("circleci-dr-prove-again-"+server.SubjectOf(in, req.Installation)[:10], req)
 	job.Deadline = longTime
 	raw, err := p.Movers.Run(ctx, job, progress)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -289,7 +290,7 @@ func (w *world) ends(f flow) string {
 			if db.forked {
 				return "what the internal " + db.engine.Title() + " took was not set aside"
 			}
-			if inside := w.newest().inside(db.engine); declared(s, db.engine) != nil && (inside != wantsInside(s, db.engine) || inside != db.store) {
+			if inside := w.newest().inside(db.engine); server.Declared(s, db.engine) != nil && (inside != wantsInside(s, db.engine) || inside != db.store) {
 				return fmt.Sprintf("the move of %s is not over: read inside %t, a StatefulSet %t, wanted inside %t: %v", db.engine.Title(), inside, db.store, wantsInside(s, db.engine), a.plan.Findings)
 			}
 		}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,16 +73,11 @@ func restsOn(s *spec.Spec, o Observation, p Part) string {
 	if dst := in.Target; dst != nil && dst.Database != nil {
 		rests.To, rests.Role, rests.Extensions = dst.Database.VersionNum, dst.Database.Role, dst.Database.Extensions
 		// A copy makes it a member of what it carries, also one that went back.
-		rests.Role.MemberOf = slices.DeleteFunc(slices.Clone(rests.Role.MemberOf), func(role string) bool { return in.carries(role) })
+		rests.Role.MemberOf = slices.DeleteFunc(slices.Clone(rests.Role.MemberOf), func(role string) bool { return in.Carries(role) })
 		rests.Server = p.External + " " + dst.Database.SystemIdentifier
 	}
 	rests.PgDump = dumpFor(in.PgDump, rests.From, rests.To)
 	return engine.Fingerprint(rests)[:16]
-}
-
-// carries tells a role that the source has too.
-func (i Inspection) carries(role string) bool {
-	return i.Source != nil && i.Source.Database != nil && slices.ContainsFunc(i.Source.Database.Roles, func(r mover.RoleInfo) bool { return r.Name == role })
 }
 
 // schemaNow is the fingerprint of the source's schema, empty when it is unknown.
@@ -119,7 +115,7 @@ func changedSince(s *spec.Spec, o Observation, p Part, r Rehearsed) string {
 }
 
 func recordUnread(rec engine.Observed[Rehearsed]) string {
-	return "its record could not be read: " + orElse(rec.Why, "it was not looked at")
+	return "its record could not be read: " + cmp.Or(rec.Why, "it was not looked at")
 }
 
 // rehearsalSteps are the steps that a part needs before the application stops:
@@ -145,7 +141,7 @@ func rehearsalSteps(s *spec.Spec, o Observation, p Part) []engine.Step {
 
 func rehearseStep(o Observation, p Part, not string) engine.Step {
 	st := engine.NewStep(ActRehearse, p.Target(), "Rehearse the schema on the target, with the application up")
-	st.Reason = "what the target would refuse or make differently is found before the application stops; " + orElse(not, "the last one found something")
+	st.Reason = "what the target would refuse or make differently is found before the application stops; " + cmp.Or(not, "the last one found something")
 	st.Details = []string{"databases and roles under names of our own, compared with the source and removed again; no rows are copied",
 		"nobody waits on it for longer than 3 s: it lets go and begins again"}
 	tables := time.Duration(sizesOf(o, p).tables)
@@ -171,7 +167,7 @@ func rehearsalFindings(s *spec.Spec, o Observation, p Part) []engine.Finding {
 	case not != "":
 		return nil
 	case last.CouldNot != "" && !last.Waived:
-		return []engine.Finding{{ID: "rehearsal-impossible", Field: fieldOf(p.Engine, "external"), Source: sourceRehearsal,
+		return []engine.Finding{{ID: "rehearsal-impossible", Field: server.FieldOf(p.Engine, "external"), Source: sourceRehearsal,
 			What: fmt.Sprintf("the rehearsal of %s could not be made: %s", when(last.At), last.CouldNot),
 			Fix:  "mend the cause and run circleci-dr rehearse, or accept " + AcceptUnrehearsed}}
 	}
@@ -190,7 +186,7 @@ func foundBy(p Part, r mover.Rehearsal) []engine.Finding {
 			out = append(out, dressFinding(p, r, d))
 			continue
 		}
-		out = append(out, block("rehearsal", fieldOf(p.Engine, "external"), sourceRehearsal,
+		out = append(out, block("rehearsal", server.FieldOf(p.Engine, "external"), sourceRehearsal,
 			"change the source or the target, then run circleci-dr rehearse; rehearse --waive goes on in spite of it",
 			"the rehearsal of %s found: %s", when(r.At), d))
 	}

@@ -37,9 +37,9 @@ func Rehearse(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Eng
 	if missing := unread(s, o); len(missing) > 0 {
 		return mover.Rehearsal{}, &UnreadableError{What: missing}
 	}
-	d := declared(s, e)
+	d := server.Declared(s, e)
 	switch {
-	case d == nil || d.external == nil:
+	case d == nil || d.External == nil:
 		return mover.Rehearsal{}, fmt.Errorf("rehearse: the spec names no external %s to move to", e.Title())
 	case !o.Release.Value.Store(e).Internal:
 		return mover.Rehearsal{}, fmt.Errorf("rehearse: the release has %s outside already, at %s", e.Title(), o.Release.Value.Store(e).At())
@@ -47,8 +47,8 @@ func Rehearse(ctx context.Context, s *spec.Spec, p server.Providers, e mover.Eng
 		return mover.Rehearsal{}, fmt.Errorf("rehearse: move %s of %s is not over; finish it first", o.Move.Value.ID, e.Title())
 	}
 	part := newPart(&o, e, *d, spec.External)
-	job := sidesOf(s, &o, e).job("circleci-dr-rehearse-"+part.ID(), mover.Request{
-		Operation: mover.OpRehearse, Installation: InstallationID(o.Cluster.Value, s.Server), Move: part.ID(), Epoch: part.Epoch,
+	job := sidesOf(s, &o, e).Job("circleci-dr-rehearse-"+part.ID(), mover.Request{
+		Operation: mover.OpRehearse, Installation: server.InstallationID(o.Cluster.Value, s.Server), Move: part.ID(), Epoch: part.Epoch,
 		Streams: s.Mover.Streams, OwnerMap: part.OwnerMap,
 	})
 	job.Deadline = quickTime

@@ -11,6 +11,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -153,7 +154,7 @@ func TestAToolThatSwitchesBeforeTheProofIsNotFollowed(t *testing.T) {
 			break
 		}
 		next := *w.newest()
-		next.internal, next.secret = false, CredentialsName(mover.PostgreSQL)
+		next.internal, next.secret = false, server.CredentialsName(mover.PostgreSQL)
 		w.revise("deployed", "Upgrade complete", next)
 		for _, a := range w.apps {
 			if a.hosts[mover.PostgreSQL] != "" {

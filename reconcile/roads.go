@@ -1,15 +1,6 @@
 package reconcile
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"slices"
-	"strings"
-	"time"
-
-	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -17,144 +8,16 @@ import (
 // sourceRoad is where trying the application's own road is explained.
 const sourceRoad = "docs/preflight.md"
 
-// Road is what was tried of the application's own way to a target.
-type Road struct {
-	Tries    []RoadTry              `json:"tries,omitempty"`
-	Verdicts []server.PolicyVerdict `json:"verdicts,omitempty"`
-	// Untried says why nothing, or not everything, is known.
-	Untried []string `json:"untried,omitempty"`
-}
-
-// RoadTry is one pod's answer, or why there is none.
-type RoadTry struct {
-	server.Stand
-	Result *mover.ReachResult `json:"result,omitempty"`
-	Error  string             `json:"error,omitempty"`
-}
-
-// reaches tells whether the pod came all the way to every host.
-func (t RoadTry) reaches() bool {
-	return t.Result != nil && t.Result.Login == "" && !slices.ContainsFunc(t.Result.Hosts, func(h mover.Reached) bool { return h.Error != "" })
-}
-
-// roads are what is tried, by the datastore that is to leave the cluster.
-type roads map[mover.Engine]*Road
-
 // roadsOut are the datastores whose road is tried: those that are to leave the
 // cluster and have not begun to, where pods may be made.
-func roadsOut(s *spec.Spec, o *Observation, opt ObserveOptions) roads {
-	out := roads{}
+func roadsOut(s *spec.Spec, o *Observation, opt ObserveOptions) server.Ways {
+	out := server.Ways{}
 	if !opt.Inspect || openMove(*o) {
 		return out
 	}
 	for _, p := range partsWanted(s, o) {
 		if p.To == spec.External {
-			out[p.Engine] = &Road{}
-		}
-	}
-	return out
-}
-
-// mostPlaces is how many places are tried: each is a pod beside the inspection's.
-const mostPlaces = 4
-
-// stand finds where the application speaks from.
-func (r roads) stand(ctx context.Context, p server.Providers) {
-	stands := p.Roads.Stands(ctx)
-	for _, road := range r {
-		if !stands.Is() {
-			road.Untried = []string{orElse(stands.Why, "nothing of the application is there")}
-		}
-		tried := 0
-		for _, s := range stands.Value {
-			if s.Refused == "" {
-				if tried++; tried > mostPlaces {
-					s.Refused = fmt.Sprintf("they stand in %d places, each of them a pod more, and only %d of them are tried", len(stands.Value), mostPlaces)
-				}
-			}
-			road.Tries = append(road.Tries, RoadTry{Stand: s})
-		}
-	}
-}
-
-// tries has a pod connect to the target from each place that the application
-// speaks from.
-func (r roads) tries(ctx context.Context, p server.Providers, in sides) []func() {
-	road := r[in.Engine]
-	if road == nil {
-		return nil
-	}
-	var out []func()
-	for i := range road.Tries {
-		if t := &road.Tries[i]; t.Refused == "" {
-			out = append(out, func() { tryRoad(ctx, p, in, t) })
-		}
-	}
-	return out
-}
-
-// judge reads what network policies say of the same way.
-func (r *Road) judge(ctx context.Context, p server.Providers, in sides) {
-	var stands []server.Stand
-	for _, t := range r.Tries {
-		stands = append(stands, t.Stand)
-	}
-	verdicts := p.Roads.Policies(ctx, stands, hostsOf(in, r.Tries))
-	if verdicts.Unread() {
-		r.Untried = append(r.Untried, "the network policies could not be read: "+verdicts.Why)
-	}
-	r.Verdicts = verdicts.Value
-}
-
-func tryRoad(ctx context.Context, p server.Providers, in sides, t *RoadTry) {
-	raw, err := p.Movers.Run(ctx, reachJob(in, t.Stand), func(mover.Event) {})
-	var res mover.ReachResult
-	if err == nil {
-		err = json.Unmarshal(raw, &res)
-	}
-	if err != nil {
-		t.Error = err.Error()
-		return
-	}
-	t.Result = &res
-}
-
-// reachTime bounds a try of the road: a connection or two.
-const reachTime = time.Minute
-
-// reachJob is the pod that stands in a workload's place. One that a killed run
-// left behind is found by its name, or ends by itself.
-func reachJob(in sides, s server.Stand) server.MoverJob {
-	id := engine.Fingerprint(struct {
-		To server.MoverSide
-		At server.Stand
-	}{in.Target, s})[:10]
-	job := sides{Engine: in.Engine, Target: in.Target}.job("circleci-dr-reach-"+id, mover.Request{Operation: mover.OpReach})
-	job.Deadline, job.Stand = reachTime, &s
-	return job
-}
-
-// hostsOf are the target's hosts with the addresses that any pod saw of them.
-func hostsOf(in sides, tries []RoadTry) []mover.Reached {
-	var out []mover.Reached
-	add := func(r mover.Reached) {
-		i := slices.IndexFunc(out, func(o mover.Reached) bool { return o.Host == r.Host })
-		if i < 0 {
-			out = append(out, mover.Reached{Host: r.Host, Addresses: r.Addresses})
-		} else if len(out[i].Addresses) == 0 {
-			out[i].Addresses = r.Addresses
-		}
-	}
-	if e := in.Target.Endpoint; e != nil {
-		for _, host := range strings.Split(e.At(), ",") {
-			add(mover.Reached{Host: host})
-		}
-	}
-	for _, t := range tries {
-		if t.Result != nil {
-			for _, h := range t.Result.Hosts {
-				add(h)
-			}
+			out[p.Engine] = &server.Road{}
 		}
 	}
 	return out

@@ -19,14 +19,14 @@ func checkRoad(o Observation, p Part) []engine.Finding {
 	road := in.Value.Road
 	var out []engine.Finding
 	for _, t := range road.Tries {
-		out = append(out, t.findings(p, road.Verdicts)...)
+		out = append(out, triedFindings(t, p, road.Verdicts)...)
 	}
 	if len(road.Untried) > 0 {
 		out = append(out, untried(p, "the application's workloads", nil, strings.Join(road.Untried, "; ")))
 	}
 	reached := in.Value.Target != nil && in.Value.Target.Database != nil
 	for _, v := range road.Verdicts {
-		i := slices.IndexFunc(road.Tries, func(t RoadTry) bool { return slices.Contains(t.Workloads, v.Subject) })
+		i := slices.IndexFunc(road.Tries, func(t server.RoadTry) bool { return slices.Contains(t.Workloads, v.Subject) })
 		if v.Subject == "" && reached || i >= 0 && road.Tries[i].Result != nil { // what was tried counts, and says so itself
 			continue
 		}
@@ -37,21 +37,21 @@ func checkRoad(o Observation, p Part) []engine.Finding {
 
 func untried(p Part, whose string, workloads []string, why string) engine.Finding {
 	what, brief := sentences("whether %s%s can reach %s from where they stand was not tried: %s", whose, some(workloads, 4), p.External, why)
-	return engine.Finding{ID: "road-untried", Field: hostFieldOf(p.Engine), Source: sourceRoad, What: what, Brief: brief,
+	return engine.Finding{ID: "road-untried", Field: server.HostFieldOf(p.Engine), Source: sourceRoad, What: what, Brief: brief,
 		Fix: "try it from one of their pods, or see that nothing keeps them from it"}
 }
 
 // podsOf is how findings begin to say whose pods are meant.
 const podsOf = "the pods of "
 
-// findings says what one pod met.
-func (t RoadTry) findings(p Part, verdicts []server.PolicyVerdict) []engine.Finding {
+// triedFindings say what one pod met.
+func triedFindings(t server.RoadTry, p Part, verdicts []server.PolicyVerdict) []engine.Finding {
 	switch {
 	case t.Refused != "":
 		return []engine.Finding{untried(p, podsOf, t.Workloads, t.Refused)}
 	case t.Result == nil:
 		return []engine.Finding{untried(p, podsOf, t.Workloads, "the pod that was to stand in their place gave no answer: "+t.Error)}
-	case t.reaches():
+	case t.Reaches():
 		return nil
 	}
 	var out []engine.Finding
@@ -70,20 +70,20 @@ func (t RoadTry) findings(p Part, verdicts []server.PolicyVerdict) []engine.Find
 		if by := policiesOf(verdicts, t, h.Host); len(by) > 0 {
 			fix += "; NetworkPolicy " + strings.Join(by, ", ") + " allows it nowhere"
 		}
-		out = append(out, t.met(p, len(h.Addresses) == 0 || len(policiesOf(verdicts, t, h.Host)) > 0, fix, podsOf+"%s %s, tried by a pod with %s: %s", some(t.Workloads, 4), what, t.likeness(), h.Error))
+		out = append(out, roadFinding(t, p, len(h.Addresses) == 0 || len(policiesOf(verdicts, t, h.Host)) > 0, fix, podsOf+"%s %s, tried by a pod with %s: %s", some(t.Workloads, 4), what, likeness(t), h.Error))
 	}
 	if t.Result.Login != "" {
-		out = append(out, t.met(p, false, "let the server take logins from the addresses of these pods, such as by pg_hba.conf or its list of allowed networks",
-			podsOf+"%s cannot log in to %s, tried by a pod with %s: %s", some(t.Workloads, 4), p.External, t.likeness(), t.Result.Login))
+		out = append(out, roadFinding(t, p, false, "let the server take logins from the addresses of these pods, such as by pg_hba.conf or its list of allowed networks",
+			podsOf+"%s cannot log in to %s, tried by a pod with %s: %s", some(t.Workloads, 4), p.External, likeness(t), t.Result.Login))
 	}
 	return out
 }
 
-// met is what the pod met. It blocks where that holds for the application too:
+// roadFinding is what the pod met. It blocks where that holds for the application too:
 // not where a label that may open the way had to be left out, unless a name is
 // not even resolved or a policy says the same, and not where most hosts are
 // reached, as of a replica set that has a member down.
-func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) engine.Finding {
+func roadFinding(t server.RoadTry, p Part, explained bool, fix, format string, args ...any) engine.Finding {
 	failed := 0
 	for _, h := range t.Result.Hosts {
 		if h.Error != "" {
@@ -93,13 +93,13 @@ func (t RoadTry) met(p Part, explained bool, fix, format string, args ...any) en
 	few := t.Result.Login == "" && 2*failed < len(t.Result.Hosts)
 	if few || len(t.Dropped) > 0 && !explained {
 		what, brief := sentences(format, args...)
-		return engine.Finding{ID: "application-road", Field: hostFieldOf(p.Engine), Source: sourceRoad, Fix: fix, What: what, Brief: brief}
+		return engine.Finding{ID: "application-road", Field: server.HostFieldOf(p.Engine), Source: sourceRoad, Fix: fix, What: what, Brief: brief}
 	}
-	return block("application-road", hostFieldOf(p.Engine), sourceRoad, fix, format, args...)
+	return block("application-road", server.HostFieldOf(p.Engine), sourceRoad, fix, format, args...)
 }
 
 // likeness says how the pod is like the workload's.
-func (t RoadTry) likeness() string {
+func likeness(t server.RoadTry) string {
 	out := "the labels, the account and the place of " + t.Workload
 	if len(t.Dropped) > 0 {
 		out += " (without the labels " + strings.Join(t.Dropped, ", ") + ", by which others select pods; a policy that goes by those may let the application through)"
@@ -107,7 +107,7 @@ func (t RoadTry) likeness() string {
 	return out
 }
 
-func policiesOf(verdicts []server.PolicyVerdict, t RoadTry, host string) []string {
+func policiesOf(verdicts []server.PolicyVerdict, t server.RoadTry, host string) []string {
 	for _, v := range verdicts {
 		if v.Host == host && slices.Contains(t.Workloads, v.Subject) && v.Undecided == "" {
 			return v.Policies
@@ -128,5 +128,5 @@ func verdictFinding(v server.PolicyVerdict, p Part) engine.Finding {
 		what = fmt.Sprintf("whether NetworkPolicy %s lets %s reach %s cannot be told: %s", strings.Join(v.Policies, ", "), whose, v.Host, v.Undecided)
 		fix = "see that it does"
 	}
-	return engine.Finding{ID: "network-policy", Field: hostFieldOf(p.Engine), Source: sourceRoad, What: what, Fix: fix}
+	return engine.Finding{ID: "network-policy", Field: server.HostFieldOf(p.Engine), Source: sourceRoad, What: what, Fix: fix}
 }

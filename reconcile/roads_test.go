@@ -12,8 +12,8 @@ import (
 func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 	const host = "pg.example.com:5432"
 	at := server.Stand{Workload: "Deployment/api", Workloads: []string{"Deployment/api", "Deployment/web"}}
-	tried := func(login string, hosts ...mover.Reached) RoadTry {
-		return RoadTry{Stand: at, Result: &mover.ReachResult{Hosts: hosts, Login: login}}
+	tried := func(login string, hosts ...mover.Reached) server.RoadTry {
+		return server.RoadTry{Stand: at, Result: &mover.ReachResult{Hosts: hosts, Login: login}}
 	}
 	fine := mover.Reached{Host: host, Addresses: []string{"10.1.2.3"}}
 	denies := func(subject string) server.PolicyVerdict {
@@ -26,29 +26,29 @@ func TestWhatTheApplicationMeetsIsNamedBeforeTheOutage(t *testing.T) {
 	refused.Refused = "Service/frontend selects every pod"
 	for _, row := range []struct {
 		name  string
-		road  Road
+		road  server.Road
 		alive bool // the mover's own way is open
 		want  []string
 		says  string
 	}{
-		{"reached", Road{Tries: []RoadTry{tried("", fine)}}, true, nil, ""},
-		{"reached, whatever policies say", Road{Tries: []RoadTry{tried("", fine)}, Verdicts: []server.PolicyVerdict{denies("Deployment/web"), denies("")}}, true, nil, ""},
-		{"a name that cannot be resolved", Road{Tries: []RoadTry{tried("", mover.Reached{Host: host, Error: "no such host"})}}, true, []string{"application-road!"}, "Deployment/api, Deployment/web cannot resolve pg.example.com:5432"},
-		{"no connection", Road{Tries: []RoadTry{tried("", mover.Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "i/o timeout"})}, Verdicts: []server.PolicyVerdict{denies("Deployment/api")}}, true,
+		{"reached", server.Road{Tries: []server.RoadTry{tried("", fine)}}, true, nil, ""},
+		{"reached, whatever policies say", server.Road{Tries: []server.RoadTry{tried("", fine)}, Verdicts: []server.PolicyVerdict{denies("Deployment/web"), denies("")}}, true, nil, ""},
+		{"a name that cannot be resolved", server.Road{Tries: []server.RoadTry{tried("", mover.Reached{Host: host, Error: "no such host"})}}, true, []string{"application-road!"}, "Deployment/api, Deployment/web cannot resolve pg.example.com:5432"},
+		{"no connection", server.Road{Tries: []server.RoadTry{tried("", mover.Reached{Host: host, Addresses: []string{"10.1.2.3"}, Error: "i/o timeout"})}, Verdicts: []server.PolicyVerdict{denies("Deployment/api")}}, true,
 			[]string{"application-road!"}, "NetworkPolicy deny allows it nowhere"},
-		{"a member's own name", Road{Tries: []RoadTry{tried("", fine, mover.Reached{Host: "m1.internal:27017", Announced: true, Error: "no such host"})}}, true, []string{"application-road!"}, "m1.internal:27017, a name that the replica set has for a member,"},
-		{"one member of three is down", Road{Tries: []RoadTry{tried("", fine, fine, mover.Reached{Host: "m3:27017", Addresses: []string{"10.1.2.5"}, Error: "refused"})}}, true, []string{"application-road"}, "m3:27017"},
-		{"without a label that may count", Road{Tries: []RoadTry{less}}, true, []string{"application-road"}, "without the labels app"},
-		{"without a label, and a policy says so too", Road{Tries: []RoadTry{less}, Verdicts: []server.PolicyVerdict{denies("Deployment/api")}}, true, []string{"application-road!"}, "NetworkPolicy deny"},
-		{"no login", Road{Tries: []RoadTry{tried("no pg_hba.conf entry", fine)}}, true, []string{"application-road!"}, "no pg_hba.conf entry"},
-		{"no labels", Road{Tries: []RoadTry{{Stand: refused}}, Verdicts: []server.PolicyVerdict{denies("Deployment/api")}}, true, []string{"road-untried", "network-policy"}, "Service/frontend selects every pod"},
-		{"no answer", Road{Tries: []RoadTry{{Stand: at, Error: "the pod was refused"}}}, true, []string{"road-untried"}, "the pod was refused"},
-		{"nothing could be read", Road{Untried: []string{"list Services: forbidden"}}, true, []string{"road-untried"}, "list Services: forbidden"},
-		{"our own pods are cut off", Road{Verdicts: []server.PolicyVerdict{denies("")}}, false, []string{"network-policy"}, "mover.labels"},
-		{"nobody can tell", Road{Tries: []RoadTry{{Stand: at, Error: "x"}}, Verdicts: []server.PolicyVerdict{unknown}}, true, []string{"road-untried", "network-policy"}, "cannot be told: it allows 1 of the name's 2 addresses"},
+		{"a member's own name", server.Road{Tries: []server.RoadTry{tried("", fine, mover.Reached{Host: "m1.internal:27017", Announced: true, Error: "no such host"})}}, true, []string{"application-road!"}, "m1.internal:27017, a name that the replica set has for a member,"},
+		{"one member of three is down", server.Road{Tries: []server.RoadTry{tried("", fine, fine, mover.Reached{Host: "m3:27017", Addresses: []string{"10.1.2.5"}, Error: "refused"})}}, true, []string{"application-road"}, "m3:27017"},
+		{"without a label that may count", server.Road{Tries: []server.RoadTry{less}}, true, []string{"application-road"}, "without the labels app"},
+		{"without a label, and a policy says so too", server.Road{Tries: []server.RoadTry{less}, Verdicts: []server.PolicyVerdict{denies("Deployment/api")}}, true, []string{"application-road!"}, "NetworkPolicy deny"},
+		{"no login", server.Road{Tries: []server.RoadTry{tried("no pg_hba.conf entry", fine)}}, true, []string{"application-road!"}, "no pg_hba.conf entry"},
+		{"no labels", server.Road{Tries: []server.RoadTry{{Stand: refused}}, Verdicts: []server.PolicyVerdict{denies("Deployment/api")}}, true, []string{"road-untried", "network-policy"}, "Service/frontend selects every pod"},
+		{"no answer", server.Road{Tries: []server.RoadTry{{Stand: at, Error: "the pod was refused"}}}, true, []string{"road-untried"}, "the pod was refused"},
+		{"nothing could be read", server.Road{Untried: []string{"list Services: forbidden"}}, true, []string{"road-untried"}, "list Services: forbidden"},
+		{"our own pods are cut off", server.Road{Verdicts: []server.PolicyVerdict{denies("")}}, false, []string{"network-policy"}, "mover.labels"},
+		{"nobody can tell", server.Road{Tries: []server.RoadTry{{Stand: at, Error: "x"}}, Verdicts: []server.PolicyVerdict{unknown}}, true, []string{"road-untried", "network-policy"}, "cannot be told: it allows 1 of the name's 2 addresses"},
 	} {
 		var o Observation
-		in := Inspection{Road: &row.road}
+		in := server.Inspection{Road: &row.road}
 		in.Target = &mover.InspectedSide{Code: mover.CodeUnreachable, Error: "x"}
 		if row.alive {
 			in.Target = &mover.InspectedSide{Database: &mover.Database{}}

@@ -25,11 +25,11 @@ type facts struct {
 	o Observation
 }
 
-func (f *facts) src() *mover.Database { return f.o.Postgres.Inspection.Value.Source.Database }
-func (f *facts) dst() *mover.Database { return f.o.Postgres.Inspection.Value.Target.Database }
-func (f *facts) pg() *spec.PostgreSQL { return f.s.Datastores.PostgreSQL }
-func (f *facts) move(m Move)          { f.o.Move = engine.Found(m) }
-func (f *facts) lineage(l Lineage)    { f.o.Postgres.Lineage = engine.Found(l) }
+func (f *facts) src() *mover.Database     { return f.o.Postgres.Inspection.Value.Source.Database }
+func (f *facts) dst() *mover.Database     { return f.o.Postgres.Inspection.Value.Target.Database }
+func (f *facts) pg() *spec.PostgreSQL     { return f.s.Datastores.PostgreSQL }
+func (f *facts) move(m Move)              { f.o.Move = engine.Found(m) }
+func (f *facts) lineage(l server.Lineage) { f.o.Postgres.Lineage = engine.Found(l) }
 func (f *facts) external(secret string) {
 	f.o.Release.Value.Postgres = server.ReleaseStore{Host: externalHost, Port: 5432, Username: "circleci", ExistingSecret: secret, FullName: internalHost}
 }
@@ -139,17 +139,17 @@ func TestUnknownIsNeverPlannedOn(t *testing.T) {
 		{"release absent", func(f *facts) { f.o.Release = engine.NotThere[server.Release]() }},
 		{"workloads unknown", func(f *facts) { f.o.Workloads = engine.CouldNot[[]server.Workload](errRead) }},
 		{"workloads absent", func(f *facts) { f.o.Workloads = engine.NotThere[[]server.Workload]() }},
-		{"last-applied record unknown", func(f *facts) { f.o.Applied = engine.CouldNot[Applied](errRead) }},
-		{"lineage unknown", func(f *facts) { f.o.Postgres.Lineage = engine.CouldNot[Lineage](errRead) }},
+		{"last-applied record unknown", func(f *facts) { f.o.Applied = engine.CouldNot[server.Applied](errRead) }},
+		{"lineage unknown", func(f *facts) { f.o.Postgres.Lineage = engine.CouldNot[server.Lineage](errRead) }},
 		{"move unknown", func(f *facts) { f.o.Move = engine.CouldNot[Move](errRead) }},
 		{"move unknown, no datastore in the spec", func(f *facts) { f.s.Datastores.PostgreSQL, f.o.Move = nil, engine.CouldNot[Move](errRead) }},
 		{"internal objects unknown", func(f *facts) { f.o.Postgres.Internal = engine.CouldNot[server.InternalStore](errRead) }},
 		{"StatefulSet unknown", func(f *facts) { f.o.Postgres.Internal.Value.StatefulSet = engine.CouldNot[server.StatefulSet](errRead) }},
 		{"credentials unknown", func(f *facts) { f.o.Postgres.Credentials = engine.CouldNot[server.Credentials](errRead) }},
 		{"credentials absent", func(f *facts) { f.o.Postgres.Credentials = engine.NotThere[server.Credentials]() }},
-		{"inspection unknown", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[Inspection](errRead) }},
-		{"inspection absent", func(f *facts) { f.o.Postgres.Inspection = engine.NotThere[Inspection]() }},
-		{"inspection of other servers", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[Inspection](errors.New(otherServers)) }},
+		{"inspection unknown", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[server.Inspection](errRead) }},
+		{"inspection absent", func(f *facts) { f.o.Postgres.Inspection = engine.NotThere[server.Inspection]() }},
+		{"inspection of other servers", func(f *facts) { f.o.Postgres.Inspection = engine.CouldNot[server.Inspection](errors.New(otherServers)) }},
 		{"preview unknown", func(f *facts) { f.o.Preview = engine.CouldNot[server.Preview](errRead) }},
 		{"preview absent", func(f *facts) { f.o.Preview = engine.NotThere[server.Preview]() }},
 		{"rights unknown", func(f *facts) { f.o.Denied = engine.CouldNot[[]server.Permission](errRead) }},
@@ -174,9 +174,9 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"not in the spec", func(f *facts) { f.s.Datastores.PostgreSQL = nil }},
 		{"wanted external, is internal", func(*facts) {}},
 		{"wanted external, adopted", func(f *facts) { f.external("theirs") }},
-		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(CredentialsName(mover.PostgreSQL)) }},
+		{"wanted external, is external, our Secret is gone", func(f *facts) { f.external(server.CredentialsName(mover.PostgreSQL)) }},
 		{"wanted external, is external, our Secret is unknown", func(f *facts) {
-			f.external(CredentialsName(mover.PostgreSQL))
+			f.external(server.CredentialsName(mover.PostgreSQL))
 			f.o.Postgres.Credentials = engine.CouldNot[server.Credentials](errRead)
 		}},
 		{"wanted external, adopted, our Secret is unknown", func(f *facts) {
@@ -185,7 +185,7 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		}},
 		{"wanted external, is another external", func(f *facts) { f.external("theirs"); f.pg().External.Host = "other.example.com" }},
 		{"two truths", func(f *facts) {
-			f.lineage(Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: externalHost + ":5432", At: at})
+			f.lineage(server.Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: externalHost + ":5432", At: at})
 		}},
 		{"two truths, the internal side took nothing", func(f *facts) { f.twoTruths(at, mover.WrittenNone, mover.WrittenSome) }},
 		{"two truths, forked", func(f *facts) { f.twoTruths(at, mover.WrittenSome, mover.WrittenSome) }},
@@ -206,7 +206,7 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 			f.external("theirs")
 			f.o.Postgres.Lineage.Value.Authoritative, f.o.Postgres.Lineage.Value.Endpoint = spec.Internal, "other.example.com:5432"
 		}},
-		{"withdrawn once, so the next epoch", func(f *facts) { f.lineage(Lineage{Epoch: 1, Authoritative: spec.Internal, At: at}) }},
+		{"withdrawn once, so the next epoch", func(f *facts) { f.lineage(server.Lineage{Epoch: 1, Authoritative: spec.Internal, At: at}) }},
 		{"went back", func(f *facts) { m := open(f, MoveReverted); m.LastError = "no disk"; f.move(m) }},
 		{"opened, nothing recorded on the workloads", func(f *facts) { f.move(open(f, MoveOpen)) }},
 		{"fenced", func(f *facts) {
@@ -227,12 +227,12 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"proven", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveOpen), at)) }},
 		{"committed", func(f *facts) {
 			f.stopped()
-			f.external(CredentialsName(mover.PostgreSQL))
+			f.external(server.CredentialsName(mover.PostgreSQL))
 			f.move(proven(open(f, MoveCommitted), at))
 		}},
 		{"committed, in doubt", func(f *facts) {
 			f.stopped()
-			f.external(CredentialsName(mover.PostgreSQL))
+			f.external(server.CredentialsName(mover.PostgreSQL))
 			m := proven(open(f, MoveCommitted), at)
 			m.Deciding = true
 			f.move(m)
@@ -240,7 +240,7 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 		{"committed, release internal again", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveCommitted), at)) }},
 		{"committed, wanted internal", func(f *facts) {
 			f.s = internalSpec()
-			f.external(CredentialsName(mover.PostgreSQL))
+			f.external(server.CredentialsName(mover.PostgreSQL))
 			f.move(proven(open(f, MoveCommitted), at))
 		}},
 		{"returning", func(f *facts) { f.stopped(); f.move(proven(open(f, MoveReturning), at)) }},
@@ -252,7 +252,7 @@ func TestWhereTheDatastoreLivesDecidesTheSteps(t *testing.T) {
 
 // twoTruths is a release that reads the internal server again after a move out.
 func (f *facts) twoTruths(at time.Time, inside, outside mover.Written) {
-	f.lineage(Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: externalHost + ":5432", At: at})
+	f.lineage(server.Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: externalHost + ":5432", At: at})
 	f.src().Lineage = &mover.LineageMark{State: "superseded", Epoch: 1}
 	f.dst().Lineage = &mover.LineageMark{State: "authoritative", Epoch: 1}
 	f.src().Carried, f.dst().Carried = []string{"circleci"}, []string{"circleci"}

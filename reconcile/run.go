@@ -71,7 +71,7 @@ type action struct {
 func newRun(ctx context.Context, s *spec.Spec, o Observation, plan engine.Plan, p server.Providers, opt engine.Options, ev engine.Events) (*run, error) {
 	r := &run{
 		s: s, p: p, plan: plan, opt: opt, ev: ev, rel: o.Release.Value, keys: map[mover.Engine][]string{}, parts: foreseen(s, o, partsWanted(s, &o)),
-		id: InstallationID(o.Cluster.Value, s.Server), adopt: map[mover.Engine]Part{}, proved: map[mover.Engine]bool{}, read: map[mover.Engine]*mover.ReadResult{},
+		id: server.InstallationID(o.Cluster.Value, s.Server), adopt: map[mover.Engine]Part{}, proved: map[mover.Engine]bool{}, read: map[mover.Engine]*mover.ReadResult{},
 		carried: map[mover.Engine]sizes{},
 		lost:    func() bool { return engine.LeaseLost(ctx) != nil },
 	}
@@ -191,12 +191,12 @@ func (r *run) reportDowntime(rep *engine.Report) {
 }
 
 // sides are both sides of a part, whether they run or not.
-func (r *run) sides(p Part) sides {
+func (r *run) sides(p Part) server.Sides {
 	out := p.Outside
-	if d := declared(r.s, p.Engine); d != nil && d.external != nil && d.external.at() == p.External {
-		out = externalSide(*d.external)
+	if d := server.Declared(r.s, p.Engine); d != nil && d.External != nil && d.External.At() == p.External {
+		out = server.ExternalSide(*d.External)
 	}
-	return oriented(p.Engine, p.To, internalSide(p.Internal, p.Engine, p.InternalSecret), out)
+	return server.Oriented(p.Engine, p.To, server.InternalSide(p.Internal, p.Engine, p.InternalSecret), out)
 }
 
 // mover builds the Job of one operation of this attempt.
@@ -204,7 +204,7 @@ func (r *run) mover(op mover.Operation, p Part) server.MoverJob {
 	r.mu.Lock()
 	move := r.move // a step beside this one may be writing it
 	r.mu.Unlock()
-	job := r.sides(p).job(JobName(op, move, p), mover.Request{
+	job := r.sides(p).Job(JobName(op, move, p), mover.Request{
 		Operation: op, Installation: r.id, Move: p.ID(), Epoch: p.Epoch, Fence: move.FenceID(p),
 		Streams: r.s.Mover.Streams, OwnerMap: p.OwnerMap, Replaces: p.Replaces, Fork: p.Fork, HandedOff: move.HandOff != nil,
 	})
@@ -257,15 +257,15 @@ func (r *run) writeApplied(ctx context.Context) error {
 	if !rel.Is() || !ws.Is() {
 		return fmt.Errorf("record what was applied: %s%s", rel.Why, ws.Why)
 	}
-	a := Applied{
+	a := server.Applied{
 		At: r.p.Now(), By: r.opt.By, SpecDigest: r.s.Digest(), Plan: r.plan.ID, Revision: rel.Value.Revision,
-		ChartVersion: rel.Value.ChartVersion, ConfigDigest: rel.Value.ConfigDigest, Replicas: map[string]int{}, Stores: map[mover.Engine]AppliedStore{},
+		ChartVersion: rel.Value.ChartVersion, ConfigDigest: rel.Value.ConfigDigest, Replicas: map[string]int{}, Stores: map[mover.Engine]server.AppliedStore{},
 	}
 	for _, e := range engines {
-		if d := declared(r.s, e); d != nil {
-			at := AppliedStore{Location: d.location}
-			if d.location == spec.External {
-				at.Endpoint = d.external.at()
+		if d := server.Declared(r.s, e); d != nil {
+			at := server.AppliedStore{Location: d.Location}
+			if d.Location == spec.External {
+				at.Endpoint = d.External.At()
 			}
 			a.Stores[e] = at
 		}
@@ -273,5 +273,5 @@ func (r *run) writeApplied(ctx context.Context) error {
 	for _, w := range ws.Value {
 		a.Replicas[w.Key()] = w.Replicas
 	}
-	return engine.ReplaceRecord(ctx, r.p.Records, RecordApplied, a)
+	return engine.ReplaceRecord(ctx, r.p.Records, server.RecordApplied, a)
 }

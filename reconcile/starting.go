@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -108,7 +109,7 @@ func (s *start) wait(ctx context.Context) error {
 		waited := s.r.p.Now().Sub(s.begun)
 		trouble := server.TroubleOf(ws)
 		if trouble != "" && waited > troubleTime || waited > resumeTime {
-			return s.failed(ctx, ws, orElse(trouble, why), nil)
+			return s.failed(ctx, ws, cmp.Or(trouble, why), nil)
 		}
 		if waited >= s.next {
 			s.next = nextLook(s.next)
@@ -174,7 +175,7 @@ func (s *start) explain(ctx context.Context, ws []server.Workload, waited time.D
 	clock := fmt.Sprintf(" (%s of %s)", Took(waited), Took(resumeTime))
 	var fresh []engine.Ailment
 	for _, a := range inShort(found.Value, len(found.Value)) {
-		key := joinNonEmpty(" ", a.Container, orElse(a.Reason, a.Condition))
+		key := joinNonEmpty(" ", a.Container, cmp.Or(a.Reason, a.Condition))
 		switch {
 		case waited < ailingAll && a.Hopeful:
 		case s.told[a.Workload] == key: // known

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ func Status(s *spec.Spec, o Observation, file string) []StatusLine {
 	out = append(out, statusRelease(o), statusApplication(o))
 	out = append(out, statusAiling(o)...)
 	for _, e := range engines {
-		if declared(s, e) != nil || kindOf(e).words.plain {
+		if server.Declared(s, e) != nil || kindOf(e).words.plain {
 			out = append(out, statusStore(o, e), statusServers(o, e))
 		}
 	}
@@ -157,9 +158,9 @@ func statusServers(o Observation, e mover.Engine) StatusLine {
 	case in.IsNot():
 		line.Text = "never inspected: run circleci-dr plan"
 	case in.Unread():
-		line.Text = "unknown: " + orElse(in.Why, "never inspected")
+		line.Text = "unknown: " + cmp.Or(in.Why, "never inspected")
 	default:
-		inside, outside := in.Value.sides()
+		inside, outside := in.Value.Sides()
 		line.Text = fmt.Sprintf("inspected %s ago: ", o.At.Sub(in.Value.At).Round(time.Second))
 		line.Text += describeSide(e, "internal", inside) + ", " + describeSide(e, "external", outside)
 	}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,13 +10,14 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 func credentialsStep(s *spec.Spec, o Observation, e mover.Engine) engine.Step {
 	t := kindOf(e)
-	st := ofEngine(e, engine.NewStep(ActCredentials, t.credentials, "Write the Secret the application will read"))
-	ref := declared(s, e).external.password
+	st := ofEngine(e, engine.NewStep(ActCredentials, t.Credentials, "Write the Secret the application will read"))
+	ref := server.Declared(s, e).External.Password
 	st.Reason = fmt.Sprintf("the chart reads the password there, as %s", strings.Join(credentialKeys(o, e), " and as "))
 	from := "absent"
 	if c := o.store(e).Credentials; c.Is() {
@@ -24,7 +26,7 @@ func credentialsStep(s *spec.Spec, o Observation, e mover.Engine) engine.Step {
 			from = c.Value.Problem
 		}
 	}
-	st.Changes = []engine.Change{{Field: fieldOf(e, "external", "password"), From: "Secret " + t.credentials + " " + from, To: "copied from " + describeRef(ref)}}
+	st.Changes = []engine.Change{{Field: server.FieldOf(e, "external", "password"), From: "Secret " + t.Credentials + " " + from, To: "copied from " + describeRef(ref)}}
 	st.Estimate = engine.Estimate{High: time.Second}
 	return st
 }
@@ -88,9 +90,9 @@ func copyStep(o Observation, p Part) engine.Step {
 	st := engine.NewStep(ActCopy, p.Target(), title)
 	st.Reason = "the data has to be on the target before the application is"
 	st.Risk, st.Accept = engine.Outage, AcceptOutage
-	before, field := "nothing of this installation", hostFieldOf(p.Engine)
+	before, field := "nothing of this installation", server.HostFieldOf(p.Engine)
 	if p.To == spec.Internal {
-		before, field = "nothing", fieldOf(p.Engine, "location")
+		before, field = "nothing", server.FieldOf(p.Engine, "location")
 	}
 	if p.Replaces > 0 {
 		before = fmt.Sprintf("the old data, superseded at epoch %d", p.Replaces)
@@ -173,7 +175,7 @@ func removeStep(o Observation, p Part) engine.Step {
 	st.Reason = "nothing reads it any more; a running second database is a trap"
 	st.Changes = []engine.Change{{Field: "StatefulSet/" + name, From: "running", To: "removed"}}
 	for _, v := range o.store(p.Engine).Internal.Value.Volumes {
-		st.Details = append(st.Details, fmt.Sprintf("volume %s (claim %s, %s) and Secret %s stay until you delete them", v.Name, v.Claim, mover.Bytes(v.Bytes), orElse(p.InternalSecret.Name, name)))
+		st.Details = append(st.Details, fmt.Sprintf("volume %s (claim %s, %s) and Secret %s stay until you delete them", v.Name, v.Claim, mover.Bytes(v.Bytes), cmp.Or(p.InternalSecret.Name, name)))
 	}
 	st.Estimate = engine.Estimate{Low: 2 * time.Second, High: 60 * time.Second}
 	return st

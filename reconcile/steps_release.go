@@ -55,7 +55,7 @@ func switchStep(s *spec.Spec, o Observation, parts []Part) engine.Step {
 	st.Risk, st.Accept = engine.Outage, AcceptOutage
 	var fields []string
 	for _, p := range parts {
-		fields = append(fields, fieldOf(p.Engine, "location"))
+		fields = append(fields, server.FieldOf(p.Engine, "location"))
 		st.Changes = append(st.Changes, switchChanges(s, rel, p)...)
 		st.Details = append(st.Details, trustLines(rel, p)...)
 	}
@@ -75,15 +75,15 @@ func switchStep(s *spec.Spec, o Observation, parts []Part) engine.Step {
 
 func switchChanges(s *spec.Spec, rel server.Release, p Part) []engine.Change {
 	live, e := rel.Store(p.Engine), p.Engine
-	out := []engine.Change{{Field: fieldOf(e, "location"), From: string(p.From), To: string(p.To)}}
-	d := declared(s, e)
-	if p.To == spec.Internal || d == nil || d.external == nil {
+	out := []engine.Change{{Field: server.FieldOf(e, "location"), From: string(p.From), To: string(p.To)}}
+	d := server.Declared(s, e)
+	if p.To == spec.Internal || d == nil || d.External == nil {
 		return append(out, engine.Change{Field: "StatefulSet/" + live.FullName, From: "absent", To: "running"})
 	}
-	x := d.external.endpoint
+	x := d.External.Endpoint
 	out = append(out, trustChanges(p)...)
-	out = append(out, kindOf(e).values.changes(live, x)...)
-	return append(out, engine.Change{Field: fieldOf(e, "external", "username"), From: live.Username, To: x.Username})
+	out = append(out, server.AddressChanges(e, live, x)...)
+	return append(out, engine.Change{Field: server.FieldOf(e, "external", "username"), From: live.Username, To: x.Username})
 }
 
 // previewLines is the rendered difference, a line for each kind of effect.

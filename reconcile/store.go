@@ -10,47 +10,14 @@ import (
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
-// storeKind is what there is to know of one kind of datastore that is not so of every
-// kind. Each kind has a file of its own that makes one; nobody else asks which kind
-// it is, and what is not registered is nobody's. Sources: values table and operator
-// guide (configuring external services) of Server 4.x.
+// storeKind is a kind of datastore with what is so of it when it moves. Each kind
+// has a file of its own in this room too that makes one, and what is not registered
+// is nobody's.
 type storeKind struct {
-	engine mover.Engine
-	// superuser is the internal server's own; chartKeys are the keys of the
-	// chart's Secret with its password, the newest release's first.
-	superuser string
-	chartKeys []string
-	// credentials is the Secret the switched release reads its password from.
-	// It is ours, so that a password may come from anywhere the spec allows and
-	// the chart's own Secret can stay for the way back. keys are those the chart
-	// may read; where pages of the vendor contradict each other, all of them.
-	credentials string
-	keys        []string
-	// passwordKeys are the keys under which the application reads the password of
-	// an external server, the likeliest first, ownSecret is how the examples call a
-	// Secret that somebody makes for one, plainPasswords are the values that may hold
-	// it in plain text.
-	passwordKeys   []string
-	ownSecret      string
-	plainPasswords []string
-	port           int
-	// hostField is the field of the external block with the address.
-	hostField string
-	words     storeWords
-
-	// declared is its block of the spec, nil when there is none.
-	declared func(*spec.Spec) *declaration
-	// verifies tells whether the application looks at certificates, and whether
-	// that is documented.
-	verifies func(*spec.Spec) (verifies, sure bool)
+	*server.StoreKind
+	words    storeWords
 	observed func(*Observation) *DatastoreObservation
-	// released is its part of the release.
-	released func(*server.Release) *server.ReleaseStore
-	// inside completes the endpoint of the server in the release.
-	inside func(at *mover.Endpoint, fullName string)
-	values storeValues
-	draft  func(*Draft, Installation)
-	check  func(*spec.Spec, Observation, Part) []engine.Finding
+	check    func(*spec.Spec, Observation, Part) []engine.Finding
 
 	// setsAside tells that its databases can be set aside where they are, renames
 	// that owners may need another name on the other side, rehearses that its schema
@@ -73,57 +40,23 @@ type storeWords struct {
 	plain bool
 }
 
-// storeValues are the Helm values of a kind of datastore.
-type storeValues struct {
-	// wanted are those by which a chart version uses it where the spec says.
-	wanted func(*spec.Spec, string) []Setting
-	// leftover are those that files keep from an external server and that the
-	// internal one, called name, would trip over.
-	leftover func(name, version string) []Setting
-	// paths names all of them, in the order in which the chart documents them.
-	paths func() []string
-	// read is the datastore as the values of a release name it.
-	read func(server.DeclaredValues) (server.ReleaseStore, error)
-	// back is the block of the way back; address and auth are parts of it.
-	back func(chartVersion string, address any, auth map[string]any) map[string]any
-	// address is what the chart is told of the server inside, and what it takes by
-	// default.
-	address func(prior server.ReleaseStore) (address, standard string)
-	// named are those that say which external server is meant.
-	named func(server.ReleaseStore) []releasedValue
-	// hosts are the external servers that a block of values names, of a datastore
-	// that is called name, and whether it encrypts.
-	hosts func(block map[string]any, name string) (hosts []string, secure bool)
-	// listed tells that the chart writes the hosts as one list.
-	listed bool
-	// changes are those of an address, from the release's to the spec's.
-	changes func(live server.ReleaseStore, to mover.Endpoint) []engine.Change
+// moves are the registered kinds.
+var moves []*storeKind
+
+// engines names all kinds of datastore, in the order in which plans list them.
+var engines = server.Engines()
+
+func init() { // an initialiser would be a cycle: what a kind checks looks kinds up
+	moves = []*storeKind{postgreSQL(), mongoDB()}
 }
 
-// storeKinds are the registered kinds, in the order in which plans list them.
-var storeKinds []*storeKind
-
-// engines names them.
-var engines []mover.Engine
-
-func init() { // an initialiser would be a cycle: what a store checks looks stores up
-	for _, s := range []*storeKind{postgreSQL(), mongoDB()} {
-		storeKinds, engines = append(storeKinds, s), append(engines, s.engine)
-	}
-}
-
-// Engines are the datastores that this version knows, in the order in which plans
-// list them.
-func Engines() []mover.Engine { return slices.Clone(engines) }
-
-// Declares tells whether a spec has a block of a datastore.
-func Declares(s *spec.Spec, e mover.Engine) bool { return declared(s, e) != nil }
-
-// kindOf is the kind of an engine. Specs, records and plans are checked when they
-// are read, so that one which is not registered is a mistake of ours.
+// kindOf is the kind of an engine.
 func kindOf(e mover.Engine) *storeKind {
-	if i := slices.IndexFunc(storeKinds, func(s *storeKind) bool { return s.engine == e }); i >= 0 {
-		return storeKinds[i]
+	if i := slices.IndexFunc(moves, func(s *storeKind) bool { return s.Engine == e }); i >= 0 {
+		return moves[i]
 	}
-	panic(fmt.Sprintf("%q is no kind of datastore that this version knows", e))
+	panic(fmt.Sprintf("%q is no kind of datastore that this version moves", e))
 }
+
+// docsOf is where the rules of moving an engine out are explained.
+func docsOf(e mover.Engine) string { return "docs/moving-" + string(e) + ".md" }

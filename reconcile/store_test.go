@@ -4,38 +4,39 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // A kind of datastore that is registered says all there is to say of one: a
 // function that is missing would be found in an outage.
 func TestEveryKindOfDatastoreIsWhole(t *testing.T) {
-	for _, k := range storeKinds {
-		for _, part := range []any{*k, k.values} {
-			v := reflect.ValueOf(part)
-			for i := range v.NumField() {
-				f, name := v.Field(i), v.Type().Field(i).Name
-				if f.Kind() == reflect.Bool {
-					continue
-				}
-				if f.IsZero() {
-					t.Errorf("%s has no %s", k.engine, name)
-				}
+	var moved []mover.Engine
+	for _, k := range moves {
+		moved = append(moved, k.Engine)
+		v := reflect.ValueOf(*k)
+		for i := range v.NumField() {
+			if f := v.Field(i); f.Kind() != reflect.Bool && f.IsZero() {
+				t.Errorf("%s has no %s", k.Engine, v.Type().Field(i).Name)
 			}
 		}
-		if k.engine.Title() == "" || k.words.fence == "" || k.words.proof == "" || k.words.tables == "" || !strings.Contains(k.words.fenceTitle, "%s") {
-			t.Errorf("%s lacks words: %+v", k.engine, k.words)
+		if k.Engine.Title() == "" || k.words.fence == "" || k.words.proof == "" || k.words.tables == "" || !strings.Contains(k.words.fenceTitle, "%s") {
+			t.Errorf("%s lacks words: %+v", k.Engine, k.words)
 		}
 		var o Observation
-		for _, other := range storeKinds {
+		for _, other := range moves {
 			if other != k && k.observed(&o) == other.observed(&o) {
-				t.Errorf("%s and %s are observed in one place", k.engine, other.engine)
+				t.Errorf("%s and %s are observed in one place", k.Engine, other.Engine)
 			}
 		}
+	}
+	if want := server.Engines(); !slices.Equal(moved, want) {
+		t.Errorf("what a move does is known of %v, and there are %v", moved, want)
 	}
 }
 

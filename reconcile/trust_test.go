@@ -21,7 +21,7 @@ func entrusting(shown mover.Presented, authority engine.Observed[string], trust 
 	o := Observation{At: time.Now()}
 	o.Release = engine.Found(server.Release{Name: "server", Namespace: "ci", ChartVersion: "4.10.0", Trust: trust, Mongo: server.ReleaseStore{Internal: true, FullName: "mongodb"}})
 	o.Mongo.Authority = authority
-	o.Mongo.Inspection = engine.Found(Inspection{InspectResult: mover.InspectResult{Target: &mover.InspectedSide{Database: &mover.Database{Presented: []mover.Presented{shown}}}}})
+	o.Mongo.Inspection = engine.Found(server.Inspection{InspectResult: mover.InspectResult{Target: &mover.InspectedSide{Database: &mover.Database{Presented: []mover.Presented{shown}}}}})
 	return o
 }
 
@@ -30,7 +30,7 @@ func TestTheSwitchAddsTheAuthorityThatIsMissing(t *testing.T) {
 	m := ours.shows(t, "m.example.com:27017", "m.example.com")
 	public := m
 	public.System = true
-	entry := entryOf(certificatesOf(ours.pem)[0])
+	entry := server.TrustEntry(server.CertificatesOf(ours.pem)[0])
 	for _, row := range []struct {
 		name    string
 		shown   mover.Presented
@@ -128,7 +128,7 @@ func TestThePlanShowsTheAuthorityItAdds(t *testing.T) {
 // Files that lack what the release has, or gets, would take it away again.
 func TestValuesFilesHaveToNameTheAuthority(t *testing.T) {
 	ours := newAuthority(t, "Our own")
-	entry := entryOf(certificatesOf(ours.pem)[0])
+	entry := server.TrustEntry(server.CertificatesOf(ours.pem)[0])
 	s := privateSpec()
 	s.Server.Values = []string{"values.yaml"}
 	at := func(o Observation, files server.DeclaredValues) Observation {
@@ -141,7 +141,7 @@ func TestValuesFilesHaveToNameTheAuthority(t *testing.T) {
 	after.Release.Value.Mongo = server.ReleaseStore{Hosts: []string{"m.example.com:27017"}, Username: "circleci", ExistingSecret: "circleci-dr-mongodb"}
 	adopted := after
 	adopted.Release.Value.Trust = server.Trust{}
-	wrote := server.DeclaredValues{Files: []string{"values.yaml"}, Trust: server.Trust{Certificates: []string{"x", entry}}, TrustAt: server.ValuesFact{Path: trustPath, File: "values.yaml", Line: 3}}
+	wrote := server.DeclaredValues{Files: []string{"values.yaml"}, Trust: server.Trust{Certificates: []string{"x", entry}}, TrustAt: server.ValuesFact{Path: server.TrustPath, File: "values.yaml", Line: 3}}
 	lacks := wrote
 	lacks.Trust.Certificates = []string{"x"}
 	for _, row := range []struct {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // uncarriedWords are a finding's words about one kind: what its objects have in
@@ -59,7 +60,7 @@ func checkUncarried(e mover.Engine, left []mover.Uncarried, superuser bool) []en
 			if kind == mover.UncarriedUnread || kind == mover.UncarriedGenerated {
 				left = nil // what nobody could find out is not known to be left
 			}
-			out = append(out, engine.Finding{ID: string(kind), Field: fieldOf(e), Source: docsOf(e), What: what, Fix: words.fix, Left: left})
+			out = append(out, engine.Finding{ID: string(kind), Field: server.FieldOf(e), Source: docsOf(e), What: what, Fix: words.fix, Left: left})
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
@@ -14,7 +15,7 @@ func unread(s *spec.Spec, o Observation) []string {
 	var out reasons
 	add := func(what string, k engine.Knowledge, why string) {
 		if k == engine.Unknown {
-			out = out.with(what, orElse(why, "it was not looked at"))
+			out = out.with(what, cmp.Or(why, "it was not looked at"))
 		}
 	}
 	add("cluster", o.Cluster.Known, o.Cluster.Why)
@@ -33,7 +34,7 @@ func unread(s *spec.Spec, o Observation) []string {
 			continue
 		}
 		if readsOurSecret(s, o.Release.Value, e) {
-			add("Secret "+kindOf(e).credentials, d.Credentials.Known, d.Credentials.Why)
+			add("Secret "+kindOf(e).Credentials, d.Credentials.Known, d.Credentials.Why)
 		}
 		add("internal "+e.Title(), d.Internal.Known, d.Internal.Why)
 		if d.Internal.Is() {
@@ -67,8 +68,8 @@ func (r reasons) texts() []string {
 
 // readsOurSecret tells whether the release reads the Secret we keep, or will.
 func readsOurSecret(s *spec.Spec, rel server.Release, e mover.Engine) bool {
-	d, live := declared(s, e), rel.Store(e)
-	return d != nil && d.location == spec.External && (live.Internal || live.ExistingSecret == kindOf(e).credentials)
+	d, live := server.Declared(s, e), rel.Store(e)
+	return d != nil && d.Location == spec.External && (live.Internal || live.ExistingSecret == kindOf(e).Credentials)
 }
 
 // UnreadableError means that live state could not be read, so that nothing can

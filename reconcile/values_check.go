@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,19 +34,19 @@ func observeValues(ctx context.Context, s *spec.Spec, p server.Providers) engine
 // unreadValues says why files that are declared tell nothing.
 func unreadValues(s *spec.Spec, o Observation) []string {
 	if len(s.Server.Values) > 0 && o.Values.Unread() {
-		return []string{"server.values: " + orElse(o.Values.Why, "they were not looked at")}
+		return []string{"server.values: " + cmp.Or(o.Values.Why, "they were not looked at")}
 	}
 	return nil
 }
 
 // settled tells whether the release uses a datastore where the spec says.
 func settled(s *spec.Spec, rel server.Release, e mover.Engine) bool {
-	d := declared(s, e)
+	d := server.Declared(s, e)
 	switch {
 	case d == nil:
 		return false
-	case d.location == spec.External:
-		return d.external != nil && d.external.isReadBy(rel.Store(e))
+	case d.Location == spec.External:
+		return d.External != nil && d.External.IsReadBy(rel.Store(e))
 	}
 	return rel.Store(e).Internal
 }
@@ -56,33 +57,33 @@ func belongsThere(s *spec.Spec, o Observation, e mover.Engine) bool {
 	if settled(s, o.Release.Value, e) {
 		return true
 	}
-	d, l := declared(s, e), o.store(e).Lineage
-	return d != nil && !openMove(o) && l.Is() && l.Value.Authoritative == d.location
+	d, l := server.Declared(s, e), o.store(e).Lineage
+	return d != nil && !openMove(o) && l.Is() && l.Value.Authoritative == d.Location
 }
 
 // valuesDeviations is where the files disagree with the spec. On a release that
 // is where the spec says, its own Secret is the one to name.
-func valuesDeviations(s *spec.Spec, o Observation, e mover.Engine) []Deviation {
+func valuesDeviations(s *spec.Spec, o Observation, e mover.Engine) []server.Deviation {
 	rel := o.Release.Value
 	live := rel.Store(e)
 	untrusted := trustDeviations(s, o, e)
 	if !settled(s, rel, e) || live.Internal {
-		return append(Deviations(WantedValues(s, e, rel.ChartVersion, "", o.Values.Value), o.Values.Value), untrusted...)
+		return append(server.Deviations(server.WantedValues(s, e, rel.ChartVersion, "", o.Values.Value), o.Values.Value), untrusted...)
 	}
-	settings := WantedValues(s, e, rel.ChartVersion, live.ExistingSecret, o.Values.Value)
+	settings := server.WantedValues(s, e, rel.ChartVersion, live.ExistingSecret, o.Values.Value)
 	if live.ExistingSecret == "" { // an adopted one, with its password in the values
-		settings = slices.DeleteFunc(settings, func(st Setting) bool { return strings.HasSuffix(st.Path, ".existingSecret") })
+		settings = slices.DeleteFunc(settings, func(st server.Setting) bool { return strings.HasSuffix(st.Path, ".existingSecret") })
 	}
-	return append(Deviations(settings, o.Values.Value), untrusted...)
+	return append(server.Deviations(settings, o.Values.Value), untrusted...)
 }
 
 // fixValues is the command that brings the files into line. It sees no release,
 // so it is told the Secret where it would take another one.
-func fixValues(s *spec.Spec, o Observation, e mover.Engine, devs []Deviation) string {
-	byItself := WantedValues(s, e, o.Release.Value.ChartVersion, "", o.Values.Value)
-	if i := slices.IndexFunc(devs, func(d Deviation) bool { return d.Path == trustPath }); i >= 0 && !writesTrust(s, o, e, devs[i]) {
+func fixValues(s *spec.Spec, o Observation, e mover.Engine, devs []server.Deviation) string {
+	byItself := server.WantedValues(s, e, o.Release.Value.ChartVersion, "", o.Values.Value)
+	if i := slices.IndexFunc(devs, func(d server.Deviation) bool { return d.Path == server.TrustPath }); i >= 0 && !writesTrust(s, o, e, devs[i]) {
 		rel, rest := o.Release.Value, slices.Delete(slices.Clone(devs), i, i+1)
-		fix := fmt.Sprintf("helm get values %s -n %s after the move, and copy its %s into the files", rel.Name, rel.Namespace, trustPath)
+		fix := fmt.Sprintf("helm get values %s -n %s after the move, and copy its %s into the files", rel.Name, rel.Namespace, server.TrustPath)
 		if len(rest) > 0 {
 			fix += ", and " + fixValues(s, o, e, rest)
 		}
@@ -99,7 +100,7 @@ func fixValues(s *spec.Spec, o Observation, e mover.Engine, devs []Deviation) st
 // describeDeviations names the lines that say something else, and the location
 // when it is left to the chart; of other values that are missing it gives the
 // number.
-func describeDeviations(devs []Deviation) string {
+func describeDeviations(devs []server.Deviation) string {
 	var out []string
 	missing := 0
 	for _, d := range devs {
@@ -111,7 +112,7 @@ func describeDeviations(devs []Deviation) string {
 			}
 			out = append(out, d.Path+at+" lacks "+strings.Join(d.Lacks, ", "))
 		case d.Fact != nil:
-			out = append(out, fmt.Sprintf("%s is %s (%s)", d.Path, orElse(valueText(d.Fact.Value), `""`), d.Fact.Where()))
+			out = append(out, fmt.Sprintf("%s is %s (%s)", d.Path, cmp.Or(server.ValueText(d.Fact.Value), `""`), d.Fact.Where()))
 		case strings.HasSuffix(d.Path, ".internal"):
 			out = append(out, fmt.Sprintf("%s is not set, which means %v", d.Path, d.Default))
 		default:
@@ -130,14 +131,14 @@ func describeDeviations(devs []Deviation) string {
 }
 
 // trap is what a plain helm upgrade with the files would do.
-func trap(s *spec.Spec, e mover.Engine, devs []Deviation) string {
-	if len(devs) == 1 && devs[0].Path == trustPath {
+func trap(s *spec.Spec, e mover.Engine, devs []server.Deviation) string {
+	if len(devs) == 1 && devs[0].Path == server.TrustPath {
 		return "would leave the application without an authority that vouches for " + e.Title()
 	}
 	for _, d := range devs {
 		switch {
 		case d.Path != string(e)+".internal":
-		case declared(s, e).location == spec.External:
+		case server.Declared(s, e).Location == spec.External:
 			return "would bring the internal " + e.Title() + " back, empty or old, and point the application at it"
 		default:
 			return "would point the application at another " + e.Title() + " than the internal one"
@@ -157,7 +158,7 @@ func valuesFindings(s *spec.Spec, o Observation) []engine.Finding {
 	}
 	var out []engine.Finding
 	for _, e := range engines {
-		if declared(s, e) != nil {
+		if server.Declared(s, e) != nil {
 			out = append(out, valuesFindingsOf(s, o, e)...)
 		}
 	}
@@ -212,15 +213,15 @@ func preflightValues(s *spec.Spec, o Observation, e mover.Engine) []engine.Findi
 		return nil
 	}
 	files := o.Values.Value
-	wanted, _ := ValuesTree(DatastoreValues(s, e, o.Release.Value.ChartVersion))[string(e)].(map[string]any)
+	wanted, _ := server.ValuesTree(server.DatastoreValues(s, e, o.Release.Value.ChartVersion))[string(e)].(map[string]any)
 	var elsewhere, other []string
-	for _, v := range releasedValues(o.Release.Value.Store(e), e) {
-		f, ok := files.Fact(string(e) + "." + v.name)
-		if !ok || SameValue(f.Value, v.value) || SameValue(f.Value, ValueAt(wanted, strings.Split(v.name, ".")...)) {
+	for _, v := range server.ReleasedValues(o.Release.Value.Store(e), e) {
+		f, ok := files.Fact(string(e) + "." + v.Name)
+		if !ok || server.SameValue(f.Value, v.Value) || server.SameValue(f.Value, server.ValueAt(wanted, strings.Split(v.Name, ".")...)) {
 			continue
 		}
-		text := fmt.Sprintf("%s is %s in %s and %s in the release", f.Path, valueText(f.Value), f.Where(), orElse(valueText(v.value), `""`))
-		if v.location {
+		text := fmt.Sprintf("%s is %s in %s and %s in the release", f.Path, server.ValueText(f.Value), f.Where(), cmp.Or(server.ValueText(v.Value), `""`))
+		if v.Location {
 			elsewhere = append(elsewhere, text)
 		} else {
 			other = append(other, text)
@@ -235,18 +236,4 @@ func preflightValues(s *spec.Spec, o Observation, e mover.Engine) []engine.Findi
 			What: "the values files and the release do not agree: " + strings.Join(other, ", ")}}
 	}
 	return nil
-}
-
-// releasedValue is one value of the release; location tells that it says which
-// server is meant.
-type releasedValue struct {
-	name     string
-	value    any
-	location bool
-}
-
-func releasedValues(live server.ReleaseStore, e mover.Engine) []releasedValue {
-	out := []releasedValue{{"internal", live.Internal, true}}
-	out = append(out, kindOf(e).values.named(live)...)
-	return append(out, releasedValue{"auth.username", live.Username, false}, releasedValue{"auth.existingSecret", live.ExistingSecret, false})
 }

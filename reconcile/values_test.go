@@ -26,7 +26,7 @@ func said(pairs ...any) server.DeclaredValues {
 }
 
 // carried is what files say that carry settings in full.
-func carried(settings []Setting) server.DeclaredValues {
+func carried(settings []server.Setting) server.DeclaredValues {
 	var pairs []any
 	for _, st := range settings {
 		pairs = append(pairs, st.Path, st.Value)
@@ -43,7 +43,7 @@ func mongoValuesSpec() *spec.Spec {
 	return s.WithDefaults()
 }
 
-func texts(settings []Setting) []string {
+func texts(settings []server.Setting) []string {
 	var out []string
 	for _, st := range settings {
 		out = append(out, fmt.Sprintf("%s=%v", st.Path, st.Value))
@@ -76,12 +76,12 @@ func TestTheBlockOfALocation(t *testing.T) {
 			"mongodb.options=replicaSet=rs%200&retryWrites=false", "mongodb.auth.database=admin", "mongodb.auth.mechanism=SCRAM-SHA-256",
 			"mongodb.auth.username=circleci", "mongodb.auth.existingSecret=circleci-dr-mongodb"}},
 	} {
-		settings := DatastoreValues(row.s, row.engine, row.version)
+		settings := server.DatastoreValues(row.s, row.engine, row.version)
 		if got := texts(settings); !slices.Equal(got, row.want) {
 			t.Errorf("%s: got %v", row.name, got)
 		}
 		for _, st := range settings {
-			if !slices.Contains(ValuesPaths(), st.Path) || st.Field == "" {
+			if !slices.Contains(server.ValuesPaths(), st.Path) || st.Field == "" {
 				t.Errorf("%s: %+v is not read from the files, or comes from nowhere", row.name, st)
 			}
 		}
@@ -95,11 +95,11 @@ func TestTheSwitchSetsWhatTheFilesMustCarry(t *testing.T) {
 			s := externalSpec()
 			s.Datastores.PostgreSQL.External.TLS.Mode = mode
 			set := switchChange(s, server.Release{ChartVersion: version, Postgres: server.ReleaseStore{Internal: true, FullName: "postgresql"}}, []Part{{Engine: mover.PostgreSQL, To: spec.External}}).Set
-			settings := WantedValues(s, mover.PostgreSQL, version, "", server.DeclaredValues{})
-			if !reflect.DeepEqual(set, ValuesTree(settings)) {
+			settings := server.WantedValues(s, mover.PostgreSQL, version, "", server.DeclaredValues{})
+			if !reflect.DeepEqual(set, server.ValuesTree(settings)) {
 				t.Errorf("%s %s: the switch sets %v, the files would carry %v", version, mode, set, settings)
 			}
-			if devs := Deviations(WantedValues(s, mover.PostgreSQL, version, "", carried(settings)), carried(settings)); len(devs) != 0 {
+			if devs := server.Deviations(server.WantedValues(s, mover.PostgreSQL, version, "", carried(settings)), carried(settings)); len(devs) != 0 {
 				t.Errorf("%s %s: files that carry the block lack %v", version, mode, devs)
 			}
 		}
@@ -116,11 +116,11 @@ func TestAValueIsFoundByItsNames(t *testing.T) {
 		{[]string{"auth", "password"}, nil}, {[]string{"auth", "other"}, nil}, {[]string{"other", "username"}, nil},
 		{[]string{"internal", "deeper"}, nil}, {[]string{"auth", "password", "deeper"}, nil},
 	} {
-		if got := ValueAt(tree, row.names...); got != row.want {
+		if got := server.ValueAt(tree, row.names...); got != row.want {
 			t.Errorf("%v is %v, want %v", row.names, got, row.want)
 		}
 	}
-	if got := ValueAt(nil, "auth", "username"); got != nil {
+	if got := server.ValueAt(nil, "auth", "username"); got != nil {
 		t.Errorf("an empty tree has %v", got)
 	}
 }
@@ -139,9 +139,9 @@ func TestWantedValuesRespectWhatTheFilesSay(t *testing.T) {
 	}{
 		{"a file with nothing", externalSpec(), "", said(), []string{"postgresql.internal=false", "postgresql.postgresqlHost=pg.example.com",
 			"postgresql.secureMode=true", "postgresql.auth.username=circleci", "postgresql.auth.existingSecret=circleci-dr-postgresql"}, 0},
-		{"the right block with a text for a port", externalSpec(), "", pg("postgresql.postgresqlPort", "5432", "postgresql.secureMode", true, "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)), nil, 0},
+		{"the right block with a text for a port", externalSpec(), "", pg("postgresql.postgresqlPort", "5432", "postgresql.secureMode", true, "postgresql.auth.existingSecret", server.CredentialsName(mover.PostgreSQL)), nil, 0},
 		{"a text is no false", externalSpec(), "", said("postgresql.internal", "false", "postgresql.postgresqlHost", externalHost, "postgresql.secureMode", true,
-			"postgresql.auth.username", "circleci", "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)), []string{"postgresql.internal=false"}, 0},
+			"postgresql.auth.username", "circleci", "postgresql.auth.existingSecret", server.CredentialsName(mover.PostgreSQL)), []string{"postgresql.internal=false"}, 0},
 		{"adopted, with a Secret of its own", externalSpec(), "", pg("postgresql.secureMode", true, "postgresql.auth.existingSecret", "mine"), nil, 0},
 		{"adopted, with its password in the file", externalSpec(), "", pg("postgresql.secureMode", true, "postgresql.auth.password", nil), nil, 0},
 		{"the same, told which Secret", externalSpec(), "theirs", pg("postgresql.secureMode", true, "postgresql.auth.existingSecret", "mine"), []string{"postgresql.auth.existingSecret=theirs"}, 0},
@@ -150,25 +150,25 @@ func TestWantedValuesRespectWhatTheFilesSay(t *testing.T) {
 				"postgresql.auth.existingSecret=circleci-dr-postgresql"}, 2},
 		{"internal and silent", internalSpec(), "", said(), nil, 0},
 		{"internal, as the chart made it", internalSpec(), "", said("postgresql.internal", true, "postgresql.auth.postgresPassword", nil), nil, 0},
-		{"back from outside", internalSpec(), "", pg("postgresql.secureMode", true, "postgresql.fullnameOverride", "db", "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)),
+		{"back from outside", internalSpec(), "", pg("postgresql.secureMode", true, "postgresql.fullnameOverride", "db", "postgresql.auth.existingSecret", server.CredentialsName(mover.PostgreSQL)),
 			[]string{"postgresql.internal=true", "postgresql.postgresqlHost=db", "postgresql.secureMode=false", "postgresql.auth.existingSecret=db"}, 0},
-		{"back, under a name that the release's is in", internalSpec(), "", pg("postgresql.fullnameOverride", nil, "postgresql.nameOverride", "db", "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)),
+		{"back, under a name that the release's is in", internalSpec(), "", pg("postgresql.fullnameOverride", nil, "postgresql.nameOverride", "db", "postgresql.auth.existingSecret", server.CredentialsName(mover.PostgreSQL)),
 			[]string{"postgresql.internal=true", "postgresql.postgresqlHost=" + internalSpec().Server.Release + "-db", "postgresql.auth.existingSecret=" + internalSpec().Server.Release + "-db"}, 0},
-		{"back, but for our Secret", internalSpec(), "", said("postgresql.internal", true, "postgresql.auth.existingSecret", CredentialsName(mover.PostgreSQL)), []string{"postgresql.auth.existingSecret=postgresql"}, 0},
+		{"back, but for our Secret", internalSpec(), "", said("postgresql.internal", true, "postgresql.auth.existingSecret", server.CredentialsName(mover.PostgreSQL)), []string{"postgresql.auth.existingSecret=postgresql"}, 0},
 		{"null is not the default", internalSpec(), "", said("postgresql.internal", nil), []string{"postgresql.internal=true"}, 0},
 	} {
-		settings := WantedValues(row.s, mover.PostgreSQL, "4.10.0", row.secret, row.files)
-		var lacks []Setting
-		for _, d := range Deviations(settings, row.files) {
+		settings := server.WantedValues(row.s, mover.PostgreSQL, "4.10.0", row.secret, row.files)
+		var lacks []server.Setting
+		for _, d := range server.Deviations(settings, row.files) {
 			lacks = append(lacks, d.Setting)
 		}
-		if kept := len(settings) < len(DatastoreValues(row.s, mover.PostgreSQL, "4.10.0")); kept != strings.HasPrefix(row.name, "adopted") {
+		if kept := len(settings) < len(server.DatastoreValues(row.s, mover.PostgreSQL, "4.10.0")); kept != strings.HasPrefix(row.name, "adopted") {
 			t.Errorf("%s: the files keep a Secret of their own: %t", row.name, kept)
 		}
 		if got := texts(lacks); !slices.Equal(got, row.lacks) {
 			t.Errorf("%s: has to change %v, want %v", row.name, got, row.lacks)
 		}
-		if got := UnusedPasswords(mover.PostgreSQL, settings, row.files); len(got) != row.unused {
+		if got := server.UnusedPasswords(mover.PostgreSQL, settings, row.files); len(got) != row.unused {
 			t.Errorf("%s: %v is unused, want %d", row.name, got, row.unused)
 		}
 	}
@@ -176,9 +176,11 @@ func TestWantedValuesRespectWhatTheFilesSay(t *testing.T) {
 
 func TestAPlanSaysWhatTheValuesFilesWillDo(t *testing.T) {
 	const write = "run circleci-dr values --write"
-	right := func(f *facts) { f.o.Values = engine.Found(carried(DatastoreValues(f.s, mover.PostgreSQL, "4.10.0"))) }
+	right := func(f *facts) {
+		f.o.Values = engine.Found(carried(server.DatastoreValues(f.s, mover.PostgreSQL, "4.10.0")))
+	}
 	wrong := func(f *facts) { f.o.Values = engine.Found(said("postgresql.internal", true)) }
-	moved := func(f *facts) { f.external(CredentialsName(mover.PostgreSQL)) }
+	moved := func(f *facts) { f.external(server.CredentialsName(mover.PostgreSQL)) }
 	for _, row := range []struct {
 		name    string
 		changes []func(*facts)
@@ -190,7 +192,7 @@ func TestAPlanSaysWhatTheValuesFilesWillDo(t *testing.T) {
 		{"after the move, in line", []func(*facts){moved, right}, nil},
 		{"nothing in the files", []func(*facts){moved, func(f *facts) { f.o.Values = engine.Found(said()) }},
 			[]string{"values-trap: postgresql.internal is not set, which means true, 4 more not set|" + write}},
-		{"pointed back with old files", []func(*facts){wrong, func(f *facts) { f.lineage(Lineage{Epoch: 1, Authoritative: spec.External}) }},
+		{"pointed back with old files", []func(*facts){wrong, func(f *facts) { f.lineage(server.Lineage{Epoch: 1, Authoritative: spec.External}) }},
 			[]string{"values-trap: would bring the internal PostgreSQL back|" + write}},
 		{"internal, and files that are not", []func(*facts){func(f *facts) { right(f); f.s.Datastores = internalSpec().Datastores }},
 			[]string{"values-trap: would point the application at another PostgreSQL|" + write}},
@@ -251,7 +253,7 @@ func TestDriftReportsValuesFilesThatWouldUndoTheMove(t *testing.T) {
 	}
 	f.move(finished)
 
-	f.o.Values = engine.Found(carried(DatastoreValues(f.s, mover.PostgreSQL, "4.10.0")))
+	f.o.Values = engine.Found(carried(server.DatastoreValues(f.s, mover.PostgreSQL, "4.10.0")))
 	if got, err := Drift(f.s, f.o, time.Hour); err != nil || len(got) != 0 {
 		t.Errorf("files in line: %+v, error %v", got, err)
 	}
@@ -273,7 +275,7 @@ func TestDriftAsksForTheReleasesOwnSecret(t *testing.T) {
 	_, f := after(t)
 	f.s.Server.Values = []string{"values.yaml"}
 	f.external("mine")
-	f.o.Applied = engine.NotThere[Applied]()
+	f.o.Applied = engine.NotThere[server.Applied]()
 	files := func(secret string) {
 		f.o.Values = engine.Found(said("postgresql.internal", false, "postgresql.postgresqlHost", externalHost, "postgresql.secureMode", true,
 			"postgresql.auth.username", "circleci", "postgresql.auth.existingSecret", secret))
@@ -282,7 +284,7 @@ func TestDriftAsksForTheReleasesOwnSecret(t *testing.T) {
 	if got, err := Drift(f.s, f.o, time.Hour); err != nil || len(got) != 0 {
 		t.Errorf("the release's own: %+v, error %v", got, err)
 	}
-	files(CredentialsName(mover.PostgreSQL))
+	files(server.CredentialsName(mover.PostgreSQL))
 	got, err := Drift(f.s, f.o, time.Hour)
 	if err != nil || len(got) != 1 || got[0].Object != "values.yaml:5" || got[0].Fix != "run circleci-dr values --write --postgresql-secret mine" ||
 		!strings.Contains(got[0].What, "would change the application's database settings") {

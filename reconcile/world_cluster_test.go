@@ -43,7 +43,7 @@ func (w *world) Internal(ctx context.Context, e mover.Engine, name string) engin
 		}
 		in := server.InternalStore{
 			StatefulSet: engine.NotThere[server.StatefulSet](), Protected: w.safe, Volumes: []server.Volume{vol},
-			Secret: engine.Found(server.SecretInfo{Name: name, Keys: kindOf(e).chartKeys}),
+			Secret: engine.Found(server.SecretInfo{Name: name, Keys: kindOf(e).ChartKeys}),
 		}
 		switch { // the pods name it; without them and the record it is nobody's
 		case w.own != "" && w.store:
@@ -82,7 +82,7 @@ func (w *world) Compare(ctx context.Context, name string, _ []string, _ spec.Sec
 
 func (w *world) ofSecret(name string) *database {
 	for _, db := range w.databases() {
-		if kindOf(db.engine).credentials == name {
+		if kindOf(db.engine).Credentials == name {
 			return db
 		}
 	}
@@ -99,7 +99,7 @@ func (w *world) Info(ctx context.Context, name string) engine.Observed[server.Se
 		if name != w.own {
 			return engine.NotThere[server.SecretInfo]()
 		}
-		return engine.Found(server.SecretInfo{Name: name, Keys: kindOf(mover.PostgreSQL).chartKeys})
+		return engine.Found(server.SecretInfo{Name: name, Keys: kindOf(mover.PostgreSQL).ChartKeys})
 	})
 }
 

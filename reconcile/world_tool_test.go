@@ -74,9 +74,9 @@ func (w *world) toolTick() {
 		next := *w.newest()
 		for _, p := range m.Parts {
 			if p.Engine == mover.MongoDB {
-				next.mongoInside, next.mongoSecret = false, CredentialsName(mover.MongoDB)
+				next.mongoInside, next.mongoSecret = false, server.CredentialsName(mover.MongoDB)
 			} else {
-				next.internal, next.secret = false, CredentialsName(mover.PostgreSQL)
+				next.internal, next.secret = false, server.CredentialsName(mover.PostgreSQL)
 			}
 		}
 		w.revise("pending-upgrade", "Upgrade complete", next)

@@ -38,7 +38,7 @@ var worldAuthority = sync.OnceValue(func() signedText {
 	}
 	root := &x509.Certificate{Subject: pkix.Name{CommonName: "The world's own"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	out := signedText{pem: sign(root, root)}
-	out.chain = sign(&x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"m.example.com"}}, certificatesOf(out.pem)[0])
+	out.chain = sign(&x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"m.example.com"}}, server.CertificatesOf(out.pem)[0])
 	return out
 })
 
@@ -57,7 +57,7 @@ func privateSpec() *spec.Spec {
 
 // trustIn is what a change sets tls.certificates to, nil when it does not.
 func trustIn(change server.ReleaseChange) []string {
-	list, _ := ValueAt(change.Set, TrustBlock, "certificates").([]any)
+	list, _ := server.ValueAt(change.Set, server.TrustBlock, "certificates").([]any)
 	var out []string
 	for _, entry := range list {
 		out = append(out, entry.(string))

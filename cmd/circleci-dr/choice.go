@@ -8,6 +8,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -45,8 +46,8 @@ func (c choice) made(s *spec.Spec, given *engine.Plan) (map[mover.Engine]spec.Lo
 		return nil, nil
 	}
 	var declared []string
-	for _, e := range reconcile.Engines() {
-		if reconcile.Declares(s, e) {
+	for _, e := range server.Engines() {
+		if server.Declares(s, e) {
 			declared = append(declared, string(e))
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/internal/kube"
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -116,24 +117,24 @@ func (o initOptions) kubeFor(p *program, namespace string) (*kube.Client, error)
 }
 
 // draftOf reads the release that was found and writes down what is there.
-func (p *program) draftOf(ctx context.Context, o initOptions, found helm.Listed) (reconcile.Draft, error) {
+func (p *program) draftOf(ctx context.Context, o initOptions, found helm.Listed) (server.Draft, error) {
 	client, err := o.kubeFor(p, found.Namespace)
 	if err != nil {
-		return reconcile.Draft{}, err
+		return server.Draft{}, err
 	}
 	release, err := helm.New(helm.Options{Config: client.Config(), Namespace: found.Namespace, Release: found.Name})
 	if err != nil {
-		return reconcile.Draft{}, err
+		return server.Draft{}, err
 	}
 	declared := release.Declared(ctx)
 	if err := context.Cause(ctx); err != nil {
-		return reconcile.Draft{}, err
+		return server.Draft{}, err
 	}
 	switch {
 	case declared.IsNot():
-		return reconcile.Draft{}, fmt.Errorf("helm release %s in namespace %s was there and is gone", found.Name, found.Namespace)
+		return server.Draft{}, fmt.Errorf("helm release %s in namespace %s was there and is gone", found.Name, found.Namespace)
 	case !declared.Is():
-		return reconcile.Draft{}, &unreachable{errors.New(declared.Why)}
+		return server.Draft{}, &unreachable{errors.New(declared.Why)}
 	}
 	draft, err := reconcile.MakeDraft(reconcile.ObserveInstallation(ctx, o.kubeContext, declared.Value, client, client))
 	if cause := context.Cause(ctx); cause != nil {
@@ -195,7 +196,7 @@ func (p *program) writeSpec(o initOptions, text, about string) error {
 }
 
 // describeDraft says in one line what was found.
-func describeDraft(d reconcile.Draft) string {
+func describeDraft(d server.Draft) string {
 	out := []string{fmt.Sprintf("release %s in namespace %s", d.Spec.Server.Release, d.Spec.Server.Namespace)}
 	if pg := d.Spec.Datastores.PostgreSQL; pg != nil {
 		out = append(out, "PostgreSQL "+string(pg.Location))

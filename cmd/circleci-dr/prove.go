@@ -11,6 +11,7 @@ import (
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 func (p *program) proveCommand() *cli.Command {
@@ -32,7 +33,7 @@ type proveOptions struct {
 
 func (p *program) runProve(ctx context.Context, o proveOptions) error {
 	datastore := mover.Engine(o.datastore)
-	if !slices.Contains(reconcile.Engines(), datastore) {
+	if !slices.Contains(server.Engines(), datastore) {
 		return usagef("--datastore must be %s (got %q)", strings.Join(engineNames(), " or "), o.datastore)
 	}
 	asJSON, err := o.json()

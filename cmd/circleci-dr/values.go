@@ -12,7 +12,6 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
 	"github.com/circleci-dr/circleci-dr/internal/values"
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -27,7 +26,7 @@ type valuesOptions struct {
 // noSecrets has room for the name of each datastore's Secret.
 func noSecrets() map[mover.Engine]*string {
 	out := map[mover.Engine]*string{}
-	for _, e := range reconcile.Engines() {
+	for _, e := range server.Engines() {
 		out[e] = new(string)
 	}
 	return out
@@ -36,7 +35,7 @@ func noSecrets() map[mover.Engine]*string {
 // engineNames are the datastores as flags name them.
 func engineNames() []string {
 	var out []string
-	for _, e := range reconcile.Engines() {
+	for _, e := range server.Engines() {
 		out = append(out, string(e))
 	}
 	return out
@@ -52,9 +51,9 @@ func (p *program) valuesCommand() *cli.Command {
 		Flags: append(p.specFlags(&o.common),
 			&cli.BoolFlag{Name: "write", Usage: "edit the files of server.values", Destination: &o.write},
 			&cli.BoolFlag{Name: "check", Usage: "show what --write would change, change nothing, exit 2 when there is something", Destination: &o.check},
-			&cli.StringFlag{Name: "postgresql-secret", Usage: "the Secret `NAME` the release reads; default: " + reconcile.CredentialsName(mover.PostgreSQL) + ", or the files' own where they already name the server",
+			&cli.StringFlag{Name: "postgresql-secret", Usage: "the Secret `NAME` the release reads; default: " + server.CredentialsName(mover.PostgreSQL) + ", or the files' own where they already name the server",
 				Destination: o.secrets[mover.PostgreSQL]},
-			&cli.StringFlag{Name: "mongodb-secret", Usage: "the same `NAME` for MongoDB; default: " + reconcile.CredentialsName(mover.MongoDB), Destination: o.secrets[mover.MongoDB]},
+			&cli.StringFlag{Name: "mongodb-secret", Usage: "the same `NAME` for MongoDB; default: " + server.CredentialsName(mover.MongoDB), Destination: o.secrets[mover.MongoDB]},
 		),
 		Action: func(*cli.Context) error { return p.runValues(o) },
 	}
@@ -109,7 +108,7 @@ var secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
 // checkSecrets refuses a Secret for a datastore that reads none of ours.
 func (o valuesOptions) checkSecrets(s *spec.Spec) error {
 	for datastore, name := range o.secrets {
-		settings := reconcile.DatastoreValues(s, datastore, "")
+		settings := server.DatastoreValues(s, datastore, "")
 		switch {
 		case *name == "":
 		case !secretName.MatchString(*name):
@@ -168,18 +167,18 @@ func (p *program) compareValues(s *spec.Spec, o valuesOptions) (render.Values, *
 }
 
 // wantedValues fills settings, block and notes, and gives the settings to write.
-func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said server.DeclaredValues) []reconcile.Setting {
-	var write []reconcile.Setting
+func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said server.DeclaredValues) []server.Setting {
+	var write []server.Setting
 	note := func(format string, args ...any) { out.Notes = append(out.Notes, fmt.Sprintf(format, args...)) }
-	for _, datastore := range reconcile.Engines() {
-		settings := reconcile.WantedValues(s, datastore, s.Server.Version, *o.secrets[datastore], said)
+	for _, datastore := range server.Engines() {
+		settings := server.WantedValues(s, datastore, s.Server.Version, *o.secrets[datastore], said)
 		// A block that has to change is written in full: it reads better than
 		// one that leans on the chart's defaults.
-		if len(reconcile.Deviations(settings, said)) > 0 {
+		if len(server.Deviations(settings, said)) > 0 {
 			write = append(write, settings...)
 		}
 		out.Settings = append(out.Settings, settings...)
-		if len(settings) > 0 && len(settings) < len(reconcile.DatastoreValues(s, datastore, s.Server.Version)) {
+		if len(settings) > 0 && len(settings) < len(server.DatastoreValues(s, datastore, s.Server.Version)) {
 			note("the values files name the external %s already and keep their own password or Secret; --%s-secret NAME says otherwise", datastore, datastore)
 		}
 	}
@@ -188,15 +187,15 @@ func wantedValues(out *render.Values, s *spec.Spec, o valuesOptions, said server
 
 // wantedTrust fills in what the application has to be told to trust, and gives
 // it to write where the files lack it.
-func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions, said server.DeclaredValues) []reconcile.Setting {
-	var found *reconcile.Setting
+func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions, said server.DeclaredValues) []server.Setting {
+	var found *server.Setting
 	had := len(said.Trust.Certificates)
-	for _, datastore := range reconcile.Engines() {
-		ref := reconcile.AuthorityRef(s, datastore)
+	for _, datastore := range server.Engines() {
+		ref := server.AuthorityRef(s, datastore)
 		if ref == nil {
 			continue
 		}
-		st, note := reconcile.WantedTrust(datastore, s.Server.Version, p.authority(o, *ref), said)
+		st, note := server.WantedTrust(datastore, s.Server.Version, p.authority(o, *ref), said)
 		if note != "" {
 			out.Notes = append(out.Notes, note)
 		}
@@ -215,7 +214,7 @@ func (p *program) wantedTrust(out *render.Values, s *spec.Spec, o valuesOptions,
 	if len(found.Value.([]any)) == had {
 		return nil
 	}
-	return []reconcile.Setting{*found}
+	return []server.Setting{*found}
 }
 
 // authority is what a reference holds as far as it can be read without a
@@ -240,7 +239,7 @@ func (p *program) authority(o valuesOptions, ref spec.SecretRef) string {
 }
 
 // noteEarly warns of files that are ahead of a move, which cannot be seen here.
-func noteEarly(out *render.Values, written []reconcile.Setting) {
+func noteEarly(out *render.Values, written []server.Setting) {
 	for _, st := range written {
 		if strings.HasSuffix(st.Path, ".internal") {
 			datastore, _, _ := strings.Cut(st.Path, ".")
@@ -252,14 +251,14 @@ func noteEarly(out *render.Values, written []reconcile.Setting) {
 // noteUnused names passwords in the files that nothing reads any more, in the
 // lines where they stand when the command is over.
 func noteUnused(out *render.Values, files server.DeclaredValues) {
-	for _, datastore := range reconcile.Engines() {
-		var settings []reconcile.Setting
+	for _, datastore := range server.Engines() {
+		var settings []server.Setting
 		for _, st := range out.Settings {
 			if strings.HasPrefix(st.Path, string(datastore)+".") {
 				settings = append(settings, st)
 			}
 		}
-		for _, f := range reconcile.UnusedPasswords(datastore, settings, files) {
+		for _, f := range server.UnusedPasswords(datastore, settings, files) {
 			out.Notes = append(out.Notes, fmt.Sprintf("%s: %s holds a password that nothing reads any more: remove it, and change it if the file was ever shared", f.Where(), f.Path))
 		}
 	}

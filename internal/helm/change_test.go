@@ -10,7 +10,6 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
@@ -30,7 +29,7 @@ func replicasOf(t *testing.T, manifest, ref string) string {
 	}
 	for _, d := range docs {
 		if d.ref() == ref {
-			return show(reconcile.ValueAt(d.object, "spec", "replicas"))
+			return show(server.ValueAt(d.object, "spec", "replicas"))
 		}
 	}
 	return "none"

@@ -7,7 +7,6 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
@@ -114,7 +113,7 @@ func (d document) place() string { return d.kind() + " of " + d.source }
 // renewals describes leaves that are filled anew. A key that comes with a new
 // certificate belongs to it; everything else that stands where secrets stand
 // may be known to somebody.
-func renewals(show shower, rewriting *reconcile.Rewriting, paths []string, live, result fields) []server.Renewal {
+func renewals(show shower, rewriting *server.Rewriting, paths []string, live, result fields) []server.Renewal {
 	certificate := false
 	for _, path := range paths {
 		certificate = certificate || strings.Contains(show.plain(path, result[path]), "-----BEGIN CERTIFICATE-----")

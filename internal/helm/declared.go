@@ -10,7 +10,6 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/release"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
@@ -67,9 +66,9 @@ func declared(values map[string]any) (server.DeclaredValues, error) {
 	if _, ok := values["postgresql"].(map[string]any); !ok {
 		return out, errors.New("its values have no postgresql block: is this a CircleCI Server release?")
 	}
-	secrets := reconcile.ValuesSecrets()
-	for _, path := range append(reconcile.ValuesPaths(), secrets...) {
-		fact := server.ValuesFact{Path: path, File: "the release's values", Value: reconcile.ValueAt(values, strings.Split(path, ".")...)}
+	secrets := server.ValuesSecrets()
+	for _, path := range append(server.ValuesPaths(), secrets...) {
+		fact := server.ValuesFact{Path: path, File: "the release's values", Value: server.ValueAt(values, strings.Split(path, ".")...)}
 		if fact.Value == nil || fact.Value == "" && slices.Contains(secrets, path) {
 			continue
 		}
@@ -87,5 +86,5 @@ func mongo(values map[string]any, said server.DeclaredValues) (server.ReleaseSto
 	if _, ok := values["mongodb"].(map[string]any); !ok {
 		return server.ReleaseStore{Internal: true, FullName: "mongodb"}, nil
 	}
-	return reconcile.StoreOf(mover.MongoDB, said)
+	return server.StoreOf(mover.MongoDB, said)
 }

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
@@ -42,7 +41,7 @@ func effectsOn(p *server.ObjectPreview, by judging, churning map[string]bool, f 
 // rewrites, and what the fields would be without a changed tls.certificates.
 type judging struct {
 	show      shower
-	rewriting *reconcile.Rewriting
+	rewriting *server.Rewriting
 	trusting  map[string]any
 }
 
@@ -55,7 +54,7 @@ func (j judging) judged(paths []string, from, to fields) []server.RenderedChange
 			delete(without, path)
 		}
 	}
-	leaves := make([]reconcile.Leaf, len(paths))
+	leaves := make([]server.Leaf, len(paths))
 	for i, path := range paths {
 		leaves[i] = j.show.leafOf(path, from, without)
 	}
@@ -74,12 +73,12 @@ func (j judging) judged(paths []string, from, to fields) []server.RenderedChange
 }
 
 // leafOf is a field with its whole content, for judging.
-func (s shower) leafOf(path string, from, to fields) reconcile.Leaf {
+func (s shower) leafOf(path string, from, to fields) server.Leaf {
 	old, hadOld := from[path]
 	young, hasYoung := to[path]
 	_, oldFlag := old.(bool)
 	_, youngFlag := young.(bool)
-	return reconcile.Leaf{
+	return server.Leaf{
 		Field: path, From: s.plain(path, old), To: s.plain(path, young),
 		Comes: !hadOld, Goes: !hasYoung, Fixed: oldFlag || youngFlag,
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
@@ -40,7 +39,7 @@ func TestMergeKeepsTheUsersValues(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if reconcile.ValueAt(config, "postgresql", "internal") != true || reconcile.ValueAt(config, "postgresql", "auth", "password") != "p" {
+	if server.ValueAt(config, "postgresql", "internal") != true || server.ValueAt(config, "postgresql", "auth", "password") != "p" {
 		t.Error("merge changed the release's own values")
 	}
 }
@@ -73,7 +72,7 @@ spec:
   template: {spec: {containers: [
     {name: web, image: "web:1", terminationMessagePath: /x, ports: [{containerPort: 80, protocol: TCP}], env: [{name: HOST, value: outside}, {name: DB_PASSWORD, value: two}]}]}}`
 	var got server.ObjectPreview
-	effectsOn(&got, judging{show: shower{kind: "Deployment"}, rewriting: &reconcile.Rewriting{}}, nil,
+	effectsOn(&got, judging{show: shower{kind: "Deployment"}, rewriting: &server.Rewriting{}}, nil,
 		forms{flatten(object(t, manifest)), flatten(object(t, changed)), flatten(object(t, live)), flatten(object(t, result))})
 	wantRendered := []server.RenderedChange{
 		{Change: engine.Change{Field: "spec.template.spec.containers[web].env[DB_PASSWORD].value", From: "[redacted]", To: "[redacted] (sha changed)"}},

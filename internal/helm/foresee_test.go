@@ -11,7 +11,6 @@ import (
 	"helm.sh/helm/v3/pkg/action"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
@@ -68,7 +67,7 @@ func outwards(t *testing.T, engines ...mover.Engine) server.ReleaseChange {
 	s = s.WithDefaults()
 	set := map[string]any{}
 	for _, e := range engines {
-		maps.Copy(set, reconcile.ValuesTree(reconcile.DatastoreValues(s, e, "4.10.0")))
+		maps.Copy(set, server.ValuesTree(server.DatastoreValues(s, e, "4.10.0")))
 	}
 	return server.ReleaseChange{Set: set, HoldAtZero: true, Description: "circleci-dr switch"}
 }

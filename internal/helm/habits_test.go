@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
@@ -250,8 +249,8 @@ func TestAnUpgradeThatDoesMoreIsNamed(t *testing.T) {
 		{"a limit", variable(`"{{ ternary "5" "15432" ` + inside + ` }}"`), nil, env + "5 → 15432"},
 		{"a switch of the pod", []edit{{services, inSpec, "      hostNetwork: {{ not " + inside + " }}\n"}}, nil, "spec.template.spec.hostNetwork: false → true"},
 		{"somebody's change of the host", nil, func(object map[string]any) {
-			if name := reconcile.ValueAt(object, "metadata", "name"); name == "frontend" && object["kind"] == "Deployment" {
-				first := reconcile.ValueAt(object, "spec", "template", "spec", "containers").([]any)[0].(map[string]any)
+			if name := server.ValueAt(object, "metadata", "name"); name == "frontend" && object["kind"] == "Deployment" {
+				first := server.ValueAt(object, "spec", "template", "spec", "containers").([]any)[0].(map[string]any)
 				first["env"].([]any)[0].(map[string]any)["value"] = "by-hand"
 			}
 		}, "spec.template.spec.containers[frontend].env[POSTGRES_HOST].value: by-hand → pg.example.com"},

@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
@@ -55,13 +54,13 @@ func applicationNames(manifest string) names {
 	var pods []map[string]any
 	for _, d := range docs {
 		if isApplication(d.object) && d.kind() != kindCronJob {
-			labels, _ := reconcile.ValueAt(d.object, "spec", "template", "metadata", "labels").(map[string]any)
+			labels, _ := server.ValueAt(d.object, "spec", "template", "metadata", "labels").(map[string]any)
 			pods = append(pods, labels)
 			out[d.ref()] = waited(d.kind(), d.name())
 		}
 	}
 	for _, d := range docs {
-		selector, _ := reconcile.ValueAt(d.object, "spec", "selector").(map[string]any)
+		selector, _ := server.ValueAt(d.object, "spec", "selector").(map[string]any)
 		if d.kind() == "Service" && len(selector) > 0 && slices.ContainsFunc(pods, func(labels map[string]any) bool { return selects(selector, labels) }) {
 			out[d.ref()] = addressed(d.name())
 		}

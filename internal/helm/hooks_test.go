@@ -20,7 +20,6 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
@@ -162,7 +161,7 @@ func TestHoldSuspendsCronJobs(t *testing.T) {
 	}
 	got := map[string]any{}
 	for _, d := range docs {
-		got[d.name()] = reconcile.ValueAt(d.object, "spec", "suspend")
+		got[d.name()] = server.ValueAt(d.object, "spec", "suspend")
 	}
 	if diff := cmp.Diff(map[string]any{"one": true, "two": true, "three": nil}, got); diff != "" {
 		t.Error(diff)

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
@@ -34,7 +33,7 @@ func manager(ctx context.Context, cfg *action.Configuration, namespace string, r
 	}
 	var objects []labelled
 	for _, d := range docs {
-		objects = append(objects, labelled{ref: d.ref() + " in the manifest", labels: texts(reconcile.ValueAt(d.object, "metadata", "labels")), annotations: texts(reconcile.ValueAt(d.object, "metadata", "annotations"))})
+		objects = append(objects, labelled{ref: d.ref() + " in the manifest", labels: texts(server.ValueAt(d.object, "metadata", "labels")), annotations: texts(server.ValueAt(d.object, "metadata", "annotations"))})
 	}
 	live, unread := workloads(ctx, cfg, namespace, rel.Name)
 	by, evidence, object := judge(rel.Name, append(objects, live...))

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // document is one YAML document of a rendered manifest.
@@ -54,8 +54,8 @@ func sourceOf(text string) string {
 	return ""
 }
 
-func (d document) kind() string  { return text(reconcile.ValueAt(d.object, "kind")) }
-func (d document) name() string  { return text(reconcile.ValueAt(d.object, "metadata", "name")) }
+func (d document) kind() string  { return text(server.ValueAt(d.object, "kind")) }
+func (d document) name() string  { return text(server.ValueAt(d.object, "metadata", "name")) }
 func (d document) layer() string { return layerOf(d.object) }
 
 // ref is how a person names the object: Kind/name.
@@ -63,24 +63,24 @@ func (d document) ref() string { return d.kind() + "/" + d.name() }
 
 // key tells objects of a manifest apart, across versions of their API.
 func (d document) key() string {
-	group, _, grouped := strings.Cut(text(reconcile.ValueAt(d.object, "apiVersion")), "/")
+	group, _, grouped := strings.Cut(text(server.ValueAt(d.object, "apiVersion")), "/")
 	if !grouped {
 		group = ""
 	}
-	return strings.Join([]string{group, d.kind(), text(reconcile.ValueAt(d.object, "metadata", "namespace")), d.name()}, "/")
+	return strings.Join([]string{group, d.kind(), text(server.ValueAt(d.object, "metadata", "namespace")), d.name()}, "/")
 }
 
 // layerOf is an object's layer. A CronJob's is also said by the pods that it
 // starts.
 func layerOf(object map[string]any) string {
-	layer := text(reconcile.ValueAt(object, "metadata", "labels", "layer"))
+	layer := text(server.ValueAt(object, "metadata", "labels", "layer"))
 	if layer != "" || text(object["kind"]) != kindCronJob {
 		return layer
 	}
 	job := []string{"spec", "jobTemplate"}
 	for _, at := range [][]string{job, append(job, "spec", "template")} {
 		if layer == "" {
-			layer = text(reconcile.ValueAt(object, append(at[:len(at):len(at)], "metadata", "labels", "layer")...))
+			layer = text(server.ValueAt(object, append(at[:len(at):len(at)], "metadata", "labels", "layer")...))
 		}
 	}
 	return layer
@@ -105,6 +105,6 @@ const kindCronJob = "CronJob"
 // isApplication tells whether the object is a workload of the application
 // layer, which is what a quiesce stops.
 func isApplication(object map[string]any) bool {
-	kind := text(reconcile.ValueAt(object, "kind"))
+	kind := text(server.ValueAt(object, "kind"))
 	return (kind == "Deployment" || kind == "StatefulSet" || kind == kindCronJob) && layerOf(object) == "application"
 }

@@ -11,8 +11,8 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/releaseutil"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // A datastore inside is called what its subchart makes of the values: what
@@ -26,7 +26,7 @@ const fullnameOverride = "fullnameOverride"
 // it is called.
 func named(rel *release.Release, values map[string]any) (map[string]any, error) {
 	out := maps.Clone(values)
-	for _, e := range reconcile.Engines() {
+	for _, e := range server.Engines() {
 		store := string(e) // the alias of its subchart, and the name of its block
 		block, ok := values[store].(map[string]any)
 		if !ok {
@@ -53,10 +53,10 @@ func calledIn(rel *release.Release, store string, block map[string]any) (string,
 	}
 	full, part := text(block[fullnameOverride]), text(block["nameOverride"])
 	// A user may have taken the chart's own value away.
-	if full == "" && part == "" && reconcile.ValueAt(rel.Chart.Values, store, fullnameOverride) == nil {
+	if full == "" && part == "" && server.ValueAt(rel.Chart.Values, store, fullnameOverride) == nil {
 		return "", nil
 	}
-	return reconcile.FullName(rel.Name, full, part, mover.Engine(store)), nil
+	return server.FullName(rel.Name, full, part, mover.Engine(store)), nil
 }
 
 // workloadOf finds the workload of a datastore among what its subchart has

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
@@ -125,7 +124,7 @@ func newManifest(t *target, values map[string]any, held bool, fresh func() (*cha
 
 // rewriting says how texts change when the release's values become the
 // upgrade's.
-func (t *target) rewriting(set map[string]any) (*reconcile.Rewriting, error) {
+func (t *target) rewriting(set map[string]any) (*server.Rewriting, error) {
 	ch, err := t.fresh()
 	if err != nil {
 		return nil, err
@@ -144,11 +143,11 @@ func (t *target) rewriting(set map[string]any) (*reconcile.Rewriting, error) {
 	}
 	var moving []mover.Engine
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		if e := mover.Engine(name); slices.Contains(reconcile.Engines(), e) { // else a block of something else
+		if e := mover.Engine(name); slices.Contains(server.Engines(), e) { // else a block of something else
 			moving = append(moving, e)
 		}
 	}
-	return reconcile.NewRewriting(t.base.Namespace, moving, values[0], values[1]), nil
+	return server.NewRewriting(t.base.Namespace, moving, values[0], values[1]), nil
 }
 
 // sides are the old manifest, the new one and the live objects of both.
@@ -160,7 +159,7 @@ type sides struct {
 	scrub          scrubber
 	churn          churn
 	trusting       trusting
-	rewriting      *reconcile.Rewriting
+	rewriting      *server.Rewriting
 }
 
 func build(t *target, manifest string) (*sides, error) {

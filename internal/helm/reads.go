@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
@@ -57,7 +56,7 @@ func (d document) podSpec() map[string]any {
 	case "CronJob":
 		path = append([]string{"spec", "jobTemplate"}, path...)
 	}
-	spec, _ := reconcile.ValueAt(d.object, path...).(map[string]any)
+	spec, _ := server.ValueAt(d.object, path...).(map[string]any)
 	return spec
 }
 
@@ -83,7 +82,7 @@ func readsOf(pod map[string]any) []server.SecretRead {
 	}
 	for _, c := range append(tables(pod["initContainers"]), tables(pod["containers"])...) {
 		for _, env := range tables(c["env"]) {
-			ref, _ := reconcile.ValueAt(env, "valueFrom", "secretKeyRef").(map[string]any)
+			ref, _ := server.ValueAt(env, "valueFrom", "secretKeyRef").(map[string]any)
 			add(ref, "name", ref["key"])
 		}
 		for _, env := range tables(c["envFrom"]) {
@@ -92,7 +91,7 @@ func readsOf(pod map[string]any) []server.SecretRead {
 	}
 	for _, v := range tables(pod["volumes"]) {
 		files(v["secret"], "secretName")
-		for _, source := range tables(reconcile.ValueAt(v, "projected", "sources")) {
+		for _, source := range tables(server.ValueAt(v, "projected", "sources")) {
 			files(source["secret"], "name")
 		}
 	}
@@ -116,11 +115,11 @@ func tables(v any) []map[string]any {
 func (t *target) secretsOf(set map[string]any) ([]string, error) {
 	var out []string
 	for name := range set {
-		if !slices.Contains(reconcile.Engines(), mover.Engine(name)) {
+		if !slices.Contains(server.Engines(), mover.Engine(name)) {
 			continue // a block of something else
 		}
 		block, _ := t.values[name].(map[string]any)
-		secret := text(reconcile.ValueAt(block, "auth", "existingSecret"))
+		secret := text(server.ValueAt(block, "auth", "existingSecret"))
 		if secret == "" {
 			var err error
 			if secret, err = storeName(t.base, name); err != nil {

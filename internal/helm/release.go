@@ -8,7 +8,6 @@ import (
 
 	"helm.sh/helm/v3/pkg/release"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
@@ -36,9 +35,9 @@ func detach(rel *release.Release, values map[string]any, said server.DeclaredVal
 		Description: newScrubber(rel.Config).text(rel.Info.Description),
 		Chart:       rel.Chart.Metadata.Name, ChartVersion: rel.Chart.Metadata.Version, AppVersion: rel.Chart.Metadata.AppVersion,
 		ConfigDigest: sum,
-		Domain:       text(reconcile.ValueAt(values, "global", "domainName")),
+		Domain:       text(server.ValueAt(values, "global", "domainName")),
 	}
-	if out.Postgres, err = reconcile.StoreOf(mover.PostgreSQL, said); err != nil {
+	if out.Postgres, err = server.StoreOf(mover.PostgreSQL, said); err != nil {
 		return out, err
 	}
 	if out.Mongo, err = mongo(values, said); err != nil {
@@ -46,8 +45,8 @@ func detach(rel *release.Release, values map[string]any, said server.DeclaredVal
 	}
 	out.Trust = trust(values)
 	var ours []string
-	for _, e := range reconcile.Engines() {
-		ours = append(ours, reconcile.CredentialsName(e))
+	for _, e := range server.Engines() {
+		ours = append(ours, server.CredentialsName(e))
 	}
 	if out.Reads, err = secretReads(rel.Manifest, ours); err != nil {
 		return out, err
@@ -59,7 +58,7 @@ func detach(rel *release.Release, values map[string]any, said server.DeclaredVal
 // chart makes of it, and vouches for nobody.
 func trust(values map[string]any) server.Trust {
 	list := func(name string) (out []string, other bool) {
-		value := reconcile.ValueAt(values, "tls", name)
+		value := server.ValueAt(values, "tls", name)
 		all, isList := value.([]any)
 		for _, v := range all {
 			s := text(v)
@@ -72,7 +71,7 @@ func trust(values map[string]any) server.Trust {
 	var out server.Trust
 	out.Certificates, out.Other = list("certificates")
 	out.Imports, _ = list("import")
-	if _, isBlock := values[reconcile.TrustBlock].(map[string]any); !isBlock && values[reconcile.TrustBlock] != nil {
+	if _, isBlock := values[server.TrustBlock].(map[string]any); !isBlock && values[server.TrustBlock] != nil {
 		out.Other = true
 	}
 	return out
@@ -81,7 +80,7 @@ func trust(values map[string]any) server.Trust {
 // placement reads the global values that say where pods run and with which
 // registry logins. The values table has had two shapes for the latter.
 func placement(values map[string]any, out *server.Release) error {
-	secrets, _ := reconcile.ValueAt(values, "global", "imagePullSecrets").([]any)
+	secrets, _ := server.ValueAt(values, "global", "imagePullSecrets").([]any)
 	for _, v := range secrets {
 		name := text(v)
 		if name == "" {
@@ -93,7 +92,7 @@ func placement(values map[string]any, out *server.Release) error {
 		}
 		out.ImagePullSecrets = append(out.ImagePullSecrets, name)
 	}
-	selector, _ := reconcile.ValueAt(values, "global", "nodeSelector").(map[string]any)
+	selector, _ := server.ValueAt(values, "global", "nodeSelector").(map[string]any)
 	for name, v := range selector {
 		if out.NodeSelector == nil {
 			out.NodeSelector = map[string]string{}
@@ -101,7 +100,7 @@ func placement(values map[string]any, out *server.Release) error {
 		out.NodeSelector[name] = show(v)
 	}
 	// The values table documents {} for "none", and a list otherwise.
-	if list, ok := reconcile.ValueAt(values, "global", "tolerations").([]any); ok && len(list) > 0 {
+	if list, ok := server.ValueAt(values, "global", "tolerations").([]any); ok && len(list) > 0 {
 		data, err := json.Marshal(list)
 		if err != nil {
 			return fmt.Errorf("read global.tolerations: %w", err)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
@@ -22,11 +21,11 @@ type trusting struct {
 // without its change of tls.certificates.
 func newTrusting(t *target, manifest string, change server.ReleaseChange) (trusting, error) {
 	out := trusting{made: map[string]bool{}, fields: map[string]map[string]any{}}
-	if _, changes := change.Set[reconcile.TrustBlock]; !changes {
+	if _, changes := change.Set[server.TrustBlock]; !changes {
 		return out, nil
 	}
 	rest := maps.Clone(change.Set)
-	delete(rest, reconcile.TrustBlock)
+	delete(rest, server.TrustBlock)
 	values, err := merge(t.base.Config, rest)
 	if err != nil {
 		return out, err

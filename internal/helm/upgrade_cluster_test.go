@@ -19,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
@@ -31,7 +30,7 @@ func liveReplicas(objects map[string]unstructured.Unstructured) map[string]strin
 	out := map[string]string{}
 	for name, o := range objects {
 		if strings.HasPrefix(name, "Deployment/") || strings.HasPrefix(name, "StatefulSet/") {
-			out[name] = show(reconcile.ValueAt(o.Object, "spec", "replicas"))
+			out[name] = show(server.ValueAt(o.Object, "spec", "replicas"))
 		}
 	}
 	return out

@@ -9,7 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -24,7 +24,7 @@ const (
 // Draft writes a first spec as a file: what is known as fields, in the order of
 // the schema; what is offered as comments, with the schema's examples and its
 // words.
-func Draft(d reconcile.Draft) (string, error) {
+func Draft(d server.Draft) (string, error) {
 	known, err := tree(d.Spec)
 	if err != nil {
 		return "", err
@@ -89,7 +89,7 @@ func paragraphs(remarks []string) string {
 }
 
 type draftWriter struct {
-	draft reconcile.Draft
+	draft server.Draft
 	out   strings.Builder
 	said  map[string]bool // remarks that were written
 }

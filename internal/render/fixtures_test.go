@@ -58,7 +58,7 @@ func installation() reconcile.Observation {
 			workload("Deployment", "orb-service", 1), workload("Deployment", "output-processor", 2), workload("Deployment", "workflows-conductor", 1),
 			workload("StatefulSet", "schedulerer", 1),
 		}),
-		Applied: engine.NotThere[reconcile.Applied](),
+		Applied: engine.NotThere[server.Applied](),
 		Values:  engine.Found(valuesFiles(true)),
 		Journal: engine.NotThere[engine.Journal](), Measured: engine.NotThere[engine.Measured](),
 		Lease:  engine.NotThere[engine.LeaseHolder](),
@@ -75,7 +75,7 @@ func installation() reconcile.Observation {
 		Inspection:  engine.Found(inspection()),
 		Credentials: engine.NotThere[server.Credentials](),
 		Rehearsal:   engine.NotThere[reconcile.Rehearsed](),
-		Lineage:     engine.NotThere[reconcile.Lineage](),
+		Lineage:     engine.NotThere[server.Lineage](),
 	}
 	o.Mongo = reconcile.DatastoreObservation{
 		Internal: engine.Found(server.InternalStore{
@@ -84,14 +84,14 @@ func installation() reconcile.Observation {
 			Services:    []string{"mongodb"},
 			Volumes:     []server.Volume{{Claim: "datadir-mongodb-0", Name: "pvc-71d0c2aa", ReclaimPolicy: "Delete", Bytes: 100 << 30}},
 		}),
-		Inspection: engine.Found(reconcile.Inspection{InspectResult: mover.InspectResult{
+		Inspection: engine.Found(server.Inspection{InspectResult: mover.InspectResult{
 			At: t0.Add(-4 * time.Second),
 			Source: &mover.InspectedSide{Database: &mover.Database{ServerVersion: "7.0.15", VersionNum: 70015,
 				Databases: []mover.DatabaseInfo{{Name: "circle_ghe", Bytes: 3 << 30, Tables: 41}}}},
 		}}),
 		Credentials: engine.NotThere[server.Credentials](),
 		Rehearsal:   engine.NotThere[reconcile.Rehearsed](),
-		Lineage:     engine.NotThere[reconcile.Lineage](),
+		Lineage:     engine.NotThere[server.Lineage](),
 	}
 	o.Move = engine.NotThere[reconcile.Move]()
 	o.Preview = engine.Found(server.Preview{
@@ -124,8 +124,8 @@ func storeObject(kind string) server.ObjectPreview {
 	return server.ObjectPreview{Kind: kind, Name: "postgresql", Action: "delete", Template: "circleci-server/charts/postgresql/templates/x.yaml"}
 }
 
-func inspection() reconcile.Inspection {
-	return reconcile.Inspection{InspectResult: mover.InspectResult{
+func inspection() server.Inspection {
+	return server.Inspection{InspectResult: mover.InspectResult{
 		At: t0.Add(-4 * time.Second), PgDump: []int{17, 18},
 		Source: &mover.InspectedSide{Database: &mover.Database{
 			ServerVersion: "12.22", VersionNum: 120022, SystemIdentifier: "7300000000000000001",
@@ -209,7 +209,7 @@ func moved() reconcile.Observation {
 		Volumes: []server.Volume{{Claim: "data-postgresql-0", Name: "pvc-2c6f41d0", ReclaimPolicy: "Retain", Bytes: 100 << 30, KeptSince: t0.Add(-26 * time.Hour)}},
 	})
 	pg.Credentials = engine.Found(server.Credentials{Name: "circleci-dr-postgresql", Matches: true})
-	pg.Lineage = engine.Found(reconcile.Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: "pg.example.com:5432", At: t0.Add(-26 * time.Hour)})
+	pg.Lineage = engine.Found(server.Lineage{Epoch: 1, Authoritative: spec.External, Endpoint: "pg.example.com:5432", At: t0.Add(-26 * time.Hour)})
 	o.Move = engine.Found(reconcile.Move{ID: "postgresql-e1", Phase: reconcile.MoveFinished})
 	insp := inspection()
 	insp.Source = nil
@@ -217,8 +217,8 @@ func moved() reconcile.Observation {
 	insp.Target.Database.Lineage = &mover.LineageMark{Installation: "x", Epoch: 1, State: "authoritative"}
 	pg.Inspection = engine.Found(insp)
 	o.Values = engine.Found(valuesFiles(false))
-	o.Applied = engine.Found(reconcile.Applied{At: t0.Add(-26 * time.Hour), By: "ana@laptop", Plan: "4f2a9c1b0e", Revision: 9, ChartVersion: "4.10.0", ConfigDigest: "c0ffee",
-		Stores: map[mover.Engine]reconcile.AppliedStore{mover.PostgreSQL: {Location: spec.External, Endpoint: "pg.example.com:5432"}}, Replicas: counts})
+	o.Applied = engine.Found(server.Applied{At: t0.Add(-26 * time.Hour), By: "ana@laptop", Plan: "4f2a9c1b0e", Revision: 9, ChartVersion: "4.10.0", ConfigDigest: "c0ffee",
+		Stores: map[mover.Engine]server.AppliedStore{mover.PostgreSQL: {Location: spec.External, Endpoint: "pg.example.com:5432"}}, Replicas: counts})
 	return o
 }
 

@@ -14,7 +14,7 @@ const ValuesFormat = "circleci-dr/values/v1"
 // Values is what the command values found out and did.
 type Values struct {
 	// Settings are the wanted values; Block is the same as a block of YAML.
-	Settings []reconcile.Setting
+	Settings []server.Setting
 	Block    string
 	// Files are the files that were compared, none when none is declared.
 	Files []string
@@ -64,7 +64,7 @@ func (p *page) exact(t tone, text string) {
 type valuesDoc struct {
 	Format   string              `json:"format"`
 	Agree    bool                `json:"agree"`
-	Settings []reconcile.Setting `json:"settings"`
+	Settings []server.Setting    `json:"settings"`
 	Block    string              `json:"block"`
 	Files    []string            `json:"files"`
 	Edits    []server.ValuesEdit `json:"edits"`
@@ -76,7 +76,7 @@ type valuesDoc struct {
 func ValuesJSON(w io.Writer, v Values) error {
 	return writeJSON(w, valuesDoc{
 		Format: ValuesFormat, Agree: v.Agree, Block: v.Block,
-		Settings: append([]reconcile.Setting{}, v.Settings...), Files: append([]string{}, v.Files...),
+		Settings: append([]server.Setting{}, v.Settings...), Files: append([]string{}, v.Files...),
 		Edits: append([]server.ValuesEdit{}, v.Edits...), Written: append([]string{}, v.Written...), Notes: append([]string{}, v.Notes...),
 	})
 }

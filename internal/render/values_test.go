@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/circleci-dr/circleci-dr/internal/render"
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
@@ -28,7 +27,7 @@ func valuesFiles(internal bool) server.DeclaredValues {
 
 func changedValues() render.Values {
 	return render.Values{
-		Settings: []reconcile.Setting{{Path: "postgresql.internal", Value: false, Field: "datastores.postgresql.location"}},
+		Settings: []server.Setting{{Path: "postgresql.internal", Value: false, Field: "datastores.postgresql.location"}},
 		Block:    "postgresql:\n  internal: false\n", Files: []string{"base.yaml", "values.yaml"}, Agree: true,
 		Edits: []server.ValuesEdit{{File: "values.yaml", Hunks: []server.ValuesHunk{
 			{Path: "postgresql", Line: 12, Lines: 1, NewLine: 12, NewLines: 2, Old: []string{"  internal: true  # \x1b[31mours"}, New: []string{"  internal: false  # \x1b[31mours", "  postgresqlHost: pg.example.com "}},

@@ -3,7 +3,7 @@ package runbook
 import (
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -20,13 +20,13 @@ func (t *teller) mongoWay(s side) []Part {
 		if len(o.Hosts) == 0 {
 			lines = append(lines, `: "${MONGO_OUTSIDE:?how it is reached, without the password: mongodb://USER@HOST:27017/?authSource=admin&tls=true}"`)
 		} else {
-			at := "mongodb://" + reconcile.EscapeQuery(o.Username) + "@" + strings.Join(o.Hosts, ",") + "/?authSource=" + reconcile.EscapeQuery(orAdmin(o.AuthSource))
+			at := "mongodb://" + server.EscapeQuery(o.Username) + "@" + strings.Join(o.Hosts, ",") + "/?authSource=" + server.EscapeQuery(orAdmin(o.AuthSource))
 			if o.ReplicaSet != "" {
-				at += "&replicaSet=" + reconcile.EscapeQuery(o.ReplicaSet)
+				at += "&replicaSet=" + server.EscapeQuery(o.ReplicaSet)
 			}
 			if o.TLSMode != string(spec.TLSDisable) {
 				ca, made := t.authority(s)
-				at, lines = at+"&tls=true&tlsCAFile="+reconcile.EscapeQuery(ca), append(lines, made...)
+				at, lines = at+"&tls=true&tlsCAFile="+server.EscapeQuery(ca), append(lines, made...)
 			}
 			lines = append(lines, "MONGO_OUTSIDE="+word(at))
 		}

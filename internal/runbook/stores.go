@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -23,10 +23,10 @@ func (t *teller) credentials(st engine.Step) Section {
 	have := t.n.Store(e)
 	name, keys := have.Credentials, slices.Clone(have.Keys)
 	if name == "" {
-		name = reconcile.CredentialsName(e)
+		name = server.CredentialsName(e)
 	}
 	if len(keys) == 0 {
-		keys = reconcile.CredentialsKeys(e)
+		keys = server.CredentialsKeys(e)
 	}
 	variable := `"$` + t.on(e, spec.External).prefix() + `_PASSWORD"`
 	var files []string

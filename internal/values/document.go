@@ -19,7 +19,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	helmyaml "sigs.k8s.io/yaml"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // maxBytes is more than any values file has; the parser's time grows with the
@@ -235,7 +235,7 @@ func (d *document) line(names []string) int {
 
 // sealed tells that SOPS encrypted the file, or parts of it. Its checksum covers
 // also what can be read.
-func (d *document) sealed() bool { return reconcile.ValueAt(d.tree, "sops", "mac") != nil }
+func (d *document) sealed() bool { return server.ValueAt(d.tree, "sops", "mac") != nil }
 
 // scalar says why the value of names is none that a chart could read, and finds
 // keys that stand there twice.
@@ -243,11 +243,11 @@ func (d *document) scalar(names []string) error {
 	if _, err := d.find(names); err != nil {
 		return err
 	}
-	switch v := reconcile.ValueAt(d.tree, names...).(type) {
+	switch v := server.ValueAt(d.tree, names...).(type) {
 	case map[string]any, []any:
 		return &Refusal{File: d.path, Line: d.line(names), What: strings.Join(names, ".") + " must be a plain value"}
 	case string:
-		if d.sealed() && strings.HasPrefix(v, "ENC[") && !slices.Contains(reconcile.ValuesSecrets(), strings.Join(names, ".")) {
+		if d.sealed() && strings.HasPrefix(v, "ENC[") && !slices.Contains(server.ValuesSecrets(), strings.Join(names, ".")) {
 			return &Refusal{File: d.path, Line: d.line(names), What: strings.Join(names, ".") + " is encrypted with SOPS", Fix: "leave it readable (encrypted_regex): it is no secret"}
 		}
 	}

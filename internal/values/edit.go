@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
@@ -20,7 +19,7 @@ type Edit struct {
 
 // Plan works out how the files come to agree with settings. It changes each
 // value in the file that decides it today. The error joins every refusal.
-func (f *Files) Plan(settings []reconcile.Setting) (*Edit, error) {
+func (f *Files) Plan(settings []server.Setting) (*Edit, error) {
 	docs, err := f.load()
 	if err != nil {
 		return nil, err
@@ -31,7 +30,7 @@ func (f *Files) Plan(settings []reconcile.Setting) (*Edit, error) {
 // Facts is what the files say once they are written.
 func (e *Edit) Facts() (server.DeclaredValues, error) { return facts(e.after) }
 
-func plan(docs []*document, settings []reconcile.Setting) (*Edit, error) {
+func plan(docs []*document, settings []server.Setting) (*Edit, error) {
 	e := &Edit{before: slices.Clone(docs), after: slices.Clone(docs)}
 	traces := make([]*trace, len(docs))
 	for i, d := range docs {
@@ -40,7 +39,7 @@ func plan(docs []*document, settings []reconcile.Setting) (*Edit, error) {
 	var failed []error
 	for _, st := range settings {
 		names := strings.Split(st.Path, ".")
-		if d, how := decider(e.after, names); how == sets && reconcile.SameValue(st.Value, reconcile.ValueAt(d.tree, names...)) {
+		if d, how := decider(e.after, names); how == sets && server.SameValue(st.Value, server.ValueAt(d.tree, names...)) {
 			continue
 		}
 		i := home(e.after, names)
@@ -70,11 +69,11 @@ func plan(docs []*document, settings []reconcile.Setting) (*Edit, error) {
 
 // onlyThese checks the outcome the way Helm would read it: every setting is as
 // wanted, and nothing else has another value than before.
-func onlyThese(before, after []*document, settings []reconcile.Setting) error {
+func onlyThese(before, after []*document, settings []server.Setting) error {
 	was, is := merged(before), merged(after)
 	for _, st := range settings {
 		names := strings.Split(st.Path, ".")
-		if !reconcile.SameValue(st.Value, reconcile.ValueAt(is, names...)) {
+		if !server.SameValue(st.Value, server.ValueAt(is, names...)) {
 			return &Refusal{File: after[home(after, names)].path, What: st.Path + " cannot be brought to its value safely", Fix: "edit it by hand"}
 		}
 		was, is = with(was, names, nil), with(is, names, nil)
@@ -135,7 +134,7 @@ func (d *document) set(names []string, v any) (*document, change, error) {
 		if err != nil || next.unplaced != nil {
 			continue
 		}
-		if reconcile.SameValue(v, reconcile.ValueAt(next.tree, names...)) && reflect.DeepEqual(with(next.tree, names, nil), want) {
+		if server.SameValue(v, server.ValueAt(next.tree, names...)) && reflect.DeepEqual(with(next.tree, names, nil), want) {
 			return next, c, nil
 		}
 	}

@@ -10,13 +10,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // wanted is the block of an external PostgreSQL.
-var wanted = []reconcile.Setting{
+var wanted = []server.Setting{
 	{Path: "postgresql.internal", Value: false, Default: true},
 	{Path: "postgresql.postgresqlHost", Value: "pg.example.com", Default: "postgresql"},
 	{Path: "postgresql.postgresqlPort", Value: 5432, Default: 5432},

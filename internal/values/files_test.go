@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
@@ -222,7 +221,7 @@ func TestAFileThatWasChangedMeanwhileIsKept(t *testing.T) {
 }
 
 func TestBlockReadsBackAsItsSettings(t *testing.T) {
-	settings := []reconcile.Setting{
+	settings := []server.Setting{
 		{Path: "postgresql.internal", Value: false},
 		{Path: "postgresql.postgresqlHost", Value: "fd00::1"},
 		{Path: "postgresql.auth.username", Value: "on"},
@@ -237,7 +236,7 @@ func TestBlockReadsBackAsItsSettings(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(reconcile.ValuesTree(settings), parsed(t, got).tree); diff != "" {
+	if diff := cmp.Diff(server.ValuesTree(settings), parsed(t, got).tree); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // eol is the line end used at a line.
@@ -63,7 +63,7 @@ func (d *document) end() int {
 func sibling(list []*ast.MappingValueNode, path []string) *ast.MappingValueNode {
 	var before []string
 	prefix := strings.Join(path[:len(path)-1], ".")
-	for _, p := range reconcile.ValuesPaths() {
+	for _, p := range server.ValuesPaths() {
 		names := strings.Split(p, ".")
 		if len(names) < len(path) || strings.Join(names[:len(path)-1], ".") != prefix {
 			continue

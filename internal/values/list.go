@@ -6,15 +6,15 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // appendTo puts entries behind those that a list has; what is there stays as it
 // is written.
 func (d *document) appendTo(e entry, seq *ast.SequenceNode, names []string, v any) ([]change, error) {
 	list, _ := v.([]any)
-	has, _ := reconcile.ValueAt(d.tree, names...).([]any)
-	if len(has) > len(list) || !slices.EqualFunc(has, list[:len(has)], reconcile.SameValue) {
+	has, _ := server.ValueAt(d.tree, names...).([]any)
+	if len(has) > len(list) || !slices.EqualFunc(has, list[:len(has)], server.SameValue) {
 		return nil, d.byHand(e)
 	}
 	if seq.IsFlowStyle {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // What stands in a list stays as it is written, wherever the list stands.
@@ -32,7 +32,7 @@ func TestEntriesAreAddedToAList(t *testing.T) {
 		for _, entry := range append(said.Trust.Certificates, "new") {
 			list = append(list, entry)
 		}
-		e, err := plan([]*document{d}, []reconcile.Setting{{Path: "tls.certificates", Value: list}})
+		e, err := plan([]*document{d}, []server.Setting{{Path: "tls.certificates", Value: list}})
 		if err != nil {
 			t.Errorf("%s: %v", row.name, err)
 			continue
@@ -40,7 +40,7 @@ func TestEntriesAreAddedToAList(t *testing.T) {
 		if diff := cmp.Diff(row.want, string(e.after[0].data)); diff != "" {
 			t.Errorf("%s: %s", row.name, diff)
 		}
-		if again, err := plan(e.after, []reconcile.Setting{{Path: "tls.certificates", Value: list}}); err != nil || len(again.Changes) != 0 {
+		if again, err := plan(e.after, []server.Setting{{Path: "tls.certificates", Value: list}}); err != nil || len(again.Changes) != 0 {
 			t.Errorf("%s: a second edit changes %+v, error %v", row.name, again, err)
 		}
 	}
@@ -53,7 +53,7 @@ func TestAListThatIsNoneIsRefused(t *testing.T) {
 		"tls:\n  certificates:\n    - one\n    - one: two\n",
 	} {
 		d := parsed(t, text)
-		if e, err := plan([]*document{d}, []reconcile.Setting{{Path: "tls.certificates", Value: []any{"one", "new"}}}); err == nil && string(e.after[0].data) == "" {
+		if e, err := plan([]*document{d}, []server.Setting{{Path: "tls.certificates", Value: []any{"one", "new"}}}); err == nil && string(e.after[0].data) == "" {
 			t.Errorf("%q: %v", text, e)
 		} else if err == nil {
 			if got := parsed(t, string(e.after[0].data)).tree["x"]; got != nil && !cmp.Equal(got, []any{"one"}) {

@@ -11,7 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // A document is drawn with everything people do to a values file: comments,
@@ -153,7 +153,7 @@ func holds(t interface{ Fatalf(string, ...any) }, data []byte) bool {
 	was, is := d.tree, after.tree
 	for _, st := range wanted {
 		names := strings.Split(st.Path, ".")
-		if got := fmt.Sprint(reconcile.ValueAt(after.tree, names...)); got != fmt.Sprint(st.Value) {
+		if got := fmt.Sprint(server.ValueAt(after.tree, names...)); got != fmt.Sprint(st.Value) {
 			t.Fatalf("%s is %s, want %v, in\n%s\nmade of\n%s", st.Path, got, st.Value, after.data, data)
 		}
 		was, is = with(was, names, nil), with(is, names, nil)

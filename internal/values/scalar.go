@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // style is how a scalar is quoted.
@@ -61,7 +61,7 @@ func readsBack(text string) bool {
 }
 
 // Block writes settings as a block for a values file.
-func Block(settings []reconcile.Setting) string {
+func Block(settings []server.Setting) string {
 	var b strings.Builder
 	var open []string
 	for _, st := range settings {

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
@@ -98,8 +97,8 @@ func facts(docs []*document) (server.DeclaredValues, error) {
 	for _, d := range docs {
 		out.Files = append(out.Files, d.path)
 	}
-	secrets := reconcile.ValuesSecrets()
-	for _, path := range append(reconcile.ValuesPaths(), secrets...) {
+	secrets := server.ValuesSecrets()
+	for _, path := range append(server.ValuesPaths(), secrets...) {
 		names := strings.Split(path, ".")
 		d, how := decider(docs, names)
 		switch {
@@ -109,7 +108,7 @@ func facts(docs []*document) (server.DeclaredValues, error) {
 			failed = append(failed, d.scalar(names))
 			continue
 		}
-		fact := server.ValuesFact{Path: path, File: d.path, Line: d.line(names), Value: reconcile.ValueAt(d.tree, names...)}
+		fact := server.ValuesFact{Path: path, File: d.path, Line: d.line(names), Value: server.ValueAt(d.tree, names...)}
 		if slices.Contains(secrets, path) {
 			if text, _ := fact.Value.(string); fact.Value == nil || fact.Value == "" || d.sealed() && strings.HasPrefix(text, "ENC[") {
 				continue
@@ -125,12 +124,12 @@ func facts(docs []*document) (server.DeclaredValues, error) {
 // trusted fills in what the files tell the application to trust.
 func trusted(out *server.DeclaredValues, docs []*document) {
 	list := func(name string) (texts []string, other bool, at *document) {
-		names := []string{reconcile.TrustBlock, name}
+		names := []string{server.TrustBlock, name}
 		d, how := decider(docs, names)
 		if how != sets {
-			return nil, how == cuts && d.tree[reconcile.TrustBlock] != nil, d
+			return nil, how == cuts && d.tree[server.TrustBlock] != nil, d
 		}
-		value := reconcile.ValueAt(d.tree, names...)
+		value := server.ValueAt(d.tree, names...)
 		all, isList := value.([]any)
 		for _, v := range all {
 			text, isText := v.(string)
@@ -143,7 +142,7 @@ func trusted(out *server.DeclaredValues, docs []*document) {
 	var at *document
 	out.Trust.Certificates, out.Trust.Other, at = list("certificates")
 	if at != nil {
-		names := []string{reconcile.TrustBlock, "certificates"}
+		names := []string{server.TrustBlock, "certificates"}
 		out.TrustAt = server.ValuesFact{Path: strings.Join(names, "."), File: at.path, Line: at.line(names)}
 	}
 	out.Trust.Imports, _, _ = list("import")

@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -16,24 +15,21 @@ import (
 type Installation struct {
 	// Context is the kubeconfig context it was read by.
 	Context string
-	server.DeclaredRelease
+	DeclaredRelease
 	// Secrets are those that may hold the password of an external server, by
 	// name.
-	Secrets map[string]engine.Observed[server.SecretInfo]
-	// Move is the record of a move that was begun here with another file.
-	Move engine.Observed[Move]
+	Secrets map[string]engine.Observed[SecretInfo]
 }
 
-// ObserveInstallation reads what a first file is written from, besides the
+// ReadInstallation reads what a first file is written from, besides the
 // release. It changes nothing and sees no password.
-func ObserveInstallation(ctx context.Context, kubeContext string, rel server.DeclaredRelease, p server.Passwords, r engine.Records) Installation {
-	out := Installation{Context: kubeContext, DeclaredRelease: rel, Secrets: map[string]engine.Observed[server.SecretInfo]{}}
-	for _, e := range engines {
+func ReadInstallation(ctx context.Context, kubeContext string, rel DeclaredRelease, p Passwords) Installation {
+	out := Installation{Context: kubeContext, DeclaredRelease: rel, Secrets: map[string]engine.Observed[SecretInfo]{}}
+	for _, e := range Engines() {
 		for _, name := range secretsWithPassword(e, rel.Release.Store(e)) {
 			out.Secrets[name] = p.Info(ctx, name)
 		}
 	}
-	out.Move, _ = engine.ReadRecord[Move](ctx, r, RecordMove)
 	return out
 }
 
@@ -51,48 +47,33 @@ type Draft struct {
 	Offers []string
 }
 
-// OpenMoveError is why no first file is written where a move was begun: with
-// another file than the one it was begun with it cannot go on.
-type OpenMoveError struct{ Move Move }
-
-// Error names the move.
-func (e *OpenMoveError) Error() string {
-	return fmt.Sprintf("move %s to %s was begun at %s and is not over", e.Move.ID, e.Move.Target(), e.Move.Opened.UTC().Format("2006-01-02 15:04 MST"))
-}
-
-// MakeDraft writes down where the datastores live today, so that a plan of the
-// file has no steps. It is pure.
-func MakeDraft(in Installation) (Draft, error) {
-	if in.Move.Is() && in.Move.Value.Open() {
-		return Draft{}, &OpenMoveError{in.Move.Value}
-	}
+// DraftOf writes down where the datastores live today; notes are what the reader
+// of the file is told beside that, at its head. It is pure.
+func DraftOf(in Installation, notes ...string) Draft {
 	rel := in.Release
 	d := Draft{Remarks: map[string][]string{}, Spec: spec.Spec{
 		APIVersion: spec.APIVersion, Name: nameFor(rel.Name),
 		Server: &spec.Server{KubeContext: in.Context, Namespace: rel.Namespace, Release: rel.Name},
 	}}
-	d.Head = []string{
+	d.Head = append([]string{
 		fmt.Sprintf("Written by circleci-dr init from revision %d of Helm release %s (%s-%s, %s).", rel.Revision, rel.Name, rel.Chart, rel.ChartVersion, rel.Status),
 		"It says where the data lives today, so a plan of it has no steps. A comment that begins with \"decide\" is a question to you; " +
 			"every field is explained in docs/spec-reference.md.",
-	}
-	if in.Move.Unread() {
-		d.Head = append(d.Head, "decide: whether a move of circleci-dr is under way here could not be read: "+in.Move.Why)
-	}
+	}, notes...)
 	d.remark("name", "decide: names and labels everything circleci-dr creates")
 	d.server(rel)
 	for _, k := range storeKinds {
 		k.draft(&d, in)
 	}
 	d.rest()
-	return d, nil
+	return d
 }
 
 func (d *Draft) remark(field, text string) { d.Remarks[field] = append(d.Remarks[field], text) }
 
 func (d *Draft) offer(below string, fields ...string) {
 	for _, f := range fields {
-		d.Offers = append(d.Offers, joinNonEmpty(".", below, f))
+		d.Offers = append(d.Offers, strings.TrimPrefix(below+"."+f, "."))
 	}
 }
 
@@ -108,7 +89,7 @@ func nameFor(release string) string {
 	return strings.Trim(name[:min(40, len(name))], "-")
 }
 
-func (d *Draft) server(rel server.Release) {
+func (d *Draft) server(rel Release) {
 	if rel.Status != "deployed" {
 		d.remark("server.release", fmt.Sprintf("decide: the newest revision, %d, is %s and not deployed, so what runs may be an older one, with other values. To see them:\n  helm --kube-context %s --namespace %s history %s",
 			rel.Revision, rel.Status, shellWord(d.Spec.Server.KubeContext), rel.Namespace, rel.Name))
@@ -139,19 +120,19 @@ func (d *Draft) heard(remarks []remark) {
 	}
 }
 
-func (d *Draft) internal(e mover.Engine, live server.ReleaseStore) {
+func (d *Draft) internal(e mover.Engine, live ReleaseStore) {
 	name := ""
 	if live.FullName != string(e) {
 		name = ", under the name " + live.FullName
 	}
-	d.remark(fieldOf(e, "location"), "in the release"+name+". To move it out, fill the block below and write external here")
+	d.remark(FieldOf(e, "location"), "in the release"+name+". To move it out, fill the block below and write external here")
 }
 
 // external is what both engines have to say of a server outside the release.
 func (d *Draft) external(in Installation, e mover.Engine, username *string) spec.SecretRef {
-	field := fieldOf(e, "external")
+	field := FieldOf(e, "external")
 	if *username == "" {
-		*username = kindOf(e).superuser
+		*username = KindOf(e).Superuser
 		d.remark(field+".username", "decide: the release names no user. plan refuses this file until both name the same one")
 	}
 	d.offer(field, "diskGiB")
@@ -163,11 +144,11 @@ func (d *Draft) external(in Installation, e mover.Engine, username *string) spec
 }
 
 // trust offers the authority of a server that has one of its own.
-func (d *Draft) trust(rel server.Release, e mover.Engine, encrypts bool) {
+func (d *Draft) trust(rel Release, e mover.Engine, encrypts bool) {
 	if !encrypts {
 		return
 	}
-	field := fieldOf(e, "external.tls.ca")
+	field := FieldOf(e, "external.tls.ca")
 	if n := len(rel.Trust.Certificates); n > 0 {
 		d.remark(field, fmt.Sprintf("decide: the application trusts %d certificates of its own (tls.certificates). If the authority of this server is one of them, put it into a file and name that here", n))
 	}

@@ -1,6 +1,7 @@
-package reconcile
+package server
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -46,7 +47,7 @@ func TestTheSupportTableAgreesWithTheCode(t *testing.T) {
 		if got, known := SupportOf(version); !known || got != s {
 			t.Errorf("Server %s is %+v", version, got)
 		}
-		if s.TLS13 != atLeast(version, 4, 9) || HasValue("postgresql.secureMode", version) != atLeast(version, 4, 9) {
+		if s.TLS13 != AtLeast(version, 4, 9) || HasValue("postgresql.secureMode", version) != AtLeast(version, 4, 9) {
 			t.Errorf("Server %s and 4.9 differ", version)
 		}
 		if keys := DocumentedKeys("postgresql", version); !slices.Equal(keys, []string{"postgres-password"}) {
@@ -67,21 +68,23 @@ func TestTheSupportTableAgreesWithTheCode(t *testing.T) {
 		t.Errorf("Server 3.4 documents %v", got)
 	}
 	for text, want := range map[string]Version{"v1.33.5-eks-113cf36": {1, 33}, "v1.30+": {1, 30}, "4.10.0": {4, 10}} {
-		if got, ok := versionOf(text); !ok || got != want {
+		if got, ok := VersionOf(text); !ok || got != want {
 			t.Errorf("%q is %v", text, got)
 		}
 	}
 }
 
-const tablePage = "../docs/support-table.md"
+var anew = flag.Bool("update", false, "write the page anew")
 
-// The page is written from the table: go test ./reconcile -update.
+const tablePage = "../../docs/support-table.md"
+
+// The page is written from the table: go test ./reconcile/server -update.
 func TestTheSupportPageIsTheTable(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# What the vendor documents
 
 Preflight holds live versions against these tables, never the other way round: what a live server says of itself wins, and a release that is not
-in here is not judged. Nothing of it blocks but a target that cannot speak TLS 1.3 where that is needed. Written from ` + "`reconcile/support_table.go`; `go test ./reconcile -update`" + ` writes it anew.
+in here is not judged. Nothing of it blocks but a target that cannot speak TLS 1.3 where that is needed. Written from ` + "`reconcile/server/support_table.go`; `go test ./reconcile/server -update`" + ` writes it anew.
 
 | Server | released | support ends | Kubernetes | external PostgreSQL | TLS 1.3, pg_partman 4.5.x | MongoDB from | source |
 |---|---|---|---|---|---|---|---|
@@ -122,7 +125,7 @@ What is noticed too late when it is forgotten, not all that the guides ask. ` + 
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", releasesOf(u.Since, u.Until, "before"), postgres, u.What, u.Fix, u.Source)
 	}
-	if *update {
+	if *anew {
 		if err := os.WriteFile(tablePage, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +135,7 @@ What is noticed too late when it is forgotten, not all that the guides ask. ` + 
 		t.Fatal(err)
 	}
 	if string(page) != b.String() {
-		t.Errorf("%s is not what the table says; run go test ./reconcile -update", tablePage)
+		t.Errorf("%s is not what the table says; run go test ./reconcile/server -update", tablePage)
 	}
 }
 

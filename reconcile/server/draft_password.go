@@ -1,20 +1,20 @@
-package reconcile
+package server
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
 // secretsWithPassword names the Secrets that may hold the password of an
 // external server: the one the release is told to read, or those that the chart
 // makes of a password in its values.
-func secretsWithPassword(e mover.Engine, live server.ReleaseStore) []string {
+func secretsWithPassword(e mover.Engine, live ReleaseStore) []string {
 	switch {
 	case live.Internal:
 		return nil
@@ -39,21 +39,21 @@ func passwordOf(in Installation, e mover.Engine) (spec.SecretRef, []string) {
 	for _, name := range secretsWithPassword(e, live) {
 		got := in.Secrets[name]
 		if got.Unread() {
-			unread = append(unread, fmt.Sprintf("whether Secret %s has the key could not be read: %s", name, orElse(got.Why, "it was not looked at")))
+			unread = append(unread, fmt.Sprintf("whether Secret %s has the key could not be read: %s", name, cmp.Or(got.Why, "it was not looked at")))
 			continue
 		}
 		if ref, remarks := keyIn(got, e); !ref.IsZero() {
 			return ref, nonEmpty(append([]string{plain}, remarks...))
 		}
 	}
-	ref := spec.SecretRef{Secret: &spec.SecretKey{Name: orElse(live.ExistingSecret, kindOf(e).ownSecret), Key: kindOf(e).passwordKeys[0]}}
+	ref := spec.SecretRef{Secret: &spec.SecretKey{Name: cmp.Or(live.ExistingSecret, KindOf(e).ownSecret), Key: KindOf(e).passwordKeys[0]}}
 	if len(unread) > 0 {
 		ref.Secret.Name = secretsWithPassword(e, live)[0]
 		return ref, nonEmpty([]string{plain, "decide: " + strings.Join(unread, "; ")})
 	}
 	if own := in.Secrets[live.ExistingSecret]; live.ExistingSecret != "" && own.Is() {
 		return ref, []string{fmt.Sprintf("decide: the release reads Secret %s, which has no key %s (its keys: %s). Name the key with the password",
-			ref.Secret.Name, strings.Join(kindOf(e).passwordKeys, " or "), orElse(strings.Join(own.Value.Keys, ", "), "none"))}
+			ref.Secret.Name, strings.Join(KindOf(e).passwordKeys, " or "), cmp.Or(strings.Join(own.Value.Keys, ", "), "none"))}
 	}
 	command := fmt.Sprintf("kubectl --context %s --namespace %s create secret generic %s --from-file=%s=FILE", shellWord(in.Context), in.Release.Namespace, ref.Secret.Name, ref.Secret.Key)
 	what := "the release names neither a Secret nor a password. Write the password to FILE, without a line break, and make the Secret"
@@ -68,7 +68,7 @@ func passwordOf(in Installation, e mover.Engine) (spec.SecretRef, []string) {
 
 // hasPlainPassword tells whether the values hold the password of an external
 // server.
-func hasPlainPassword(e mover.Engine, said server.DeclaredValues) bool {
+func hasPlainPassword(e mover.Engine, said DeclaredValues) bool {
 	return slices.ContainsFunc(ValuesSecrets(), func(path string) bool {
 		_, set := said.Fact(path)
 		return set && strings.HasPrefix(path, string(e)+".") && !strings.HasSuffix(path, ".postgresPassword") // the internal superuser's
@@ -76,12 +76,12 @@ func hasPlainPassword(e mover.Engine, said server.DeclaredValues) bool {
 }
 
 // keyIn finds the key of a Secret with the password.
-func keyIn(got engine.Observed[server.SecretInfo], e mover.Engine) (spec.SecretRef, []string) {
+func keyIn(got engine.Observed[SecretInfo], e mover.Engine) (spec.SecretRef, []string) {
 	if !got.Is() {
 		return spec.SecretRef{}, nil
 	}
 	var has []string
-	for _, key := range kindOf(e).passwordKeys {
+	for _, key := range KindOf(e).passwordKeys {
 		if slices.Contains(got.Value.Keys, key) {
 			has = append(has, key)
 		}

@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"slices"
@@ -134,7 +134,7 @@ func composed(text string, values []rewrite) ([]rewrite, bool) {
 // addressesIn are the datastores whose address is among rewrites, each once.
 func addressesIn(used []rewrite) []mover.Engine {
 	var out []mover.Engine
-	for _, e := range engines {
+	for _, e := range Engines() {
 		if slices.ContainsFunc(used, func(p rewrite) bool { return p.engine == e && p.address }) {
 			out = append(out, e)
 		}

@@ -1,10 +1,10 @@
-package reconcile
+package server
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // FullName is what the charts call a datastore of a release: what
@@ -12,7 +12,7 @@ import (
 // subchart's behind it, unless that is in it already (common.names.fullname of
 // Bitnami's charts, which the vendor's are made from).
 func FullName(release, fullnameOverride, nameOverride string, e mover.Engine) string {
-	part := orElse(nameOverride, string(e))
+	part := cmp.Or(nameOverride, string(e))
 	name := release + "-" + part
 	switch {
 	case fullnameOverride != "":
@@ -25,13 +25,13 @@ func FullName(release, fullnameOverride, nameOverride string, e mover.Engine) st
 
 // fullNameIn is what files of values make of a datastore's name. Where they say
 // nothing, the chart's own fullnameOverride does, which is the engine.
-func fullNameIn(release string, files server.DeclaredValues, e mover.Engine) string {
+func fullNameIn(release string, files DeclaredValues, e mover.Engine) string {
 	full, set := files.Fact(string(e) + ".fullnameOverride")
 	if !set {
 		return string(e)
 	}
 	part, _ := files.Fact(string(e) + ".nameOverride")
-	return FullName(release, valueText(orEmpty(full.Value)), valueText(orEmpty(part.Value)), e)
+	return FullName(release, ValueText(orEmpty(full.Value)), ValueText(orEmpty(part.Value)), e)
 }
 
 func orEmpty(v any) any {

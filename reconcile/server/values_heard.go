@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"errors"
@@ -14,9 +14,9 @@ var (
 )
 
 func heardPort(x *spec.PostgreSQLExternal, v any) string {
-	n, err := strconv.Atoi(valueText(v))
+	n, err := strconv.Atoi(ValueText(v))
 	if err != nil {
-		return "the release says " + valueText(v) + ", which is no port"
+		return "the release says " + ValueText(v) + ", which is no port"
 	}
 	x.Port = n
 	return ""
@@ -58,7 +58,7 @@ func sayOptions(x *spec.MongoDBExternal) any {
 }
 
 func heardOptions(x *spec.MongoDBExternal, v any) string {
-	left := x.HearOptions(valueText(v))
+	left := x.HearOptions(ValueText(v))
 	if len(left) == 0 {
 		return ""
 	}
@@ -67,7 +67,7 @@ func heardOptions(x *spec.MongoDBExternal, v any) string {
 
 // heardAuthSource leaves alone what the options said: they win in a driver.
 func heardAuthSource(x *spec.MongoDBExternal, v any) string {
-	text := valueText(v)
+	text := ValueText(v)
 	if x.AuthSource != "" && x.AuthSource != text {
 		return "mongodb.options says so, and wins over mongodb.auth.database, which is " + text
 	}
@@ -76,7 +76,7 @@ func heardAuthSource(x *spec.MongoDBExternal, v any) string {
 }
 
 func heardMechanism(x *spec.MongoDBExternal, v any) string {
-	text := valueText(v)
+	text := ValueText(v)
 	if x.Mechanism == "" {
 		x.Mechanism = text
 	}

@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"fmt"
@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // valueRow is all that is known of one Helm value of a datastore: what the spec
@@ -28,7 +27,7 @@ type valueRow[X any] struct {
 	// gives what the spec cannot say. It is nil where that takes more than the value.
 	hear func(x X, v any) string
 	// live takes what the value says of the release, nil where nothing needs it.
-	live func(s *server.ReleaseStore, v any) error
+	live func(s *ReleaseStore, v any) error
 }
 
 // wantedOf is what the spec makes of each value that a chart version has.
@@ -37,7 +36,7 @@ func wantedOf[X any](e mover.Engine, rows []valueRow[X], x X, version string) []
 	for _, r := range rows {
 		path := string(e) + "." + r.key
 		if r.say != nil && chartKnows(path, version) {
-			out = append(out, Setting{Path: path, Value: r.say(x), Default: r.standard, Field: fieldOf(e, r.field)})
+			out = append(out, Setting{Path: path, Value: r.say(x), Default: r.standard, Field: FieldOf(e, r.field)})
 		}
 	}
 	return out
@@ -47,7 +46,7 @@ func wantedOf[X any](e mover.Engine, rows []valueRow[X], x X, version string) []
 // newest one; one that is no version of Server 4.x has what all of them have.
 func chartKnows(path, version string) bool {
 	first := Version{4, 0}
-	if v, ok := versionOf(version); version != "" && (!ok || v.Less(first)) {
+	if v, ok := VersionOf(version); version != "" && (!ok || v.Less(first)) {
 		version = first.String()
 	}
 	return version == "" || HasValue(path, version)
@@ -57,7 +56,7 @@ func chartKnows(path, version string) bool {
 type remark struct{ field, text string }
 
 // heard fills an external server from what the values of a release say.
-func heard[X any](e mover.Engine, rows []valueRow[X], x X, said server.DeclaredValues) []remark {
+func heard[X any](e mover.Engine, rows []valueRow[X], x X, said DeclaredValues) []remark {
 	var out []remark
 	for _, r := range rows {
 		f, ok := said.Fact(string(e) + "." + r.key)
@@ -65,7 +64,7 @@ func heard[X any](e mover.Engine, rows []valueRow[X], x X, said server.DeclaredV
 			continue
 		}
 		if text := r.hear(x, f.Value); text != "" {
-			out = append(out, remark{fieldOf(e, r.field), text})
+			out = append(out, remark{FieldOf(e, r.field), text})
 		}
 	}
 	return out
@@ -73,12 +72,12 @@ func heard[X any](e mover.Engine, rows []valueRow[X], x X, said server.DeclaredV
 
 // StoreOf is a datastore as the values of a release name it. The chart's
 // defaults have to be in them; what no value says is empty.
-func StoreOf(e mover.Engine, said server.DeclaredValues) (server.ReleaseStore, error) {
-	return kindOf(e).values.read(said)
+func StoreOf(e mover.Engine, said DeclaredValues) (ReleaseStore, error) {
+	return KindOf(e).values.read(said)
 }
 
-func storeOfRows[X any](e mover.Engine, rows []valueRow[X], said server.DeclaredValues) (server.ReleaseStore, error) {
-	var out server.ReleaseStore
+func storeOfRows[X any](e mover.Engine, rows []valueRow[X], said DeclaredValues) (ReleaseStore, error) {
+	var out ReleaseStore
 	for _, r := range rows {
 		f, ok := said.Fact(string(e) + "." + r.key)
 		if r.live == nil || !ok || f.Value == nil {
@@ -103,11 +102,15 @@ func pathsOf[X any](e mover.Engine, rows []valueRow[X]) []string {
 	return out
 }
 
-func isInternal(s *server.ReleaseStore, v any) error { return boolInto(&s.Internal, v) }
-func isSecure(s *server.ReleaseStore, v any) error   { return boolInto(&s.SecureMode, v) }
-func isCalled(s *server.ReleaseStore, v any) error   { return textInto(&s.FullName, v) }
-func isUsedBy(s *server.ReleaseStore, v any) error   { return textInto(&s.Username, v) }
-func hasSecret(s *server.ReleaseStore, v any) error  { return textInto(&s.ExistingSecret, v) }
+func isInternal(s *ReleaseStore, v any) error { return boolInto(&s.Internal, v) }
+
+func isSecure(s *ReleaseStore, v any) error { return boolInto(&s.SecureMode, v) }
+
+func isCalled(s *ReleaseStore, v any) error { return textInto(&s.FullName, v) }
+
+func isUsedBy(s *ReleaseStore, v any) error { return textInto(&s.Username, v) }
+
+func hasSecret(s *ReleaseStore, v any) error { return textInto(&s.ExistingSecret, v) }
 
 func boolInto(to *bool, v any) error {
 	b, ok := v.(bool)
@@ -119,17 +122,17 @@ func boolInto(to *bool, v any) error {
 }
 
 func textInto(to *string, v any) error {
-	*to = valueText(v)
+	*to = ValueText(v)
 	return scalar(v)
 }
 
 func portInto(to *int, v any) error {
-	n, err := strconv.Atoi(valueText(v))
-	if valueText(v) == "" {
+	n, err := strconv.Atoi(ValueText(v))
+	if ValueText(v) == "" {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("is %q, not a number", valueText(v))
+		return fmt.Errorf("is %q, not a number", ValueText(v))
 	}
 	*to = n
 	return nil

@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"fmt"
@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -29,12 +28,12 @@ type Setting struct {
 // the user's own files must carry it: both take it from here. A missing
 // version means the newest. Nil means that the spec does not say.
 func DatastoreValues(s *spec.Spec, datastore mover.Engine, version string) []Setting {
-	return kindOf(datastore).values.wanted(s, version)
+	return KindOf(datastore).values.wanted(s, version)
 }
 
 // wantedInside is what says that a datastore lives in the release.
 func wantedInside(e mover.Engine) []Setting {
-	return []Setting{{Path: string(e) + ".internal", Value: true, Default: true, Field: fieldOf(e, "location")}}
+	return []Setting{{Path: string(e) + ".internal", Value: true, Default: true, Field: FieldOf(e, "location")}}
 }
 
 // EscapeQuery makes text a part of a URL's query (RFC 3986, unreserved).
@@ -87,7 +86,7 @@ func ValueAt(tree map[string]any, names ...string) any {
 // a datastore that comes back from outside leaves nothing of the outside
 // behind. secret is the Secret the release is known or told to read; without
 // one it is ours.
-func WantedValues(s *spec.Spec, datastore mover.Engine, version, secret string, files server.DeclaredValues) []Setting {
+func WantedValues(s *spec.Spec, datastore mover.Engine, version, secret string, files DeclaredValues) []Setting {
 	settings := DatastoreValues(s, datastore, version)
 	if len(settings) == 0 {
 		return nil
@@ -108,7 +107,7 @@ func WantedValues(s *spec.Spec, datastore mover.Engine, version, secret string, 
 
 // namesServer tells whether the files use the settings' server already, with
 // whatever password.
-func namesServer(settings []Setting, files server.DeclaredValues) bool {
+func namesServer(settings []Setting, files DeclaredValues) bool {
 	for _, st := range settings {
 		name := st.Path[strings.Index(st.Path, ".")+1:]
 		if slices.Contains([]string{"internal", "postgresqlHost", "postgresqlPort", "hosts", "auth.username"}, name) && !agrees(st, files) {
@@ -118,7 +117,7 @@ func namesServer(settings []Setting, files server.DeclaredValues) bool {
 	return true
 }
 
-func hasCredential(datastore mover.Engine, files server.DeclaredValues) bool {
+func hasCredential(datastore mover.Engine, files DeclaredValues) bool {
 	for _, name := range []string{"existingSecret", "password", "rootPassword"} {
 		f, ok := files.Fact(string(datastore) + ".auth." + name)
 		if ok && f.Value != "" && (f.Value != nil || name != "existingSecret") {
@@ -131,15 +130,15 @@ func hasCredential(datastore mover.Engine, files server.DeclaredValues) bool {
 // leftovers are values that files keep from an external datastore and that the
 // internal one would trip over: the chart reads host and port wherever it lives,
 // and our Secret holds the other server's password.
-func leftovers(datastore mover.Engine, release, version string, files server.DeclaredValues) []Setting {
-	name, ours, field := string(datastore), CredentialsName(datastore), fieldOf(datastore, "location")
+func leftovers(datastore mover.Engine, release, version string, files DeclaredValues) []Setting {
+	name, ours, field := string(datastore), CredentialsName(datastore), FieldOf(datastore, "location")
 	internal, set := files.Fact(name + ".internal")
 	secret, _ := files.Fact(name + ".auth.existingSecret")
 	if (!set || internal.Value == true) && secret.Value != ours {
 		return nil
 	}
 	store := fullNameIn(release, files, datastore)
-	out := kindOf(datastore).values.leftover(store, version)
+	out := KindOf(datastore).values.leftover(store, version)
 	if secret.Value == ours {
 		out = append(out, Setting{Path: "auth.existingSecret", Value: store}) // the chart's own, which the move keeps
 	}
@@ -153,13 +152,13 @@ func leftovers(datastore mover.Engine, release, version string, files server.Dec
 type Deviation struct {
 	Setting
 	// Fact is what they say instead, nil when no file sets the value.
-	Fact *server.ValuesFact
+	Fact *ValuesFact
 	// Lacks are what a list lacks, for people.
 	Lacks []string
 }
 
 // Deviations are the settings that the files do not agree with, in order.
-func Deviations(settings []Setting, files server.DeclaredValues) []Deviation {
+func Deviations(settings []Setting, files DeclaredValues) []Deviation {
 	var out []Deviation
 	for _, st := range settings {
 		if agrees(st, files) {
@@ -176,14 +175,14 @@ func Deviations(settings []Setting, files server.DeclaredValues) []Deviation {
 
 // UnusedPasswords are passwords in the files that nothing reads once the files
 // carry the settings: an existingSecret wins over them.
-func UnusedPasswords(datastore mover.Engine, settings []Setting, files server.DeclaredValues) []server.ValuesFact {
+func UnusedPasswords(datastore mover.Engine, settings []Setting, files DeclaredValues) []ValuesFact {
 	if len(settings) == 0 || settings[0].Value == true {
 		return nil
 	}
 	at := string(datastore) + ".auth.existingSecret"
 	kept, has := files.Fact(at)
 	reads := has && kept.Value != nil && kept.Value != "" || slices.ContainsFunc(settings, func(st Setting) bool { return st.Path == at })
-	var out []server.ValuesFact
+	var out []ValuesFact
 	for _, path := range ValuesSecrets() {
 		f, ok := files.Fact(path)
 		// The superuser's password of the internal server is never an external one's.
@@ -194,12 +193,12 @@ func UnusedPasswords(datastore mover.Engine, settings []Setting, files server.De
 	return out
 }
 
-func agrees(st Setting, files server.DeclaredValues) bool {
+func agrees(st Setting, files DeclaredValues) bool {
 	f, ok := files.Fact(st.Path)
 	if !ok {
 		return st.Default != nil && SameValue(st.Value, st.Default)
 	}
-	return SameValue(st.Value, f.Value) || strings.HasSuffix(st.Path, ".options") && sameOptions(valueText(st.Value), valueText(f.Value))
+	return SameValue(st.Value, f.Value) || strings.HasSuffix(st.Path, ".options") && sameOptions(ValueText(st.Value), ValueText(f.Value))
 }
 
 // sameOptions tells whether two strings of connection options say the same:
@@ -230,10 +229,11 @@ func SameValue(a, b any) bool {
 	if aBool != bBool || a == nil || b == nil {
 		return a == b
 	}
-	return valueText(a) == valueText(b)
+	return ValueText(a) == ValueText(b)
 }
 
-func valueText(v any) string {
+// ValueText is a value as a template prints it.
+func ValueText(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "null"

@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 // ValuesPaths are the values a datastore's location is made of, in the order
 // in which the chart documents them.

@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"cmp"
@@ -86,14 +86,14 @@ const (
 // left out are applied (values table of Server 4.x).
 func settingsOf(e mover.Engine, namespace string, block map[string]any) map[string][]string {
 	out := map[string][]string{}
-	t := kindOf(e)
+	t := KindOf(e)
 	internal := block["internal"] == true
-	name := orElse(textAt(block, "fullnameOverride"), string(e))
-	out["internal"] = []string{valueText(internal)}
-	out["secret"] = []string{orElse(textAt(block, "auth", "existingSecret"), name)}
-	out["user"], out["key"] = escaped(textAt(block, "auth", "username")), t.keys
+	name := cmp.Or(textAt(block, "fullnameOverride"), string(e))
+	out["internal"] = []string{ValueText(internal)}
+	out["secret"] = []string{cmp.Or(textAt(block, "auth", "existingSecret"), name)}
+	out["user"], out["key"] = escaped(textAt(block, "auth", "username")), t.Keys
 	if internal {
-		out["user"], out["key"] = append(out["user"], escaped(t.superuser)...), t.chartKeys
+		out["user"], out["key"] = append(out["user"], escaped(t.Superuser)...), t.ChartKeys
 	}
 	hosts, secure := t.values.hosts(block, name)
 	if t.values.listed {
@@ -161,5 +161,5 @@ func textAt(block map[string]any, names ...string) string {
 	if v == nil {
 		return ""
 	}
-	return valueText(v)
+	return ValueText(v)
 }

@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"slices"
@@ -21,10 +21,10 @@ func TestSeedsOfMongoDB(t *testing.T) {
 		}
 	}
 	x := externalMongo(&spec.MongoDBExternal{Hosts: []string{"a", "[fd00::1]:27019"}})
-	if want := []string{"a:27017", "[fd00::1]:27019"}; !slices.Equal(x.endpoint.Hosts, want) {
-		t.Errorf("hosts are %v, want %v", x.endpoint.Hosts, want)
+	if want := []string{"a:27017", "[fd00::1]:27019"}; !slices.Equal(x.Endpoint.Hosts, want) {
+		t.Errorf("hosts are %v, want %v", x.Endpoint.Hosts, want)
 	}
-	if want := []string{"a", "fd00::1"}; !slices.Equal(x.endpoint.HostNames(), want) {
-		t.Errorf("names are %v, want %v", x.endpoint.HostNames(), want)
+	if want := []string{"a", "fd00::1"}; !slices.Equal(x.Endpoint.HostNames(), want) {
+		t.Errorf("names are %v, want %v", x.Endpoint.HostNames(), want)
 	}
 }

@@ -1,4 +1,4 @@
-package reconcile
+package server
 
 import (
 	"regexp"
@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
-	"github.com/circleci-dr/circleci-dr/reconcile/server"
 )
 
 // Leaf is one field that an upgrade changes, with its whole content on both
@@ -22,8 +21,8 @@ type Leaf struct {
 
 // Judge says of the changed fields of one object which of them are settings of
 // the datastores that move.
-func (r *Rewriting) Judge(leaves []Leaf) []server.Verdict {
-	out := make([]server.Verdict, len(leaves))
+func (r *Rewriting) Judge(leaves []Leaf) []Verdict {
+	out := make([]Verdict, len(leaves))
 	for i, l := range leaves {
 		out[i] = r.judge(l)
 	}
@@ -36,12 +35,12 @@ func (r *Rewriting) Judge(leaves []Leaf) []server.Verdict {
 	return out
 }
 
-func (r *Rewriting) judge(l Leaf) server.Verdict {
+func (r *Rewriting) judge(l Leaf) Verdict {
 	var used []rewrite
 	var ok bool
 	switch {
 	case l.Fixed:
-		return server.Verdict{}
+		return Verdict{}
 	case l.Comes:
 		used, ok = composed(l.To, r.will)
 	case l.Goes:
@@ -54,9 +53,9 @@ func (r *Rewriting) judge(l Leaf) server.Verdict {
 		used, ok = r.align(l.From, l.To)
 	}
 	if !ok {
-		return server.Verdict{Setting: isDigest(l)}
+		return Verdict{Setting: isDigest(l)}
 	}
-	return server.Verdict{Setting: true, Address: addressesIn(used)}
+	return Verdict{Setting: true, Address: addressesIn(used)}
 }
 
 // Readdressed are the datastores whose old address is in one text and whose new
@@ -72,12 +71,12 @@ func (r *Rewriting) Readdressed(from, to string) []mover.Engine {
 }
 
 // contains tells whether a word stands alone somewhere in a text.
-func contains(text, word string) bool { return named{hosts: []string{word}}.standsIn(text) }
+func contains(text, word string) bool { return NamedServer{Hosts: []string{word}}.StandsIn(text) }
 
 // matchMoved finds fields whose path has a setting's old value in it, such as
 // the key of a Secret in a list of volume items: they go in one place and come
 // in another.
-func (r *Rewriting) matchMoved(leaves []Leaf, out []server.Verdict) {
+func (r *Rewriting) matchMoved(leaves []Leaf, out []Verdict) {
 	for i, from := range leaves {
 		if !from.Goes || len(leaves) > 1000 {
 			continue
@@ -93,7 +92,7 @@ func (r *Rewriting) matchMoved(leaves []Leaf, out []server.Verdict) {
 			if !ok || from.Fixed && from.From != to.To {
 				continue
 			}
-			found := server.Verdict{Setting: true, Address: addressesIn(used)}
+			found := Verdict{Setting: true, Address: addressesIn(used)}
 			out[i], out[j] = found, found
 		}
 	}
@@ -106,7 +105,7 @@ func nameOfElement(l Leaf) bool {
 	return isName && (l.Comes || l.Goes) && strings.HasSuffix(head, "["+l.From+l.To)
 }
 
-func restIsSetting(leaves []Leaf, out []server.Verdict, element string) bool {
+func restIsSetting(leaves []Leaf, out []Verdict, element string) bool {
 	found := false
 	for i, l := range leaves {
 		if rest, inside := strings.CutPrefix(l.Field, element); inside && rest != "name" {
