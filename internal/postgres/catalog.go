@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,132 +28,214 @@ type fact struct {
 // this one mechanism; to compare one more, add a query.
 type catalog struct {
 	kind string // in PostgreSQL's words, for people
-	// query returns object, what, value and of, see fact. It may read the table
-	// roles(f, t), the names that change on the way. common is the older of both
-	// servers' versions: a column that only the newer one has cannot be compared.
-	// own is this server's.
+	// query returns object, what, value and of, see fact, every role's name marked
+	// (roleOf). common is the older of both servers' versions: a column that only
+	// the newer one has cannot be compared. own is this server's.
 	query func(common, own int) string
 	// texts are the values that a server prints from an expression it keeps:
 	// how the target reads them in, by what without a number behind it.
 	texts map[string]reading
 	// hide tells a value that must not be shown, by what.
 	hide func(what string) bool
+	// roles gives a fact in the target's role names; nil where no role stands.
+	roles func(*fact, naming)
+	// byRole tells that objects are named by roles, and so stand in another order
+	// on the target. Such a catalog is held in memory.
+	byRole bool
 }
 
-// side is a session on one side and how its role names read on the target.
+// side is a session on one side.
 type side struct {
 	conn    *pgx.Conn
 	version int
-	owners  map[string]string // nil on the target
 }
 
-// ownerLists is the map of role names as two lists, as SQL takes it.
-func (s side) ownerLists() (from, to []string) {
-	from, to = []string{}, []string{}
-	for _, name := range sortedKeys(s.owners) {
-		from, to = append(from, name), append(to, s.owners[name])
-	}
-	return from, to
-}
-
-func (s side) facts(ctx context.Context, c catalog, common int) (*factReader, error) {
-	from, to := s.ownerLists()
-	sql := `with roles(f, t) as (select * from unnest($1::text[], $2::text[]))
-		select q.object, q.what, coalesce(q.value, ''), q.of, k.object, k.what from (` + c.query(common, s.version) + `) q(object, what, value, of)
+// facts reads a catalog, its roles marked.
+func (s side) facts(ctx context.Context, c catalog, common int) (factStream, error) {
+	sql := `select q.object, q.what, coalesce(q.value, ''), q.of from (` + c.query(common, s.version) + `) q(object, what, value, of)
 		cross join lateral (select ` + plainNames("q.object") + `, ` + plainNames("q.what") + `) k(object, what)
 		order by k.object collate "C", k.what collate "C", q.value collate "C"`
-	rows, err := s.conn.Query(ctx, sql, from, to)
+	rows, err := s.conn.Query(ctx, sql)
 	if err != nil {
 		return nil, fmt.Errorf("read catalog of %s: %w", c.kind, err)
 	}
-	return &factReader{rows: rows, kind: c.kind}, nil
+	return &factRows{rows: rows, kind: c.kind}, nil
 }
 
-// factReader reads facts one by one, so that a catalog of any length needs no
+// factStream gives facts one by one, so that a catalog of any length needs no
 // memory.
-type factReader struct {
+type factStream interface {
+	// next gives none behind the last.
+	next() (*fact, error)
+	close()
+}
+
+// factRows are facts as a server gives them.
+type factRows struct {
 	rows pgx.Rows
 	kind string
-	now  *fact
 }
 
-func (r *factReader) next() error {
-	r.now = nil
+func (r *factRows) next() (*fact, error) {
+	f := &fact{}
 	if r.rows.Next() {
-		r.now = &fact{}
-		if err := r.rows.Scan(&r.now.object, &r.now.what, &r.now.value, &r.now.of, &r.now.key[0], &r.now.key[1]); err != nil {
-			return fmt.Errorf("read catalog of %s: %w", r.kind, err)
+		if err := r.rows.Scan(&f.object, &f.what, &f.value, &f.of); err != nil {
+			return nil, fmt.Errorf("read catalog of %s: %w", r.kind, err)
 		}
-		return nil
+		return f, nil
 	}
 	if err := r.rows.Err(); err != nil {
-		return fmt.Errorf("read catalog of %s: %w", r.kind, err)
+		return nil, fmt.Errorf("read catalog of %s: %w", r.kind, err)
 	}
-	return nil
+	return nil, nil
+}
+
+func (r *factRows) close() { r.rows.Close() }
+
+// named gives facts in the target's role names, in their order, with their keys.
+func (c catalog) named(facts factStream, n naming) (factStream, error) {
+	named := &namedFacts{factStream: facts, catalog: c, naming: n}
+	if !c.byRole {
+		return named, nil
+	}
+	var all []*fact
+	for {
+		f, err := named.next()
+		if err != nil {
+			return nil, err
+		}
+		if f == nil {
+			break
+		}
+		all = append(all, f)
+	}
+	slices.SortStableFunc(all, func(a, b *fact) int {
+		return cmp.Or(slices.Compare(a.key[:], b.key[:]), strings.Compare(a.value, b.value))
+	})
+	return &heldFacts{factStream: facts, all: all}, nil
+}
+
+// namedFacts are facts in the target's role names.
+type namedFacts struct {
+	factStream
+	catalog catalog
+	naming  naming
+}
+
+func (s *namedFacts) next() (*fact, error) {
+	f, err := s.factStream.next()
+	if f == nil || err != nil {
+		return nil, err
+	}
+	if s.catalog.roles != nil {
+		s.catalog.roles(f, s.naming)
+	}
+	f.key = [2]string{unquoted(f.object), unquoted(f.what)}
+	return f, nil
+}
+
+// heldFacts are those of a catalog that its names have put into another order.
+type heldFacts struct {
+	factStream
+	all []*fact
+}
+
+func (s *heldFacts) next() (*fact, error) {
+	if len(s.all) == 0 {
+		return nil, nil
+	}
+	f := s.all[0]
+	s.all = s.all[1:]
+	return f, nil
 }
 
 // bothFacts asks both sides at once.
-func bothFacts(ctx context.Context, c catalog, source, target side, common int) (s, t *factReader, err error) {
+func bothFacts(ctx context.Context, c catalog, source, target side, n naming, common int) (s, t factStream, err error) {
+	ask := func(s side, n naming) (factStream, error) {
+		raw, err := s.facts(ctx, c, common)
+		if err != nil {
+			return nil, err
+		}
+		facts, err := c.named(raw, n)
+		if err != nil {
+			raw.close()
+		}
+		return facts, err
+	}
 	var wg sync.WaitGroup
 	var sourceErr, targetErr error
-	wg.Go(func() { s, sourceErr = source.facts(ctx, c, common) })
-	t, targetErr = target.facts(ctx, c, common)
+	wg.Go(func() { s, sourceErr = ask(source, n) })
+	t, targetErr = ask(target, naming{})
 	wg.Wait()
 	err = errors.Join(classify(sourceSide, sourceErr), classify(targetSide, targetErr))
-	for _, r := range []*factReader{s, t} {
+	for _, r := range []factStream{s, t} {
 		if err != nil && r != nil {
-			r.rows.Close()
+			r.close()
 		}
 	}
 	return s, t, err
 }
 
-// compareFacts reads one catalog on both sides and calls differ for each fact
-// that is not the same: want is nil where the source says nothing, have where
-// the target does not. It returns how many objects were compared.
-func compareFacts(ctx context.Context, c catalog, source, target side, differ func(want, have *fact) error) (int, error) {
-	common := min(source.version, target.version)
-	s, t, err := bothFacts(ctx, c, source, target, common)
+// compareFacts reads one catalog on both sides, the source's in the target's role
+// names, and calls differ for each fact that is not the same: want is nil where the
+// source says nothing, have where the target does not. It returns how many objects
+// were compared.
+func compareFacts(ctx context.Context, c catalog, source, target side, n naming, differ func(want, have *fact) error) (int, error) {
+	s, t, err := bothFacts(ctx, c, source, target, n, min(source.version, target.version))
 	if err != nil {
 		return 0, err
 	}
-	defer s.rows.Close()
-	defer t.rows.Close()
-	if err := s.next(); err != nil {
-		return 0, classify(sourceSide, err)
-	}
-	if err := t.next(); err != nil {
-		return 0, classify(targetSide, err)
-	}
-	objects, last := 0, ""
-	for s.now != nil || t.now != nil {
-		if s.now != nil && (objects == 0 || s.now.key[0] != last) {
-			objects, last = objects+1, s.now.key[0]
-		}
-		order := orderOf(s.now, t.now)
-		want, have := s.now, t.now
-		if order <= 0 {
-			if err := s.next(); err != nil {
-				return objects, classify(sourceSide, err)
+	defer s.close()
+	defer t.close()
+	return mergeFacts(c, s, t, differ)
+}
+
+func mergeFacts(c catalog, s, t factStream, differ func(want, have *fact) error) (objects int, err error) {
+	last := ""
+	var want, have *fact
+	take := func() error {
+		if want == nil {
+			if want, err = s.next(); err != nil {
+				return classify(sourceSide, err)
 			}
-		} else {
+			if want != nil && (objects == 0 || want.key[0] != last) {
+				objects, last = objects+1, want.key[0]
+			}
+		}
+		if have == nil {
+			have, err = t.next()
+		}
+		return classify(targetSide, err)
+	}
+	for {
+		if err := take(); err != nil || want == nil && have == nil {
+			return objects, err
+		}
+		w, h := want, have
+		switch order := orderOf(w, h); {
+		case order < 0:
+			h = nil
+		case order > 0:
+			w = nil
+		}
+		if w != nil {
 			want = nil
 		}
-		if order >= 0 {
-			if err := t.next(); err != nil {
-				return objects, classify(targetSide, err)
-			}
-		} else {
+		if h != nil {
 			have = nil
 		}
-		if want != nil && have != nil && (want.value == have.value || c.kind != "foreign server" && nameFacts[want.what] && unquoted(want.value) == unquoted(have.value)) {
+		if w != nil && h != nil && alike(c, w, h) {
 			continue
 		}
-		if err := differ(want, have); err != nil {
+		if err := differ(w, h); err != nil {
 			return objects, err
 		}
 	}
-	return objects, nil
+}
+
+// alike tells two facts of the same object that say the same.
+func alike(c catalog, want, have *fact) bool {
+	return want.value == have.value || c.kind != "foreign server" && nameFacts[want.what] && unquoted(want.value) == unquoted(have.value)
 }
 
 // orderOf compares two facts by object and what; none sorts last.
@@ -212,11 +295,6 @@ func factsOf(object, pairs, from string) string { return textsOf(object, "''", p
 // what the texts belong to.
 func textsOf(object, oid, pairs, from string) string {
 	return "select " + object + ", v.what, v.value, coalesce(" + oid + "::text, '') from " + from + " cross join lateral (values " + pairs + ") v(what, value)"
-}
-
-// roleOf is the SQL for a role's name on the target.
-func roleOf(oid string) string {
-	return "coalesce((select t from roles where f = pg_get_userbyid(" + oid + ")), pg_get_userbyid(" + oid + ")::text)"
 }
 
 // schemaOwner is the owner of schema n. The schema public belongs to the

@@ -112,8 +112,8 @@ func (d *databaseCopy) execAll(ctx context.Context, statements []string) error {
 }
 
 func (d *databaseCopy) compareCatalog(ctx context.Context, name string, differ func(want, have *fact) error) (int, error) {
-	return compareFacts(ctx, catalogByName(name), side{conn: d.source, version: d.job.source.version, owners: d.adapted.owners},
-		side{conn: d.target, version: d.job.target.version}, differ)
+	return compareFacts(ctx, catalogByName(name), side{conn: d.source, version: d.job.source.version},
+		side{conn: d.target, version: d.job.target.version}, d.adapted.naming(), differ)
 }
 
 // grants are the statements that turn one access list into another. All is

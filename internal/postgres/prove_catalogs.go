@@ -38,8 +38,8 @@ func (u unlike) oneSided() bool { return u.want == nil || u.have == nil }
 func (d *databaseProof) compareCatalog(ctx context.Context, c catalog) error {
 	d.progress.Add(c.kind, 0)
 	var list []unlike
-	n, err := compareFacts(ctx, c, side{conn: d.sourceConn, version: d.source.version, owners: d.facts.adapted.owners},
-		side{conn: d.targetConn, version: d.target.version}, func(want, have *fact) error {
+	n, err := compareFacts(ctx, c, side{conn: d.sourceConn, version: d.source.version},
+		side{conn: d.targetConn, version: d.target.version}, d.facts.adapted.naming(), func(want, have *fact) error {
 			u := unlike{want: want, have: have}
 			if !d.facts.adapted.keptFact(d.database, u.any()) { // the plan said so, see adaptPublic
 				list = append(list, u)

@@ -26,8 +26,8 @@ func defaultPublic(version int) publicSchema {
 
 const publicComment = "standard public schema"
 
-// readPublic reads the schema public of every database of the source, in the
-// target's role names; a database without one has no entry. It also says which
+// readPublic reads the schema public of every database of the source, its roles
+// marked; a database without one has no entry. It also says which
 // tables are left behind, for the same session is open.
 func (m *job) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, []string, error) {
 	found := map[string]publicSchema{}
@@ -41,12 +41,10 @@ func (m *job) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSc
 		mu.Lock()
 		left = append(left, tables...)
 		mu.Unlock()
-		s := side{conn: conn, version: m.source.version, owners: f.adapted.owners}
 		var p publicSchema
-		from, to := s.ownerLists()
-		err = conn.QueryRow(ctx, "with roles(f, t) as (select * from unnest($1::text[], $2::text[])) select o, coalesce(a, ''), c from (select "+
-			schemaOwner()+" as o, coalesce(obj_description(n.oid, 'pg_namespace'), '') as c, (select q.value from ("+granted(privilegeFacts)(s.version, s.version)+") q(object, what, value, of) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x",
-			from, to).Scan(&p.owner, &p.acl, &p.comment)
+		err = conn.QueryRow(ctx, "select o, coalesce(a, ''), c from (select "+
+			schemaOwner()+" as o, coalesce(obj_description(n.oid, 'pg_namespace'), '') as c, (select q.value from ("+granted(privilegeFacts)(m.source.version, m.source.version)+") q(object, what, value, of) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x").
+			Scan(&p.owner, &p.acl, &p.comment)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -73,13 +71,17 @@ func (m *job) adaptPublic(ctx context.Context, f *copyFacts) error {
 		return err
 	}
 	f.adapted.lines = append(f.adapted.lines, left...)
-	f.adapted.public = schemas
+	f.adapted.public = map[string]publicSchema{}
+	n := f.adapted.naming()
+	for name, p := range schemas {
+		f.adapted.public[name] = publicSchema{owner: n.marked(p.owner), acl: n.accessList(p.acl), comment: p.comment}
+	}
 	f.adapted.keptPublic = map[string]bool{}
 	if f.target.admin.superuser || m.target.version >= 150000 {
 		return nil
 	}
 	for _, d := range f.source.databases {
-		have, ok := schemas[d.name]
+		have, ok := f.adapted.public[d.name]
 		if ok && have == defaultPublic(m.target.version) {
 			continue
 		}
