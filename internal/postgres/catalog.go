@@ -48,11 +48,28 @@ type catalog struct {
 type side struct {
 	conn    *pgx.Conn
 	version int
+	// common is the version whose facts are asked for, see job.common.
+	common int
+}
+
+// common is the version that both sides' facts are of: the older one's, because a
+// column that only the newer one has cannot be compared. Wherever a copy is
+// possible that is the source's own (carriable), and so what was recorded of a
+// source is right for every target. Only a proof of two servers can have it the
+// other way round.
+func (m *job) common() int { return min(m.source.version, m.target.version) }
+
+func (m *job) sourceSide(conn *pgx.Conn) side {
+	return side{conn: conn, version: m.source.version, common: m.common()}
+}
+
+func (m *job) targetSide(conn *pgx.Conn) side {
+	return side{conn: conn, version: m.target.version, common: m.common()}
 }
 
 // facts reads a catalog, its roles marked.
-func (s side) facts(ctx context.Context, c catalog, common int) (factStream, error) {
-	sql := `select q.object, q.what, coalesce(q.value, ''), q.of from (` + c.query(common, s.version) + `) q(object, what, value, of)
+func (s side) facts(ctx context.Context, c catalog) (factStream, error) {
+	sql := `select q.object, q.what, coalesce(q.value, ''), q.of from (` + c.query(s.common, s.version) + `) q(object, what, value, of)
 		cross join lateral (select ` + plainNames("q.object") + `, ` + plainNames("q.what") + `) k(object, what)
 		order by k.object collate "C", k.what collate "C", q.value collate "C"`
 	rows, err := s.conn.Query(ctx, sql)
@@ -150,9 +167,9 @@ func (s *heldFacts) next() (*fact, error) {
 }
 
 // bothFacts asks both sides at once.
-func bothFacts(ctx context.Context, c catalog, source, target side, n naming, common int) (s, t factStream, err error) {
-	ask := func(s side, n naming) (factStream, error) {
-		raw, err := s.facts(ctx, c, common)
+func bothFacts(ctx context.Context, c catalog, source, target factSource, n naming) (s, t factStream, err error) {
+	ask := func(s factSource, n naming) (factStream, error) {
+		raw, err := s.facts(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -180,8 +197,8 @@ func bothFacts(ctx context.Context, c catalog, source, target side, n naming, co
 // names, and calls differ for each fact that is not the same: want is nil where the
 // source says nothing, have where the target does not. It returns how many objects
 // were compared.
-func compareFacts(ctx context.Context, c catalog, source, target side, n naming, differ func(want, have *fact) error) (int, error) {
-	s, t, err := bothFacts(ctx, c, source, target, n, min(source.version, target.version))
+func compareFacts(ctx context.Context, c catalog, source, target factSource, n naming, differ func(want, have *fact) error) (int, error) {
+	s, t, err := bothFacts(ctx, c, source, target, n)
 	if err != nil {
 		return 0, err
 	}
@@ -265,7 +282,7 @@ var quotedName = regexp.MustCompile(quotedPlain)
 
 // unquoted is the same in Go.
 func unquoted(text string) string {
-	if strings.Contains(text, `""`) {
+	if !strings.Contains(text, `"`) || strings.Contains(text, `""`) {
 		return text
 	}
 	return quotedName.ReplaceAllString(text, "$1")

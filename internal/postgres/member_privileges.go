@@ -75,13 +75,15 @@ func (s side) readMembers(ctx context.Context, named []string) ([]memberFact, er
 	if err != nil {
 		return nil, fmt.Errorf("read privileges of extensions and the server: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m memberFact, err error) {
-		return m, row.Scan(&m.object, &m.column, &m.extension, &m.owner, &m.have, &m.made)
-	})
+	list, err := pgx.CollectRows(rows, scanMember)
 	if err != nil {
 		return nil, fmt.Errorf("read privileges of extensions and the server: %w", err)
 	}
 	return list, nil
+}
+
+func scanMember(row pgx.CollectableRow) (m memberFact, err error) {
+	return m, row.Scan(&m.object, &m.column, &m.extension, &m.owner, &m.have, &m.made)
 }
 
 // granted and revoked are what somebody did to the list since it was made.
@@ -233,11 +235,7 @@ func (d *databaseCopy) syncMembers(ctx context.Context) error {
 	if !d.adapted.targetSuperuser {
 		return nil
 	}
-	facts, err := side{conn: d.source, version: d.job.source.version}.readMembers(ctx, nil)
-	if err != nil {
-		return classify(sourceSide, err)
-	}
-	pending, err := comparedMembers(ctx, d.adapted.naming().members(facts), side{conn: d.target, version: d.job.target.version})
+	pending, err := comparedMembers(ctx, d.adapted.naming().members(d.record.members), d.targetSide(d.target))
 	if err != nil {
 		return err
 	}
@@ -277,11 +275,7 @@ func (d *databaseProof) compareMemberPrivileges(ctx context.Context) error {
 	if !d.facts.adapted.targetSuperuser {
 		return nil
 	}
-	facts, err := side{conn: d.sourceConn, version: d.source.version}.readMembers(ctx, nil)
-	if err != nil {
-		return classify(sourceSide, err)
-	}
-	pending, err := comparedMembers(ctx, d.facts.adapted.naming().members(facts), side{conn: d.targetConn, version: d.target.version})
+	pending, err := comparedMembers(ctx, d.facts.adapted.naming().members(d.record.members), d.targetSide(d.targetConn))
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (s *server) databaseDigest(ctx context.Context, conn *pgx.Conn) (string, er
 }
 
 func (s *server) addFacts(ctx context.Context, conn *pgx.Conn, c catalog, family family, seen map[[16]byte]bool) error {
-	raw, err := side{conn: conn, version: s.version}.facts(ctx, c, s.version)
+	raw, err := side{conn: conn, version: s.version, common: s.version}.facts(ctx, c)
 	if err != nil {
 		return err
 	}
