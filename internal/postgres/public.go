@@ -27,8 +27,8 @@ func defaultPublic(version int) publicSchema {
 const publicComment = "standard public schema"
 
 // readPublic reads the schema public of every database of the source, its roles
-// marked; a database without one has no entry. It also says which
-// tables are left behind, for the same session is open.
+// marked; a database without one has no entry. It also says which tables are left
+// behind, for the same session is open.
 func (m *job) readPublic(ctx context.Context, f *sideFacts) error {
 	found := map[string]publicSchema{}
 	var left []string

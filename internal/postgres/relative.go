@@ -69,7 +69,7 @@ func (s side) relativeTexts(ctx context.Context, c catalog, of []string) (textsB
 			var oid uint32
 			var text *string
 			_, err := pgx.ForEachRow(rows, []any{&oid, &text}, func() error {
-				if text != nil { // it is gone
+				if text != nil { // else it is gone
 					texts[fmt.Sprint(oid)] = relativeText{*text, schema}
 				}
 				return nil
