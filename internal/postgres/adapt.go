@@ -13,7 +13,9 @@ import (
 // before, the copy does it, and the proof accepts exactly that: all three
 // call the same pure function.
 type adapted struct {
-	owners   map[string]string
+	owners map[string]string
+	// spelled is how the target writes the names that are keywords to it.
+	spelled  map[string]string
 	roles    []role
 	members  []membership
 	settings []setting
@@ -52,7 +54,7 @@ type admin struct {
 
 // adapt computes what of the source's globals the target can be given.
 func adapt(source, target globals, to admin, owners map[string]string, databases []string) adapted {
-	a := adapted{owners: map[string]string{}, targetSuperuser: to.superuser}
+	a := adapted{owners: map[string]string{}, spelled: target.spelled(), targetSuperuser: to.superuser}
 	for from, into := range owners {
 		if from != into {
 			a.owners[from] = into
@@ -185,6 +187,17 @@ func (g globals) role(name string) (role, bool) {
 		}
 	}
 	return role{}, false
+}
+
+// spelled are the names of roles that the server writes otherwise than shownName.
+func (g globals) spelled() map[string]string {
+	other := map[string]string{}
+	for _, r := range g.roles {
+		if r.spelled != shownName(r.name) {
+			other[r.name] = r.spelled
+		}
+	}
+	return other
 }
 
 // adaptMembers adds the admin to every role when it is no superuser: it must

@@ -1,15 +1,8 @@
 package postgres
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"regexp"
-	"slices"
 	"strings"
-	"sync"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // fact is one thing a server says about one of its objects. Two databases are
@@ -27,143 +20,20 @@ type fact struct {
 // this one mechanism; to compare one more, add a query.
 type catalog struct {
 	kind string // in PostgreSQL's words, for people
-	// query returns object, what, value and of, see fact. It may read the table
-	// roles(f, t), the names that change on the way. common is the older of both
-	// servers' versions: a column that only the newer one has cannot be compared.
-	// own is this server's.
+	// query returns object, what, value and of, see fact, every role's name marked
+	// (roleOf). common is the older of both servers' versions: a column that only
+	// the newer one has cannot be compared. own is this server's.
 	query func(common, own int) string
 	// texts are the values that a server prints from an expression it keeps:
 	// how the target reads them in, by what without a number behind it.
 	texts map[string]reading
 	// hide tells a value that must not be shown, by what.
 	hide func(what string) bool
-}
-
-// side is a session on one side and how its role names read on the target.
-type side struct {
-	conn    *pgx.Conn
-	version int
-	owners  map[string]string // nil on the target
-}
-
-// ownerLists is the map of role names as two lists, as SQL takes it.
-func (s side) ownerLists() (from, to []string) {
-	from, to = []string{}, []string{}
-	for _, name := range sortedKeys(s.owners) {
-		from, to = append(from, name), append(to, s.owners[name])
-	}
-	return from, to
-}
-
-func (s side) facts(ctx context.Context, c catalog, common int) (*factReader, error) {
-	from, to := s.ownerLists()
-	sql := `with roles(f, t) as (select * from unnest($1::text[], $2::text[]))
-		select q.object, q.what, coalesce(q.value, ''), q.of, k.object, k.what from (` + c.query(common, s.version) + `) q(object, what, value, of)
-		cross join lateral (select ` + plainNames("q.object") + `, ` + plainNames("q.what") + `) k(object, what)
-		order by k.object collate "C", k.what collate "C", q.value collate "C"`
-	rows, err := s.conn.Query(ctx, sql, from, to)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog of %s: %w", c.kind, err)
-	}
-	return &factReader{rows: rows, kind: c.kind}, nil
-}
-
-// factReader reads facts one by one, so that a catalog of any length needs no
-// memory.
-type factReader struct {
-	rows pgx.Rows
-	kind string
-	now  *fact
-}
-
-func (r *factReader) next() error {
-	r.now = nil
-	if r.rows.Next() {
-		r.now = &fact{}
-		if err := r.rows.Scan(&r.now.object, &r.now.what, &r.now.value, &r.now.of, &r.now.key[0], &r.now.key[1]); err != nil {
-			return fmt.Errorf("read catalog of %s: %w", r.kind, err)
-		}
-		return nil
-	}
-	if err := r.rows.Err(); err != nil {
-		return fmt.Errorf("read catalog of %s: %w", r.kind, err)
-	}
-	return nil
-}
-
-// bothFacts asks both sides at once.
-func bothFacts(ctx context.Context, c catalog, source, target side, common int) (s, t *factReader, err error) {
-	var wg sync.WaitGroup
-	var sourceErr, targetErr error
-	wg.Go(func() { s, sourceErr = source.facts(ctx, c, common) })
-	t, targetErr = target.facts(ctx, c, common)
-	wg.Wait()
-	err = errors.Join(classify(sourceSide, sourceErr), classify(targetSide, targetErr))
-	for _, r := range []*factReader{s, t} {
-		if err != nil && r != nil {
-			r.rows.Close()
-		}
-	}
-	return s, t, err
-}
-
-// compareFacts reads one catalog on both sides and calls differ for each fact
-// that is not the same: want is nil where the source says nothing, have where
-// the target does not. It returns how many objects were compared.
-func compareFacts(ctx context.Context, c catalog, source, target side, differ func(want, have *fact) error) (int, error) {
-	common := min(source.version, target.version)
-	s, t, err := bothFacts(ctx, c, source, target, common)
-	if err != nil {
-		return 0, err
-	}
-	defer s.rows.Close()
-	defer t.rows.Close()
-	if err := s.next(); err != nil {
-		return 0, classify(sourceSide, err)
-	}
-	if err := t.next(); err != nil {
-		return 0, classify(targetSide, err)
-	}
-	objects, last := 0, ""
-	for s.now != nil || t.now != nil {
-		if s.now != nil && (objects == 0 || s.now.key[0] != last) {
-			objects, last = objects+1, s.now.key[0]
-		}
-		order := orderOf(s.now, t.now)
-		want, have := s.now, t.now
-		if order <= 0 {
-			if err := s.next(); err != nil {
-				return objects, classify(sourceSide, err)
-			}
-		} else {
-			want = nil
-		}
-		if order >= 0 {
-			if err := t.next(); err != nil {
-				return objects, classify(targetSide, err)
-			}
-		} else {
-			have = nil
-		}
-		if want != nil && have != nil && (want.value == have.value || c.kind != "foreign server" && nameFacts[want.what] && unquoted(want.value) == unquoted(have.value)) {
-			continue
-		}
-		if err := differ(want, have); err != nil {
-			return objects, err
-		}
-	}
-	return objects, nil
-}
-
-// orderOf compares two facts by object and what; none sorts last.
-func orderOf(a, b *fact) int {
-	switch {
-	case a == nil:
-		return 1
-	case b == nil:
-		return -1
-	}
-	return slices.Compare(a.key[:], b.key[:])
+	// roles gives a fact in the target's role names; nil where no role stands.
+	roles func(*fact, naming)
+	// byRole tells that objects are named by roles, and so stand in another order
+	// on the target. Such a catalog is held in memory.
+	byRole bool
 }
 
 // quotedPlain is a name in quotes that has none of the letters that need them.
@@ -182,7 +52,7 @@ var quotedName = regexp.MustCompile(quotedPlain)
 
 // unquoted is the same in Go.
 func unquoted(text string) string {
-	if strings.Contains(text, `""`) {
+	if !strings.Contains(text, `"`) || strings.Contains(text, `""`) {
 		return text
 	}
 	return quotedName.ReplaceAllString(text, "$1")
@@ -212,11 +82,6 @@ func factsOf(object, pairs, from string) string { return textsOf(object, "''", p
 // what the texts belong to.
 func textsOf(object, oid, pairs, from string) string {
 	return "select " + object + ", v.what, v.value, coalesce(" + oid + "::text, '') from " + from + " cross join lateral (values " + pairs + ") v(what, value)"
-}
-
-// roleOf is the SQL for a role's name on the target.
-func roleOf(oid string) string {
-	return "coalesce((select t from roles where f = pg_get_userbyid(" + oid + ")), pg_get_userbyid(" + oid + ")::text)"
 }
 
 // schemaOwner is the owner of schema n. The schema public belongs to the

@@ -50,7 +50,7 @@ func granted(sql string) func(int, int) string {
 func accessList(acl string) string { return accessListOf(acl, "null::oid") }
 
 // accessListOf is accessList with one role, the server's own, under a name
-// that is the same everywhere.
+// that is the same everywhere. naming.accessList brings it into the target's names.
 func accessListOf(acl, server string) string {
 	name := func(oid string) string {
 		return "case when " + oid + " = 0 then '' when " + oid + " = " + server + " then '(server)' else " + roleOf(oid) + " end"

@@ -30,7 +30,7 @@ var serverFacts = factsOf("quote_ident(o.srvname)", `('owner', `+roleOf("o.srvow
 	"pg_foreign_server o")
 
 // Whoever may not read the options of a mapping reads none.
-var mappingFacts = factsOf("case o.umuser when 0 then 'public' else quote_ident("+roleOf("o.umuser")+") end || ' on ' || quote_ident(o.srvname)",
+var mappingFacts = factsOf("case o.umuser when 0 then 'public' else "+roleIdentifier("o.umuser")+" end || ' on ' || quote_ident(o.srvname)",
 	"('exists', 'yes')"+options("o.umoptions"), "pg_user_mappings o")
 
 // publishedFacts are the columns and filters of publications, from PostgreSQL

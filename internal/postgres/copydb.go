@@ -18,17 +18,15 @@ type databaseCopy struct {
 	snapshot string
 	source   *pgx.Conn // holds the snapshot
 	target   *pgx.Conn
+	record   *recordedDatabase
 	entries  []entry
-	tables   []table
 	// early are the indexes and constraints of each table that can be made
 	// as soon as its rows are there.
 	early map[uint32][]entry
 	made  map[[2]uint32]bool // what is made before its turn, by entry.key
 	left  []task             // what could not be made before the rows
-	// leaning are the tables whose rows a user's function judges or computes.
-	leaning map[uint32]leaning
-	retry   []table    // those of them whose turn has to come again
-	mu      sync.Mutex // guards the holder's session and result
+	retry []table            // those whose turn has to come again, see leaning
+	mu    sync.Mutex         // guards the holder's session and result
 }
 
 // there is the database's name on the target.
@@ -57,9 +55,7 @@ func (d *databaseCopy) run(ctx context.Context) error {
 	if err := d.makeSchema(ctx); err != nil {
 		return err
 	}
-	if err := d.sortEarly(ctx); err != nil {
-		return err
-	}
+	d.sortEarly()
 	for _, step := range []func(context.Context) error{
 		d.copyTables, d.copyObjects, d.copySequences, d.restorePost, d.restoreComments, d.syncPrivileges, d.restoreEventTriggers,
 	} {
@@ -76,79 +72,71 @@ func (d *databaseCopy) makeSchema(ctx context.Context) error {
 	if _, err := d.target.Exec(ctx, "set synchronous_commit = off; set client_min_messages = warning"); err != nil {
 		return classify(targetSide, err)
 	}
-	extensions, err := d.prepare(ctx)
-	if err != nil {
+	if err := d.prepare(ctx); err != nil {
 		return err
 	}
 	d.progress.Enter("schema", d.database.name, 0)
+	var err error
 	if d.entries, err = dumpSchema(ctx, d.job.source, d.dump, d.database, exported{d.snapshot, addressOf(d.source)}); err != nil {
 		return fail(sourceSide, codeOfError(err), err)
 	}
 	plainSequences(d.entries, d.job.target.version)
-	if err := keepColumnOrder(ctx, d.source, d.entries); err != nil {
-		return classify(sourceSide, err)
-	}
+	keepColumnOrder(d.entries, d.record.joined)
 	if err := d.setPublic(ctx); err != nil {
 		return err
 	}
-	d.left, err = d.restorePre(ctx, extensions)
+	d.left, err = d.restorePre(ctx)
 	return err
 }
 
-// prepare opens the snapshot that everything of this database is read from.
-func (d *databaseCopy) prepare(ctx context.Context) ([]extension, error) {
+// prepare opens the snapshot that everything of this database is read from, and
+// records what is to be known of it.
+func (d *databaseCopy) prepare(ctx context.Context) error {
 	if _, err := d.source.Exec(ctx, "begin isolation level repeatable read read only"); err != nil {
-		return nil, classify(sourceSide, fmt.Errorf("begin snapshot: %w", err))
+		return classify(sourceSide, fmt.Errorf("begin snapshot: %w", err))
 	}
 	if err := d.source.QueryRow(ctx, "select pg_export_snapshot()").Scan(&d.snapshot); err != nil {
-		return nil, classify(sourceSide, fmt.Errorf("export snapshot: %w", err))
+		return classify(sourceSide, fmt.Errorf("export snapshot: %w", err))
 	}
 	var err error
-	if d.tables, err = listTables(ctx, d.source); err != nil {
-		return nil, classify(sourceSide, err)
-	}
-	if err := d.findLeaning(ctx); err != nil {
-		return nil, classify(sourceSide, err)
-	}
-	extensions, err := listExtensions(ctx, d.source)
-	return extensions, classify(sourceSide, err)
+	d.record, err = d.from().record(ctx, d.sourceSide(d.source), d.database)
+	return classify(sourceSide, err)
 }
 
 // sortEarly finds, by OID, which entries are indexes and unique constraints of
 // the tables we copy.
-func (d *databaseCopy) sortEarly(ctx context.Context) error {
-	// An index whose expression calls a user's function may read other tables.
-	const ofTable = `select 'pg_class'::regclass::oid, indexrelid, indrelid from pg_index i
-		where not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
-			and d.refclassid = 'pg_proc'::regclass and d.refobjid >= 16384)
-		union all select 'pg_constraint'::regclass::oid, oid, conrelid from pg_constraint o where contype in ('p', 'u') or contype = 'x'
-			and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = o.conindid
-			and d.refclassid = 'pg_proc'::regclass and d.refobjid >= 16384)`
-	rows, err := d.source.Query(ctx, ofTable)
-	if err != nil {
-		return classify(sourceSide, fmt.Errorf("list indexes: %w", err))
-	}
-	tableOf := map[[2]uint32]uint32{}
-	var catalog, oid, rel uint32
-	if _, err := pgx.ForEachRow(rows, []any{&catalog, &oid, &rel}, func() error {
-		tableOf[[2]uint32{catalog, oid}] = rel
-		return nil
-	}); err != nil {
-		return classify(sourceSide, fmt.Errorf("list indexes: %w", err))
-	}
+func (d *databaseCopy) sortEarly() {
 	copied := map[uint32]bool{}
-	for _, t := range d.tables {
+	for _, t := range d.record.tables {
 		copied[t.oid] = !t.config
 	}
 	d.early = map[uint32][]entry{}
 	for _, e := range d.entries {
-		rel := tableOf[e.key()]
+		rel := d.record.indexes[e.key()]
 		if (e.desc == "INDEX" || e.desc == "CONSTRAINT") && copied[rel] && !d.made[e.key()] {
 			d.early[rel] = append(d.early[rel], e)
 			d.made[e.key()] = true
 		}
 	}
-	return nil
+}
+
+// indexTables lists the tables of indexes and unique constraints. An index whose
+// expression calls a user's function may read other tables, and is not among them.
+const indexTables = `select 'pg_class'::regclass::oid, indexrelid, indrelid from pg_index i
+	where not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
+		and d.refclassid = 'pg_proc'::regclass and d.refobjid >= 16384)
+	union all select 'pg_constraint'::regclass::oid, oid, conrelid from pg_constraint o where contype in ('p', 'u') or contype = 'x'
+		and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = o.conindid
+		and d.refclassid = 'pg_proc'::regclass and d.refobjid >= 16384)`
+
+func (r *recordedDatabase) readIndexes(rows pgx.Rows) error {
+	r.indexes = map[[2]uint32]uint32{}
+	var catalog, oid, rel uint32
+	_, err := pgx.ForEachRow(rows, []any{&catalog, &oid, &rel}, func() error {
+		r.indexes[[2]uint32{catalog, oid}] = rel
+		return nil
+	})
+	return err
 }
 
 func (d *databaseCopy) guard(ctx context.Context) error {

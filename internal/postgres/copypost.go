@@ -14,18 +14,8 @@ import (
 // a primary key. pg_dump fails there. Only the keys that views need are made so
 // early, for rows arrive faster without.
 func (d *databaseCopy) restoreEarlier(ctx context.Context, left []task) ([]task, error) {
-	rows, err := d.source.Query(ctx, `select distinct refclassid, refobjid from pg_depend
-		where classid = 'pg_rewrite'::regclass and refclassid = 'pg_constraint'::regclass`)
-	if err != nil {
-		return nil, classify(sourceSide, fmt.Errorf("list the keys that views need: %w", err))
-	}
-	keys := map[[2]uint32]bool{}
-	var key [2]uint32
-	if _, err := pgx.ForEachRow(rows, []any{&key[0], &key[1]}, func() error { keys[key] = true; return nil }); err != nil {
-		return nil, classify(sourceSide, fmt.Errorf("list the keys that views need: %w", err))
-	}
 	for _, e := range d.entries {
-		if e.section != sectionPost || e.desc != matviewDesc && !keys[e.key()] {
+		if e.section != sectionPost || e.desc != matviewDesc && !d.record.viewKeys[e.key()] {
 			continue
 		}
 		left = append(left, task{what: "create " + e.title(), later: true, do: func(ctx context.Context) error {
@@ -34,13 +24,25 @@ func (d *databaseCopy) restoreEarlier(ctx context.Context, left []task) ([]task,
 			return err
 		}})
 	}
-	if left, err = workOff(ctx, left); err != nil {
+	left, err := workOff(ctx, left)
+	if err != nil {
 		return nil, err
 	}
 	if slices.ContainsFunc(left, neededByRows) {
 		return nil, unmade(left)
 	}
 	return slices.DeleteFunc(left, func(t task) bool { return t.later }), nil
+}
+
+// keysOfViews lists the keys that views need.
+const keysOfViews = `select distinct refclassid, refobjid from pg_depend
+	where classid = 'pg_rewrite'::regclass and refclassid = 'pg_constraint'::regclass`
+
+func (r *recordedDatabase) readViewKeys(rows pgx.Rows) error {
+	r.viewKeys = map[[2]uint32]bool{}
+	var key [2]uint32
+	_, err := pgx.ForEachRow(rows, []any{&key[0], &key[1]}, func() error { r.viewKeys[key] = true; return nil })
+	return err
 }
 
 // restorePost makes what is left: foreign keys, triggers, rules, indexes of
@@ -50,24 +52,17 @@ func (d *databaseCopy) restoreEarlier(ctx context.Context, left []task) ([]task,
 // waited for that: an index may call a function that reads one.
 func (d *databaseCopy) restorePost(ctx context.Context) error {
 	d.progress.Enter("constraints", d.database.name, 0)
-	policies, err := listPolicies(ctx, d.source, d.adapted)
-	if err != nil {
-		return classify(sourceSide, err)
-	}
 	tasks := d.left
-	for _, p := range policies {
+	for _, p := range d.record.policies {
 		tasks = append(tasks, task{what: fmt.Sprintf("create policy %s on %s", shownName(p.name), p.object), do: func(ctx context.Context) error {
-			_, err := d.target.Exec(ctx, p.statement())
+			_, err := d.target.Exec(ctx, p.statement(d.adapted.naming()))
 			return err
 		}})
 	}
 	tasks = append(tasks, d.tasks(func(e entry) bool {
 		return e.section == sectionPost && !d.made[e.key()] && !e.late() && !e.last()
 	})...)
-	refreshes, err := d.refreshes(ctx)
-	if err != nil {
-		return err
-	}
+	refreshes := d.refreshes()
 	left, err := workOff(ctx, tasks)
 	left = slices.DeleteFunc(left, func(t task) bool { return t.lost() && d.broken(t) })
 	if err == nil && slices.ContainsFunc(left, task.lost) {

@@ -19,7 +19,7 @@ const smallDatabase = 4 << 20
 func (d *databaseCopy) copyTables(ctx context.Context) error {
 	var total int64
 	jobs := 0
-	for _, t := range d.tables {
+	for _, t := range d.record.tables {
 		total += t.bytes
 		jobs += len(d.early[t.oid])
 	}
@@ -31,7 +31,7 @@ func (d *databaseCopy) copyTables(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(indexes)
-		streams := min(d.req.Streams, max(len(d.tables), 1))
+		streams := min(d.req.Streams, max(len(d.record.tables), 1))
 		if total <= smallDatabase {
 			streams = 1
 		}
@@ -54,7 +54,7 @@ func (d *databaseCopy) copyTables(ctx context.Context) error {
 // another: their foreign keys and triggers came with CREATE EXTENSION.
 func (d *databaseCopy) copyConfig(ctx context.Context) error {
 	var tables []table
-	for _, t := range d.tables {
+	for _, t := range d.record.tables {
 		if t.config {
 			tables = append(tables, t)
 		}
@@ -108,7 +108,7 @@ func (d *databaseCopy) stream(ctx context.Context, tables []table, next *atomic.
 		}
 		err := d.copyTable(ctx, w.src, w.dst, t)
 		switch {
-		case err != nil && d.leaning[t.oid] == leansToJudge && aboutObject(err) != nil:
+		case err != nil && d.record.leaning[t.oid] == leansToJudge && aboutObject(err) != nil:
 			w.close(ctx)
 			d.again(t)
 			continue
@@ -220,7 +220,7 @@ func (d *databaseCopy) copyTable(ctx context.Context, src, dst *wire, t table) e
 		return classify(targetSide, discreet(err, aboutRows, nil))
 	}
 	d.count(sum.rows, bytes)
-	return d.recordDigest(ctx, "table", t.object(), sum)
+	return d.recordDigest(ctx, tableDigest, t.object(), sum)
 }
 
 // readOut leaves a session of the source ready for its next table.

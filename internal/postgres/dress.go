@@ -69,7 +69,7 @@ func (p *dress) perform(ctx context.Context, d *databaseCopy) error {
 
 // dressSteps are those of a copy but for sequences.
 func (d *databaseCopy) dressSteps() []func(context.Context) error {
-	return []func(context.Context) error{d.makeSchema, d.sortEarly, d.copyTables, d.copyObjects, d.restorePost, d.restoreComments, d.syncPrivileges, d.restoreEventTriggers}
+	return []func(context.Context) error{d.makeSchema, func(context.Context) error { d.sortEarly(); return nil }, d.copyTables, d.copyObjects, d.restorePost, d.restoreComments, d.syncPrivileges, d.restoreEventTriggers}
 }
 
 // changedError says that what a snapshot shows of the schema is not there any

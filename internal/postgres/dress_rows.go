@@ -149,7 +149,7 @@ func (d *databaseCopy) rowBroken(ctx context.Context, b breach, k *keeper) error
 		return d.orphans(ctx, k, "o.conrelid = $1 and o.conname = $2", b.table.oid, b.pg.ConstraintName)
 	case b.pg.Code == "23502" && b.pg.ColumnName != "":
 		k.from = from + "f." + ident(b.pg.ColumnName) + " is null"
-	case b.pg.Code == "23514" && b.pg.ConstraintName != "" && d.leaning[b.table.oid] == 0:
+	case b.pg.Code == "23514" && b.pg.ConstraintName != "" && d.record.leaning[b.table.oid] == 0:
 		var check string
 		err := d.source.QueryRow(ctx, "select coalesce((select pg_get_expr(conbin, conrelid) from pg_constraint where conrelid = $1 and conname = $2 and contype = 'c'), '')",
 			b.table.oid, b.pg.ConstraintName).Scan(&check)

@@ -20,6 +20,10 @@ type sideFacts struct {
 	fence     *standing
 	lineage   *mover.LineageMark
 	made      map[string]bool // what our copy made there: "database x", "role y"
+	// public is the schema public of each of a source's databases, its roles marked,
+	// and left what of them no copy carries, in words; see job.adaptPublic.
+	public map[string]publicSchema
+	left   []string
 }
 
 // copyFacts are both sides and what follows from them.
@@ -32,7 +36,7 @@ type copyFacts struct {
 func (m *job) readFacts(ctx context.Context) (*copyFacts, error) {
 	f := &copyFacts{}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { f.source, err = m.source.facts(gctx); return err })
+	g.Go(func() (err error) { f.source, err = m.from().side(gctx); return err })
 	g.Go(func() (err error) { f.target, err = m.target.facts(gctx); return err })
 	if err := g.Wait(); err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -59,38 +58,41 @@ func generate(sql, column, as string) string {
 	return sql[:start] + line + sql[start+1+length:]
 }
 
-// keepColumnOrder marks the tables that became children of others by ALTER
-// TABLE … INHERIT. pg_dump writes them with INHERITS, which puts the parents'
-// columns first; made without and joined later, they keep their order.
-func keepColumnOrder(ctx context.Context, conn *pgx.Conn, entries []entry) error {
+// joinedChildren lists the tables that became children of others by ALTER TABLE …
+// INHERIT.
+var joinedChildren = func() string {
 	const columns = "from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped"
-	rows, err := conn.Query(ctx, `select c.oid, array_agg(format('%I.%I', pn.nspname, p.relname) order by i.inhseqno),
-			array(select quote_ident(a.attname) `+columns+` and a.attnotnull order by a.attnum),
-			array(select quote_ident(a.attname) `+columns+` and a.attgenerated = 's' order by a.attnum),
-			array(select pg_get_expr(d.adbin, d.adrelid) `+columns+` and a.attgenerated = 's' order by a.attnum)
-		from `+relation("'r'")+` join pg_inherits i on i.inhrelid = c.oid join pg_class p on p.oid = i.inhparent
+	return `select c.oid, array_agg(format('%I.%I', pn.nspname, p.relname) order by i.inhseqno),
+			array(select quote_ident(a.attname) ` + columns + ` and a.attnotnull order by a.attnum),
+			array(select quote_ident(a.attname) ` + columns + ` and a.attgenerated = 's' order by a.attnum),
+			array(select pg_get_expr(d.adbin, d.adrelid) ` + columns + ` and a.attgenerated = 's' order by a.attnum)
+		from ` + relation("'r'") + ` join pg_inherits i on i.inhrelid = c.oid join pg_class p on p.oid = i.inhparent
 		join pg_namespace pn on pn.oid = p.relnamespace
-		where not c.relispartition and `+joinedLater+` group by c.oid`)
-	if err != nil {
-		return fmt.Errorf("look for joined children: %w", err)
-	}
-	children := map[uint32]*joined{}
+		where not c.relispartition and ` + joinedLater + ` group by c.oid`
+}()
+
+func (r *recordedDatabase) readJoined(rows pgx.Rows) error {
+	r.joined = map[uint32]*joined{}
 	var oid uint32
 	var j joined
-	if _, err := pgx.ForEachRow(rows, []any{&oid, &j.parents, &j.notNull, &j.generated, &j.as}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&oid, &j.parents, &j.notNull, &j.generated, &j.as}, func() error {
 		child := j
-		children[oid] = &child
+		r.joined[oid] = &child
 		j = joined{} // the next one's lists must not be written over these
 		return nil
-	}); err != nil {
-		return fmt.Errorf("look for joined children: %w", err)
-	}
+	})
+	return err
+}
+
+// keepColumnOrder marks the tables that became children of others later. pg_dump
+// writes them with INHERITS, which puts the parents' columns first; made without
+// and joined later, they keep their order.
+func keepColumnOrder(entries []entry, children map[uint32]*joined) {
 	for i, e := range entries {
 		if child := children[e.oid]; child != nil && e.desc == "TABLE" && strings.Contains(e.sql, child.clause()) {
 			entries[i].joined = child
 		}
 	}
-	return nil
 }
 
 // plainSequences takes a word out of the sequences of identity columns that

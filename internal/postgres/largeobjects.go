@@ -188,40 +188,74 @@ func (d *databaseCopy) copyObjects(ctx context.Context) error {
 	}
 	d.result.Objects += w.sum.rows
 	d.result.Bytes += w.bytes
-	if err := d.giveObjects(ctx); err != nil {
-		return err
+	if w.sum.rows > 0 {
+		if err := d.giveObjects(ctx); err != nil {
+			return err
+		}
 	}
-	return d.recordDigest(ctx, "large objects", "", w.sum)
+	return d.recordDigest(ctx, objectsDigest, "", w.sum)
 }
 
 // giveObjects gives large objects their comments and owners.
 func (d *databaseCopy) giveObjects(ctx context.Context) error {
-	rows, err := d.source.Query(ctx, `select oid, pg_get_userbyid(lomowner)::text, coalesce(obj_description(oid, 'pg_largeobject'), '')
-		from pg_largeobject_metadata order by oid`)
-	if err != nil {
-		return classify(sourceSide, fmt.Errorf("read owners of large objects: %w", err))
-	}
-	batch := &pgx.Batch{}
-	var oid uint32
-	var owner, comment string
-	_, err = pgx.ForEachRow(rows, []any{&oid, &owner, &comment}, func() error {
-		if comment != "" {
-			batch.Queue(fmt.Sprintf("comment on large object %d is %s", oid, literal(comment)))
-		}
-		if to := d.adapted.mapped(owner); to != d.admin {
-			batch.Queue(fmt.Sprintf("alter large object %d owner to %s", oid, ident(to)))
-		}
-		if batch.Len() < objectBatch {
-			return nil
-		}
-		sent := batch
-		batch = &pgx.Batch{}
-		return d.target.SendBatch(ctx, sent).Close()
+	comments, owners := &gifts{d: d, batch: &pgx.Batch{}}, &gifts{d: d, batch: &pgx.Batch{}}
+	err := comments.give(ctx, objectComments, func(f *fact) string {
+		return "comment on large object " + f.object + " is " + literal(f.value)
 	})
-	if err == nil {
-		err = d.target.SendBatch(ctx, batch).Close()
-	}
 	if err != nil {
+		return err
+	}
+	return owners.give(ctx, catalogByName("large object"), func(f *fact) string {
+		if f.value == d.admin {
+			return ""
+		}
+		return "alter large object " + f.object + " owner to " + ident(f.value)
+	})
+}
+
+// objectComments are the comments on large objects, those with a low number too,
+// which the catalog of comments takes for the server's own.
+var objectComments = catalog{kind: "comment on large object", query: always("select d.objoid::text, 'comment', d.description, '' from pg_description d join pg_largeobject_metadata o on o.oid = d.objoid where d.classoid = 'pg_largeobject'::regclass")}
+
+// gifts are statements about many large objects, one for a fact.
+type gifts struct {
+	d     *databaseCopy
+	batch *pgx.Batch
+}
+
+func (g *gifts) give(ctx context.Context, c catalog, statement func(*fact) string) error {
+	raw, err := g.d.record.facts.facts(ctx, c)
+	if err != nil {
+		return classify(sourceSide, err)
+	}
+	defer raw.close()
+	facts, err := c.named(raw, g.d.adapted.naming())
+	if err != nil {
+		return classify(sourceSide, err)
+	}
+	for {
+		f, err := facts.next()
+		if err != nil {
+			return classify(sourceSide, err)
+		}
+		if f == nil {
+			return g.send(ctx)
+		}
+		if sql := statement(f); sql != "" {
+			g.batch.Queue(sql)
+		}
+		if g.batch.Len() >= objectBatch {
+			if err := g.send(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (g *gifts) send(ctx context.Context) error {
+	sent := g.batch
+	g.batch = &pgx.Batch{}
+	if err := g.d.target.SendBatch(ctx, sent).Close(); err != nil {
 		return classify(targetSide, fmt.Errorf("give large objects to their owners: %w", err))
 	}
 	return nil

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -33,33 +32,26 @@ union select a.attrelid, false from pg_constraint o join called c on c.classid =
 union select m.attrelid, true from made m join called c on c.classid = 'pg_attrdef'::regclass and c.objid = m.def or c.classid = 'pg_class'::regclass and c.objid = m.attrelid and c.objsubid = m.attnum
 order by 2`
 
-// findLeaning finds the tables that lean on others.
-func (d *databaseCopy) findLeaning(ctx context.Context) error {
-	rows, err := d.source.Query(ctx, leaningTables)
-	if err != nil {
-		return fmt.Errorf("look for tables that lean on others: %w", err)
-	}
-	d.leaning = map[uint32]leaning{}
+// readLeaning reads the tables that lean on others.
+func (r *recordedDatabase) readLeaning(rows pgx.Rows) error {
+	r.leaning = map[uint32]leaning{}
 	var oid uint32
 	var computed bool
-	_, err = pgx.ForEachRow(rows, []any{&oid, &computed}, func() error {
-		d.leaning[oid] = leansToJudge
+	_, err := pgx.ForEachRow(rows, []any{&oid, &computed}, func() error {
+		r.leaning[oid] = leansToJudge
 		if computed {
-			d.leaning[oid] = leansToCompute
+			r.leaning[oid] = leansToCompute
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("look for tables that lean on others: %w", err)
-	}
-	return nil
+	return err
 }
 
 // byLeaning gives the tables that lean on no other, those whose rows a function
 // judges, and those whose rows one computes.
 func (d *databaseCopy) byLeaning() (plain, judged, computed []table) {
-	for _, t := range d.tables {
-		switch d.leaning[t.oid] {
+	for _, t := range d.record.tables {
+		switch d.record.leaning[t.oid] {
 		case leansToJudge:
 			judged = append(judged, t)
 		case leansToCompute:

@@ -11,15 +11,31 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// memberList is the access list of an object that CREATE EXTENSION or initdb
-// made: what it is, and what it was made with. As pg_dump does, only the
-// difference is carried: the newer server, or the newer script, knows best what
-// its objects are made with.
-type memberList struct {
+// memberFact is the access list of an object that CREATE EXTENSION or initdb
+// made, its roles marked: what it is, and what it was made with. As pg_dump does,
+// only the difference is carried: the newer server, or the newer script, knows best
+// what its objects are made with.
+type memberFact struct {
 	object, column string // as GRANT names them
 	extension      string // "" where the server itself made it
-	owner          string
-	have, made     []privilege
+	owner          string // on its own side
+	have, made     string
+}
+
+// memberList is a memberFact in the target's role names.
+type memberList struct {
+	object, column, extension, owner string
+	have, made                       []privilege
+}
+
+// members gives lists in the target's role names.
+func (n naming) members(facts []memberFact) []memberList {
+	lists := make([]memberList, len(facts))
+	for i, f := range facts {
+		lists[i] = memberList{object: f.object, column: f.column, extension: f.extension, owner: f.owner,
+			have: parsePrivileges(n.accessList(f.have)), made: parsePrivileges(n.accessList(f.made))}
+	}
+	return lists
 }
 
 // The objects of extensions and of the server that can have an access list.
@@ -36,8 +52,8 @@ var memberLists = `select m.object, m.part, coalesce(e.extname::text, ''), pg_ge
 			union all select 'pg_class'::regclass, c.oid, a.attnum, 'table ' || c.oid::regclass, quote_ident(a.attname), c.relowner, a.attacl, 'c', 0
 				from pg_class c join pg_attribute a on a.attrelid = c.oid and not a.attisdropped left join pg_init_privs i on i.classoid = 'pg_class'::regclass and i.objoid = c.oid and i.objsubid = a.attnum
 				where c.relkind in ('r', 'p', 'v', 'm', 'f') and (a.attacl is not null or i.objoid is not null)
-			union all select 'pg_proc'::regclass, p.oid, 0, 'routine ' || p.oid::regprocedure, '', p.proowner, p.proacl, 'f', 0 from pg_proc p where p.proacl is not null or 'routine ' || p.oid::regprocedure = any($3)
-			union all select 'pg_type'::regclass, t.oid, 0, 'type ' || t.oid::regtype, '', t.typowner, t.typacl, 'T', 0 from pg_type t where t.typacl is not null or 'type ' || t.oid::regtype = any($3)
+			union all select 'pg_proc'::regclass, p.oid, 0, 'routine ' || p.oid::regprocedure, '', p.proowner, p.proacl, 'f', 0 from pg_proc p where p.proacl is not null or 'routine ' || p.oid::regprocedure = any($1)
+			union all select 'pg_type'::regclass, t.oid, 0, 'type ' || t.oid::regtype, '', t.typowner, t.typacl, 'T', 0 from pg_type t where t.typacl is not null or 'type ' || t.oid::regtype = any($1)
 			union all select 'pg_namespace'::regclass, n.oid, 0, 'schema ' || quote_ident(n.nspname), '', n.nspowner, n.nspacl, 'n', n.oid from pg_namespace n where n.nspname <> 'public' and n.nspname !~ '^pg_(temp|toast)'
 			union all select 'pg_language'::regclass, l.oid, 0, 'language ' || quote_ident(l.lanname), '', l.lanowner, l.lanacl, 'l', 0 from pg_language l
 			union all select 'pg_foreign_data_wrapper'::regclass, w.oid, 0, 'foreign data wrapper ' || quote_ident(w.fdwname), '', w.fdwowner, w.fdwacl, 'F', 0 from pg_foreign_data_wrapper w
@@ -45,7 +61,7 @@ var memberLists = `select m.object, m.part, coalesce(e.extname::text, ''), pg_ge
 	left join pg_depend d on d.classid = m.classid and d.objid = m.objid and d.deptype = 'e' and d.refclassid = 'pg_extension'::regclass
 	left join pg_extension e on e.oid = d.refobjid
 	where (e.oid is not null or m.objid < 16384)
-	and (m.object = any($3) or exists ((select unnest(m.acl) except select unnest(m.was)) union all (select unnest(m.was) except select unnest(m.acl))))
+	and (m.object = any($1) or exists ((select unnest(m.acl) except select unnest(m.was)) union all (select unnest(m.was) except select unnest(m.acl))))
 	order by 1, 2`
 
 func memberAccess(acl string) string {
@@ -54,22 +70,20 @@ func memberAccess(acl string) string {
 
 // readMembers reads the access lists of members that are not as they were made,
 // and those of the objects that are named.
-func (s side) readMembers(ctx context.Context, named []string) ([]memberList, error) {
-	from, to := s.ownerLists()
-	rows, err := s.conn.Query(ctx, "with roles(f, t) as (select * from unnest($1::text[], $2::text[])) "+memberLists, from, to, named)
+func (s side) readMembers(ctx context.Context, named []string) ([]memberFact, error) {
+	rows, err := s.conn.Query(ctx, memberLists, named)
 	if err != nil {
 		return nil, fmt.Errorf("read privileges of extensions and the server: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m memberList, err error) {
-		var have, made string
-		err = row.Scan(&m.object, &m.column, &m.extension, &m.owner, &have, &made)
-		m.have, m.made = parsePrivileges(have), parsePrivileges(made)
-		return m, err
-	})
+	list, err := pgx.CollectRows(rows, scanMember)
 	if err != nil {
 		return nil, fmt.Errorf("read privileges of extensions and the server: %w", err)
 	}
 	return list, nil
+}
+
+func scanMember(row pgx.CollectableRow) (m memberFact, err error) {
+	return m, row.Scan(&m.object, &m.column, &m.extension, &m.owner, &m.have, &m.made)
 }
 
 // granted and revoked are what somebody did to the list since it was made.
@@ -116,7 +130,7 @@ func (s *server) leftPrivileges(ctx context.Context, conn *pgx.Conn, database st
 		return nil, err
 	}
 	var left []mover.Uncarried
-	for _, m := range members {
+	for _, m := range (naming{}).members(members) {
 		of := "the server's own"
 		if m.extension != "" {
 			of = "extension " + m.extension
@@ -137,7 +151,7 @@ func (m *job) leftMissing(ctx context.Context, f *copyFacts) ([]mover.Uncarried,
 		list, err := side{conn: conn, version: m.source.version}.readMembers(ctx, nil)
 		mu.Lock()
 		defer mu.Unlock()
-		for _, one := range list {
+		for _, one := range (naming{}).members(list) {
 			if one.extension == "" {
 				changed[one.object] = one
 			}
@@ -172,21 +186,18 @@ type memberPending struct {
 
 // comparedMembers tells what of the source's changes the target does not have,
 // and what was changed on the target only.
-func comparedMembers(ctx context.Context, source, target side) ([]memberPending, error) {
-	want, err := source.readMembers(ctx, nil)
-	if err != nil {
-		return nil, classify(sourceSide, err)
-	}
+func comparedMembers(ctx context.Context, want []memberList, target side) ([]memberPending, error) {
 	var names []string
 	wanted := map[[2]string]memberList{}
 	for _, m := range want {
 		names = append(names, m.object)
 		wanted[[2]string{m.object, m.column}] = m
 	}
-	have, err := target.readMembers(ctx, names)
+	facts, err := target.readMembers(ctx, names)
 	if err != nil {
 		return nil, classify(targetSide, err)
 	}
+	have := naming{}.members(facts)
 	there := map[[2]string]memberList{}
 	for _, m := range have {
 		there[[2]string{m.object, m.column}] = m
@@ -224,7 +235,7 @@ func (d *databaseCopy) syncMembers(ctx context.Context) error {
 	if !d.adapted.targetSuperuser {
 		return nil
 	}
-	pending, err := comparedMembers(ctx, side{conn: d.source, version: d.job.source.version, owners: d.adapted.owners}, side{conn: d.target, version: d.job.target.version})
+	pending, err := comparedMembers(ctx, d.adapted.naming().members(d.record.members), d.targetSide(d.target))
 	if err != nil {
 		return err
 	}
@@ -264,7 +275,7 @@ func (d *databaseProof) compareMemberPrivileges(ctx context.Context) error {
 	if !d.facts.adapted.targetSuperuser {
 		return nil
 	}
-	pending, err := comparedMembers(ctx, side{conn: d.sourceConn, version: d.source.version, owners: d.facts.adapted.owners}, side{conn: d.targetConn, version: d.target.version})
+	pending, err := comparedMembers(ctx, d.facts.adapted.naming().members(d.record.members), d.targetSide(d.targetConn))
 	if err != nil {
 		return err
 	}

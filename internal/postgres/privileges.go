@@ -58,11 +58,7 @@ func (d *databaseCopy) syncPrivileges(ctx context.Context) error {
 			return err
 		}
 	}
-	defaults, err := d.defaultPrivileges(ctx)
-	if err != nil {
-		return err
-	}
-	if err := d.execAll(ctx, defaults); err != nil {
+	if err := d.execAll(ctx, defaultStatements(d.record.defaults, d.adapted.naming())); err != nil {
 		return err
 	}
 	if err := d.syncCatalog(ctx, "privilege", schemas); err != nil {
@@ -112,8 +108,7 @@ func (d *databaseCopy) execAll(ctx context.Context, statements []string) error {
 }
 
 func (d *databaseCopy) compareCatalog(ctx context.Context, name string, differ func(want, have *fact) error) (int, error) {
-	return compareFacts(ctx, catalogByName(name), side{conn: d.source, version: d.job.source.version, owners: d.adapted.owners},
-		side{conn: d.target, version: d.job.target.version}, differ)
+	return compareFacts(ctx, catalogByName(name), d.record.facts, d.targetSide(d.target), d.adapted.naming(), differ)
 }
 
 // grants are the statements that turn one access list into another. All is
@@ -190,40 +185,41 @@ func firstWords(sql string) string {
 	return sql
 }
 
-// defaultPrivileges are the statements that make ALTER DEFAULT PRIVILEGES the
-// same: what the source has over PostgreSQL's own default.
-func (d *databaseCopy) defaultPrivileges(ctx context.Context) ([]string, error) {
-	rows, err := d.source.Query(ctx, `select pg_get_userbyid(a.defaclrole)::text, coalesce(n.nspname::text, ''), a.defaclobjtype::text,
-			coalesce((select array_agg(concat_ws($1, case x.grantee when 0 then '' else pg_get_userbyid(x.grantee)::text end, x.privilege_type, '',
-				case when x.is_grantable then 't' else 'f' end)) from aclexplode(a.defaclacl) x), '{}')
-		from pg_default_acl a left join pg_namespace n on n.oid = a.defaclnamespace order by 1, 2, 3`, fieldSep)
-	if err != nil {
-		return nil, classify(sourceSide, fmt.Errorf("read default privileges: %w", err))
-	}
+// defaultPrivileges is one of ALTER DEFAULT PRIVILEGES: what a role gives over
+// PostgreSQL's own default.
+type defaultPrivileges struct {
+	role, schema, kind string
+	items              []string
+}
+
+const defaultsQuery = `select pg_get_userbyid(a.defaclrole)::text, coalesce(n.nspname::text, ''), a.defaclobjtype::text,
+		coalesce((select array_agg(concat_ws($1, case x.grantee when 0 then '' else pg_get_userbyid(x.grantee)::text end, x.privilege_type, '',
+			case when x.is_grantable then 't' else 'f' end)) from aclexplode(a.defaclacl) x), '{}')
+	from pg_default_acl a left join pg_namespace n on n.oid = a.defaclnamespace order by 1, 2, 3`
+
+func scanDefaults(row pgx.CollectableRow) (p defaultPrivileges, err error) {
+	return p, row.Scan(&p.role, &p.schema, &p.kind, &p.items)
+}
+
+// defaultStatements make ALTER DEFAULT PRIVILEGES the same.
+func defaultStatements(defaults []defaultPrivileges, n naming) (statements []string) {
 	kinds := map[string]string{"r": "tables", "S": "sequences", "f": "functions", "T": "types", "n": "schemas"}
-	var statements []string
-	var role, schema, kind string
-	var items []string
-	_, err = pgx.ForEachRow(rows, []any{&role, &schema, &kind, &items}, func() error {
-		role = d.adapted.mapped(role)
+	for _, d := range defaults {
+		role, kind := n.role(d.role), kinds[d.kind]
 		head := "alter default privileges for role " + ident(role)
-		if schema != "" {
-			head += " in schema " + ident(schema)
+		if d.schema != "" {
+			head += " in schema " + ident(d.schema)
 		} else { // a global list replaces the built-in one, so take that away
-			statements = append(statements, fmt.Sprintf("%s revoke all on %s from public", head, kinds[kind]),
-				fmt.Sprintf("%s revoke all on %s from %s", head, kinds[kind], ident(role)))
+			statements = append(statements, fmt.Sprintf("%s revoke all on %s from public", head, kind),
+				fmt.Sprintf("%s revoke all on %s from %s", head, kind, ident(role)))
 		}
-		for _, p := range parsePrivileges(strings.Join(items, itemSep)) {
-			sql := fmt.Sprintf("%s grant %s on %s to %s", head, p.name, kinds[kind], grantee(d.adapted.mapped(p.grantee)))
-			if p.option && d.adapted.mapped(p.grantee) != role {
+		for _, p := range parsePrivileges(strings.Join(d.items, itemSep)) {
+			sql := fmt.Sprintf("%s grant %s on %s to %s", head, p.name, kind, grantee(n.role(p.grantee)))
+			if p.option && n.role(p.grantee) != role {
 				sql += " with grant option"
 			}
 			statements = append(statements, sql)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, classify(sourceSide, fmt.Errorf("read default privileges: %w", err))
 	}
-	return statements, nil
+	return statements
 }

@@ -208,8 +208,12 @@ func (p *proof) compareInside(ctx context.Context, d database, snapshot string) 
 	return p.source.with(ctx, d.name, func(source *pgx.Conn) error {
 		return p.target.with(ctx, p.facts.adapted.there(d.name), func(target *pgx.Conn) error {
 			dp := &databaseProof{proof: p, database: d.name, snapshot: snapshot, sourceConn: source, targetConn: target}
-			if err := dp.begin(ctx, ""); err != nil {
+			err := dp.begin(ctx, "")
+			if err != nil {
 				return err
+			}
+			if dp.record, err = p.from().record(ctx, p.sourceSide(source), d); err != nil {
+				return classify(sourceSide, err)
 			}
 			return dp.run(ctx)
 		})

@@ -38,14 +38,13 @@ func (u unlike) oneSided() bool { return u.want == nil || u.have == nil }
 func (d *databaseProof) compareCatalog(ctx context.Context, c catalog) error {
 	d.progress.Add(c.kind, 0)
 	var list []unlike
-	n, err := compareFacts(ctx, c, side{conn: d.sourceConn, version: d.source.version, owners: d.facts.adapted.owners},
-		side{conn: d.targetConn, version: d.target.version}, func(want, have *fact) error {
-			u := unlike{want: want, have: have}
-			if !d.facts.adapted.keptFact(d.database, u.any()) { // the plan said so, see adaptPublic
-				list = append(list, u)
-			}
-			return nil
-		})
+	n, err := compareFacts(ctx, c, d.record.facts, d.targetSide(d.targetConn), d.facts.adapted.naming(), func(want, have *fact) error {
+		u := unlike{want: want, have: have}
+		if !d.facts.adapted.keptFact(d.database, u.any()) { // the plan said so, see adaptPublic
+			list = append(list, u)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
@@ -58,6 +57,10 @@ func (d *databaseProof) compareCatalog(ctx context.Context, c catalog) error {
 			d.nameMissing(c, u.any(), u.have == nil, bestValue(c, list, object))
 		}
 	}
+	relatives, err := d.relatives(ctx, c, list)
+	if err != nil {
+		return err
+	}
 	named := map[[2]string]bool{}
 	for _, u := range list {
 		f := u.any()
@@ -65,7 +68,7 @@ func (d *databaseProof) compareCatalog(ctx context.Context, c catalog) error {
 		switch {
 		case missing[f.object]:
 		case !u.oneSided():
-			if err := d.compareText(ctx, c, u); err != nil {
+			if err := d.compareText(ctx, c, u, relatives); err != nil {
 				return err
 			}
 		case !named[key]:
@@ -78,8 +81,8 @@ func (d *databaseProof) compareCatalog(ctx context.Context, c catalog) error {
 
 // compareText names a fact that differs, unless the target reads the source's
 // text as what it has.
-func (d *databaseProof) compareText(ctx context.Context, c catalog, u unlike) error {
-	alike, why, err := d.readsAlike(ctx, c, u.want, u.have)
+func (d *databaseProof) compareText(ctx context.Context, c catalog, u unlike, relatives relativeTexts) error {
+	alike, why, err := d.readsAlike(ctx, c, u.want, u.have, relatives)
 	if err != nil || alike {
 		return err
 	}
@@ -89,6 +92,21 @@ func (d *databaseProof) compareText(ctx context.Context, c catalog, u unlike) er
 	}
 	d.differ(d.database, c.kind, u.want.object, what, c.shown(u.want, u.want.value), c.shown(u.have, u.have.value))
 	return nil
+}
+
+// relatives gives the relative texts of the facts that both sides say otherwise.
+func (d *databaseProof) relatives(ctx context.Context, c catalog, list []unlike) (texts relativeTexts, err error) {
+	var want, have []string
+	for _, u := range list {
+		if r, _, ok := c.readingOf(u.any()); ok && r.relative != "" && !u.oneSided() {
+			want, have = append(want, u.want.of), append(have, u.have.of)
+		}
+	}
+	if texts.source, err = d.record.facts.relative(ctx, c, want); err != nil {
+		return texts, classify(sourceSide, err)
+	}
+	texts.target, err = d.targetSide(d.targetConn).relative(ctx, c, have)
+	return texts, classify(targetSide, err)
 }
 
 // optional tells a fact that an object may say or not: it is named itself where

@@ -16,7 +16,8 @@ import (
 type databaseProof struct {
 	*proof
 	database   string
-	snapshot   string // that the source is read under, empty for one of our own
+	record     *recordedDatabase // of the source
+	snapshot   string            // that the source is read under, empty for one of our own
 	sourceConn *pgx.Conn
 	targetConn *pgx.Conn
 	scratch    *pgx.Conn // where the target reads texts in, see reading
@@ -44,6 +45,24 @@ func (d *databaseProof) run(ctx context.Context) error {
 	return nil
 }
 
+// The kinds of digests: what the copy read on its way, and what only a proof reads.
+const (
+	tableDigest   = "table"
+	storedDigest  = "table with its stored generated columns"
+	viewDigest    = "materialized view"
+	objectsDigest = "large objects"
+)
+
+// known is the digest of what the source holds, if it was taken before: by the copy
+// on its way, or when the source was recorded.
+func (d *databaseProof) known(kind, object string) (digest, bool) {
+	if sum, ok := d.recorded[[3]string{d.database, kind, object}]; ok {
+		return sum, true
+	}
+	sum, ok := d.record.digests[[2]string{kind, object}]
+	return sum, ok
+}
+
 func plural(kind string) string {
 	switch {
 	case strings.HasSuffix(kind, "ex"):
@@ -57,7 +76,7 @@ func plural(kind string) string {
 }
 
 func (d *databaseProof) compareSequences(ctx context.Context) error {
-	want, err := listSequences(ctx, d.sourceConn)
+	want, err := d.record.positions(ctx, d.sourceConn)
 	if err != nil {
 		return classify(sourceSide, err)
 	}
@@ -89,10 +108,7 @@ func (s sequence) position() string {
 // compareTables compares row counts and digests. The target is always read
 // again; the source only when the digests of the copy cannot be trusted.
 func (d *databaseProof) compareTables(ctx context.Context) error {
-	tables, err := listTables(ctx, d.sourceConn)
-	if err != nil {
-		return classify(sourceSide, err)
-	}
+	tables := d.record.tables
 	onTarget, err := listTables(ctx, d.targetConn)
 	if err != nil {
 		return classify(targetSide, err)
@@ -121,7 +137,13 @@ func (d *databaseProof) compareTables(ctx context.Context) error {
 				if !ok {
 					continue // named by the catalog of tables
 				}
-				if err := r.compare(gctx, tables[i], other); err != nil {
+				t, kind := tables[i], tableDigest
+				if len(t.stored) > 0 { // the target has computed them itself, and the copy has not read them
+					t, kind = t.withStored(), storedDigest
+					r.Compared("tables with stored generated columns compared", 1)
+				}
+				want, ok := d.known(kind, t.object())
+				if err := r.compare(gctx, t, other, want, ok); err != nil {
 					return fmt.Errorf("compare table %s: %w", tables[i].shown(), err)
 				}
 			}
@@ -146,13 +168,9 @@ func (r *reader) close(ctx context.Context) {
 	}
 }
 
-func (r *reader) compare(ctx context.Context, t, other table) error {
-	want, ok := r.recorded[[3]string{r.database, "table", t.object()}]
-	if len(t.stored) > 0 { // the target has computed them itself, and the copy has not read them
-		t, ok = t.withStored(), false
-		r.Compared("tables with stored generated columns compared", 1)
-	}
-	if !ok {
+// compare compares a table with the source's, whose digest may be known.
+func (r *reader) compare(ctx context.Context, t, other table, want digest, known bool) error {
+	if !known {
 		var err error
 		if want, err = r.read(ctx, r.proof.source, &r.source, t, t); err != nil {
 			return err

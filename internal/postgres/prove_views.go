@@ -15,11 +15,7 @@ import (
 // time, because it asks for the time, cannot be compared and is counted as
 // such.
 func (d *databaseProof) compareMatviews(ctx context.Context) error {
-	views, err := listMatviews(ctx, d.sourceConn)
-	if err != nil {
-		return classify(sourceSide, err)
-	}
-	for _, v := range views {
+	for _, v := range d.record.matviews {
 		if !v.populated {
 			continue
 		}
@@ -64,6 +60,9 @@ func (d *databaseProof) compareMatview(ctx context.Context, v matview) error {
 func (d *databaseProof) readView(ctx context.Context, path string, v matview) (want, have digest, err error) {
 	if have, err = d.readQuery(ctx, d.target, path, "table "+v.object); err != nil {
 		return want, have, err
+	}
+	if want, ok := d.known(viewDigest, v.object); ok {
+		return want, have, nil
 	}
 	want, err = d.readQuery(ctx, d.source, path, "table "+v.object)
 	return want, have, err
@@ -135,7 +134,7 @@ func (d *databaseProof) readQuery(ctx context.Context, s *server, path, query st
 // and privileges are in the catalogs.
 func (d *databaseProof) compareObjects(ctx context.Context) error {
 	d.progress.Enter("compare large objects", d.database, 0)
-	want, ok := d.recorded[[3]string{d.database, "large objects", ""}]
+	want, ok := d.known(objectsDigest, "")
 	if !ok {
 		var err error
 		if want, err = objectsOf(ctx, d.sourceConn, nil); err != nil {

@@ -26,14 +26,14 @@ func defaultPublic(version int) publicSchema {
 
 const publicComment = "standard public schema"
 
-// readPublic reads the schema public of every database of the source, in the
-// target's role names; a database without one has no entry. It also says which
-// tables are left behind, for the same session is open.
-func (m *job) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSchema, []string, error) {
+// readPublic reads the schema public of every database of the source, its roles
+// marked; a database without one has no entry. It also says which tables are left
+// behind, for the same session is open.
+func (m *job) readPublic(ctx context.Context, f *sideFacts) error {
 	found := map[string]publicSchema{}
 	var left []string
 	var mu sync.Mutex
-	err := m.source.each(ctx, databaseNames(f.source.databases), func(ctx context.Context, name string, conn *pgx.Conn) error {
+	err := m.source.each(ctx, databaseNames(f.databases), func(ctx context.Context, name string, conn *pgx.Conn) error {
 		tables, err := readLeftTables(ctx, conn, name)
 		if err != nil {
 			return err
@@ -41,45 +41,67 @@ func (m *job) readPublic(ctx context.Context, f *copyFacts) (map[string]publicSc
 		mu.Lock()
 		left = append(left, tables...)
 		mu.Unlock()
-		s := side{conn: conn, version: m.source.version, owners: f.adapted.owners}
-		var p publicSchema
-		from, to := s.ownerLists()
-		err = conn.QueryRow(ctx, "with roles(f, t) as (select * from unnest($1::text[], $2::text[])) select o, coalesce(a, ''), c from (select "+
-			schemaOwner()+" as o, coalesce(obj_description(n.oid, 'pg_namespace'), '') as c, (select q.value from ("+granted(privilegeFacts)(s.version, s.version)+") q(object, what, value, of) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x",
-			from, to).Scan(&p.owner, &p.acl, &p.comment)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
+		rows, err := conn.Query(ctx, publicQuery(m.source.version))
+		var r recordedDatabase
+		if err == nil {
+			err = r.readPublic(rows)
 		}
 		if err != nil {
 			return fmt.Errorf("read schema public of database %q: %w", name, err)
 		}
+		if r.public == nil {
+			return nil
+		}
 		mu.Lock()
 		defer mu.Unlock()
-		found[name] = p
+		found[name] = *r.public
 		return nil
 	})
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	slices.Sort(left)
-	return found, left, nil
+	f.public, f.left = found, left
+	return nil
+}
+
+// publicQuery reads the schema public, its roles marked.
+func publicQuery(version int) string {
+	return "select o, coalesce(a, ''), c from (select " + schemaOwner() + " as o, coalesce(obj_description(n.oid, 'pg_namespace'), '') as c, (select q.value from (" +
+		granted(privilegeFacts)(version, version) + ") q(object, what, value, of) where q.object = 'schema public') as a from pg_namespace n where n.nspname = 'public') x"
+}
+
+func (r *recordedDatabase) readPublic(rows pgx.Rows) error {
+	p, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (p publicSchema, err error) {
+		return p, row.Scan(&p.owner, &p.acl, &p.comment)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	r.public = &p
+	return err
 }
 
 // adaptPublic finds the databases whose schema public is not as in a new
 // database on the target, and notes those where we may not change it.
 func (m *job) adaptPublic(ctx context.Context, f *copyFacts) error {
-	schemas, left, err := m.readPublic(ctx, f)
-	if err != nil {
-		return err
+	if f.source.public == nil {
+		if err := m.readPublic(ctx, &f.source); err != nil {
+			return err
+		}
 	}
-	f.adapted.lines = append(f.adapted.lines, left...)
-	f.adapted.public = schemas
+	f.adapted.lines = append(f.adapted.lines, f.source.left...)
+	f.adapted.public = map[string]publicSchema{}
+	n := f.adapted.naming()
+	for name, p := range f.source.public {
+		f.adapted.public[name] = publicSchema{owner: n.marked(p.owner), acl: n.accessList(p.acl), comment: p.comment}
+	}
 	f.adapted.keptPublic = map[string]bool{}
 	if f.target.admin.superuser || m.target.version >= 150000 {
 		return nil
 	}
 	for _, d := range f.source.databases {
-		have, ok := schemas[d.name]
+		have, ok := f.adapted.public[d.name]
 		if ok && have == defaultPublic(m.target.version) {
 			continue
 		}

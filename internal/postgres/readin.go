@@ -42,12 +42,14 @@ type reading struct {
 	// print is the query for what the target then has: its text, or its OID where
 	// there is a relative text.
 	print string
-	// relative is the query for the text of an object whose printed form names
-	// its table. It is asked on either side with the table's schema in front of
+	// relative is the SQL for the text of an object whose printed form names its
+	// table. It is asked on either side with the table's schema in front of
 	// everything, which has that name printed and read without a schema; so it
 	// is the clone's name where the scratch schema stands in front. Whatever the
-	// schema holds is found first there, hence the query names pg_catalog.
+	// schema holds is found first there, hence the SQL names pg_catalog.
 	relative string
+	// schemas is the query for the schemas of the tables of such objects.
+	schemas string
 }
 
 const given = "with the(oid, n, scratch, text) as (select $1::pg_catalog.oid, $2::pg_catalog.int4, $3::pg_catalog.text, $4::pg_catalog.text) "
@@ -77,28 +79,28 @@ func (c catalog) readingOf(f *fact) (reading, int, bool) {
 
 // readsAlike tells whether the target makes of the source's text what it has
 // itself, and if it can make nothing of it, why.
-func (d *databaseProof) readsAlike(ctx context.Context, c catalog, want, have *fact) (alike bool, why string, err error) {
+func (d *databaseProof) readsAlike(ctx context.Context, c catalog, want, have *fact, relatives relativeTexts) (alike bool, why string, err error) {
 	r, n, ok := c.readingOf(want)
 	if !ok || want.value == "" || have.value == "" {
 		return false, "", nil
 	}
 	d.Compared("texts read in by the target", 1)
-	text, printed, schema := want.value, have.value, ""
+	text, printed := relativeText{text: want.value}, relativeText{text: have.value}
 	p := place{n: n}
 	if p.oid, err = have.oid(); err != nil {
 		return false, "", err
 	}
 	if r.relative != "" {
-		if text, schema, err = r.ofFact(ctx, d.sourceConn, want); err != nil {
+		if text, err = relatives.source.of(want); err != nil {
 			return false, "", classify(sourceSide, err)
 		}
-		if printed, _, err = r.ofFact(ctx, d.targetConn, have); err != nil {
+		if printed, err = relatives.target.of(have); err != nil {
 			return false, "", classify(targetSide, err)
 		}
 	}
-	p.text = text
+	p.text = text.text
 	var again string
-	for _, try := range r.tries(schema, d.facts.adapted.appPath(d.facts.adapted.there(d.database))) {
+	for _, try := range r.tries(text.schema, d.facts.adapted.appPath(d.facts.adapted.there(d.database))) {
 		again, err = d.readIn(ctx, r, p, try)
 		if !errors.As(err, new(*unreadError)) {
 			break
@@ -110,7 +112,7 @@ func (d *databaseProof) readsAlike(ctx context.Context, c catalog, want, have *f
 	if err != nil {
 		return false, "", classify(targetSide, fmt.Errorf("read in %s of %s %s: %w", want.what, c.kind, want.object, err))
 	}
-	return again == printed, "", nil
+	return again == printed.text, "", nil
 }
 
 // try is one way to read a text in.
@@ -144,31 +146,12 @@ func (f *fact) oid() (uint32, error) {
 	return uint32(oid), nil
 }
 
-// ofFact gives a fact's relative text and its table's schema.
-func (r reading) ofFact(ctx context.Context, conn *pgx.Conn, f *fact) (text, schema string, err error) {
-	var p place
-	var table uint32
-	if p.oid, err = f.oid(); err != nil {
-		return "", "", err
-	}
-	if err = p.ask(ctx, conn, r.table, &table); err == nil {
-		err = (place{oid: table}).ask(ctx, conn, "select n.nspname::text from the join pg_class c on c.oid = the.oid join pg_namespace n on n.oid = c.relnamespace", &schema)
-	}
-	if err == nil {
-		text, err = r.printed(ctx, conn, p, ident(schema)+", pg_catalog")
-	}
-	if err != nil {
-		return "", "", fmt.Errorf("print %s of %s: %w", f.what, f.object, err)
-	}
-	return text, schema, nil
-}
-
 // printed asks for the relative text of an object with a path in front.
 func (r reading) printed(ctx context.Context, conn *pgx.Conn, p place, path string) (text string, err error) {
 	if _, err := conn.Exec(ctx, "set local search_path = "+path); err != nil {
 		return "", err
 	}
-	if err := p.ask(ctx, conn, r.relative, &text); err != nil {
+	if err := p.ask(ctx, conn, "select "+r.relative+" from the", &text); err != nil {
 		return "", err
 	}
 	_, err = conn.Exec(ctx, "set local search_path = pg_catalog")

@@ -94,13 +94,15 @@ var (
 		table:    "select r.ev_class from the join pg_rewrite r on r.oid = the.oid",
 		make:     "select the.text from the",
 		print:    "select r.oid::text from the join pg_class c on c.relnamespace = " + inScratch + " join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'",
-		relative: "select pg_catalog.pg_get_ruledef(the.oid, true) from the",
+		relative: "pg_catalog.pg_get_ruledef(the.oid, true)",
+		schemas:  schemasOf("pg_rewrite r on r.oid = the.oid join pg_class c on c.oid = r.ev_class"),
 	}
 	readTrigger = reading{
 		table:    "select t.tgrelid from the join pg_trigger t on t.oid = the.oid",
 		make:     "select the.text from the",
 		print:    "select t.oid::text from the join pg_class c on c.relnamespace = " + inScratch + " join pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal",
-		relative: "select pg_catalog.pg_get_triggerdef(the.oid, true) from the",
+		relative: "pg_catalog.pg_get_triggerdef(the.oid, true)",
+		schemas:  schemasOf("pg_trigger t on t.oid = the.oid join pg_class c on c.oid = t.tgrelid"),
 	}
 )
 

@@ -16,6 +16,8 @@ type role struct {
 	validUntil, verifier, comment                                       string
 	// kept tells a role that the target has of its own: it stays as it is there.
 	kept bool
+	// spelled is the name as the server writes it as an identifier.
+	spelled string
 }
 
 // membership is a role's membership in another.
@@ -63,14 +65,14 @@ func readGlobals(ctx context.Context, conn *pgx.Conn, superuser bool, version in
 	}
 	rows, err := conn.Query(ctx, `select r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
 		r.rolreplication, r.rolbypassrls, r.rolconnlimit, coalesce(r.rolvaliduntil::text, ''), `+verifier+`,
-		coalesce(shobj_description(r.oid, 'pg_authid'), '')
+		coalesce(shobj_description(r.oid, 'pg_authid'), ''), quote_ident(r.rolname)
 		from `+from+` r where r.rolname !~ '^pg_' and `+notRehearsed("r.rolname", "$1")+` order by r.rolname collate "C"`, rehearsal)
 	if err != nil {
 		return g, fmt.Errorf("read roles: %w", err)
 	}
 	g.roles, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r role, err error) {
 		err = row.Scan(&r.name, &r.super, &r.inherit, &r.createRole, &r.createDB, &r.login, &r.replication, &r.bypassRLS,
-			&r.connLimit, &r.validUntil, &r.verifier, &r.comment)
+			&r.connLimit, &r.validUntil, &r.verifier, &r.comment, &r.spelled)
 		return r, err
 	})
 	if err != nil {

@@ -21,6 +21,9 @@ type job struct {
 	target   *server
 	token    string
 	progress *mover.Reporter
+	// origin is where what copy and proof know of the source comes from, nil for
+	// the source itself.
+	origin origin
 	// patience is how long a server may keep silent.
 	patience time.Duration
 }

@@ -107,16 +107,20 @@ type extension struct{ name, version, schema string }
 // making, which respects what needs what. An extension that brings its own
 // schema has none to be asked for.
 func listExtensions(ctx context.Context, conn *pgx.Conn) ([]extension, error) {
-	rows, err := conn.Query(ctx, `select e.extname::text, e.extversion, case when exists (select from pg_depend d
-			where d.classid = 'pg_namespace'::regclass and d.objid = e.extnamespace and d.deptype = 'e' and d.refobjid = e.oid)
-			then '' else n.nspname::text end
-		from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.oid >= 16384 order by e.oid`)
+	rows, err := conn.Query(ctx, extensionsOf)
 	if err != nil {
 		return nil, fmt.Errorf("list extensions: %w", err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e extension, err error) {
-		return e, row.Scan(&e.name, &e.version, &e.schema)
-	})
+	return pgx.CollectRows(rows, scanExtension)
+}
+
+const extensionsOf = `select e.extname::text, e.extversion, case when exists (select from pg_depend d
+		where d.classid = 'pg_namespace'::regclass and d.objid = e.extnamespace and d.deptype = 'e' and d.refobjid = e.oid)
+		then '' else n.nspname::text end
+	from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.oid >= 16384 order by e.oid`
+
+func scanExtension(row pgx.CollectableRow) (e extension, err error) {
+	return e, row.Scan(&e.name, &e.version, &e.schema)
 }
 
 // create installs the extension in the very version the source has.
@@ -133,12 +137,12 @@ func (e extension) create(ctx context.Context, conn *pgx.Conn) error {
 
 // restorePre makes what must be there before rows arrive, and gives what could
 // not be made yet: what only reads, a view or a function, may wait for them.
-func (d *databaseCopy) restorePre(ctx context.Context, extensions []extension) ([]task, error) {
+func (d *databaseCopy) restorePre(ctx context.Context) ([]task, error) {
 	isSchema := func(e entry) bool { return e.desc == "SCHEMA" && !e.isPublic() }
 	if err := d.mustDo(ctx, d.tasks(isSchema)); err != nil {
 		return nil, err
 	}
-	for _, e := range extensions {
+	for _, e := range d.record.extensions {
 		if err := e.create(ctx, d.target); err != nil {
 			return nil, err
 		}

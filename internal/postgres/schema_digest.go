@@ -73,16 +73,20 @@ func (s *server) databaseDigest(ctx context.Context, conn *pgx.Conn) (string, er
 }
 
 func (s *server) addFacts(ctx context.Context, conn *pgx.Conn, c catalog, family family, seen map[[16]byte]bool) error {
-	facts, err := side{conn: conn, version: s.version}.facts(ctx, c, s.version)
+	raw, err := side{conn: conn, version: s.version, common: s.version}.facts(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer facts.rows.Close()
+	defer raw.close()
+	facts, err := c.named(raw, naming{})
+	if err != nil {
+		return err
+	}
 	for {
-		if err := facts.next(); err != nil || facts.now == nil {
+		f, err := facts.next()
+		if err != nil || f == nil {
 			return err
 		}
-		f := facts.now
 		if unrehearsedFact(f, false) || f.what == "partition bound" {
 			continue
 		}

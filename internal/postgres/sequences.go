@@ -49,6 +49,14 @@ func listSequences(ctx context.Context, conn *pgx.Conn) ([]sequence, error) {
 	return sequences, nil
 }
 
+// positions gives where the sequences of a source stand, once its rows were read.
+func (r *recordedDatabase) positions(ctx context.Context, conn *pgx.Conn) ([]sequence, error) {
+	if r.sequences != nil { // they were recorded with the rest
+		return r.sequences, nil
+	}
+	return listSequences(ctx, conn)
+}
+
 // hashOf is a fingerprint of where sequences stand.
 func hashOf(sequences []sequence) uint64 {
 	h := xxh3.New()
@@ -61,7 +69,7 @@ func hashOf(sequences []sequence) uint64 {
 // copySequences sets every sequence to where the source's stands.
 func (d *databaseCopy) copySequences(ctx context.Context) error {
 	d.progress.Enter("sequences", d.database.name, 0)
-	sequences, err := listSequences(ctx, d.source)
+	sequences, err := d.record.positions(ctx, d.source)
 	if err != nil {
 		return fail(sourceSide, codeOfError(err), err)
 	}

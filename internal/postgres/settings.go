@@ -176,7 +176,7 @@ func (m *job) feeling(ctx context.Context, databases []database) (*job, error) {
 	source.felt, target.felt = map[string]map[string]string{}, map[string]map[string]string{}
 	felt.source, felt.target = &source, &target
 	for _, d := range databases {
-		values, err := m.source.plainSettings(ctx, d.name, feltNames()...)
+		values, err := m.from().felt(ctx, d.name)
 		if err != nil {
 			return nil, err
 		}

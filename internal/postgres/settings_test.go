@@ -220,12 +220,12 @@ func printed(t *testing.T, s *pgtest.Server) (lines []string) {
 			}
 			lines = append(lines, e.sql)
 		}
-		policies, err := listPolicies(t.Context(), conn, adapted{})
+		recorded, err := (&job{source: side, target: side}).sourceSide(conn).record(t.Context(), database{name: "printed"})
 		if err != nil {
 			return err
 		}
-		for _, p := range policies {
-			lines = append(lines, p.statement())
+		for _, p := range recorded.policies {
+			lines = append(lines, p.statement(naming{}))
 		}
 		for _, from := range []string{`"Values"`, `"Seen"`, `"Kept"`} {
 			var rows string

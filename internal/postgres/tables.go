@@ -190,14 +190,15 @@ func listTables(ctx context.Context, conn *pgx.Conn) ([]table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
 	}
-	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (table, error) {
-		var t table
-		err := row.Scan(&t.oid, &t.schema, &t.name, &t.bytes, &t.forcedRLS, &t.readable, &t.root, &t.config, &t.condition, &t.depth,
-			&t.columns, &t.stored, &t.binary)
-		return t, err
-	})
+	tables, err := pgx.CollectRows(rows, scanTable)
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
 	}
 	return tables, nil
+}
+
+func scanTable(row pgx.CollectableRow) (t table, err error) {
+	err = row.Scan(&t.oid, &t.schema, &t.name, &t.bytes, &t.forcedRLS, &t.readable, &t.root, &t.config, &t.condition, &t.depth,
+		&t.columns, &t.stored, &t.binary)
+	return t, err
 }

@@ -16,37 +16,29 @@ type matview struct {
 	populated bool
 }
 
-// listMatviews reads the materialized views so that each follows those it
-// reads from, through plain views too.
-func listMatviews(ctx context.Context, conn *pgx.Conn) ([]matview, error) {
-	rows, err := conn.Query(ctx, `with recursive uses(viewer, used) as (
-			select distinct r.ev_class, d.refobjid from pg_rewrite r join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
-			where d.refclassid = 'pg_class'::regclass and d.refobjid <> r.ev_class and r.ev_type = '1'),
-		depth(oid, n) as (
-			select oid, 0 from pg_class where relkind in ('m', 'v')
-			union select u.viewer, p.n + 1 from depth p join uses u on u.used = p.oid where p.n < 200)
-		select c.oid, format('%I.%I', n.nspname, c.relname), c.relispopulated
-		from pg_class c join pg_namespace n on n.oid = c.relnamespace join depth p on p.oid = c.oid
-		where c.relkind = 'm' and `+userSchemas+` and `+notOfExtension("pg_class", "c.oid")+`
-		group by c.oid, n.nspname, c.relname, c.relispopulated order by max(p.n), c.oid`)
-	if err != nil {
-		return nil, fmt.Errorf("list materialized views: %w", err)
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (v matview, err error) {
-		return v, row.Scan(&v.oid, &v.object, &v.populated)
-	})
+// matviewsQuery lists the materialized views so that each follows those it reads
+// from, through plain views too.
+var matviewsQuery = `with recursive uses(viewer, used) as (
+		select distinct r.ev_class, d.refobjid from pg_rewrite r join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+		where d.refclassid = 'pg_class'::regclass and d.refobjid <> r.ev_class and r.ev_type = '1'),
+	depth(oid, n) as (
+		select oid, 0 from pg_class where relkind in ('m', 'v')
+		union select u.viewer, p.n + 1 from depth p join uses u on u.used = p.oid where p.n < 200)
+	select c.oid, format('%I.%I', n.nspname, c.relname), c.relispopulated
+	from pg_class c join pg_namespace n on n.oid = c.relnamespace join depth p on p.oid = c.oid
+	where c.relkind = 'm' and ` + userSchemas + ` and ` + notOfExtension("pg_class", "c.oid") + `
+	group by c.oid, n.nspname, c.relname, c.relispopulated order by max(p.n), c.oid`
+
+func scanMatview(row pgx.CollectableRow) (v matview, err error) {
+	return v, row.Scan(&v.oid, &v.object, &v.populated)
 }
 
 // refreshes are the tasks that fill the materialized views that were filled. A
 // view may read another through a function, which no catalog says: then it fails
 // until that one is filled.
-func (d *databaseCopy) refreshes(ctx context.Context) ([]task, error) {
-	views, err := listMatviews(ctx, d.source)
-	if err != nil {
-		return nil, fail(sourceSide, codeOfError(err), err)
-	}
+func (d *databaseCopy) refreshes() []task {
 	var tasks []task
-	for _, v := range views {
+	for _, v := range d.record.matviews {
 		if !v.populated {
 			continue
 		}
@@ -55,7 +47,7 @@ func (d *databaseCopy) refreshes(ctx context.Context) ([]task, error) {
 			return refresh(ctx, d.target, d.adapted.appPath(d.adapted.there(d.database.name)), v)
 		}})
 	}
-	return tasks, nil
+	return tasks
 }
 
 // giveViews gives the materialized views to their owners. We may read
@@ -82,7 +74,7 @@ func refresh(ctx context.Context, conn *pgx.Conn, path string, v matview) error 
 	return execLeaning(ctx, conn, path, "set row_security = on; refresh materialized view "+v.object+"; set row_security = off", aboutRows)
 }
 
-// policy is one row security policy with the target's role names.
+// policy is one row security policy.
 type policy struct {
 	object, name, command string
 	permissive            bool
@@ -90,25 +82,18 @@ type policy struct {
 	using, check          *string
 }
 
-func listPolicies(ctx context.Context, conn *pgx.Conn, a adapted) ([]policy, error) {
-	rows, err := conn.Query(ctx, `select format('%I.%I', n.nspname, c.relname), p.polname::text, p.polcmd::text, p.polpermissive,
-			(select array_agg(case r when 0 then '' else pg_get_userbyid(r)::text end) from unnest(p.polroles) r),
-			pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
-		from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
-		where `+userSchemas+` and `+notOfExtension("pg_class", "c.oid")+` order by p.oid`)
-	if err != nil {
-		return nil, fmt.Errorf("list policies: %w", err)
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p policy, err error) {
-		err = row.Scan(&p.object, &p.name, &p.command, &p.permissive, &p.roles, &p.using, &p.check)
-		for i, r := range p.roles {
-			p.roles[i] = a.mapped(r)
-		}
-		return p, err
-	})
+var policiesQuery = `select format('%I.%I', n.nspname, c.relname), p.polname::text, p.polcmd::text, p.polpermissive,
+		(select array_agg(case r when 0 then '' else pg_get_userbyid(r)::text end) from unnest(p.polroles) r),
+		pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
+	from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
+	where ` + userSchemas + ` and ` + notOfExtension("pg_class", "c.oid") + ` order by p.oid`
+
+func scanPolicy(row pgx.CollectableRow) (p policy, err error) {
+	return p, row.Scan(&p.object, &p.name, &p.command, &p.permissive, &p.roles, &p.using, &p.check)
 }
 
-func (p policy) statement() string {
+// statement makes the policy for the target's roles.
+func (p policy) statement(n naming) string {
 	commands := map[string]string{"*": "all", "r": "select", "a": "insert", "w": "update", "d": "delete"}
 	kind := "restrictive"
 	if p.permissive {
@@ -118,7 +103,7 @@ func (p policy) statement() string {
 	for i, r := range p.roles {
 		roles[i] = "public"
 		if r != "" {
-			roles[i] = ident(r)
+			roles[i] = ident(n.role(r))
 		}
 	}
 	sql := fmt.Sprintf("create policy %s on %s as %s for %s to %s", ident(p.name), p.object, kind, commands[p.command], strings.Join(roles, ", "))

@@ -225,7 +225,7 @@ func (p *proof) compareRecorded(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if objects != p.recorded[[3]string{name, "large objects", ""}] {
+	if objects != p.recorded[[3]string{name, objectsDigest, ""}] {
 		return failf(targetSide, mover.CodeMoved, "large objects changed since the copy")
 	}
 	var next atomic.Int64
@@ -236,7 +236,7 @@ func (p *proof) compareRecorded(ctx context.Context, name string) error {
 			defer r.close(gctx)
 			for i := next.Add(1) - 1; i < int64(len(tables)); i = next.Add(1) - 1 {
 				t := tables[i]
-				want, ok := p.recorded[[3]string{name, "table", t.object()}]
+				want, ok := p.recorded[[3]string{name, tableDigest, t.object()}]
 				have, err := r.read(gctx, p.target, &r.target, t, t)
 				if err != nil {
 					return err
