@@ -63,7 +63,8 @@ type database struct {
 	bytes       int64 // on disk, compressed
 	collections []collection
 	// left are system collections a move does not carry, by reason.
-	left map[string]string
+	left     map[string]string
+	accounts accounts // of a source
 }
 
 func names(all []database) []string {

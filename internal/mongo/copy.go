@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,9 +25,9 @@ type copyRun struct {
 }
 
 // readFacts reads both sides at once.
-func (m *job) readFacts(ctx context.Context) (source, target sideFacts, err error) {
+func (m *job) readFacts(ctx context.Context) (source recorded, target sideFacts, err error) {
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { source, err = m.source.facts(gctx); return err })
+	g.Go(func() (err error) { source, err = m.recordedSource(gctx); return err })
 	g.Go(func() (err error) { target, err = m.target.facts(gctx); return err })
 	return source, target, g.Wait()
 }
@@ -42,9 +41,7 @@ func (m *job) copy(ctx context.Context) (mover.CopyResult, error) {
 	if err != nil {
 		return c.result, err
 	}
-	if c.result.Adapted, err = m.adapted(ctx, source.databases); err != nil {
-		return c.result, err
-	}
+	c.result.Adapted = source.adapted()
 	held, hold, err := m.hold(ctx)
 	if err != nil {
 		return c.result, err
@@ -63,13 +60,13 @@ func (m *job) copy(ctx context.Context) (mover.CopyResult, error) {
 	return c.result, nil
 }
 
-func (c *copyRun) underHold(ctx context.Context, source sideFacts) (err error) {
+func (c *copyRun) underHold(ctx context.Context, source recorded) (err error) {
 	// An older mover may have written until it lost the target to us.
 	target, err := c.target.facts(ctx)
 	if err != nil {
 		return err
 	}
-	if err := c.mayOverwrite(source, target); err != nil {
+	if err := c.mayOverwrite(source.sideFacts, target); err != nil {
 		return err
 	}
 	if c.sourceRelay, err = c.source.newRelay(ctx); err != nil {
@@ -84,9 +81,9 @@ func (c *copyRun) underHold(ctx context.Context, source sideFacts) (err error) {
 }
 
 // carry does the copy under the hold.
-func (c *copyRun) carry(ctx context.Context, source, target sideFacts) error {
+func (c *copyRun) carry(ctx context.Context, source recorded, target sideFacts) error {
 	c.progress.Enter("prepare", "", 0)
-	if c.replaceable(source, target) {
+	if c.replaceable(source.sideFacts, target) {
 		if err := c.target.dropAll(ctx, c.hold, names(target.databases)); err != nil {
 			return err
 		}
@@ -200,111 +197,6 @@ func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
 		return fmt.Errorf("build the indexes of %s: %w", what, err)
 	}
 	return nil
-}
-
-// adapted lists what a copy leaves out or changes on purpose.
-func (m *job) adapted(ctx context.Context, all []database) ([]string, error) {
-	var lines []string
-	for _, d := range all {
-		for _, c := range d.collections {
-			lines = append(lines, c.adapted()...)
-		}
-		for name, why := range d.left {
-			lines = append(lines, fmt.Sprintf("%s.%s is not carried: %s", d.name, name, why))
-		}
-		accounts, err := m.source.accounts(ctx, d.name)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, accounts...)
-	}
-	strays, err := m.source.strays(ctx)
-	if err != nil {
-		return nil, err
-	}
-	lines = append(lines, strays...)
-	slices.Sort(lines)
-	return lines, nil
-}
-
-// strays names what somebody keeps in the server's own databases, as far as we
-// may see it.
-func (s *server) strays(ctx context.Context) ([]string, error) {
-	var lines []string
-	for _, name := range []string{"admin", "config", "local"} {
-		var listed struct {
-			Cursor struct {
-				First []struct {
-					Name string `bson:"name"`
-				} `bson:"firstBatch"`
-			} `bson:"cursor"`
-		}
-		command := bson.D{{Key: "listCollections", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedCollections", Value: true}, {Key: "cursor", Value: bson.D{{Key: "batchSize", Value: 1000}}}}
-		err := s.command(ctx, name, command, &listed)
-		if notAllowed(err) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range listed.Cursor.First {
-			if !serversOwn[name].MatchString(c.Name) {
-				lines = append(lines, fmt.Sprintf("%s.%s is not carried: it is in a database of the server's own", name, c.Name))
-			}
-		}
-	}
-	return lines, nil
-}
-
-// serversOwn are the collections that servers up to 7.0 make themselves, by
-// database (the server's source, src/mongo/db/namespace_string.cpp and
-// namespace_string_reserved.def.h). Those of config are a sharded cluster's but
-// for the sessions and transactions that every replica set has.
-var serversOwn = map[string]*regexp.Regexp{
-	"admin": regexp.MustCompile(`^system\.|^(tempusers|temproles)$`),
-	"local": regexp.MustCompile(`^(system|oplog|replset)\.|^(startup_log|clustermanager|me|slaves|temp_oplog_buffer)$`),
-	"config": regexp.MustCompile(`^(system|cache|csrs|localReshardingOperations|localReshardingConflictStash|localReshardingOplogBuffer)\.` +
-		`|^(image_collection|transactions|transaction_coordinators|tenantMigrationDonors|tenantMigrationRecipients|external_validation_keys|tenantSplitDonors` +
-		`|shards|databases|collections|chunks|chunkhistory|version|settings|changelog|actionlog|lockpings|locks|mongos|tags|migrations|migrationCoordinators` +
-		`|rangeDeletions|vectorClock|reshardingOperations|placementHistory|clusterParameters|queryAnalyzers|analyzeShardKeySplitPoints|sampledQueries` +
-		`|sampledQueriesDiff|mongot_known_servers|shardMergeRecipients)$`),
-}
-
-// accounts names the users and roles of a database, which a move leaves to
-// the target: an account brought along could replace the one we log in with.
-func (s *server) accounts(ctx context.Context, name string) ([]string, error) {
-	var lines []string
-	var users struct {
-		Users []struct {
-			User string `bson:"user"`
-		} `bson:"users"`
-	}
-	err := s.command(ctx, name, bson.D{{Key: "usersInfo", Value: 1}}, &users)
-	if notAllowed(err) {
-		return []string{fmt.Sprintf("users of database %s, if there are any, are not carried: they cannot be read", name)}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, u := range users.Users {
-		lines = append(lines, fmt.Sprintf("user %s of database %s is not carried: users are the target's own", u.User, name))
-	}
-	var roles struct {
-		Roles []struct {
-			Role string `bson:"role"`
-		} `bson:"roles"`
-	}
-	err = s.command(ctx, name, bson.D{{Key: "rolesInfo", Value: 1}}, &roles)
-	if notAllowed(err) {
-		return append(lines, fmt.Sprintf("roles of database %s, if there are any, are not carried: they cannot be read", name)), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range roles.Roles {
-		lines = append(lines, fmt.Sprintf("role %s of database %s is not carried: roles are the target's own", r.Role, name))
-	}
-	return lines, nil
 }
 
 // blocked lists what the source holds and this target cannot take.

@@ -28,7 +28,7 @@ func (m *job) prove(ctx context.Context) (mover.Proof, error) {
 	if err != nil {
 		return p.Proof, err
 	}
-	if err := m.underFence(source, "prove"); err != nil {
+	if err := m.underFence(source.fence, "prove"); err != nil {
 		return p.Proof, err
 	}
 	before, err := p.counters(ctx, source)
@@ -54,7 +54,7 @@ func (m *job) prove(ctx context.Context) (mover.Proof, error) {
 
 // counters reads the source's write counters, if a fence stands: without one
 // they say nothing.
-func (p *proof) counters(ctx context.Context, source sideFacts) (map[string]mover.WriteCounter, error) {
+func (p *proof) counters(ctx context.Context, source recorded) (map[string]mover.WriteCounter, error) {
 	if !source.fence.stands() {
 		return nil, nil
 	}
