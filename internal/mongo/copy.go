@@ -22,6 +22,11 @@ type copyRun struct {
 	sourceRelay, targetRelay *relay
 	documentCount, byteCount atomic.Int64
 	result                   mover.CopyResult
+	// record is the source as the copy began with it.
+	record recorded
+
+	mu     sync.Mutex
+	passed map[[2]string]*passed // by database and collection
 }
 
 // readFacts reads both sides at once.
@@ -36,7 +41,7 @@ func (m *job) readFacts(ctx context.Context) (source recorded, target sideFacts,
 // databases on record as ours; they are dropped and made anew.
 func (m *job) copy(ctx context.Context) (mover.CopyResult, error) {
 	began := time.Now()
-	c := &copyRun{job: m, result: mover.CopyResult{Fence: m.req.Fence}}
+	c := &copyRun{job: m, result: mover.CopyResult{Fence: m.req.Fence}, passed: map[[2]string]*passed{}}
 	source, _, err := m.prepareCopy(ctx)
 	if err != nil {
 		return c.result, err
@@ -95,6 +100,9 @@ func (c *copyRun) carry(ctx context.Context, source recorded, target sideFacts) 
 	if err := c.target.writeLineage(ctx, l); err != nil {
 		return err
 	}
+	if err := c.begin(ctx, source); err != nil {
+		return err
+	}
 	all, views, total := plan(source.databases)
 	c.progress.Enter("documents", "", total)
 	if err := c.each(ctx, all, c.copyCollection); err != nil {
@@ -107,9 +115,25 @@ func (c *copyRun) carry(ctx context.Context, source recorded, target sideFacts) 
 	if err := c.hold.guard(ctx); err != nil {
 		return err
 	}
+	if err := c.keepRecord(ctx); err != nil {
+		return err
+	}
 	// This write waits for the disks of a majority, and so for all before it.
 	l.State = stateCopied
 	return c.target.writeLineage(ctx, l)
+}
+
+// begin keeps the source as it is before its first document is read, with the
+// write counters under the fence, so that the proof can tell whether the
+// digests taken on the way still hold.
+func (c *copyRun) begin(ctx context.Context, source recorded) (err error) {
+	c.record = source
+	if c.source != nil && source.fence.stands() {
+		if c.record.counters, err = c.source.readCounters(ctx, names(source.databases)); err != nil {
+			return err
+		}
+	}
+	return c.target.forgetRecord(ctx)
 }
 
 // plan puts the largest collections first, so that none of them is the last
@@ -134,7 +158,6 @@ func plan(all []database) (collections, views []collection, total int64) {
 func (c *copyRun) each(ctx context.Context, all []collection, work func(context.Context, collection) error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(c.req.Streams)
-	var mu sync.Mutex
 	for _, what := range all {
 		g.Go(func() error {
 			if err := c.hold.guard(gctx); err != nil {
@@ -143,8 +166,8 @@ func (c *copyRun) each(ctx context.Context, all []collection, work func(context.
 			if err := work(gctx, what); err != nil {
 				return err
 			}
-			mu.Lock()
-			defer mu.Unlock()
+			c.mu.Lock()
+			defer c.mu.Unlock()
 			c.result.Tables++
 			return nil
 		})
@@ -176,6 +199,9 @@ func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
 	}
 	c.documentCount.Add(n.documents)
 	c.byteCount.Add(n.bytes)
+	c.mu.Lock()
+	c.passed[[2]string{what.database, what.name}] = n.passed
+	c.mu.Unlock()
 	command, err := what.indexCommand()
 	if err != nil {
 		return fail(sourceSide, mover.CodeFailed, err)

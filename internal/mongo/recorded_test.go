@@ -83,6 +83,7 @@ func TestRecordedSourceReadsBack(t *testing.T) {
 		p.source.Command(t, "main", `{"createRole": "reader", "privileges": [], "roles": []}`)
 		p.source.Command(t, "main", `{"profile": 2}`)
 		insert(t, p.source, "main", "profiled", bson.D{{Key: "_id", Value: 1}})
+		insert(t, p.source, "main", "no UTF-8 \xff", bson.D{{Key: "_id", Value: 1}})
 		insert(t, p.source, "admin", "stray", bson.D{{Key: "_id", Value: 1}})
 		do[mover.FenceResult](t, p, mover.OpFence)
 		r := recordedOf(t, p.request(mover.OpProve))

@@ -3,12 +3,10 @@ package mongo
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"go.mongodb.org/mongo-driver/bson"
@@ -60,6 +58,7 @@ type (
 		Indexes   []specification `json:"indexes,omitempty"`
 		Bytes     int64           `json:"bytes,omitempty"`
 		Documents int64           `json:"documents,omitempty"`
+		Passed    *passedText     `json:"digest,omitempty"`
 	}
 )
 
@@ -83,7 +82,7 @@ func (d database) text() databaseText {
 		t.Left = append(t.Left, leftText{exact(name), d.left[name]})
 	}
 	for _, c := range d.collections {
-		one := collectionText{Name: exact(c.name), Kind: c.kind, Options: specification(c.options), Bytes: c.bytes, Documents: c.documents}
+		one := collectionText{Name: exact(c.name), Kind: c.kind, Options: specification(c.options), Bytes: c.bytes, Documents: c.documents, Passed: c.passed.text()}
 		for _, index := range c.indexes {
 			one.Indexes = append(one.Indexes, specification(index))
 		}
@@ -136,102 +135,14 @@ func (t databaseText) database() (database, error) {
 			return d, fmt.Errorf("%s is a %q, which is no kind of collection", one.Name, one.Kind)
 		}
 		c := collection{database: d.name, name: string(one.Name), kind: one.Kind, options: bson.Raw(one.Options), bytes: one.Bytes, documents: one.Documents}
+		var err error
+		if c.passed, err = one.Passed.passed(); err != nil {
+			return d, fmt.Errorf("%s: %w", one.Name, err)
+		}
 		for _, index := range one.Indexes {
 			c.indexes = append(c.indexes, bson.Raw(index))
 		}
 		d.collections = append(d.collections, c)
 	}
 	return d, nil
-}
-
-// exact is a name as the server has it: a string, or its bytes where it is no
-// UTF-8, which JSON cannot hold.
-type exact string
-
-func exactly(names []string) (out []exact) {
-	for _, name := range names {
-		out = append(out, exact(name))
-	}
-	return out
-}
-
-func plainly(names []exact) (out []string) {
-	for _, name := range names {
-		out = append(out, string(name))
-	}
-	return out
-}
-
-type exactBytes struct {
-	Bytes []byte `json:"$bytes"`
-}
-
-// MarshalJSON writes the name down.
-func (e exact) MarshalJSON() ([]byte, error) {
-	if utf8.ValidString(string(e)) {
-		return json.Marshal(string(e))
-	}
-	return json.Marshal(exactBytes{[]byte(e)})
-}
-
-// UnmarshalJSON reads it back.
-func (e *exact) UnmarshalJSON(text []byte) error {
-	var name string
-	if json.Unmarshal(text, &name) == nil {
-		*e = exact(name)
-		return nil
-	}
-	var raw exactBytes
-	if err := json.Unmarshal(text, &raw); err != nil {
-		return err
-	}
-	*e = exact(raw.Bytes)
-	return nil
-}
-
-// specification is the options of a collection, or an index.
-type specification bson.Raw
-
-type specificationBytes struct {
-	BSON []byte `json:"$bson"`
-}
-
-// MarshalJSON writes a specification as extended JSON, unless that would read
-// back as something else.
-func (s specification) MarshalJSON() ([]byte, error) {
-	text, err := bson.MarshalExtJSON(bson.Raw(s), true, false)
-	if err == nil && utf8.Valid(text) {
-		back, err := parseSpecification(text)
-		if err == nil && bytes.Equal(back, s) {
-			return text, nil
-		}
-	}
-	return json.Marshal(specificationBytes{s})
-}
-
-// UnmarshalJSON reads it back.
-func (s *specification) UnmarshalJSON(text []byte) error {
-	back, err := parseSpecification(text)
-	*s = back
-	return err
-}
-
-func parseSpecification(text []byte) (specification, error) {
-	var raw specificationBytes
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if decoder.Decode(&raw) == nil && raw.BSON != nil {
-		if err := bson.Raw(raw.BSON).Validate(); err != nil {
-			return nil, fmt.Errorf("read a specification: %w", err)
-		}
-		return raw.BSON, nil
-	}
-	var d bson.D
-	if err := bson.UnmarshalExtJSON(text, true, &d); err != nil {
-		return nil, fmt.Errorf("read a specification: %w", err)
-	}
-	if d == nil {
-		return nil, errors.New("read a specification: it is none")
-	}
-	return bson.Marshal(d)
 }
