@@ -118,7 +118,9 @@ func (p *proof) trust(ctx context.Context, source *recorded, now map[string]move
 	return nil
 }
 
-// takeOver gives each collection the digest that it has in another record.
+// takeOver gives each collection the digest that it has in another record. One
+// over fewer documents or more than the source has would hide that the reading
+// ended early, and is not taken.
 func (r *recorded) takeOver(other *recorded) {
 	taken := map[[2]string]*passed{}
 	for _, d := range other.databases {
@@ -129,7 +131,9 @@ func (r *recorded) takeOver(other *recorded) {
 	for i := range r.databases {
 		for j := range r.databases[i].collections {
 			c := &r.databases[i].collections[j]
-			c.passed = taken[[2]string{c.database, c.name}]
+			if p := taken[[2]string{c.database, c.name}]; p != nil && p.documents == c.documents {
+				c.passed = p
+			}
 		}
 	}
 }

@@ -23,7 +23,9 @@ import (
 // minute wide in the first hour and a thirty-second of its distance later, so
 // that their number has a limit, whatever dates there are.
 type passed struct {
-	stays digest
+	// documents are all that went by.
+	documents int64
+	stays     digest
 	// since is when the documents went by, in milliseconds of Unix time.
 	since int64
 	spans []span // by time; what had expired by since is in none
@@ -84,6 +86,7 @@ func newTaker(c collection, at time.Time) *taker {
 }
 
 func (t *taker) take(document bson.Raw) {
+	t.taken.documents++
 	into := &t.taken.stays
 	if end, ok := expiresAt(t.rules, document); ok {
 		if end <= t.taken.since {

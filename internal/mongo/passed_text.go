@@ -10,9 +10,11 @@ import (
 // The text of a digest that was taken while documents went by.
 type (
 	passedText struct {
+		At time.Time `json:"at"`
+		// All is how many documents went by; those that had expired by then are in
+		// no digest.
+		All int64 `json:"all"`
 		digestText
-		// At and Expiring are of a collection whose documents expire.
-		At       time.Time  `json:"at"`
 		Expiring []spanText `json:"expiring,omitempty"`
 	}
 	digestText struct {
@@ -29,7 +31,7 @@ func (p *passed) text() *passedText {
 	if p == nil {
 		return nil
 	}
-	t := &passedText{digestText: p.stays.text(), At: time.UnixMilli(p.since).UTC()}
+	t := &passedText{At: time.UnixMilli(p.since).UTC(), All: p.documents, digestText: p.stays.text()}
 	for _, s := range p.spans {
 		t.Expiring = append(t.Expiring, spanText{s.after, s.digest.text()})
 	}
@@ -40,7 +42,7 @@ func (t *passedText) passed() (*passed, error) {
 	if t == nil {
 		return nil, nil
 	}
-	p := &passed{since: t.At.UnixMilli()}
+	p := &passed{since: t.At.UnixMilli(), documents: t.All}
 	var err error
 	if p.stays, err = t.digest(); err != nil {
 		return nil, err

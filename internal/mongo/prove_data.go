@@ -67,12 +67,14 @@ func (p *proof) compareContents(ctx context.Context, all []pairOf) error {
 	return g.Wait()
 }
 
-// compareContent compares the documents of one collection: by the hash the
+// compareContent compares the documents of one collection: by the digest that
+// was taken when the source's went by, where it counts, else by the hash the
 // servers make of it where both do, otherwise, and to say what differs, by
 // reading them.
 func (p *proof) compareContent(ctx context.Context, c pairOf) error {
+	taken := p.counting(c.source)
 	// The hash goes by _id, so it does not see the order of a capped collection.
-	if p.source != nil && !p.scan && len(c.source.expiries()) == 0 && !c.source.capped() {
+	if taken == nil && p.source != nil && !p.scan && len(c.source.expiries()) == 0 && !c.source.capped() {
 		want, have, err := p.hashes(ctx, c)
 		if err != nil {
 			return err
@@ -82,7 +84,7 @@ func (p *proof) compareContent(ctx context.Context, c pairOf) error {
 			return nil
 		}
 	}
-	want, have, err := p.digests(ctx, c)
+	want, have, err := p.digests(ctx, c, taken)
 	if err != nil {
 		return err
 	}
@@ -96,20 +98,27 @@ func (p *proof) compareContent(ctx context.Context, c pairOf) error {
 	return nil
 }
 
-// digests are those of both sides: of the source the one that was taken when
-// the documents went by, if it counts, so that only the target has to be read.
-func (p *proof) digests(ctx context.Context, c pairOf) (want, have digest, err error) {
+// counting is the digest that was taken when the documents went by, nil where a
+// server is better asked: it can tell which documents a condition lets expire,
+// and in which order those stand that are left of a capped collection.
+func (p *proof) counting(c collection) *passed {
+	rules := c.expiries()
+	if p.source != nil && (slices.ContainsFunc(rules, expiry.conditional) || c.capped() && len(rules) > 0) {
+		return nil
+	}
+	return c.passed
+}
+
+// digests are those of both sides. Where the source's was taken when its
+// documents went by, only the target has to be read.
+func (p *proof) digests(ctx context.Context, c pairOf, taken *passed) (want, have digest, err error) {
 	rules, until := c.source.expiries(), time.Now().Add(expiryMargin)
-	taken := c.source.passed
-	// A server can tell more: which documents a condition lets expire, and in
-	// which order those stand that are left of a capped collection.
-	blurred := slices.ContainsFunc(rules, expiry.conditional) || c.source.capped() && len(rules) > 0
-	if taken != nil && (p.source == nil || !blurred) {
+	switch {
+	case taken != nil:
 		want, until = taken.living(until)
 		have, err = p.target.readAs(ctx, c.target, living(unconditional(rules), until), c.target.capped() && len(rules) == 0)
 		return want, have, err
-	}
-	if p.source == nil {
+	case p.source == nil:
 		return want, have, failf(sourceSide, mover.CodeInconclusive, "there is no digest of its documents on record, and no source to ask")
 	}
 	filter := living(rules, until)

@@ -120,8 +120,8 @@ func TestChangedRecordIsNamed(t *testing.T) {
 		{`"expireAfterSeconds":{"$numberInt":"3600"}`, `"expireAfterSeconds":{"$numberInt":"3601"}`, "main: index ttl on indexed: expireAfterSeconds differs"},
 		{`"key":{"k":"hashed"}`, `"key":{"k":{"$numberInt":"1"}}`, "main: index hashed on indexed: key differs"},
 		{`"name":"version one"`, `"name":"version two"`, "main: index version two on indexed: is missing on the target"},
-		{`"digest":{"documents":20,`, `"digest":{"documents":19,`, "main: collection capped: document count differs"},
-		{`"digest":{"documents":20,"sum":"`, `"digest":{"documents":20,"sum":"00`, "main: collection capped: content differs: same document count, other content"},
+		{`"all":20,"documents":20,`, `"all":20,"documents":19,`, "main: collection capped: document count differs"},
+		{`"all":20,"documents":20,"sum":"`, `"all":20,"documents":20,"sum":"00`, "main: collection capped: content differs: same document count, other content"},
 	} {
 		if strings.Count(string(text), row.old) != 1 {
 			t.Fatalf("%s is %d times in %s", row.old, strings.Count(string(text), row.old), text)
@@ -140,10 +140,42 @@ func TestChangedRecordIsNamed(t *testing.T) {
 		}
 	}
 	given := kept(t, p)
-	given.databases[0].collections[0].passed = nil
+	for i := range given.databases[0].collections {
+		given.databases[0].collections[i].passed = nil
+	}
 	if _, err := with(t, p.request(mover.OpProve), given, false); errorCode(err) != mover.CodeInconclusive || !strings.Contains(err.Error(), "no digest of its documents on record") {
 		t.Errorf("without a digest: %v", err)
 	}
+}
+
+// digested names the collections of which a proof takes the digest on record.
+func digested(t *testing.T, p pair) (found []string) {
+	t.Helper()
+	m, err := newJob(p.request(mover.OpProve), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.close(t.Context())
+	source, _, err := m.readFacts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pr := &proof{job: m}
+	now, err := pr.counters(t.Context(), source)
+	if err == nil {
+		err = pr.trust(t.Context(), &source, now)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range source.databases {
+		for _, c := range d.collections {
+			if pr.counting(c) != nil {
+				found = append(found, c.name)
+			}
+		}
+	}
+	return found
 }
 
 // TestWhatExpiresIsComparedWithoutItsSource: a target deletes by itself what a
@@ -154,6 +186,9 @@ func TestWhatExpiresIsComparedWithoutItsSource(t *testing.T) {
 	do[mover.FenceResult](t, p, mover.OpFence)
 	do[mover.CopyResult](t, p, mover.OpCopy)
 	live, given := equal(t, p), kept(t, p)
+	if got := digested(t, p); !slices.Equal(got, []string{"capped", "clustered", "plain", "ttl"}) {
+		t.Errorf("the digests of %q count", got) // of the others a server knows more: a condition, and how many there are
+	}
 	thorough := p.request(mover.OpProve)
 	thorough.Thorough = true
 	if proof := run[mover.Proof](t, thorough); !proof.Equal() || !maps.Equal(proof.Compared, live.Compared) {
@@ -195,6 +230,10 @@ func TestDigestsCountWhileNothingIsWritten(t *testing.T) {
 		// The documents are the same on both sides, and the record says otherwise.
 		given := kept(t, p)
 		given.databases[0].collections[0].passed.stays.lo++
+		given.databases[0].collections[0].passed.documents++
+		rewrite(t, p, given)
+		equal(t, p) // more went by than there is
+		given.databases[0].collections[0].passed.documents--
 		rewrite(t, p, given)
 		want := []string{"main: collection capped: content differs: same document count, other content"}
 		if got := differences(do[mover.Proof](t, p, mover.OpProve)); !slices.Equal(got, want) {
