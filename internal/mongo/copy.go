@@ -128,7 +128,7 @@ func (c *copyRun) carry(ctx context.Context, source recorded, target sideFacts) 
 // digests taken on the way still hold.
 func (c *copyRun) begin(ctx context.Context, source recorded) (err error) {
 	c.record = source
-	if c.source != nil && source.fence.stands() {
+	if source.fence.stands() {
 		if c.record.counters, err = c.source.readCounters(ctx, names(source.databases)); err != nil {
 			return err
 		}

@@ -42,14 +42,14 @@ func (e exact) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads it back.
 func (e *exact) UnmarshalJSON(text []byte) error {
-	var name string
-	if json.Unmarshal(text, &name) == nil {
-		*e = exact(name)
+	var name *string
+	if json.Unmarshal(text, &name) == nil && name != nil {
+		*e = exact(*name)
 		return nil
 	}
 	var raw exactBytes
-	if err := json.Unmarshal(text, &raw); err != nil {
-		return err
+	if err := json.Unmarshal(text, &raw); err != nil || raw.Bytes == nil {
+		return errors.Join(fmt.Errorf("%s is no name", text), err)
 	}
 	*e = exact(raw.Bytes)
 	return nil

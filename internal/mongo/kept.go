@@ -103,15 +103,15 @@ func (p *proof) trust(ctx context.Context, source *recorded, now map[string]move
 		return nil
 	}
 	then, err := p.target.readRecord(ctx)
-	if errorCode(err) == mover.CodeInconclusive {
-		p.progress.Say("what the copy recorded cannot be used, so the source is read again: %v", err)
+	if code := errorCode(err); err != nil && (code == mover.CodeInconclusive || code == mover.CodePrivilege) {
+		p.progress.Say("what the copy recorded cannot be read, so the source is asked again: %v", err)
 		return nil
 	}
 	if err != nil || then == nil {
 		return err
 	}
 	if !then.fence.stands() || then.fence.ID != source.fence.ID || !maps.Equal(then.counters, now) {
-		p.progress.Say("the source was written to since the copy: reading it again")
+		p.progress.Say("the source was written to since the copy, so it is asked again")
 		return nil
 	}
 	source.takeOver(then)

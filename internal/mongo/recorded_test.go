@@ -129,6 +129,12 @@ func TestSpecificationsThatNoTextHolds(t *testing.T) {
 			t.Errorf("%s is taken for %x", text, []byte(s))
 		}
 	}
+	for _, text := range []string{`null`, `1`, `{}`, `{"$bytes": null}`} {
+		var name exact
+		if err := json.Unmarshal([]byte(text), &name); err == nil {
+			t.Errorf("%s is taken for the name %q", text, name)
+		}
+	}
 	for _, name := range []exact{"", "a\xff", "日本", `{"$bytes": ""}`} {
 		text, err := json.Marshal(name)
 		var back exact
