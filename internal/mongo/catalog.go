@@ -31,6 +31,7 @@ type collection struct {
 	options              bson.Raw
 	indexes              []bson.Raw // without the one on _id
 	bytes, documents     int64      // bytes of documents, as a copy carries them
+	passed               *passed    // of a source whose documents went by; nil of any other
 }
 
 func (c collection) String() string { return c.database + "." + c.name }
@@ -63,7 +64,8 @@ type database struct {
 	bytes       int64 // on disk, compressed
 	collections []collection
 	// left are system collections a move does not carry, by reason.
-	left map[string]string
+	left     map[string]string
+	accounts accounts // of a source
 }
 
 func names(all []database) []string {

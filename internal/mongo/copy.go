@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,12 +22,17 @@ type copyRun struct {
 	sourceRelay, targetRelay *relay
 	documentCount, byteCount atomic.Int64
 	result                   mover.CopyResult
+	// record is the source as the copy began with it.
+	record recorded
+
+	mu     sync.Mutex
+	passed map[[2]string]*passed // by database and collection
 }
 
 // readFacts reads both sides at once.
-func (m *job) readFacts(ctx context.Context) (source, target sideFacts, err error) {
+func (m *job) readFacts(ctx context.Context) (source recorded, target sideFacts, err error) {
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { source, err = m.source.facts(gctx); return err })
+	g.Go(func() (err error) { source, err = m.recordedSource(gctx); return err })
 	g.Go(func() (err error) { target, err = m.target.facts(gctx); return err })
 	return source, target, g.Wait()
 }
@@ -37,14 +41,12 @@ func (m *job) readFacts(ctx context.Context) (source, target sideFacts, err erro
 // databases on record as ours; they are dropped and made anew.
 func (m *job) copy(ctx context.Context) (mover.CopyResult, error) {
 	began := time.Now()
-	c := &copyRun{job: m, result: mover.CopyResult{Fence: m.req.Fence}}
+	c := &copyRun{job: m, result: mover.CopyResult{Fence: m.req.Fence}, passed: map[[2]string]*passed{}}
 	source, _, err := m.prepareCopy(ctx)
 	if err != nil {
 		return c.result, err
 	}
-	if c.result.Adapted, err = m.adapted(ctx, source.databases); err != nil {
-		return c.result, err
-	}
+	c.result.Adapted = source.adapted()
 	held, hold, err := m.hold(ctx)
 	if err != nil {
 		return c.result, err
@@ -63,13 +65,13 @@ func (m *job) copy(ctx context.Context) (mover.CopyResult, error) {
 	return c.result, nil
 }
 
-func (c *copyRun) underHold(ctx context.Context, source sideFacts) (err error) {
+func (c *copyRun) underHold(ctx context.Context, source recorded) (err error) {
 	// An older mover may have written until it lost the target to us.
 	target, err := c.target.facts(ctx)
 	if err != nil {
 		return err
 	}
-	if err := c.mayOverwrite(source, target); err != nil {
+	if err := c.mayOverwrite(source.sideFacts, target); err != nil {
 		return err
 	}
 	if c.sourceRelay, err = c.source.newRelay(ctx); err != nil {
@@ -84,9 +86,9 @@ func (c *copyRun) underHold(ctx context.Context, source sideFacts) (err error) {
 }
 
 // carry does the copy under the hold.
-func (c *copyRun) carry(ctx context.Context, source, target sideFacts) error {
+func (c *copyRun) carry(ctx context.Context, source recorded, target sideFacts) error {
 	c.progress.Enter("prepare", "", 0)
-	if c.replaceable(source, target) {
+	if c.replaceable(source.sideFacts, target) {
 		if err := c.target.dropAll(ctx, c.hold, names(target.databases)); err != nil {
 			return err
 		}
@@ -96,6 +98,9 @@ func (c *copyRun) carry(ctx context.Context, source, target sideFacts) error {
 	}
 	l := lineage{Installation: c.req.Installation, Epoch: c.req.Epoch, State: stateCopying, Move: c.req.Move, Fence: c.req.Fence, Made: names(source.databases)}
 	if err := c.target.writeLineage(ctx, l); err != nil {
+		return err
+	}
+	if err := c.begin(ctx, source); err != nil {
 		return err
 	}
 	all, views, total := plan(source.databases)
@@ -110,9 +115,25 @@ func (c *copyRun) carry(ctx context.Context, source, target sideFacts) error {
 	if err := c.hold.guard(ctx); err != nil {
 		return err
 	}
+	if err := c.keepRecord(ctx); err != nil {
+		return err
+	}
 	// This write waits for the disks of a majority, and so for all before it.
 	l.State = stateCopied
 	return c.target.writeLineage(ctx, l)
+}
+
+// begin keeps the source as it is before its first document is read, with the
+// write counters under the fence, so that the proof can tell whether the
+// digests taken on the way still hold.
+func (c *copyRun) begin(ctx context.Context, source recorded) (err error) {
+	c.record = source
+	if source.fence.stands() {
+		if c.record.counters, err = c.source.readCounters(ctx, names(source.databases)); err != nil {
+			return err
+		}
+	}
+	return c.target.forgetRecord(ctx)
 }
 
 // plan puts the largest collections first, so that none of them is the last
@@ -137,7 +158,6 @@ func plan(all []database) (collections, views []collection, total int64) {
 func (c *copyRun) each(ctx context.Context, all []collection, work func(context.Context, collection) error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(c.req.Streams)
-	var mu sync.Mutex
 	for _, what := range all {
 		g.Go(func() error {
 			if err := c.hold.guard(gctx); err != nil {
@@ -146,8 +166,8 @@ func (c *copyRun) each(ctx context.Context, all []collection, work func(context.
 			if err := work(gctx, what); err != nil {
 				return err
 			}
-			mu.Lock()
-			defer mu.Unlock()
+			c.mu.Lock()
+			defer c.mu.Unlock()
 			c.result.Tables++
 			return nil
 		})
@@ -179,6 +199,9 @@ func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
 	}
 	c.documentCount.Add(n.documents)
 	c.byteCount.Add(n.bytes)
+	c.mu.Lock()
+	c.passed[[2]string{what.database, what.name}] = n.passed
+	c.mu.Unlock()
 	command, err := what.indexCommand()
 	if err != nil {
 		return fail(sourceSide, mover.CodeFailed, err)
@@ -200,111 +223,6 @@ func (c *copyRun) copyCollection(ctx context.Context, what collection) error {
 		return fmt.Errorf("build the indexes of %s: %w", what, err)
 	}
 	return nil
-}
-
-// adapted lists what a copy leaves out or changes on purpose.
-func (m *job) adapted(ctx context.Context, all []database) ([]string, error) {
-	var lines []string
-	for _, d := range all {
-		for _, c := range d.collections {
-			lines = append(lines, c.adapted()...)
-		}
-		for name, why := range d.left {
-			lines = append(lines, fmt.Sprintf("%s.%s is not carried: %s", d.name, name, why))
-		}
-		accounts, err := m.source.accounts(ctx, d.name)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, accounts...)
-	}
-	strays, err := m.source.strays(ctx)
-	if err != nil {
-		return nil, err
-	}
-	lines = append(lines, strays...)
-	slices.Sort(lines)
-	return lines, nil
-}
-
-// strays names what somebody keeps in the server's own databases, as far as we
-// may see it.
-func (s *server) strays(ctx context.Context) ([]string, error) {
-	var lines []string
-	for _, name := range []string{"admin", "config", "local"} {
-		var listed struct {
-			Cursor struct {
-				First []struct {
-					Name string `bson:"name"`
-				} `bson:"firstBatch"`
-			} `bson:"cursor"`
-		}
-		command := bson.D{{Key: "listCollections", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedCollections", Value: true}, {Key: "cursor", Value: bson.D{{Key: "batchSize", Value: 1000}}}}
-		err := s.command(ctx, name, command, &listed)
-		if notAllowed(err) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range listed.Cursor.First {
-			if !serversOwn[name].MatchString(c.Name) {
-				lines = append(lines, fmt.Sprintf("%s.%s is not carried: it is in a database of the server's own", name, c.Name))
-			}
-		}
-	}
-	return lines, nil
-}
-
-// serversOwn are the collections that servers up to 7.0 make themselves, by
-// database (the server's source, src/mongo/db/namespace_string.cpp and
-// namespace_string_reserved.def.h). Those of config are a sharded cluster's but
-// for the sessions and transactions that every replica set has.
-var serversOwn = map[string]*regexp.Regexp{
-	"admin": regexp.MustCompile(`^system\.|^(tempusers|temproles)$`),
-	"local": regexp.MustCompile(`^(system|oplog|replset)\.|^(startup_log|clustermanager|me|slaves|temp_oplog_buffer)$`),
-	"config": regexp.MustCompile(`^(system|cache|csrs|localReshardingOperations|localReshardingConflictStash|localReshardingOplogBuffer)\.` +
-		`|^(image_collection|transactions|transaction_coordinators|tenantMigrationDonors|tenantMigrationRecipients|external_validation_keys|tenantSplitDonors` +
-		`|shards|databases|collections|chunks|chunkhistory|version|settings|changelog|actionlog|lockpings|locks|mongos|tags|migrations|migrationCoordinators` +
-		`|rangeDeletions|vectorClock|reshardingOperations|placementHistory|clusterParameters|queryAnalyzers|analyzeShardKeySplitPoints|sampledQueries` +
-		`|sampledQueriesDiff|mongot_known_servers|shardMergeRecipients)$`),
-}
-
-// accounts names the users and roles of a database, which a move leaves to
-// the target: an account brought along could replace the one we log in with.
-func (s *server) accounts(ctx context.Context, name string) ([]string, error) {
-	var lines []string
-	var users struct {
-		Users []struct {
-			User string `bson:"user"`
-		} `bson:"users"`
-	}
-	err := s.command(ctx, name, bson.D{{Key: "usersInfo", Value: 1}}, &users)
-	if notAllowed(err) {
-		return []string{fmt.Sprintf("users of database %s, if there are any, are not carried: they cannot be read", name)}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, u := range users.Users {
-		lines = append(lines, fmt.Sprintf("user %s of database %s is not carried: users are the target's own", u.User, name))
-	}
-	var roles struct {
-		Roles []struct {
-			Role string `bson:"role"`
-		} `bson:"roles"`
-	}
-	err = s.command(ctx, name, bson.D{{Key: "rolesInfo", Value: 1}}, &roles)
-	if notAllowed(err) {
-		return append(lines, fmt.Sprintf("roles of database %s, if there are any, are not carried: they cannot be read", name)), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range roles.Roles {
-		lines = append(lines, fmt.Sprintf("role %s of database %s is not carried: roles are the target's own", r.Role, name))
-	}
-	return lines, nil
 }
 
 // blocked lists what the source holds and this target cannot take.

@@ -26,9 +26,9 @@ const (
 // the other is read all the same.
 func (m *job) inspect(ctx context.Context) mover.InspectResult {
 	result := mover.InspectResult{At: time.Now().UTC()}
-	var databases []database
+	var facts sideFacts
 	var wg sync.WaitGroup
-	look := func(s *server, into **mover.InspectedSide, found *[]database) {
+	look := func(s *server, into **mover.InspectedSide, found *sideFacts) {
 		if s == nil {
 			return
 		}
@@ -45,19 +45,20 @@ func (m *job) inspect(ctx context.Context) mover.InspectResult {
 			}
 		})
 	}
-	look(m.source, &result.Source, &databases)
+	look(m.source, &result.Source, &facts)
 	look(m.target, &result.Target, nil)
 	wg.Wait()
 	if result.Source == nil || result.Source.Database == nil {
 		return result
 	}
-	var err error
-	if result.Adapted, err = m.adapted(ctx, databases); err != nil {
+	source, err := m.source.record(ctx, facts)
+	if err != nil {
 		result.Source = &mover.InspectedSide{Code: errorCode(err), Error: err.Error()}
 		return result
 	}
+	result.Adapted = source.adapted()
 	if result.Target != nil && result.Target.Database != nil {
-		result.Blocked = append(m.blocked(databases), m.try(ctx, databases, result.Target.Database)...)
+		result.Blocked = append(m.blocked(source.databases), m.try(ctx, source.databases, result.Target.Database)...)
 	}
 	return result
 }
@@ -71,25 +72,25 @@ func errorCode(err error) string {
 }
 
 // inspect reads everything a plan wants to know about one side.
-func (s *server) inspect(ctx context.Context) (*mover.Database, []database, error) {
+func (s *server) inspect(ctx context.Context) (*mover.Database, sideFacts, error) {
 	if err := s.connect(ctx); err != nil {
-		return nil, nil, err
+		return nil, sideFacts{}, err
 	}
 	db := &mover.Database{ServerVersion: s.build.Version, VersionNum: s.build.number(), Settings: map[string]string{}}
 	began := time.Now()
 	if err := s.command(ctx, "admin", bson.D{{Key: "ping", Value: 1}}, nil); err != nil && !notAllowed(err) {
-		return nil, nil, err
+		return nil, sideFacts{}, err
 	}
 	db.Latency, db.TLSVersion = time.Since(began), s.tlsVersion()
 	db.Presented = s.presented(ctx)
 	for _, read := range []func(context.Context, *mover.Database) error{s.inspectRole, s.inspectSettings, s.inspectSessions} {
 		if err := read(ctx, db); err != nil {
-			return nil, nil, err
+			return nil, sideFacts{}, err
 		}
 	}
 	f, err := s.facts(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, sideFacts{}, err
 	}
 	db.Fence, db.Lineage = f.fence.state(), f.lineage.mark()
 	for _, d := range f.databases {
@@ -109,7 +110,7 @@ func (s *server) inspect(ctx context.Context) (*mover.Database, []database, erro
 		db.Settings["counters"], err = unreadable, nil
 	}
 	db.Writes = f.lineage.writesSince(db.Counters)
-	return db, f.databases, err
+	return db, f, err
 }
 
 func (d database) info() mover.DatabaseInfo {
@@ -203,13 +204,7 @@ func (s *server) inspectSettings(ctx context.Context, db *mover.Database) error 
 	if db.Settings["product"], err = s.product(ctx); err != nil {
 		return err
 	}
-	var parameter struct {
-		Compatibility struct {
-			Version string `bson:"version"`
-		} `bson:"featureCompatibilityVersion"`
-	}
-	err = s.command(ctx, "admin", bson.D{{Key: "getParameter", Value: 1}, {Key: "featureCompatibilityVersion", Value: 1}}, &parameter)
-	if db.Settings["featureCompatibilityVersion"], err = orUnreadable(parameter.Compatibility.Version, err); err != nil {
+	if db.Settings["featureCompatibilityVersion"], err = s.compatibility(ctx); err != nil {
 		return err
 	}
 	var status struct {

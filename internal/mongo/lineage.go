@@ -23,17 +23,17 @@ const (
 // lineage is one document, so that every change of it is atomic, also on a
 // server that knows no transactions.
 type lineage struct {
-	Installation string    `bson:"installation"`
-	Epoch        int       `bson:"epoch"`
-	State        string    `bson:"state"`
-	Move         string    `bson:"move"`
-	Fence        string    `bson:"fence"`
-	At           time.Time `bson:"at"`
+	Installation string    `bson:"installation" json:"installation"`
+	Epoch        int       `bson:"epoch" json:"epoch"`
+	State        string    `bson:"state" json:"state"`
+	Move         string    `bson:"move" json:"move"`
+	Fence        string    `bson:"fence" json:"fence"`
+	At           time.Time `bson:"at" json:"at"`
 	// Made are the databases a copy made, noted before it makes them: what a
 	// cut-off copy leaves is recognised by it.
-	Made []string `bson:"made,omitempty"`
+	Made []string `bson:"made,omitempty" json:"made,omitempty"`
 	// Baseline is how this side was when the switch was committed.
-	Baseline map[string]mover.WriteCounter `bson:"baseline,omitempty"`
+	Baseline map[string]mover.WriteCounter `bson:"baseline,omitempty" json:"baseline,omitempty"`
 }
 
 func (l *lineage) mark() *mover.LineageMark {

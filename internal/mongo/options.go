@@ -128,6 +128,19 @@ type expiry struct {
 	partial bson.RawValue
 }
 
+// conditional tells whether a rule is only for some of the documents that have
+// its field.
+func (e expiry) conditional() bool { return e.partial.Type != 0 }
+
+// unconditional are the same rules for all documents.
+func unconditional(rules []expiry) []expiry {
+	out := slices.Clone(rules)
+	for i := range out {
+		out[i].partial = bson.RawValue{}
+	}
+	return out
+}
+
 // expiries are the rules by which the server itself deletes documents.
 func (c collection) expiries() []expiry {
 	var found []expiry

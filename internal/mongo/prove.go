@@ -19,8 +19,8 @@ type proof struct {
 	mover.Comparison
 }
 
-// prove compares both sides. Both are read whole, so there is nothing left to
-// do more thoroughly.
+// prove compares both sides. The target is read whole; so is the source, unless
+// the copy took digests of its documents and nothing was written since.
 func (m *job) prove(ctx context.Context) (mover.Proof, error) {
 	began := time.Now()
 	p := &proof{job: m, Comparison: mover.Comparison{Proof: mover.Proof{At: began.UTC(), Fence: m.req.Fence, Compared: map[string]int{}}}}
@@ -28,11 +28,14 @@ func (m *job) prove(ctx context.Context) (mover.Proof, error) {
 	if err != nil {
 		return p.Proof, err
 	}
-	if err := m.underFence(source, "prove"); err != nil {
+	if err := m.underFence(source.fence, "prove"); err != nil {
 		return p.Proof, err
 	}
 	before, err := p.counters(ctx, source)
 	if err != nil {
+		return p.Proof, err
+	}
+	if err := p.trust(ctx, &source, before); err != nil {
 		return p.Proof, err
 	}
 	if err := p.compareDatabases(ctx, source.databases, target.databases); err != nil {
@@ -54,8 +57,8 @@ func (m *job) prove(ctx context.Context) (mover.Proof, error) {
 
 // counters reads the source's write counters, if a fence stands: without one
 // they say nothing.
-func (p *proof) counters(ctx context.Context, source sideFacts) (map[string]mover.WriteCounter, error) {
-	if !source.fence.stands() {
+func (p *proof) counters(ctx context.Context, source recorded) (map[string]mover.WriteCounter, error) {
+	if p.source == nil || !source.fence.stands() {
 		return nil, nil
 	}
 	now, err := p.source.readFence(ctx)

@@ -2,13 +2,13 @@ package mongo
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"maps"
 	"math/bits"
 	"slices"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/zeebo/xxh3"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
@@ -37,6 +37,14 @@ func (d *digest) add(h xxh3.Uint128) {
 	d.documents++
 }
 
+// merge adds what another digest covers.
+func (d *digest) merge(other digest) {
+	var carry uint64
+	d.lo, carry = bits.Add64(d.lo, other.lo, 0)
+	d.hi, _ = bits.Add64(d.hi, other.hi, carry)
+	d.documents += other.documents
+}
+
 // compareContents compares documents, a few collections at a time.
 func (p *proof) compareContents(ctx context.Context, all []pairOf) error {
 	var total int64
@@ -59,13 +67,14 @@ func (p *proof) compareContents(ctx context.Context, all []pairOf) error {
 	return g.Wait()
 }
 
-// compareContent compares the documents of one collection: by the hash the
+// compareContent compares the documents of one collection: by the digest that
+// was taken when the source's went by, where it counts, else by the hash the
 // servers make of it where both do, otherwise, and to say what differs, by
 // reading them.
 func (p *proof) compareContent(ctx context.Context, c pairOf) error {
-	expiring := c.source.expiries()
+	taken := p.counting(c.source)
 	// The hash goes by _id, so it does not see the order of a capped collection.
-	if !p.scan && len(expiring) == 0 && !c.source.capped() {
+	if taken == nil && p.source != nil && !p.scan && len(c.source.expiries()) == 0 && !c.source.capped() {
 		want, have, err := p.hashes(ctx, c)
 		if err != nil {
 			return err
@@ -75,12 +84,8 @@ func (p *proof) compareContent(ctx context.Context, c pairOf) error {
 			return nil
 		}
 	}
-	filter := living(expiring, time.Now())
-	var want, have digest
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { want, err = p.source.read(gctx, c.source, filter); return err })
-	g.Go(func() (err error) { have, err = p.target.read(gctx, c.target, filter); return err })
-	if err := g.Wait(); err != nil {
+	want, have, err := p.digests(ctx, c, taken)
+	if err != nil {
 		return err
 	}
 	p.Compared("documents", int(want.documents))
@@ -91,6 +96,36 @@ func (p *proof) compareContent(ctx context.Context, c pairOf) error {
 		p.Differ(c.source.database, c.source.kind, c.source.name, "content differs: same document count, other content", "", "")
 	}
 	return nil
+}
+
+// counting is the digest that was taken when the documents went by, nil where a
+// server is better asked: it can tell which documents a condition lets expire,
+// and in which order those stand that are left of a capped collection.
+func (p *proof) counting(c collection) *passed {
+	rules := c.expiries()
+	if p.source != nil && (slices.ContainsFunc(rules, expiry.conditional) || c.capped() && len(rules) > 0) {
+		return nil
+	}
+	return c.passed
+}
+
+// digests are those of both sides. Where the source's was taken when its
+// documents went by, only the target has to be read.
+func (p *proof) digests(ctx context.Context, c pairOf, taken *passed) (want, have digest, err error) {
+	rules, until := c.source.expiries(), time.Now().Add(expiryMargin)
+	switch {
+	case taken != nil:
+		want, until = taken.living(until)
+		have, err = p.target.readAs(ctx, c.target, living(unconditional(rules), until), c.target.capped() && len(rules) == 0)
+		return want, have, err
+	case p.source == nil:
+		return want, have, failf(sourceSide, mover.CodeInconclusive, "there is no digest of its documents on record, and no source to ask")
+	}
+	filter := living(rules, until)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { want, err = p.source.read(gctx, c.source, filter); return err })
+	g.Go(func() (err error) { have, err = p.target.read(gctx, c.target, filter); return err })
+	return want, have, g.Wait()
 }
 
 // hashes asks both servers at once for their hash of one collection. It is
@@ -116,24 +151,18 @@ func (s *server) hash(ctx context.Context, c collection) (string, error) {
 // read reads every document that passes the filter. The order of a capped
 // collection is part of it.
 func (s *server) read(ctx context.Context, c collection, filter bson.D) (digest, error) {
+	return s.readAs(ctx, c, filter, c.capped())
+}
+
+func (s *server) readAs(ctx context.Context, c collection, filter bson.D, ordered bool) (digest, error) {
 	var d digest
 	cursor, err := s.scan(ctx, c, filter)
 	if err != nil {
 		return d, err
 	}
-	ordered := c.capped()
-	var place [8]byte
-	h := xxh3.New()
+	h := hasher{ordered: ordered}
 	for cursor.next(ctx) {
-		if !ordered {
-			d.add(xxh3.Hash128(cursor.Current))
-			continue
-		}
-		binary.LittleEndian.PutUint64(place[:], uint64(d.documents))
-		h.Reset()
-		_, _ = h.Write(place[:]) // a hash takes everything
-		_, _ = h.Write(cursor.Current)
-		d.add(h.Sum128())
+		d.add(h.hash(cursor.Current, d.documents))
 	}
 	return d, cursor.close(ctx)
 }
@@ -184,12 +213,13 @@ func (c *scanned) close(ctx context.Context) error {
 	return closed
 }
 
-// living leaves out the documents that the server may delete by itself before
-// the comparison ends. Both sides are asked with the same filter.
-func living(expiring []expiry, now time.Time) bson.D {
+// living leaves out the documents that the server may delete by itself until a
+// time that lies behind the comparison. Both sides are asked with the same
+// filter.
+func living(expiring []expiry, until time.Time) bson.D {
 	var dying bson.A
 	for _, e := range expiring {
-		at := primitive.NewDateTimeFromTime(now.Add(expiryMargin).Add(-time.Duration(e.seconds) * time.Second))
+		at := primitive.NewDateTimeFromTime(until.Add(-time.Duration(e.seconds) * time.Second))
 		one := bson.D{{Key: e.field, Value: bson.D{{Key: "$lte", Value: at}}}}
 		if e.partial.Type != 0 {
 			one = bson.D{{Key: "$and", Value: bson.A{one, e.partial}}}

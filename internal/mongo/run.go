@@ -17,10 +17,12 @@ const defaultStreams = 2
 // mover does one request.
 type job struct {
 	req      mover.Request
-	source   *server
+	source   *server // nil where the source was given
 	target   *server
 	token    string
 	progress *mover.Reporter
+	// given is a source that was written down before; nil asks the server.
+	given *recorded
 }
 
 // Run does one operation and returns its result. Every operation can be cut

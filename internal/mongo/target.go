@@ -27,14 +27,14 @@ func (s *server) facts(ctx context.Context) (f sideFacts, err error) {
 }
 
 // prepareCopy looks whether the target may be written to at all.
-func (m *job) prepareCopy(ctx context.Context) (source, target sideFacts, err error) {
+func (m *job) prepareCopy(ctx context.Context) (source recorded, target sideFacts, err error) {
 	if source, target, err = m.readFacts(ctx); err != nil {
 		return source, target, err
 	}
 	if len(source.databases) == 0 {
 		return source, target, failf(sourceSide, mover.CodeUnsupported, "copy: the source has no database to copy")
 	}
-	if err := m.underFence(source, "copy"); err != nil {
+	if err := m.underFence(source.fence, "copy"); err != nil {
 		return source, target, err
 	}
 	if err := m.target.mustWrite(ctx); err != nil {
@@ -43,15 +43,15 @@ func (m *job) prepareCopy(ctx context.Context) (source, target sideFacts, err er
 	if blocked := m.blocked(source.databases); len(blocked) > 0 {
 		return source, target, failf(targetSide, mover.CodeUnsupported, "copy %s.%s: %s", blocked[0].Database, blocked[0].Object, blocked[0].Reason)
 	}
-	if m.target.build.number()/100 < m.source.build.number()/100 {
-		return source, target, failf(targetSide, mover.CodeUnsupported, "copy: the target runs MongoDB %s, older than the source's %s", m.target.build.Version, m.source.build.Version)
+	if m.target.build.number()/100 < source.build.number()/100 {
+		return source, target, failf(targetSide, mover.CodeUnsupported, "copy: the target runs MongoDB %s, older than the source's %s", m.target.build.Version, source.build.Version)
 	}
-	return source, target, m.mayOverwrite(source, target)
+	return source, target, m.mayOverwrite(source.sideFacts, target)
 }
 
 // underFence fails unless the fence of the request stands.
-func (m *job) underFence(source sideFacts, what string) error {
-	if m.req.Fence != "" && (!source.fence.stands() || source.fence.ID != m.req.Fence) {
+func (m *job) underFence(fence *fenceRecord, what string) error {
+	if m.req.Fence != "" && (!fence.stands() || fence.ID != m.req.Fence) {
 		return failf(sourceSide, mover.CodeMoved, "%s: fence %q does not stand on the source", what, m.req.Fence)
 	}
 	return nil

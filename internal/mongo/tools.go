@@ -89,7 +89,10 @@ func (s *server) toolOptions(r *relay, ns tooloptions.Namespace) (*tooloptions.T
 }
 
 // moved is what one collection's documents came to.
-type moved struct{ documents, bytes int64 }
+type moved struct {
+	documents, bytes int64
+	passed           *passed
+}
 
 // documents carries the documents of one collection, which exists on the
 // target and is empty.
@@ -104,8 +107,8 @@ func (c *copyRun) documents(ctx context.Context, what collection) (moved, error)
 		_ = into.CloseWithError(err) // nil is the end of the stream
 		dumpDone <- err
 	}()
-	zeros := &zeroTimes{}
-	restored, restoreErr := c.restore(what, from, zeros)
+	zeros, taker := &zeroTimes{}, newTaker(what, c.record.at)
+	restored, restoreErr := c.restore(what, from, zeros, taker)
 	_ = from.CloseWithError(errRestoreEnded)
 	dumpErr := <-dumpDone
 	if cause := context.Cause(ctx); cause != nil {
@@ -120,7 +123,7 @@ func (c *copyRun) documents(ctx context.Context, what collection) (moved, error)
 	if n := dumped.total(); n != restored {
 		return moved{}, failf(targetSide, mover.CodeFailed, "write %s: the target took %d of %d documents", what, restored, n)
 	}
-	return moved{documents: restored, bytes: written.bytes}, c.restoreZeros(ctx, what, zeros)
+	return moved{documents: restored, bytes: written.bytes, passed: taker.done()}, c.restoreZeros(ctx, what, zeros)
 }
 
 var errRestoreEnded = errors.New("the writing side has ended")
@@ -157,7 +160,7 @@ func (c *copyRun) dump(what collection, to *meter, progress *counter) error {
 }
 
 // restore reads documents until the pipe ends and says how many it wrote.
-func (c *copyRun) restore(what collection, from io.Reader, zeros *zeroTimes) (int64, error) {
+func (c *copyRun) restore(what collection, from io.Reader, zeros *zeroTimes, taker *taker) (int64, error) {
 	o, err := c.target.toolOptions(c.targetRelay, tooloptions.Namespace{DB: what.database, Collection: what.data()})
 	if err != nil {
 		return 0, err
@@ -188,7 +191,7 @@ func (c *copyRun) restore(what collection, from io.Reader, zeros *zeroTimes) (in
 	}
 	// Not through Restore: when it fails it closes its input under the
 	// goroutine that reads from it.
-	zeros.RawDocSource = tooldb.NewBSONSource(stream)
+	zeros.RawDocSource = taking{tooldb.NewBSONSource(stream), taker}
 	result := restore.RestoreCollectionToDB(what.database, what.data(), tooldb.NewDecodedBSONSource(zeros), stream, what.bytes, kind)
 	if result.Err == nil && result.Failures > 0 {
 		return 0, fmt.Errorf("the target refused %d documents", result.Failures)
