@@ -9,7 +9,7 @@ import (
 // or what follows from the rest, is not among them.
 
 func (s *recordedSource) fields() []jsonField {
-	return []jsonField{{"version", &s.version}, {"globals", object[globals, *globals]{&s.globals}}, {"databases", list(&s.databases)}}
+	return []jsonField{{"version", &s.version}, {"globals", object{&s.globals}}, {"databases", list(&s.databases)}}
 }
 
 func (g *globals) fields() []jsonField {
@@ -31,7 +31,7 @@ func (s *setting) fields() []jsonField {
 }
 
 func (r *recordedDatabase) fields() []jsonField {
-	return []jsonField{{"database", object[database, *database]{&r.database}}, {"public", optionalObject[publicSchema, *publicSchema]{&r.public}}, {"left", &r.left}, {"felt", textMap{&r.felt}},
+	return []jsonField{{"database", object{&r.database}}, {"public", optionalPublic{&r.public}}, {"left", &r.left}, {"felt", textMap{&r.felt}},
 		{"tables", list(&r.tables)}, {"leaning", &r.leaning}, {"extensions", list(&r.extensions)}, {"indexes", keyMap[uint32]{&r.indexes}}, {"joined", joinedMap{&r.joined}},
 		{"viewKeys", keyMap[bool]{&r.viewKeys}}, {"policies", list(&r.policies)}, {"materializedViews", list(&r.matviews)}, {"defaultPrivileges", list(&r.defaults)},
 		{"members", list(&r.members)}, {"sequences", list(&r.sequences)}, {"digests", digestMap{&r.digests}}}
@@ -124,9 +124,9 @@ type joinedMap struct{ of *map[uint32]*joined }
 
 // MarshalJSON writes an object by numbers.
 func (m joinedMap) MarshalJSON() ([]byte, error) {
-	out := map[uint32]object[joined, *joined]{}
+	out := map[uint32]object{}
 	for oid, j := range *m.of {
-		out[oid] = object[joined, *joined]{j}
+		out[oid] = object{j}
 	}
 	return json.Marshal(out)
 }
@@ -140,7 +140,7 @@ func (m joinedMap) UnmarshalJSON(data []byte) error {
 	*m.of = map[uint32]*joined{}
 	for oid, one := range raw {
 		j := &joined{}
-		if err := decode(one, object[joined, *joined]{j}); err != nil {
+		if err := decode(one, object{j}); err != nil {
 			return err
 		}
 		(*m.of)[oid] = j
@@ -148,23 +148,23 @@ func (m joinedMap) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// optionalObject is a value that may be none, as JSON.
-type optionalObject[T any, P recordable[T]] struct{ of **T }
+// optionalPublic is a schema public that may not be there, as JSON.
+type optionalPublic struct{ of **publicSchema }
 
 // MarshalJSON writes null for none.
-func (o optionalObject[T, P]) MarshalJSON() ([]byte, error) {
+func (o optionalPublic) MarshalJSON() ([]byte, error) {
 	if *o.of == nil {
 		return []byte("null"), nil
 	}
-	return json.Marshal(object[T, P]{*o.of})
+	return json.Marshal(object{*o.of})
 }
 
 // UnmarshalJSON reads null as none.
-func (o optionalObject[T, P]) UnmarshalJSON(data []byte) error {
+func (o optionalPublic) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		*o.of = nil
 		return nil
 	}
-	*o.of = new(T)
-	return decode(data, object[T, P]{*o.of})
+	*o.of = &publicSchema{}
+	return decode(data, object{*o.of})
 }

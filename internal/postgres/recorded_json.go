@@ -18,22 +18,27 @@ type jsonField struct {
 	value any
 }
 
-// recordable is a type that lists its fields.
-type recordable[T any] interface {
-	*T
-	fields() []jsonField
-}
+// recordable is what lists its fields.
+type recordable interface{ fields() []jsonField }
 
 // object is a value as JSON.
-type object[T any, P recordable[T]] struct{ of P }
+type object struct{ of recordable }
 
-// listed are values as JSON.
-type listed[T any, P recordable[T]] struct{ of *[]T }
+// listed are values as JSON, each by as.
+type listed[T any] struct {
+	of *[]T
+	as func(*T) object
+}
 
-func list[T any, P recordable[T]](of *[]T) listed[T, P] { return listed[T, P]{of} }
+func list[T any, P interface {
+	*T
+	recordable
+}](of *[]T) listed[T] {
+	return listed[T]{of, func(one *T) object { return object{P(one)} }}
+}
 
 // MarshalJSON writes the fields in their order.
-func (o object[T, P]) MarshalJSON() ([]byte, error) {
+func (o object) MarshalJSON() ([]byte, error) {
 	var out bytes.Buffer
 	for i, f := range o.of.fields() {
 		value, err := json.Marshal(asText(f.value))
@@ -47,7 +52,7 @@ func (o object[T, P]) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads the fields, each of which must be there.
-func (o object[T, P]) UnmarshalJSON(data []byte) error {
+func (o object) UnmarshalJSON(data []byte) error {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return err
@@ -69,23 +74,23 @@ func (o object[T, P]) UnmarshalJSON(data []byte) error {
 }
 
 // MarshalJSON writes the values in their order.
-func (l listed[T, P]) MarshalJSON() ([]byte, error) {
-	values := make([]object[T, P], len(*l.of))
+func (l listed[T]) MarshalJSON() ([]byte, error) {
+	values := make([]object, len(*l.of))
 	for i := range *l.of {
-		values[i].of = &(*l.of)[i]
+		values[i] = l.as(&(*l.of)[i])
 	}
 	return json.Marshal(values)
 }
 
 // UnmarshalJSON reads the values.
-func (l listed[T, P]) UnmarshalJSON(data []byte) error {
+func (l listed[T]) UnmarshalJSON(data []byte) error {
 	var raw []json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return err
 	}
 	*l.of = make([]T, len(raw))
 	for i := range raw {
-		if err := decode(raw[i], object[T, P]{&(*l.of)[i]}); err != nil {
+		if err := decode(raw[i], l.as(&(*l.of)[i])); err != nil {
 			return err
 		}
 	}

@@ -126,7 +126,7 @@ func readTexts(line []byte, want int) ([]text, error) {
 // last reads the last line, and looks whether all is there.
 func (r *recordReader) last(line []byte) (*recordedSource, error) {
 	s := &recordedSource{}
-	last := lastLine{Source: object[recordedSource, *recordedSource]{s}}
+	last := lastLine{Source: object{s}}
 	if err := json.Unmarshal(line, &last); err != nil {
 		return nil, fmt.Errorf("line %d: %w", r.lines, err)
 	}

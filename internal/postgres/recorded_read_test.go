@@ -30,8 +30,12 @@ func TestEveryFieldIsRecorded(t *testing.T) {
 		listed, names := map[unsafe.Pointer]bool{}, map[string]bool{}
 		for _, f := range of.fields() {
 			at := reflect.ValueOf(f.value)
-			for at.Kind() == reflect.Struct { // an object, a list or a map, of what it points to
-				at = at.Field(0)
+			for at.Kind() != reflect.Pointer { // an object, a list or a map, of what it points to
+				if at.Kind() == reflect.Interface {
+					at = at.Elem()
+				} else {
+					at = at.Field(0)
+				}
 			}
 			listed[at.UnsafePointer()] = true
 			names[f.name] = true

@@ -43,8 +43,8 @@ type sectionLine struct {
 }
 
 type lastLine struct {
-	Source object[recordedSource, *recordedSource] `json:"source"`
-	Lines  int                                     `json:"lines"`
+	Source object `json:"source"`
+	Lines  int    `json:"lines"`
 }
 
 // recordedCatalogs are all that is recorded of a database: what is compared, and
@@ -147,7 +147,7 @@ func (w *recordWriter) texts(ctx context.Context, r *recordedDatabase, c catalog
 
 // finish writes everything else.
 func (w *recordWriter) finish(s *recordedSource) error {
-	if err := w.line(lastLine{object[recordedSource, *recordedSource]{s}, w.lines}); err != nil {
+	if err := w.line(lastLine{object{s}, w.lines}); err != nil {
 		return err
 	}
 	if err := w.out.Flush(); err != nil {

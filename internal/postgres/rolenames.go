@@ -54,15 +54,10 @@ func (n naming) marked(text string) string {
 // identifier is marked for a text that begins with a name as an identifier. It
 // gives what stands behind it, too.
 func (n naming) identifier(text string) (identifier, rest string) {
-	text, ok := strings.CutPrefix(text, roleMark)
-	if !ok {
-		end := strings.IndexAny(text, ", ")
-		if end < 0 {
-			end = len(text)
-		}
-		return text[:end], text[end:]
+	text, role := strings.CutPrefix(text, roleMark)
+	if identifier, rest = cutIdentifier(text); !role {
+		return identifier, rest
 	}
-	identifier, rest = cutIdentifier(text)
 	name := identifier
 	if quoted, ok := strings.CutPrefix(identifier, `"`); ok {
 		name = strings.ReplaceAll(strings.TrimSuffix(quoted, `"`), `""`, `"`)
@@ -146,11 +141,13 @@ func policyRoles(f *fact, n naming) {
 		return
 	}
 	var roles []string
-	for rest := f.value; rest != ""; {
-		var role string
-		role, rest = n.identifier(rest)
-		roles = append(roles, role)
+	for list := f.value; list != ""; {
+		role, rest := n.identifier(list)
 		rest = strings.TrimPrefix(rest, ", ")
+		if len(rest) == len(list) { // a record may say anything, and this is no list
+			role, rest = list, ""
+		}
+		roles, list = append(roles, role), rest
 	}
 	slices.Sort(roles)
 	f.value = strings.Join(roles, ", ")

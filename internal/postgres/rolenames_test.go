@@ -26,6 +26,7 @@ func TestNamesOfRoles(t *testing.T) {
 		{"policy", fact{what: "roles", value: "\x01app, \x01postgres, public, \x01\"o\"\"dd\", \x01\"kept, \x01app\""},
 			fact{what: "roles", value: `"kept, ` + "\x01" + `app", "user", app, public, zeta`}},
 		{"user mapping", fact{object: "\x01\"o\"\"dd\" on \"\x01app on x\"", what: "exists"}, fact{object: "\"user\" on \"\x01app on x\"", what: "exists"}},
+		{"policy", fact{what: "roles", value: "\x01app, , x"}, fact{what: "roles", value: ", x, zeta"}},
 		{"user mapping", fact{object: "\x01gone on x", what: "exists"}, fact{object: `"Big One" on x`, what: "exists"}},
 		{"user mapping", fact{object: "public on x", what: "exists"}, fact{object: "public on x", what: "exists"}},
 		{"default privilege", fact{object: "all schemas", what: "r by \x01app", value: list("|SELECT|\x01app|f")}, fact{object: "all schemas", what: "r by zeta", value: list("|SELECT|zeta|f")}},
