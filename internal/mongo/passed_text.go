@@ -33,7 +33,7 @@ func (p *passed) text() *passedText {
 	}
 	t := &passedText{At: time.UnixMilli(p.since).UTC(), All: p.documents, digestText: p.stays.text()}
 	for _, s := range p.spans {
-		t.Expiring = append(t.Expiring, spanText{s.after, s.digest.text()})
+		t.Expiring = append(t.Expiring, spanText{s.after, s.text()})
 	}
 	return t
 }
