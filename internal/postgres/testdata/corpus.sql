@@ -53,7 +53,7 @@ begin
 		execute format('create index by_other_%1$s on made.table_%1$s using %2$s %3$s', i, (array['hash (k)', 'gin (doc jsonb_path_ops)', 'brin (k int4_minmax_ops, id) with (pages_per_range = 9)', 'gin ((a::text) gin_trgm_ops)', 'gist (k, (a::text) gist_trgm_ops)'])[1 + i % 5], wheres[1 + (i / 5) % 6]);
 		execute format('create table made.pointing_%s (a int default 1 references made.table_%1$s on update %2$s on delete %3$s %4$s, b int, span int4range, constraint apart_%1$s exclude using gist (b with %5$s, span with &&) %6$s %7$s) %8$s', i, acts[1 + i % 5], acts[1 + (i / 5) % 5], late[1 + i % 4],
 			(array['=', '<>'])[1 + i % 2], (array['', 'where (b > 3)', $$where (b::text in ('1', '2'))$$])[1 + i % 3], late[1 + (i / 4) % 4], (array['', 'with (fillfactor = 60)', 'with (autovacuum_enabled = false)'])[1 + i % 3]);
-		execute format('alter table made.pointing_%s add constraint self foreign key (a) references made.table_%s match %s not valid', i, 1 + i / 2, (array['full', 'simple'])[1 + i % 2]);
+		execute format('alter table made.pointing_%1$s add constraint self foreign key (a) references made.table_%2$s match %3$s not valid, add constraint alone_%1$s exclude using gist (span with &&)', i, 1 + i / 2, (array['full', 'simple'])[1 + i % 2]);
 		execute format('create view made.view_%1$s %2$s as ' || (array[
 			$$select id, a in ('x', 'y') as known, b::text as b, c from made.table_%1$s where a in ('x', 'queued') order by k desc nulls last$$,
 			$$select id, a, count(*) over (partition by e order by k rows between 1 preceding and current row) as n, (f).b as part from made.table_%1$s$$,
