@@ -8,6 +8,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // logLimit is how much of one mover's log a supporter gets: its end.
@@ -28,6 +29,9 @@ func (c *Client) MoverLogs(ctx context.Context) (map[string]string, error) {
 	for _, pod := range pods {
 		lines, bytes := int64(logLines), int64(logLimit)
 		log, err := c.kube.CoreV1().Pods(c.options.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{TailLines: &lines, LimitBytes: &bytes}).DoRaw(ctx)
+		if apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
+			continue // the pod or its log has gone since it was listed, or has not begun
+		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("read the log of %s: %w", pod.Name, err))
 			continue
