@@ -215,8 +215,8 @@ func (f *follower) read(ctx context.Context) error {
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return unlessEnded(cause)
 	}
-	if apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
-		return nil // the pod or its log is gone; the next look says what became of it
+	if noLog(err) {
+		return nil // the next look says what became of it
 	}
 	if err != nil {
 		return describe(err, "read the log of pod "+f.pod.Name)

@@ -29,8 +29,8 @@ func (c *Client) MoverLogs(ctx context.Context) (map[string]string, error) {
 	for _, pod := range pods {
 		lines, bytes := int64(logLines), int64(logLimit)
 		log, err := c.kube.CoreV1().Pods(c.options.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{TailLines: &lines, LimitBytes: &bytes}).DoRaw(ctx)
-		if apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
-			continue // the pod or its log has gone since it was listed, or has not begun
+		if noLog(err) {
+			continue
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("read the log of %s: %w", pod.Name, err))
@@ -40,6 +40,10 @@ func (c *Client) MoverLogs(ctx context.Context) (map[string]string, error) {
 	}
 	return out, errors.Join(failed...)
 }
+
+// noLog tells that a pod has no log to read: it or its log has gone since it was
+// looked at, or has not begun. Only what else goes wrong is unread.
+func noLog(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) }
 
 // wholeLines drops a last line that the limit cut: half a secret is not
 // recognised.
