@@ -31,7 +31,7 @@ type DriftItem struct {
 // could not be looked at, it gives both: what has drifted for certain, and the
 // error that says what is not known.
 func Drift(s *spec.Spec, o Observation, maxAge time.Duration) ([]DriftItem, error) {
-	if s.Server == nil || s.Datastores.PostgreSQL == nil && s.Datastores.MongoDB == nil {
+	if s.Server == nil || !slices.ContainsFunc(engines, func(e mover.Engine) bool { return server.Declares(s, e) }) {
 		return nil, nil
 	}
 	if o.Release.IsNot() {

@@ -47,11 +47,8 @@ func (r Release) Pending() bool {
 
 // Store is the release's values of one engine.
 func (r Release) Store(e mover.Engine) ReleaseStore {
-	switch e {
-	case mover.PostgreSQL:
-		return r.Postgres
-	case mover.MongoDB:
-		return r.Mongo
+	if k := known(e); k != nil {
+		return *k.Released(&r)
 	}
 	return ReleaseStore{} // of a kind that the chart does not have
 }

@@ -100,8 +100,16 @@ func Declares(s *spec.Spec, e mover.Engine) bool { return Declared(s, e) != nil 
 // KindOf is the kind of an engine. Specs, records and plans are checked when they
 // are read, so that one which is not registered is a mistake of ours.
 func KindOf(e mover.Engine) *StoreKind {
+	if k := known(e); k != nil {
+		return k
+	}
+	panic(fmt.Sprintf("%q is no kind of datastore that this version knows", e))
+}
+
+// known is the kind of an engine, nil for one that is not registered.
+func known(e mover.Engine) *StoreKind {
 	if i := slices.IndexFunc(storeKinds, func(s *StoreKind) bool { return s.Engine == e }); i >= 0 {
 		return storeKinds[i]
 	}
-	panic(fmt.Sprintf("%q is no kind of datastore that this version knows", e))
+	return nil
 }
