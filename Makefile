@@ -90,7 +90,7 @@ unit: unit-product unit-testbed unit-image ## unit tests of every module
 
 unit-product: servers
 	@mkdir -p $(OUT)
-	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/unit.json -- -count 1 -timeout 20m $$(go list ./... | grep -vxFf <(go list $(RACED)))
+	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/unit.json -- -count 1 -timeout 20m -parallel 4 $$(go list ./... | grep -vxFf <(go list $(RACED)))
 	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/race.json --raw-command -- $(RACE) $(RACED)
 	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/race-large.json --raw-command -- $(RACE) -run '$(RACED_OF_LARGE)' ./internal/postgres ./internal/mongo ./reconcile
 	$(TOOL) $(GOTESTSUM) --jsonfile $(OUT)/race-random.json --raw-command -- $(RACE) ./reconcile -run TestRandom -rapid.checks 40
@@ -112,7 +112,7 @@ services: testbed-up ## tests against the real Kubernetes and databases
 	@$(TESTBED) clear
 	exports=$$($(TESTBED) env) && eval "$$exports"; \
 	packages=$$(grep -rl '^//go:build testbed' --include='*_test.go' internal | xargs dirname | sort -u | sed 's,^,./,'); \
-	$(TOOL) gotestsum --format testname --jsonfile $(OUT)/services.json -- -count 1 -tags testbed -timeout 60m -p 2 -parallel 2 $$packages
+	$(TOOL) gotestsum --format testname --jsonfile $(OUT)/services.json -- -count 1 -tags testbed -timeout 60m -p 2 -parallel 3 $$packages
 
 faults: testbed-up ## real faults on the testbed, and releases that another tool manages: longer than CI takes
 	@mkdir -p $(OUT)
