@@ -29,6 +29,8 @@ const (
 	appPrefix = "circleci-dr"
 
 	connectTimeout = 10 * time.Second
+	// dialTry is how long one attempt at a connection lasts.
+	dialTry = 3 * time.Second
 	// leaveTime is for a session's end, and for what is undone before it.
 	leaveTime = 5 * time.Second
 )
@@ -87,19 +89,36 @@ func (s *server) config(database string) (*pgx.ConnConfig, error) {
 		cfg.Fallbacks = nil
 	}
 	cfg.ConnectTimeout = connectTimeout
+	if s.version != 0 { // one that has answered this run is behind a bad moment of the network rather than gone
+		cfg.ConnectTimeout = 2 * connectTimeout
+	}
 	cfg.RuntimeParams = s.settings(database) // they win over ALTER ROLE and ALTER DATABASE
 	cfg.RuntimeParams["application_name"] = s.label
 	if s.side == sourceSide && strings.HasPrefix(s.label, rehearsalApp) { // what it holds back goes soon after its node died
 		maps.Copy(cfg.RuntimeParams, map[string]string{"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"})
 	}
-	// A server that is gone while we wait for its rows is noticed within about
-	// answerTime.
-	alive := net.KeepAliveConfig{Enable: true, Idle: answerTime / 4, Interval: answerTime / 4, Count: 3}
 	if s.names != nil {
 		cfg.LookupFunc = s.names.find
 	}
-	cfg.DialFunc = (&net.Dialer{Timeout: connectTimeout, KeepAliveConfig: alive}).DialContext
+	cfg.DialFunc = dial
 	return cfg, nil
+}
+
+// dial makes a connection, and when nothing answers makes another attempt, from
+// another port, for as long as the context lasts: what a network has lost, or
+// remembers wrongly, it has of one attempt.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	// A server that is gone while we wait for its rows is noticed within about
+	// answerTime.
+	alive := net.KeepAliveConfig{Enable: true, Idle: answerTime / 4, Interval: answerTime / 4, Count: 3}
+	d := net.Dialer{Timeout: dialTry, KeepAliveConfig: alive}
+	for {
+		conn, err := d.DialContext(ctx, network, address)
+		var silent net.Error
+		if err == nil || ctx.Err() != nil || !errors.As(err, &silent) || !silent.Timeout() {
+			return conn, err
+		}
+	}
 }
 
 // libpq lists the connection keywords that pgx and libpq share. The password

@@ -84,10 +84,11 @@ func (c *copyRun) carry(ctx context.Context, facts *copyFacts) error {
 	if err := c.makeRoles(ctx, facts); err != nil {
 		return err
 	}
-	var err error
-	if c.job, err = c.feeling(ctx, facts.source.databases); err != nil {
+	felt, err := c.feeling(ctx, facts.source.databases)
+	if err != nil {
 		return err
 	}
+	c.job = felt
 	c.analyzers = newBackground(ctx)
 	defer c.analyzers.abandon()
 	for _, d := range facts.source.databases {

@@ -144,9 +144,11 @@ func (r *rehearsal) run(ctx context.Context) (err error) {
 	}
 	r.analyzers = newBackground(ctx)
 	defer r.analyzers.abandon()
-	if r.job, err = r.feelingThere(ctx); err != nil {
+	felt, err := r.feelingThere(ctx)
+	if err != nil {
 		return err
 	}
+	r.job = felt
 	for _, d := range r.facts.source.databases {
 		if err := r.made(ctx, "", d.name, r.copyDatabase(ctx, d)); err != nil {
 			return err
