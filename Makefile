@@ -112,7 +112,7 @@ services: testbed-up ## tests against the real Kubernetes and databases
 	@$(TESTBED) clear
 	exports=$$($(TESTBED) env) && eval "$$exports"; \
 	packages=$$(grep -rl '^//go:build testbed' --include='*_test.go' internal | xargs dirname | sort -u | sed 's,^,./,'); \
-	$(TOOL) gotestsum --format testname --jsonfile $(OUT)/services.json -- -count 1 -tags testbed -timeout 60m -p 2 -parallel 3 $$packages
+	$(TOOL) gotestsum --format testname --jsonfile $(OUT)/services.json -- -count 1 -tags testbed -timeout 60m -p 2 -parallel 2 $$packages
 
 faults: testbed-up ## real faults on the testbed, and releases that another tool manages: longer than CI takes
 	@mkdir -p $(OUT)

@@ -18,10 +18,10 @@ type outside struct {
 	mongo, mongoPort string
 }
 
-// lendable are those that no site has at the moment. The testbed has three
-// of each, so that three installations are moved at a time.
+// lendable are those that no site has at the moment. The testbed has a twin of
+// each, so that two installations are moved at a time.
 var lendable = func() chan outside {
-	all := []outside{{"pg14", "15414", "mongo44", "27044"}, {"pg14b", "15514", "mongo44b", "27144"}, {"pg14c", "15614", "mongo44c", "27244"}}
+	all := []outside{{"pg14", "15414", "mongo44", "27044"}, {"pg14b", "15514", "mongo44b", "27144"}}
 	c := make(chan outside, len(all))
 	for _, o := range all {
 		c <- o

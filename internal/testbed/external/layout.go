@@ -17,8 +17,8 @@ type Server struct {
 	Port  int
 	// MinTLS is the oldest TLS version it speaks.
 	MinTLS string
-	// Twin tells further servers of a version from the first: several
-	// installations can be moved at once, each to servers of its own.
+	// Twin tells a second server of a version from the first: two installations
+	// can be moved at once, each to servers of its own.
 	Twin string
 }
 
@@ -27,7 +27,6 @@ var Servers = []Server{
 	{Major: 12, Port: 15412, MinTLS: "TLSv1.2"},
 	{Major: 14, Port: 15414, MinTLS: "TLSv1.3"},
 	{Major: 14, Port: 15514, MinTLS: "TLSv1.3", Twin: "b"},
-	{Major: 14, Port: 15614, MinTLS: "TLSv1.3", Twin: "c"},
 	{Major: 15, Port: 15415, MinTLS: "TLSv1.2"},
 }
 

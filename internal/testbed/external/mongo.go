@@ -27,7 +27,6 @@ type MongoServer struct {
 var MongoServers = []MongoServer{
 	{Release: "4.4", Port: 27044},
 	{Release: "4.4", Port: 27144, Twin: "b"},
-	{Release: "4.4", Port: 27244, Twin: "c"},
 	{Release: "5.0", Port: 27050},
 	{Release: "6.0", Port: 27060},
 }
