@@ -48,9 +48,9 @@ var corpusQueries = []string{
 	`select 'privilege', $n || format(' %s %s %s', case when a.grantee = 0 then 'public' else $owner(a.grantee) end, a.privilege_type, a.is_grantable) from $class cross join aclexplode(coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r' end, c.relowner))) a
 		where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and a.privilege_type <> 'MAINTAIN'`,
 	`select 'column privilege', $n || format('.%I %s %s', b.attname, $owner(a.grantee), a.privilege_type) from $class join pg_attribute b on b.attrelid = c.oid cross join aclexplode(b.attacl) a where a.grantee <> 0`,
-	`select 'comment', o.type || ' ' || o.identity || ': ' || d.description from pg_description d cross join pg_identify_object(d.classoid, d.objoid, d.objsubid) o where d.objoid >= 16384 and d.classoid not in ('pg_extension'::regclass, 'pg_subscription'::regclass)
+	`select 'comment', o.type || ' ' || replace(o.identity, ' on language ', ' language ') || ': ' || d.description from pg_description d cross join pg_identify_object(d.classoid, d.objoid, d.objsubid) o where d.objoid >= 16384 and d.classoid not in ('pg_extension'::regclass, 'pg_subscription'::regclass)
 		and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')`,
-	`select 'other ' || o.type, o.identity from (select 'pg_operator'::regclass, oid from pg_operator where oprcode <> 0 union all select 'pg_opclass'::regclass, oid from pg_opclass union all select 'pg_opfamily'::regclass, oid from pg_opfamily
+	`select 'other ' || o.type, replace(o.identity, ' on language ', ' language ') from (select 'pg_operator'::regclass, oid from pg_operator where oprcode <> 0 union all select 'pg_opclass'::regclass, oid from pg_opclass union all select 'pg_opfamily'::regclass, oid from pg_opfamily
 		union all select 'pg_cast'::regclass, oid from pg_cast where casttarget not in (select oid from pg_type where typtype = 'm') union all select 'pg_collation'::regclass, oid from pg_collation union all select 'pg_conversion'::regclass, oid from pg_conversion
 		union all select 'pg_ts_config'::regclass, oid from pg_ts_config union all select 'pg_ts_dict'::regclass, oid from pg_ts_dict union all select 'pg_ts_parser'::regclass, oid from pg_ts_parser
 		union all select 'pg_ts_template'::regclass, oid from pg_ts_template union all select 'pg_am'::regclass, oid from pg_am union all select 'pg_language'::regclass, oid from pg_language
@@ -67,6 +67,9 @@ var corpusQueries = []string{
 func corpusSQL(admin string) string {
 	all := `select coalesce(string_agg(x, e'\n' order by x), '') from (select k || e'\t' || o || e'\x1e' from (` + strings.Join(corpusQueries, "\nunion all ") + `) s(k, o)) t(x)`
 	all = strings.ReplaceAll(all, "$class", "pg_class c join pg_namespace n on n.oid = c.relnamespace and c.oid >= 16384 and n.nspname !~ '^(pg_|information_schema)' and $own(pg_class, c.oid)")
+	// Which names are keywords, and quoted, each version sees in its own way; how 18 names
+	// a transform as well.
+	all = strings.ReplaceAll(all, "%I", `"%s"`)
 	all = strings.ReplaceAll(all, "$n ", "format('%I.%I', n.nspname, c.relname) ")
 	all = ownPattern.ReplaceAllString(all, "not exists (select from pg_depend e where e.classid = '${1}'::regclass and e.objid = ${2} and e.deptype = 'e')")
 	return ownerPattern.ReplaceAllString(all, "replace(pg_get_userbyid($1), 'postgres', '"+admin+"')")
