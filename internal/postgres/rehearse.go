@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
@@ -256,7 +255,7 @@ func (r *rehearsal) told() mover.Rehearsal {
 func (r *rehearsal) notTried() []string {
 	var left []string
 	for _, role := range r.facts.target.globals.roles {
-		if strings.HasPrefix(r.facts.adapted.owners[role.name], rehearsalPrefix) {
+		if r.facts.adapted.trials[role.name] != "" {
 			left = append(left, "role "+role.name+" is on the target already: what it may be given there was not tried")
 		}
 	}
