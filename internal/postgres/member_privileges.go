@@ -33,7 +33,7 @@ func (n naming) members(facts []memberFact) []memberList {
 	lists := make([]memberList, len(facts))
 	for i, f := range facts {
 		lists[i] = memberList{object: f.object, column: f.column, extension: f.extension, owner: f.owner,
-			have: parsePrivileges(n.accessList(f.have)), made: parsePrivileges(n.accessList(f.made))}
+			have: n.privileges(f.have), made: n.privileges(f.made)}
 	}
 	return lists
 }

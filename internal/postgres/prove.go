@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"sort"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -129,29 +128,9 @@ func recordedDigests(ctx context.Context, conn *pgx.Conn, fence string) (map[[3]
 	return digests, err
 }
 
-// differ names one difference, privileges spelled as people do.
+// differ names one difference.
 func (p *proof) differ(database, kind, object, what, source, target string) {
-	p.Differ(database, kind, object, what, spelled(source), spelled(target))
-}
-
-func spelled(value string) string {
-	if strings.Contains(value, fieldSep) {
-		return showPrivileges(parsePrivileges(value))
-	}
-	return value
-}
-
-func showPrivileges(list []privilege) string {
-	words := make([]string, len(list))
-	for i, p := range list {
-		words[i] = p.name + " to " + grantee(p.grantee)
-		if p.option {
-			words[i] += " with grant option"
-		}
-		words[i] += " by " + p.grantor
-	}
-	sort.Strings(words)
-	return strings.Join(words, ", ")
+	p.Differ(database, kind, object, what, source, target)
 }
 
 // compareDatabases compares the databases one after another.

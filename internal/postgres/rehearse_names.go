@@ -52,7 +52,7 @@ func (a adapted) rehearsed(prefix string, databases []string) adapted {
 	maps.Copy(r.owners, roles)
 	r.public = map[string]publicSchema{}
 	for database, p := range a.public {
-		p.owner, p.acl = as(p.owner), spokenAs(p.acl, as)
+		p.owner, p.acl = as(p.owner), naming{to: roles}.accessList(p.acl)
 		r.public[database] = p
 	}
 	r.members = nil
@@ -77,19 +77,6 @@ func (a adapted) rehearsed(prefix string, databases []string) adapted {
 		r.settings = append(r.settings, s)
 	}
 	return r
-}
-
-// spokenAs is an access list with its roles under other names.
-func spokenAs(acl string, as func(string) string) string {
-	items := strings.Split(acl, itemSep)
-	for i, item := range items {
-		f := strings.Split(item, fieldSep)
-		if len(f) == 4 {
-			f[0], f[2] = as(f[0]), as(f[2])
-			items[i] = strings.Join(f, fieldSep)
-		}
-	}
-	return strings.Join(items, itemSep)
 }
 
 // rehearses tells a rehearsal from a copy.
