@@ -90,9 +90,8 @@ func (t *teller) volumes(e mover.Engine) (names, policies []string) {
 	if len(names) > 0 {
 		return names, policies
 	}
-	name := map[mover.Engine]string{mover.PostgreSQL: "PG_VOLUME", mover.MongoDB: "MONGO_VOLUME"}[e]
 	find := t.kubectl("get pvc -l " + t.labels(e) + " -o go-template='{{range .items}}{{.spec.volumeName}}{{end}}'")
-	return []string{t.known("", variable{name: name, find: find})}, []string{""}
+	return []string{t.known("", variable{name: hands[e].prefix + "_VOLUME", find: find})}, []string{""}
 }
 
 func (t *teller) remove(st engine.Step) Section {
