@@ -40,6 +40,7 @@ func (n naming) privileges(list string) []privilege {
 }
 
 // privilege reads the item that a list begins with, and gives what stands behind it.
+// The privilege goes into statements as it is, so it is a word and nothing else.
 func (n naming) privilege(list string) (p privilege, rest string, ok bool) {
 	var spaced, named, ended bool
 	var option string
@@ -49,7 +50,7 @@ func (n naming) privilege(list string) (p privilege, rest string, ok bool) {
 	p.grantor, rest = n.listed(rest)
 	option, rest, ended = strings.Cut(rest, ";")
 	p.option = option == " t"
-	return p, rest, spaced && named && ended && (p.option || option == " f")
+	return p, rest, spaced && named && ended && (p.option || option == " f") && strings.Trim(p.name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 // listed is the name on the target of the role that a text begins with.

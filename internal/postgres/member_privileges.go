@@ -289,7 +289,7 @@ func (d *databaseProof) compareMemberPrivileges(ctx context.Context) error {
 		case p.extra:
 			what = "is on the target only"
 		}
-		d.differ(d.database, "privilege", p.want.title(), what, p.want.says(), p.have.says())
+		d.Differ(d.database, "privilege", p.want.title(), what, p.want.says(), p.have.says())
 	}
 	return nil
 }

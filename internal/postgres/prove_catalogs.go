@@ -90,7 +90,7 @@ func (d *databaseProof) compareText(ctx context.Context, c catalog, u unlike, re
 	if why != "" {
 		what += ", and the target cannot read the source's: " + why
 	}
-	d.differ(d.database, c.kind, u.want.object, what, c.spelled(c.shown(u.want, u.want.value)), c.spelled(c.shown(u.have, u.have.value)))
+	d.Differ(d.database, c.kind, u.want.object, what, c.spelled(c.shown(u.want, u.want.value)), c.spelled(c.shown(u.have, u.have.value)))
 	return nil
 }
 
@@ -127,10 +127,10 @@ func (d *databaseProof) nameMissing(c catalog, f *fact, onSource bool, value str
 	}
 	value = c.spelled(c.shown(f, value))
 	if onSource {
-		d.differ(d.database, c.kind, f.object, words+"is missing on the target", value, "")
+		d.Differ(d.database, c.kind, f.object, words+"is missing on the target", value, "")
 		return
 	}
-	d.differ(d.database, c.kind, f.object, words+"is on the target only", "", value)
+	d.Differ(d.database, c.kind, f.object, words+"is on the target only", "", value)
 }
 
 // bestValue is what is worth showing of an object that only one side has: how
@@ -153,7 +153,10 @@ func bestValue(c catalog, list []unlike, object string) string {
 
 // spelled is a value as people spell it: access lists are not.
 func (c catalog) spelled(value string) string {
-	if list := (naming{}).privileges(value); c.lists && len(list) > 0 {
+	if !c.lists {
+		return value
+	}
+	if list := (naming{}).privileges(value); len(list) > 0 {
 		return showPrivileges(list)
 	}
 	return value

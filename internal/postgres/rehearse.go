@@ -208,7 +208,7 @@ func (r *rehearsal) made(ctx context.Context, what, database string, err error) 
 	if database == "" {
 		kind, object = what, "of the server"
 	}
-	r.proof.differ("", kind, object, "cannot be made on the target: "+err.Error(), "", "")
+	r.proof.Differ("", kind, object, "cannot be made on the target: "+err.Error(), "", "")
 	return nil
 }
 

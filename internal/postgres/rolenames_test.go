@@ -31,7 +31,8 @@ func TestNamesOfRoles(t *testing.T) {
 			fact{object: "table t", of: "app", value: " SELECT \x01\"zeta\" f;\x01\"app\" INSERT " + serverRole + " t;\x01\"zeta\" SELECT \x01\"app\" f;"}},
 		{"privilege", fact{object: "table t", of: "\x01app", value: "\x01app SELECT \x01app f;\x01zeta SELECT \x01app t;\x01zeta DELETE \x01app f;"},
 			fact{object: "table t", of: "zeta", value: "\x01\"zeta\" DELETE \x01\"zeta\" f;\x01\"zeta\" SELECT \x01\"zeta\" t;"}},
-		{"privilege", fact{what: "", value: "\x01app SELECT \x01app f;\x01app SELECT"}, fact{what: "", value: "\x01app SELECT \x01app f;\x01app SELECT"}},
+		{"privilege", fact{value: "\x01app SELECT \x01app f;\x01app SELECT"}, fact{value: "\x01app SELECT \x01app f;\x01app SELECT"}},
+		{"privilege", fact{value: "\x01app SELECT\ton\tx\tto\ty;-- \x01app f;"}, fact{value: "\x01app SELECT\ton\tx\tto\ty;-- \x01app f;"}},
 		{"comment", fact{object: "o", what: "comment", value: "\x01app"}, fact{object: "o", what: "comment", value: "\x01app"}},
 	} {
 		got := c.have
