@@ -134,8 +134,8 @@ func dressNotice(s *spec.Spec, o Observation, p Part) string {
 func dressLoad(s *spec.Spec, o Observation, p Part) string {
 	steps := []engine.Step{ofEngine(p.Engine, copyStep(o, p)), ofEngine(p.Engine, proveStep(o, p))}
 	t := total(timed(s, o, steps, []Part{p}))
-	return fmt.Sprintf("circleci-dr rehearse --with-data finds rows that the target refuses and measures what the copy takes, with the application up. It takes about %s to %s for %s and reads "+
-		"every row once; meanwhile vacuum removes nothing on the source, and the rows are on the target and reach its backups", Took(t.Low), Took(t.High), sizesOf(o, p))
+	return fmt.Sprintf("circleci-dr rehearse --with-data finds rows that the target refuses and measures what the copy takes, with the application up. It takes %s for %s and reads "+
+		"every row once; meanwhile vacuum removes nothing on the source, and the rows are on the target and reach its backups", About(t.Low, t.High), sizesOf(o, p))
 }
 
 // podStart is what the start of a mover's pod adds to what it measured itself.

@@ -133,7 +133,7 @@ func estimateFrom(e engine.Estimate, m engine.Measurement, z sizes, other bool) 
 		out = out.Down()
 	}
 	if !m.Rehearsed { // of which nothing was announced
-		text += fmt.Sprintf(" (announced %s to %s)", Took(m.Low), Took(m.High))
+		text += " (announced " + Span(m.Low, m.High) + ")"
 	}
 	out.Assumption = joinNonEmpty("; ", e.Assumption, text)
 	return out
@@ -159,8 +159,8 @@ func lastDowntime(m engine.Measured, direction string) string {
 	if !ok || !d.Good() {
 		return ""
 	}
-	return fmt.Sprintf("the move %s on %s stopped the application for %s, announced were %s to %s",
-		direction, d.At.UTC().Format(time.DateOnly), Took(d.Took), Took(d.Low), Took(d.High))
+	return fmt.Sprintf("the move %s on %s stopped the application for %s, announced were %s",
+		direction, d.At.UTC().Format(time.DateOnly), Took(d.Took), Span(d.Low, d.High))
 }
 
 // total adds up a plan's steps; of those that run side by side the longest
@@ -187,20 +187,4 @@ func total(steps []engine.Step) engine.Estimate {
 
 func joinNonEmpty(sep string, parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
-}
-
-// Took prints a measured time the way people say it: "0.4 s", "38 s",
-// "2 min 05 s", "1 h 03 min".
-func Took(d time.Duration) string {
-	switch {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < time.Hour:
-		d = d.Round(time.Second)
-		return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	d = d.Round(time.Minute)
-	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
 }

@@ -85,7 +85,9 @@ func checkKeys(o Observation, p Part) []engine.Finding {
 func checkInternalKeys(o Observation, p Part) []engine.Finding {
 	has := o.store(p.Engine).Internal.Value.Secret
 	made := func(name string) bool {
-		return slices.ContainsFunc(o.Preview.Value.Objects, func(obj server.ObjectPreview) bool { return obj.Ref() == "Secret/"+name })
+		return slices.ContainsFunc(o.Preview.Value.Objects, func(obj server.ObjectPreview) bool {
+			return obj.Ref() == "Secret/"+name && obj.Action != server.ObjectKept
+		})
 	}
 	var out []engine.Finding
 	for _, r := range readsNow(o) {

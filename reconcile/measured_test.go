@@ -89,7 +89,7 @@ func TestAPlanSaysWhatItsEstimatesRestOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "the move out on 2026-11-22 stopped the application for " + Took(first.rep.Downtime) +
-		", announced were " + Took(first.rep.Announced.DownLow) + " to " + Took(first.rep.Announced.DownHigh)
+		", announced were " + Span(first.rep.Announced.DownLow, first.rep.Announced.DownHigh)
 	if !strings.HasSuffix(plan.Total.Assumption, want) {
 		t.Errorf("the plan assumes %q, want … %q", plan.Total.Assumption, want)
 	}

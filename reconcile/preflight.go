@@ -169,7 +169,7 @@ func foreignChanges(rel server.Release, pv server.Preview, parts []Part) []strin
 		if slices.ContainsFunc(parts, func(p Part) bool { return ofEngineStore(rel, obj, p.Engine) }) {
 			continue
 		}
-		if obj.EveryTime || obj.Trust {
+		if obj.EveryTime || obj.Trust || obj.Action == server.ObjectKept {
 			continue
 		}
 		if obj.Action != "update" {

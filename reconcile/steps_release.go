@@ -86,20 +86,26 @@ func switchChanges(s *spec.Spec, rel server.Release, p Part) []engine.Change {
 	return append(out, engine.Change{Field: server.FieldOf(e, "external", "username"), From: live.Username, To: x.Username})
 }
 
+// protected are the kinds of objects of a datastore that ActProtect has Helm keep
+// (server.Stores): those without which its server does not run.
+var protected = []string{"StatefulSet", "Service", "Secret", "ConfigMap", "ServiceAccount"}
+
 // previewLines is the rendered difference, a line for each kind of effect.
 func previewLines(rel server.Release, o Observation) []string {
 	pv := o.Preview
 	if !pv.Is() {
 		return nil
 	}
-	var updated, kept, made []string
+	var updated, kept, gone, made []string
 	for _, obj := range pv.Value.Objects {
 		name := obj.Ref()
 		switch {
 		case ofStore(rel, obj) && obj.Action == "create":
 			made = append(made, name)
-		case ofStore(rel, obj) && obj.Action == "delete":
+		case ofStore(rel, obj) && (obj.Action == server.ObjectKept || obj.Action == "delete" && slices.Contains(protected, obj.Kind)):
 			kept = append(kept, name)
+		case ofStore(rel, obj) && obj.Action == "delete":
+			gone = append(gone, name)
 		case ofStore(rel, obj):
 		case obj.Trust:
 			made = append(made, name)
@@ -117,6 +123,9 @@ func previewLines(rel server.Release, o Observation) []string {
 	}
 	if len(kept) > 0 {
 		out = append(out, "leaves the release but stays alive: "+strings.Join(kept, ", "))
+	}
+	if len(gone) > 0 {
+		out = append(out, "goes with the switch: "+strings.Join(gone, ", "))
 	}
 	if len(made) > 0 {
 		out = append(out, "comes into the release: "+strings.Join(made, ", "))

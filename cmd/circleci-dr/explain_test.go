@@ -19,7 +19,7 @@ func TestExplainAStepOfAPlan(t *testing.T) {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
 	for _, part := range []string{
-		"# Step fence-source/postgresql of plan e033f0263c, by hand: Make the internal database read-only", "It takes about 2 s to 10 s",
+		"# Step fence-source/postgresql of plan e033f0263c, by hand: Make the internal database read-only", "It takes about 2 to 10 s",
 		"kubectl --context prod --namespace circleci-server get secret postgresql ", "alter system set default_transaction_read_only = on;",
 		"# == Is it so already?", "# == Do it", "# == Is it done?", "# == Undo it",
 	} {

@@ -103,7 +103,7 @@ func preview(t *target, change server.ReleaseChange) (server.Preview, error) {
 			out.Objects = append(out.Objects, *object)
 		}
 	}
-	out.Objects = append(out.Objects, sides.deleted(change.Keep)...)
+	out.Objects = append(out.Objects, sides.lacked(change.Keep)...)
 	return out, nil
 }
 
@@ -274,15 +274,19 @@ func (s *sides) object(info *resource.Info) (*server.ObjectPreview, error) {
 	return &p, nil
 }
 
-// deleted previews what the new manifest lacks.
-func (s *sides) deleted(keep []string) []server.ObjectPreview {
+// lacked previews what the new manifest lacks: Helm deletes it, but for what the
+// upgrade keeps, and what is marked to be kept already, as a second run finds it.
+func (s *sides) lacked(keep []string) []server.ObjectPreview {
 	var out []server.ObjectPreview
 	for _, info := range s.old.Difference(s.young) {
 		live := s.live[liveKey(info)]
-		if live == nil || contains(keep, info) || live.GetAnnotations()[kube.ResourcePolicyAnno] == kube.KeepPolicy {
-			continue
+		switch {
+		case live == nil:
+		case contains(keep, info) || live.GetAnnotations()[kube.ResourcePolicyAnno] == kube.KeepPolicy:
+			out = append(out, s.describe(info, server.ObjectKept))
+		default:
+			out = append(out, s.describe(info, "delete"))
 		}
-		out = append(out, s.describe(info, "delete"))
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -85,6 +86,8 @@ type Client struct {
 	swept    sync.Once
 	// stood is what the newest look at where pods stand read.
 	stood atomic.Pointer[grounds]
+	// version is what the server said of itself when Reach asked, until it is read.
+	version atomic.Pointer[version.Info]
 }
 
 var (

@@ -18,9 +18,11 @@ func (c *Client) Cluster(ctx context.Context) engine.Observed[server.Cluster] {
 	if err != nil {
 		return engine.CouldNot[server.Cluster](fmt.Errorf("read namespace %s, whose UID identifies the cluster: %w", metav1.NamespaceSystem, err))
 	}
-	version, err := discovery.ToServerVersionInterfaceWithContext(c.kube.Discovery()).ServerVersionWithContext(ctx)
-	if err != nil {
-		return engine.CouldNot[server.Cluster](fmt.Errorf("read the version of the API server: %w", err))
+	version := c.version.Swap(nil) // what was said a moment ago; a later look asks anew
+	if version == nil {
+		if version, err = discovery.ToServerVersionInterfaceWithContext(c.kube.Discovery()).ServerVersionWithContext(ctx); err != nil {
+			return engine.CouldNot[server.Cluster](fmt.Errorf("read the version of the API server: %w", err))
+		}
 	}
 	out := server.Cluster{UID: string(system.UID), Version: version.GitVersion}
 	if c.config != nil {

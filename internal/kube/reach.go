@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/version"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
 )
@@ -59,7 +61,7 @@ func plainly(err error, server string) string {
 // Reach asks the API server for its version, which takes no right, and gives an
 // *AwayError when that says that nothing else can be asked either. What may
 // pass by itself is tried again for as long as patience lasts; waiting hears of
-// it the first time.
+// it the first time. The version is kept for whoever wants to know it next.
 func (c *Client) Reach(ctx context.Context, patience time.Duration, waiting func(error)) error {
 	begun := time.Now()
 	for told := false; ; told = true {
@@ -78,11 +80,12 @@ func (c *Client) Reach(ctx context.Context, patience time.Duration, waiting func
 }
 
 func (c *Client) away(ctx context.Context) error {
-	err := c.kube.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Error()
+	said, err := c.kube.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Raw()
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
 	if err == nil {
+		c.remember(said)
 		return nil
 	}
 	gone := &AwayError{URL: address(c.config.Host), Context: c.options.Context, Cause: err}
@@ -105,6 +108,15 @@ func (c *Client) away(ctx context.Context) error {
 		return gone
 	}
 	return nil // it is there, whatever it thinks of this question
+}
+
+// remember keeps a version that says which it is; what else was said is asked for
+// again by whoever needs it, who can tell what is wrong.
+func (c *Client) remember(said []byte) {
+	v := &version.Info{}
+	if json.Unmarshal(said, v) == nil && v.GitVersion != "" {
+		c.version.Store(v)
+	}
 }
 
 // address is the server's without what a person may have written before its

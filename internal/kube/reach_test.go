@@ -109,3 +109,28 @@ func TestAddressHidesWhoAsks(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// The version that Reach was told is the cluster's: it is asked for once. A later
+// look asks anew, for a cluster may have been upgraded by then.
+func TestTheVersionIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/version" {
+			fmt.Fprintf(w, `{"major":"1","minor":"3%d","gitVersion":"v1.3%[1]d.0"}`, asked.Add(1))
+			return
+		}
+		fmt.Fprint(w, `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"kube-system","uid":"uid-1"}}`)
+	}))
+	t.Cleanup(s.Close)
+	c := reaching(t, s.URL, "{}")
+	if err := c.Reach(t.Context(), 0, func(error) {}); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"v1.31.0", "v1.32.0"} {
+		if got := c.Cluster(t.Context()); !got.Is() || got.Value.Version != want || got.Value.UID != "uid-1" || int(asked.Load()) != i+1 {
+			t.Errorf("look %d: %+v after %d questions, want %s", i+1, got, asked.Load(), want)
+		}
+	}
+}

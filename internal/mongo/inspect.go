@@ -18,6 +18,9 @@ const (
 	productMongoDB    = "mongodb"
 	productDocumentDB = "documentdb"
 
+	// settingCompatibility is the setting with the feature compatibility version.
+	settingCompatibility = "featureCompatibilityVersion"
+
 	// unreadable is a setting that the server does not tell us.
 	unreadable = "unreadable"
 )
@@ -51,7 +54,7 @@ func (m *job) inspect(ctx context.Context) mover.InspectResult {
 	if result.Source == nil || result.Source.Database == nil {
 		return result
 	}
-	source, err := m.source.record(ctx, facts)
+	source, err := m.source.record(ctx, facts, result.Source.Database.Settings[settingCompatibility])
 	if err != nil {
 		result.Source = &mover.InspectedSide{Code: errorCode(err), Error: err.Error()}
 		return result
@@ -204,7 +207,7 @@ func (s *server) inspectSettings(ctx context.Context, db *mover.Database) error 
 	if db.Settings["product"], err = s.product(ctx); err != nil {
 		return err
 	}
-	if db.Settings["featureCompatibilityVersion"], err = s.compatibility(ctx); err != nil {
+	if db.Settings[settingCompatibility], err = s.compatibility(ctx); err != nil {
 		return err
 	}
 	var status struct {

@@ -130,6 +130,9 @@ func simple(t *testing.T, s *mongotest.Server) {
 
 func TestMoveSimple(t *testing.T) {
 	t.Parallel()
+	compatibilityAsked := func(s *mongotest.Server) int64 { // it is the only parameter that we ask for
+		return s.Command(t, "admin", `{"serverStatus": 1}`).Lookup("metrics", "commands", "getParameter", "total").AsInt64()
+	}
 	for _, to := range []string{"4.4", "5.0", "6.0"} {
 		t.Run("to "+to, func(t *testing.T) {
 			p := newPair(t, "4.4", to)
@@ -147,7 +150,11 @@ func TestMoveSimple(t *testing.T) {
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("got %v, want %v", got, want)
 			}
+			asked := compatibilityAsked(p.source)
 			inspected := do[mover.InspectResult](t, p, mover.OpInspect)
+			if n := compatibilityAsked(p.source) - asked; n != 1 {
+				t.Errorf("an inspection asks for the feature compatibility version %d times", n)
+			}
 			marks := []any{inspected.Source.Database.Lineage.State, inspected.Target.Database.Lineage.State, inspected.Source.Database.Fence}
 			if fmt.Sprint(marks) != "[superseded authoritative <nil>]" {
 				t.Errorf("marks are %v", marks)

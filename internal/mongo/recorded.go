@@ -44,16 +44,17 @@ func (m *job) recordedSource(ctx context.Context) (recorded, error) {
 	if err != nil {
 		return recorded{}, err
 	}
-	return m.source.record(ctx, facts)
+	compatibility, err := m.source.compatibility(ctx)
+	if err != nil {
+		return recorded{}, err
+	}
+	return m.source.record(ctx, facts, compatibility)
 }
 
 // record adds to the facts of a source what only a source is asked for.
-func (s *server) record(ctx context.Context, facts sideFacts) (recorded, error) {
-	r := recorded{at: time.Now().UTC().Truncate(time.Millisecond), build: s.build, sideFacts: facts}
+func (s *server) record(ctx context.Context, facts sideFacts, compatibility string) (recorded, error) {
+	r := recorded{at: time.Now().UTC().Truncate(time.Millisecond), build: s.build, compatibility: compatibility, sideFacts: facts}
 	var err error
-	if r.compatibility, err = s.compatibility(ctx); err != nil {
-		return r, err
-	}
 	for i := range r.databases {
 		d := &r.databases[i]
 		if d.accounts, err = s.accounts(ctx, d.name); err != nil {

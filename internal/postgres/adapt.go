@@ -34,6 +34,8 @@ type adapted struct {
 	// databases are the names that the source's databases have on the target in
 	// a rehearsal; nil in a copy, where they keep theirs.
 	databases map[string]string
+	// trials are the names of the copy's roles in a rehearsal.
+	trials map[string]string
 	// rows tells that a rehearsal carries rows and large objects too.
 	rows bool
 }

@@ -34,6 +34,8 @@ type catalog struct {
 	// byRole tells that objects are named by roles, and so stand in another order
 	// on the target. Such a catalog is held in memory.
 	byRole bool
+	// lists tells that the values are access lists.
+	lists bool
 }
 
 // quotedPlain is a name in quotes that has none of the letters that need them.
@@ -90,5 +92,5 @@ func textsOf(object, oid, pairs, from string) string {
 const publicOwner = `n.nspname = 'public' and (n.nspowner = 10 or pg_get_userbyid(n.nspowner) = 'pg_database_owner')`
 
 func schemaOwner() string {
-	return "case when " + publicOwner + " then '(server)' else " + roleOf("n.nspowner") + " end"
+	return "case when " + publicOwner + " then '" + serverRole + "' else " + roleOf("n.nspowner") + " end"
 }

@@ -70,9 +70,9 @@ var catalogs = []catalog{
 	{kind: "extension dependence", query: always("select o.type || ' ' || o.identity, 'extension ' || quote_ident(e.extname), 'yes', '' from pg_depend x join pg_extension e on e.oid = x.refobjid" +
 		" cross join lateral pg_identify_object(x.classid, x.objid, x.objsubid) o where x.refclassid = 'pg_extension'::regclass and x.deptype = 'x'")},
 	{kind: "large object", roles: ownerRole, query: always("select o.oid::text, 'owner', " + roleOf("o.lomowner") + ", '' from pg_largeobject_metadata o")},
-	{kind: "privilege", roles: listRoles, query: granted(privilegeFacts)},
-	{kind: "column privilege", roles: listRoles, query: granted(columnPrivilegeFacts)},
-	{kind: "default privilege", roles: defaultRoles, byRole: true, query: granted("select coalesce(quote_ident(n.nspname), 'all schemas'), a.defaclobjtype::text || ' by ' || " + roleOf("a.defaclrole") + ", " +
+	{kind: "privilege", lists: true, roles: listRoles, query: granted(privilegeFacts)},
+	{kind: "column privilege", lists: true, roles: listRoles, query: granted(columnPrivilegeFacts)},
+	{kind: "default privilege", lists: true, roles: defaultRoles, byRole: true, query: granted("select coalesce(quote_ident(n.nspname), 'all schemas'), a.defaclobjtype::text || ' by ' || " + roleOf("a.defaclrole") + ", " +
 		accessList("a.defaclacl") + ", '' from pg_default_acl a left join pg_namespace n on n.oid = a.defaclnamespace")},
 	{kind: "comment", query: always(commentFacts)},
 	{kind: "security label", query: always("select o.type || ' ' || o.identity, l.provider, l.label, '' from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o where l.classoid <> 'pg_subscription'::regclass")},

@@ -25,7 +25,7 @@ var ownedObjects = `
 // its owner is the server's own role, whose privileges say nothing.
 var privilegeFacts = `select o.object, '', ` + accessList("coalesce(o.acl, acldefault(o.kind, o.owner))") + `, ` + roleOf("o.owner") + ` from (` + ownedObjects + `) o
 	union all select 'schema public', '', ` + accessListOf(`(select coalesce(array_agg(a), '{}') from unnest(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
-		where not exists (select from aclexplode(array[a]) y where y.grantee = n.nspowner))`, "n.nspowner") + `, '(server)'
+		where not exists (select from aclexplode(array[a]) y where y.grantee = n.nspowner))`, "n.nspowner") + `, '` + serverRole + `'
 		from pg_namespace n where ` + publicOwner
 
 // columnPrivilegeFacts lists what was granted on single columns.
@@ -46,16 +46,18 @@ func granted(sql string) func(int, int) string {
 }
 
 // accessList is the SQL that spells an access list: its items in a fixed
-// order, the same whatever the order they were granted in.
+// order, the same whatever the order they were granted in. A role stands there
+// as an identifier, quoted by the server: whatever its name holds, naming.privileges
+// finds its end. (A length would not do: two letters may be three in UTF-8.)
 func accessList(acl string) string { return accessListOf(acl, "null::oid") }
 
 // accessListOf is accessList with one role, the server's own, under a name
-// that is the same everywhere. naming.accessList brings it into the target's names.
+// that is the same everywhere. naming.privileges brings it into the target's names.
 func accessListOf(acl, server string) string {
 	name := func(oid string) string {
-		return "case when " + oid + " = 0 then '' when " + oid + " = " + server + " then '(server)' else " + roleOf(oid) + " end"
+		return "case when " + oid + " = 0 then '' when " + oid + " = " + server + " then '" + serverRole + "' else " + roleIdentifier(oid) + " end"
 	}
-	return strings.ReplaceAll(`(select string_agg(concat_ws(chr(31), i.grantee, i.privilege, i.grantor, case when i.option then 't' else 'f' end), chr(30)
+	return strings.ReplaceAll(`(select string_agg(concat(i.grantee, ' ', i.privilege, ' ', i.grantor, case when i.option then ' t;' else ' f;' end), ''
 		order by i.grantee collate "C", i.grantor collate "C", i.privilege collate "C")
 		from (select `+name("x.grantee")+` as grantee, x.privilege_type as privilege, `+name("x.grantor")+` as grantor, bool_or(x.is_grantable) as option
 			from aclexplode(@acl) x where @known group by 1, 2, 3) i)`, "@acl", acl)

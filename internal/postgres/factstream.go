@@ -33,11 +33,23 @@ func (m *job) targetSide(conn *pgx.Conn) side {
 	return side{conn: conn, version: m.target.version, common: m.common()}
 }
 
-// facts reads a catalog, its roles marked.
+// sorted is the SQL of what texts are sorted by, so that they stand in the order of
+// their bytes in UTF-8, in which they reach us. A database in another encoding has
+// another order of its own. One without an encoding gives its bytes as they are
+// (asStored).
+func (s side) sorted(text string) string {
+	switch s.conn.PgConn().ParameterStatus("server_encoding") {
+	case "UTF8", sqlASCII:
+		return text + ` collate "C"`
+	}
+	return "convert_to(" + text + ", 'UTF8')"
+}
+
+// facts reads a catalog, its roles marked, in the order in which Go compares them.
 func (s side) facts(ctx context.Context, c catalog) (factStream, error) {
 	sql := `select q.object, q.what, coalesce(q.value, ''), q.of from (` + c.query(s.common, s.version) + `) q(object, what, value, of)
 		cross join lateral (select ` + plainNames("q.object") + `, ` + plainNames("q.what") + `) k(object, what)
-		order by k.object collate "C", k.what collate "C", q.value collate "C"`
+		order by ` + s.sorted("k.object") + ", " + s.sorted("k.what") + ", " + s.sorted("q.value")
 	rows, err := s.conn.Query(ctx, sql)
 	if err != nil {
 		return nil, fmt.Errorf("read catalog of %s: %w", c.kind, err)

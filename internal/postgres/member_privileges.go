@@ -33,7 +33,7 @@ func (n naming) members(facts []memberFact) []memberList {
 	lists := make([]memberList, len(facts))
 	for i, f := range facts {
 		lists[i] = memberList{object: f.object, column: f.column, extension: f.extension, owner: f.owner,
-			have: parsePrivileges(n.accessList(f.have)), made: parsePrivileges(n.accessList(f.made))}
+			have: n.privileges(f.have), made: n.privileges(f.made)}
 	}
 	return lists
 }
@@ -289,7 +289,7 @@ func (d *databaseProof) compareMemberPrivileges(ctx context.Context) error {
 		case p.extra:
 			what = "is on the target only"
 		}
-		d.differ(d.database, "privilege", p.want.title(), what, p.want.says(), p.have.says())
+		d.Differ(d.database, "privilege", p.want.title(), what, p.want.says(), p.have.says())
 	}
 	return nil
 }

@@ -9,31 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The separators of the privileges catalog's value: no role name can hold
-// them by accident, and the value still compares as plain text.
-const (
-	itemSep  = "\x1e"
-	fieldSep = "\x1f"
-)
-
-// privilege is one item of an access list.
-type privilege struct {
-	grantee, name, grantor string
-	option                 bool
-}
-
-// parsePrivileges reads the value of the catalog named "privilege".
-func parsePrivileges(value string) []privilege {
-	var list []privilege
-	for _, item := range strings.Split(value, itemSep) {
-		f := strings.Split(item, fieldSep)
-		if len(f) == 4 {
-			list = append(list, privilege{grantee: f[0], name: f[1], grantor: f[2], option: f[3] == "t"})
-		}
-	}
-	return list
-}
-
 // syncPrivileges brings every access list of the database in line with the
 // source, in the target's role names. It compares first, so that the usual
 // object, whose list is the default one on both sides, costs nothing.
@@ -121,30 +96,30 @@ func (d *databaseCopy) grants(want, have fact) []string {
 	}
 	var statements []string
 	revoked := map[string]bool{}
-	for _, p := range parsePrivileges(have.value) {
+	for _, p := range (naming{}).privileges(have.value) {
 		if revoked[p.grantee] {
 			continue
 		}
 		revoked[p.grantee] = true
 		statements = append(statements, d.as(want.of, fmt.Sprintf("revoke all%s on %s from %s cascade", column, want.object, grantee(p.grantee)), want.of))
 	}
-	return append(statements, d.grantAll(parsePrivileges(want.value), want.object, column, want.of)...)
+	return append(statements, d.grantAll((naming{}).privileges(want.value), want.object, column, want.of)...)
 }
 
 // grantAll orders grants by who may make them.
 func (d *databaseCopy) grantAll(wanted []privilege, object, column, owner string) []string {
-	mayGrant := map[string]bool{}
+	mayGrant := map[[2]string]bool{} // by role and privilege
 	var statements []string
 	for round := 0; len(wanted) > 0 && round < 100; round++ {
 		var later []privilege
 		for _, p := range wanted {
-			if p.grantor != owner && !mayGrant[p.grantor+fieldSep+p.name] {
+			if p.grantor != owner && !mayGrant[[2]string{p.grantor, p.name}] {
 				later = append(later, p)
 				continue
 			}
 			sql := fmt.Sprintf("grant %s%s on %s to %s", p.name, column, object, grantee(p.grantee))
 			if p.option {
-				mayGrant[p.grantee+fieldSep+p.name] = true
+				mayGrant[[2]string{p.grantee, p.name}] = true
 				if p.grantee != owner {
 					sql += " with grant option"
 				}
@@ -166,9 +141,6 @@ func (d *databaseCopy) as(role, sql, owner string) string {
 	return "set role " + ident(role) + "; " + sql + "; reset role"
 }
 
-// serverRole stands for the owner of the schema public, whatever its name.
-const serverRole = "(server)"
-
 func grantee(name string) string {
 	if name == "" {
 		return "public"
@@ -186,19 +158,15 @@ func firstWords(sql string) string {
 }
 
 // defaultPrivileges is one of ALTER DEFAULT PRIVILEGES: what a role gives over
-// PostgreSQL's own default.
-type defaultPrivileges struct {
-	role, schema, kind string
-	items              []string
-}
+// PostgreSQL's own default. Its access list has its roles marked.
+type defaultPrivileges struct{ role, schema, kind, acl string }
 
-const defaultsQuery = `select pg_get_userbyid(a.defaclrole)::text, coalesce(n.nspname::text, ''), a.defaclobjtype::text,
-		coalesce((select array_agg(concat_ws($1, case x.grantee when 0 then '' else pg_get_userbyid(x.grantee)::text end, x.privilege_type, '',
-			case when x.is_grantable then 't' else 'f' end)) from aclexplode(a.defaclacl) x), '{}')
+var defaultsQuery = `select pg_get_userbyid(a.defaclrole)::text, coalesce(n.nspname::text, ''), a.defaclobjtype::text,
+		coalesce(` + strings.ReplaceAll(accessList("a.defaclacl"), "@known", "true") + `, '')
 	from pg_default_acl a left join pg_namespace n on n.oid = a.defaclnamespace order by 1, 2, 3`
 
 func scanDefaults(row pgx.CollectableRow) (p defaultPrivileges, err error) {
-	return p, row.Scan(&p.role, &p.schema, &p.kind, &p.items)
+	return p, row.Scan(&p.role, &p.schema, &p.kind, &p.acl)
 }
 
 // defaultStatements make ALTER DEFAULT PRIVILEGES the same.
@@ -213,9 +181,9 @@ func defaultStatements(defaults []defaultPrivileges, n naming) (statements []str
 			statements = append(statements, fmt.Sprintf("%s revoke all on %s from public", head, kind),
 				fmt.Sprintf("%s revoke all on %s from %s", head, kind, ident(role)))
 		}
-		for _, p := range parsePrivileges(strings.Join(d.items, itemSep)) {
-			sql := fmt.Sprintf("%s grant %s on %s to %s", head, p.name, kind, grantee(n.role(p.grantee)))
-			if p.option && n.role(p.grantee) != role {
+		for _, p := range n.privileges(d.acl) {
+			sql := fmt.Sprintf("%s grant %s on %s to %s", head, p.name, kind, grantee(p.grantee))
+			if p.option && p.grantee != role {
 				sql += " with grant option"
 			}
 			statements = append(statements, sql)

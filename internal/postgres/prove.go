@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"sort"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -129,31 +128,6 @@ func recordedDigests(ctx context.Context, conn *pgx.Conn, fence string) (map[[3]
 	return digests, err
 }
 
-// differ names one difference, privileges spelled as people do.
-func (p *proof) differ(database, kind, object, what, source, target string) {
-	p.Differ(database, kind, object, what, spelled(source), spelled(target))
-}
-
-func spelled(value string) string {
-	if strings.Contains(value, fieldSep) {
-		return showPrivileges(parsePrivileges(value))
-	}
-	return value
-}
-
-func showPrivileges(list []privilege) string {
-	words := make([]string, len(list))
-	for i, p := range list {
-		words[i] = p.name + " to " + grantee(p.grantee)
-		if p.option {
-			words[i] += " with grant option"
-		}
-		words[i] += " by " + p.grantor
-	}
-	sort.Strings(words)
-	return strings.Join(words, ", ")
-}
-
 // compareDatabases compares the databases one after another.
 func (p *proof) compareDatabases(ctx context.Context) error {
 	there := map[string]database{}
@@ -164,7 +138,7 @@ func (p *proof) compareDatabases(ctx context.Context) error {
 		p.Compared("databases", 1)
 		have, ok := there[p.facts.adapted.there(want.name)]
 		if !ok {
-			p.differ(want.name, "database", want.name, "is missing on the target", "", "")
+			p.Differ(want.name, "database", want.name, "is missing on the target", "", "")
 			continue
 		}
 		p.compareDatabase(want, have)
@@ -186,7 +160,7 @@ func (p *proof) compareDatabase(want, have database) {
 		{"locale provider", want.provider, have.provider}, {"provider's locale", want.locale, have.locale}, {"ICU rules", want.icuRules, have.icuRules},
 	} {
 		if f[1] != f[2] {
-			p.differ(want.name, "database", want.name, f[0]+" differs", f[1], f[2])
+			p.Differ(want.name, "database", want.name, f[0]+" differs", f[1], f[2])
 		}
 	}
 }
@@ -239,7 +213,7 @@ func (p *proof) secureWrite(ctx context.Context) (bool, error) {
 	err := p.target.each(ctx, p.facts.adapted.allThere(databaseNames(p.facts.source.databases)), func(ctx context.Context, name string, conn *pgx.Conn) error {
 		n, err := p.target.probe(ctx, conn)
 		if codeOfError(err) == mover.CodePrivilege {
-			p.differ(name, "write", p.target.endpoint.Username, "role cannot create and write: "+err.Error(), "", "")
+			p.Differ(name, "write", p.target.endpoint.Username, "role cannot create and write: "+err.Error(), "", "")
 			return nil
 		}
 		written.Add(n)

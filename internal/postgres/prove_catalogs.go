@@ -90,7 +90,7 @@ func (d *databaseProof) compareText(ctx context.Context, c catalog, u unlike, re
 	if why != "" {
 		what += ", and the target cannot read the source's: " + why
 	}
-	d.differ(d.database, c.kind, u.want.object, what, c.shown(u.want, u.want.value), c.shown(u.have, u.have.value))
+	d.Differ(d.database, c.kind, u.want.object, what, c.spelled(c.shown(u.want, u.want.value)), c.spelled(c.shown(u.have, u.have.value)))
 	return nil
 }
 
@@ -125,12 +125,12 @@ func (d *databaseProof) nameMissing(c catalog, f *fact, onSource bool, value str
 	if optional(f.what) {
 		words = f.what + " "
 	}
-	value = c.shown(f, value)
+	value = c.spelled(c.shown(f, value))
 	if onSource {
-		d.differ(d.database, c.kind, f.object, words+"is missing on the target", value, "")
+		d.Differ(d.database, c.kind, f.object, words+"is missing on the target", value, "")
 		return
 	}
-	d.differ(d.database, c.kind, f.object, words+"is on the target only", "", value)
+	d.Differ(d.database, c.kind, f.object, words+"is on the target only", "", value)
 }
 
 // bestValue is what is worth showing of an object that only one side has: how
@@ -149,6 +149,17 @@ func bestValue(c catalog, list []unlike, object string) string {
 		best = cmp.Or(best, f.value)
 	}
 	return best
+}
+
+// spelled is a value as people spell it: access lists are not.
+func (c catalog) spelled(value string) string {
+	if !c.lists {
+		return value
+	}
+	if list := (naming{}).privileges(value); len(list) > 0 {
+		return showPrivileges(list)
+	}
+	return value
 }
 
 // shown is a fact's value as it may be shown.

@@ -92,7 +92,7 @@ func (d *databaseProof) compareSequences(ctx context.Context) error {
 		d.Compared("sequence values", 1)
 		other, ok := there[s.object]
 		if ok && other != s {
-			d.differ(d.database, "sequence", s.object, "value differs", s.position(), other.position())
+			d.Differ(d.database, "sequence", s.object, "value differs", s.position(), other.position())
 		}
 	}
 	return nil
@@ -180,7 +180,7 @@ func (r *reader) compare(ctx context.Context, t, other table, want digest, known
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && strings.HasPrefix(pg.Code, "42") {
 		// The columns differ, and that is named already; the rows are different then.
-		r.differ(r.database, "table", t.shown(), "rows cannot be compared: "+pg.Message, "", "")
+		r.Differ(r.database, "table", t.shown(), "rows cannot be compared: "+pg.Message, "", "")
 		r.target = nil
 		return nil
 	}
@@ -190,9 +190,9 @@ func (r *reader) compare(ctx context.Context, t, other table, want digest, known
 	r.Compared("tables with rows compared", 1)
 	r.Compared("rows", int(want.rows))
 	if want.rows != have.rows {
-		r.differ(r.database, "table", t.shown(), "row count differs", fmt.Sprint(want.rows), fmt.Sprint(have.rows))
+		r.Differ(r.database, "table", t.shown(), "row count differs", fmt.Sprint(want.rows), fmt.Sprint(have.rows))
 	} else if want != have {
-		r.differ(r.database, "table", t.shown(), "content differs: same row count, other digest", want.String(), have.String())
+		r.Differ(r.database, "table", t.shown(), "content differs: same row count, other digest", want.String(), have.String())
 	}
 	return nil
 }

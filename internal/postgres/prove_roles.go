@@ -18,7 +18,7 @@ func (p *proof) compareRoles() {
 		p.Compared("roles", 1)
 		have, ok := there[want.name]
 		if !ok {
-			p.differ("", "role", want.name, "is missing on the target", "", "")
+			p.Differ("", "role", want.name, "is missing on the target", "", "")
 			continue
 		}
 		if want.kept {
@@ -26,12 +26,12 @@ func (p *proof) compareRoles() {
 			continue
 		}
 		for _, f := range roleDifferences(want, have) {
-			p.differ("", "role", want.name, f[0]+" differs", f[1], f[2])
+			p.Differ("", "role", want.name, f[0]+" differs", f[1], f[2])
 		}
 		if !verifiers {
 			p.Compared("roles whose password cannot be read", 1)
 		} else if want.verifier != have.verifier {
-			p.differ("", "role", want.name, "password verifier differs", "", "")
+			p.Differ("", "role", want.name, "password verifier differs", "", "")
 		}
 	}
 	p.compareMembers()
@@ -74,17 +74,17 @@ func (p *proof) compareMembers() {
 		admin, ok := have[key]
 		switch {
 		case !ok:
-			p.differ("", "membership", m.member+" in "+m.role, "is missing on the target", "", "")
+			p.Differ("", "membership", m.member+" in "+m.role, "is missing on the target", "", "")
 		case admin && m.member == p.facts.target.admin.name:
 			// The role we log in with may keep what it had: whoever makes a
 			// role gets this option too from PostgreSQL 16 on.
 		case admin != m.admin:
-			p.differ("", "membership", m.member+" in "+m.role, "admin option differs", word[m.admin], word[admin])
+			p.Differ("", "membership", m.member+" in "+m.role, "admin option differs", word[m.admin], word[admin])
 		}
 	}
 	for _, m := range p.facts.target.globals.members {
 		if carried[m.member] && !wanted[membership{role: m.role, member: m.member}] {
-			p.differ("", "membership", m.member+" in "+m.role, "is on the target only", "", "")
+			p.Differ("", "membership", m.member+" in "+m.role, "is on the target only", "", "")
 		}
 	}
 }
@@ -110,15 +110,15 @@ func (p *proof) compareSettings() {
 		other, ok := have[s.key()]
 		switch {
 		case !ok:
-			p.differ(s.database, "setting", s.subject(), s.name+" is missing on the target", secret(s), "")
+			p.Differ(s.database, "setting", s.subject(), s.name+" is missing on the target", secret(s), "")
 		case other.value != s.value:
-			p.differ(s.database, "setting", s.subject(), s.name+" differs", secret(s), secret(other))
+			p.Differ(s.database, "setting", s.subject(), s.name+" differs", secret(s), secret(other))
 		}
 	}
 	for _, s := range p.facts.target.globals.settings {
 		ours := carried["role "+s.role] || s.role == "" && carried["database "+s.database]
 		if ours && !wanted[s.key()] {
-			p.differ(s.database, "setting", s.subject(), s.name+" is on the target only", "", secret(s))
+			p.Differ(s.database, "setting", s.subject(), s.name+" is on the target only", "", secret(s))
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (d *databaseProof) compareMatview(ctx context.Context, v matview) error {
 	case is.fresh != is.again:
 		d.Compared("materialized views that give something else each time", 1)
 	default:
-		d.differ(d.database, "materialized view", v.object, "content differs", fmt.Sprintf("%d rows, %s", want.rows, want), fmt.Sprintf("%d rows, %s", have.rows, have))
+		d.Differ(d.database, "materialized view", v.object, "content differs", fmt.Sprintf("%d rows, %s", want.rows, want), fmt.Sprintf("%d rows, %s", have.rows, have))
 	}
 	return nil
 }
@@ -170,7 +170,7 @@ func (d *databaseProof) nameObjects(ctx context.Context) error {
 	named := 0
 	_, err := objectsOf(ctx, d.sourceConn, func(oid uint32, h xxh3.Uint128) error {
 		if other, ok := hashes[oid]; ok && other != h {
-			d.differ(d.database, "large object", fmt.Sprint(oid), "content differs", "", "")
+			d.Differ(d.database, "large object", fmt.Sprint(oid), "content differs", "", "")
 			named++
 		} else if !ok {
 			named++ // the catalog of large objects names it
@@ -178,7 +178,7 @@ func (d *databaseProof) nameObjects(ctx context.Context) error {
 		return nil
 	})
 	if err == nil && named == 0 {
-		d.differ(d.database, "large object", "", "contents differ from what the copy read", "", "")
+		d.Differ(d.database, "large object", "", "contents differ from what the copy read", "", "")
 	}
 	return classify(sourceSide, err)
 }

@@ -17,11 +17,11 @@ type publicSchema struct{ owner, acl, comment string }
 
 // defaultPublic is the schema public of a new database.
 func defaultPublic(version int) publicSchema {
-	usage := fieldSep + "USAGE" + fieldSep + serverRole + fieldSep + "f"
-	if version >= 150000 {
-		return publicSchema{owner: serverRole, acl: usage, comment: publicComment}
+	list := []privilege{{name: "USAGE", grantor: serverRole}}
+	if version < 150000 {
+		list = slices.Insert(list, 0, privilege{name: "CREATE", grantor: serverRole})
 	}
-	return publicSchema{owner: serverRole, acl: fieldSep + "CREATE" + fieldSep + serverRole + fieldSep + "f" + itemSep + usage, comment: publicComment}
+	return publicSchema{owner: serverRole, acl: spelledList(list), comment: publicComment}
 }
 
 const publicComment = "standard public schema"

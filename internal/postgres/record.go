@@ -122,7 +122,7 @@ func (r *recordedDatabase) listings(version int) []listing {
 		{what: "the keys that views need", sql: keysOfViews, read: r.readViewKeys},
 		{what: "policies", sql: policiesQuery, read: into(&r.policies, scanPolicy)},
 		{what: "materialized views", sql: matviewsQuery, read: into(&r.matviews, scanMatview)},
-		{what: "default privileges", sql: defaultsQuery, args: []any{fieldSep}, read: into(&r.defaults, scanDefaults)},
+		{what: "default privileges", sql: defaultsQuery, read: into(&r.defaults, scanDefaults)},
 		{what: "privileges of extensions and the server", sql: memberLists, args: []any{[]string(nil)}, read: into(&r.members, scanMember)},
 	}
 }

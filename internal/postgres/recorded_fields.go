@@ -68,7 +68,7 @@ func (v *matview) fields() []jsonField {
 }
 
 func (d *defaultPrivileges) fields() []jsonField {
-	return []jsonField{{"role", &d.role}, {"schema", &d.schema}, {"kind", &d.kind}, {"items", &d.items}}
+	return []jsonField{{"role", &d.role}, {"schema", &d.schema}, {"kind", &d.kind}, {"accessList", &d.acl}}
 }
 
 func (m *memberFact) fields() []jsonField {

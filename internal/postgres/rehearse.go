@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/circleci-dr/circleci-dr/internal/process"
@@ -211,7 +210,7 @@ func (r *rehearsal) made(ctx context.Context, what, database string, err error) 
 	if database == "" {
 		kind, object = what, "of the server"
 	}
-	r.proof.differ("", kind, object, "cannot be made on the target: "+err.Error(), "", "")
+	r.proof.Differ("", kind, object, "cannot be made on the target: "+err.Error(), "", "")
 	return nil
 }
 
@@ -258,7 +257,7 @@ func (r *rehearsal) told() mover.Rehearsal {
 func (r *rehearsal) notTried() []string {
 	var left []string
 	for _, role := range r.facts.target.globals.roles {
-		if strings.HasPrefix(r.facts.adapted.owners[role.name], rehearsalPrefix) {
+		if r.facts.adapted.trials[role.name] != "" {
 			left = append(left, "role "+role.name+" is on the target already: what it may be given there was not tried")
 		}
 	}

@@ -28,15 +28,15 @@ func notRehearsed(name, mine string) string {
 // and so do PostgreSQL's own.
 func (a adapted) rehearsed(prefix string, databases []string) adapted {
 	r := a
-	r.owners, r.databases = maps.Clone(a.owners), map[string]string{}
+	r.owners, r.databases = map[string]string{}, map[string]string{}
 	for i, name := range databases {
 		r.databases[name] = fmt.Sprintf("%sdb%04d", prefix, i+1)
 	}
 	roles := map[string]string{}
-	r.roles = nil
+	r.roles, r.trials = nil, roles
 	for i, role := range a.roles {
 		name := fmt.Sprintf("%srole%04d", prefix, i+1)
-		roles[role.name], r.owners[role.name] = name, name
+		roles[role.name] = name
 		role.name, role.login, role.verifier, role.kept = name, false, "", false
 		r.roles = append(r.roles, role)
 	}
@@ -46,9 +46,13 @@ func (a adapted) rehearsed(prefix string, databases []string) adapted {
 		}
 		return name
 	}
+	for from, to := range a.owners { // to may be a role of the source, too
+		r.owners[from] = as(to)
+	}
+	maps.Copy(r.owners, roles)
 	r.public = map[string]publicSchema{}
 	for database, p := range a.public {
-		p.owner, p.acl = as(p.owner), spokenAs(p.acl, as)
+		p.owner, p.acl = as(p.owner), naming{to: roles}.accessList(p.acl)
 		r.public[database] = p
 	}
 	r.members = nil
@@ -73,19 +77,6 @@ func (a adapted) rehearsed(prefix string, databases []string) adapted {
 		r.settings = append(r.settings, s)
 	}
 	return r
-}
-
-// spokenAs is an access list with its roles under other names.
-func spokenAs(acl string, as func(string) string) string {
-	items := strings.Split(acl, itemSep)
-	for i, item := range items {
-		f := strings.Split(item, fieldSep)
-		if len(f) == 4 {
-			f[0], f[2] = as(f[0]), as(f[2])
-			items[i] = strings.Join(f, fieldSep)
-		}
-	}
-	return strings.Join(items, itemSep)
 }
 
 // rehearses tells a rehearsal from a copy.
@@ -115,16 +106,14 @@ func (a adapted) allThere(databases []string) []string {
 	return names
 }
 
-// spoken gives the names of a rehearsal back as those of the source.
+// spoken gives the names of a rehearsal back as those that a copy makes.
 func (a adapted) spoken() *strings.Replacer {
 	var pairs []string
 	for name, trial := range a.databases {
 		pairs = append(pairs, trial, name)
 	}
-	for name, trial := range a.owners {
-		if strings.HasPrefix(trial, rehearsalPrefix) {
-			pairs = append(pairs, trial, name)
-		}
+	for name, trial := range a.trials {
+		pairs = append(pairs, trial, name)
 	}
 	return strings.NewReplacer(pairs...)
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -242,5 +243,22 @@ func TestSchemaDigest(t *testing.T) {
 			t.Errorf("%s does not change the digest", sql)
 		}
 		was = is
+	}
+}
+
+// TestRehearsedOwners: whoever has become one role on the target is one role of the
+// rehearsal, and is spoken of by the name that a copy gives it.
+func TestRehearsedOwners(t *testing.T) {
+	t.Parallel()
+	source := globals{bootstrap: "postgres", roles: []role{{name: "a"}, {name: "b"}, {name: "circleci"}}}
+	target := globals{roles: []role{{name: "b"}, {name: "circleci"}, {name: "other"}}}
+	a := adapt(source, target, admin{name: "circleci"}, map[string]string{"a": "b", "x": "other"}, nil)
+	r := a.rehearsed(rehearsalPrefix+"1_", []string{"main"})
+	trial := r.owners["b"]
+	if want := map[string]string{"a": trial, "b": trial, "x": "other", "postgres": "circleci"}; !maps.Equal(r.owners, want) || !strings.HasPrefix(trial, rehearsalPrefix) {
+		t.Errorf("the owners are %q, want %q", r.owners, want)
+	}
+	if got := r.spoken().Replace(trial); got != "b" {
+		t.Errorf("the role of b is spoken of as %q", got)
 	}
 }

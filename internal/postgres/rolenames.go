@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -13,8 +12,13 @@ import (
 
 // roleMark stands in front of a role's name in what queries give. What else can
 // stand there ("public", serverRole) has none. Where the name ends follows from the
-// place: with the value, with the field of an access list, or with the identifier.
+// place: with the value, or with the identifier.
 const roleMark = "\x01"
+
+// serverRole stands for the owner of the schema public, whatever its name. No role
+// can be called so: names that begin with pg_ are the server's own
+// (https://www.postgresql.org/docs/current/sql-createrole.html, 42939 reserved_name).
+const serverRole = "pg_(server)"
 
 // roleOf is the SQL for a role's name, marked.
 func roleOf(oid string) string { return "(chr(1) || pg_get_userbyid(" + oid + ")::text)" }
@@ -58,10 +62,7 @@ func (n naming) identifier(text string) (identifier, rest string) {
 	if identifier, rest = cutIdentifier(text); !role {
 		return identifier, rest
 	}
-	name := identifier
-	if quoted, ok := strings.CutPrefix(identifier, `"`); ok {
-		name = strings.ReplaceAll(strings.TrimSuffix(quoted, `"`), `""`, `"`)
-	}
+	name := nameOf(identifier)
 	to := n.role(name)
 	switch spelled, ok := n.spelled[to]; {
 	case to == name: // as its own server writes it
@@ -71,6 +72,14 @@ func (n naming) identifier(text string) (identifier, rest string) {
 		identifier = shownName(to)
 	}
 	return identifier, rest
+}
+
+// nameOf is the name that an identifier says.
+func nameOf(identifier string) string {
+	if quoted, ok := strings.CutPrefix(identifier, `"`); ok {
+		return strings.ReplaceAll(strings.TrimSuffix(quoted, `"`), `""`, `"`)
+	}
+	return identifier
 }
 
 // cutIdentifier takes the identifier off that a text begins with.
@@ -92,38 +101,6 @@ func cutIdentifier(text string) (identifier, rest string) {
 		}
 	}
 	return text, ""
-}
-
-// accessList gives the list that accessListOf spells in the target's names, its
-// items in their order again. Two roles that are one on the target are one item.
-func (n naming) accessList(value string) string {
-	if value == "" {
-		return ""
-	}
-	type item struct{ grantee, grantor, privilege string }
-	options := map[item]string{}
-	var odd []string // what somebody's names have taken apart is compared as it is
-	for text := range strings.SplitSeq(value, itemSep) {
-		f := strings.Split(text, fieldSep)
-		if len(f) != 4 {
-			odd = append(odd, text)
-			continue
-		}
-		key := item{n.marked(f[0]), n.marked(f[2]), f[1]}
-		options[key] = max(options[key], f[3]) // "t" is more than "f"
-	}
-	items := make([]item, 0, len(options))
-	for key := range options {
-		items = append(items, key)
-	}
-	slices.SortFunc(items, func(a, b item) int {
-		return cmp.Or(strings.Compare(a.grantee, b.grantee), strings.Compare(a.grantor, b.grantor), strings.Compare(a.privilege, b.privilege))
-	})
-	list := make([]string, 0, len(items)+len(odd))
-	for _, i := range items {
-		list = append(list, strings.Join([]string{i.grantee, i.privilege, i.grantor, options[i]}, fieldSep))
-	}
-	return strings.Join(append(list, odd...), itemSep)
 }
 
 // Where roles stand in the facts of a catalog.

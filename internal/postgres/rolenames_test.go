@@ -12,9 +12,6 @@ import (
 func TestNamesOfRoles(t *testing.T) {
 	t.Parallel()
 	n := naming{to: map[string]string{"app": "zeta", "postgres": "app", `o"dd`: "user", "gone": "Big One"}, spelled: map[string]string{"user": `"user"`}}
-	list := func(items ...string) string {
-		return strings.ReplaceAll(strings.Join(items, itemSep), "|", fieldSep)
-	}
 	for _, c := range []struct {
 		kind       string
 		have, want fact
@@ -29,11 +26,13 @@ func TestNamesOfRoles(t *testing.T) {
 		{"policy", fact{what: "roles", value: "\x01app, , x"}, fact{what: "roles", value: ", x, zeta"}},
 		{"user mapping", fact{object: "\x01gone on x", what: "exists"}, fact{object: `"Big One" on x`, what: "exists"}},
 		{"user mapping", fact{object: "public on x", what: "exists"}, fact{object: "public on x", what: "exists"}},
-		{"default privilege", fact{object: "all schemas", what: "r by \x01app", value: list("|SELECT|\x01app|f")}, fact{object: "all schemas", what: "r by zeta", value: list("|SELECT|zeta|f")}},
-		{"privilege", fact{object: "table t", of: "\x01postgres", value: list("|SELECT|\x01app|f", "\x01app|SELECT|\x01postgres|f", "\x01postgres|INSERT|"+serverRole+"|t")},
-			fact{object: "table t", of: "app", value: list("|SELECT|zeta|f", "app|INSERT|"+serverRole+"|t", "zeta|SELECT|app|f")}},
-		{"privilege", fact{object: "table t", of: "\x01app", value: list("\x01app|SELECT|\x01app|f", "\x01zeta|SELECT|\x01app|t", "\x01zeta|DELETE|\x01app|f")},
-			fact{object: "table t", of: "zeta", value: list("zeta|DELETE|zeta|f", "zeta|SELECT|zeta|t")}},
+		{"default privilege", fact{object: "all schemas", what: "r by \x01app", value: " SELECT \x01app f;"}, fact{object: "all schemas", what: "r by zeta", value: " SELECT \x01\"zeta\" f;"}},
+		{"privilege", fact{object: "table t", of: "\x01postgres", value: " SELECT \x01app f;\x01app SELECT \x01postgres f;\x01postgres INSERT " + serverRole + " t;"},
+			fact{object: "table t", of: "app", value: " SELECT \x01\"zeta\" f;\x01\"app\" INSERT " + serverRole + " t;\x01\"zeta\" SELECT \x01\"app\" f;"}},
+		{"privilege", fact{object: "table t", of: "\x01app", value: "\x01app SELECT \x01app f;\x01zeta SELECT \x01app t;\x01zeta DELETE \x01app f;"},
+			fact{object: "table t", of: "zeta", value: "\x01\"zeta\" DELETE \x01\"zeta\" f;\x01\"zeta\" SELECT \x01\"zeta\" t;"}},
+		{"privilege", fact{value: "\x01app SELECT \x01app f;\x01app SELECT"}, fact{value: "\x01app SELECT \x01app f;\x01app SELECT"}},
+		{"privilege", fact{value: "\x01app SELECT\ton\tx\tto\ty;-- \x01app f;"}, fact{value: "\x01app SELECT\ton\tx\tto\ty;-- \x01app f;"}},
 		{"comment", fact{object: "o", what: "comment", value: "\x01app"}, fact{object: "o", what: "comment", value: "\x01app"}},
 	} {
 		got := c.have

@@ -121,7 +121,7 @@ func switchedObjects(names ...string) []server.ObjectPreview {
 }
 
 func storeObject(kind string) server.ObjectPreview {
-	return server.ObjectPreview{Kind: kind, Name: "postgresql", Action: "delete", Template: "circleci-server/charts/postgresql/templates/x.yaml"}
+	return server.ObjectPreview{Kind: kind, Name: "postgresql", Action: server.ObjectKept, Template: "circleci-server/charts/postgresql/templates/x.yaml"}
 }
 
 func inspection() server.Inspection {

@@ -88,7 +88,7 @@ func gistOf(plan engine.Plan) string {
 		return ""
 	}
 	if t := plan.Total; t.DownHigh > 0 {
-		parts = append(parts, "the application is stopped for "+span(t.DownLow, t.DownHigh))
+		parts = append(parts, "the application is stopped for "+reconcile.Span(t.DownLow, t.DownHigh))
 	}
 	if len(plan.NoWayBack()) > 0 {
 		parts = append(parts, "no way back")
@@ -109,7 +109,7 @@ func planStepTitle(p *page, n int, st engine.Step) {
 		gutter = "┃ "
 	}
 	title := reconcile.OneLine(st.Title)
-	right := pad(string(st.Risk), 11) + "  " + span(st.Estimate.Low, st.Estimate.High)
+	right := pad(string(st.Risk), 11) + "  " + reconcile.Span(st.Estimate.Low, st.Estimate.High)
 	const rightWidth = 29
 	gap := max(2, p.width-rightWidth-len(gutterUp)-utf8.RuneCountInString(title))
 	p.line(fmt.Sprintf("%2d ", n) + p.paint(amber, gutter) + p.paint(bold, title) + strings.Repeat(" ", gap) + p.paint(riskTone(st.Risk), right))
@@ -269,9 +269,9 @@ func coverage(p *page, blocks []engine.Coverage, whole bool) {
 
 func planTotal(p *page, plan engine.Plan) {
 	t := plan.Total
-	text := about(t.Low, t.High) + "; the application stays up"
+	text := reconcile.About(t.Low, t.High) + "; the application stays up"
 	if t.DownHigh > 0 {
-		text = fmt.Sprintf("%s, of which the application is stopped (┃) for %s", about(t.Low, t.High), about(t.DownLow, t.DownHigh))
+		text = fmt.Sprintf("%s, of which the application is stopped (┃) for %s", reconcile.About(t.Low, t.High), reconcile.About(t.DownLow, t.DownHigh))
 	}
 	p.para("In all   ", "         ", bold, text)
 	if t.Assumption != "" {

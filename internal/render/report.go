@@ -37,7 +37,7 @@ func ReportText(w io.Writer, rep engine.Report, cause error, o Options) error {
 	}
 	if rep.Downtime > 0 {
 		a := rep.Announced
-		p.line(fmt.Sprintf("The application was stopped for %s; the plan announced %s.", reconcile.Took(rep.Downtime), span(a.DownLow, a.DownHigh)))
+		p.line(fmt.Sprintf("The application was stopped for %s; the plan announced %s.", reconcile.Took(rep.Downtime), reconcile.Span(a.DownLow, a.DownHigh)))
 	}
 	switch {
 	case cause == nil && len(rep.Steps) == 0:
@@ -93,7 +93,7 @@ const (
 )
 
 func reportStep(p *page, n int, st engine.StepReport) {
-	mark, t, text := "✓", green, pad(reconcile.Took(st.Duration), reportTook)+"  "+span(st.Announced.Low, st.Announced.High)
+	mark, t, text := "✓", green, pad(reconcile.Took(st.Duration), reportTook)+"  "+reconcile.Span(st.Announced.Low, st.Announced.High)
 	switch st.Outcome {
 	case "already settled":
 		mark, t, text = "=", dim, "was so already"

@@ -36,7 +36,7 @@ func (o outage) clock(now time.Time) string {
 func serviceLine(s engine.Service) string {
 	announced := ""
 	if s.DownHigh > 0 {
-		announced = "the plan announced " + span(s.DownLow, s.DownHigh)
+		announced = "the plan announced " + reconcile.Span(s.DownLow, s.DownHigh)
 	}
 	switch {
 	case !s.Up && announced != "":

@@ -7,7 +7,6 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-	"github.com/circleci-dr/circleci-dr/reconcile/mover"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -113,11 +112,7 @@ func (t *teller) sessions() []Part {
 			continue
 		}
 		at := t.target(s.Engine)
-		if s.Engine == mover.MongoDB {
-			out = append(out, run("", mongosh(at, sessionsMongo)))
-			continue
-		}
-		out = append(out, run("", psql(at, "postgres")+` -c "select datname, usename, count(*) from pg_stat_activity where usename is not null group by 1, 2 order by 1, 2"`))
+		out = append(out, run("", hands[s.Engine].sessions(at)))
 	}
 	if len(out) == 0 {
 		at := "the target"

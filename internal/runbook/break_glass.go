@@ -5,7 +5,7 @@ import (
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
-	"github.com/circleci-dr/circleci-dr/reconcile/mover"
+	"github.com/circleci-dr/circleci-dr/reconcile/server"
 	"github.com/circleci-dr/circleci-dr/spec"
 )
 
@@ -19,7 +19,7 @@ type Chapter struct {
 // what its own way back does (reconcile, goBack), in the same order. Without
 // names it is the text of docs/break-glass.md.
 func BreakGlass(n reconcile.Names) []Chapter {
-	t := &teller{n: n}
+	t := (&teller{n: n}).onlyKnown()
 	chapters := t.breakGlass()
 	if setup := t.setup(); len(setup) > 0 {
 		return append([]Chapter{{"Where you are", setup[:1]}}, chapters...)
@@ -73,23 +73,20 @@ const turnTable = `- phase open or returning: back, the source counts. All chapt
 // lifts is a chapter on the fence of every datastore and side: the record says
 // which is the source.
 func (t *teller) lifts() []Chapter {
-	engines := []mover.Engine{mover.PostgreSQL, mover.MongoDB}
-	if len(t.n.Stores) > 0 {
+	engines := server.Engines()
+	if len(t.n.Stores)+len(t.unknown) > 0 {
 		engines = nil
 		for _, s := range t.n.Stores {
 			engines = append(engines, s.Engine)
 		}
 	}
 	out := []Chapter{{"3. Lift the fence", parts(say("The source refuses writes: the side that the record calls \"from\". The application cannot work on it before that is over. Take what fits your source; where nothing was fenced yet, nothing is changed."))}}
+	out[0].Parts = append(out[0].Parts, t.strangers()...)
 	for _, e := range engines {
 		for _, at := range []spec.Location{spec.Internal, spec.External} {
 			s := side{e, at}
-			lift := t.liftPostgres
-			if e == mover.MongoDB {
-				lift = t.liftMongo
-			}
 			title := map[spec.Location]string{spec.Internal: "in the cluster", spec.External: "outside"}[at]
-			out = append(out, Chapter{"   " + e.Title() + ", " + title, slices.Concat(t.way(s), lift(s))})
+			out = append(out, Chapter{"   " + e.Title() + ", " + title, slices.Concat(t.way(s), hands[e].lift(t, s))})
 		}
 	}
 	return out
@@ -108,13 +105,9 @@ func (t *teller) goBack(engine.Step) Section {
 		if s.To == "" {
 			continue
 		}
-		at := t.source(s.Engine)
-		if s.Engine == mover.MongoDB {
-			lift = append(lift, t.liftMongo(at)...)
-			continue
-		}
-		lift = append(lift, t.liftPostgres(at)...)
+		lift = append(lift, hands[s.Engine].lift(t, t.source(s.Engine))...)
 	}
+	lift = append(lift, t.strangers()...)
 	if len(lift) == 0 {
 		lift = parts(say("Lift the source's fence: docs/break-glass.md has the commands for each server, and circleci-dr explain --break-glass prints them."))
 	}

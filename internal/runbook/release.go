@@ -88,11 +88,13 @@ func (t *teller) switchRelease(engine.Step) Section {
 		run("Then the upgrade.", t.upgrade(" --values switch.yaml --post-renderer ./hold/render")),
 	))
 	done := parts(run("The newest revision is deployed, and every workload names the target.", t.history()+"\n"+t.reads()))
-	if t.inwards {
-		for _, s := range t.n.Stores {
-			if s.To == spec.Internal {
-				done = append(done, run("The server in the cluster is up.", t.kubectl("rollout status statefulset/"+t.store(s.Engine)+" --timeout=15m")))
-			}
+	for _, s := range t.n.Stores {
+		switch {
+		case s.To == "":
+		case s.To == spec.Internal:
+			done = append(done, run("The server in the cluster is up.", t.kubectl("rollout status statefulset/"+t.store(s.Engine)+" --timeout=15m")))
+		default:
+			done = append(done, run("What left the release with the switch is alive, beside its volume, until the last step removes the server: the StatefulSet, the Services and the Secret of "+s.Engine.Title()+" in the cluster.", t.belongings(s.Engine)))
 		}
 	}
 	return Section{
@@ -136,30 +138,18 @@ func (t *teller) handOff(engine.Step) Section {
 func (t *teller) commit(st engine.Step) Section {
 	e := engineOf(st)
 	s, d := t.source(e), t.target(e)
-	mark := func(at side) string {
-		if e == mover.MongoDB {
-			return mongosh(at, `printjson(db.getSiblingDB("circleci_dr").state.findOne({"_id": "lineage"}))`)
-		}
-		return psql(at, ownDatabase) + ` -xc "select epoch, state, move, at from dr.lineage"`
-	}
+	mark := hands[e].lineage
 	record := t.record("lineage-" + string(e))
 	after := "There is no way back once the application has written to the target: then there is only forward."
 	return Section{
 		Already: parts(run("Whose turn it is, by both servers and by the cluster's record; the target says authoritative, the source superseded. No such database or record: the tool knows of no move.",
 			mark(d)+"\n"+mark(s)+"\n"+record)),
-		Do: parts(run("By hand it is a decision and no command: from here on nobody starts the application on the source again, and its fence stays. See that it stands.", t.fenceLook(s)),
+		Do: parts(run("By hand it is a decision and no command: from here on nobody starts the application on the source again, and its fence stays. See that it stands.", hands[e].fenceLook(s)),
 			say("The marks are the tool's own, and nothing reads them but the tool. Do not write them by hand. Did the tool begin this move, let it commit: the same apply finds what is done and goes on. "+
 				"Did you do all of it by hand, its next plan says that the datastore was already there when first seen: settled, unproven.")),
 		Done: parts(run("", record)),
 		Undo: parts(say(after)),
 	}
-}
-
-func (t *teller) fenceLook(s side) string {
-	if s.engine == mover.MongoDB {
-		return mongosh(s, showLock)
-	}
-	return sql(s, "postgres", showFence)
 }
 
 func (t *teller) settle(engine.Step) Section {

@@ -19,11 +19,10 @@ const (
 
 // prefix begins the names of a side's variables.
 func (s side) prefix() string {
-	engine := map[mover.Engine]string{mover.PostgreSQL: "PG", mover.MongoDB: "MONGO"}[s.engine]
 	if s.at == spec.External {
-		return engine + "_OUTSIDE"
+		return hands[s.engine].prefix + "_OUTSIDE"
 	}
-	return engine + "_INSIDE"
+	return hands[s.engine].prefix + "_INSIDE"
 }
 
 func (s side) title() string {
@@ -84,12 +83,7 @@ func (t *teller) setup() []Part {
 
 // way leads to one server: its address, its password and, into the cluster, a
 // forwarded port.
-func (t *teller) way(s side) []Part {
-	if s.engine == mover.MongoDB {
-		return t.mongoWay(s)
-	}
-	return t.postgresWay(s)
-}
+func (t *teller) way(s side) []Part { return hands[s.engine].way(t, s) }
 
 const passwordNote = "The password stays in a variable of this shell, which is not exported. Each command gets it as an environment variable of its own: an argument would be seen by every user of the machine."
 
@@ -103,7 +97,7 @@ func (t *teller) password(s side) string {
 		}
 		return to + "=" + t.secret(o.Password)
 	}
-	name, key := t.store(s.engine), map[mover.Engine]string{mover.PostgreSQL: "postgres-password", mover.MongoDB: "mongodb-root-password"}[s.engine]
+	name, key := t.store(s.engine), hands[s.engine].passwordKey
 	if k := t.n.Store(s.engine).InsideSecret; k != nil {
 		name, key = word(k.Name), k.Key
 	}

@@ -31,7 +31,9 @@ var byHand = map[engine.ActionKind]func(*teller, engine.Step) Section{
 	reconcile.ActAdopt:       (*teller).adopt,
 }
 
-func newTeller(p engine.Plan) *teller { return &teller{n: NamesOf(p), inwards: inwards(p)} }
+func newTeller(p engine.Plan) *teller {
+	return (&teller{n: NamesOf(p), inwards: inwards(p)}).onlyKnown()
+}
 
 // NamesOf are the names that a plan carries: one of an older version those of
 // namespace and release only.
@@ -59,6 +61,9 @@ func (t *teller) step(st engine.Step) (Section, error) {
 	tell, ok := byHand[st.Action]
 	if !ok {
 		return Section{}, fmt.Errorf("step %s: this version knows no action %q", st.ID, st.Action)
+	}
+	if e := engineOf(st); hands[e].prefix == "" {
+		return Section{}, fmt.Errorf("step %s: this version knows no datastore %q: take the version that made the plan", st.ID, string(e))
 	}
 	return tell(t, st), nil
 }

@@ -49,13 +49,13 @@ func (t *teller) credentials(st engine.Step) Section {
 func (t *teller) protect(st engine.Step) Section {
 	e := engineOf(st)
 	volumes, policies := t.volumes(e)
-	kinds := "statefulset,service,secret,configmap,serviceaccount -l " + t.labels(e)
+	kinds := belongingKinds + " -l " + t.labels(e)
 	keep := func(sign string) string {
 		return t.kubectl("annotate --overwrite "+kinds+" helm.sh/resource-policy"+sign) + "\n" +
 			t.kubectl("annotate --overwrite statefulset/"+t.store(e)+" service/"+t.store(e)+" secret/"+t.store(e)+" helm.sh/resource-policy"+sign)
 	}
 	look := t.anywhere("get pv "+strings.Join(volumes, " ")+" -o custom-columns='NAME:.metadata.name,POLICY:.spec.persistentVolumeReclaimPolicy,CLAIM:.spec.claimRef.name'") + "\n" +
-		t.kubectl("get "+kinds+` -o custom-columns='KIND:.kind,NAME:.metadata.name,POLICY:.metadata.annotations.helm\.sh/resource-policy'`)
+		t.belongings(e)
 	var retain, back []string
 	for i, v := range volumes {
 		retain = append(retain, t.anywhere("patch pv "+v+` --patch '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`))
@@ -72,6 +72,14 @@ func (t *teller) protect(st engine.Step) Section {
 	}
 }
 
+// belongingKinds are the kinds of a datastore's own objects in the release.
+const belongingKinds = "statefulset,service,secret,configmap,serviceaccount"
+
+// belongings shows a datastore's own objects, and whether Helm keeps them.
+func (t *teller) belongings(e mover.Engine) string {
+	return t.kubectl("get " + belongingKinds + " -l " + t.labels(e) + ` -o custom-columns='KIND:.kind,NAME:.metadata.name,POLICY:.metadata.annotations.helm\.sh/resource-policy'`)
+}
+
 // volumes are a datastore's volumes with the policies they had.
 func (t *teller) volumes(e mover.Engine) (names, policies []string) {
 	for _, v := range t.n.Store(e).Volumes {
@@ -82,9 +90,8 @@ func (t *teller) volumes(e mover.Engine) (names, policies []string) {
 	if len(names) > 0 {
 		return names, policies
 	}
-	name := map[mover.Engine]string{mover.PostgreSQL: "PG_VOLUME", mover.MongoDB: "MONGO_VOLUME"}[e]
 	find := t.kubectl("get pvc -l " + t.labels(e) + " -o go-template='{{range .items}}{{.spec.volumeName}}{{end}}'")
-	return []string{t.known("", variable{name: name, find: find})}, []string{""}
+	return []string{t.known("", variable{name: hands[e].prefix + "_VOLUME", find: find})}, []string{""}
 }
 
 func (t *teller) remove(st engine.Step) Section {

@@ -30,6 +30,8 @@ type teller struct {
 	wanted []variable
 	// sides are the servers that the commands speak to, in order.
 	sides []side
+	// unknown are the datastores that this version does not know.
+	unknown []mover.Engine
 }
 
 // variable stands for a name that the plan does not carry: find prints it, and
@@ -85,12 +87,11 @@ func (t *teller) anywhere(command string) string {
 
 // store is the name of the StatefulSet and Service of a datastore.
 func (t *teller) store(e mover.Engine) string {
-	name := map[mover.Engine]string{mover.PostgreSQL: "PG_NAME", mover.MongoDB: "MONGO_NAME"}[e]
 	have := t.n.Store(e).Inside
 	if have != "" {
 		return word(have)
 	}
-	return t.known("", variable{name: name, find: t.kubectl("get statefulset -l " + t.labels(e) + " -o go-template='{{range .items}}{{.metadata.name}}{{end}}'")})
+	return t.known("", variable{name: hands[e].prefix + "_NAME", find: t.kubectl("get statefulset -l " + t.labels(e) + " -o go-template='{{range .items}}{{.metadata.name}}{{end}}'")})
 }
 
 // labels select a datastore's own objects in the release.

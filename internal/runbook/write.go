@@ -4,10 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/circleci-dr/circleci-dr/reconcile"
 	"github.com/circleci-dr/circleci-dr/reconcile/engine"
@@ -28,7 +26,7 @@ func WriteStep(w io.Writer, p engine.Plan, st engine.Step) error {
 	var b strings.Builder
 	comment(&b, fmt.Sprintf("Step %s of plan %s, by hand: %s", st.ID, p.ID, st.Title))
 	comment(&b, "Why: "+st.Reason)
-	comment(&b, "It takes "+took(st.Estimate)+".")
+	comment(&b, "It takes "+reconcile.About(st.Estimate.Low, st.Estimate.High)+".")
 	chaptersAsScript(&b, s.chapters())
 	_, err = io.WriteString(w, b.String())
 	return err
@@ -168,9 +166,9 @@ func head(b *strings.Builder, p engine.Plan) {
 		b.WriteString("\nThere is nothing to do.\n")
 		return
 	}
-	b.WriteString("\nIn all " + took(p.Total))
+	b.WriteString("\nIn all " + reconcile.About(p.Total.Low, p.Total.High))
 	if p.Total.DownHigh > 0 {
-		b.WriteString(", of which the application is stopped for about " + between(p.Total.DownLow, p.Total.DownHigh))
+		b.WriteString(", of which the application is stopped for " + reconcile.About(p.Total.DownLow, p.Total.DownHigh))
 	}
 	b.WriteString(".\n")
 	for _, f := range p.NoWayBack() {
@@ -180,15 +178,15 @@ func head(b *strings.Builder, p engine.Plan) {
 	for i, st := range p.Steps {
 		down := ""
 		if st.Estimate.DownHigh > 0 {
-			down = between(st.Estimate.DownLow, st.Estimate.DownHigh)
+			down = reconcile.Span(st.Estimate.DownLow, st.Estimate.DownHigh)
 		}
-		fmt.Fprintf(b, "| %d | %s | %s | %s | %s |\n", i+1, prose(st.Title), took(st.Estimate), down, prose(cost(st)))
+		fmt.Fprintf(b, "| %d | %s | %s | %s | %s |\n", i+1, prose(st.Title), reconcile.About(st.Estimate.Low, st.Estimate.High), down, prose(cost(st)))
 	}
 	b.WriteString("\nRun them in bash, one part after the other, in a directory of your own. Stop where something does not look as it is said, and undo from there upwards.\n")
 }
 
 func stepHead(b *strings.Builder, n int, st engine.Step) {
-	fmt.Fprintf(b, "\n## %d. %s\n\n`%s` · %s · %s\n\n%s.\n", n, prose(st.Title), strings.ReplaceAll(reconcile.OneLine(string(st.ID)), "`", "'"), prose(string(st.Risk)), took(st.Estimate), prose(upper(st.Reason)))
+	fmt.Fprintf(b, "\n## %d. %s\n\n`%s` · %s · %s\n\n%s.\n", n, prose(st.Title), strings.ReplaceAll(reconcile.OneLine(string(st.ID)), "`", "'"), prose(string(st.Risk)), reconcile.About(st.Estimate.Low, st.Estimate.High), prose(upper(st.Reason)))
 	switch {
 	case slices.Contains(closing, st.Accept):
 		b.WriteString("\n**No way leads back from here** (`" + st.Accept + "`).\n")
@@ -241,29 +239,4 @@ func upper(text string) string {
 		return text
 	}
 	return strings.ToUpper(text[:1]) + text[1:]
-}
-
-func took(e engine.Estimate) string {
-	if text := between(e.Low, e.High); strings.HasPrefix(text, "up to") {
-		return text
-	}
-	return "about " + between(e.Low, e.High)
-}
-
-func between(low, high time.Duration) string {
-	switch {
-	case low < time.Second:
-		return "up to " + seconds(high)
-	case low == high:
-		return seconds(high)
-	}
-	return seconds(low) + " to " + seconds(high)
-}
-
-// seconds leaves out what an estimate does not know.
-func seconds(d time.Duration) string {
-	if d < 90*time.Second {
-		return itoa(int(math.Ceil(d.Seconds()))) + " s"
-	}
-	return itoa(int(math.Ceil(d.Minutes()))) + " min"
 }

@@ -45,7 +45,7 @@ type SecretRead struct {
 type ObjectPreview struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
-	// Action is create, update or delete.
+	// Action is create, update or delete, or ObjectKept.
 	Action string `json:"action"`
 	// Template is the chart template it comes from, such as
 	// circleci-server/charts/postgresql/templates/statefulset.yaml.
@@ -65,6 +65,10 @@ type ObjectPreview struct {
 	// random content, the time, the number of the revision.
 	Renewed []Renewal `json:"renewed,omitempty"`
 }
+
+// ObjectKept is the action of an object that leaves the release and stays alive:
+// nothing happens to it.
+const ObjectKept = "keep"
 
 // Ref names the object for people: Kind/name.
 func (o ObjectPreview) Ref() string { return o.Kind + "/" + o.Name }
