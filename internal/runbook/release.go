@@ -89,9 +89,9 @@ func (t *teller) switchRelease(engine.Step) Section {
 	))
 	done := parts(run("The newest revision is deployed, and every workload names the target.", t.history()+"\n"+t.reads()))
 	for _, s := range t.n.Stores {
-		switch {
-		case s.To == "":
-		case s.To == spec.Internal:
+		switch s.To {
+		case "":
+		case spec.Internal:
 			done = append(done, run("The server in the cluster is up.", t.kubectl("rollout status statefulset/"+t.store(s.Engine)+" --timeout=15m")))
 		default:
 			done = append(done, run("What left the release with the switch is alive, beside its volume, until the last step removes the server: the StatefulSet, the Services and the Secret of "+s.Engine.Title()+" in the cluster.", t.belongings(s.Engine)))
