@@ -45,7 +45,7 @@ func (g *gitops) values() []byte {
 	}
 	var out []byte
 	for _, line := range strings.Split(after, "\n")[1:] {
-		text, indented := strings.CutPrefix(line, "    ")
+		text, indented := strings.CutPrefix(line, "               ") // below the text of the line before
 		if !indented {
 			return nil
 		}

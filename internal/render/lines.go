@@ -150,7 +150,11 @@ func (l *Lines) say(st engine.Step, text string) {
 }
 
 func (l *Lines) print(text string) {
-	if _, err := fmt.Fprintln(l.w, l.now().UTC().Format("15:04:05Z")+"  "+reconcile.OneLine(text)); err != nil && l.err == nil {
+	head := l.now().UTC().Format("15:04:05Z") + "  "
+	if strings.HasPrefix(text, " ") { // it goes on with what the line before began, such as values to be copied
+		head = strings.Repeat(" ", len(head))
+	}
+	if _, err := fmt.Fprintln(l.w, head+reconcile.OneLine(text)); err != nil && l.err == nil {
 		l.err = err
 	}
 }

@@ -60,6 +60,20 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// What is to be copied out of a log has no clock in front.
+func TestLinesToCopy(t *testing.T) {
+	var out bytes.Buffer
+	l := render.NewLines(&out, func() time.Time { return t0 })
+	for _, text := range []string{"commit these values:", "    postgresql:", "      internal: false", "waiting"} {
+		l.Note(text)
+	}
+	at := t0.UTC().Format("15:04:05Z")
+	want := at + "  commit these values:\n               postgresql:\n                 internal: false\n" + at + "  waiting\n"
+	if out.String() != want {
+		t.Errorf("the log is\n%swant\n%s", out.String(), want)
+	}
+}
+
 // A wait tells what changes, with its clock, and is not silent for so long that
 // somebody takes it for dead.
 func TestLinesOfAWait(t *testing.T) {
