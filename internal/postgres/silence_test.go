@@ -25,6 +25,9 @@ type silencer struct {
 	// calls counts what was said to the server; after so many of them it falls
 	// silent by itself, unless that is 0.
 	calls, after atomic.Int64
+
+	mu    sync.Mutex
+	conns []net.Conn // of both sides
 }
 
 // newSilencer listens on an address in front of a server, and gives the server
@@ -36,7 +39,7 @@ func newSilencer(t *testing.T, address string, e *mover.Endpoint) (*silencer, *m
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.Close() })
+	t.Cleanup(func() { _ = l.Close(); s.hangUp() })
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -53,12 +56,24 @@ func newSilencer(t *testing.T, address string, e *mover.Endpoint) (*silencer, *m
 
 func (s *silencer) silence() { s.once.Do(func() { close(s.cut) }) }
 
+// hangUp closes what was left open: a server has room for some sessions only.
+func (s *silencer) hangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		_ = c.Close()
+	}
+}
+
 func (s *silencer) pass(client net.Conn) {
 	server, err := net.Dial("tcp", s.to)
 	if err != nil {
 		_ = client.Close()
 		return
 	}
+	s.mu.Lock()
+	s.conns = append(s.conns, client, server)
+	s.mu.Unlock()
 	go s.pump(client, server, nil)
 	s.pump(server, client, &s.calls)
 }
