@@ -50,6 +50,8 @@ type server struct {
 
 	version   int
 	superuser bool
+	// patience is how long one is tried that has answered before, see persist.
+	patience time.Duration
 	// rehearsal is what the names of our own rehearsal here begin with; empty
 	// for all that must not see one.
 	rehearsal string
@@ -63,7 +65,7 @@ func newServer(side string, endpoint *mover.Endpoint, label string) (*server, er
 	if endpoint == nil {
 		return nil, fail(side, mover.CodeFailed, errors.New("no endpoint was given"))
 	}
-	s := &server{side: side, endpoint: *endpoint, label: label, names: &hostNames{}}
+	s := &server{side: side, endpoint: *endpoint, label: label, names: &hostNames{}, patience: answerTime}
 	if endpoint.PasswordFile != "" {
 		raw, err := os.ReadFile(endpoint.PasswordFile)
 		if err != nil {
@@ -89,9 +91,6 @@ func (s *server) config(database string) (*pgx.ConnConfig, error) {
 		cfg.Fallbacks = nil
 	}
 	cfg.ConnectTimeout = connectTimeout
-	if s.version != 0 { // one that has answered this run is behind a bad moment of the network rather than gone
-		cfg.ConnectTimeout = 2 * connectTimeout
-	}
 	cfg.RuntimeParams = s.settings(database) // they win over ALTER ROLE and ALTER DATABASE
 	cfg.RuntimeParams["application_name"] = s.label
 	if s.side == sourceSide && strings.HasPrefix(s.label, rehearsalApp) { // what it holds back goes soon after its node died
@@ -102,6 +101,18 @@ func (s *server) config(database string) (*pgx.ConnConfig, error) {
 	}
 	cfg.DialFunc = dial
 	return cfg, nil
+}
+
+// persist opens a session. A server that has answered this run, and does not now, is
+// more likely behind a network that is cut for a while than gone: it is tried for as
+// long as one is waited for that says nothing.
+func persist[T any](ctx context.Context, s *server, open func() (T, error)) (T, error) {
+	for begun := time.Now(); ; {
+		session, err := open()
+		if err == nil || s.version == 0 || !pgconn.Timeout(err) || ctx.Err() != nil || time.Since(begun) >= s.patience {
+			return session, err
+		}
+	}
 }
 
 // dial makes a connection, and when nothing answers makes another attempt, from
@@ -151,7 +162,7 @@ func (s *server) connect(ctx context.Context, database string) (*pgx.Conn, error
 	if err != nil {
 		return nil, fail(s.side, mover.CodeFailed, err)
 	}
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+	conn, err := persist(ctx, s, func() (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, cfg) })
 	if err != nil {
 		return nil, classify(s.side, fmt.Errorf("connect to database %q: %w", database, err))
 	}
@@ -182,7 +193,7 @@ func (s *server) connectRaw(ctx context.Context, database string) (*pgconn.PgCon
 	if err != nil {
 		return nil, fail(s.side, mover.CodeFailed, err)
 	}
-	conn, err := pgconn.ConnectConfig(ctx, &cfg.Config)
+	conn, err := persist(ctx, s, func() (*pgconn.PgConn, error) { return pgconn.ConnectConfig(ctx, &cfg.Config) })
 	if err != nil {
 		return nil, classify(s.side, fmt.Errorf("connect to database %q: %w", database, err))
 	}

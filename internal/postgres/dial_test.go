@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/circleci-dr/circleci-dr/internal/pgtest"
 	"github.com/circleci-dr/circleci-dr/internal/process"
+	"github.com/jackc/pgx/v5"
 )
 
 // Where nothing answers, another attempt is made from another port.
@@ -88,4 +90,40 @@ func asking(t *testing.T, port int) (from []string) {
 		}
 	}
 	return from
+}
+
+// A server that has answered before and is cut off while a session begins is tried
+// again; one that never has is not.
+func TestSessionsOutliveACut(t *testing.T) {
+	t.Parallel()
+	s := pgtest.New(t, 14)
+	silent, through := newSilencer(t, "127.0.0.1:0", endpoint(s, pgtest.Superuser))
+	known, err := newServer(sourceSide, through, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := known.with(t.Context(), maintenance, func(*pgx.Conn) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	silent.silence()
+	opened := make(chan error, 1)
+	go func() {
+		opened <- known.with(t.Context(), maintenance, func(*pgx.Conn) error { return nil })
+	}()
+	if err := process.Pause(t.Context(), connectTimeout/2); err != nil { // in the first attempt
+		t.Fatal(err)
+	}
+	silent.speak()
+	if err := <-opened; err != nil {
+		t.Errorf("cut for a while: %v", err)
+	}
+	silent.silence()
+	stranger, err := newServer(sourceSide, through, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := stranger.with(t.Context(), maintenance, func(*pgx.Conn) error { return nil }); err == nil || time.Since(begun) > 2*connectTimeout-time.Second {
+		t.Errorf("a stranger's silence was waited for %s: %v", time.Since(begun), err)
+	}
 }

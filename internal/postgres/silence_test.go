@@ -20,8 +20,9 @@ import (
 // any more, as a network that is cut: no connection is closed.
 type silencer struct {
 	to   string
-	cut  chan struct{}
+	cut  chan struct{} // closed when it falls silent for the first time
 	once sync.Once
+	mute atomic.Bool
 	// calls counts what was said to the server; after so many of them it falls
 	// silent by itself, unless that is 0.
 	calls, after atomic.Int64
@@ -54,7 +55,20 @@ func newSilencer(t *testing.T, address string, e *mover.Endpoint) (*silencer, *m
 	return s, &through
 }
 
-func (s *silencer) silence() { s.once.Do(func() { close(s.cut) }) }
+func (s *silencer) silence() { s.mute.Store(true); s.once.Do(func() { close(s.cut) }) }
+
+// speak passes new connections on again; those that were cut stay so.
+func (s *silencer) speak() { s.mute.Store(false) }
+
+// hasPatience sets how long a server may keep silent, and be tried again.
+func (m *job) hasPatience(d time.Duration) {
+	m.patience = d
+	for _, s := range []*server{m.source, m.target} {
+		if s != nil {
+			s.patience = d
+		}
+	}
+}
 
 // hangUp closes what was left open: a server has room for some sessions only.
 func (s *silencer) hangUp() {
@@ -85,11 +99,9 @@ func (s *silencer) pump(to, from net.Conn, count *atomic.Int64) {
 		if n > 0 && count != nil && count.Add(1) == s.after.Load() {
 			s.silence()
 		}
-		select {
-		case <-s.cut:
+		if s.mute.Load() {
 			_, _ = io.Copy(io.Discard, from) // neither passed on nor closed
 			return
-		default:
 		}
 		if _, writeErr := to.Write(buffer[:n]); err != nil || writeErr != nil {
 			_, _ = to.Close(), from.Close() // one of them is gone already
@@ -116,7 +128,7 @@ func TestTargetFallsSilent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.patience = time.Second
+	m.hasPatience(time.Second)
 	_, err = m.run(t.Context())
 	var known *mover.Error
 	if !errors.As(err, &known) || known.Code != mover.CodeUnreachable || known.Side != targetSide || !strings.Contains(err.Error(), "has not answered for 1s") {
@@ -318,7 +330,7 @@ func fallsSilentWithin(t *testing.T, p pair, op mover.Operation, side string, n 
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.patience = patience
+	m.hasPatience(patience)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := m.run(t.Context())
