@@ -86,10 +86,6 @@ func switchChanges(s *spec.Spec, rel server.Release, p Part) []engine.Change {
 	return append(out, engine.Change{Field: server.FieldOf(e, "external", "username"), From: live.Username, To: x.Username})
 }
 
-// protected are the kinds of objects of a datastore that ActProtect has Helm keep
-// (server.Stores): those without which its server does not run.
-var protected = []string{"StatefulSet", "Service", "Secret", "ConfigMap", "ServiceAccount"}
-
 // previewLines is the rendered difference, a line for each kind of effect.
 func previewLines(rel server.Release, o Observation) []string {
 	pv := o.Preview
@@ -102,7 +98,7 @@ func previewLines(rel server.Release, o Observation) []string {
 		switch {
 		case ofStore(rel, obj) && obj.Action == "create":
 			made = append(made, name)
-		case ofStore(rel, obj) && (obj.Action == server.ObjectKept || obj.Action == "delete" && slices.Contains(protected, obj.Kind)):
+		case ofStore(rel, obj) && (obj.Action == server.ObjectKept || obj.Action == "delete" && slices.Contains(server.Belongings, obj.Kind)):
 			kept = append(kept, name)
 		case ofStore(rel, obj) && obj.Action == "delete":
 			gone = append(gone, name)

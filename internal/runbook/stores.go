@@ -72,8 +72,8 @@ func (t *teller) protect(st engine.Step) Section {
 	}
 }
 
-// belongingKinds are the kinds of a datastore's own objects in the release.
-const belongingKinds = "statefulset,service,secret,configmap,serviceaccount"
+// belongingKinds are the kinds of a datastore's own objects, as kubectl takes them.
+var belongingKinds = strings.ToLower(strings.Join(server.Belongings, ","))
 
 // belongings shows a datastore's own objects, and whether Helm keeps them.
 func (t *teller) belongings(e mover.Engine) string {

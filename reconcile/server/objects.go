@@ -28,6 +28,10 @@ type Cluster struct {
 	Server  string `json:"server"`
 }
 
+// Belongings are the kinds of a datastore's own objects in the release: those without
+// which its server does not run, and which Stores.Protect has Helm keep.
+var Belongings = []string{"StatefulSet", "Service", "Secret", "ConfigMap", "ServiceAccount"}
+
 // InternalStore is a datastore's own objects in the release.
 type InternalStore struct {
 	StatefulSet engine.Observed[StatefulSet] `json:"statefulSet"`
